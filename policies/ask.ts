@@ -1,0 +1,115 @@
+/**
+ * One step's questions to a policy, and its raw answers. This runs wherever the policy runs: in this
+ * process for built-ins, in the sandbox's worker for everyone else's. Nothing is checked here: the
+ * side that does not trust the policy checks (see check.ts).
+ *
+ * @module
+ */
+import { KV_KINDS, type KvKind, OPTIONAL_HOOKS, type OptionalHook } from "../quant/family.ts";
+import type { BudgetState, Policy, RequestMeta, TokenStats } from "./policy.ts";
+
+/** Everything a policy may know at one step. */
+export interface StepQuestion {
+  readonly budget: BudgetState;
+  readonly request: RequestMeta;
+  /** Statistics of one layer, kind and head; called only when the policy reads them. */
+  stats(layer: number, kind: KvKind, head: number): TokenStats;
+}
+
+/** What a policy said about one layer and kind, unchecked. */
+export interface RawAnswers {
+  readonly layer: number;
+  readonly kind: KvKind;
+  readonly bits: readonly unknown[];
+  readonly axis: unknown;
+  readonly residual: unknown;
+  /** Answers of the optional hooks the policy has. */
+  readonly optional: Readonly<Partial<Record<OptionalHook, unknown>>>;
+}
+
+/** The optional hooks an object defines as functions. */
+export function hooksOf(policy: Policy): OptionalHook[] {
+  return OPTIONAL_HOOKS.filter((hook) => typeof policy[hook] === "function");
+}
+
+/**
+ * Asks a policy everything about one step: every layer, kind and head.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { askPolicy } from "./ask.ts";
+ * import { kiviOverlap4bit } from "./kivi_overlap.ts";
+ *
+ * const answers = askPolicy(kiviOverlap4bit, {
+ *   budget: {
+ *     budget_bits: 4, used_bits: 0, remaining_bits: 4, step: 0, total_steps: null,
+ *     layers: 1, kv_heads: 2, head_dim: 64,
+ *   },
+ *   request: {
+ *     slice: "s", dataset: "d", prompt_tokens: 9, cache_tokens: 8, max_new_tokens: 4,
+ *   },
+ *   stats: () => {
+ *     throw new Error("this policy reads no statistics");
+ *   },
+ * });
+ * assertEquals(answers.map((a) => a.axis), ["channel", "token"]);
+ * assertEquals(answers[0]?.bits, [4, 4]);
+ * ```
+ */
+export function askPolicy(policy: Policy, question: StepQuestion): RawAnswers[] {
+  const { budget, request } = question;
+  const hooks = hooksOf(policy);
+  const answers: RawAnswers[] = [];
+  for (let layer = 0; layer < budget.layers; layer++) {
+    for (const kind of KV_KINDS) {
+      const bits: unknown[] = [];
+      for (let head = 0; head < budget.kv_heads; head++) {
+        const stats = lazyStats(() => question.stats(layer, kind, head));
+        bits.push(policy.choose_bits(layer, kind, head, stats, budget));
+      }
+      const optional: Partial<Record<OptionalHook, unknown>> = {};
+      for (const hook of hooks) {
+        optional[hook] = hook === "bit_range"
+          ? policy.bit_range?.(layer, kind, request, budget)
+          : policy[hook]?.(layer, kind, request);
+      }
+      answers.push({
+        layer,
+        kind,
+        bits,
+        axis: policy.choose_axis(layer, kind),
+        residual: policy.residual_length(layer, request),
+        optional,
+      });
+    }
+  }
+  return answers;
+}
+
+/** Names of the statistics, in the order of the contract. */
+export const STAT_NAMES = [
+  "tokens",
+  "min",
+  "max",
+  "mean",
+  "std",
+  "abs_max",
+  "channel_range_mean",
+  "channel_range_max",
+  "token_range_mean",
+  "token_range_max",
+  "outlier_share",
+  "attention_mass_recent",
+  "attention_entropy",
+] as const satisfies readonly (keyof TokenStats)[];
+
+/** An object whose fields are fetched when they are first read. */
+function lazyStats(fetch: () => TokenStats): TokenStats {
+  let real: TokenStats | undefined;
+  const target = {};
+  for (const name of STAT_NAMES) {
+    Object.defineProperty(target, name, { enumerable: true, get: () => (real ??= fetch())[name] });
+  }
+  return target as TokenStats;
+}

@@ -1,0 +1,118 @@
+/**
+ * From a policy's answers to a plan: checked, resolved by the families, the same settings object for
+ * the same answer.
+ *
+ * @module
+ */
+import {
+  KV_KINDS,
+  type Needs,
+  type OptionalHook,
+  QuantizerError,
+  type Settings,
+} from "../quant/family.ts";
+import { familyOf } from "../quant/registry.ts";
+import type { RawAnswers, StepQuestion } from "./ask.ts";
+import { checkAnswers, type CheckContext, PolicyError } from "./check.ts";
+import type { PolicyHost } from "./host.ts";
+
+/** Thrown by a statistics source that has to fetch tensors first; the planner then asks again. */
+export class StatsNotLoaded extends Error {
+  override name = "StatsNotLoaded";
+}
+
+/** A step's plan and what its families need. */
+export interface PlannedStep {
+  /** One entry per layer and kind, layers outermost, keys before values. */
+  readonly plan: readonly (Settings | "exact")[];
+  readonly needs: Needs;
+}
+
+/** Turns one policy's answers into plans, for one run. */
+export class Planner {
+  readonly #resolved = new Map<string, Settings>();
+  readonly #ignored = new Set<string>();
+
+  constructor(
+    private readonly host: PolicyHost,
+    private readonly shape: { readonly heads: number; readonly headDim: number; readonly layers: number },
+    private readonly context: Omit<CheckContext, "heads" | "fullPrecision">,
+  ) {}
+
+  /** Hooks that the policy defines and a family it chose does not use, as `hook (family)`. */
+  get ignoredHooks(): string[] {
+    return [...this.#ignored];
+  }
+
+  /**
+   * Plans one step.
+   * @param loadStats fetches what statistics need, when the policy turns out to read them
+   * @throws {PolicyError} for an answer the contract does not allow or a family cannot express
+   */
+  async plan(question: StepQuestion, loadStats: () => Promise<void>): Promise<PlannedStep> {
+    let answers: RawAnswers[];
+    try {
+      answers = await this.host.plan(question);
+    } catch (error) {
+      if (!(error instanceof StatsNotLoaded)) throw error;
+      await loadStats();
+      answers = await this.host.plan(question);
+    }
+    this.#checkOrder(answers);
+    if (this.host.fullPrecision) {
+      for (const raw of answers) checkAnswers(raw, this.#checkContext());
+      return { plan: answers.map(() => "exact" as const), needs: {} };
+    }
+    const plan = answers.map((raw) => this.#settings(raw));
+    let needs: Needs = {};
+    for (const settings of plan) {
+      const more = familyOf(settings.family).needs(settings);
+      needs = {
+        preRope: (needs.preRope ?? false) || (more.preRope ?? false),
+        queries: (needs.queries ?? false) || (more.queries ?? false),
+      };
+    }
+    return { plan, needs };
+  }
+
+  #checkContext(): CheckContext {
+    return { ...this.context, heads: this.shape.heads, fullPrecision: this.host.fullPrecision };
+  }
+
+  #checkOrder(answers: readonly RawAnswers[]): void {
+    const expected = this.shape.layers * KV_KINDS.length;
+    const inOrder = answers.length === expected &&
+      answers.every((a, i) =>
+        a.layer === Math.floor(i / KV_KINDS.length) && a.kind === KV_KINDS[i % KV_KINDS.length]
+      );
+    if (!inOrder) {
+      throw new PolicyError(
+        `the policy answered ${answers.length} layers and kinds; expected ${expected}, layers in order, keys before values`,
+      );
+    }
+  }
+
+  #settings(raw: RawAnswers): Settings {
+    const key = JSON.stringify(raw);
+    const known = this.#resolved.get(key);
+    if (known !== undefined) return known;
+    const answers = checkAnswers(raw, this.#checkContext());
+    const family = familyOf((raw.optional.quantizer_family as string | undefined) ?? "uniform");
+    for (const hook of Object.keys(raw.optional) as OptionalHook[]) {
+      if (hook !== "quantizer_family" && !family.hooks.includes(hook)) {
+        this.#ignored.add(`${hook} (${family.name})`);
+      }
+    }
+    let settings: Settings;
+    try {
+      settings = family.resolve(answers, this.shape);
+    } catch (error) {
+      if (!(error instanceof QuantizerError)) throw error;
+      throw new PolicyError(`layer ${raw.layer} ${raw.kind}: ${error.message}`);
+    }
+    // A policy that answers something new at every step must not fill the memory.
+    if (this.#resolved.size > 4096) this.#resolved.clear();
+    this.#resolved.set(key, settings);
+    return settings;
+  }
+}

@@ -1,0 +1,36 @@
+/**
+ * The built-in policies by name, in the order they are reported.
+ *
+ * @module
+ */
+import { InProcessHost, type PolicyHost } from "./host.ts";
+import { kiviOverlap2bit, kiviOverlap4bit } from "./kivi_overlap.ts";
+import { reference } from "./reference.ts";
+import { skvqOverlap2bit } from "./skvq_overlap.ts";
+import { uniformQuant2bit, uniformQuant4bit } from "./uniform_quant.ts";
+
+/** Every built-in policy. */
+export const policies = {
+  reference,
+  uniform_quant_4bit: uniformQuant4bit,
+  uniform_quant_2bit: uniformQuant2bit,
+  kivi_overlap_4bit: kiviOverlap4bit,
+  kivi_overlap_2bit: kiviOverlap2bit,
+  skvq_overlap_2bit: skvqOverlap2bit,
+} as const;
+
+/** Name of a built-in policy. */
+export type PolicyName = keyof typeof policies;
+
+/** Names of the built-in policies. */
+export const policyNames: readonly PolicyName[] = Object.keys(policies) as PolicyName[];
+
+/** Whether `name` is a built-in policy. */
+export function isPolicyName(name: string): name is PolicyName {
+  return Object.hasOwn(policies, name);
+}
+
+/** A host for a built-in policy. */
+export function hostBuiltin(name: PolicyName): PolicyHost {
+  return new InProcessHost(name, policies[name], name === "reference");
+}

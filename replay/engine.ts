@@ -1,0 +1,78 @@
+/**
+ * The model as the replay sees it: one call that runs tokens against a given memory.
+ *
+ * @module
+ */
+import type { Backend, KvShape } from "../quant/tensor.ts";
+
+/** Architecture sizes of a decoder-only model. */
+export interface ModelShape {
+  readonly layers: number;
+  readonly hidden: number;
+  readonly queryHeads: number;
+  readonly kvHeads: number;
+  readonly headDim: number;
+  readonly vocab: number;
+  readonly maxPositions: number;
+  readonly ropeTheta: number;
+}
+
+/** Keys and values of one layer. */
+export interface LayerKv<T extends KvShape> {
+  readonly key: T;
+  readonly value: T;
+}
+
+/** What one layer computed for the tokens that were fed. */
+export interface LayerOutput<T extends KvShape> extends LayerKv<T> {
+  /** Keys before RoPE, when asked for. */
+  readonly preRopeKey?: T;
+  /** Queries after RoPE, `[queryHeads, fed tokens, headDim]`, when asked for. */
+  readonly query?: T;
+}
+
+/** One run of the model. */
+export interface ForwardInput<T extends KvShape> {
+  /** Token ids that are fed. */
+  readonly ids: readonly number[];
+  /** Rotary position of each fed token. */
+  readonly positions: readonly number[];
+  /**
+   * Memory that was computed before, per layer, all of one capacity `P >= 1`. Entries may be in any
+   * order and may repeat a position: keys are already rotated, and the mask says who sees what.
+   */
+  readonly past: readonly LayerKv<T>[];
+  /**
+   * Additive attention mask `[maskLayers, fed, P + fed]`, row-major: 0 where a query sees an entry,
+   * `MASKED` where not. `maskLayers` is 1 (all layers alike) or the number of layers.
+   */
+  readonly mask: Float32Array<ArrayBuffer>;
+  readonly maskLayers: number;
+  /** How many of the last fed tokens need logits, at least 1. */
+  readonly logits: number;
+  /** Which tensors of the fed tokens to return; default none. */
+  readonly outputs?: "none" | "kv" | "all";
+}
+
+/** What a run returns. */
+export interface ForwardOutput<T extends KvShape> {
+  /** `[logits asked for, vocab]`, row-major, in host memory. */
+  readonly logits: Float32Array<ArrayBuffer>;
+  /** Per layer, tensors of capacity `fed`; empty for `outputs: "none"`. The caller frees them. */
+  readonly layers: readonly LayerOutput<T>[];
+}
+
+/** Additive mask value for "does not see". Finite, so that a row of nothing but masks has no NaN. */
+export const MASKED = -1e9;
+
+/** A loaded model on one execution provider. */
+export interface Engine<T extends KvShape = KvShape> {
+  /** `cpu` (onnxruntime-node), `wasm` or `webgpu` (onnxruntime-web). */
+  readonly device: "cpu" | "wasm" | "webgpu";
+  readonly shape: ModelShape;
+  /** Hash of everything that decides the numbers: weights, config, graph version, runtime version. */
+  readonly fingerprint: string;
+  readonly backend: Backend<T>;
+  forward(input: ForwardInput<T>): Promise<ForwardOutput<T>>;
+  close(): Promise<void>;
+}

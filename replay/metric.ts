@@ -1,0 +1,200 @@
+/**
+ * Step 4 of a replayed step: metric. What changed in the prediction and in the cache, and how the
+ * steps of a slice add up to its numbers.
+ *
+ * @module
+ */
+import type { KvShape, TokenRange } from "../quant/tensor.ts";
+import { argmax } from "./reference.ts";
+
+/** How a replayed prediction compares with the reference. */
+export interface Prediction {
+  /** `argmax` of the replayed logits. */
+  readonly token: number;
+  /** `KL(p_ref || p_policy)` in nats, at least 0. */
+  readonly kl: number;
+}
+
+/** Log of the sum of exponentials of `count` logits, in float64. */
+function logSumExp(row: Float32Array, from: number, count: number): number {
+  let top = -Infinity;
+  for (let i = 0; i < count; i++) top = Math.max(top, row[from + i]!);
+  let sum = 0;
+  for (let i = 0; i < count; i++) sum += Math.exp(row[from + i]! - top);
+  return top + Math.log(sum);
+}
+
+/**
+ * Compares one row of replayed logits with the reference's.
+ *
+ * @param reference logits, `[.., vocab]`, the row starting at `at`
+ * @param replayed logits, the row starting at `replayedAt`
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { compare } from "./metric.ts";
+ *
+ * const logits = new Float32Array([0, 3, 1]);
+ * assertEquals(compare(logits, 0, logits, 0, 3), { token: 1, kl: 0 });
+ * ```
+ */
+export function compare(
+  reference: Float32Array,
+  at: number,
+  replayed: Float32Array,
+  replayedAt: number,
+  vocab: number,
+): Prediction {
+  const refLog = logSumExp(reference, at, vocab);
+  const newLog = logSumExp(replayed, replayedAt, vocab);
+  let kl = 0;
+  for (let i = 0; i < vocab; i++) {
+    const logP = reference[at + i]! - refLog;
+    kl += Math.exp(logP) * (logP - (replayed[replayedAt + i]! - newLog));
+  }
+  return { token: argmax(replayed, replayedAt, vocab), kl: Math.max(0, kl) };
+}
+
+/** Squares per token of one layer and kind, as prefix sums. */
+export class TokenSquares {
+  readonly #error: Float64Array;
+  readonly #norm: Float64Array;
+
+  constructor(squares: { readonly error: Float64Array; readonly norm: Float64Array }) {
+    this.#error = prefixSums(squares.error);
+    this.#norm = prefixSums(squares.norm);
+  }
+
+  /** `norm(X - X')^2 / norm(X)^2` of a snapshot of `n` tokens of which `range` is quantized. */
+  ratio(n: number, range: TokenRange): number {
+    const error = this.#error[range.to]! - this.#error[range.from]!;
+    const norm = this.#norm[n]!;
+    return norm > 0 ? error / norm : error > 0 ? 1 : 0;
+  }
+}
+
+function prefixSums(values: Float64Array): Float64Array {
+  const sums = new Float64Array(values.length + 1);
+  for (let i = 0; i < values.length; i++) sums[i + 1] = sums[i]! + values[i]!;
+  return sums;
+}
+
+/** Everything counted at one replayed step. */
+export interface StepOutcome extends Prediction {
+  readonly step: number;
+  /** `y_s` of the reference. */
+  readonly referenceToken: number;
+  /** Mean over layers and kinds of `norm(X - X')^2 / norm(X)^2`. */
+  readonly squaredError: number;
+  /** Bytes of the whole quantized cache. */
+  readonly bytes: number;
+  /** Entries of the whole cache, keys and values. */
+  readonly elements: number;
+  /** Codes stored, and the sum of their widths in bits. */
+  readonly codes: number;
+  readonly codeBits: number;
+}
+
+/** One example under one policy. */
+export interface ExampleOutcome {
+  readonly steps: readonly StepOutcome[];
+  /** Wall time of quantize, restore and model step, in seconds. */
+  readonly seconds: number;
+  /** Score of the replayed answer, 0..1, and of the reference's. */
+  readonly score: number;
+  readonly referenceScore: number;
+  readonly prefillMs: number;
+}
+
+/** The numbers of one slice under one policy; names and order of the contract. */
+export interface SliceNumbers {
+  readonly quality_main: number;
+  readonly quality_delta_vs_ref: number;
+  readonly peak_kv_memory_mb: number;
+  readonly decode_tokens_per_s: number;
+  readonly prefill_latency_ms: number;
+  readonly calibration_cost_s: number;
+  readonly avg_bits_per_kv_token: number;
+  readonly cache_error: number;
+  readonly greedy_match_ratio: number;
+  readonly replay_agreement: number;
+  readonly task_score: number;
+  readonly task_score_ref: number;
+  readonly kv_compression_ratio: number;
+  readonly code_bits: number;
+  readonly steps: number;
+  readonly examples: number;
+}
+
+/** Quality as the contract weighs it, 0..100. */
+export function quality(greedyMatch: number, agreement: number, cacheError: number): number {
+  return 100 *
+    (0.6 * greedyMatch + 0.3 * agreement + 0.1 * (1 - Math.min(1, cacheError * cacheError)));
+}
+
+/**
+ * Adds up a slice.
+ *
+ * @param outcomes one per example, at least one step in all
+ * @param referenceQuality `quality_main` of the reference policy; omitted for the reference itself
+ */
+export function summarize(
+  outcomes: readonly ExampleOutcome[],
+  calibrationSeconds: number,
+  referenceQuality?: number,
+): SliceNumbers {
+  const steps = outcomes.flatMap((o) => o.steps);
+  const mean = (values: number[]) => values.reduce((a, b) => a + b, 0) / values.length;
+  const sum = (values: number[]) => values.reduce((a, b) => a + b, 0);
+  const greedy = mean(steps.map((s) => s.token === s.referenceToken ? 1 : 0));
+  const agreement = rounded(mean(steps.map((s) => Math.exp(-s.kl))));
+  const cacheError = Math.sqrt(mean(steps.map((s) => s.squaredError)));
+  const main = rounded(quality(greedy, agreement, cacheError));
+  const peak = steps.reduce((best, s) => s.bytes > best.bytes ? s : best);
+  const codes = sum(steps.map((s) => s.codes));
+  const seconds = sum(outcomes.map((o) => o.seconds));
+  return {
+    quality_main: main,
+    quality_delta_vs_ref: rounded(main - (referenceQuality ?? main)),
+    peak_kv_memory_mb: peak.bytes / 2 ** 20,
+    decode_tokens_per_s: steps.length / seconds,
+    prefill_latency_ms: median(outcomes.map((o) => o.prefillMs)),
+    calibration_cost_s: calibrationSeconds,
+    avg_bits_per_kv_token: 8 * sum(steps.map((s) => s.bytes)) / sum(steps.map((s) => s.elements)),
+    cache_error: cacheError,
+    greedy_match_ratio: greedy,
+    replay_agreement: agreement,
+    task_score: 100 * mean(outcomes.map((o) => o.score)),
+    task_score_ref: 100 * mean(outcomes.map((o) => o.referenceScore)),
+    kv_compression_ratio: peak.elements * 2 / peak.bytes,
+    code_bits: codes > 0 ? sum(steps.map((s) => s.codeBits)) / codes : 16,
+    steps: steps.length,
+    examples: outcomes.length,
+  };
+}
+
+/** The middle value; the mean of the two middle ones for an even count. */
+export function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  const half = sorted.length >> 1;
+  return sorted.length % 2 === 1 ? sorted[half]! : (sorted[half - 1]! + sorted[half]!) / 2;
+}
+
+/** Six decimals: below what a float32 model can mean, so that its last bits do not show. */
+function rounded(value: number): number {
+  return Math.round(value * 1e6) / 1e6;
+}
+
+/** Number of cache entries of `n` tokens. */
+export function cacheElements(
+  shape: { layers: number; kvHeads: number; headDim: number },
+  n: number,
+): number {
+  return 2 * shape.layers * shape.kvHeads * shape.headDim * n;
+}
+
+/** Entries of one layer and kind per token. */
+export function entriesPerToken(shape: Pick<KvShape, "heads" | "headDim">): number {
+  return shape.heads * shape.headDim;
+}
