@@ -170,7 +170,12 @@ export interface Family<S extends Settings = Settings> {
   /** Opens an empty store in host memory for snapshots of up to `tokens` tokens. */
   openCpu(source: Source<CpuTensor>, settings: S, tokens: number): Store<CpuTensor>;
   /** Opens an empty store on a GPU for snapshots of up to `tokens` tokens. */
-  openGpu(device: GPUDevice, source: Source<GpuTensor>, settings: S, tokens: number): Store<GpuTensor>;
+  openGpu(
+    device: GPUDevice,
+    source: Source<GpuTensor>,
+    settings: S,
+    tokens: number,
+  ): Store<GpuTensor>;
 }
 
 /** A setting or tensor that a family cannot quantize; the message is one sentence for the user. */

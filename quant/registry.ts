@@ -1,0 +1,29 @@
+/**
+ * Every quantizer family by name.
+ *
+ * @module
+ */
+import { type Family, QuantizerError } from "./family.ts";
+import { kivi } from "./kivi.ts";
+import { skvq } from "./skvq.ts";
+import { uniform } from "./uniform.ts";
+
+/** The families, in the order they are listed. */
+export const families = { uniform, kivi, skvq } as const;
+
+/** Name of a family. */
+export type FamilyName = keyof typeof families;
+
+/**
+ * The family called `name`.
+ *
+ * @throws {QuantizerError} when there is none; the message lists the names
+ */
+export function familyOf(name: string): Family {
+  if (!Object.hasOwn(families, name)) {
+    throw new QuantizerError(
+      `There is no quantizer family "${name}"; choose one of ${Object.keys(families).join(", ")}.`,
+    );
+  }
+  return families[name as FamilyName] as unknown as Family;
+}

@@ -1,0 +1,113 @@
+/**
+ * Checks that several families make on what a policy answered. Each throws a `QuantizerError` with
+ * the value that was wrong and what would be right.
+ *
+ * @module
+ */
+import { type HookAnswers, QuantizerError } from "./family.ts";
+
+/** `layer 3 keys` or `layer 3 values`. */
+export function placeName(place: Pick<HookAnswers, "layer" | "kind">): string {
+  return `layer ${place.layer} ${place.kind}s`;
+}
+
+/** Every head has a width, and the family can store it. */
+export function checkWidths(
+  family: { readonly name: string; readonly widths: readonly number[] },
+  answers: HookAnswers,
+  heads: number,
+): void {
+  if (answers.bits.length !== heads) {
+    throw new QuantizerError(
+      `${
+        placeName(answers)
+      }: ${answers.bits.length} code widths were given for ${heads} KV heads; ` +
+        `give one width per head.`,
+    );
+  }
+  answers.bits.forEach((bits, head) => {
+    if (!family.widths.includes(bits)) {
+      throw new QuantizerError(
+        `${placeName(answers)}, head ${head}: family "${family.name}" cannot store codes of ` +
+          `${bits} bits; use one of ${family.widths.join(", ")}.`,
+      );
+    }
+  });
+}
+
+/** `value` is an integer of at least `least`. */
+export function checkInteger(
+  answers: HookAnswers,
+  name: string,
+  value: number,
+  least: number,
+): void {
+  if (!Number.isInteger(value) || value < least) {
+    throw new QuantizerError(
+      `${placeName(answers)}: ${name} is ${value}; it must be an integer of at least ${least}.`,
+    );
+  }
+}
+
+/** `groupSize` divides `total`, the number of `what`. */
+export function checkDivides(
+  answers: HookAnswers,
+  groupSize: number,
+  total: number,
+  what: string,
+): void {
+  if (total % groupSize !== 0) {
+    throw new QuantizerError(
+      `${placeName(answers)}: a group of ${groupSize} does not divide the ${total} ${what}; ` +
+        `set group_size to a divisor of ${total}.`,
+    );
+  }
+}
+
+/** The clip ratio lies in (0, 1]. */
+export function checkClipRatio(answers: HookAnswers, clipRatio: number): void {
+  if (!(clipRatio > 0 && clipRatio <= 1)) {
+    throw new QuantizerError(
+      `${placeName(answers)}: clip_ratio is ${clipRatio}; it must be above 0 and at most 1.`,
+    );
+  }
+}
+
+/** The family needs no calibration, so the policy must not run one. */
+export function checkOnline(family: string, answers: HookAnswers): void {
+  if (answers.calibrationMode !== "none") {
+    throw new QuantizerError(
+      `${placeName(answers)}: family "${family}" has nothing to calibrate; ` +
+        `calibration_mode must be "none", not "${answers.calibrationMode}".`,
+    );
+  }
+}
+
+/** Only `known` names appear among the family's own options. */
+export function checkOptions(
+  family: string,
+  answers: HookAnswers,
+  known: readonly string[],
+): void {
+  for (const name of Object.keys(answers.options ?? {})) {
+    if (!known.includes(name)) {
+      throw new QuantizerError(
+        `${placeName(answers)}: family "${family}" has no option "${name}"; ` +
+          (known.length === 0 ? "it has no options." : `it knows ${known.join(", ")}.`),
+      );
+    }
+  }
+}
+
+/** A family option that must be true or false. */
+export function booleanOption(answers: HookAnswers, name: string, absent: boolean): boolean {
+  const value = answers.options?.[name];
+  if (value === undefined) return absent;
+  if (typeof value !== "boolean") {
+    throw new QuantizerError(
+      `${placeName(answers)}: option "${name}" is ${JSON.stringify(value)}; ` +
+        `it must be true or false.`,
+    );
+  }
+  return value;
+}
