@@ -6,7 +6,7 @@
 import { quantizeGroup, restoreGroup } from "./affine_group.ts";
 import { affineLayout, affineRange, type AffineSettings } from "./affine_settings.ts";
 import { packRow, unpackRow } from "./bit_packing.ts";
-import type { Source, Store, StoredBuffer } from "./family.ts";
+import type { BufferContents, Source, Store, StoredBuffer } from "./family.ts";
 import { throwNotFinite } from "./finite_input.ts";
 import type { Band, GroupLayout } from "./group_layout.ts";
 import { loadParameters, parameterWords, storeParameters } from "./parameters.ts";
@@ -90,6 +90,13 @@ export class AffineStoreCpu implements Store<CpuTensor> {
 
   buffers(n: number): readonly StoredBuffer[] {
     return storedBuffers(this.#settings, this.layout, affineRange(this.#settings, n));
+  }
+
+  contents(): Promise<readonly BufferContents[]> {
+    return Promise.resolve([
+      { role: "codes", words: this.codes },
+      { role: "scale_zero", words: this.parameters },
+    ]);
   }
 
   free(): void {}

@@ -118,6 +118,14 @@ export interface StoredBuffer {
   readonly codes?: readonly number[];
 }
 
+/** What one buffer of a store holds. */
+export interface BufferContents {
+  /** The role under which `buffers` lists it. */
+  readonly role: string;
+  /** The whole buffer, room for tokens still to come included. */
+  readonly words: Uint32Array<ArrayBuffer>;
+}
+
 /**
  * The quantized cache of one layer and kind while one example is replayed. It grows from snapshot
  * to snapshot; a group is quantized once, when it first falls into the quantized range.
@@ -139,6 +147,8 @@ export interface Store<T extends KvShape> {
   settle(): Promise<void>;
   /** The buffers as they were when the store held `n` tokens (an `n` given to `grow`); after `settle`. */
   buffers(n: number): readonly StoredBuffer[];
+  /** The buffers themselves, read back to host memory: for audits and tests. */
+  contents(): Promise<readonly BufferContents[]>;
   /** Frees device memory. */
   free(): void;
 }

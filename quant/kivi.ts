@@ -14,7 +14,9 @@ import {
   wholeGroupResidual,
 } from "./affine_settings.ts";
 import { AffineStoreCpu } from "./affine_store_cpu.ts";
-import { type Family, type HookAnswers, QuantizerError } from "./family.ts";
+import { AffineStoreGpu } from "./affine_store_gpu.ts";
+import arithmetic from "./kivi.wgsl" with { type: "text" };
+import type { Family, HookAnswers } from "./family.ts";
 import {
   checkClipRatio,
   checkDivides,
@@ -74,7 +76,6 @@ export const kivi: Family<AffineSettings> = {
   needs: () => ({}),
   quantizedRange: affineRange,
   openCpu: (source, settings, tokens) => new AffineStoreCpu(source, settings, tokens),
-  openGpu: () => {
-    throw new QuantizerError("Not on a GPU yet.");
-  },
+  openGpu: (device, source, settings, tokens) =>
+    new AffineStoreGpu(device, source, settings, tokens, arithmetic),
 };

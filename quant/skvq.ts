@@ -14,6 +14,8 @@ import {
   wholeGroupResidual,
 } from "./affine_settings.ts";
 import { AffineStoreCpu } from "./affine_store_cpu.ts";
+import { AffineStoreGpu } from "./affine_store_gpu.ts";
+import arithmetic from "./skvq.wgsl" with { type: "text" };
 import { type Family, type HookAnswers, QuantizerError } from "./family.ts";
 import { headsPerBand } from "./group_layout.ts";
 import {
@@ -99,7 +101,6 @@ export const skvq: Family<AffineSettings> = {
   needs: () => ({}),
   quantizedRange: affineRange,
   openCpu: (source, settings, tokens) => new AffineStoreCpu(source, settings, tokens),
-  openGpu: () => {
-    throw new QuantizerError("Not on a GPU yet.");
-  },
+  openGpu: (device, source, settings, tokens) =>
+    new AffineStoreGpu(device, source, settings, tokens, arithmetic),
 };

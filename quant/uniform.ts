@@ -7,9 +7,10 @@
  *
  * @module
  */
-import { type AffineSettings, topCodes } from "./affine_settings.ts";
-import { affineRange } from "./affine_settings.ts";
+import { affineRange, type AffineSettings, topCodes } from "./affine_settings.ts";
 import { AffineStoreCpu } from "./affine_store_cpu.ts";
+import { AffineStoreGpu } from "./affine_store_gpu.ts";
+import arithmetic from "./uniform.wgsl" with { type: "text" };
 import { type Family, type HookAnswers, QuantizerError } from "./family.ts";
 import {
   checkDivides,
@@ -76,7 +77,6 @@ export const uniform: Family<AffineSettings> = {
   needs: () => ({}),
   quantizedRange: affineRange,
   openCpu: (source, settings, tokens) => new AffineStoreCpu(source, settings, tokens),
-  openGpu: () => {
-    throw new QuantizerError("Not on a GPU yet.");
-  },
+  openGpu: (device, source, settings, tokens) =>
+    new AffineStoreGpu(device, source, settings, tokens, arithmetic),
 };

@@ -1,0 +1,56 @@
+@group(0) @binding(2) var<storage, read> codes: array<u32>;
+@group(0) @binding(3) var<storage, read> parameters: array<u32>;
+@group(0) @binding(4) var<storage, read_write> restored: array<f32>;
+
+fn load_parameters(group: u32) -> vec2f {
+  if (parameter_type == parameters_f16) {
+    let pair = parameters[group];
+    return vec2f(half_value(pair & 0xffffu), half_value(pair >> 16u));
+  }
+  if (parameter_type == parameters_f32) {
+    return vec2f(
+      bitcast<f32>(parameters[2u * group]),
+      bitcast<f32>(parameters[2u * group + 1u]),
+    );
+  }
+  let pair = parameters[group >> 1u] >> ((group & 1u) * 16u);
+  return vec2f(float8_value(pair & 0xffu), float8_value((pair >> 8u) & 0xffu));
+}
+
+// One invocation per restored value, in the order of the target.
+@compute @workgroup_size(workgroup_threads)
+fn restore(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) workgroups: vec3u) {
+  let index = flat_index(id, workgroups);
+  let tokens = job.units * job.unit_tokens;
+  if (index >= job.heads * tokens * job.head_dim) {
+    return;
+  }
+  let channel = index % job.head_dim;
+  let row = index / job.head_dim;
+  let offset = row % tokens;
+  let head = row / tokens;
+  let band = bands[head / bands[0].heads];
+  let unit = offset / job.unit_tokens;
+  var group = unit * job.unit_groups + band.group_offset;
+  var word_index = unit * job.unit_words + band.word_offset;
+  var position = 0u;
+  if (channel_axis) {
+    position = offset % job.unit_tokens;
+    group += channel;
+    word_index += channel * band.row_words;
+  } else {
+    position = (head - band.first_head) * job.head_dim + channel;
+    group += position / job.group_size;
+  }
+  let bit = position * band.bits;
+  word_index += bit >> 5u;
+  let shift = bit & 31u;
+  var code = codes[word_index] >> shift;
+  if (shift + band.bits > 32u) {
+    code |= codes[word_index + 1u] << (32u - shift);
+  }
+  code &= (1u << band.bits) - 1u;
+  let parameter = load_parameters(group);
+  let target_index = (head * job.capacity + job.from_token + offset) * job.head_dim + channel;
+  restored[target_index] = value_of(f32(code), parameter.x, parameter.y);
+}

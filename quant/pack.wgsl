@@ -1,0 +1,74 @@
+// Storage formats shared by every family: packed codes, and half, float8 and float32 parameters.
+// The word layouts are those of bit_packing.ts and parameters.ts.
+//
+// Conversions work on the bits: WGSL's pack2x16float may round either way, and a device may flush
+// the subnormal values that unpack2x16float produces on the way.
+
+const not_finite_exponent = 0x7f800000u;
+
+// Comparing a value with itself may be folded away under fast maths; the bits cannot.
+fn is_finite_value(x: f32) -> bool {
+  return (bitcast<u32>(x) & not_finite_exponent) != not_finite_exponent;
+}
+
+// Drops the lowest `shift` bits (1..31), to nearest, ties to even.
+fn round_shift(x: u32, shift: u32) -> u32 {
+  return (x + (1u << (shift - 1u)) - 1u + ((x >> shift) & 1u)) >> shift;
+}
+
+// Nearest half-precision bits, saturating at 65504.
+fn half_bits(x: f32) -> u32 {
+  let bits = bitcast<u32>(x);
+  let sign = (bits >> 16u) & 0x8000u;
+  let magnitude = bits & 0x7fffffffu;
+  if (magnitude >= 0x477fe000u) {
+    return sign | 0x7bffu;
+  }
+  if (magnitude >= 0x38800000u) {
+    return sign | (round_shift(magnitude, 13u) - 0x1c000u);
+  }
+  let exponent = magnitude >> 23u;
+  if (exponent < 102u) {
+    return sign;
+  }
+  return sign | round_shift((magnitude & 0x7fffffu) | 0x800000u, 126u - exponent);
+}
+
+fn half_value(bits: u32) -> f32 {
+  let exponent = (bits >> 10u) & 31u;
+  let mantissa = bits & 0x3ffu;
+  let magnitude = select(
+    bitcast<f32>((exponent + 112u) << 23u | mantissa << 13u),
+    f32(mantissa) * 5.9604644775390625e-8,
+    exponent == 0u,
+  );
+  return select(magnitude, -magnitude, (bits & 0x8000u) != 0u);
+}
+
+// Nearest e4m3fn bits, saturating at 448.
+fn float8_bits(x: f32) -> u32 {
+  let bits = bitcast<u32>(x);
+  let sign = (bits >> 24u) & 0x80u;
+  let magnitude = bits & 0x7fffffffu;
+  if (magnitude >= 0x3c800000u) {
+    return sign | min(round_shift(magnitude, 20u) - 960u, 0x7eu);
+  }
+  return sign | u32(round(abs(x) * 512.0));
+}
+
+fn float8_value(bits: u32) -> f32 {
+  let exponent = (bits >> 3u) & 15u;
+  let mantissa = bits & 7u;
+  let magnitude = select(
+    bitcast<f32>((exponent + 120u) << 23u | mantissa << 20u),
+    f32(mantissa) * 0.001953125,
+    exponent == 0u,
+  );
+  return select(magnitude, -magnitude, (bits & 0x80u) != 0u);
+}
+
+// How parameters are stored, fixed when the pipeline is built.
+const parameters_f16 = 0u;
+const parameters_f32 = 1u;
+const parameters_fp8 = 2u;
+override parameter_type: u32 = parameters_f16;
