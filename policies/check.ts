@@ -5,7 +5,7 @@
  * @module
  */
 import type { HookAnswers, OptionalHook } from "../quant/family.ts";
-import { familyNames } from "../quant/registry.ts";
+import { families } from "../quant/registry.ts";
 import type { RawAnswers } from "./ask.ts";
 
 /** A policy returned something the contract does not allow; the message is one sentence. */
@@ -42,8 +42,7 @@ const integer = (min: number, max: number) => ({
   want: `an integer from ${min} to ${max}`,
 });
 const number = (min: number, max: number) => ({
-  ok: (v: unknown) =>
-    typeof v === "number" && Number.isFinite(v) && v >= min && v <= max,
+  ok: (v: unknown) => typeof v === "number" && Number.isFinite(v) && v >= min && v <= max,
   want: `a number from ${min} to ${max}`,
 });
 const oneOf = (...names: string[]) => ({
@@ -55,7 +54,7 @@ const boolean = { ok: (v: unknown) => typeof v === "boolean", want: "true or fal
 const MAX_TOKENS = 1 << 24;
 
 const RULES: Readonly<Record<OptionalHook, { ok(v: unknown): boolean; want: string }>> = {
-  quantizer_family: { ok: (v) => familyNames().includes(v as string), want: "" },
+  quantizer_family: { ok: (v) => typeof v === "string" && Object.hasOwn(families, v), want: "" },
   group_size: {
     ok: (v) => v === -1 || integer(1, MAX_TOKENS).ok(v),
     want: "a positive integer, or -1 for the whole head",
@@ -105,7 +104,11 @@ export function checkAnswers(raw: RawAnswers, context: CheckContext): HookAnswer
     throw new PolicyError(`${call} returned ${shown(value)}; expected ${want}`);
   };
   if (raw.bits.length !== context.heads) {
-    refuse(`choose_bits(${layer}, "${kind}", …)`, raw.bits, `one width for each of ${context.heads} heads`);
+    refuse(
+      `choose_bits(${layer}, "${kind}", …)`,
+      raw.bits,
+      `one width for each of ${context.heads} heads`,
+    );
   }
   const bits = raw.bits.map((width, head) => {
     const call = `choose_bits(${layer}, "${kind}", ${head})`;
@@ -117,7 +120,9 @@ export function checkAnswers(raw: RawAnswers, context: CheckContext): HookAnswer
     }
     if ((width as number) > context.budgetBits) {
       throw new PolicyError(
-        `${call} returned ${shown(width)} bits for layer ${layer} ${kind}, over the budget of ${context.budgetBits}; ` +
+        `${call} returned ${
+          shown(width)
+        } bits for layer ${layer} ${kind}, over the budget of ${context.budgetBits}; ` +
           `choose at most ${context.budgetBits} or raise --budget-bits`,
       );
     }
@@ -133,11 +138,13 @@ export function checkAnswers(raw: RawAnswers, context: CheckContext): HookAnswer
   const o = raw.optional;
   for (const hook of Object.keys(o) as OptionalHook[]) {
     const rule = RULES[hook];
-    if (rule === undefined) throw new PolicyError(`the policy answered an unknown hook ${shown(hook)}`);
+    if (rule === undefined) {
+      throw new PolicyError(`the policy answered an unknown hook ${shown(hook)}`);
+    }
     if (o[hook] === undefined) continue;
     if (!rule.ok(o[hook])) {
       const want = hook === "quantizer_family"
-        ? `one of ${familyNames().join(", ")}`
+        ? `one of ${Object.keys(families).join(", ")}`
         : rule.want;
       refuse(`${hook}(${layer}, "${kind}")`, o[hook], want);
     }

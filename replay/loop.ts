@@ -13,7 +13,13 @@ import type { StepQuestion } from "../policies/ask.ts";
 import { type PlannedStep, type Planner } from "../policies/plan.ts";
 import type { RequestMeta } from "../policies/policy.ts";
 import type { Engine } from "./engine.ts";
-import { cacheElements, compare, entriesPerToken, type StepOutcome, TokenSquares } from "./metric.ts";
+import {
+  cacheElements,
+  compare,
+  entriesPerToken,
+  type StepOutcome,
+  TokenSquares,
+} from "./metric.ts";
 import { type OpenStore, type Plan, QuantizedCache } from "./quantize.ts";
 import { addExtras, fedIds, type Reference } from "./reference.ts";
 import { type PassStep, restore } from "./restore.ts";
@@ -44,6 +50,8 @@ export interface Replayed {
   readonly seconds: number;
   /** Replayed logits, `[steps, vocab]`. */
   readonly logits: Float32Array;
+  /** Code widths of the last step's plan: `widths[layer][kind][head]`, 16 where exact. */
+  readonly widths: readonly (readonly (readonly number[])[])[];
 }
 
 /** Replays every step of an example. */
@@ -66,6 +74,7 @@ class ExampleReplay<T extends KvShape> {
   #needs = "";
   #pass: PassStep[] = [];
   #seconds = 0;
+  #lastPlan: Plan = [];
 
   constructor(private readonly input: ReplayInput<T>) {
     this.#ids = fedIds(input.reference);
@@ -78,10 +87,25 @@ class ExampleReplay<T extends KvShape> {
       const { tokens } = snapshot(this.input.reference, step);
       const planned = await this.#plan(step, tokens);
       await this.#prepare(planned);
+      this.#lastPlan = planned.plan;
       await this.#quantize(planned.plan, step, tokens);
     }
     await this.#flush();
-    return { steps: this.#steps, seconds: this.#seconds, logits: this.#logits };
+    return {
+      steps: this.#steps,
+      seconds: this.#seconds,
+      logits: this.#logits,
+      widths: this.#widths(),
+    };
+  }
+
+  #widths(): number[][][] {
+    const { layers, kvHeads } = this.input.engine.shape;
+    return Array.from({ length: layers }, (_, layer) =>
+      KV_KINDS.map((_, kind) => {
+        const cell = this.#lastPlan[layer * KV_KINDS.length + kind]!;
+        return cell === "exact" ? new Array<number>(kvHeads).fill(16) : [...cell.bits];
+      }));
   }
 
   free(): void {
