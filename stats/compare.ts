@@ -1,0 +1,135 @@
+/**
+ * Two policies on the same examples: how far apart they are, and whether the examples show it.
+ *
+ * @module
+ */
+import { DEFAULT_RESAMPLES, replicate, type ResampleOptions, subtract } from "./bootstrap.ts";
+import { pool, type ScoredExample, totalsOf } from "./example_totals.ts";
+import { FEWEST_EXAMPLES, type Interval, interval } from "./interval.ts";
+import { type AnswerPairs, mcnemarExact, pairAnswers } from "./mcnemar.ts";
+
+/** A difference A minus B with its interval. */
+export interface Difference extends Interval {
+  readonly estimate: number;
+  /** True when there are enough examples and the interval lies on one side of 0. */
+  readonly shown: boolean;
+}
+
+/** A paired comparison of two policies on one slice. */
+export interface PairedComparison {
+  readonly a: string;
+  readonly b: string;
+  /** Examples both policies were scored on. */
+  readonly examples: number;
+  readonly resamples: number;
+  readonly seed: number;
+  /** Of `quality_main`, in its points (0..100). */
+  readonly quality_main: Difference;
+  /** Of `task_score`, in its points (0..100). */
+  readonly task_score: Difference;
+  readonly answers: AnswerPairs;
+  /** Exact McNemar p-value of the answers, 0..1, not corrected for the number of comparisons. */
+  readonly mcnemar_p: number;
+}
+
+/** A policy's examples on one slice. */
+export interface PolicyExamples {
+  readonly policy: string;
+  readonly examples: readonly ScoredExample[];
+}
+
+/** Thrown when two policies have nothing to compare. */
+export class ComparisonError extends Error {
+  override readonly name = "ComparisonError";
+}
+
+/**
+ * Whether a difference can be claimed.
+ *
+ * @param replicates of the difference
+ * @param examples how many examples each replicate drew
+ */
+export function difference(
+  estimate: number,
+  replicates: Float64Array,
+  examples: number,
+): Difference {
+  const { low, high } = interval(replicates, examples);
+  return { estimate, low, high, shown: examples >= FEWEST_EXAMPLES && (low > 0 || high < 0) };
+}
+
+/** The examples of two policies, matched by id, in the order of the first. */
+export function matchExamples(
+  a: PolicyExamples,
+  b: PolicyExamples,
+): { readonly a: readonly ScoredExample[]; readonly b: readonly ScoredExample[] } {
+  const ofB = new Map(b.examples.map((example) => [example.id, example]));
+  const common = a.examples.filter(({ id }) => ofB.has(id));
+  if (common.length === 0) {
+    throw new ComparisonError(
+      `policies "${a.policy}" and "${b.policy}" have no example in common; expected results of ` +
+        `the same slice`,
+    );
+  }
+  return { a: common, b: common.map(({ id }) => ofB.get(id)!) };
+}
+
+/** Whether an answer counts as exact: full score. */
+export function isExact(example: ScoredExample): boolean {
+  return example.score >= 1;
+}
+
+/**
+ * Compares two policies on the examples they share. Resampling is by example, the pooled numbers
+ * are worked out again for every resample, and both policies see the same draws.
+ *
+ * @throws ComparisonError when no example is common to both
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { comparePolicies } from "./compare.ts";
+ *
+ * const examples = Array.from({ length: 8 }, (_, i) => ({
+ *   id: `example-${i}`,
+ *   score: 1,
+ *   steps: [{ token: 1, referenceToken: 1, kl: 0.01 * i, squaredError: 0 }],
+ * }));
+ * const same = comparePolicies(
+ *   { policy: "a", examples },
+ *   { policy: "b", examples },
+ *   { seed: 1, resamples: 200 },
+ * );
+ * assertEquals(same.quality_main, { estimate: 0, low: 0, high: 0, shown: false });
+ * assertEquals(same.mcnemar_p, 1);
+ * ```
+ */
+export function comparePolicies(
+  a: PolicyExamples,
+  b: PolicyExamples,
+  options: ResampleOptions,
+): PairedComparison {
+  const matched = matchExamples(a, b);
+  const examples = matched.a.length;
+  const totals = { a: matched.a.map(totalsOf), b: matched.b.map(totalsOf) };
+  const point = { a: pool(totals.a), b: pool(totals.b) };
+  const draws = { a: replicate(totals.a, options), b: replicate(totals.b, options) };
+  const field = (name: "quality_main" | "task_score") =>
+    difference(
+      point.a[name] - point.b[name],
+      subtract(draws.a[name], draws.b[name]),
+      examples,
+    );
+  const answers = pairAnswers(matched.a.map(isExact), matched.b.map(isExact));
+  return {
+    a: a.policy,
+    b: b.policy,
+    examples,
+    resamples: options.resamples ?? DEFAULT_RESAMPLES,
+    seed: options.seed,
+    quality_main: field("quality_main"),
+    task_score: field("task_score"),
+    answers,
+    mcnemar_p: mcnemarExact(answers.onlyA, answers.onlyB),
+  };
+}
