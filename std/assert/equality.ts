@@ -8,9 +8,7 @@ function check(run: () => void, what: string, msg: string | undefined): void {
   try {
     run();
   } catch (error) {
-    throw new AssertionError(`${what}${suffix(msg)}\n${(error as Error).message}`, {
-      cause: error,
-    });
+    throw new AssertionError(`${what}${suffix(msg)}\n${(error as Error).message}`);
   }
 }
 

@@ -79,5 +79,11 @@ export function stringify(data: readonly DataItem[], options: StringifyOptions =
     throw new TypeError("No property accessor function was provided for object");
   });
   if (headers && columns.length > 0) rows.unshift(columns.map(header));
-  return write(rows, { delimiter: separator, record_delimiter: "\r\n", bom });
+  // A bare line feed would split the row for readers that accept it as a line's end.
+  return write(rows, {
+    delimiter: separator,
+    record_delimiter: "\r\n",
+    quoted_match: /[\r\n]/,
+    bom,
+  });
 }
