@@ -4,8 +4,9 @@
  *
  * @module
  */
-import { type OptionalHook } from "../quant/family.ts";
+import type { OptionalHook } from "../quant/family.ts";
 import { askPolicy, hooksOf, type RawAnswers, type StepQuestion } from "./ask.ts";
+import type { CalibrationStatistics } from "./calibration_statistics.ts";
 import { PolicyError, shown } from "./check.ts";
 import type { BudgetState, Policy, WorkloadMeta } from "./policy.ts";
 
@@ -19,9 +20,11 @@ export interface PolicyHost {
   readonly fullPrecision: boolean;
   /** Whether the policy has read token statistics, as far as is known. */
   readonly readsStats: boolean;
+  /** False when the policy has no `calibrate`, so that no statistics need be computed for it. */
+  readonly calibrates: boolean;
   calibrationMode(workload: WorkloadMeta, budget: BudgetState): Promise<"none" | "offline">;
-  /** Hands calibration samples to the policy and returns what it made of them. */
-  calibrate(samples: unknown): Promise<unknown>;
+  /** Hands calibration statistics to the policy and returns what it made of them. */
+  calibrate(samples: CalibrationStatistics): Promise<unknown>;
   /** Asks everything about one step. */
   plan(question: StepQuestion): Promise<RawAnswers[]> | RawAnswers[];
   close(): Promise<void>;
@@ -68,7 +71,11 @@ export class InProcessHost implements PolicyHost {
     );
   }
 
-  calibrate(samples: unknown): Promise<unknown> {
+  get calibrates(): boolean {
+    return this.policy.calibrate !== undefined;
+  }
+
+  calibrate(samples: CalibrationStatistics): Promise<unknown> {
     return Promise.resolve(this.policy.calibrate?.(samples));
   }
 

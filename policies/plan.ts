@@ -11,6 +11,7 @@ import {
   QuantizerError,
   type Settings,
 } from "../quant/family.ts";
+import type { Calibration } from "../quant/calibration.ts";
 import { familyOf } from "../quant/registry.ts";
 import type { RawAnswers, StepQuestion } from "./ask.ts";
 import { checkAnswers, type CheckContext, PolicyError } from "./check.ts";
@@ -31,12 +32,18 @@ export interface PlannedStep {
 /** Turns one policy's answers into plans, for one run. */
 export class Planner {
   readonly #resolved = new Map<string, Settings>();
+  readonly #calibrated = new WeakMap<Settings, Settings>();
   readonly #ignored = new Set<string>();
 
   constructor(
     private readonly host: PolicyHost,
-    private readonly shape: { readonly heads: number; readonly headDim: number; readonly layers: number },
+    private readonly shape: {
+      readonly heads: number;
+      readonly headDim: number;
+      readonly layers: number;
+    },
     private readonly context: Omit<CheckContext, "heads" | "fullPrecision">,
+    private readonly calibrate?: (settings: Settings) => Promise<Calibration>,
   ) {}
 
   /** Hooks that the policy defines and a family it chose does not use, as `hook (family)`. */
@@ -63,7 +70,8 @@ export class Planner {
       for (const raw of answers) checkAnswers(raw, this.#checkContext());
       return { plan: answers.map(() => "exact" as const), needs: {} };
     }
-    const plan = answers.map((raw) => this.#settings(raw));
+    const plan: Settings[] = [];
+    for (const raw of answers) plan.push(await this.#withCalibration(this.#settings(raw)));
     let needs: Needs = {};
     for (const settings of plan) {
       const more = familyOf(settings.family).needs(settings);
@@ -73,6 +81,24 @@ export class Planner {
       };
     }
     return { plan, needs };
+  }
+
+  /** Settings with what their family learned offline, for those that ask for it. */
+  async #withCalibration(settings: Settings): Promise<Settings> {
+    if (settings.calibrated !== true) return settings;
+    let ready = this.#calibrated.get(settings);
+    if (ready === undefined) {
+      const { layer, kind, family } = settings;
+      if (this.calibrate === undefined) {
+        throw new PolicyError(
+          `layer ${layer} ${kind}: family "${family}" is to be calibrated offline, but this run has ` +
+            `no calibration set`,
+        );
+      }
+      ready = { ...settings, calibration: await this.calibrate(settings) };
+      this.#calibrated.set(settings, ready);
+    }
+    return ready;
   }
 
   #checkContext(): CheckContext {

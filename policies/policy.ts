@@ -5,6 +5,7 @@
  * @module
  */
 import type { Axis, KvKind } from "../quant/family.ts";
+import type { CalibrationStatistics } from "./calibration_statistics.ts";
 
 /** Numbers about one layer, kind and head of the current cache. */
 export interface TokenStats {
@@ -107,7 +108,7 @@ export interface OptionalHooks {
    * Called once when `calibration_mode` is `"offline"`, with statistics of samples that are never
    * scored; what it returns is handed to the family.
    */
-  calibrate(samples: unknown): unknown;
+  calibrate(samples: CalibrationStatistics): unknown;
 }
 
 /** A bit-allocation policy. */

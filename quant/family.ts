@@ -5,6 +5,7 @@
  *
  * @module
  */
+import type { Calibration, CalibrationSamples } from "./calibration.ts";
 import type { CpuTensor, GpuTensor, KvShape, TokenRange } from "./tensor.ts";
 
 /** The two tensors a layer caches. */
@@ -82,6 +83,10 @@ export interface Settings {
   readonly bits: readonly number[];
   /** Precision in which scales and zero points are stored. */
   readonly paramDtype: "f16" | "f32" | "fp8";
+  /** True when the replay must call the family's `calibrate` and fill in `calibration`. */
+  readonly calibrated?: boolean;
+  /** What `calibrate` returned for these settings. */
+  readonly calibration?: Calibration;
 }
 
 /** The real tensors of one layer and kind, and what attention-aware families may need beside them. */
@@ -173,6 +178,11 @@ export interface Family<S extends Settings = Settings> {
    * @throws {QuantizerError} for a combination the family cannot express
    */
   resolve(answers: HookAnswers, shape: { readonly heads: number; readonly headDim: number }): S;
+  /**
+   * Learns what these settings need from samples that are never scored. Called for settings that
+   * say `calibrated`, once per layer and kind; the same samples and settings give the same result.
+   */
+  calibrate?(samples: CalibrationSamples, settings: S): Calibration;
   /** Tensors beside the KV cache that these settings read. */
   needs(settings: S): Needs;
   /** Which token positions of a snapshot of `n` tokens are quantized. */

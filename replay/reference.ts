@@ -117,8 +117,22 @@ export async function addExtras<T extends KvShape>(
   reference: Reference<T>,
 ): Promise<ReferenceExtras<T>> {
   if (reference.extras !== undefined) return reference.extras;
-  const { backend, shape } = engine;
   const ids = [...reference.prompt.slice(0, -1), ...fedIds(reference)];
+  const { layers, extras } = await runKnownTokens(engine, ids);
+  for (const layer of layers) {
+    engine.backend.free(layer.key);
+    engine.backend.free(layer.value);
+  }
+  reference.extras = extras;
+  return extras;
+}
+
+/** Every layer's keys, values, pre-RoPE keys and queries of known tokens. The caller frees them. */
+export async function runKnownTokens<T extends KvShape>(
+  engine: Engine<T>,
+  ids: readonly number[],
+): Promise<{ layers: LayerKv<T>[]; extras: ReferenceExtras<T> }> {
+  const { backend, shape } = engine;
   const layers = allocLayers(engine, ids.length);
   const tensors = (heads: number) =>
     Array.from(
@@ -127,12 +141,7 @@ export async function addExtras<T extends KvShape>(
     );
   const extras = { preRopeKeys: tensors(shape.kvHeads), queries: tensors(shape.queryHeads) };
   await feed(engine, ids, 0, layers, extras);
-  for (const layer of layers) {
-    backend.free(layer.key);
-    backend.free(layer.value);
-  }
-  reference.extras = extras;
-  return extras;
+  return { layers, extras };
 }
 
 /** Frees the tensors of a reference. */

@@ -10,6 +10,7 @@ import { PolicyError } from "../policies/check.ts";
 import type { PolicyHost } from "../policies/host.ts";
 import { Planner } from "../policies/plan.ts";
 import type { BudgetState, WorkloadMeta } from "../policies/policy.ts";
+import { CalibrationCost, type Calibrator } from "./calibration.ts";
 import type { Engine } from "./engine.ts";
 import { replayExample } from "./loop.ts";
 import { type ExampleOutcome, type SliceNumbers, summarize } from "./metric.ts";
@@ -46,8 +47,8 @@ export interface SliceRun<T extends KvShape> {
   readonly stepwise: boolean;
   /** References on disk; absent with `--no-cache`. */
   readonly cache?: ReferenceCache;
-  /** Statistics of samples that are never scored, for policies that calibrate. */
-  readonly calibrationSamples?: () => Promise<unknown>;
+  /** Samples that are never scored, for policies that calibrate. */
+  readonly calibration?: Calibrator<T>;
   readonly events?: RunEvents;
   readonly signal?: AbortSignal;
 }
@@ -91,7 +92,7 @@ export interface SliceResult {
 interface PolicyRun {
   readonly host: PolicyHost;
   readonly planner: Planner;
-  readonly calibrationSeconds: number;
+  readonly calibrationCost: CalibrationCost;
   readonly outcomes: NamedOutcome[];
   widths: PolicyResult["widths"];
 }
@@ -170,7 +171,7 @@ export async function runSlice<T extends KvShape>(run: SliceRun<T>): Promise<Sli
     slice: run.slice,
     results: alive.map((p) => ({
       policy: p.host.name,
-      numbers: summarize(p.outcomes, p.calibrationSeconds, quality),
+      numbers: summarize(p.outcomes, p.calibrationCost.seconds, quality),
       outcomes: p.outcomes,
       ignoredHooks: p.planner.ignoredHooks,
       widths: p.widths,
@@ -221,11 +222,16 @@ async function startPolicy<T extends KvShape>(
   };
   const mode = await host.calibrationMode(workload, budget);
   let calibration: unknown;
-  let calibrationSeconds = 0;
-  if (mode === "offline") {
+  const calibrationCost = new CalibrationCost();
+  if (mode === "offline" && host.calibrates) {
+    if (run.calibration === undefined) {
+      throw new PolicyError('calibration_mode is "offline", but this run has no calibration set');
+    }
+    const statistics = await run.calibration.statistics();
+    calibrationCost.add(statistics);
     const start = performance.now();
-    calibration = await host.calibrate(await run.calibrationSamples?.());
-    calibrationSeconds = (performance.now() - start) / 1000;
+    calibration = await host.calibrate(statistics.value);
+    calibrationCost.addSeconds((performance.now() - start) / 1000);
   }
   const planner = new Planner(
     host,
@@ -235,8 +241,13 @@ async function startPolicy<T extends KvShape>(
       calibrationMode: mode,
       ...(calibration === undefined ? {} : { calibration }),
     },
+    run.calibration === undefined ? undefined : async (settings) => {
+      const learned = await run.calibration!.family(settings);
+      calibrationCost.add(learned);
+      return learned.value;
+    },
   );
-  return { host, planner, calibrationSeconds, outcomes: [], widths: [] };
+  return { host, planner, calibrationCost, outcomes: [], widths: [] };
 }
 
 async function onePolicy<T extends KvShape>(

@@ -1,0 +1,54 @@
+/**
+ * What a policy's `calibrate` is given: plain numbers about every layer, kind and head, computed on
+ * samples that are never scored. All of it survives JSON, so it crosses into the sandbox unchanged.
+ *
+ * @module
+ */
+
+/** Percentiles that are kept of every channel, in this order. */
+export const CALIBRATION_PERCENTILES = [0.1, 0.5, 1, 5, 25, 50, 75, 95, 99, 99.5, 99.9] as const;
+
+/** Numbers about one head's tensor over every token of the calibration set. */
+export interface HeadStatistics {
+  /** Tokens that were looked at. */
+  readonly tokens: number;
+  /** Per channel, `headDim` entries each. */
+  readonly min: readonly number[];
+  readonly max: readonly number[];
+  readonly mean: readonly number[];
+  /** Population standard deviation. */
+  readonly std: readonly number[];
+  /** `percentiles[i][channel]`, linear interpolation, `i` as in `CALIBRATION_PERCENTILES`. */
+  readonly percentiles: readonly (readonly number[])[];
+  /** Population covariance of the channels, `[headDim][headDim]`. */
+  readonly covariance: readonly (readonly number[])[];
+}
+
+/** Second moments of the queries that read one KV head, over its query heads and all tokens. */
+export interface QueryStatistics {
+  /** Queries that were looked at: tokens times query heads per KV head. */
+  readonly queries: number;
+  /** Mean of `q q^T`, `[headDim][headDim]`. */
+  readonly second_moment: readonly (readonly number[])[];
+}
+
+/** One layer; every array has one entry per KV head. */
+export interface LayerStatistics {
+  /** Keys after RoPE, as they are cached. */
+  readonly key: readonly HeadStatistics[];
+  /** Keys before RoPE. */
+  readonly key_pre_rope: readonly HeadStatistics[];
+  readonly value: readonly HeadStatistics[];
+  /** Queries after RoPE. */
+  readonly query: readonly QueryStatistics[];
+  /** Queries before RoPE. */
+  readonly query_pre_rope: readonly QueryStatistics[];
+}
+
+/** What `calibrate` is given. */
+export interface CalibrationStatistics {
+  readonly samples: number;
+  /** Tokens over all samples. */
+  readonly tokens: number;
+  readonly layers: readonly LayerStatistics[];
+}

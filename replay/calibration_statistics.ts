@@ -1,0 +1,135 @@
+/**
+ * The statistics that a policy's `calibrate` is given, from the tensors of the calibration set.
+ *
+ * @module
+ */
+import {
+  CALIBRATION_PERCENTILES,
+  type CalibrationStatistics,
+  type HeadStatistics,
+  type LayerStatistics,
+  type QueryStatistics,
+} from "../policies/calibration_statistics.ts";
+import type { CalibrationSamples } from "../quant/calibration.ts";
+import { percentile } from "../quant/percentile.ts";
+import type { CpuTensor } from "../quant/tensor.ts";
+import { rotaryTables } from "./rotary.ts";
+
+/** Statistics of every layer, kind and head. */
+export function calibrationStatistics(samples: CalibrationSamples): CalibrationStatistics {
+  const first = samples.layers[0]!.values;
+  return {
+    samples: first.length,
+    tokens: first.reduce((sum, { capacity }) => sum + capacity, 0),
+    layers: samples.layers.map((layer): LayerStatistics => {
+      const kvHeads = layer.values[0]!.heads;
+      const perHead = <S>(compute: (head: number) => S) =>
+        Array.from({ length: kvHeads }, (_, h) => compute(h));
+      const unrotated = layer.queries.map((query) => rotatedBack(query, samples.ropeTheta));
+      return {
+        key: perHead((head) => headStatistics(layer.keys, head)),
+        key_pre_rope: perHead((head) => headStatistics(layer.preRopeKeys, head)),
+        value: perHead((head) => headStatistics(layer.values, head)),
+        query: perHead((head) => queryStatistics(layer.queries, head, kvHeads)),
+        query_pre_rope: perHead((head) => queryStatistics(unrotated, head, kvHeads)),
+      };
+    }),
+  };
+}
+
+/** Rows `[tokens, headDim]` of one head of each sample. */
+function* rowsOf(tensors: readonly CpuTensor[], head: number): Generator<Float32Array> {
+  for (const { data, capacity, headDim } of tensors) {
+    yield data.subarray(head * capacity * headDim, (head + 1) * capacity * headDim);
+  }
+}
+
+function headStatistics(tensors: readonly CpuTensor[], head: number): HeadStatistics {
+  const { headDim } = tensors[0]!;
+  const tokens = tensors.reduce((sum, { capacity }) => sum + capacity, 0);
+  const min: number[] = [], max: number[] = [];
+  const percentiles: number[][] = CALIBRATION_PERCENTILES.map(() => []);
+  const column = new Float32Array(tokens);
+  for (let channel = 0; channel < headDim; channel++) {
+    let at = 0;
+    for (const rows of rowsOf(tensors, head)) {
+      for (let i = channel; i < rows.length; i += headDim) column[at++] = rows[i]!;
+    }
+    column.sort();
+    min.push(column[0]!);
+    max.push(column[tokens - 1]!);
+    CALIBRATION_PERCENTILES.forEach((p, i) => percentiles[i]!.push(percentile(column, p)));
+  }
+  const { mean, moment } = moments(tensors, [head]);
+  const covariance = moment.map((row, i) => row.map((m, j) => m - mean[i]! * mean[j]!));
+  return {
+    tokens,
+    min,
+    max,
+    mean,
+    std: covariance.map((row, i) => Math.sqrt(Math.max(0, row[i]!))),
+    percentiles,
+    covariance,
+  };
+}
+
+function queryStatistics(
+  queries: readonly CpuTensor[],
+  kvHead: number,
+  kvHeads: number,
+): QueryStatistics {
+  const group = queries[0]!.heads / kvHeads;
+  const heads = Array.from({ length: group }, (_, g) => kvHead * group + g);
+  const tokens = queries.reduce((sum, { capacity }) => sum + capacity, 0);
+  return { queries: tokens * group, second_moment: moments(queries, heads).moment };
+}
+
+/** Mean of `x` and of `x x^T` over all tokens of the given heads. */
+function moments(
+  tensors: readonly CpuTensor[],
+  heads: readonly number[],
+): { mean: number[]; moment: number[][] } {
+  const { headDim } = tensors[0]!;
+  const sum = new Float64Array(headDim);
+  const products = new Float64Array(headDim * headDim);
+  let count = 0;
+  for (const head of heads) {
+    for (const rows of rowsOf(tensors, head)) {
+      for (let base = 0; base < rows.length; base += headDim) {
+        for (let i = 0; i < headDim; i++) {
+          const x = rows[base + i]!;
+          sum[i] = sum[i]! + x;
+          for (let j = i, at = i * headDim + i; j < headDim; j++, at++) {
+            products[at] = products[at]! + x * rows[base + j]!;
+          }
+        }
+        count++;
+      }
+    }
+  }
+  const moment = Array.from({ length: headDim }, (_, i) =>
+    Array.from(
+      { length: headDim },
+      (_, j) => products[Math.min(i, j) * headDim + Math.max(i, j)]! / count,
+    ));
+  return { mean: Array.from(sum, (s) => s / count), moment };
+}
+
+/** Queries before RoPE: every row turned back by the angle of its position. */
+function rotatedBack(query: CpuTensor, theta: number): CpuTensor {
+  const { heads, capacity, headDim } = query;
+  const half = headDim / 2;
+  const { cos, sin } = rotaryTables(capacity, headDim, theta);
+  const data = new Float32Array(query.data.length);
+  for (let row = 0; row < heads * capacity; row++) {
+    const base = row * headDim;
+    const angles = (row % capacity) * half;
+    for (let i = 0; i < half; i++) {
+      const [a, b] = [query.data[base + i]!, query.data[base + half + i]!];
+      const [c, s] = [cos[angles + i]!, sin[angles + i]!];
+      data[base + i] = a * c + b * s;
+      data[base + half + i] = b * c - a * s;
+    }
+  }
+  return { heads, capacity, headDim, data };
+}
