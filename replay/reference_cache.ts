@@ -7,6 +7,7 @@
  */
 import type { KvShape } from "../quant/tensor.ts";
 import { CONTRACT_VERSION } from "./contract.ts";
+import { sha256 } from "./digest.ts";
 import type { Engine } from "./engine.ts";
 import { prefilled, type Reference } from "./reference.ts";
 
@@ -21,12 +22,6 @@ interface Header {
   readonly prefillMs: number;
   readonly payloadBytes: number;
   readonly sha256: string;
-}
-
-/** Hex SHA-256. */
-export async function sha256(data: Uint8Array<ArrayBuffer> | string): Promise<string> {
-  const bytes = typeof data === "string" ? new TextEncoder().encode(data) : data;
-  return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
 }
 
 /** A reference in host memory, as it is kept on disk. */

@@ -1,0 +1,9 @@
+/**
+ * @module
+ */
+
+/** Hex SHA-256 of bytes, or of a text in UTF-8. */
+export async function sha256(data: Uint8Array<ArrayBuffer> | string): Promise<string> {
+  const bytes = typeof data === "string" ? new TextEncoder().encode(data) : data;
+  return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
+}
