@@ -22,7 +22,7 @@ import { collectSamples, samplesThatFit } from "./calibration_samples.ts";
 import { calibrationStatistics } from "./calibration_statistics.ts";
 import { CONTRACT_VERSION } from "./contract.ts";
 import type { Engine } from "./engine.ts";
-import { sha256 } from "./reference_cache.ts";
+import { sha256 } from "./digest.ts";
 
 export * from "./calibration_file.ts";
 

@@ -8,7 +8,7 @@
 import type { CalibrationStatistics } from "../policies/calibration_statistics.ts";
 import type { Calibration, CalibrationArray } from "../quant/calibration.ts";
 import { QuantizerError } from "../quant/family.ts";
-import { sha256 } from "./reference_cache.ts";
+import { sha256 } from "./digest.ts";
 
 const FORMAT = "kvreplay calibration 1";
 
