@@ -8,6 +8,21 @@ import type { Backend, CpuTensor, KvShape } from "./tensor.ts";
 /** Plain typed arrays. */
 export class CpuBackend implements Backend<CpuTensor> {
   readonly name = "cpu";
+  readonly #pool: ArrayBuffer[] = [];
+  readonly #scratch = new WeakSet<CpuTensor>();
+
+  scratch({ heads, capacity, headDim }: KvShape): CpuTensor {
+    const count = heads * capacity * headDim;
+    const fits = this.#pool.findIndex((b) => b.byteLength >= 4 * count);
+    // Snapshots of the next example are seldom much longer; a little room avoids most new buffers.
+    const buffer = fits >= 0
+      ? this.#pool.splice(fits, 1)[0]!
+      : new ArrayBuffer(4 * Math.ceil(count * 1.25));
+    if (fits < 0) this.#pool.shift();
+    const tensor = { heads, capacity, headDim, data: new Float32Array(buffer, 0, count) };
+    this.#scratch.add(tensor);
+    return tensor;
+  }
 
   alloc({ heads, capacity, headDim }: KvShape): CpuTensor {
     return { heads, capacity, headDim, data: new Float32Array(heads * capacity * headDim) };
@@ -61,5 +76,7 @@ export class CpuBackend implements Backend<CpuTensor> {
     }));
   }
 
-  free(): void {}
+  free(tensor: CpuTensor): void {
+    if (this.#scratch.delete(tensor)) this.#pool.push(tensor.data.buffer);
+  }
 }

@@ -39,6 +39,11 @@ export interface Backend<T extends KvShape> {
   readonly name: "cpu" | "gpu";
   /** A new tensor, filled with zeros. */
   alloc(shape: KvShape): T;
+  /**
+   * A tensor of unspecified contents, for work that overwrites all of it; memory that was freed
+   * before is used again.
+   */
+  scratch(shape: KvShape): T;
   /** A new tensor holding `data`, laid out `[heads, capacity, headDim]`. */
   upload(data: Float32Array<ArrayBuffer>, shape: KvShape): T;
   /** Copies `count` tokens of every head from position `from` of `source` to position `at` of `target`. */

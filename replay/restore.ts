@@ -107,7 +107,10 @@ export function restore<T extends KvShape>(
   const past = reference.map((kv, layer) => {
     const restoredKind = (kind: 0 | 1): T => {
       const real = kind === 0 ? kv.key : kv.value;
-      const memory = backend.alloc({ heads: real.heads, capacity, headDim: real.headDim });
+      const filled = layers[layer]!.earlier.reduce((sum, entry) => sum + entry.count, n);
+      const size = { heads: real.heads, capacity, headDim: real.headDim };
+      // Entries that no version fills are masked, but must still be numbers.
+      const memory = filled === capacity ? backend.scratch(size) : backend.alloc(size);
       const { from, to } = steps.at(-1)!.ranges[layer * KV_KINDS.length + kind]!;
       if (from > 0) backend.copy(real, 0, from, memory, 0);
       if (to < n) backend.copy(real, to, n - to, memory, to);
