@@ -1,0 +1,131 @@
+/**
+ * What a dataset asks and how its replies are scored. The embedded slices use the first eight; the
+ * others let files in LongBench's fields be replayed with `--data`.
+ *
+ * @module
+ */
+import { BenchmarkError, type Example } from "./example.ts";
+import prompts from "./prompts.json" with { type: "json" };
+import { classification } from "./scorers/classification.ts";
+import { codeSimilarity } from "./scorers/code_similarity.ts";
+import { finalAnswerMatch } from "./scorers/final_answer.ts";
+import { keyRecall } from "./scorers/key_recall.ts";
+import { qaF1 } from "./scorers/qa_f1.ts";
+import { count, paragraphNumber, retrieval } from "./scorers/retrieval.ts";
+
+/** One dataset. */
+export interface Dataset {
+  /** The user's message, with `{context}` and `{input}`. */
+  readonly template: string;
+  /** Score of a reply against one answer, 0..1. */
+  score(reply: string, answer: string, example: Example): number;
+  /** Whether only the reply's first line counts (LongBench, eval.py, `scorer`). */
+  readonly firstLine?: true;
+  /** Says what is wrong with an example that could never be scored. */
+  flaw?(example: Example): string | undefined;
+}
+
+const { templates } = prompts;
+
+const passages = (template: string): Dataset => ({ template, score: qaF1 });
+const needle = (template: string): Dataset => ({ template, score: keyRecall });
+const stem = (template: string): Dataset => ({ template, score: finalAnswerMatch });
+const code: Dataset = {
+  template: "Write the next line of this program. Reply with that line alone.\n\n{context}{input}",
+  score: codeSimilarity,
+};
+
+/** Every dataset by the name that an example's `dataset` field may have. */
+export const datasets = {
+  hotpotqa: passages(templates.hotpotqa),
+  multifieldqa_en: passages(templates.multifieldqa_en),
+  passage_retrieval_en: {
+    template: templates.passage_retrieval_en,
+    score: retrieval,
+    flaw: ({ answers }) => {
+      const wrong = answers.find((answer) => paragraphNumber(answer) === undefined);
+      return wrong === undefined
+        ? undefined
+        : `the answer ${JSON.stringify(wrong)} must read "Paragraph N"`;
+    },
+  },
+  passkey: needle(templates.passkey),
+  niah_multikey: needle(templates.niah_multikey),
+  line_retrieval: needle(templates.line_retrieval),
+  stem_open: stem(templates.stem_open),
+  stem_mc: stem(templates.stem_mc),
+  "2wikimqa": passages(templates.hotpotqa),
+  musique: passages(templates.hotpotqa),
+  narrativeqa: passages(templates.multifieldqa_en),
+  qasper: passages(templates.multifieldqa_en),
+  triviaqa: { ...passages(templates.hotpotqa), firstLine: true },
+  passage_count: {
+    template: "Some of these paragraphs are repeated. Count the different ones and reply with " +
+      "the number alone.\n\n{context}\n\n{input}",
+    score: count,
+  },
+  trec: {
+    template: "Name the type of the last question, as in the examples.\n\n{context}\n{input}",
+    score: (reply, answer, { allClasses }) => classification(reply, answer, allClasses ?? []),
+    firstLine: true,
+    flaw: ({ allClasses }) =>
+      allClasses === null ? 'the field "all_classes" must list the labels' : undefined,
+  },
+  lcc: code,
+  "repobench-p": code,
+} as const satisfies Record<string, Dataset>;
+
+/** Name of a dataset. */
+export type DatasetName = keyof typeof datasets;
+
+/**
+ * The dataset of an example.
+ *
+ * @param where file and line, the start of an error message
+ * @throws {BenchmarkError} when the dataset is unknown or the example could never be scored
+ */
+export function datasetOf(example: Example, where = `example ${example.id}`): Dataset {
+  if (!Object.hasOwn(datasets, example.dataset)) {
+    throw new BenchmarkError(
+      `${where}: unknown dataset "${example.dataset}"; there are templates for ${
+        Object.keys(datasets).join(", ")
+      }`,
+    );
+  }
+  const dataset: Dataset = datasets[example.dataset as DatasetName];
+  const flaw = dataset.flaw?.(example);
+  if (flaw !== undefined) throw new BenchmarkError(`${where}: ${flaw}`);
+  return dataset;
+}
+
+/**
+ * The user's message of an example; the chat turn around it is the model's own template.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { parseExample } from "./example.ts";
+ * import { renderPrompt } from "./datasets.ts";
+ *
+ * const example = parseExample(
+ *   '{"input":"Q?","context":"line a: {input}","answers":["1"],"length":3,' +
+ *     '"dataset":"line_retrieval","language":"en","all_classes":null,"_id":"x"}',
+ *   "x.jsonl:1",
+ * );
+ * assertEquals(renderPrompt(example), "Below is a record of lines.\n\nline a: {input}\n\nQ?");
+ * ```
+ */
+export function renderPrompt(example: Example): string {
+  // One pass: braces inside a context are text.
+  return datasetOf(example).template.replace(
+    /\{(context|input)\}/g,
+    (_, field) => example[field as "context" | "input"],
+  );
+}
+
+/** Score of a reply, 0..1: the best over the example's answers. */
+export function scoreReply(example: Example, reply: string): number {
+  const dataset = datasetOf(example);
+  const counted = dataset.firstLine ? reply.replace(/^\n+/, "").split("\n")[0]! : reply;
+  return Math.max(...example.answers.map((answer) => dataset.score(counted, answer, example)));
+}

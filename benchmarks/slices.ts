@@ -1,0 +1,144 @@
+/**
+ * The frozen slices that come with the project, and files of the user's in the same fields.
+ *
+ * @module
+ */
+import { datasetOf } from "./datasets.ts";
+import { BenchmarkError, type Example, parseExample } from "./example.ts";
+
+/** One embedded slice. */
+export interface Slice {
+  /** What it measures, for tables and help texts. */
+  readonly title: string;
+  /** File name below `slices/`. */
+  readonly file: string;
+  /** Longest answer, in tokens, unless the user says otherwise. */
+  readonly maxNewTokens: number;
+  /** SHA-256 of the file, hexadecimal; checked whenever it is read. */
+  readonly sha256: string;
+}
+
+/** Every embedded slice by name. */
+export const slices = {
+  longbench: {
+    title: "Question answering and passage retrieval over long contexts",
+    file: "longbench_slice.jsonl",
+    maxNewTokens: 24,
+    sha256: "75276f0157c02b0e45b8f8dcbaddcaf42de6a64f4881044de26a2df5cc54e8b7",
+  },
+  needle: {
+    title: "Keys hidden in filler text and in records",
+    file: "needle_slice.jsonl",
+    maxNewTokens: 32,
+    sha256: "8910aa0e47869e665c053d78f0bebb504eae93a7e094269165913d5b1817ccb9",
+  },
+  reasoning: {
+    title: "STEM word problems, worked step by step",
+    file: "reasoning_slice.jsonl",
+    maxNewTokens: 64,
+    sha256: "f1bf48d3482777d4b2e90de690c88566b51d895beeb18c190197410d5f66000b",
+  },
+} as const satisfies Record<string, Slice>;
+
+/** Name of an embedded slice. */
+export type SliceName = keyof typeof slices;
+
+/** Names of the embedded slices, in the order they are run. */
+export const sliceNames: readonly SliceName[] = Object.keys(slices) as SliceName[];
+
+/** Whether `name` is an embedded slice. */
+export function isSliceName(name: string): name is SliceName {
+  return Object.hasOwn(slices, name);
+}
+
+/** SHA-256 of bytes, hexadecimal. */
+export async function sha256Hex(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
+  return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
+}
+
+/**
+ * Reads an embedded slice.
+ *
+ * @throws {BenchmarkError} when the file is missing or is not the frozen one
+ */
+export async function loadSlice(name: SliceName): Promise<Example[]> {
+  const { file, sha256 } = slices[name];
+  const bytes = await read(new URL(`slices/${file}`, import.meta.url), file);
+  const got = await sha256Hex(bytes);
+  if (got !== sha256) {
+    throw new BenchmarkError(
+      `${file} has SHA-256 ${got}, but the frozen slice has ${sha256}: restore the file, or replay ` +
+        `your own with --data`,
+    );
+  }
+  return parseExamples(bytes, file);
+}
+
+/**
+ * Reads a file of the user's.
+ *
+ * @throws {BenchmarkError} naming file and line of what is wrong
+ */
+export async function loadDataFile(path: string): Promise<Example[]> {
+  return parseExamples(await read(path, path), path);
+}
+
+/**
+ * Reads examples, one JSON object a line; blank lines are left out.
+ *
+ * @param name of the file, for messages
+ * @throws {BenchmarkError} naming file and line of what is wrong
+ */
+export function parseExamples(bytes: Uint8Array, name: string): Example[] {
+  const examples: Example[] = [];
+  const lineOfId = new Map<string, number>();
+  const decoder = new TextDecoder("utf-8", { fatal: true });
+  for (const [number, lineBytes] of lines(bytes)) {
+    const where = `${name}:${number}`;
+    let line: string;
+    try {
+      line = decoder.decode(lineBytes);
+    } catch {
+      throw new BenchmarkError(`${where}: not UTF-8 text`);
+    }
+    if (line.trim() === "") continue;
+    const example = parseExample(line, where);
+    datasetOf(example, where);
+    const before = lineOfId.get(example.id);
+    if (before !== undefined) {
+      throw new BenchmarkError(
+        `${where}: the "_id" ${JSON.stringify(example.id)} is already that of line ${before}`,
+      );
+    }
+    lineOfId.set(example.id, number);
+    examples.push(example);
+  }
+  if (examples.length === 0) {
+    throw new BenchmarkError(`${name}: no examples; expected one JSON object a line`);
+  }
+  return examples;
+}
+
+/** Lines with their numbers, counted from 1. */
+function* lines(bytes: Uint8Array): Generator<[number: number, line: Uint8Array]> {
+  const LINE_FEED = 10;
+  for (let from = 0, number = 1; from < bytes.length; number++) {
+    const end = bytes.indexOf(LINE_FEED, from);
+    const to = end < 0 ? bytes.length : end;
+    yield [number, bytes.subarray(from, to)];
+    from = to + 1;
+  }
+}
+
+async function read(path: string | URL, name: string): Promise<Uint8Array<ArrayBuffer>> {
+  try {
+    return await Deno.readFile(path);
+  } catch (error) {
+    const reason = error instanceof Deno.errors.NotFound
+      ? "no such file"
+      : error instanceof Deno.errors.IsADirectory
+      ? "is a directory"
+      : (error as Error).message;
+    throw new BenchmarkError(`cannot read ${name}: ${reason}; expected a file of JSON lines`);
+  }
+}
