@@ -28,7 +28,7 @@ export async function openHostEngine(
   device: "cpu" | "wasm",
 ): Promise<Engine<CpuTensor>> {
   const { ort, version } = device === "cpu" ? await loadNode() : await loadWasm();
-  const graph = buildQwen2(model.config.shape, model.config, model.weights);
+  const graph = buildQwen2(model.shape, model.config, (name) => model.weights.get(name)!.data);
   const session = await ort.InferenceSession.create(graph.model, {
     externalData: [{ path: WEIGHTS_FILE, data: graph.weights }],
     graphOptimizationLevel: "all",

@@ -1,0 +1,68 @@
+/**
+ * The chat template of a model folder, a Jinja text.
+ *
+ * @module
+ */
+import { Template } from "@huggingface/jinja";
+import { ModelError } from "./error.ts";
+import { isJsonObject, type JsonObject } from "./json_file.ts";
+
+/** One turn of a conversation. */
+export interface ChatMessage {
+  readonly role: "system" | "user" | "assistant";
+  readonly content: string;
+}
+
+/** Renders a conversation up to where the assistant's next turn starts. */
+export type RenderChat = (messages: readonly ChatMessage[]) => string;
+
+/**
+ * The template of a folder: `chat_template.jinja` before `tokenizer_config.json`, and of a list of
+ * named templates the one called "default" (huggingface/transformers, "Chat templates").
+ *
+ * @param file text of `chat_template.jinja`, when there is one
+ * @param config contents of `tokenizer_config.json`
+ * @param path of the folder, for errors
+ * @throws {ModelError} when there is no template or it does not parse; the renderer throws one when it fails
+ */
+export function openChatTemplate(
+  file: string | undefined,
+  config: JsonObject,
+  path: string,
+): RenderChat {
+  const text = file ?? templateText(config.chat_template);
+  if (text === undefined) {
+    throw new ModelError(
+      `${path} has no chat template: neither chat_template.jinja nor "chat_template" in tokenizer_config.json.`,
+    );
+  }
+  const failed = (error: unknown) =>
+    new ModelError(`The chat template of ${path} failed: ${(error as Error).message}.`);
+  let template: Template;
+  try {
+    template = new Template(text);
+  } catch (error) {
+    throw failed(error);
+  }
+  const tokens = { bos_token: tokenText(config.bos_token), eos_token: tokenText(config.eos_token) };
+  return (messages) => {
+    try {
+      return template.render({ ...tokens, messages, add_generation_prompt: true });
+    } catch (error) {
+      throw failed(error);
+    }
+  };
+}
+
+function templateText(value: unknown): string | undefined {
+  if (typeof value === "string") return value;
+  if (!Array.isArray(value)) return undefined;
+  const named = value.find((entry) => isJsonObject(entry) && entry.name === "default");
+  return typeof named?.template === "string" ? named.template : undefined;
+}
+
+/** Text of a token that a configuration names as a string or as an object with `content`. */
+export function tokenText(value: unknown): string | undefined {
+  const text = isJsonObject(value) ? value.content : value;
+  return typeof text === "string" ? text : undefined;
+}

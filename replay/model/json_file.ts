@@ -1,0 +1,86 @@
+/**
+ * Reading the JSON files of a model folder.
+ *
+ * @module
+ */
+import { duplicateKey } from "./duplicate_key.ts";
+import { ModelError } from "./error.ts";
+
+/** A parsed JSON object. */
+export type JsonObject = { readonly [key: string]: unknown };
+
+/** Whether `value` is a JSON object (not an array, not null). */
+export function isJsonObject(value: unknown): value is JsonObject {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/**
+ * Parses the text of a JSON object in which no key occurs twice.
+ *
+ * @param what what the text is, for errors: usually the file's path
+ * @throws {ModelError} when the text is not JSON, not an object, or has a duplicate key
+ *
+ * @example
+ * ```ts
+ * import { assertThrows } from "@std/assert";
+ * import { parseJsonObject } from "./json_file.ts";
+ *
+ * assertThrows(() => parseJsonObject('{"a": 1, "a": 2}', "config.json"), Error, '"a" twice');
+ * ```
+ */
+export function parseJsonObject(text: string, what: string): JsonObject {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw new ModelError(`${what} is not valid JSON: ${(error as Error).message}.`);
+  }
+  if (!isJsonObject(value)) throw new ModelError(`${what} must hold a JSON object.`);
+  const twice = duplicateKey(text);
+  if (twice !== undefined) throw new ModelError(`${what} holds the key "${twice}" twice.`);
+  return value;
+}
+
+/**
+ * Reads a text file of a model folder.
+ *
+ * @throws {ModelError} when the file is absent, unreadable or not UTF-8
+ */
+export async function readText(path: string): Promise<string> {
+  let bytes: Uint8Array<ArrayBuffer>;
+  try {
+    bytes = await Deno.readFile(path);
+  } catch (error) {
+    throw unreadable(path, error);
+  }
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    throw new ModelError(`${path} is not UTF-8 text.`);
+  }
+}
+
+/** Reads a text file, or undefined when there is none. */
+export async function readTextIfPresent(path: string): Promise<string | undefined> {
+  return await isFile(path) ? await readText(path) : undefined;
+}
+
+/** Whether `path` is a file. */
+export async function isFile(path: string): Promise<boolean> {
+  try {
+    return (await Deno.stat(path)).isFile;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) {
+      return false;
+    }
+    throw unreadable(path, error);
+  }
+}
+
+/** Says in one sentence why a file could not be read. */
+export function unreadable(path: string, error: unknown): ModelError {
+  if (error instanceof Deno.errors.NotFound) {
+    return new ModelError(`${path} does not exist; a model folder must have it.`);
+  }
+  return new ModelError(`${path} cannot be read: ${(error as Error).message}.`);
+}

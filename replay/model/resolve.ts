@@ -1,0 +1,43 @@
+/**
+ * From what a user calls a model to its folder.
+ *
+ * @module
+ */
+import { fileURLToPath } from "node:url";
+import { ModelError } from "./error.ts";
+
+/** Folders of the embedded models. `mini-outlier` computes what `mini` does, with the key outliers of Qwen2.5. */
+const embedded = {
+  "mini": new URL("../../models/mini", import.meta.url),
+  "mini-outlier": new URL("../../models/mini-outlier", import.meta.url),
+} as const;
+
+/** Names of the models that come with the project. */
+export const embeddedModels = Object.keys(embedded) as readonly (keyof typeof embedded)[];
+
+/** Model that is used when none is named. */
+export const DEFAULT_MODEL = "mini" satisfies keyof typeof embedded;
+
+/**
+ * The folder of a model: an embedded one by its name, else the name is a path.
+ *
+ * @throws {ModelError} listing the names when `model` is neither a name nor an existing folder
+ *
+ * @example
+ * ```ts
+ * import { assert } from "@std/assert";
+ * import { modelFolder } from "./resolve.ts";
+ *
+ * assert((await modelFolder("mini")).endsWith("mini"));
+ * ```
+ */
+export async function modelFolder(model: string): Promise<string> {
+  if (Object.hasOwn(embedded, model)) {
+    return fileURLToPath(embedded[model as keyof typeof embedded]);
+  }
+  const isFolder = await Deno.stat(model).then((info) => info.isDirectory, () => false);
+  if (isFolder) return model;
+  throw new ModelError(
+    `Unknown model "${model}": use ${embeddedModels.join(", ")} or the path of a model folder.`,
+  );
+}

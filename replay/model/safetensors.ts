@@ -1,0 +1,211 @@
+/**
+ * A reader of safetensors files that trusts nothing: every offset, shape and name is checked against
+ * the file before a tensor is read.
+ *
+ * Layout (huggingface/safetensors, README.md, "Format"): 8 bytes little-endian header length, that
+ * many bytes of JSON `{name: {dtype, shape, data_offsets}}`, then the tensors back to back.
+ *
+ * @module
+ */
+import { ModelError } from "./error.ts";
+import { type FloatType, floatTypes, isFloatType, toFloat32 } from "./float_types.ts";
+import { isJsonObject, parseJsonObject, unreadable } from "./json_file.ts";
+
+/** Longest header accepted, in bytes: the limit of the reference reader. */
+export const MAX_HEADER_BYTES = 100_000_000;
+
+const LENGTH_BYTES = 8;
+
+/** One tensor as the header describes it. */
+export interface TensorEntry {
+  readonly name: string;
+  readonly dtype: FloatType;
+  readonly shape: readonly number[];
+  /** First byte and the byte after the last, counted from the end of the header. */
+  readonly from: number;
+  readonly to: number;
+}
+
+/** An open safetensors file whose header has been checked. */
+export class SafetensorsFile {
+  private constructor(
+    /** Path as given. */
+    readonly path: string,
+    private readonly file: Deno.FsFile,
+    private readonly dataStart: number,
+    /** Every tensor by name, in the order of their bytes. */
+    readonly tensors: ReadonlyMap<string, TensorEntry>,
+  ) {}
+
+  /**
+   * Opens a file and checks its header against its length.
+   *
+   * @throws {ModelError} one sentence with the path: an absent or truncated file, a header that is
+   * too long or not JSON, a duplicate name, an unsupported dtype, a shape that does not match its
+   * bytes, tensors that overlap or leave a hole
+   */
+  static async open(path: string): Promise<SafetensorsFile> {
+    let file: Deno.FsFile;
+    try {
+      file = await Deno.open(path, { read: true });
+    } catch (error) {
+      throw unreadable(path, error);
+    }
+    try {
+      const { size } = await file.stat();
+      const length = await headerLength(path, file, size);
+      const text = decodeHeader(path, await readAt(path, file, LENGTH_BYTES, length));
+      const dataStart = LENGTH_BYTES + length;
+      const tensors = checkedEntries(path, text, size - dataStart);
+      return new SafetensorsFile(path, file, dataStart, tensors);
+    } catch (error) {
+      file.close();
+      throw error;
+    }
+  }
+
+  /** The bytes of one tensor, as stored. */
+  readBytes(entry: TensorEntry): Promise<Uint8Array<ArrayBuffer>> {
+    return readAt(this.path, this.file, this.dataStart + entry.from, entry.to - entry.from);
+  }
+
+  /** One tensor in float32, row-major. */
+  async read(entry: TensorEntry): Promise<Float32Array<ArrayBuffer>> {
+    return toFloat32(await this.readBytes(entry), entry.dtype);
+  }
+
+  /** Closes the file. */
+  close(): void {
+    this.file.close();
+  }
+
+  /** Closes the file at the end of a `using` block. */
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}
+
+async function headerLength(path: string, file: Deno.FsFile, size: number): Promise<number> {
+  if (size < LENGTH_BYTES) {
+    throw new ModelError(
+      `${path} is truncated: it has ${size} bytes, and a safetensors file starts with 8 bytes of header length.`,
+    );
+  }
+  const bytes = await readAt(path, file, 0, LENGTH_BYTES);
+  const length = new DataView(bytes.buffer).getBigUint64(0, true);
+  if (length > MAX_HEADER_BYTES) {
+    throw new ModelError(
+      `${path} announces a header of ${length} bytes; at most ${MAX_HEADER_BYTES} are allowed.`,
+    );
+  }
+  if (LENGTH_BYTES + Number(length) > size) {
+    throw new ModelError(
+      `${path} is truncated: its header should be ${length} bytes long, and the whole file has ${size}.`,
+    );
+  }
+  return Number(length);
+}
+
+async function readAt(
+  path: string,
+  file: Deno.FsFile,
+  at: number,
+  count: number,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const bytes = new Uint8Array(count);
+  await file.seek(at, Deno.SeekMode.Start);
+  for (let done = 0; done < count;) {
+    const read = await file.read(bytes.subarray(done));
+    if (read === null) throw new ModelError(`${path} ended while it was read.`);
+    done += read;
+  }
+  return bytes;
+}
+
+function decodeHeader(path: string, bytes: Uint8Array): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    throw new ModelError(`The header of ${path} is not UTF-8 text.`);
+  }
+}
+
+function checkedEntries(
+  path: string,
+  text: string,
+  dataBytes: number,
+): ReadonlyMap<string, TensorEntry> {
+  const header = parseJsonObject(text, `The header of ${path}`);
+  const entries: TensorEntry[] = [];
+  for (const [name, value] of Object.entries(header)) {
+    if (name === "__metadata__") checkMetadata(path, value);
+    else entries.push(checkedEntry(path, name, value));
+  }
+  entries.sort((a, b) => a.from - b.from || a.to - b.to);
+  let at = 0;
+  for (const { name, from, to } of entries) {
+    if (from < at) {
+      throw new ModelError(
+        `In ${path} the tensor "${name}" starts at byte ${from}, inside the tensor before it, which ends at ${at}.`,
+      );
+    }
+    if (from > at) {
+      throw new ModelError(
+        `In ${path} the bytes ${at} to ${from} before the tensor "${name}" belong to no tensor.`,
+      );
+    }
+    if (to > dataBytes) {
+      throw new ModelError(
+        `${path} is truncated: the tensor "${name}" ends at byte ${to} of the data, which has ${dataBytes}.`,
+      );
+    }
+    at = to;
+  }
+  if (at < dataBytes) {
+    throw new ModelError(`In ${path} the last ${dataBytes - at} bytes belong to no tensor.`);
+  }
+  return new Map(entries.map((entry) => [entry.name, entry]));
+}
+
+function checkMetadata(path: string, value: unknown): void {
+  if (isJsonObject(value) && Object.values(value).every((v) => typeof v === "string")) return;
+  throw new ModelError(`In ${path} "__metadata__" must map names to strings.`);
+}
+
+function checkedEntry(path: string, name: string, value: unknown): TensorEntry {
+  const where = `In ${path} the tensor "${name}"`;
+  if (!isJsonObject(value)) throw new ModelError(`${where} must be described by an object.`);
+  const { dtype, shape, data_offsets: offsets } = value;
+  if (!isFloatType(dtype)) {
+    throw new ModelError(
+      `${where} has dtype ${JSON.stringify(dtype)}; supported are ${floatTypes.join(", ")}.`,
+    );
+  }
+  if (!isSizes(shape)) {
+    throw new ModelError(
+      `${where} has shape ${JSON.stringify(shape)}; a list of non-negative integers is needed.`,
+    );
+  }
+  if (!isSizes(offsets) || offsets.length !== 2 || offsets[0]! > offsets[1]!) {
+    throw new ModelError(
+      `${where} has data_offsets ${
+        JSON.stringify(offsets)
+      }; two increasing byte positions are needed.`,
+    );
+  }
+  const [from, to] = offsets as [number, number];
+  // A product beyond 2^53 is inexact, yet then it cannot equal the length of a file either.
+  const bytes = shape.reduce((product, size) => product * size, dtype === "F32" ? 4 : 2);
+  if (bytes !== to - from) {
+    throw new ModelError(
+      `${where} of shape [${
+        shape.join(", ")
+      }] in ${dtype} takes ${bytes} bytes, but its data_offsets give it ${to - from}.`,
+    );
+  }
+  return { name, dtype, shape, from, to };
+}
+
+function isSizes(value: unknown): value is number[] {
+  return Array.isArray(value) && value.every((v) => Number.isSafeInteger(v) && v >= 0);
+}

@@ -1,0 +1,134 @@
+/**
+ * The weights of a model folder: `model.safetensors`, or shards named by
+ * `model.safetensors.index.json` (huggingface/transformers, `docs/source/en/models.md`, "Sharded checkpoints").
+ *
+ * @module
+ */
+import { join } from "node:path";
+import type { Hash } from "node:crypto";
+import { ModelError } from "./error.ts";
+import { toFloat32 } from "./float_types.ts";
+import { isFile, isJsonObject, parseJsonObject, readText } from "./json_file.ts";
+import { SafetensorsFile, type TensorEntry } from "./safetensors.ts";
+
+const SINGLE = "model.safetensors";
+const INDEX = "model.safetensors.index.json";
+
+/** A tensor's values and shape. */
+export interface Weight {
+  readonly shape: readonly number[];
+  /** Row-major. */
+  readonly data: Float32Array<ArrayBuffer>;
+}
+
+/**
+ * Reads every tensor that a model needs, in float32.
+ *
+ * @param wanted shape of every tensor of the model
+ * @param ignorable whether a tensor the model does not need may be there
+ * @param hash takes in name, dtype, shape and bytes of every tensor, in order of the names
+ * @throws {ModelError} for missing, unexpected, doubly stored or misshapen tensors and broken files
+ */
+export async function readWeights(
+  folder: string,
+  wanted: ReadonlyMap<string, readonly number[]>,
+  ignorable: (name: string) => boolean,
+  hash: Hash,
+): Promise<Map<string, Weight>> {
+  const files = await openFiles(folder);
+  try {
+    const found = new Map<string, { file: SafetensorsFile; entry: TensorEntry }>();
+    for (const file of files) {
+      for (const [name, entry] of file.tensors) {
+        const other = found.get(name);
+        if (other !== undefined) {
+          throw new ModelError(
+            `The tensor "${name}" is in both ${other.file.path} and ${file.path}.`,
+          );
+        }
+        if (!wanted.has(name) && !ignorable(name)) {
+          throw new ModelError(
+            `${file.path} has the tensor "${name}", which is not part of the model that its config.json describes.`,
+          );
+        }
+        found.set(name, { file, entry });
+      }
+    }
+    for (const [name, shape] of wanted) {
+      const place = found.get(name);
+      if (place === undefined) {
+        throw new ModelError(
+          `${folder} lacks the tensor "${name}" of shape [${shape.join(", ")}].`,
+        );
+      }
+      const is = place.entry.shape.join(", ");
+      if (is !== shape.join(", ")) {
+        throw new ModelError(
+          `In ${place.file.path} the tensor "${name}" has shape [${is}]; config.json asks for [${
+            shape.join(", ")
+          }].`,
+        );
+      }
+    }
+    const weights = new Map<string, Weight>();
+    for (const name of [...wanted.keys()].sort()) {
+      const { file, entry } = found.get(name)!;
+      const bytes = await file.readBytes(entry);
+      hash.update(`${name} ${entry.dtype} ${entry.shape.join("x")}\n`).update(bytes);
+      weights.set(name, { shape: entry.shape, data: toFloat32(bytes, entry.dtype) });
+    }
+    return weights;
+  } finally {
+    for (const file of files) file.close();
+  }
+}
+
+async function openFiles(folder: string): Promise<SafetensorsFile[]> {
+  if (await isFile(join(folder, SINGLE))) return [await SafetensorsFile.open(join(folder, SINGLE))];
+  const indexPath = join(folder, INDEX);
+  if (!await isFile(indexPath)) {
+    throw new ModelError(`${folder} has no weights: neither ${SINGLE} nor ${INDEX} is there.`);
+  }
+  const shardOf = readIndex(parseJsonObject(await readText(indexPath), indexPath), indexPath);
+  const files: SafetensorsFile[] = [];
+  try {
+    for (const shard of new Set(shardOf.values())) {
+      if (!await isFile(join(folder, shard))) {
+        throw new ModelError(`${folder} lacks the shard "${shard}" that ${INDEX} names.`);
+      }
+      const file = await SafetensorsFile.open(join(folder, shard));
+      files.push(file);
+      for (const [name, listed] of shardOf) {
+        if (listed === shard && !file.tensors.has(name)) {
+          throw new ModelError(
+            `${indexPath} says that the tensor "${name}" is in ${shard}, but it is not there.`,
+          );
+        }
+      }
+    }
+    return files;
+  } catch (error) {
+    for (const file of files) file.close();
+    throw error;
+  }
+}
+
+function readIndex(json: Record<string, unknown>, path: string): Map<string, string> {
+  const map = json.weight_map;
+  if (!isJsonObject(map) || Object.keys(map).length === 0) {
+    throw new ModelError(`${path} must map tensors to shards in "weight_map".`);
+  }
+  const shardOf = new Map<string, string>();
+  for (const [name, shard] of Object.entries(map)) {
+    // A shard lies in the folder itself: a path would let an index reach any file of the machine.
+    if (typeof shard !== "string" || !/^[\w.-]+\.safetensors$/.test(shard)) {
+      throw new ModelError(
+        `${path} puts the tensor "${name}" in ${
+          JSON.stringify(shard)
+        }; the plain name of a .safetensors file is needed.`,
+      );
+    }
+    shardOf.set(name, shard);
+  }
+  return shardOf;
+}
