@@ -32,8 +32,19 @@ export function hooksOf(policy: Policy): OptionalHook[] {
   return OPTIONAL_HOOKS.filter((hook) => typeof policy[hook] === "function");
 }
 
+/** Names that `askPolicy` goes through. */
+export interface Vocabulary {
+  readonly kinds: readonly KvKind[];
+  /** Optional hooks the policy defines. */
+  readonly hooks: readonly OptionalHook[];
+  readonly stats: readonly (keyof TokenStats)[];
+}
+
 /**
  * Asks a policy everything about one step: every layer, kind and head.
+ *
+ * The function refers to nothing outside itself once `words` is given, because its text is also run
+ * where nothing of this project can be imported: in the sandbox.
  *
  * @example
  * ```ts
@@ -57,19 +68,34 @@ export function hooksOf(policy: Policy): OptionalHook[] {
  * assertEquals(answers[0]?.bits, [4, 4]);
  * ```
  */
-export function askPolicy(policy: Policy, question: StepQuestion): RawAnswers[] {
+export function askPolicy(
+  policy: Policy,
+  question: StepQuestion,
+  words: Vocabulary = { kinds: KV_KINDS, hooks: hooksOf(policy), stats: STAT_NAMES },
+): RawAnswers[] {
   const { budget, request } = question;
-  const hooks = hooksOf(policy);
+  /** An object whose fields are fetched when they are first read. */
+  function lazyStats(fetch: () => TokenStats): TokenStats {
+    let real: TokenStats | undefined;
+    const target = {};
+    for (const name of words.stats) {
+      Object.defineProperty(target, name, {
+        enumerable: true,
+        get: () => (real ??= fetch())[name],
+      });
+    }
+    return target as TokenStats;
+  }
   const answers: RawAnswers[] = [];
   for (let layer = 0; layer < budget.layers; layer++) {
-    for (const kind of KV_KINDS) {
+    for (const kind of words.kinds) {
       const bits: unknown[] = [];
       for (let head = 0; head < budget.kv_heads; head++) {
         const stats = lazyStats(() => question.stats(layer, kind, head));
         bits.push(policy.choose_bits(layer, kind, head, stats, budget));
       }
       const optional: Partial<Record<OptionalHook, unknown>> = {};
-      for (const hook of hooks) {
+      for (const hook of words.hooks) {
         optional[hook] = hook === "bit_range"
           ? policy.bit_range?.(layer, kind, request, budget)
           : policy[hook]?.(layer, kind, request);
@@ -103,13 +129,3 @@ export const STAT_NAMES = [
   "attention_mass_recent",
   "attention_entropy",
 ] as const satisfies readonly (keyof TokenStats)[];
-
-/** An object whose fields are fetched when they are first read. */
-function lazyStats(fetch: () => TokenStats): TokenStats {
-  let real: TokenStats | undefined;
-  const target = {};
-  for (const name of STAT_NAMES) {
-    Object.defineProperty(target, name, { enumerable: true, get: () => (real ??= fetch())[name] });
-  }
-  return target as TokenStats;
-}
