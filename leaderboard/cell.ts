@@ -1,0 +1,96 @@
+/**
+ * A cell of the leaderboard: one policy on one slice with one model, everything that decided its
+ * numbers, and the numbers.
+ *
+ * @module
+ */
+import type { SliceNumbers, StepOutcome } from "../replay/metric.ts";
+import { sha256 } from "../replay/digest.ts";
+
+/** Everything a cell's numbers depend on. Two cells with equal keys hold the same numbers. */
+export interface CellKey {
+  /** Version of the replay contract. */
+  readonly contract: string;
+  readonly model: string;
+  /** Fingerprint of the loaded model: weights, configuration, graph, runtime. */
+  readonly model_hash: string;
+  readonly slice: string;
+  /** SHA-256 of the slice's examples as they were run. */
+  readonly slice_hash: string;
+  readonly policy: string;
+  /** SHA-256 of the source that decides the policy's numbers. */
+  readonly policy_hash: string;
+  readonly engine: "cpu" | "wasm" | "webgpu";
+  readonly budget_bits: number;
+  readonly max_new_tokens: number;
+  /** Examples asked for; null for the whole slice. */
+  readonly limit: number | null;
+  readonly seed: number;
+}
+
+/** One example of a cell. */
+export interface CellExample {
+  readonly id: string;
+  readonly dataset: string;
+  /** Where the answer lies in the context, 0..1, where the slice says. */
+  readonly depth?: number;
+  /** Score of the replayed answer and of the reference's, 0..1. */
+  readonly score: number;
+  readonly referenceScore: number;
+  readonly steps: readonly StepOutcome[];
+}
+
+/** Where and when a cell was run. */
+export interface CellEnvironment {
+  /** Seconds since 1970. */
+  readonly started: number;
+  readonly seconds: number;
+  /** The machine in words: operating system, processor or adapter. */
+  readonly machine: string;
+  readonly deno: string;
+  /** Commit of the project, or `unknown`. */
+  readonly commit: string;
+}
+
+/** A finished cell. */
+export interface Cell {
+  readonly key: CellKey;
+  readonly numbers: SliceNumbers;
+  readonly examples: readonly CellExample[];
+  /** Code widths in bits of the last plan of the last example: `widths[layer][kind][head]`. */
+  readonly widths: readonly (readonly (readonly number[])[])[];
+  /** Hooks the policy defines and its families do not use. */
+  readonly ignored_hooks: readonly string[];
+  readonly environment: CellEnvironment;
+}
+
+const KEY_FIELDS: readonly (keyof CellKey)[] = [
+  "contract",
+  "model",
+  "model_hash",
+  "slice",
+  "slice_hash",
+  "policy",
+  "policy_hash",
+  "engine",
+  "budget_bits",
+  "max_new_tokens",
+  "limit",
+  "seed",
+];
+
+/** Whether two keys are equal, field by field. */
+export function sameKey(a: CellKey, b: CellKey): boolean {
+  return KEY_FIELDS.every((field) => a[field] === b[field]);
+}
+
+/**
+ * File name of a cell: readable names first, then the first 16 digits of the key's SHA-256, so that
+ * cells that differ in anything lie side by side.
+ */
+export async function cellFileName(key: CellKey): Promise<string> {
+  const digest = await sha256(JSON.stringify(KEY_FIELDS.map((field) => key[field])));
+  const safe = (name: string) => name.replaceAll(/[^A-Za-z0-9_-]+/g, "-").slice(-60);
+  const names = [key.model, key.slice, key.policy].map(safe).join(".");
+  return `${names}.${digest.slice(0, 16)}.json`;
+}

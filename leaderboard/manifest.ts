@@ -1,0 +1,106 @@
+/**
+ * The manifest: everything needed to say where a leaderboard's numbers come from and to make them
+ * again.
+ *
+ * @module
+ */
+import { INTERVAL_METHOD } from "../stats/interval.ts";
+import type { Board } from "./board.ts";
+
+/** What `manifest.json` holds. */
+export interface Manifest {
+  readonly project: { readonly name: string; readonly version: string; readonly commit: string };
+  /** Version of the replay contract. */
+  readonly contract: string;
+  readonly engine: {
+    readonly device: string;
+    /** Machines the cells were run on. */
+    readonly machines: readonly string[];
+  };
+  readonly models: readonly { readonly name: string; readonly hash: string }[];
+  readonly slices: readonly {
+    readonly name: string;
+    readonly sha256: string;
+    readonly examples: number;
+    readonly max_new_tokens: number;
+  }[];
+  readonly policies: readonly { readonly name: string; readonly sha256: string }[];
+  readonly budget_bits: number;
+  /** Examples asked for of each slice; null for all. */
+  readonly limit: number | null;
+  readonly seed: number;
+  readonly statistics: {
+    readonly baseline: string;
+    readonly resamples: number;
+    readonly interval: string;
+  };
+  readonly versions: Readonly<Record<string, string>>;
+  /** Commits of the project the cells were run at; more than one after a resumed run. */
+  readonly cell_commits: readonly string[];
+  readonly cells: {
+    readonly finished: number;
+    readonly reused: number;
+    readonly failed: readonly {
+      readonly model: string;
+      readonly slice: string;
+      readonly policy: string;
+      readonly reason: string;
+    }[];
+  };
+  /** ISO 8601, UTC. */
+  readonly started: string;
+  readonly finished: string;
+}
+
+/** What the board itself does not know. */
+export interface RunFacts {
+  readonly version: string;
+  readonly commit: string;
+  readonly versions: Readonly<Record<string, string>>;
+  /** Cells that were finished by an earlier run. */
+  readonly reused: number;
+  readonly started: Date;
+  readonly finished: Date;
+}
+
+/** The manifest of a board with at least one cell. */
+export function manifestOf(board: Board, facts: RunFacts): Manifest {
+  const { cells } = board;
+  const first = cells[0]!.key;
+  const distinct = (values: readonly string[]) => [...new Set(values)];
+  const cellOf = (field: "model" | "slice" | "policy", name: string) =>
+    cells.find((c) => c.key[field] === name)!;
+  const date = (d: Date) => d.toISOString().replace(/\.\d+Z$/, "Z");
+  return {
+    project: { name: "kvreplay", version: facts.version, commit: facts.commit },
+    contract: first.contract,
+    engine: { device: first.engine, machines: distinct(cells.map((c) => c.environment.machine)) },
+    models: board.models.map((name) => ({ name, hash: cellOf("model", name).key.model_hash })),
+    slices: board.slices.map((name) => {
+      const { key, numbers } = cellOf("slice", name);
+      return {
+        name,
+        sha256: key.slice_hash,
+        examples: numbers.examples,
+        max_new_tokens: key.max_new_tokens,
+      };
+    }),
+    policies: board.policies.map((name) => ({
+      name,
+      sha256: cellOf("policy", name).key.policy_hash,
+    })),
+    budget_bits: first.budget_bits,
+    limit: first.limit,
+    seed: board.seed,
+    statistics: {
+      baseline: board.baseline,
+      resamples: board.resamples,
+      interval: INTERVAL_METHOD,
+    },
+    versions: facts.versions,
+    cell_commits: distinct(cells.map((c) => c.environment.commit)),
+    cells: { finished: cells.length, reused: facts.reused, failed: board.failures },
+    started: date(facts.started),
+    finished: date(facts.finished),
+  };
+}
