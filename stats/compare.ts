@@ -3,8 +3,14 @@
  *
  * @module
  */
-import { DEFAULT_RESAMPLES, replicate, type ResampleOptions, subtract } from "./bootstrap.ts";
-import { pool, type ScoredExample, totalsOf } from "./example_totals.ts";
+import {
+  DEFAULT_RESAMPLES,
+  replicate,
+  type Replicates,
+  type ResampleOptions,
+  subtract,
+} from "./bootstrap.ts";
+import { pool, type PooledNumbers, type ScoredExample, totalsOf } from "./example_totals.ts";
 import { FEWEST_EXAMPLES, type Interval, interval } from "./interval.ts";
 import { type AnswerPairs, mcnemarExact, pairAnswers } from "./mcnemar.ts";
 
@@ -110,23 +116,61 @@ export function comparePolicies(
   options: ResampleOptions,
 ): PairedComparison {
   const matched = matchExamples(a, b);
-  const examples = matched.a.length;
-  const totals = { a: matched.a.map(totalsOf), b: matched.b.map(totalsOf) };
-  const point = { a: pool(totals.a), b: pool(totals.b) };
-  const draws = { a: replicate(totals.a, options), b: replicate(totals.b, options) };
+  return compareDraws(
+    drawPolicy({ policy: a.policy, examples: matched.a }, options),
+    drawPolicy({ policy: b.policy, examples: matched.b }, options),
+  );
+}
+
+/** A policy's pooled numbers and their replicates, to compare with several others. */
+export interface PolicyDraws extends PolicyExamples {
+  readonly options: Required<ResampleOptions>;
+  readonly point: PooledNumbers;
+  readonly replicates: Replicates;
+}
+
+/** Draws a policy's replicates. */
+export function drawPolicy(given: PolicyExamples, options: ResampleOptions): PolicyDraws {
+  const totals = given.examples.map(totalsOf);
+  return {
+    policy: given.policy,
+    examples: given.examples,
+    options: { resamples: DEFAULT_RESAMPLES, ...options },
+    point: pool(totals),
+    replicates: replicate(totals, options),
+  };
+}
+
+/**
+ * Compares two policies from replicates drawn before.
+ *
+ * @throws ComparisonError when the two were not drawn alike: same examples in the same order, same
+ * options
+ */
+export function compareDraws(a: PolicyDraws, b: PolicyDraws): PairedComparison {
+  const examples = a.examples.length;
+  if (
+    examples !== b.examples.length || a.options.seed !== b.options.seed ||
+    a.options.resamples !== b.options.resamples ||
+    a.examples.some(({ id }, i) => b.examples[i]!.id !== id)
+  ) {
+    throw new ComparisonError(
+      `policies "${a.policy}" and "${b.policy}" were drawn differently; expected the same ` +
+        `examples in the same order, seed and number of resamples`,
+    );
+  }
   const field = (name: "quality_main" | "task_score") =>
     difference(
-      point.a[name] - point.b[name],
-      subtract(draws.a[name], draws.b[name]),
+      a.point[name] - b.point[name],
+      subtract(a.replicates[name], b.replicates[name]),
       examples,
     );
-  const answers = pairAnswers(matched.a.map(isExact), matched.b.map(isExact));
+  const answers = pairAnswers(a.examples.map(isExact), b.examples.map(isExact));
   return {
     a: a.policy,
     b: b.policy,
     examples,
-    resamples: options.resamples ?? DEFAULT_RESAMPLES,
-    seed: options.seed,
+    ...a.options,
     quality_main: field("quality_main"),
     task_score: field("task_score"),
     answers,
