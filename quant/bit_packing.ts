@@ -77,11 +77,12 @@ export function unpackRow(
       for (let shift = 0, j = i; shift < 32; shift += bits, j++) codes[j] = (word >>> shift) & mask;
     }
   }
-  for (let bit = 0; i < count; i++, bit += bits) {
+  // Two words at a time, branch-free, as long as there is a second word.
+  let bit = 0;
+  for (const inside = 32 * (wordsPerRow(count - i, bits) - 1); bit < inside; i++, bit += bits) {
     const index = at + (bit >>> 5);
     const shift = bit & 31;
-    let code = words[index]! >>> shift;
-    if (shift + bits > 32) code |= words[index + 1]! << (32 - shift);
-    codes[i] = code & mask;
+    codes[i] = (words[index]! >>> shift | words[index + 1]! << 1 << (31 - shift)) & mask;
   }
+  for (; i < count; i++, bit += bits) codes[i] = (words[at + (bit >>> 5)]! >>> (bit & 31)) & mask;
 }

@@ -32,6 +32,10 @@ export interface LayerSamples {
   readonly values: readonly CpuTensor[];
   /** Queries after RoPE, `[queryHeads, tokens, headDim]`. */
   readonly queries: readonly CpuTensor[];
+  /** Squared gradients of the loss, shaped as the keys; when whoever made the samples has them. */
+  readonly keyWeights?: readonly CpuTensor[];
+  /** The same for the values. */
+  readonly valueWeights?: readonly CpuTensor[];
 }
 
 /** The calibration set after one pass through the model. */

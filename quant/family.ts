@@ -87,6 +87,8 @@ export interface Settings {
   readonly calibrated?: boolean;
   /** What `calibrate` returned for these settings. */
   readonly calibration?: Calibration;
+  /** Where these settings depart from the family's official rules, one clause each. */
+  readonly deviations?: readonly string[];
 }
 
 /** The real tensors of one layer and kind, and what attention-aware families may need beside them. */

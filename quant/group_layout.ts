@@ -36,6 +36,8 @@ export interface GroupLayout {
   readonly axis: Axis;
   readonly groupSize: number;
   readonly headDim: number;
+  /** Entries of a group that lie at one stride in the tensor: a group has whole runs. */
+  readonly runCodes: number;
   /** Tokens of one unit. */
   readonly unitTokens: number;
   /** Words of packed codes of one unit. */
@@ -58,14 +60,22 @@ export interface GroupShape {
 }
 
 /**
+ * Entries of a token-axis group that are sure to lie in one head: the largest common divisor of
+ * `groupSize` and `headDim`.
+ */
+export function runLength(groupSize: number, headDim: number): number {
+  let a = groupSize;
+  let b = headDim;
+  while (b !== 0) [a, b] = [b, a % b];
+  return a;
+}
+
+/**
  * Heads whose flattened channels are the fewest that whole groups fill: 1 when `groupSize` divides
  * `headDim`, more when a group reaches into the next head.
  */
 export function headsPerBand(groupSize: number, headDim: number): number {
-  let a = groupSize;
-  let b = headDim;
-  while (b !== 0) [a, b] = [b, a % b];
-  return groupSize / a;
+  return groupSize / runLength(groupSize, headDim);
 }
 
 /** Lays out the units of a store; the caller has checked that groups divide what they must. */
@@ -99,6 +109,7 @@ export function groupLayout(shape: GroupShape): GroupLayout {
     axis,
     groupSize,
     headDim,
+    runCodes: axis === "token" ? runLength(groupSize, headDim) : groupSize,
     unitTokens: axis === "token" ? 1 : groupSize,
     unitWords: wordOffset,
     unitGroups: groupOffset,

@@ -1,0 +1,68 @@
+/**
+ * Where the entries of a band's groups lie in a tensor, as *runs*: entries at one fixed stride. The
+ * runs of all bands and units look the same but for an offset, so that loops over them stay simple.
+ *
+ * @module
+ */
+import { wordsPerRow } from "./bit_packing.ts";
+import type { Band, GroupLayout } from "./group_layout.ts";
+import type { KvShape } from "./tensor.ts";
+
+/** The runs of one band of a layout in a tensor of a given capacity. */
+export interface RunPlan {
+  /** Index of the first entry of each run of a unit, relative to the band's first entry of it. */
+  readonly offsets: Int32Array;
+  /** Distance between the entries of a run. */
+  readonly stride: number;
+  /** Entries of a run. */
+  readonly runCodes: number;
+  /** Consecutive runs that make up a group. */
+  readonly runsPerGroup: number;
+  /** Distance between the first entries of consecutive units. */
+  readonly unitStep: number;
+  /** Index of the band's first entry of token 0. */
+  readonly base: number;
+  readonly bits: number;
+  readonly topCode: number;
+  /** Groups of a whole unit, and the band's first among them. */
+  readonly unitGroups: number;
+  readonly groupOffset: number;
+  /** Words of a whole unit, and the band's first among them. */
+  readonly unitWords: number;
+  readonly wordOffset: number;
+  /** Words of a run when runs fill whole words of whole codes, else 0: rows must be packed then. */
+  readonly runWords: number;
+  /** Codes and words of a row. */
+  readonly rowCodes: number;
+  readonly rowWords: number;
+}
+
+/** Plans the runs of `band` in a tensor of this shape. */
+export function runPlan(layout: GroupLayout, band: Band, shape: KvShape): RunPlan {
+  const { headDim, runCodes, groupSize, unitTokens, unitGroups, unitWords, axis } = layout;
+  const { bits, topCode, groupOffset, wordOffset, rowCodes, rowWords } = band;
+  const runs = band.rows * rowCodes / runCodes;
+  const offsets = Int32Array.from({ length: runs }, (_, run) => {
+    if (axis === "channel") return run;
+    const code = run * runCodes;
+    return Math.floor(code / headDim) * shape.capacity * headDim + code % headDim;
+  });
+  const fillsWords = 32 % bits === 0 && (runCodes * bits) % 32 === 0;
+  return {
+    offsets,
+    stride: axis === "token" ? 1 : headDim,
+    runCodes,
+    runsPerGroup: groupSize / runCodes,
+    unitStep: unitTokens * headDim,
+    base: band.firstHead * shape.capacity * headDim,
+    bits,
+    topCode,
+    unitGroups,
+    groupOffset,
+    unitWords,
+    wordOffset,
+    runWords: fillsWords ? wordsPerRow(runCodes, bits) : 0,
+    rowCodes,
+    rowWords,
+  };
+}

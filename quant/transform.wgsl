@@ -1,0 +1,158 @@
+// Transform coding: one workgroup per token. Layout and constants are those of transform_layout.ts.
+//
+// `tables` (u32), per coded component: index in its block, width, bit offset, level offset, block; then per
+// word of a row the first component that reaches into it.
+// `constants` (f32): mean, forward [component][channel], inverse [component][channel], levels.
+
+struct Job {
+  heads: u32,
+  head_dim: u32,
+  // Capacity of the tensor that is read or written.
+  capacity: u32,
+  // First quantized token, and the first of this dispatch.
+  origin: u32,
+  first: u32,
+  tokens: u32,
+  // Heads of a block; coded components, words of a row.
+  block_heads: u32,
+  coded: u32,
+  row_words: u32,
+  rotate: u32,
+  // Offsets into `constants`.
+  forward: u32,
+  inverse: u32,
+  levels: u32,
+}
+
+const workgroup_threads = 64u;
+// heads * headDim of the model.
+override channels: u32 = 128u;
+
+@group(0) @binding(0) var<uniform> job: Job;
+@group(0) @binding(1) var<storage, read> tables: array<u32>;
+@group(0) @binding(2) var<storage, read> constants: array<f32>;
+@group(0) @binding(3) var<storage, read_write> codes: array<u32>;
+@group(0) @binding(4) var<storage, read_write> tensor: array<f32>;
+@group(0) @binding(5) var<storage, read_write> failure: atomic<u32>;
+@group(0) @binding(6) var<storage, read> cosine: array<f32>;
+@group(0) @binding(7) var<storage, read> sine: array<f32>;
+
+var<workgroup> vector: array<f32, channels>;
+var<workgroup> component: array<f32, channels>;
+var<workgroup> code: array<u32, channels>;
+
+fn token_of(group: vec3u, groups: vec3u) -> u32 {
+  return group.y * groups.x + group.x;
+}
+
+// Coded component k: where its block's matrices start, and its row in them.
+fn matrix_row(k: u32) -> u32 {
+  let block_channels = job.block_heads * job.head_dim;
+  let block = tables[5u * k + 4u];
+  return (block * block_channels + tables[5u * k]) * block_channels;
+}
+
+@compute @workgroup_size(64)
+fn quantize(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) thread: u32,
+) {
+  let index = token_of(group, groups);
+  if (index >= job.tokens) {
+    return;
+  }
+  let token = job.first + index;
+  for (var c = thread; c < channels; c += workgroup_threads) {
+    let head = c / job.head_dim;
+    let x = tensor[(head * job.capacity + token) * job.head_dim + c % job.head_dim];
+    if (!is_finite_value(x)) {
+      atomicMin(&failure, token * job.heads + head);
+    }
+    vector[c] = x - constants[c];
+  }
+  workgroupBarrier();
+  let block_channels = job.block_heads * job.head_dim;
+  for (var k = thread; k < job.coded; k += workgroup_threads) {
+    let row = job.forward + matrix_row(k);
+    let from = tables[5u * k + 4u] * block_channels;
+    var sum = 0.0;
+    for (var c = 0u; c < block_channels; c++) {
+      sum += constants[row + c] * vector[from + c];
+    }
+    // The nearest of ascending levels, by bisection over their midpoints.
+    let levels = job.levels + tables[5u * k + 3u];
+    var nearest = 0u;
+    for (var half = (1u << tables[5u * k + 1u]) >> 1u; half > 0u; half >>= 1u) {
+      let at = levels + nearest + half;
+      if (sum > (constants[at - 1u] + constants[at]) * 0.5) {
+        nearest += half;
+      }
+    }
+    code[k] = nearest;
+  }
+  workgroupBarrier();
+  for (var w = thread; w < job.row_words; w += workgroup_threads) {
+    var word = 0u;
+    for (var k = tables[5u * job.coded + w]; k < job.coded; k++) {
+      let bit = i32(tables[5u * k + 2u]) - i32(32u * w);
+      if (bit >= 32) {
+        break;
+      }
+      word |= select(code[k] << u32(max(bit, 0)), code[k] >> u32(max(-bit, 0)), bit < 0);
+    }
+    codes[(token - job.origin) * job.row_words + w] = word;
+  }
+}
+
+@compute @workgroup_size(64)
+fn restore(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) thread: u32,
+) {
+  let index = token_of(group, groups);
+  if (index >= job.tokens) {
+    return;
+  }
+  let token = job.first + index;
+  let base = (token - job.origin) * job.row_words;
+  for (var k = thread; k < job.coded; k += workgroup_threads) {
+    let width = tables[5u * k + 1u];
+    let bit = tables[5u * k + 2u];
+    let shift = bit & 31u;
+    let at = base + (bit >> 5u);
+    var found = codes[at] >> shift;
+    if (shift + width > 32u) {
+      found |= codes[at + 1u] << (32u - shift);
+    }
+    found &= (1u << width) - 1u;
+    component[k] = constants[job.levels + tables[5u * k + 3u] + found];
+  }
+  workgroupBarrier();
+  let block_channels = job.block_heads * job.head_dim;
+  for (var c = thread; c < channels; c += workgroup_threads) {
+    var sum = constants[c];
+    let block = c / block_channels;
+    let within = c % block_channels;
+    for (var k = 0u; k < job.coded; k++) {
+      if (tables[5u * k + 4u] == block) {
+        sum += component[k] * constants[job.inverse + matrix_row(k) + within];
+      }
+    }
+    vector[c] = sum;
+  }
+  workgroupBarrier();
+  let half = job.head_dim / 2u;
+  for (var c = thread; c < channels; c += workgroup_threads) {
+    let head = c / job.head_dim;
+    let d = c % job.head_dim;
+    var x = vector[c];
+    if (job.rotate != 0u) {
+      let angle = token * half + d % half;
+      let other = select(-vector[min(c + half, channels - 1u)], vector[max(c, half) - half], d >= half);
+      x = x * cosine[angle] + other * sine[angle];
+    }
+    tensor[(head * job.capacity + token) * job.head_dim + d] = x;
+  }
+}

@@ -1,0 +1,232 @@
+/**
+ * What `transform` learns: axes, means and codebooks of one layer and kind.
+ *
+ * @module
+ */
+import type { Calibration, CalibrationSamples, LayerSamples } from "./calibration.ts";
+import type { KvKind } from "./family.ts";
+import { type PrincipalAxes, principalAxes } from "./principal_axes.ts";
+import { learnLevels } from "./scalar_codebook.ts";
+import type { CpuTensor } from "./tensor.ts";
+import type { TransformSettings } from "./transform.ts";
+
+/** Most channels that are transformed together; the axes take time and memory as its square. */
+export const MOST_CHANNELS = 256;
+
+/**
+ * What a logit's variance weighs against the relative squared error of the cache. The one number of
+ * this family that was chosen by measurement (docs/adaptive.md).
+ */
+export const QUERY_WEIGHT = 1e-3;
+
+/** Samples of one component that its codebook is learned from, at most. */
+const CODEBOOK_SAMPLES = 8192;
+
+/** Heads whose channels are transformed together: as many as divide the heads and fit. */
+export function blockHeads(heads: number, headDim: number): number {
+  for (let count = heads; count > 1; count--) {
+    if (heads % count === 0 && count * headDim <= MOST_CHANNELS) return count;
+  }
+  return 1;
+}
+
+/** Mean and principal axes of one block of heads. */
+export interface BlockAxes extends PrincipalAxes {
+  readonly mean: Float64Array;
+}
+
+/** The tensors that `transform` codes: keys before RoPE, or values. */
+function codedTensors(layer: LayerSamples, kind: KvKind): readonly CpuTensor[] {
+  return kind === "key" ? layer.preRopeKeys : layer.values;
+}
+
+/**
+ * Axes of every block of heads of one layer and kind. Their variances are shares of the cache's
+ * energy plus, for keys, the weighted variance of the logits, so they compare across layers and
+ * kinds.
+ */
+export function transformAxes(
+  samples: CalibrationSamples,
+  layerIndex: number,
+  kind: KvKind,
+): BlockAxes[] {
+  const layer = samples.layers[layerIndex]!;
+  const tensors = codedTensors(layer, kind);
+  const { heads, headDim } = tensors[0]!;
+  const size = blockHeads(heads, headDim);
+  const energy = meanEnergy(tensors);
+  const axes: BlockAxes[] = [];
+  for (let head = 0; head < heads; head += size) {
+    const n = size * headDim;
+    const { mean, covariance } = moments(tensors, head, size);
+    const metric = new Float64Array(n * n);
+    for (let i = 0; i < n; i++) metric[i * n + i] = 1 / energy;
+    if (kind === "key") {
+      for (let h = 0; h < size; h++) {
+        const reads = queryMetric(layer.queries, head + h, heads, samples.ropeTheta);
+        for (let i = 0; i < headDim; i++) {
+          for (let j = 0; j < headDim; j++) {
+            metric[(h * headDim + i) * n + h * headDim + j]! += QUERY_WEIGHT *
+              reads[i * headDim + j]! / headDim;
+          }
+        }
+      }
+    }
+    axes.push({ mean, ...principalAxes(covariance, metric, n) });
+  }
+  return axes;
+}
+
+/** Learns everything a store needs. */
+export function learnTransform(
+  samples: CalibrationSamples,
+  settings: TransformSettings,
+): Calibration {
+  const { layer, kind, heads, headDim, widths } = settings;
+  const tensors = codedTensors(samples.layers[layer]!, kind);
+  const blocks = transformAxes(samples, layer, kind);
+  const size = blockHeads(heads, headDim);
+  const n = size * headDim;
+  const concat = (parts: Float64Array[]) => Float32Array.from(parts.flatMap((p) => [...p]));
+  const levels: number[] = [];
+  for (const [b, axes] of blocks.entries()) {
+    for (let i = 0; i < n; i++) {
+      const width = widths[b * n + i]!;
+      if (width === 0) continue;
+      const component = componentSamples(tensors, b * size, size, axes, i);
+      levels.push(...learnLevels(component, width));
+    }
+  }
+  return {
+    mean: concat(blocks.map((b) => b.mean)),
+    forward: concat(blocks.map((b) => b.forward)),
+    inverse: concat(blocks.map((b) => b.inverse)),
+    levels: Float32Array.from(levels),
+  };
+}
+
+/** Squared norm of a token's vector over all heads, averaged over tokens. */
+function meanEnergy(tensors: readonly CpuTensor[]): number {
+  let sum = 0, tokens = 0;
+  for (const { data, capacity } of tensors) {
+    for (const x of data) sum += x * x;
+    tokens += capacity;
+  }
+  return Math.max(sum / tokens, Number.MIN_VALUE);
+}
+
+/** Writes channels of heads `head .. head + size` of one token to `row`. */
+function gather(tensor: CpuTensor, head: number, size: number, token: number, row: Float64Array) {
+  const { data, capacity, headDim } = tensor;
+  for (let h = 0; h < size; h++) {
+    const from = ((head + h) * capacity + token) * headDim;
+    for (let d = 0; d < headDim; d++) row[h * headDim + d] = data[from + d]!;
+  }
+}
+
+function moments(
+  tensors: readonly CpuTensor[],
+  head: number,
+  size: number,
+): { mean: Float64Array; covariance: Float64Array } {
+  const n = size * tensors[0]!.headDim;
+  const row = new Float64Array(n);
+  const mean = new Float64Array(n);
+  let tokens = 0;
+  for (const tensor of tensors) {
+    tokens += tensor.capacity;
+    for (let t = 0; t < tensor.capacity; t++) {
+      gather(tensor, head, size, t, row);
+      for (let i = 0; i < n; i++) mean[i]! += row[i]!;
+    }
+  }
+  for (let i = 0; i < n; i++) mean[i]! /= tokens;
+  const covariance = new Float64Array(n * n);
+  for (const tensor of tensors) {
+    for (let t = 0; t < tensor.capacity; t++) {
+      gather(tensor, head, size, t, row);
+      for (let i = 0; i < n; i++) row[i]! -= mean[i]!;
+      for (let i = 0; i < n; i++) {
+        const x = row[i]!;
+        for (let j = i, at = i * n + i; j < n; j++, at++) covariance[at]! += x * row[j]!;
+      }
+    }
+  }
+  for (let i = 0; i < n; i++) {
+    for (let j = i; j < n; j++) {
+      covariance[j * n + i] = covariance[i * n + j] = covariance[i * n + j]! / tokens;
+    }
+  }
+  return { mean, covariance };
+}
+
+/**
+ * Second moment of the queries as a key before RoPE meets them. A key at distance `d` before a query
+ * is met by the query turned back by `d` positions, so the moment is averaged over distances, evenly
+ * on a logarithmic scale.
+ */
+function queryMetric(
+  queries: readonly CpuTensor[],
+  kvHead: number,
+  kvHeads: number,
+  theta: number,
+): Float64Array {
+  const { heads, headDim } = queries[0]!;
+  const half = headDim / 2;
+  const group = heads / kvHeads;
+  const longest = Math.max(...queries.map((q) => q.capacity));
+  const distances: number[] = [0];
+  for (let d = 1; d < longest; d *= 2) distances.push(d);
+  const frequency = Float64Array.from({ length: half }, (_, i) => theta ** (-2 * i / headDim));
+  const moment = new Float64Array(headDim * headDim);
+  const turned = new Float64Array(headDim);
+  let count = 0;
+  for (const { data, capacity } of queries) {
+    // Neighbouring queries say much the same; a stride keeps the work small.
+    for (let t = 0; t < capacity; t += 4) {
+      for (let g = 0; g < group; g++) {
+        const from = ((kvHead * group + g) * capacity + t) * headDim;
+        // Back to before RoPE, then to one of the distances: every query is used once.
+        const angle = distances[count % distances.length]! - t;
+        for (let i = 0; i < half; i++) {
+          const [c, s] = [Math.cos(angle * frequency[i]!), Math.sin(angle * frequency[i]!)];
+          const [a, b] = [data[from + i]!, data[from + half + i]!];
+          turned[i] = a * c - b * s;
+          turned[half + i] = b * c + a * s;
+        }
+        for (let i = 0; i < headDim; i++) {
+          for (let j = 0; j < headDim; j++) moment[i * headDim + j]! += turned[i]! * turned[j]!;
+        }
+        count++;
+      }
+    }
+  }
+  for (let i = 0; i < moment.length; i++) moment[i]! /= count;
+  return moment;
+}
+
+/** Component `i` of an even choice of tokens, ascending. */
+function componentSamples(
+  tensors: readonly CpuTensor[],
+  head: number,
+  size: number,
+  axes: BlockAxes,
+  i: number,
+): Float64Array {
+  const n = axes.mean.length;
+  const row = new Float64Array(n);
+  const tokens = tensors.reduce((sum, t) => sum + t.capacity, 0);
+  const stride = Math.max(1, Math.ceil(tokens / CODEBOOK_SAMPLES));
+  const values: number[] = [];
+  let index = 0;
+  for (const tensor of tensors) {
+    for (let t = 0; t < tensor.capacity; t++, index++) {
+      if (index % stride !== 0) continue;
+      gather(tensor, head, size, t, row);
+      let sum = 0;
+      for (let c = 0; c < n; c++) sum += axes.forward[i * n + c]! * (row[c]! - axes.mean[c]!);
+      values.push(sum);
+    }
+  }
+  return Float64Array.from(values).sort();
+}

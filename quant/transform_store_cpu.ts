@@ -1,0 +1,244 @@
+/**
+ * The packed cache of `transform` in host memory: the reference implementation.
+ *
+ * @module
+ */
+import type { BufferContents, Source, Store, StoredBuffer } from "./family.ts";
+import { throwNotFinite } from "./finite_input.ts";
+import { nearestLevel } from "./scalar_codebook.ts";
+import type { CpuTensor, TokenRange } from "./tensor.ts";
+import { transformRange, type TransformSettings } from "./transform.ts";
+import {
+  type TransformBlock,
+  transformBuffers,
+  type TransformLayout,
+  transformLayout,
+} from "./transform_layout.ts";
+import { multiplyRows } from "./multiply_rows.ts";
+
+/** Tokens that go through a matrix at a time. */
+const TILE = 32;
+
+/** Matrices of one block in the form the inner loops want. */
+interface BlockMatrices {
+  /** `[coded components][channels]`. */
+  readonly forward: Float64Array;
+  /** `[channels][coded components]`. */
+  readonly inverse: Float64Array;
+  /** Midpoints between neighbouring levels, `2^width - 1` of every component at its level offset. */
+  readonly midpoints: Float64Array;
+}
+
+/** What follows from settings alone; every example's store shares it. */
+interface Prepared {
+  readonly layout: TransformLayout;
+  readonly matrices: readonly BlockMatrices[];
+}
+
+const prepared = new WeakMap<TransformSettings, Prepared>();
+
+function prepare(settings: TransformSettings): Prepared {
+  let known = prepared.get(settings);
+  if (known === undefined) {
+    const layout = transformLayout(settings);
+    known = {
+      layout,
+      matrices: layout.blocks.map((block) => blockMatrices(layout, block, settings)),
+    };
+    prepared.set(settings, known);
+  }
+  return known;
+}
+
+function blockMatrices(
+  layout: TransformLayout,
+  block: TransformBlock,
+  { headDim }: TransformSettings,
+): BlockMatrices {
+  const { channels, components } = block;
+  const base = block.firstHead * headDim * channels;
+  const count = components.length;
+  const forward = new Float64Array(count * channels);
+  const inverse = new Float64Array(channels * count);
+  components.forEach((component, k) => {
+    for (let c = 0; c < channels; c++) {
+      forward[k * channels + c] = layout.forward[base + component * channels + c]!;
+      inverse[c * count + k] = layout.inverse[base + component * channels + c]!;
+    }
+  });
+  const midpoints = new Float64Array(layout.levels.length);
+  block.levels.forEach((at, k) => {
+    for (let i = 0; i + 1 < 2 ** block.widths[k]!; i++) {
+      midpoints[at + i] = (layout.levels[at + i]! + layout.levels[at + i + 1]!) / 2;
+    }
+  });
+  return { forward, inverse, midpoints };
+}
+
+/** Store of `transform` over host tensors. `grow` throws at once on non-finite input. */
+export class TransformStoreCpu implements Store<CpuTensor> {
+  readonly #source: Source<CpuTensor>;
+  readonly #settings: TransformSettings;
+  readonly #prepared: Prepared;
+  readonly #codes: Uint32Array<ArrayBuffer>;
+  #quantized: TokenRange;
+
+  constructor(source: Source<CpuTensor>, settings: TransformSettings, tokens: number) {
+    this.#source = source;
+    this.#settings = settings;
+    this.#prepared = prepare(settings);
+    const range = transformRange(settings, tokens);
+    this.#codes = new Uint32Array((range.to - range.from) * this.#prepared.layout.rowWords);
+    this.#quantized = transformRange(settings, 0);
+  }
+
+  get quantized(): TokenRange {
+    return this.#quantized;
+  }
+
+  rewrites(): boolean {
+    return false;
+  }
+
+  grow(n: number): void {
+    const range = transformRange(this.#settings, n);
+    const start = Math.max(range.from, this.#quantized.to);
+    const { layout, matrices } = this.#prepared;
+    for (const [b, block] of layout.blocks.entries()) {
+      for (let token = start; token < range.to; token += TILE) {
+        const count = Math.min(TILE, range.to - token);
+        if (!this.#quantizeTile(block, matrices[b]!, token, count, range.from)) {
+          throwNotFinite(this.#source, this.#input, token, token + count);
+        }
+      }
+    }
+    this.#quantized = range;
+  }
+
+  restore(target: CpuTensor): void {
+    const { layout, matrices } = this.#prepared;
+    const { from, to } = this.#quantized;
+    for (const [b, block] of layout.blocks.entries()) {
+      for (let token = from; token < to; token += TILE) {
+        this.#restoreTile(block, matrices[b]!, token, Math.min(TILE, to - token), target);
+      }
+    }
+  }
+
+  settle(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  buffers(n: number): readonly StoredBuffer[] {
+    const range = transformRange(this.#settings, n);
+    return transformBuffers(this.#settings, this.#prepared.layout.rowWords, range);
+  }
+
+  contents(): Promise<readonly BufferContents[]> {
+    return Promise.resolve([{ role: "codes", words: this.#codes }]);
+  }
+
+  free(): void {}
+
+  /** The tensor that is coded: keys before RoPE, or values. */
+  get #input(): CpuTensor {
+    return this.#source.preRope ?? this.#source.tensor;
+  }
+
+  #quantizeTile(
+    block: TransformBlock,
+    { forward, midpoints }: BlockMatrices,
+    token: number,
+    count: number,
+    firstToken: number,
+  ): boolean {
+    const { data, capacity, headDim } = this.#input;
+    const { mean, rowWords } = this.#prepared.layout;
+    const { channels, components, widths, bits, levels } = block;
+    const rows = new Float64Array(TILE * channels);
+    let sum = 0;
+    for (let h = 0; h < block.heads; h++) {
+      const channel = (block.firstHead + h) * headDim;
+      for (let t = 0; t < count; t++) {
+        const from = ((block.firstHead + h) * capacity + token + t) * headDim;
+        const to = t * channels + h * headDim;
+        for (let d = 0; d < headDim; d++) {
+          const x = data[from + d]!;
+          sum += x * 0;
+          rows[to + d] = x - mean[channel + d]!;
+        }
+      }
+    }
+    // 0 times anything finite is 0.
+    if (sum !== 0) return false;
+    const coded = components.length;
+    const values = new Float64Array(TILE * coded);
+    multiplyRows(rows, count, forward, coded, channels, values);
+    const words = this.#codes;
+    for (let t = 0; t < count; t++) {
+      const base = (token + t - firstToken) * rowWords;
+      for (let k = 0; k < coded; k++) {
+        const width = widths[k]!;
+        const code = nearestLevel(midpoints, levels[k]!, 1 << width, values[t * coded + k]!);
+        const bit = bits[k]!;
+        const shift = bit & 31;
+        const at = base + (bit >>> 5);
+        words[at]! |= code << shift;
+        if (shift + width > 32) words[at + 1]! |= code >>> (32 - shift);
+      }
+    }
+    return true;
+  }
+
+  #restoreTile(
+    block: TransformBlock,
+    { inverse }: BlockMatrices,
+    token: number,
+    count: number,
+    target: CpuTensor,
+  ): void {
+    const { mean, rowWords, levels: levelValues } = this.#prepared.layout;
+    const { channels, components, widths, bits, levels } = block;
+    const coded = components.length;
+    const values = new Float64Array(TILE * coded);
+    const words = this.#codes;
+    for (let t = 0; t < count; t++) {
+      const base = (token + t - this.#quantized.from) * rowWords;
+      for (let k = 0; k < coded; k++) {
+        const bit = bits[k]!;
+        const shift = bit & 31;
+        const at = base + (bit >>> 5);
+        let code = words[at]! >>> shift;
+        if (shift + widths[k]! > 32) code |= words[at + 1]! << (32 - shift);
+        values[t * coded + k] = levelValues[levels[k]! + (code & ((1 << widths[k]!) - 1))]!;
+      }
+    }
+    const rows = new Float64Array(TILE * channels);
+    multiplyRows(values, count, inverse, channels, coded, rows);
+    const { headDim } = this.#settings;
+    const rope = this.#source.rope;
+    const half = headDim / 2;
+    for (let h = 0; h < block.heads; h++) {
+      const channel = (block.firstHead + h) * headDim;
+      for (let t = 0; t < count; t++) {
+        const from = t * channels + h * headDim;
+        const to = ((block.firstHead + h) * target.capacity + token + t) * headDim;
+        if (rope === undefined) {
+          for (let d = 0; d < headDim; d++) {
+            target.data[to + d] = rows[from + d]! + mean[channel + d]!;
+          }
+          continue;
+        }
+        const angle = (token + t) * half;
+        for (let d = 0; d < half; d++) {
+          const a = rows[from + d]! + mean[channel + d]!;
+          const b = rows[from + half + d]! + mean[channel + half + d]!;
+          const c = rope.cos.data[angle + d]!;
+          const s = rope.sin.data[angle + d]!;
+          target.data[to + d] = a * c - b * s;
+          target.data[to + half + d] = b * c + a * s;
+        }
+      }
+    }
+  }
+}
