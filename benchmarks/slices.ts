@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { sha256 } from "../replay/digest.ts";
 import { datasetOf } from "./datasets.ts";
 import { BenchmarkError, type Example, parseExample } from "./example.ts";
 
@@ -51,27 +52,22 @@ export function isSliceName(name: string): name is SliceName {
   return Object.hasOwn(slices, name);
 }
 
-/** SHA-256 of bytes, hexadecimal. */
-export async function sha256Hex(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
-  return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
-}
-
 /**
  * Reads an embedded slice.
  *
  * @throws {BenchmarkError} when the file is missing or is not the frozen one
  */
 export async function loadSlice(name: SliceName): Promise<Example[]> {
-  const { file, sha256 } = slices[name];
-  const bytes = await read(new URL(`slices/${file}`, import.meta.url), file);
-  const got = await sha256Hex(bytes);
-  if (got !== sha256) {
+  const slice = slices[name];
+  const bytes = await read(new URL(`slices/${slice.file}`, import.meta.url), slice.file);
+  const got = await sha256(bytes);
+  if (got !== slice.sha256) {
     throw new BenchmarkError(
-      `${file} has SHA-256 ${got}, but the frozen slice has ${sha256}: restore the file, or replay ` +
+      `${slice.file} has SHA-256 ${got}, but the frozen slice has ${slice.sha256}: restore the file, or replay ` +
         `your own with --data`,
     );
   }
-  return parseExamples(bytes, file);
+  return parseExamples(bytes, slice.file);
 }
 
 /**
