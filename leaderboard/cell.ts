@@ -15,11 +15,11 @@ export interface CellKey {
   /** Fingerprint of the loaded model: weights, configuration, graph, runtime. */
   readonly model_hash: string;
   readonly slice: string;
-  /** SHA-256 of the slice's examples as they were run. */
+  /** SHA-256 of the slice's file. */
   readonly slice_hash: string;
   readonly policy: string;
-  /** SHA-256 of the source that decides the policy's numbers. */
-  readonly policy_hash: string;
+  /** SHA-256 of the source that decides the numbers: policy, quantizers, replay, scorers. */
+  readonly source_hash: string;
   readonly engine: "cpu" | "wasm" | "webgpu";
   readonly budget_bits: number;
   readonly max_new_tokens: number;
@@ -71,7 +71,7 @@ const KEY_FIELDS: readonly (keyof CellKey)[] = [
   "slice",
   "slice_hash",
   "policy",
-  "policy_hash",
+  "source_hash",
   "engine",
   "budget_bits",
   "max_new_tokens",

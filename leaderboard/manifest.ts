@@ -87,7 +87,7 @@ export function manifestOf(board: Board, facts: RunFacts): Manifest {
     }),
     policies: board.policies.map((name) => ({
       name,
-      sha256: cellOf("policy", name).key.policy_hash,
+      sha256: cellOf("policy", name).key.source_hash,
     })),
     budget_bits: first.budget_bits,
     limit: first.limit,

@@ -137,7 +137,7 @@ function configOf(cell: Cell): Record<string, unknown> {
       pretrained: key.model,
       model_hash: key.model_hash,
       policy: key.policy,
-      policy_hash: key.policy_hash,
+      source_hash: key.source_hash,
       engine: key.engine,
       budget_bits: key.budget_bits,
       ignored_hooks: cell.ignored_hooks,

@@ -38,7 +38,7 @@ Deno.test("every part of the key makes another cell", () =>
       slice: "longbench",
       slice_hash: "0",
       policy: "adaptive",
-      policy_hash: "0",
+      source_hash: "0",
       engine: "webgpu",
       budget_bits: 3,
       max_new_tokens: 1,

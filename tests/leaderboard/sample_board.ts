@@ -99,7 +99,7 @@ export function sampleCell(model: string, slice: keyof typeof SLICES, name: stri
       slice,
       slice_hash: "b".repeat(64),
       policy,
-      policy_hash: "c".repeat(64),
+      source_hash: "c".repeat(64),
       engine: "cpu",
       budget_bits: 4,
       max_new_tokens: longest,
