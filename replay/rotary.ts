@@ -22,7 +22,8 @@ export function rotaryTables(
   const cos = new Float32Array(positions * half);
   const sin = new Float32Array(positions * half);
   for (let i = 0; i < half; i++) {
-    const frequency = Math.fround(theta ** (-2 * i / headDim));
+    // Rounded where Transformers rounds (modeling_rope_utils.py): an ulp here is 2e-4 rad at 4,000 tokens.
+    const frequency = Math.fround(1 / Math.fround(theta ** Math.fround(2 * i / headDim)));
     for (let p = 0; p < positions; p++) {
       const angle = Math.fround(p * frequency);
       cos[p * half + i] = Math.cos(angle);

@@ -9,7 +9,6 @@ import { CpuBackend } from "../../quant/backend_cpu.ts";
 import { sha256 } from "../digest.ts";
 import type { Engine, ForwardInput, ForwardOutput, LayerOutput } from "../engine.ts";
 import type { Model } from "../model/folder.ts";
-import { WEIGHTS_FILE } from "../onnx/graph_builder.ts";
 import { buildQwen2, GRAPH_VERSION } from "../onnx/qwen2.ts";
 import { feedsOf, fetchesOf, type OrtTensorFactory } from "./ort_session.ts";
 
@@ -28,9 +27,13 @@ export async function openHostEngine(
   device: "cpu" | "wasm",
 ): Promise<Engine<CpuTensor>> {
   const { ort, version } = device === "cpu" ? await loadNode() : await loadWasm();
-  const graph = buildQwen2(model.shape, model.config, (name) => model.weights.get(name)!.data);
+  const graph = buildQwen2(
+    model.shape,
+    { ...model.config, dropTinyWeights: true },
+    (name) => model.weights.get(name)!.data,
+  );
   const session = await ort.InferenceSession.create(graph.model, {
-    externalData: [{ path: WEIGHTS_FILE, data: graph.weights }],
+    externalData: graph.externalData,
     graphOptimizationLevel: "all",
     executionProviders: [device],
     logSeverityLevel: 3,
@@ -39,7 +42,7 @@ export async function openHostEngine(
     ort,
     session,
     device,
-    model.config.shape,
+    model.shape,
     await sha256(JSON.stringify([model.hash, GRAPH_VERSION, device, version])),
   );
 }

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { ATTRIBUTE_TYPE, DATA_TYPE, encodeModel } from "./proto.ts";
+import { ATTRIBUTE_TYPE, DATA_LOCATION, DATA_TYPE, encodeModel } from "./proto.ts";
 
 /** A dimension: a number, or a name for one that varies. */
 export type Dimension = number | string;
@@ -11,15 +11,21 @@ export type Dimension = number | string;
 /** Value of a node's attribute: an integer, a list of integers, or `{ float }`. */
 export type Attribute = number | readonly number[] | { readonly float: number };
 
-/** File name under which the weights are handed to the session. */
-export const WEIGHTS_FILE = "weights.bin";
-
 /** A finished graph and its weights. */
 export interface BuiltGraph {
   /** The ONNX protobuf. */
   readonly model: Uint8Array<ArrayBuffer>;
-  /** The session option `externalData: [{ path: WEIGHTS_FILE, data: weights }]`. */
-  readonly weights: Uint8Array<ArrayBuffer>;
+  /** The session option of this name: one "file" per weight, so that no block holds them all. */
+  readonly externalData: readonly {
+    readonly path: string;
+    readonly data: Uint8Array<ArrayBuffer>;
+  }[];
+}
+
+interface Weight {
+  readonly name: string;
+  readonly dims: readonly number[];
+  readonly parts: readonly Float32Array<ArrayBuffer>[];
 }
 
 /** Collects inputs, constants, weights, nodes and outputs. */
@@ -28,8 +34,7 @@ export class GraphBuilder {
   readonly #inputs: unknown[] = [];
   readonly #outputs: unknown[] = [];
   readonly #constants = new Map<string, unknown>();
-  readonly #weights: { name: string; dims: readonly number[]; parts: readonly Float32Array[] }[] =
-    [];
+  readonly #weights: Weight[] = [];
   #count = 0;
 
   /** A graph input. */
@@ -44,7 +49,11 @@ export class GraphBuilder {
   }
 
   /** A float32 weight, given in parts that lie behind each other. */
-  weight(name: string, dims: readonly number[], ...parts: readonly Float32Array[]): string {
+  weight(
+    name: string,
+    dims: readonly number[],
+    ...parts: readonly Float32Array<ArrayBuffer>[]
+  ): string {
     this.#weights.push({ name, dims, parts });
     return name;
   }
@@ -62,18 +71,6 @@ export class GraphBuilder {
         rawData: new Uint8Array(raw.buffer),
       });
     }
-    return name;
-  }
-
-  /** A float32 scalar. */
-  float32(value: number): string {
-    const name = `float32 ${value}`;
-    this.#constants.set(name, {
-      name,
-      dataType: DATA_TYPE.float32,
-      dims: [],
-      rawData: new Uint8Array(new Float32Array([value]).buffer),
-    });
     return name;
   }
 
@@ -101,37 +98,22 @@ export class GraphBuilder {
     return outputs[0]!;
   }
 
-  /** The graph as protobuf, and its weights in one block. */
+  /** The graph as protobuf, and its weights beside it. */
   build(name: string): BuiltGraph {
-    const bytes = this.#weights.reduce(
-      (sum, w) => sum + w.parts.reduce((s, p) => s + p.byteLength, 0),
-      0,
-    );
-    const weights = new Uint8Array(bytes);
-    let offset = 0;
-    const initializer: unknown[] = [...this.#constants.values()];
-    for (const { name, dims, parts } of this.#weights) {
-      const start = offset;
-      for (const part of parts) {
-        weights.set(new Uint8Array(part.buffer, part.byteOffset, part.byteLength), offset);
-        offset += part.byteLength;
-      }
-      initializer.push({
+    const initializer = [
+      ...this.#constants.values(),
+      ...this.#weights.map(({ name, dims }) => ({
         name,
         dims,
         dataType: DATA_TYPE.float32,
-        dataLocation: 1,
-        externalData: [
-          { key: "location", value: WEIGHTS_FILE },
-          { key: "offset", value: String(start) },
-          { key: "length", value: String(offset - start) },
-        ],
-      });
-    }
+        dataLocation: DATA_LOCATION.external,
+        externalData: [{ key: "location", value: name }],
+      })),
+    ];
     const model = encodeModel({
       irVersion: 9,
       producerName: "kvreplay",
-      opsetImport: [{ domain: "", version: 17 }, { domain: "com.microsoft", version: 1 }],
+      opsetImport: [{ domain: "", version: 18 }, { domain: "com.microsoft", version: 1 }],
       graph: {
         name,
         node: this.#nodes,
@@ -140,8 +122,29 @@ export class GraphBuilder {
         output: this.#outputs,
       },
     });
-    return { model, weights };
+    const externalData = this.#weights.map(({ name, parts }) => ({
+      path: name,
+      data: joined(parts),
+    }));
+    return { model, externalData };
   }
+}
+
+/** The bytes of the parts, behind each other; of a single part, its own memory. */
+function joined(parts: readonly Float32Array<ArrayBuffer>[]): Uint8Array<ArrayBuffer> {
+  const [first] = parts;
+  if (parts.length === 1) return bytesOf(first!);
+  const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.byteLength, 0));
+  let at = 0;
+  for (const part of parts) {
+    bytes.set(bytesOf(part), at);
+    at += part.byteLength;
+  }
+  return bytes;
+}
+
+function bytesOf({ buffer, byteOffset, byteLength }: Float32Array<ArrayBuffer>) {
+  return new Uint8Array(buffer, byteOffset, byteLength);
 }
 
 function valueInfo(name: string, type: keyof typeof DATA_TYPE, dims: readonly Dimension[]) {

@@ -71,6 +71,9 @@ const Model = root.lookupType("Model");
 /** Element types of tensors. */
 export const DATA_TYPE = { float32: 1, int64: 7 } as const;
 
+/** Where the values of a tensor are. */
+export const DATA_LOCATION = { external: 1 } as const;
+
 /** Kinds of attributes. */
 export const ATTRIBUTE_TYPE = { float: 1, int: 2, ints: 7 } as const;
 

@@ -15,26 +15,50 @@ import { rotaryTables } from "../rotary.ts";
 import { type BuiltGraph, GraphBuilder } from "./graph_builder.ts";
 
 /** Part of every cache key: raise it when the graph computes anything differently. */
-export const GRAPH_VERSION = 1;
+export const GRAPH_VERSION = 2;
 
 /** A model's weights by Hugging Face name, float32, row-major `[out, in]`. */
-export type Weights = (name: string) => Float32Array;
+export type Weights = (name: string) => Float32Array<ArrayBuffer>;
 
 /** What the graph needs beyond the sizes. */
 export interface Qwen2Options {
   readonly intermediate: number;
   readonly rmsNormEps: number;
   readonly tiedEmbeddings: boolean;
+  /**
+   * Sets attention weights below 1e-30 to zero. Masked entries come out of the softmax as denormal
+   * numbers, which a CPU multiplies up to twenty times slower; a GPU flushes them by itself.
+   */
+  readonly dropTinyWeights: boolean;
 }
 
+/** Names of the graph's inputs and outputs, in the form of the usual decoder exports. */
+export const names = {
+  ids: "input_ids",
+  positions: "position_ids",
+  mask: "attention_mask",
+  keep: "num_logits_to_keep",
+  logits: "logits",
+  pastKey: (layer: number): string => `past_key_values.${layer}.key`,
+  pastValue: (layer: number): string => `past_key_values.${layer}.value`,
+  key: (layer: number): string => `present.${layer}.key`,
+  value: (layer: number): string => `present.${layer}.value`,
+  preRopeKey: (layer: number): string => `present.${layer}.key_pre_rope`,
+  query: (layer: number): string => `query.${layer}`,
+} as const;
+
+/** End of a slice that goes to the end. */
 const FAR = 2 ** 31 - 1;
+
+/** Attention weights below this are dropped; 3,000 tokens of them weigh less than float32 can tell. */
+const TINY_WEIGHT = 1e-30;
 
 /**
  * Builds the graph.
  *
  * Inputs: `input_ids` and `position_ids` `[1, q]` int64; `attention_mask` `[M, 1, q, P + q]` float32,
  * additive, `M` 1 or the number of layers; `past_key_values.N.key|value` `[1, kvHeads, P, headDim]`,
- * `P >= 1`, keys rotated; `num_logits_to_keep` int64 scalar.
+ * `P >= 1`, keys rotated, entries in any order; `num_logits_to_keep` int64 scalar.
  *
  * Outputs: `logits` `[1, num_logits_to_keep, vocab]`; of the fed tokens only, `present.N.key|value`
  * and `present.N.key_pre_rope` `[1, kvHeads, q, headDim]`, and `query.N` `[1, queryHeads, q, headDim]`
@@ -45,172 +69,221 @@ export function buildQwen2(
   options: Qwen2Options,
   weights: Weights,
 ): BuiltGraph {
-  const g = new GraphBuilder();
-  const { hidden, queryHeads, kvHeads, headDim, vocab, maxPositions } = shape;
-  const { intermediate } = options;
-  const folded = queryHeads / kvHeads;
-  const norm = { axis: -1, epsilon: { float: options.rmsNormEps }, stash_type: 1 };
+  return new Qwen2Graph(shape, options, weights).build();
+}
 
-  const ids = g.input("input_ids", "int64", [1, "q"]);
-  const positions = g.input("position_ids", "int64", [1, "q"]);
-  const mask = g.input("attention_mask", "float32", ["M", 1, "q", "T"]);
-  const keep = g.input("num_logits_to_keep", "int64", []);
+/** Values that every layer uses. */
+interface Shared {
+  /** Rotary tables, `[maxPositions, headDim / 2]`. */
+  readonly cos: string;
+  readonly sin: string;
+  /** `[P, q]`: where the joined scores are parted again. */
+  readonly parts: string;
+  /** `[kvHeads, queryHeads / kvHeads, q, P + q]`. */
+  readonly scoreShape: string;
+  /** Last index of the mask's first axis. */
+  readonly lastMask: string;
+  /** `[-k]`: first row that needs logits. */
+  readonly firstKept: string;
+}
 
-  const rope = rotaryTables(maxPositions, headDim, shape.ropeTheta);
-  const cos = g.weight("rope.cos", [maxPositions, headDim / 2], rope.cos);
-  const sin = g.weight("rope.sin", [maxPositions, headDim / 2], rope.sin);
-  const embedding = g.weight("embedding", [vocab, hidden], weights("model.embed_tokens.weight"));
+class Qwen2Graph {
+  readonly #g = new GraphBuilder();
 
-  /** `x W^T (+ b)`, with `W` as Hugging Face stores it. */
-  const linear = (
-    x: string,
-    name: string,
-    out: number,
-    inputs: number,
-    parts: string[],
-    bias = false,
-  ) => {
-    const w = g.weight(
-      `${name}.weight`,
-      [out, inputs],
-      ...parts.map((p) => weights(`${p}.weight`)),
+  constructor(
+    private readonly shape: ModelShape,
+    private readonly options: Qwen2Options,
+    private readonly weights: Weights,
+  ) {}
+
+  build(): BuiltGraph {
+    const g = this.#g;
+    const { layers, hidden, vocab } = this.shape;
+    this.#declareInputs();
+    const shared = this.#shared();
+
+    const embedding = g.weight(
+      "model.embed_tokens.weight",
+      [vocab, hidden],
+      this.weights("model.embed_tokens.weight"),
     );
-    const b = bias
-      ? [g.weight(`${name}.bias`, [out], ...parts.map((p) => weights(`${p}.bias`)))]
-      : [];
-    return g.node("Gemm", [x, w, ...b], { transB: 1 });
-  };
-  const lastMask = g.node("Sub", [
-    g.node("Gather", [g.node("Shape", [mask]), g.int64(0)]),
-    g.int64(1),
-  ]);
-  const scale = g.float32(1 / Math.sqrt(headDim));
-  const kvDims = [1, kvHeads, "P", headDim];
-  const newDims = [1, kvHeads, "q", headDim];
+    const ids = g.node("Reshape", [names.ids, g.int64([-1])]);
+    let residual = g.node("Gather", [embedding, ids]);
+    let x = g.node("SimplifiedLayerNormalization", [
+      residual,
+      this.#normWeight("model.layers.0.input_layernorm"),
+    ], { axis: -1, epsilon: { float: this.options.rmsNormEps }, stash_type: 1 });
 
-  let pastTokens = "";
-  let residual = g.node("Squeeze", [g.node("Gather", [embedding, ids]), g.int64([0])]);
-  let x = g.node("SimplifiedLayerNormalization", [
-    residual,
-    g.weight("norm.0.weight", [hidden], weights("model.layers.0.input_layernorm.weight")),
-  ], norm);
-  /** Adds a branch to the residual stream and normalises; sets `residual`. */
-  const addAndNorm = (branch: string, weight: string): string => {
-    const sum = `${weight} sum`;
-    const normed = g.node(
-      "com.microsoft:SkipSimplifiedLayerNormalization",
-      [residual, branch, weight],
-      { epsilon: norm.epsilon },
-      [`${weight} out`, "", "", sum],
-    );
-    residual = sum;
-    return normed;
-  };
+    for (let l = 0; l < layers; l++) {
+      const at = `model.layers.${l}`;
+      const last = l + 1 === layers;
+      let attended = this.#attention(l, x, shared);
+      if (last) {
+        // A row without logits is done once its key and value exist.
+        attended = this.#keptRows(attended, shared);
+        residual = this.#keptRows(residual, shared);
+      }
+      const projected = this.#linear(attended, `${at}.self_attn`, ["o"], hidden);
+      [x, residual] = this.#addAndNorm(projected, residual, `${at}.post_attention_layernorm`);
+      const next = last ? "model.norm" : `model.layers.${l + 1}.input_layernorm`;
+      [x, residual] = this.#addAndNorm(this.#mlp(at, x), residual, next);
+    }
 
-  for (let l = 0; l < shape.layers; l++) {
-    const at = `model.layers.${l}`;
-    const pastKey = g.input(`past_key_values.${l}.key`, "float32", kvDims);
-    const pastValue = g.input(`past_key_values.${l}.value`, "float32", kvDims);
-    pastTokens ||= g.node("Slice", [g.node("Shape", [pastKey]), g.int64([2]), g.int64([3])]);
-
-    const [qSize, kvSize] = [queryHeads * headDim, kvHeads * headDim];
-    const qkv = linear(
-      x,
-      `qkv.${l}`,
-      qSize + 2 * kvSize,
-      hidden,
-      ["q", "k", "v"].map((n) => `${at}.self_attn.${n}_proj`),
-      true,
-    );
-    const names = ["q", "k", "v"].map((n) => `${n}.${l}`);
-    g.node("Split", [qkv, g.int64([qSize, kvSize, kvSize])], { axis: 1 }, names);
-    const heads = (x: string, count: number, output?: string) =>
-      g.node(
-        "Transpose",
-        [g.node("Reshape", [x, g.int64([1, -1, count, headDim])])],
-        { perm: [0, 2, 1, 3] },
-        ...(output === undefined ? [] : [[output]]),
-      );
-    const rotate = (x: string, output: string) =>
-      g.node("com.microsoft:RotaryEmbedding", [x, positions, cos, sin], {}, [output]);
-    const query = rotate(heads(names[0]!, queryHeads), `query.${l}`);
-    const keyPre = heads(names[1]!, kvHeads, `present.${l}.key_pre_rope`);
-    const key = rotate(keyPre, `present.${l}.key`);
-    const value = heads(names[2]!, kvHeads, `present.${l}.value`);
-
-    const rows = g.node("Reshape", [
-      g.node("Mul", [query, scale]),
-      g.int64([1, kvHeads, -1, headDim]),
-    ]);
-    const scoresOf = (keys: string) =>
-      g.node("MatMul", [rows, g.node("Transpose", [keys], { perm: [0, 1, 3, 2] })]);
-    const scores = g.node("Concat", [scoresOf(pastKey), scoresOf(key)], { axis: 3 });
-    const layerMask = g.node("Gather", [mask, g.node("Min", [lastMask, g.int64(l)])], { axis: 0 });
-    const masked = g.node("Add", [
-      g.node("Reshape", [scores, g.int64([kvHeads, folded, -1, 0])]),
-      layerMask,
-    ]);
-    // [kvHeads, folded, q, T] back to [1, kvHeads, folded * q, T]; 0 keeps the last dimension.
-    const weightsOf = g.node("Reshape", [
-      g.node("Softmax", [masked], { axis: -1 }),
-      g.int64([1, kvHeads, -1, 0]),
-    ]);
-    const axis = g.int64([3]);
-    const onPast = g.node("Slice", [weightsOf, g.int64([0]), pastTokens, axis]);
-    const onNew = g.node("Slice", [weightsOf, pastTokens, g.int64([FAR]), axis]);
-    const attended = g.node("Add", [
-      g.node("MatMul", [onPast, pastValue]),
-      g.node("MatMul", [onNew, value]),
-    ]);
-    const joined = g.node("Reshape", [
-      g.node(
-        "Transpose",
-        [g.node("Reshape", [attended, g.int64([queryHeads, 1, -1, headDim])])],
-        { perm: [1, 2, 0, 3] },
-      ),
-      g.int64([-1, qSize]),
-    ]);
-    const attention = linear(joined, `o.${l}`, hidden, qSize, [`${at}.self_attn.o_proj`]);
-    x = addAndNorm(
-      attention,
-      g.weight(
-        `norm.${l}.mlp.weight`,
-        [hidden],
-        weights(`${at}.post_attention_layernorm.weight`),
-      ),
-    );
-
-    const both = linear(x, `gate_up.${l}`, 2 * intermediate, hidden, [
-      `${at}.mlp.gate_proj`,
-      `${at}.mlp.up_proj`,
-    ]);
-    const [gate, up] = [`gate.${l}`, `up.${l}`];
-    g.node("Split", [both, g.int64([intermediate, intermediate])], { axis: 1 }, [gate, up]);
-    const silu = g.node("Mul", [gate, g.node("Sigmoid", [gate])]);
-    const mlp = linear(g.node("Mul", [silu, up]), `down.${l}`, hidden, intermediate, [
-      `${at}.mlp.down_proj`,
-    ]);
-    const next = l + 1 < shape.layers
-      ? `model.layers.${l + 1}.input_layernorm.weight`
-      : "model.norm.weight";
-    x = addAndNorm(mlp, g.weight(`norm.${l + 1}.weight`, [hidden], weights(next)));
-
-    g.output(`present.${l}.key`, "float32", newDims);
-    g.output(`present.${l}.value`, "float32", newDims);
-    g.output(`present.${l}.key_pre_rope`, "float32", newDims);
-    g.output(`query.${l}`, "float32", [1, queryHeads, "q", headDim]);
+    const head = this.options.tiedEmbeddings
+      ? embedding
+      : g.weight("lm_head.weight", [vocab, hidden], this.weights("lm_head.weight"));
+    const logits = g.node("Gemm", [x, head], { transB: 1 });
+    g.node("Unsqueeze", [logits, g.int64([0])], {}, [names.logits]);
+    g.output(names.logits, "float32", [1, "k", vocab]);
+    return g.build("qwen2");
   }
-  const kept = g.node("Slice", [
-    x,
-    g.node("Neg", [g.node("Reshape", [keep, g.int64([1])])]),
-    g.int64([FAR]),
-    g.int64([0]),
-  ]);
-  const head = options.tiedEmbeddings
-    ? embedding
-    : g.weight("lm_head", [vocab, hidden], weights("lm_head.weight"));
-  const logits = g.node("Gemm", [kept, head], { transB: 1 });
-  g.node("Unsqueeze", [logits, g.int64([0])], {}, ["logits"]);
-  g.output("logits", "float32", [1, "k", vocab]);
-  return g.build("qwen2");
+
+  #declareInputs(): void {
+    const g = this.#g;
+    const { layers, kvHeads, headDim } = this.shape;
+    g.input(names.ids, "int64", [1, "q"]);
+    g.input(names.positions, "int64", [1, "q"]);
+    g.input(names.mask, "float32", ["M", 1, "q", "T"]);
+    g.input(names.keep, "int64", []);
+    for (let l = 0; l < layers; l++) {
+      g.input(names.pastKey(l), "float32", [1, kvHeads, "P", headDim]);
+      g.input(names.pastValue(l), "float32", [1, kvHeads, "P", headDim]);
+    }
+  }
+
+  #shared(): Shared {
+    const g = this.#g;
+    const { queryHeads, kvHeads, headDim, maxPositions, ropeTheta } = this.shape;
+    const tables = rotaryTables(maxPositions, headDim, ropeTheta);
+    const size = (value: string, axis: number) =>
+      g.node("Shape", [value], { start: axis, end: axis + 1 });
+    const fed = size(names.ids, 1);
+    const heads = g.int64([kvHeads, queryHeads / kvHeads]);
+    return {
+      cos: g.weight("rope.cos", [maxPositions, headDim / 2], tables.cos),
+      sin: g.weight("rope.sin", [maxPositions, headDim / 2], tables.sin),
+      parts: g.node("Concat", [size(names.pastKey(0), 2), fed], { axis: 0 }),
+      scoreShape: g.node("Concat", [heads, fed, size(names.mask, 3)], { axis: 0 }),
+      lastMask: g.node("Sub", [size(names.mask, 0), g.int64([1])]),
+      firstKept: g.node("Neg", [g.node("Reshape", [names.keep, g.int64([1])])]),
+    };
+  }
+
+  /** What every fed token gathers from past and fed values, `[q, queryHeads * headDim]`. */
+  #attention(l: number, x: string, shared: Shared): string {
+    const g = this.#g;
+    const { queryHeads, kvHeads, headDim } = this.shape;
+    const { query, key, value } = this.#project(l, x, shared);
+
+    // Query heads of one KV head, one below the other: [1, kvHeads, folded * q, headDim].
+    const rows = g.node("Reshape", [query, g.int64([1, kvHeads, -1, headDim])]);
+    const scoresOf = (keys: string) =>
+      g.node("com.microsoft:FusedMatMul", [rows, keys], {
+        transB: 1,
+        alpha: { float: 1 / Math.sqrt(headDim) },
+      });
+    const scores = g.node("Concat", [scoresOf(names.pastKey(l)), scoresOf(key)], { axis: -1 });
+    const mask = g.node("Gather", [
+      names.mask,
+      g.node("Min", [shared.lastMask, g.int64([l])]),
+    ]);
+    const masked = g.node("Add", [g.node("Reshape", [scores, shared.scoreShape]), mask]);
+    let shares = g.node("Softmax", [masked], { axis: -1 });
+    if (this.options.dropTinyWeights) {
+      shares = g.node("ThresholdedRelu", [shares], { alpha: { float: TINY_WEIGHT } });
+    }
+    // [kvHeads, folded, q, T] to [1, kvHeads, folded * q, T]; 0 keeps the last dimension.
+    const folded = g.node("Reshape", [shares, g.int64([1, kvHeads, -1, 0])]);
+    const [onPast, onFed] = [`on_past.${l}`, `on_fed.${l}`];
+    g.node("Split", [folded, shared.parts], { axis: -1 }, [onPast, onFed]);
+    const gathered = g.node("Add", [
+      g.node("MatMul", [onPast, names.pastValue(l)]),
+      g.node("MatMul", [onFed, value]),
+    ]);
+    const perHead = g.node("Reshape", [gathered, g.int64([queryHeads, -1, headDim])]);
+    const perToken = g.node("Transpose", [perHead], { perm: [1, 0, 2] });
+    return g.node("Reshape", [perToken, g.int64([-1, queryHeads * headDim])]);
+  }
+
+  /** Queries and keys after RoPE, and values, `[1, heads, q, headDim]`; all are graph outputs. */
+  #project(l: number, x: string, shared: Shared): { query: string; key: string; value: string } {
+    const g = this.#g;
+    const { queryHeads, kvHeads, headDim } = this.shape;
+    const [query, key, value] = [names.query(l), names.key(l), names.value(l)];
+    const rotated = queryHeads + kvHeads;
+    const heads = rotated + kvHeads;
+    const prefix = `model.layers.${l}.self_attn`;
+    const fused = this.#linear(x, prefix, ["q", "k", "v"], heads * headDim, true);
+    const perHead = g.node(
+      "Transpose",
+      [g.node("Reshape", [fused, g.int64([1, -1, heads, headDim])])],
+      { perm: [0, 2, 1, 3] },
+    );
+    // Queries and keys turn together, as the heads of one tensor.
+    const before = `before_rope.${l}`;
+    g.node("Split", [perHead, g.int64([rotated, kvHeads])], { axis: 1 }, [before, value]);
+    const after = g.node(
+      "com.microsoft:RotaryEmbedding",
+      [before, names.positions, shared.cos, shared.sin],
+    );
+    g.node("Split", [after, g.int64([queryHeads, kvHeads])], { axis: 1 }, [query, key]);
+    const keysOnly = [g.int64([queryHeads]), g.int64([rotated]), g.int64([1])];
+    g.node("Slice", [before, ...keysOnly], {}, [names.preRopeKey(l)]);
+
+    for (const name of [key, value, names.preRopeKey(l)]) {
+      g.output(name, "float32", [1, kvHeads, "q", headDim]);
+    }
+    g.output(query, "float32", [1, queryHeads, "q", headDim]);
+    return { query, key, value };
+  }
+
+  /** `down(silu(gate(x)) * up(x))`. */
+  #mlp(at: string, x: string): string {
+    const g = this.#g;
+    const { intermediate } = this.options;
+    const both = this.#linear(x, `${at}.mlp`, ["gate", "up"], 2 * intermediate);
+    const [gate, up] = [`${at}.gate`, `${at}.up`];
+    g.node("Split", [both, g.int64([intermediate, intermediate])], { axis: 1 }, [gate, up]);
+    // QuickGelu is x * sigmoid(alpha * x): with alpha 1 it is SiLU in one operator.
+    const activated = g.node("com.microsoft:QuickGelu", [gate], { alpha: { float: 1 } });
+    return this.#linear(g.node("Mul", [activated, up]), `${at}.mlp`, ["down"], this.shape.hidden);
+  }
+
+  /**
+   * `x W^T (+ b)` with `W` as Hugging Face stores it; several projections of one input become one
+   * product whose outputs lie side by side.
+   */
+  #linear(x: string, prefix: string, parts: string[], out: number, bias = false): string {
+    const g = this.#g;
+    const stacked = (kind: "weight" | "bias") =>
+      parts.map((part) => this.weights(`${prefix}.${part}_proj.${kind}`));
+    const name = `${prefix}.${parts.join("")}_proj`;
+    const weight = stacked("weight");
+    const columns = weight.reduce((sum, w) => sum + w.length, 0) / out;
+    const inputs = [x, g.weight(`${name}.weight`, [out, columns], ...weight)];
+    if (bias) inputs.push(g.weight(`${name}.bias`, [out], ...stacked("bias")));
+    return g.node("Gemm", inputs, { transB: 1 });
+  }
+
+  /** Adds a branch to the residual stream: the sum normalised, and the sum. */
+  #addAndNorm(branch: string, residual: string, norm: string): [string, string] {
+    const [normed, sum] = [`${norm}.normed`, `${norm}.sum`];
+    this.#g.node(
+      "com.microsoft:SkipSimplifiedLayerNormalization",
+      [branch, residual, this.#normWeight(norm)],
+      { epsilon: { float: this.options.rmsNormEps } },
+      [normed, "", "", sum],
+    );
+    return [normed, sum];
+  }
+
+  #normWeight(norm: string): string {
+    const name = `${norm}.weight`;
+    return this.#g.weight(name, [this.shape.hidden], this.weights(name));
+  }
+
+  #keptRows(rows: string, shared: Shared): string {
+    const g = this.#g;
+    return g.node("Slice", [rows, shared.firstKept, g.int64([FAR]), g.int64([0])]);
+  }
 }
