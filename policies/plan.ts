@@ -34,6 +34,7 @@ export class Planner {
   readonly #resolved = new Map<string, Settings>();
   readonly #calibrated = new WeakMap<Settings, Settings>();
   readonly #ignored = new Set<string>();
+  readonly #deviations = new Set<string>();
 
   constructor(
     private readonly host: PolicyHost,
@@ -49,6 +50,11 @@ export class Planner {
   /** Hooks that the policy defines and a family it chose does not use, as `hook (family)`. */
   get ignoredHooks(): string[] {
     return [...this.#ignored];
+  }
+
+  /** Where settings depart from their family's official rules, as `family: what`. */
+  get deviations(): string[] {
+    return [...this.#deviations];
   }
 
   /**
@@ -136,6 +142,7 @@ export class Planner {
       if (!(error instanceof QuantizerError)) throw error;
       throw new PolicyError(`layer ${raw.layer} ${raw.kind}: ${error.message}`);
     }
+    for (const what of settings.deviations ?? []) this.#deviations.add(`${family.name}: ${what}`);
     // A policy that answers something new at every step must not fill the memory.
     if (this.#resolved.size > 4096) this.#resolved.clear();
     this.#resolved.set(key, settings);

@@ -73,6 +73,21 @@ export function bindBuffers(
   });
 }
 
+/** Bind group 0 of a pipeline that does not use every binding: the bindings it uses, by number. */
+export function bindNumbered(
+  device: GPUDevice,
+  pipeline: GPUComputePipeline,
+  buffers: Readonly<Record<number, GPUBuffer>>,
+): GPUBindGroup {
+  return device.createBindGroup({
+    layout: pipeline.getBindGroupLayout(0),
+    entries: Object.entries(buffers).map(([binding, buffer]) => ({
+      binding: Number(binding),
+      resource: { buffer },
+    })),
+  });
+}
+
 /** The first `bytes` bytes (a multiple of 4) of a buffer with usage COPY_SRC, as words. */
 export async function readWords(
   device: GPUDevice,

@@ -5,12 +5,13 @@
  */
 import { type Family, QuantizerError } from "./family.ts";
 import { kivi } from "./kivi.ts";
+import { kvquant } from "./kvquant.ts";
 import { skvq } from "./skvq.ts";
 import { transform } from "./transform.ts";
 import { uniform } from "./uniform.ts";
 
 /** The families, in the order they are listed. */
-export const families = { uniform, kivi, skvq, transform } as const;
+export const families = { uniform, kivi, skvq, kvquant, transform } as const;
 
 /** Name of a family. */
 export type FamilyName = keyof typeof families;

@@ -6,8 +6,10 @@
  *
  * @module
  */
+import { bindBuffers, computePipeline, dispatch } from "./compute_pipelines.ts";
 import { QuantizerError, type Source } from "./family.ts";
-import type { CpuTensor, KvShape } from "./tensor.ts";
+import rotate from "./rotate.wgsl" with { type: "text" };
+import type { CpuTensor, GpuTensor, KvShape, TokenRange } from "./tensor.ts";
 
 /**
  * The keys before RoPE of a source and its rotary tables.
@@ -51,4 +53,25 @@ export function rotateHead(
     target[at + i] = a * cosine - b * sine;
     target[at + half + i] = b * cosine + a * sine;
   }
+}
+
+/** Rotates the tokens `range` of keys on a GPU, in place. */
+export function rotateOnGpu(
+  device: GPUDevice,
+  keys: GpuTensor,
+  range: TokenRange,
+  { cos, sin }: { readonly cos: GpuTensor; readonly sin: GpuTensor },
+): void {
+  const { heads, headDim, capacity } = keys;
+  const tokens = range.to - range.from;
+  if (tokens === 0) return;
+  const pipeline = computePipeline(device, "rope", "rotate", [rotate], {});
+  const job = device.createBuffer({
+    size: 32,
+    usage: GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST,
+  });
+  device.queue.writeBuffer(job, 0, Uint32Array.of(heads, headDim, capacity, range.from, tokens));
+  const bound = bindBuffers(device, pipeline, [job, cos.buffer, sin.buffer, keys.buffer]);
+  dispatch(device, pipeline, bound, heads * tokens * headDim / 2);
+  job.destroy();
 }

@@ -75,6 +75,8 @@ export interface PolicyResult {
   readonly outcomes: readonly NamedOutcome[];
   /** Hooks the policy defines and its families do not use. */
   readonly ignoredHooks: readonly string[];
+  /** Where its settings depart from the official rules of their families, as `family: what`. */
+  readonly deviations: readonly string[];
   /** Code widths of the last plan of the last example: `widths[layer][kind][head]`. */
   readonly widths: readonly (readonly (readonly number[])[])[];
 }
@@ -174,6 +176,7 @@ export async function runSlice<T extends KvShape>(run: SliceRun<T>): Promise<Sli
       numbers: summarize(p.outcomes, p.calibrationCost.seconds, quality),
       outcomes: p.outcomes,
       ignoredHooks: p.planner.ignoredHooks,
+      deviations: p.planner.deviations,
       widths: p.widths,
     })),
     failures,

@@ -1,0 +1,50 @@
+// KVQuant (SqueezeAILab/KVQuant, quant/kvquant/simquant_module_quantizer.py): one workgroup codes the
+// channels of all heads of one token. Layout: kvquant_settings.ts; arithmetic: kvquant_rule.ts.
+
+struct CodeRow {
+  first_code: u32,
+  codes: u32,
+  bits: u32,
+  word_offset: u32,
+  words: u32,
+  // First boundary or value of the row's codebook, or of its table of channels.
+  book: u32,
+  masked_code: u32,
+}
+
+struct Job {
+  heads: u32,
+  head_dim: u32,
+  // Tokens of room in the tensor that is read or written.
+  capacity: u32,
+  // First quantized token of the cache.
+  from_token: u32,
+  // Tokens of this dispatch, the first counted from `from_token`.
+  first: u32,
+  tokens: u32,
+  token_words: u32,
+  rows: u32,
+  // Ranks below the quantiles 1 - t and t, and the weights of the values above them.
+  low_rank: u32,
+  high_rank: u32,
+  low_weight: f32,
+  high_weight: f32,
+}
+
+@group(0) @binding(0) var<uniform> job: Job;
+@group(0) @binding(1) var<storage, read> rows: array<CodeRow>;
+
+// Ranges calibrated per channel, or each token's own.
+override calibrated: bool = false;
+// Integer codes instead of a codebook.
+override whole: bool = false;
+override round_zero: bool = false;
+override sparse: bool = false;
+// Float32 parameters and outlier values instead of half precision.
+override wide: bool = false;
+
+const workgroup_threads = 64u;
+
+fn flat_workgroup(id: vec3u, workgroups: vec3u) -> u32 {
+  return id.x + id.y * workgroups.x;
+}

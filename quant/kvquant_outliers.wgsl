@@ -1,0 +1,75 @@
+// Outliers of the tokens of one dispatch: where each token's end, and the words themselves.
+
+@group(0) @binding(2) var<storage, read> source: array<f32>;
+@group(0) @binding(3) var<storage, read> marks: array<vec3u>;
+@group(0) @binding(4) var<storage, read> channels: array<vec4f>;
+// Outliers of all tokens up to and including each.
+@group(0) @binding(5) var<storage, read_write> row_ends: array<u32>;
+@group(0) @binding(6) var<storage, read_write> outlier_words: array<u32>;
+
+var<workgroup> sums: array<u32, workgroup_threads>;
+
+fn ends_before(unit: u32) -> u32 {
+  if (unit == 0u) {
+    return 0u;
+  }
+  return row_ends[unit - 1u];
+}
+
+// One workgroup: each invocation adds up a run of tokens.
+@compute @workgroup_size(workgroup_threads)
+fn count_outliers(@builtin(local_invocation_index) lane: u32) {
+  let run = (job.tokens + workgroup_threads - 1u) / workgroup_threads;
+  let first_step = min(lane * run, job.tokens);
+  let end_step = min(first_step + run, job.tokens);
+  var sum = 0u;
+  for (var step = first_step; step < end_step; step++) {
+    sum += marks[step].x;
+  }
+  sums[lane] = sum;
+  workgroupBarrier();
+  var end = ends_before(job.first);
+  for (var before = 0u; before < lane; before++) {
+    end += sums[before];
+  }
+  for (var step = first_step; step < end_step; step++) {
+    end += marks[step].x;
+    row_ends[job.first + step] = end;
+  }
+}
+
+// One invocation per token, so that its outliers are in the order of their positions.
+@compute @workgroup_size(workgroup_threads)
+fn write_outliers(
+  @builtin(global_invocation_id) id: vec3u,
+  @builtin(num_workgroups) workgroups: vec3u,
+) {
+  let step = id.x + id.y * workgroups.x * workgroup_threads;
+  if (step >= job.tokens) {
+    return;
+  }
+  let unit = job.first + step;
+  let mark = marks[step];
+  let low = bitcast<f32>(mark.y);
+  let high = bitcast<f32>(mark.z);
+  var at = ends_before(unit) - ends_before(job.first);
+  for (var index = 0u; index < job.heads * job.head_dim; index++) {
+    let head = index / job.head_dim;
+    let address = (head * job.capacity + job.from_token + unit) * job.head_dim;
+    let x = source[address + index % job.head_dim];
+    var outlier = x <= low || x >= high;
+    if (calibrated) {
+      outlier = x < channels[index].x || x > channels[index].y;
+    }
+    if (!outlier) {
+      continue;
+    }
+    if (wide) {
+      outlier_words[2u * at] = bitcast<u32>(x);
+      outlier_words[2u * at + 1u] = index;
+    } else {
+      outlier_words[at] = half_bits(x) | (index << 16u);
+    }
+    at++;
+  }
+}
