@@ -67,7 +67,7 @@ export class GroupBatch {
   ): boolean {
     if (!this.#collectRanges(plan, bits, first, units)) return false;
     const exact = !this.#setParameters(plan, units);
-    if (plan.runWords > 0 && !exact) this.#pack(plan, data, first, units, words, word);
+    if (plan.runCodes % 4 === 0 && !exact) this.#pack(plan, data, first, units, words, word);
     else this.#packRows(plan, data, first, units, words, word, exact);
     return true;
   }
@@ -185,7 +185,7 @@ export class GroupBatch {
       largest <= 2 ** 30 && farthest <= 2 ** 45;
   }
 
-  /** Codes and packs runs that fill whole words; 1, 2, 4 or 8 bits. */
+  /** Codes and packs four codes at a time; runs hold a multiple of four. */
   #pack(
     plan: RunPlan,
     data: Float32Array,
@@ -196,47 +196,67 @@ export class GroupBatch {
   ): void {
     const { offsets, stride, runCodes, runsPerGroup, unitStep, unitGroups, groupOffset } = plan;
     const { bits, topCode, unitWords, wordOffset } = plan;
-    const [bits2, bits3, bits4, codeRange] = [2 * bits, 3 * bits, 4 * bits, 16 + bits];
-    const [stride2, stride3, stride4] = [2 * stride, 3 * stride, 4 * stride];
+    const bits2 = 2 * bits;
+    const bits3 = 3 * bits;
+    const bits4 = 4 * bits;
+    const codeRange = 16 + bits;
+    const stride2 = 2 * stride;
+    const stride3 = 3 * stride;
+    const stride4 = 4 * stride;
+    const rowRuns = plan.rowCodes / runCodes;
     const zeros = this.zeros;
     const allSteps = this.#steps;
     for (let unit = 0; unit < units; unit++) {
       let group = unit * unitGroups + groupOffset;
       let at = word + unit * unitWords + wordOffset;
       const base = first + unit * unitStep;
+      let rowEnd = rowRuns;
+      let packed = 0;
+      let filled = 0;
       for (let run = 0; run < offsets.length; group++) {
         const steps = allSteps[group]!;
         const offset = HALF - zeros[group]! * steps;
-        for (const end = run + runsPerGroup; run < end; run++) {
+        for (const end = run + runsPerGroup; run < end;) {
           const start = base + offsets[run]!;
-          for (let i = start, stop = start + runCodes * stride; i < stop;) {
-            let packed = 0;
-            for (let shift = 0; shift < 32; shift += bits4, i += stride4) {
-              // Steps above zero, plus one half, with 16 fraction bits, in double precision.
-              // Float32 arithmetic rounds the difference and the quotient, by 2^-24 of either:
-              // less than 2 units of the last fraction bit, as codes are at most 255. So the
-              // integer parts agree unless the fraction is within 4 units of 0 or 1. Then, and
-              // that includes the ties, the code is computed again in float32.
-              const a = (data[i]! * steps + offset) | 0;
-              const b = (data[i + stride]! * steps + offset) | 0;
-              const c = (data[i + stride2]! * steps + offset) | 0;
-              const d = (data[i + stride3]! * steps + offset) | 0;
-              if (
-                ((a + 4) & 0xfff8) === 0 || ((b + 4) & 0xfff8) === 0 ||
-                ((c + 4) & 0xfff8) === 0 || ((d + 4) & 0xfff8) === 0
-              ) {
-                packed |= this.#fourCodes(plan, data, i, group) << shift;
-              } else if ((a | b | c | d) >>> codeRange !== 0) {
-                packed |= (Math.min(Math.max(a >> 16, 0), topCode) |
-                  Math.min(Math.max(b >> 16, 0), topCode) << bits |
-                  Math.min(Math.max(c >> 16, 0), topCode) << bits2 |
-                  Math.min(Math.max(d >> 16, 0), topCode) << bits3) << shift;
-              } else {
-                packed |= (a >> 16 | b >> 16 << bits | c >> 16 << bits2 | d >> 16 << bits3) <<
-                  shift;
-              }
+          for (let i = start, stop = start + runCodes * stride; i < stop; i += stride4) {
+            // Steps above zero, plus one half, with 16 fraction bits, in double precision.
+            // Float32 arithmetic rounds the difference and the quotient, by 2^-24 of either:
+            // less than 2 units of the last fraction bit, as codes are at most 255. So the
+            // integer parts agree unless the fraction is within 4 units of 0 or 1. Then, and
+            // that includes the ties, the code is computed again in float32.
+            const a = (data[i]! * steps + offset) | 0;
+            const b = (data[i + stride]! * steps + offset) | 0;
+            const c = (data[i + stride2]! * steps + offset) | 0;
+            const d = (data[i + stride3]! * steps + offset) | 0;
+            let four;
+            if (
+              ((a + 4) & 0xfff8) === 0 || ((b + 4) & 0xfff8) === 0 ||
+              ((c + 4) & 0xfff8) === 0 || ((d + 4) & 0xfff8) === 0
+            ) {
+              four = this.#fourCodes(plan, data, i, group);
+            } else if ((a | b | c | d) >>> codeRange !== 0) {
+              four = Math.min(Math.max(a >> 16, 0), topCode) |
+                Math.min(Math.max(b >> 16, 0), topCode) << bits |
+                Math.min(Math.max(c >> 16, 0), topCode) << bits2 |
+                Math.min(Math.max(d >> 16, 0), topCode) << bits3;
+            } else {
+              four = a >> 16 | b >> 16 << bits | c >> 16 << bits2 | d >> 16 << bits3;
             }
-            words[at++] = packed;
+            packed |= four << filled;
+            filled += bits4;
+            if (filled >= 32) {
+              words[at++] = packed;
+              filled -= 32;
+              // What did not fit; a shift by the full width would be a shift by 0.
+              packed = filled === 0 ? 0 : four >>> (bits4 - filled);
+            }
+          }
+          run++;
+          if (run === rowEnd) {
+            if (filled > 0) words[at++] = packed;
+            rowEnd += rowRuns;
+            packed = 0;
+            filled = 0;
           }
         }
       }
@@ -254,7 +274,7 @@ export class GroupBatch {
     return packed;
   }
 
-  /** Codes and packs row by row: any width, and with `exact` any arithmetic. */
+  /** Codes and packs row by row: runs of any length, and with `exact` any arithmetic. */
   #packRows(
     plan: RunPlan,
     data: Float32Array,
@@ -277,10 +297,12 @@ export class GroupBatch {
         const scale = this.scales[group]!;
         const zero = this.zeros[group]!;
         const steps = this.#steps[group]!;
+        const offset = HALF - zero * steps;
         const start = base + offsets[run]!;
         for (let i = start, stop = start + runCodes * stride; i < stop; i += stride) {
           const x = data[i]!;
-          const fixed = ((x - zero) * steps + HALF) | 0;
+          const fixed = (x * steps + offset) | 0;
+          // See #pack.
           codes[position++] = exact || ((fixed + 4) & 0xfff8) === 0
             ? codeOf(x, scale, zero, topCode, arithmetic)
             : Math.min(Math.max(fixed >> 16, 0), topCode);

@@ -4,7 +4,6 @@
  *
  * @module
  */
-import { wordsPerRow } from "./bit_packing.ts";
 import type { Band, GroupLayout } from "./group_layout.ts";
 import type { KvShape } from "./tensor.ts";
 
@@ -30,8 +29,6 @@ export interface RunPlan {
   /** Words of a whole unit, and the band's first among them. */
   readonly unitWords: number;
   readonly wordOffset: number;
-  /** Words of a run when runs fill whole words of whole codes, else 0: rows must be packed then. */
-  readonly runWords: number;
   /** Codes and words of a row. */
   readonly rowCodes: number;
   readonly rowWords: number;
@@ -47,7 +44,6 @@ export function runPlan(layout: GroupLayout, band: Band, shape: KvShape): RunPla
     const code = run * runCodes;
     return Math.floor(code / headDim) * shape.capacity * headDim + code % headDim;
   });
-  const fillsWords = 32 % bits === 0 && (runCodes * bits) % 32 === 0;
   return {
     offsets,
     stride: axis === "token" ? 1 : headDim,
@@ -61,7 +57,6 @@ export function runPlan(layout: GroupLayout, band: Band, shape: KvShape): RunPla
     groupOffset,
     unitWords,
     wordOffset,
-    runWords: fillsWords ? wordsPerRow(runCodes, bits) : 0,
     rowCodes,
     rowWords,
   };
