@@ -32,7 +32,18 @@ export interface QueryStatistics {
   readonly second_moment: readonly (readonly number[])[];
 }
 
-/** One layer; every array has one entry per KV head. */
+/**
+ * Variance of every component of the family `transform`, in the order of its option `widths`: what
+ * leaving the component out would cost, as a share of the cache's energy plus, for keys, a weighted
+ * variance of the logits. Comparable across layers and kinds.
+ */
+export interface TransformStatistics {
+  /** `kvHeads * headDim` entries each. */
+  readonly key: readonly number[];
+  readonly value: readonly number[];
+}
+
+/** One layer; every array but `transform` has one entry per KV head. */
 export interface LayerStatistics {
   /** Keys after RoPE, as they are cached. */
   readonly key: readonly HeadStatistics[];
@@ -43,6 +54,8 @@ export interface LayerStatistics {
   readonly query: readonly QueryStatistics[];
   /** Queries before RoPE. */
   readonly query_pre_rope: readonly QueryStatistics[];
+  /** What the components of the family `transform` hold. */
+  readonly transform: TransformStatistics;
 }
 
 /** What `calibrate` is given. */

@@ -13,6 +13,7 @@ import {
 import type { CalibrationSamples } from "../quant/calibration.ts";
 import { percentile } from "../quant/percentile.ts";
 import type { CpuTensor } from "../quant/tensor.ts";
+import { transformAxes } from "../quant/transform_calibration.ts";
 import { rotaryTables } from "./rotary.ts";
 
 /** Statistics of every layer, kind and head. */
@@ -21,7 +22,7 @@ export function calibrationStatistics(samples: CalibrationSamples): CalibrationS
   return {
     samples: first.length,
     tokens: first.reduce((sum, { capacity }) => sum + capacity, 0),
-    layers: samples.layers.map((layer): LayerStatistics => {
+    layers: samples.layers.map((layer, l): LayerStatistics => {
       const kvHeads = layer.values[0]!.heads;
       const perHead = <S>(compute: (head: number) => S) =>
         Array.from({ length: kvHeads }, (_, h) => compute(h));
@@ -32,6 +33,10 @@ export function calibrationStatistics(samples: CalibrationSamples): CalibrationS
         value: perHead((head) => headStatistics(layer.values, head)),
         query: perHead((head) => queryStatistics(layer.queries, head, kvHeads)),
         query_pre_rope: perHead((head) => queryStatistics(unrotated, head, kvHeads)),
+        transform: {
+          key: transformAxes(samples, l, "key").flatMap((block) => [...block.variances]),
+          value: transformAxes(samples, l, "value").flatMap((block) => [...block.variances]),
+        },
       };
     }),
   };
