@@ -1,0 +1,48 @@
+/**
+ * Every command by name.
+ *
+ * @module
+ */
+import { type SliceName, slices } from "../benchmarks/slices.ts";
+import { replayHelp } from "./help.ts";
+import { parseReplayOptions } from "./replay_options.ts";
+
+/** One command of `kvreplay`. */
+export interface Command {
+  /** One line for the list of commands. */
+  readonly summary: string;
+  /** Runs with the arguments after the command's name; the result is the exit code. */
+  run(args: readonly string[]): Promise<number>;
+}
+
+function replayCommand(target: SliceName | "all", summary: string): Command {
+  return {
+    summary,
+    run: async (args) => {
+      const options = parseReplayOptions(target, args);
+      if (options === undefined) {
+        console.log(replayHelp(target, summary));
+        return 0;
+      }
+      // Loaded only now: engines are large, and a help text needs none.
+      const { replay } = await import("./replay_command.ts");
+      return await replay(options);
+    },
+  };
+}
+
+/** The commands, in the order they are listed. */
+export const commands = {
+  longbench: replayCommand("longbench", slices.longbench.title),
+  needle: replayCommand("needle", slices.needle.title),
+  reasoning: replayCommand("reasoning", slices.reasoning.title),
+  all: replayCommand("all", "The three slices one after the other"),
+} as const satisfies Record<string, Command>;
+
+/** Name of a command. */
+export type CommandName = keyof typeof commands;
+
+/** Whether `name` is a command. */
+export function isCommandName(name: string): name is CommandName {
+  return Object.hasOwn(commands, name);
+}

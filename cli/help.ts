@@ -1,0 +1,46 @@
+/**
+ * Help texts.
+ *
+ * @module
+ */
+import { policyNames } from "../policies/registry.ts";
+import { type OptionRow, OPTIONS } from "./option_table.ts";
+
+function twoColumns(rows: readonly (readonly [left: string, right: string])[]): string {
+  const width = Math.max(...rows.map(([left]) => left.length));
+  return rows.map(([left, right]) => `  ${left.padEnd(width)}  ${right}`).join("\n");
+}
+
+/** The text of `kvreplay --help`. */
+export function mainHelp(summaries: Readonly<Record<string, string>>): string {
+  return `Replay a language model's KV cache through quantizers and see what it costs.
+
+Usage: kvreplay COMMAND [OPTIONS]     (or: deno task COMMAND [OPTIONS])
+
+Commands:
+${twoColumns(Object.entries(summaries))}
+
+Options:
+${
+    twoColumns([["--help", "this text; after a command, its options"], [
+      "--version",
+      "the version",
+    ]])
+  }`;
+}
+
+/** The text of `kvreplay COMMAND --help` for a replay command. */
+export function replayHelp(command: string, summary: string): string {
+  const options = Object.entries<OptionRow>(OPTIONS).map(([name, { value, help }]) =>
+    [value === undefined ? `--${name}` : `--${name} ${value}`, help] as const
+  );
+  return `${summary}.
+
+Usage: kvreplay ${command} [OPTIONS]
+
+Options:
+${twoColumns(options)}
+
+Policies:
+  ${policyNames.join("\n  ")}`;
+}

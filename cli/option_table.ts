@@ -1,0 +1,48 @@
+/**
+ * The options of the replay commands: one table from which they are parsed, listed and explained.
+ *
+ * @module
+ */
+
+/** One option. */
+export interface OptionRow {
+  /** How its value is shown; absent for a switch. */
+  readonly value?: string;
+  /** What it does, for the help text. */
+  readonly help: string;
+}
+
+/** Every option of `kvreplay longbench`, `needle`, `reasoning` and `all`, without dashes. */
+export const OPTIONS = {
+  policy: {
+    value: "NAME[,NAME...]|all",
+    help: "policies to replay, in this order (default: all built-ins)",
+  },
+  model: { value: "NAME|DIR", help: "embedded model or Hugging Face folder (default: mini)" },
+  data: { value: "FILE.jsonl", help: "replay these examples instead of the embedded slice" },
+  device: { value: "auto|webgpu|cpu|wasm", help: "where the model runs (default: auto)" },
+  limit: { value: "N", help: "only the first N examples" },
+  "max-new-tokens": { value: "N", help: "longest answer in tokens (default: the slice's own)" },
+  "budget-bits": { value: "N", help: "widest code a policy may choose, 1 to 8 (default: 4)" },
+  seed: { value: "N", help: "seed of everything drawn at random (default: 0)" },
+  out: { value: "DIR", help: "write metrics.json, metrics.csv and steps.jsonl there" },
+  stepwise: { help: "one pass through the model per step: slow, and the same numbers" },
+  "no-cache": { help: "run the reference anew and keep nothing on disk" },
+  quiet: { help: "no table, no progress bar, no remarks; failures are still told" },
+  help: { help: "this text" },
+} as const satisfies Record<string, OptionRow>;
+
+/** Name of an option, without dashes. */
+export type OptionName = keyof typeof OPTIONS;
+
+/** Names of the options that take a value. */
+export const valueOptions = (Object.keys(OPTIONS) as OptionName[])
+  .filter((name): name is ValueOption => "value" in OPTIONS[name]);
+
+/** An option that takes a value. */
+export type ValueOption = {
+  [K in OptionName]: (typeof OPTIONS)[K] extends { value: string } ? K : never;
+}[OptionName];
+
+/** Every option with its dashes, for messages. */
+export const optionList: string = Object.keys(OPTIONS).map((name) => `--${name}`).join(", ");

@@ -1,0 +1,147 @@
+/**
+ * Replays slices under policies and reports what it costs.
+ *
+ * @module
+ */
+import { Evaluator, type SliceInput } from "../benchmarks/evaluate.ts";
+import { loadDataFile, loadSlice, type SliceName, slices } from "../benchmarks/slices.ts";
+import { hostBuiltin } from "../policies/registry.ts";
+import { CONTRACT_VERSION } from "../replay/contract.ts";
+import type { SliceResult } from "../replay/run.ts";
+import { openOutputFolder, writeAll } from "../report/output_folder.ts";
+import { resultFiles, type RunDescription, type SliceReport } from "../report/result_files.ts";
+import { StatusLine } from "../report/status_line.ts";
+import { sliceTable } from "../report/table.ts";
+import { testMetricsLine } from "../report/test_metrics.ts";
+import { EXIT } from "./failure.ts";
+import { InterruptListener } from "./interrupt.ts";
+import type { ReplayOptions } from "./replay_options.ts";
+import { VERSION } from "./version.ts";
+
+/** Folder of references and calibrations, below the folder the command is run in. */
+const CACHE_FOLDER = ".cache/kvreplay";
+
+/** Runs the command; the exit code is 1 when a policy failed, else 0. */
+export async function replay(options: ReplayOptions): Promise<number> {
+  const status = new StatusLine({
+    bar: !options.quiet && Deno.stderr.isTerminal(),
+    ...terminalColumns(),
+  });
+  const inform = (sentence: string) => {
+    if (!options.quiet) status.notice(sentence);
+  };
+  using interrupts = new InterruptListener((sentence) => status.notice(sentence));
+  // Everything that can be wrong with the user's files is found before the model is loaded.
+  const inputs = await Promise.all(options.slices.map((name) => sliceInput(name, options)));
+  if (options.out !== undefined) openOutputFolder(options.out);
+  const evaluator = await Evaluator.create({
+    model: options.model,
+    device: options.device,
+    ...(options.cache ? { cacheFolder: CACHE_FOLDER } : {}),
+    notice: inform,
+  });
+  try {
+    const reports: SliceReport[] = [];
+    const told = new Set<string>();
+    for (const input of inputs) {
+      const result = await runOne(evaluator, input, options, status, interrupts.signal);
+      for (const remark of remarks(result)) {
+        if (!told.has(remark)) inform(remark);
+        told.add(remark);
+      }
+      print(result, options.quiet);
+      reports.push({
+        data: options.data ?? null,
+        max_new_tokens: input.maxNewTokens,
+        result,
+      });
+    }
+    if (options.out !== undefined) {
+      interrupts.signal.throwIfAborted();
+      writeAll(options.out, resultFiles(describe(options, evaluator), reports));
+      inform(`results are in ${options.out}`);
+    }
+    return reports.some(({ result }) => result.failures.length > 0) ? EXIT.failed : 0;
+  } finally {
+    await evaluator.close();
+  }
+}
+
+function terminalColumns(): { columns?: number } {
+  try {
+    return { columns: Deno.consoleSize().columns };
+  } catch {
+    return {};
+  }
+}
+
+async function sliceInput(name: SliceName, options: ReplayOptions): Promise<SliceInput> {
+  const examples = options.data === undefined
+    ? await loadSlice(name)
+    : await loadDataFile(options.data);
+  return {
+    name,
+    examples: examples.slice(0, options.limit),
+    maxNewTokens: options.maxNewTokens ?? slices[name].maxNewTokens,
+  };
+}
+
+async function runOne(
+  evaluator: Evaluator,
+  input: SliceInput,
+  options: ReplayOptions,
+  status: StatusLine,
+  signal: AbortSignal,
+): Promise<SliceResult> {
+  const hosts = options.policies.map((name) => hostBuiltin(name));
+  try {
+    return await evaluator.run(input, {
+      hosts,
+      budgetBits: options.budgetBits,
+      stepwise: options.stepwise,
+      events: {
+        progress: (done, total, what) => status.progress(done, total, `${input.name} ${what}`),
+        notice: (sentence) => status.notice(sentence),
+      },
+      signal,
+    });
+  } finally {
+    await status.stop();
+    await Promise.all(hosts.map((host) => host.close()));
+  }
+}
+
+/** What a reader of the numbers must know about the policies. */
+function* remarks({ results }: SliceResult): Generator<string> {
+  for (const { policy, ignoredHooks, deviations } of results) {
+    if (ignoredHooks.length > 0) {
+      yield `policy ${policy}: ignored, since its families do not use it: ${
+        ignoredHooks.join(", ")
+      }`;
+    }
+    for (const deviation of deviations) {
+      yield `policy ${policy}: not as the official code has it: ${deviation}`;
+    }
+  }
+}
+
+function print(result: SliceResult, quiet: boolean): void {
+  if (!quiet && Deno.stdout.isTerminal()) console.log(`${sliceTable(result)}\n`);
+  for (const { policy, numbers } of result.results) {
+    console.log(testMetricsLine(result.slice, policy, numbers));
+  }
+}
+
+function describe(options: ReplayOptions, { engine }: Evaluator): RunDescription {
+  return {
+    contract: CONTRACT_VERSION,
+    model: options.model,
+    model_fingerprint: engine.fingerprint,
+    device: engine.device,
+    budget_bits: options.budgetBits,
+    seed: options.seed,
+    stepwise: options.stepwise,
+    kvreplay: VERSION,
+    deno: Deno.version.deno,
+  };
+}

@@ -1,0 +1,151 @@
+/**
+ * What `--out` writes: `metrics.json`, `metrics.csv` and `steps.jsonl`.
+ *
+ * @module
+ */
+import { stringify } from "@std/csv/stringify";
+import type { StepOutcome } from "../replay/metric.ts";
+import type { NamedOutcome, SliceResult } from "../replay/run.ts";
+import { metricFields } from "./metric_fields.ts";
+
+/** Everything but the policies that decides a run's numbers. */
+export interface RunDescription {
+  /** Version of the replay contract. */
+  readonly contract: string;
+  /** As the user named it. */
+  readonly model: string;
+  /** Hash of weights, configuration, graph and runtime. */
+  readonly model_fingerprint: string;
+  readonly device: "cpu" | "wasm" | "webgpu";
+  readonly budget_bits: number;
+  readonly seed: number;
+  /** Whether every step had a pass of its own. */
+  readonly stepwise: boolean;
+  readonly kvreplay: string;
+  readonly deno: string;
+}
+
+/** One slice of a run. */
+export interface SliceReport {
+  /** File of the user's that replaced the embedded slice, or null. */
+  readonly data: string | null;
+  readonly max_new_tokens: number;
+  readonly result: SliceResult;
+}
+
+/** One line of `steps.jsonl`. */
+export interface StepRecord {
+  readonly slice: string;
+  readonly policy: string;
+  /** The example's id. */
+  readonly example: string;
+  readonly dataset: string;
+  readonly step: number;
+  /** Token id the reference predicted, and the one predicted under the policy. */
+  readonly reference_token: number;
+  readonly replayed_token: number;
+  /** `KL(p_ref || p_policy)` in nats. */
+  readonly kl: number;
+  /** Root mean square over layers and kinds of `norm(X - X') / norm(X)`. */
+  readonly cache_error: number;
+  /** Size of the whole quantized cache, in bytes. */
+  readonly stored_bytes: number;
+  /** Stored bits per cache element. */
+  readonly bits: number;
+}
+
+function stepRecord(
+  slice: string,
+  policy: string,
+  example: NamedOutcome,
+  step: StepOutcome,
+): StepRecord {
+  return {
+    slice,
+    policy,
+    example: example.id,
+    dataset: example.dataset,
+    step: step.step,
+    reference_token: step.referenceToken,
+    replayed_token: step.token,
+    kl: step.kl,
+    cache_error: Math.sqrt(step.squaredError),
+    stored_bytes: step.bytes,
+    bits: 8 * step.bytes / step.elements,
+  };
+}
+
+/** Every replayed step of a run: slice by slice, policy by policy, example by example. */
+export function* stepRecords(reports: readonly SliceReport[]): Generator<StepRecord> {
+  for (const { result: { slice, results } } of reports) {
+    for (const { policy, outcomes } of results) {
+      for (const example of outcomes) {
+        for (const step of example.steps) yield stepRecord(slice, policy, example, step);
+      }
+    }
+  }
+}
+
+/** The contents of `steps.jsonl`. */
+export function stepsJsonl(reports: readonly SliceReport[]): string {
+  let text = "";
+  for (const record of stepRecords(reports)) text += `${JSON.stringify(record)}\n`;
+  return text;
+}
+
+/** The contents of `metrics.csv`: one row per slice and policy, the numbers as they are. */
+export function metricsCsv(reports: readonly SliceReport[]): string {
+  const rows = reports.flatMap(({ result }) =>
+    result.results.map(({ policy, numbers }) => ({ slice: result.slice, policy, ...numbers }))
+  );
+  return stringify(rows, { columns: ["slice", "policy", ...metricFields] });
+}
+
+/** The contents of `metrics.json`. */
+export function metricsJson(run: RunDescription, reports: readonly SliceReport[]): string {
+  const content = {
+    ...run,
+    slices: reports.map(({ data, max_new_tokens, result }) => ({
+      slice: result.slice,
+      data,
+      max_new_tokens,
+      refused: result.refused,
+      failures: result.failures,
+      policies: result.results.map(({ policy, numbers, outcomes, ...told }) => ({
+        policy,
+        metrics: Object.fromEntries(metricFields.map((field) => [field, numbers[field]])),
+        ignored_hooks: told.ignoredHooks,
+        deviations: told.deviations,
+        last_widths: told.widths,
+        examples: outcomes.map(exampleSummary),
+      })),
+    })),
+  };
+  return `${JSON.stringify(content, null, 2)}\n`;
+}
+
+function exampleSummary(example: NamedOutcome): Record<string, string | number> {
+  return {
+    id: example.id,
+    dataset: example.dataset,
+    ...(example.depth === undefined ? {} : { depth: example.depth }),
+    steps: example.steps.length,
+    same_tokens: example.steps.filter((s) => s.token === s.referenceToken).length,
+    task_score: 100 * example.score,
+    task_score_ref: 100 * example.referenceScore,
+    prefill_ms: example.prefillMs,
+    replay_s: example.seconds,
+  };
+}
+
+/** The three files of a run by name. */
+export function resultFiles(
+  run: RunDescription,
+  reports: readonly SliceReport[],
+): Record<string, string> {
+  return {
+    "metrics.json": metricsJson(run, reports),
+    "metrics.csv": metricsCsv(reports),
+    "steps.jsonl": stepsJsonl(reports),
+  };
+}

@@ -1,0 +1,116 @@
+import { assertEquals, assertMatch, assertThrows } from "@std/assert";
+import fc from "fast-check";
+import { OPTIONS, valueOptions } from "../../cli/option_table.ts";
+import { parseReplayOptions } from "../../cli/replay_options.ts";
+import { UsageError } from "../../cli/usage_error.ts";
+import { policyNames } from "../../policies/registry.ts";
+
+const parse = (...args: string[]) => parseReplayOptions("needle", args);
+
+const defaults = {
+  slices: ["needle"],
+  policies: policyNames,
+  model: "mini",
+  device: "auto",
+  budgetBits: 4,
+  seed: 0,
+  stepwise: false,
+  cache: true,
+  quiet: false,
+};
+
+Deno.test("defaults", () => {
+  assertEquals<unknown>(parse(), defaults);
+  assertEquals(parseReplayOptions("all", [])?.slices, ["longbench", "needle", "reasoning"]);
+});
+
+Deno.test("every option is read", () => {
+  const args = "--policy reference,kivi_overlap_2bit --model mini-outlier --data x.jsonl " +
+    "--device wasm --limit 3 --max-new-tokens=9 --budget-bits 8 --seed 7 --out results " +
+    "--stepwise --no-cache --quiet";
+  assertEquals<unknown>(parse(...args.split(" ")), {
+    slices: ["needle"],
+    policies: ["reference", "kivi_overlap_2bit"],
+    model: "mini-outlier",
+    data: "x.jsonl",
+    device: "wasm",
+    limit: 3,
+    maxNewTokens: 9,
+    budgetBits: 8,
+    seed: 7,
+    out: "results",
+    stepwise: true,
+    cache: false,
+    quiet: true,
+  });
+});
+
+Deno.test("policies keep their order, each once; all means every built-in", () => {
+  assertEquals(parse("--policy", "kivi_overlap_2bit, reference,reference")?.policies, [
+    "kivi_overlap_2bit",
+    "reference",
+  ]);
+  assertEquals(parse("--policy=reference", "--policy", "all")?.policies, policyNames);
+});
+
+Deno.test("help wins over everything but an unknown option", () => {
+  assertEquals(parse("--limit", "nonsense", "--help"), undefined);
+  assertEquals(parse("-h"), undefined);
+});
+
+Deno.test("a wrong command line is refused in one sentence that says what is right", () => {
+  const wrong: [args: string, message: RegExp][] = [
+    ["--polcy x", /^unknown option --polcy; expected one of --policy, --model, --data, /],
+    ["--x=1", /^unknown option --x; expected one of /],
+    ["-z", /^unknown option -z; expected one of /],
+    ["extra", /^unexpected argument "extra"; expected only options: --policy, /],
+    ["--policy nope", /^unknown policy "nope"; expected all or reference, uniform_quant_4bit, /],
+    ["--policy reference,", /^unknown policy ""; expected all or reference, /],
+    ["--policy constructor", /^unknown policy "constructor"; /],
+    ["--device gpu", /^unknown device "gpu"; expected auto, webgpu, cpu or wasm$/],
+    ["--limit 0", /^--limit must be an integer of at least 1, got "0"$/],
+    ["--limit 1.5", /^--limit must be an integer of at least 1, got "1.5"$/],
+    ["--limit=-1", /^--limit must be an integer of at least 1, got "-1"$/],
+    ["--limit", /^--limit needs a value, as in --limit 2$/],
+    ["--max-new-tokens x", /^--max-new-tokens must be an integer of at least 1, got "x"$/],
+    ["--budget-bits 16", /^--budget-bits must be an integer from 1 to 8, got "16"$/],
+    ["--seed 4294967296", /^--seed must be an integer from 0 to 4294967295, got "4294967296"$/],
+    ["--model --quiet", /^--model needs a value, as in --model mini$/],
+    ["--out", /^--out needs a value, as in --out results$/],
+    ["--no-stepwise", /^unknown option --no-stepwise; expected one of /],
+  ];
+  for (const [args, message] of wrong) {
+    assertMatch(assertThrows(() => parse(...args.split(" ")), UsageError).message, message);
+  }
+  assertThrows(
+    () => parseReplayOptions("all", ["--data", "x.jsonl"]),
+    UsageError,
+    "--data replaces one slice",
+  );
+});
+
+Deno.test("whatever the arguments, there are options, help or one sentence", () => {
+  const word = fc.oneof(
+    fc.constantFrom(...Object.keys(OPTIONS).map((name) => `--${name}`)),
+    fc.constantFrom("2", "all", "reference", "cpu", "mini", "--", "-", "", "--=", "--__proto__"),
+    fc.string({ maxLength: 6 }),
+  );
+  fc.assert(fc.property(fc.array(word, { maxLength: 6 }), (args) => {
+    try {
+      const options = parse(...args);
+      assertEquals(options === undefined || options.policies.length > 0, true);
+    } catch (error) {
+      if (!(error instanceof UsageError)) throw error;
+    }
+  }));
+});
+
+Deno.test("every option with a value has an example for its message", () => {
+  for (const name of valueOptions) {
+    assertThrows(
+      () => parse(`--${name}`, "--quiet"),
+      UsageError,
+      `--${name} needs a value, as in --${name} `,
+    );
+  }
+});

@@ -1,0 +1,121 @@
+import { assertEquals, assertMatch, assertThrows } from "@std/assert";
+import { parse } from "@std/csv/parse";
+import fc from "fast-check";
+import { MetricError, metricFields, plainDecimal } from "../../report/metric_fields.ts";
+import { resultFiles, type RunDescription } from "../../report/result_files.ts";
+import { sliceTable } from "../../report/table.ts";
+import { testMetricsLine } from "../../report/test_metrics.ts";
+import { numbers, result } from "./sample_result.ts";
+
+const run: RunDescription = {
+  contract: "1.0",
+  model: "mini",
+  model_fingerprint: "abc",
+  device: "cpu",
+  budget_bits: 4,
+  seed: 0,
+  stepwise: false,
+  kvreplay: "0.1.0",
+  deno: "2",
+};
+
+const reports = [{ data: null, max_new_tokens: 32, result }];
+
+Deno.test("a TEST_METRICS line has the contract's fields in its order, as plain decimals", () => {
+  assertEquals(
+    testMetricsLine("needle", "kivi_overlap_2bit", numbers),
+    "TEST_METRICS: slice=needle policy=kivi_overlap_2bit quality_main=98.2568 " +
+      "quality_delta_vs_ref=-1.7432 peak_kv_memory_mb=3.243164 decode_tokens_per_s=123.46 " +
+      "prefill_latency_ms=45.68 calibration_cost_s=0.000 avg_bits_per_kv_token=4.500000 " +
+      "cache_error=0.094500 greedy_match_ratio=0.978102 replay_agreement=0.990000 " +
+      "task_score=84.3750 task_score_ref=90.6250 kv_compression_ratio=3.555556 " +
+      "code_bits=4.000000 steps=2 examples=1",
+  );
+});
+
+Deno.test("a name cannot end a TEST_METRICS line or forge a field", () => {
+  const line = testMetricsLine("a\nTEST_METRICS: b", "c quality_main=100 d", numbers);
+  assertMatch(line, /^TEST_METRICS: slice=a_TEST_METRICS_b policy=c_quality_main_100_d quality_/);
+  assertEquals(line.includes("\n"), false);
+});
+
+Deno.test("a number that is none is refused by its field", () => {
+  assertThrows(
+    () => testMetricsLine("needle", "x", { ...numbers, cache_error: NaN }),
+    MetricError,
+    "cache_error: expected a number below 1e21, got NaN",
+  );
+});
+
+Deno.test("a plain decimal has no exponent and is the number to its last digit", () => {
+  fc.assert(fc.property(
+    fc.double({ min: -1e15, max: 1e15, noNaN: true }),
+    fc.nat(6),
+    (value, decimals) => {
+      const text = plainDecimal(value, decimals);
+      assertMatch(text, /^-?\d+(\.\d+)?$/);
+      assertEquals(Math.abs(Number(text) - value) <= 0.5001 * 10 ** -decimals + 1e-15 * 1e15, true);
+      assertEquals(Object.is(Number(text), -0), false);
+    },
+  ));
+  for (const value of [NaN, Infinity, -Infinity, 1e21]) {
+    assertThrows(() => plainDecimal(value, 2), MetricError);
+  }
+});
+
+Deno.test("metrics.csv has one row per slice and policy, the numbers as they are", () => {
+  const rows = parse(resultFiles(run, reports)["metrics.csv"]!, { skipFirstRow: true });
+  assertEquals(rows.map((row) => row.policy), ["reference", "kivi, 2 bit"]);
+  assertEquals(Object.keys(rows[0]!), ["slice", "policy", ...metricFields]);
+  for (const field of metricFields) assertEquals(Number(rows[0]![field]), numbers[field]);
+});
+
+Deno.test("metrics.json says what was run, and every number", () => {
+  const content = JSON.parse(resultFiles(run, reports)["metrics.json"]!);
+  assertEquals({ ...content, slices: undefined }, { ...run, slices: undefined });
+  const [slice] = content.slices;
+  assertEquals([slice.slice, slice.data, slice.max_new_tokens], ["needle", null, 32]);
+  assertEquals(slice.refused, result.refused);
+  assertEquals(slice.policies[1].metrics, { ...numbers });
+  assertEquals(slice.policies[1].examples, [{
+    id: "needle-000",
+    dataset: "passkey",
+    depth: 0.5,
+    steps: 2,
+    same_tokens: 1,
+    task_score: 100,
+    task_score_ref: 100,
+    prefill_ms: 12,
+    replay_s: 0.25,
+  }]);
+});
+
+Deno.test("steps.jsonl has one line per replayed step", () => {
+  const lines = resultFiles(run, reports)["steps.jsonl"]!.trimEnd().split("\n");
+  assertEquals(lines.length, 4);
+  assertEquals(JSON.parse(lines[3]!), {
+    slice: "needle",
+    policy: "kivi, 2 bit",
+    example: "needle-000",
+    dataset: "passkey",
+    step: 1,
+    reference_token: 7,
+    replayed_token: 8,
+    kl: 0.125,
+    cache_error: 0.5,
+    stored_bytes: 2048,
+    bits: 8,
+  });
+});
+
+Deno.test("the table has a row per policy, in aligned columns", () => {
+  const [title, ...rows] = sliceTable(result).split("\n");
+  assertEquals(title, "needle: 1 examples, 2 steps");
+  assertEquals(rows.length, 3);
+  assertEquals(rows.map((row) => row.length), [rows[0]!.length, rows[0]!.length, rows[0]!.length]);
+  assertMatch(rows[2]!, /^kivi, 2 bit +98\.26 +-1\.74 +84\.4 +90\.6 +0\.9781 +0\.0945 +4\.500 /);
+});
+
+Deno.test("a slice on which every policy failed has a table of its head alone", () => {
+  assertEquals(sliceTable({ ...result, results: [] }).split("\n").length, 2);
+});

@@ -1,0 +1,52 @@
+import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import { openOutputFolder, OutputError, writeAll } from "../../report/output_folder.ts";
+
+function inTemporaryFolder(body: (folder: string) => void): void {
+  const folder = Deno.makeTempDirSync({ prefix: "kvreplay-test-" });
+  try {
+    body(folder);
+  } finally {
+    Deno.removeSync(folder, { recursive: true });
+  }
+}
+
+const names = (folder: string) => [...Deno.readDirSync(folder)].map((entry) => entry.name).sort();
+
+Deno.test("an output folder is made with its parents and stays empty", () => {
+  inTemporaryFolder((root) => {
+    openOutputFolder(`${root}/a/b`);
+    assertEquals(names(`${root}/a/b`), []);
+  });
+});
+
+Deno.test("all files are written, over older ones, and nothing else is left", () => {
+  inTemporaryFolder((folder) => {
+    writeAll(folder, { "a.json": "old", "b.csv": "1" });
+    writeAll(folder, { "a.json": "new" });
+    assertEquals(names(folder), ["a.json", "b.csv"]);
+    assertEquals(Deno.readTextFileSync(`${folder}/a.json`), "new");
+  });
+});
+
+Deno.test("a file as output folder is refused in one sentence", () => {
+  inTemporaryFolder((root) => {
+    Deno.writeTextFileSync(`${root}/file`, "");
+    const { message } = assertThrows(() => openOutputFolder(`${root}/file`), OutputError);
+    assertStringIncludes(message, `cannot write to ${root}/file: it is a file`);
+  });
+});
+
+Deno.test("when one file cannot be renamed, no temporary file is left", () => {
+  inTemporaryFolder((folder) => {
+    // A folder in the way of the second file makes its rename fail after the writes.
+    Deno.mkdirSync(`${folder}/b.csv/x`, { recursive: true });
+    assertThrows(() => writeAll(folder, { "b.csv": "1", "c.json": "2" }), OutputError);
+    assertEquals(names(folder), ["b.csv"]);
+  });
+});
+
+Deno.test("a folder that went away is an error of its own", () => {
+  inTemporaryFolder((folder) => {
+    assertThrows(() => writeAll(`${folder}/gone`, { "a.json": "1" }), OutputError, "gone");
+  });
+});

@@ -1,0 +1,56 @@
+import type { SliceNumbers } from "../../replay/metric.ts";
+import type { SliceResult } from "../../replay/run.ts";
+
+/** Numbers of which every one differs. */
+export const numbers: SliceNumbers = {
+  quality_main: 98.25678,
+  quality_delta_vs_ref: -1.74322,
+  peak_kv_memory_mb: 3.2431640625,
+  decode_tokens_per_s: 123.456,
+  prefill_latency_ms: 45.6789,
+  calibration_cost_s: 0,
+  avg_bits_per_kv_token: 4.5,
+  cache_error: 0.0945,
+  greedy_match_ratio: 0.978102,
+  replay_agreement: 0.99,
+  task_score: 84.375,
+  task_score_ref: 90.625,
+  kv_compression_ratio: 3.5555555,
+  code_bits: 4,
+  steps: 2,
+  examples: 1,
+};
+
+/** A slice of one example and two steps under two policies. */
+export const result: SliceResult = {
+  slice: "needle",
+  results: ["reference", "kivi, 2 bit"].map((policy) => ({
+    policy,
+    numbers,
+    ignoredHooks: [],
+    deviations: [],
+    widths: [[[4, 4], [2, 2]]],
+    outcomes: [{
+      id: "needle-000",
+      dataset: "passkey",
+      depth: 0.5,
+      seconds: 0.25,
+      score: 1,
+      referenceScore: 1,
+      prefillMs: 12,
+      steps: [0, 1].map((step) => ({
+        step,
+        token: 7 + step,
+        referenceToken: 7,
+        kl: 0.125 * step,
+        squaredError: 0.25,
+        bytes: 1024 * (step + 1),
+        elements: 2048,
+        codes: 10,
+        codeBits: 40,
+      })),
+    }],
+  })),
+  failures: [],
+  refused: [{ id: "needle-001", reason: "too long" }],
+};

@@ -1,0 +1,43 @@
+import { assertEquals, assertStringIncludes } from "@std/assert";
+import { StatusLine } from "../../report/status_line.ts";
+
+function recorder() {
+  let drawn = "";
+  const decoder = new TextDecoder();
+  const lines: string[] = [];
+  return {
+    lines,
+    drawn: () => drawn,
+    options: {
+      columns: 60,
+      write: (line: string) => lines.push(line),
+      writable: new WritableStream<Uint8Array>({
+        write: (chunk) => {
+          drawn += decoder.decode(chunk);
+        },
+      }),
+    },
+  };
+}
+
+Deno.test("without a terminal there is no bar, and sentences are plain lines", async () => {
+  const { options, lines, drawn } = recorder();
+  const status = new StatusLine({ ...options, bar: false });
+  status.progress(1, 2, "needle-000 reference");
+  status.notice("a sentence");
+  await status.stop();
+  assertEquals([lines, drawn()], [["a sentence"], ""]);
+});
+
+Deno.test("the bar shows what is done, fits the terminal and clears its line for sentences", async () => {
+  const { options, lines, drawn } = recorder();
+  const status = new StatusLine({ ...options, bar: true });
+  status.progress(1, 2, "needle-000 reference, a long name that does not fit");
+  status.notice("a sentence");
+  status.progress(2, 2, "done");
+  await status.stop();
+  assertEquals(lines, ["\r\x1b[Ka sentence"]);
+  assertStringIncludes(drawn(), "00:00 [############------------] 1/2 needle-000");
+  for (const line of drawn().split("\r\x1b[K")) assertEquals(line.length < 60, true, line);
+  assertEquals(drawn().endsWith("\r\x1b[K"), true);
+});
