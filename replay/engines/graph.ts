@@ -10,9 +10,9 @@ import { buildQwen2, type Qwen2Options } from "../onnx/qwen2.ts";
 /** Builds the graph of a model. */
 export function decoderGraph(
   model: Model,
-  options: Pick<Qwen2Options, "dropTinyWeights">,
+  target: Qwen2Options["target"],
 ): BuiltGraph {
-  return buildQwen2(model.shape, { ...model.config, ...options }, (name) => {
+  return buildQwen2(model.shape, { ...model.config, target }, (name) => {
     const weight = model.weights.get(name);
     if (weight === undefined) throw new Error(`The model has no tensor "${name}".`);
     return weight.data;

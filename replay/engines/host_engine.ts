@@ -20,7 +20,7 @@ export async function openHostEngine(
   runtime: Runtime,
   options: InferenceSession.SessionOptions,
 ): Promise<Engine<CpuTensor>> {
-  const graph = decoderGraph(model, { dropTinyWeights: true });
+  const graph = decoderGraph(model, "host");
   const session = await createSession(runtime, graph, options);
   const id = await fingerprint(model, [device, runtime.env.versions.common]);
   return new HostEngine(runtime, session, device, model.shape, id);

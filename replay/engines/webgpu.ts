@@ -31,7 +31,7 @@ export async function openWebGpuEngine(model: Model, found: FoundAdapter): Promi
   env.wasm.wasmBinary ??= await readWasm("onnxruntime-web/ort-wasm-simd-threaded.asyncify.wasm");
   const device = await openDevice(found.adapter);
   try {
-    const graph = decoderGraph(model, { dropTinyWeights: false });
+    const graph = decoderGraph(model, "gpu");
     const session = await createSession(runtime, graph, {
       executionProviders: [{ name: "webgpu", device }],
       preferredOutputLocation: outputLocations(model.shape),

@@ -74,6 +74,18 @@ export class GraphBuilder {
     return name;
   }
 
+  /** A float32 scalar. */
+  float32(value: number): string {
+    const name = `float32 ${value}`;
+    this.#constants.set(name, {
+      name,
+      dataType: DATA_TYPE.float32,
+      dims: [],
+      rawData: new Uint8Array(new Float32Array([value]).buffer),
+    });
+    return name;
+  }
+
   /**
    * Adds a node and returns the name of its output, or of its first output.
    *

@@ -15,7 +15,7 @@ import { rotaryTables } from "../rotary.ts";
 import { type BuiltGraph, GraphBuilder } from "./graph_builder.ts";
 
 /** Part of every cache key: raise it when the graph computes anything differently. */
-export const GRAPH_VERSION = 2;
+export const GRAPH_VERSION = 3;
 
 /** A model's weights by Hugging Face name, float32, row-major `[out, in]`. */
 export type Weights = (name: string) => Float32Array<ArrayBuffer>;
@@ -25,11 +25,8 @@ export interface Qwen2Options {
   readonly intermediate: number;
   readonly rmsNormEps: number;
   readonly tiedEmbeddings: boolean;
-  /**
-   * Sets attention weights below 1e-30 to zero. Masked entries come out of the softmax as denormal
-   * numbers, which a CPU multiplies up to twenty times slower; a GPU flushes them by itself.
-   */
-  readonly dropTinyWeights: boolean;
+  /** Where it will run: the few operators that differ are chosen for it. */
+  readonly target: "host" | "gpu";
 }
 
 /** Names of the graph's inputs and outputs, in the form of the usual decoder exports. */
@@ -50,7 +47,11 @@ export const names = {
 /** End of a slice that goes to the end. */
 const FAR = 2 ** 31 - 1;
 
-/** Attention weights below this are dropped; 3,000 tokens of them weigh less than float32 can tell. */
+/**
+ * Attention weights below this are dropped on a host. Masked entries come out of the softmax as
+ * denormal numbers, which a processor multiplies up to twenty times slower; a GPU flushes them.
+ * A million tokens of this weight are still less than float32 can tell.
+ */
 const TINY_WEIGHT = 1e-30;
 
 /**
@@ -81,8 +82,9 @@ interface Shared {
   readonly parts: string;
   /** `[kvHeads, queryHeads / kvHeads, q, P + q]`. */
   readonly scoreShape: string;
-  /** Last index of the mask's first axis. */
+  /** Last index of the mask's first axis, and the one after it. */
   readonly lastMask: string;
+  readonly afterLastMask: string;
   /** `[-k]`: first row that needs logits. */
   readonly firstKept: string;
 }
@@ -158,14 +160,18 @@ class Qwen2Graph {
     const size = (value: string, axis: number) =>
       g.node("Shape", [value], { start: axis, end: axis + 1 });
     const fed = size(names.ids, 1);
+    // Not from the past itself: a GPU would bring it to the host for its shape.
+    const columns = size(names.mask, 3);
+    const masks = size(names.mask, 0);
     const heads = g.int64([kvHeads, queryHeads / kvHeads]);
     return {
       cos: g.weight("rope.cos", [maxPositions, headDim / 2], tables.cos),
       sin: g.weight("rope.sin", [maxPositions, headDim / 2], tables.sin),
-      parts: g.node("Concat", [size(names.pastKey(0), 2), fed], { axis: 0 }),
-      scoreShape: g.node("Concat", [heads, fed, size(names.mask, 3)], { axis: 0 }),
-      lastMask: g.node("Sub", [size(names.mask, 0), g.int64([1])]),
-      firstKept: g.node("Neg", [g.node("Reshape", [names.keep, g.int64([1])])]),
+      parts: g.node("Concat", [g.node("Sub", [columns, fed]), fed], { axis: 0 }),
+      scoreShape: g.node("Concat", [heads, fed, columns], { axis: 0 }),
+      lastMask: g.node("Sub", [masks, g.int64([1])]),
+      afterLastMask: masks,
+      firstKept: g.node("Sub", [g.int64([0]), g.node("Reshape", [names.keep, g.int64([1])])]),
     };
   }
 
@@ -177,21 +183,16 @@ class Qwen2Graph {
 
     // Query heads of one KV head, one below the other: [1, kvHeads, folded * q, headDim].
     const rows = g.node("Reshape", [query, g.int64([1, kvHeads, -1, headDim])]);
-    const scoresOf = (keys: string) =>
-      g.node("com.microsoft:FusedMatMul", [rows, keys], {
-        transB: 1,
-        alpha: { float: 1 / Math.sqrt(headDim) },
-      });
-    const scores = g.node("Concat", [scoresOf(names.pastKey(l)), scoresOf(key)], { axis: -1 });
-    const mask = g.node("Gather", [
-      names.mask,
-      g.node("Min", [shared.lastMask, g.int64([l])]),
-    ]);
-    const masked = g.node("Add", [g.node("Reshape", [scores, shared.scoreShape]), mask]);
-    let shares = g.node("Softmax", [masked], { axis: -1 });
-    if (this.options.dropTinyWeights) {
-      shares = g.node("ThresholdedRelu", [shares], { alpha: { float: TINY_WEIGHT } });
-    }
+    const joined = g.node("Concat", [
+      this.#scores(rows, names.pastKey(l)),
+      this.#scores(rows, key),
+    ], { axis: -1 });
+    const scores = g.node("Reshape", [joined, shared.scoreShape]);
+    const masked = g.node("Add", [scores, this.#maskOf(l, shared)]);
+    const softmax = g.node("Softmax", [masked], { axis: -1 });
+    const shares = this.options.target === "gpu"
+      ? softmax
+      : g.node("ThresholdedRelu", [softmax], { alpha: { float: TINY_WEIGHT } });
     // [kvHeads, folded, q, T] to [1, kvHeads, folded * q, T]; 0 keeps the last dimension.
     const folded = g.node("Reshape", [shares, g.int64([1, kvHeads, -1, 0])]);
     const [onPast, onFed] = [`on_past.${l}`, `on_fed.${l}`];
@@ -203,6 +204,31 @@ class Qwen2Graph {
     const perHead = g.node("Reshape", [gathered, g.int64([queryHeads, -1, headDim])]);
     const perToken = g.node("Transpose", [perHead], { perm: [1, 0, 2] });
     return g.node("Reshape", [perToken, g.int64([-1, queryHeads * headDim])]);
+  }
+
+  /** `rows keys^T / sqrt(headDim)`. */
+  #scores(rows: string, keys: string): string {
+    const g = this.#g;
+    const scale = 1 / Math.sqrt(this.shape.headDim);
+    if (this.options.target === "host") {
+      return g.node("com.microsoft:FusedMatMul", [rows, keys], {
+        transB: 1,
+        alpha: { float: scale },
+      });
+    }
+    // There FusedMatMul does not run on the GPU, and would take the past to the host and back.
+    const columns = g.node("Transpose", [keys], { perm: [0, 1, 3, 2] });
+    return g.node("MatMul", [g.node("Mul", [rows, g.float32(scale)]), columns]);
+  }
+
+  /** The slice of the mask that a layer uses, `[1, 1, q, T]`. */
+  #maskOf(l: number, { lastMask, afterLastMask }: Shared): string {
+    const g = this.#g;
+    const first = g.node("Min", [lastMask, g.int64([l])]);
+    if (this.options.target === "host") return g.node("Gather", [names.mask, first]);
+    // Slice takes its bounds from the host, Gather would take its index to the GPU.
+    const end = g.node("Min", [afterLastMask, g.int64([l + 1])]);
+    return g.node("Slice", [names.mask, first, end, g.int64([0])]);
   }
 
   /** Queries and keys after RoPE, and values, `[1, heads, q, headDim]`; all are graph outputs. */
