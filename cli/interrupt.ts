@@ -32,7 +32,7 @@ export class InterruptListener implements Disposable {
       const listener = () => {
         if (this.#controller.signal.aborted) Deno.exit(EXIT_CODES[name]);
         this.#controller.abort(new Interrupted(name));
-        notice("stopping after the present example; once more to stop at once");
+        notice("stopping after the present example; again to stop at once");
       };
       Deno.addSignalListener(name, listener);
       this.#listeners.push({ name, listener });

@@ -69,7 +69,8 @@ export async function replay(options: ReplayOptions): Promise<number> {
 
 function terminalColumns(): { columns?: number } {
   try {
-    return { columns: Deno.consoleSize().columns };
+    const { columns } = Deno.consoleSize();
+    return columns > 0 ? { columns } : {};
   } catch {
     return {};
   }
@@ -100,7 +101,7 @@ async function runOne(
       budgetBits: options.budgetBits,
       stepwise: options.stepwise,
       events: {
-        progress: (done, total, what) => status.progress(done, total, `${input.name} ${what}`),
+        progress: (done, total, what) => status.progress(done, total, what),
         notice: (sentence) => status.notice(sentence),
       },
       signal,
