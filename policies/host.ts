@@ -27,6 +27,12 @@ export interface PolicyHost {
   calibrate(samples: CalibrationStatistics): Promise<unknown>;
   /** Asks everything about one step. */
   plan(question: StepQuestion): Promise<RawAnswers[]> | RawAnswers[];
+  /**
+   * Puts the run's first questions again to a fresh copy of the policy; absent where the policy is
+   * one of this project's.
+   * @throws {PolicyError} `not deterministic`, when an answer differs
+   */
+  verifyDeterminism?(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -40,12 +46,20 @@ export function checkCalibrationMode(value: unknown): "none" | "offline" {
   return value;
 }
 
-const REQUIRED = ["choose_bits", "choose_axis", "residual_length", "calibration_mode"] as const;
+/** Methods that every policy has. */
+export const REQUIRED_METHODS = [
+  "choose_bits",
+  "choose_axis",
+  "residual_length",
+  "calibration_mode",
+] as const;
 
 /** Names the first required method that a policy lacks, or undefined. */
 export function missingMethod(policy: unknown): string | undefined {
-  if (typeof policy !== "object" || policy === null) return REQUIRED[0];
-  return REQUIRED.find((name) => typeof (policy as Record<string, unknown>)[name] !== "function");
+  if (typeof policy !== "object" || policy === null) return REQUIRED_METHODS[0];
+  return REQUIRED_METHODS.find((name) =>
+    typeof (policy as Record<string, unknown>)[name] !== "function"
+  );
 }
 
 /** Runs a trusted policy in this process. */
