@@ -1,0 +1,114 @@
+/**
+ * The sandbox's process: its entry, and how it is started. Under `deno run` a second Deno is started
+ * without any permission and with its whole program in one argument, so that it reads no file; a
+ * compiled binary starts itself with a hidden argument, and gives its permissions up at once.
+ *
+ * @module
+ */
+import { KV_KINDS, OPTIONAL_HOOKS } from "../../quant/family.ts";
+import { askPolicy, STAT_NAMES } from "../ask.ts";
+import { PolicyError } from "../check.ts";
+import { REQUIRED_METHODS } from "../host.ts";
+import { childMain } from "./child_main.ts";
+import { policyOf } from "./default_export.ts";
+import { FRAME_KINDS, frameCodec } from "./frame.ts";
+import type { SandboxLimits } from "./limits.ts";
+import { policyRealm, REALM_GLOBALS } from "./policy_realm.ts";
+import { encodeValue } from "./reply_value.ts";
+import { workerMain } from "./worker_main.ts";
+
+/** The hidden argument with which a compiled binary starts itself as the sandbox's process. */
+export const SANDBOX_CHILD_ARGUMENT = "--sandbox-child";
+
+/** A call of a function that refers to nothing outside itself, as text. */
+function callText(fn: unknown, parts: Readonly<Record<string, string>>): string {
+  const given = Object.entries(parts).map(([name, text]) => `${JSON.stringify(name)}: ${text}`);
+  return `(${fn})({ ${given.join(", ")} })`;
+}
+
+function realmSource(): string {
+  const words = { kinds: KV_KINDS, hooks: OPTIONAL_HOOKS, stats: STAT_NAMES };
+  return `export default ${
+    callText(policyRealm, {
+      ask: String(askPolicy),
+      encode: String(encodeValue),
+      policyOf: String(policyOf),
+      words: JSON.stringify(words),
+      required: JSON.stringify(REQUIRED_METHODS),
+      globals: JSON.stringify(REALM_GLOBALS),
+    })
+  };`;
+}
+
+function workerSource(): string {
+  return 'import vm from "node:vm"; import { registerHooks, stripTypeScriptTypes } from "node:module"; ' +
+    callText(workerMain, {
+      vm: "vm",
+      registerHooks: "registerHooks",
+      stripTypeScriptTypes: "stripTypeScriptTypes",
+      realmSource: JSON.stringify(realmSource()),
+      globals: JSON.stringify(REALM_GLOBALS),
+    });
+}
+
+const CHILD_KINDS = { reply: FRAME_KINDS.reply, end: FRAME_KINDS.end };
+
+/**
+ * Runs this process as the sandbox's, until the evaluator closes it. For the command line's hidden
+ * argument; it must be called before anything else happens in the process.
+ */
+export function runSandboxChild(): Promise<never> {
+  return childMain({ frameCodec, kinds: CHILD_KINDS, workerSource: workerSource() });
+}
+
+/** Starts the sandbox's process, with all three standard streams piped. */
+export type LaunchChild = (limits: SandboxLimits) => Deno.ChildProcess;
+
+/** Flags of the second Deno: nothing is allowed, nothing is asked, nothing is fetched or written. */
+export function denoFlags({ memoryMib }: SandboxLimits): string[] {
+  const denied = ["read", "write", "net", "env", "run", "sys", "ffi", "import"];
+  return [
+    ...["--no-prompt", "--no-config", "--no-remote", "--no-npm", "--no-lock", "--cached-only"],
+    ...["--no-code-cache", "--no-check", "--unstable-worker-options"],
+    ...denied.map((name) => `--deny-${name}`),
+    `--v8-flags=--max-old-space-size=${memoryMib},--disallow-code-generation-from-strings`,
+  ];
+}
+
+/** Starts a second Deno without permissions. */
+export const launchDeno: LaunchChild = (limits) => {
+  const program = callText(childMain, {
+    frameCodec: String(frameCodec),
+    kinds: JSON.stringify(CHILD_KINDS),
+    workerSource: JSON.stringify(workerSource()),
+  });
+  const url = `data:application/javascript,${encodeURIComponent(program)}`;
+  return spawn(["run", ...denoFlags(limits), url]);
+};
+
+/** Starts this very program again; `before` are arguments that lead to its own (none in a binary). */
+export const launchSelf = (before: readonly string[] = []): LaunchChild => () =>
+  spawn([...before, SANDBOX_CHILD_ARGUMENT]);
+
+/** The launcher that fits how this program itself was started. */
+export const launchChild: LaunchChild = Deno.build.standalone ? launchSelf() : launchDeno;
+
+function spawn(args: string[]): Deno.ChildProcess {
+  const command = Deno.execPath();
+  if (Deno.permissions.querySync({ name: "run", command }).state !== "granted") {
+    throw new PolicyError(
+      "a policy file runs in a process of its own: allow it with --allow-run, or trust the file with --trust",
+    );
+  }
+  const windows = Deno.build.os === "windows";
+  return new Deno.Command(command, {
+    args,
+    clearEnv: true,
+    // A folder that cannot be made: nothing is cached, nothing is written.
+    env: { DENO_DIR: windows ? "NUL\\none" : "/dev/null/none", NO_COLOR: "1" },
+    cwd: windows ? "C:\\" : "/",
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+}

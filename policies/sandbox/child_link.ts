@@ -1,0 +1,195 @@
+/**
+ * The evaluator's end of the pipe to a sandbox's process: one question at a time, one reply within a
+ * time, or the process is killed and says why no more.
+ *
+ * @module
+ */
+import type { LaunchChild } from "./child.ts";
+import type { Hello } from "./child_main.ts";
+import { type Frame, FRAME_KINDS, frameCodec, type FrameReader } from "./frame.ts";
+import type { SandboxLimits } from "./limits.ts";
+import { quoted, SandboxError } from "./sandbox_error.ts";
+
+/** UTF-8 bytes that one UTF-16 unit of a reply can take. */
+const BYTES_PER_UNIT = 3;
+/** Last bytes of standard error that are kept, to tell an exhausted heap from another crash. */
+const STDERR_BYTES = 4096;
+const NO_NONCE = new Uint8Array(16);
+
+/** A running sandbox process. */
+export class ChildLink {
+  readonly #child: Deno.ChildProcess;
+  readonly #codec = frameCodec();
+  readonly #reader: FrameReader;
+  readonly #writer: WritableStreamDefaultWriter<Uint8Array<ArrayBuffer>>;
+  readonly #stdout: ReadableStreamDefaultReader<Uint8Array>;
+  readonly #stderr: Promise<string>;
+  readonly #nonce = crypto.getRandomValues(new Uint8Array(16));
+  #seq = 0;
+  #failed: SandboxError | undefined;
+  #closed: Promise<void> | undefined;
+
+  /**
+   * @throws {PolicyError} when this program may not start processes
+   */
+  constructor(launch: LaunchChild, private readonly limits: SandboxLimits) {
+    this.#child = launch(limits);
+    this.#reader = this.#codec.reader(
+      this.#nonce,
+      BYTES_PER_UNIT * limits.messageBytes + STDERR_BYTES,
+    );
+    this.#writer = this.#child.stdin.getWriter();
+    this.#stdout = this.#child.stdout.getReader();
+    this.#stderr = tail(this.#child.stderr, STDERR_BYTES);
+  }
+
+  /** Process id, for tests that look at the process from outside. */
+  get pid(): number {
+    return this.#child.pid;
+  }
+
+  /**
+   * Sends the policy and waits until it is loaded.
+   * @returns the reply to the question `start`
+   */
+  hello(policy: Pick<Hello, "source" | "language">): Promise<string> {
+    const hello: Hello = {
+      ...policy,
+      nonce: Array.from(this.#nonce, (byte) => byte.toString(16).padStart(2, "0")).join(""),
+      memoryBytes: this.limits.memoryMib * 2 ** 20,
+      messageBytes: this.limits.messageBytes,
+    };
+    const { startMs } = this.limits;
+    return this.#exchange(FRAME_KINDS.hello, JSON.stringify(hello), startMs, {
+      awaited: "not ready",
+    });
+  }
+
+  /**
+   * Asks, and waits for the reply.
+   *
+   * @param ms how long the policy may take
+   * @param awaited what is missing when it takes longer, for the error's sentence
+   * @throws {SandboxError} when the process has ended or ends now; it is dead from then on
+   */
+  ask(text: string, ms: number, awaited: string): Promise<string> {
+    return this.#exchange(FRAME_KINDS.ask, text, ms, { awaited });
+  }
+
+  /** Kills the process, if it runs still, and waits for its end. */
+  close(): Promise<void> {
+    return this.#closed ??= this.#end();
+  }
+
+  async #exchange(
+    kind: number,
+    text: string,
+    ms: number,
+    { awaited }: { readonly awaited: string },
+  ): Promise<string> {
+    if (this.#failed !== undefined) throw this.#failed;
+    const seq = ++this.#seq;
+    let late = false;
+    const timer = setTimeout(() => {
+      late = true;
+      this.#kill();
+    }, ms);
+    try {
+      // A process that has ended takes no more bytes; reading says how it ended.
+      const sent = this.#writer.write(
+        this.#codec.encode(kind, seq, NO_NONCE, text) as Uint8Array<ArrayBuffer>,
+      ).catch(() => {});
+      const frame = await this.#receive();
+      await sent;
+      return this.#accept(frame, seq);
+    } catch (error) {
+      const failure = late
+        ? new SandboxError("timed out", `${awaited} within ${ms / 1000} s`)
+        : await this.#explain(error);
+      this.#failed = failure;
+      await this.close();
+      throw failure;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** The next message. One question is open at a time, so more than one message is a violation. */
+  async #receive(): Promise<Frame> {
+    for (;;) {
+      const { value, done } = await this.#stdout.read();
+      if (done) throw new Gone();
+      const [frame, ...more] = this.#reader.push(value);
+      if (frame === undefined) continue;
+      if (more.length > 0) throw new Error("more than one message for one question");
+      return frame;
+    }
+  }
+
+  #accept({ kind, seq, text }: Frame, asked: number): string {
+    if (kind === FRAME_KINDS.end) throw endedBy(text, this.limits);
+    if (kind !== FRAME_KINDS.reply) throw new Error(`a message of unknown kind ${kind}`);
+    if (seq !== asked) throw new Error(`a reply to question ${seq} instead of ${asked}`);
+    return text;
+  }
+
+  async #explain(error: unknown): Promise<SandboxError> {
+    if (error instanceof SandboxError) return error;
+    if (!(error instanceof Gone)) {
+      const { message } = error as Error;
+      return new SandboxError("crashed", `it broke the message protocol (${message})`);
+    }
+    const { code, signal } = await this.#child.status;
+    if (/out of memory|heap limit/i.test(await this.#stderr)) return outOfMemory(this.limits);
+    return new SandboxError(
+      "crashed",
+      signal === null ? `its process ended with exit code ${code}` : `its process got ${signal}`,
+    );
+  }
+
+  #kill(): void {
+    try {
+      this.#child.kill("SIGKILL");
+    } catch {
+      // It has ended already.
+    }
+  }
+
+  async #end(): Promise<void> {
+    this.#failed ??= new SandboxError("crashed", "its process was closed");
+    this.#kill();
+    await this.#child.status;
+    await Promise.allSettled([
+      this.#writer.abort(),
+      this.#stdout.cancel(),
+      this.#stderr,
+    ]);
+  }
+}
+
+/** The process closed its standard output. */
+class Gone extends Error {}
+
+function outOfMemory({ memoryMib }: SandboxLimits): SandboxError {
+  return new SandboxError("out of memory", `it took more than ${memoryMib} MiB`);
+}
+
+function endedBy(reason: string, limits: SandboxLimits): SandboxError {
+  if (reason === "memory") return outOfMemory(limits);
+  if (reason === "busy") {
+    return new SandboxError("rejected", "it went on computing between its questions");
+  }
+  return new SandboxError("crashed", quoted(reason));
+}
+
+/** The last `most` bytes of a stream, as text. */
+async function tail(stream: ReadableStream<Uint8Array>, most: number): Promise<string> {
+  let kept = new Uint8Array(0);
+  for await (const bytes of stream) {
+    const both = new Uint8Array(kept.length + bytes.length);
+    both.set(kept);
+    both.set(bytes, kept.length);
+    kept = both.slice(-most);
+  }
+  return new TextDecoder().decode(kept);
+}

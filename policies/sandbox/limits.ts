@@ -1,0 +1,72 @@
+/**
+ * What a policy may use in the sandbox, and the defaults.
+ *
+ * @module
+ */
+import { PolicyError } from "../check.ts";
+
+/** Limits of one policy run; exceeding any of them ends the policy for good. */
+export interface SandboxLimits {
+  /** Milliseconds until the policy's file is loaded and its methods are known. */
+  readonly startMs: number;
+  /** Milliseconds for all answers of one step, and for `calibration_mode`. */
+  readonly stepMs: number;
+  /** Milliseconds for `calibrate`. */
+  readonly calibrateMs: number;
+  /** Milliseconds of waiting for the policy in one run, all questions together. */
+  readonly runMs: number;
+  /** MiB that the policy may add to the memory of its process, heap and buffers together. */
+  readonly memoryMib: number;
+  /** Bytes of one reply, and of the policy's file. */
+  readonly messageBytes: number;
+}
+
+/** The limits that hold unless others are given. */
+export const DEFAULT_LIMITS: SandboxLimits = {
+  startMs: 10_000,
+  stepMs: 2_000,
+  calibrateMs: 60_000,
+  runMs: 600_000,
+  memoryMib: 512,
+  messageBytes: 4 * 2 ** 20,
+};
+
+/** Least and most that each limit can be set to. */
+const BOUNDS: Readonly<Record<keyof SandboxLimits, readonly [number, number]>> = {
+  startMs: [1, 2 ** 31 - 1],
+  stepMs: [1, 2 ** 31 - 1],
+  calibrateMs: [1, 2 ** 31 - 1],
+  runMs: [1, 2 ** 31 - 1],
+  memoryMib: [16, 2 ** 20],
+  messageBytes: [1024, 2 ** 28],
+};
+
+/**
+ * The defaults with some limits replaced.
+ *
+ * @throws {PolicyError} for a limit out of range
+ *
+ * @example
+ * ```ts
+ * import { assertEquals, assertThrows } from "@std/assert";
+ * import { limitsWith } from "./limits.ts";
+ *
+ * assertEquals(limitsWith({ stepMs: 500 }).stepMs, 500);
+ * assertEquals(limitsWith({}).memoryMib, 512);
+ * assertThrows(() => limitsWith({ stepMs: -1 }), Error, "stepMs is -1");
+ * ```
+ */
+export function limitsWith(some: Partial<SandboxLimits>): SandboxLimits {
+  const limits = { ...DEFAULT_LIMITS, ...some };
+  for (const name of Object.keys(BOUNDS) as (keyof SandboxLimits)[]) {
+    const [least, most] = BOUNDS[name];
+    if (!Number.isInteger(limits[name]) || limits[name] < least || limits[name] > most) {
+      throw new PolicyError(
+        `the sandbox limit ${name} is ${
+          limits[name]
+        }; expected a whole number from ${least} to ${most}`,
+      );
+    }
+  }
+  return limits;
+}

@@ -1,0 +1,209 @@
+/**
+ * What runs in the same realm as the policy: it takes away what a policy has no use for, asks the
+ * policy, and turns its answers into text. Nothing here is trusted by the evaluator: a policy can
+ * change every object of its realm, and then harms nobody but itself.
+ *
+ * @module
+ */
+import type { OptionalHook } from "../../quant/family.ts";
+import type { askPolicy, Vocabulary } from "../ask.ts";
+import type { BudgetState, Policy, RequestMeta, TokenStats, WorkloadMeta } from "../policy.ts";
+import type { policyOf } from "./default_export.ts";
+import type { encodeValue } from "./reply_value.ts";
+
+/** What the realm's code is given; all of it comes as text from this project. */
+export interface RealmParts {
+  readonly ask: typeof askPolicy;
+  readonly encode: typeof encodeValue;
+  readonly policyOf: typeof policyOf;
+  readonly words: Vocabulary;
+  /** Methods that every policy must have. */
+  readonly required: readonly string[];
+  /** Global names that stay; every other is deleted. */
+  readonly globals: readonly string[];
+}
+
+/** A question, as it is sent. */
+export type RealmQuestion =
+  | { readonly ask: "start" }
+  | { readonly ask: "mode"; readonly workload: WorkloadMeta; readonly budget: BudgetState }
+  | { readonly ask: "calibrate"; readonly samples: unknown }
+  | {
+    readonly ask: "plan";
+    readonly budget: BudgetState;
+    readonly request: RequestMeta;
+    /** Rows `[layer][head]` of the statistics, for the kinds that the policy reads. */
+    readonly stats: { readonly [kind in "key" | "value"]?: readonly (readonly number[])[][] };
+  };
+
+/** The reply to `start`. */
+export interface Started {
+  /** First required method that the policy lacks. */
+  readonly missing?: string;
+  /** Optional hooks that the policy defines. */
+  readonly hooks: readonly OptionalHook[];
+  /** Whether the policy has `calibrate`. */
+  readonly calibrates: boolean;
+}
+
+/** A policy in its realm. Only text goes in and out. */
+export interface RealmPolicy {
+  /** Puts a question. */
+  put(question: string): void;
+  /**
+   * The reply, once: `A` and JSON for an answer, `N` and a kind when statistics of that kind must
+   * be sent, `T` and JSON `[call, message]` when the policy threw. Undefined while there is none.
+   */
+  take(): string | undefined;
+}
+
+/** Global names that policies keep: the language itself, without what reaches other threads. */
+export const REALM_GLOBALS: readonly string[] = [
+  ...["Object", "Function", "Array", "Number", "Boolean", "String", "Symbol", "BigInt", "Math"],
+  ...["Date", "Temporal", "Intl", "RegExp", "JSON", "Promise", "Proxy", "Reflect", "Iterator"],
+  ...["Map", "Set", "WeakMap", "WeakSet", "ArrayBuffer", "DataView", "globalThis", "console"],
+  ...["Int8Array", "Uint8Array", "Uint8ClampedArray", "Int16Array", "Uint16Array", "Int32Array"],
+  ...["Uint32Array", "BigInt64Array", "BigUint64Array", "Float16Array", "Float32Array"],
+  ...["Float64Array", "Error", "AggregateError", "EvalError", "RangeError", "ReferenceError"],
+  ...["SyntaxError", "TypeError", "URIError", "SuppressedError", "DisposableStack"],
+  ...["AsyncDisposableStack", "queueMicrotask", "parseFloat", "parseInt", "isFinite", "isNaN"],
+  ...["Infinity", "NaN", "undefined", "decodeURI", "decodeURIComponent", "encodeURI"],
+  ...["encodeURIComponent", "escape", "unescape"],
+];
+
+/**
+ * Prepares the realm and returns what runs a policy in it. Refers to nothing outside itself.
+ */
+export function policyRealm(
+  parts: RealmParts,
+): (exports: { readonly default?: unknown }) => RealmPolicy {
+  const { parse, stringify } = JSON;
+  const kept = new Set<PropertyKey>(parts.globals);
+  for (const name of Reflect.ownKeys(globalThis)) {
+    if (!kept.has(name) && !Reflect.deleteProperty(globalThis, name)) {
+      throw new Error(`the sandbox cannot take away ${String(name)}`);
+    }
+  }
+  const silent: Record<string, () => void> = {};
+  for (const name of ["debug", "log", "info", "warn", "error", "trace", "dir", "table", "assert"]) {
+    silent[name] = () => {};
+  }
+  Object.defineProperty(globalThis, "console", { value: silent, writable: true });
+  // A function here would be handed call sites, which are objects of the realm outside.
+  Object.defineProperty(Error, "prepareStackTrace", {
+    value: undefined,
+    writable: false,
+    configurable: false,
+  });
+  Object.defineProperty(globalThis, "Error", {
+    value: Error,
+    writable: false,
+    configurable: false,
+  });
+
+  return (exports) => {
+    let reply: string | undefined;
+    let policy: Record<string, (...given: unknown[]) => unknown> = {};
+    let hooks: readonly OptionalHook[] = [];
+    /** The call that the policy is in, for the sentence that says where it threw. */
+    let call: readonly unknown[] = [];
+
+    function callText(): string {
+      const [name, ...given] = call;
+      const plain = given.filter((g) => typeof g !== "object").map((g) => stringify(g));
+      return name === undefined ? "" : `${name}(${plain.join(", ")})`;
+    }
+
+    function describe(error: unknown): string {
+      try {
+        const { name, message } = error as Error;
+        return typeof message === "string" ? `${name}: ${message}` : `${String(error)}`;
+      } catch {
+        return "something that cannot be described";
+      }
+    }
+
+    function threw(error: unknown): void {
+      reply = `T${stringify([callText(), describe(error)])}`;
+    }
+
+    function start(): Started {
+      const real = parts.policyOf(exports.default) as Record<
+        string,
+        (...given: unknown[]) => unknown
+      >;
+      const missing = parts.required.find((name) => typeof real[name] !== "function");
+      hooks = parts.words.hooks.filter((name) => typeof real[name] === "function");
+      const names = [...parts.required, ...hooks];
+      const calibrates = typeof real.calibrate === "function";
+      if (calibrates) names.push("calibrate");
+      policy = {};
+      for (const name of names) {
+        policy[name] = (...given) => {
+          call = [name, ...given];
+          return real[name]!(...given);
+        };
+      }
+      return { ...(missing === undefined ? {} : { missing }), hooks, calibrates };
+    }
+
+    /** The plan as rows `[bits, axis, residual, …hooks]`, or the kind whose statistics are missing. */
+    function plan(question: RealmQuestion & { ask: "plan" }): void {
+      let needed: string | undefined;
+      const stats = (layer: number, kind: "key" | "value", head: number): TokenStats => {
+        const row = question.stats[kind]?.[layer]?.[head];
+        if (row === undefined) {
+          needed = kind;
+          throw new Error(`statistics of ${kind}s are on their way`);
+        }
+        const named: Record<string, number> = {};
+        parts.words.stats.forEach((name, i) => named[name] = row[i]!);
+        return named as unknown as TokenStats;
+      };
+      try {
+        const cells = parts.ask(policy as unknown as Policy, { ...question, stats }, {
+          ...parts.words,
+          hooks,
+        });
+        reply = `A${
+          stringify(cells.map((cell) =>
+            [
+              cell.bits,
+              cell.axis,
+              cell.residual,
+              ...hooks.map((hook) => cell.optional[hook]),
+            ].map(parts.encode)
+          ))
+        }`;
+      } catch (error) {
+        threw(error);
+      }
+      // Even a policy that swallows the error must be asked again, with statistics.
+      if (needed !== undefined) reply = `N${needed}`;
+    }
+
+    function put(text: string): void {
+      reply = undefined;
+      call = [];
+      const answer = (value: unknown) => {
+        try {
+          reply = `A${stringify(parts.encode(value))}`;
+        } catch (error) {
+          threw(error);
+        }
+      };
+      try {
+        const question = parse(text) as RealmQuestion;
+        if (question.ask === "plan") plan(question);
+        else if (question.ask === "start") answer(start());
+        else if (question.ask === "mode") {
+          answer(policy.calibration_mode!(question.workload, question.budget));
+        } else Promise.resolve(policy.calibrate?.(question.samples)).then(answer, threw);
+      } catch (error) {
+        threw(error);
+      }
+    }
+
+    return { put, take: () => reply };
+  };
+}

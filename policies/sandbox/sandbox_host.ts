@@ -1,0 +1,345 @@
+/**
+ * A policy host whose policy runs in a process of its own, as hostile code.
+ *
+ * @module
+ */
+import { KV_KINDS, type KvKind, OPTIONAL_HOOKS, type OptionalHook } from "../../quant/family.ts";
+import { type RawAnswers, STAT_NAMES, type StepQuestion } from "../ask.ts";
+import type { CalibrationStatistics } from "../calibration_statistics.ts";
+import { PolicyError, shown } from "../check.ts";
+import { checkCalibrationMode, type PolicyHost, REQUIRED_METHODS } from "../host.ts";
+import type { BudgetState, WorkloadMeta } from "../policy.ts";
+import { type LaunchChild, launchChild } from "./child.ts";
+import { ChildLink } from "./child_link.ts";
+import { limitsWith, type SandboxLimits } from "./limits.ts";
+import type { RealmQuestion, Started } from "./policy_realm.ts";
+import { decodeReply, ReplyError } from "./reply_value.ts";
+import { quoted, SandboxError } from "./sandbox_error.ts";
+
+/** Questions and replies that are kept for `verifyDeterminism`. */
+const KEPT_EXCHANGES = 64;
+
+/** A policy's text. */
+export interface PolicySource {
+  /** Name under which results are reported. */
+  readonly name: string;
+  readonly text: string;
+  /** TypeScript (types are erased, enums compiled) or plain JavaScript. */
+  readonly language: "ts" | "js";
+}
+
+/** How the sandbox is set up. */
+export interface SandboxOptions {
+  readonly limits?: Partial<SandboxLimits>;
+  /** How the process is started; by default as fits how this program was started. */
+  readonly launch?: LaunchChild;
+}
+
+interface Exchange {
+  readonly question: string;
+  readonly ms: number;
+  readonly awaited: string;
+  readonly reply: string;
+}
+
+/** Runs a policy in the sandbox. */
+export class SandboxHost implements PolicyHost {
+  readonly name: string;
+  readonly hooks: readonly OptionalHook[];
+  readonly calibrates: boolean;
+  readonly fullPrecision = false;
+  /** Kinds whose statistics the policy has read. */
+  readonly #kinds = new Set<KvKind>();
+  readonly #kept: Exchange[] = [];
+  #spentMs = 0;
+  #failed: SandboxError | undefined;
+  #lastPlan: { readonly text: string; readonly answers: RawAnswers[] } | undefined;
+
+  private constructor(
+    private readonly source: PolicySource,
+    private readonly link: ChildLink,
+    private readonly limits: SandboxLimits,
+    private readonly launch: LaunchChild,
+    started: Started,
+  ) {
+    this.name = source.name;
+    this.hooks = started.hooks;
+    this.calibrates = started.calibrates;
+  }
+
+  /**
+   * Starts the sandbox and loads a policy into it.
+   *
+   * @throws {PolicyError} when the policy cannot be loaded or lacks a method
+   * @throws {SandboxError} when it exceeds a limit already now
+   *
+   * @example
+   * ```ts
+   * import { assertEquals } from "@std/assert";
+   * import { SandboxHost } from "./sandbox_host.ts";
+   *
+   * const text = `
+   *   import type { Policy } from "@kvreplay/kvreplay";
+   *   export default {
+   *     choose_bits: (layer: number) => layer === 0 ? 4 : 2,
+   *     choose_axis: () => "token",
+   *     residual_length: () => 32,
+   *     calibration_mode: () => "none",
+   *   } satisfies Policy;
+   * `;
+   * await using host = await SandboxHost.open({ name: "mine", text, language: "ts" });
+   * const answers = await host.plan({
+   *   budget: {
+   *     budget_bits: 4, used_bits: 0, remaining_bits: 4, step: 0, total_steps: null,
+   *     layers: 2, kv_heads: 1, head_dim: 64,
+   *   },
+   *   request: {
+   *     slice: "s", dataset: "d", prompt_tokens: 9, cache_tokens: 8, max_new_tokens: 4,
+   *   },
+   *   stats: () => {
+   *     throw new Error("this policy reads no statistics");
+   *   },
+   * });
+   * assertEquals(answers.map((a) => a.bits), [[4], [4], [2], [2]]);
+   * ```
+   */
+  static async open(source: PolicySource, options: SandboxOptions = {}): Promise<SandboxHost> {
+    const limits = limitsWith(options.limits ?? {});
+    const launch = options.launch ?? launchChild;
+    const bytes = new TextEncoder().encode(source.text).length;
+    if (bytes > limits.messageBytes) {
+      throw new PolicyError(
+        `policy ${
+          shown(source.name)
+        } has ${bytes} bytes; at most ${limits.messageBytes} are loaded`,
+      );
+    }
+    const link = new ChildLink(launch, limits);
+    try {
+      const reply = await link.hello({ source: source.text, language: source.language });
+      const started = startedWith(answerOf(reply, "its list of methods", limits));
+      if (started.missing !== undefined) {
+        throw new PolicyError(`policy ${shown(source.name)} has no method ${started.missing}`);
+      }
+      return new SandboxHost(source, link, limits, launch, started);
+    } catch (error) {
+      await link.close();
+      throw error;
+    }
+  }
+
+  get readsStats(): boolean {
+    return this.#kinds.size > 0;
+  }
+
+  /** Process id of the sandbox, for tests that look at it from outside. */
+  get pid(): number {
+    return this.link.pid;
+  }
+
+  async calibrationMode(workload: WorkloadMeta, budget: BudgetState): Promise<"none" | "offline"> {
+    const { stepMs } = this.limits;
+    const reply = await this.#ask({ ask: "mode", workload, budget }, stepMs, "calibration_mode()");
+    return checkCalibrationMode(answerOf(reply, "calibration_mode()", this.limits));
+  }
+
+  async calibrate(samples: CalibrationStatistics): Promise<unknown> {
+    const { calibrateMs } = this.limits;
+    const reply = await this.#ask({ ask: "calibrate", samples }, calibrateMs, "calibrate()");
+    return this.#guard(() => answerOf(reply, "calibrate()", this.limits));
+  }
+
+  /**
+   * Asks everything about one step, in one round trip. When the policy reads statistics of a kind
+   * for the first time in the run, the question is put again with them.
+   */
+  async plan(question: StepQuestion): Promise<RawAnswers[]> {
+    const { budget, request } = question;
+    const where = `the plan of step ${budget.step}`;
+    for (;;) {
+      const stats = this.#statistics(question);
+      const reply = await this.#ask(
+        { ask: "plan", budget, request, stats },
+        this.limits.stepMs,
+        where,
+      );
+      const kind = KV_KINDS.find((k) => reply === `N${k}`);
+      if (kind === undefined) return await this.#guard(() => this.#answers(reply, where, budget));
+      if (this.#kinds.has(kind)) {
+        return await this.#guard(() => {
+          throw new SandboxError("crashed", `it asks for statistics of ${kind}s that it was sent`);
+        });
+      }
+      this.#kinds.add(kind);
+    }
+  }
+
+  /**
+   * Puts the first questions of this run to a fresh process with the same policy and compares the
+   * replies, letter by letter.
+   *
+   * @throws {SandboxError} `not deterministic`, when one differs; any other failure of the second run
+   */
+  async verifyDeterminism(): Promise<void> {
+    const link = new ChildLink(this.launch, this.limits);
+    try {
+      await link.hello({ source: this.source.text, language: this.source.language });
+      for (const { question, ms, awaited, reply } of this.#kept) {
+        if (await link.ask(question, ms, `no answer to ${awaited}`) !== reply) {
+          throw new SandboxError(
+            "not deterministic",
+            `asked for ${awaited} a second time in a fresh process, it answered differently`,
+          );
+        }
+      }
+    } finally {
+      await link.close();
+    }
+  }
+
+  close(): Promise<void> {
+    return this.link.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  /** Statistics rows of the kinds that the policy reads: `[layer][head]`, columns as STAT_NAMES. */
+  #statistics({ budget, stats }: StepQuestion): (RealmQuestion & { ask: "plan" })["stats"] {
+    const rows: { [kind in KvKind]?: (readonly number[])[][] } = {};
+    for (const kind of this.#kinds) {
+      rows[kind] = Array.from(
+        { length: budget.layers },
+        (_, layer) =>
+          Array.from({ length: budget.kv_heads }, (_, head) => {
+            const numbers = stats(layer, kind, head);
+            return STAT_NAMES.map((name) => numbers[name] as number);
+          }),
+      );
+    }
+    return rows;
+  }
+
+  async #ask(question: RealmQuestion, ms: number, awaited: string): Promise<string> {
+    if (this.#failed !== undefined) throw this.#failed;
+    const text = this.#write(question);
+    const left = this.limits.runMs - this.#spentMs;
+    const start = performance.now();
+    return await this.#guard(async () => {
+      if (left <= 0) throw new SandboxError("timed out", overRun(this.limits));
+      let reply: string;
+      try {
+        reply = await this.link.ask(text, Math.min(ms, left), `no answer to ${awaited}`);
+      } catch (error) {
+        const late = error instanceof SandboxError && error.failure === "timed out";
+        throw late && left < ms ? new SandboxError("timed out", overRun(this.limits)) : error;
+      } finally {
+        this.#spentMs += performance.now() - start;
+      }
+      if (this.#kept.length < KEPT_EXCHANGES) {
+        this.#kept.push({ question: text, ms, awaited, reply });
+      }
+      return reply;
+    });
+  }
+
+  #write(question: RealmQuestion): string {
+    const most = this.limits.memoryMib * 2 ** 20 / 4;
+    let text: string | undefined;
+    try {
+      text = JSON.stringify(question);
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+    }
+    if (text === undefined || text.length > most) {
+      throw new PolicyError(
+        `what ${question.ask} is given takes more than a quarter of the sandbox's ` +
+          `${this.limits.memoryMib} MiB; raise its memory limit`,
+      );
+    }
+    return text;
+  }
+
+  /** Ends the sandbox when something in `body` fails: a policy that failed once is not asked again. */
+  async #guard<R>(body: () => R | Promise<R>): Promise<R> {
+    try {
+      return await body();
+    } catch (error) {
+      if (error instanceof SandboxError) this.#failed = error;
+      await this.close();
+      throw error;
+    }
+  }
+
+  #answers(reply: string, where: string, budget: BudgetState): RawAnswers[] {
+    if (this.#lastPlan?.text === reply) return this.#lastPlan.answers;
+    const rows = answerOf(reply, where, this.limits);
+    const cells = budget.layers * KV_KINDS.length;
+    const columns = 3 + this.hooks.length;
+    const fits = Array.isArray(rows) && rows.length === cells &&
+      rows.every((row) => Array.isArray(row) && row.length === columns && Array.isArray(row[0]));
+    if (!fits) {
+      throw new SandboxError("rejected", `${where} has not ${cells} rows of ${columns} answers`);
+    }
+    const answers = (rows as [unknown[], ...unknown[]][]).map(
+      ([bits, axis, residual, ...optional], i): RawAnswers => ({
+        layer: Math.floor(i / KV_KINDS.length),
+        kind: KV_KINDS[i % KV_KINDS.length]!,
+        bits,
+        axis,
+        residual,
+        optional: Object.fromEntries(this.hooks.map((hook, h) => [hook, optional[h]])),
+      }),
+    );
+    this.#lastPlan = { text: reply, answers };
+    return answers;
+  }
+}
+
+function overRun({ runMs }: SandboxLimits): string {
+  return `it took more than ${runMs / 1000} s in one run`;
+}
+
+/** The value of a reply, or what went wrong in the policy. */
+function answerOf(reply: string, what: string, limits: SandboxLimits): unknown {
+  const rest = reply.slice(1);
+  if (reply[0] === "A") return decoded(rest, what);
+  if (reply[0] === "T") {
+    const [call, message] = decoded(rest, what) as readonly unknown[];
+    const where = call === "" ? "" : `${quoted(`${call}`, 120)} `;
+    throw new SandboxError("rejected", `${where}threw ${quoted(`${message}`)}`);
+  }
+  if (reply[0] === "I") {
+    throw new SandboxError(
+      "rejected",
+      `it imports ${shown(quoted(rest, 60))}; a policy is one file and imports types only`,
+    );
+  }
+  if (reply[0] === "L") throw new SandboxError("rejected", `it cannot be loaded: ${quoted(rest)}`);
+  if (reply[0] === "B") {
+    throw new SandboxError("rejected", `${what} is longer than ${limits.messageBytes} bytes`);
+  }
+  throw new SandboxError("crashed", "its process sent a reply that means nothing");
+}
+
+function decoded(text: string, what: string): unknown {
+  try {
+    return decodeReply(text);
+  } catch (error) {
+    if (!(error instanceof ReplyError)) throw error;
+    throw new SandboxError("rejected", `${what} cannot be read: ${error.message}`);
+  }
+}
+
+/** What the policy has, of the names that exist. */
+function startedWith(value: unknown): Started {
+  const { missing, hooks, calibrates } = Object(value) as Partial<Record<keyof Started, unknown>>;
+  if (!Array.isArray(hooks)) throw new SandboxError("crashed", "its process named no hooks");
+  const lacks = REQUIRED_METHODS.find((name) => name === missing);
+  return {
+    ...(lacks === undefined ? {} : { missing: lacks }),
+    hooks: OPTIONAL_HOOKS.filter((hook) => hooks.includes(hook)),
+    calibrates: calibrates === true,
+  };
+}

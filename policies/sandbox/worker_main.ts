@@ -1,0 +1,155 @@
+/**
+ * The sandbox's worker thread: no permissions, its own copy of every global, and of those only the
+ * language. It makes the policy's realm and passes text between it and the process's main thread.
+ *
+ * @module
+ */
+import type { registerHooks, stripTypeScriptTypes } from "node:module";
+import type vm from "node:vm";
+import type { RealmPolicy } from "./policy_realm.ts";
+
+/** What the worker's code is given. */
+export interface WorkerParts {
+  readonly vm: typeof vm;
+  readonly registerHooks: typeof registerHooks;
+  readonly stripTypeScriptTypes: typeof stripTypeScriptTypes;
+  /** Module text that exports `policyRealm(…)` by default. */
+  readonly realmSource: string;
+  /** Global names that stay in the worker, too. */
+  readonly globals: readonly string[];
+}
+
+/** The first message to the worker. */
+export interface WorkerStart {
+  readonly source: string;
+  readonly language: "ts" | "js";
+  /** Longest reply, in UTF-16 units. */
+  readonly mostUnits: number;
+}
+
+/**
+ * Runs in the worker. Every reply is one string: see `RealmPolicy.take`; further `I` and a specifier
+ * for a policy that imports, `L` and a message for one that cannot be loaded, `B` for a reply that
+ * is too big. Refers to nothing outside itself.
+ */
+export function workerMain(parts: WorkerParts): void {
+  const { vm, stripTypeScriptTypes } = parts;
+  const scope = globalThis as unknown as {
+    addEventListener(type: string, listener: (event: MessageEvent) => void): void;
+    postMessage(message: unknown): void;
+    setTimeout(then: () => void, ms: number): void;
+  };
+  const listen = scope.addEventListener.bind(scope);
+  const post = scope.postMessage.bind(scope);
+  const later = scope.setTimeout.bind(scope);
+  let start: WorkerStart | undefined;
+  let policy: RealmPolicy | undefined;
+
+  /** Takes away what reaches beyond this thread; the policy's realm does not even see this one. */
+  function seal(): void {
+    const kept = new Set<PropertyKey>(parts.globals);
+    for (const name of Reflect.ownKeys(globalThis)) {
+      if (typeof name === "string" && !kept.has(name)) Reflect.deleteProperty(globalThis, name);
+    }
+    parts.registerHooks({
+      resolve() {
+        throw new TypeError("nothing can be imported here");
+      },
+    });
+  }
+
+  /** Resolves to false when, against all that was done, a module can still be imported. */
+  async function sealed(): Promise<boolean> {
+    try {
+      await import(["node", "fs"].join(":"));
+      return false;
+    } catch {
+      return !("Deno" in globalThis) && !("process" in globalThis);
+    }
+  }
+
+  function message(error: unknown): string {
+    const { name, message } = error as Error;
+    return typeof message === "string" ? `${name}: ${message}` : "an error without a message";
+  }
+
+  /** Loads the policy's text; resolves to what went wrong. */
+  async function load({ source, language }: WorkerStart): Promise<string | undefined> {
+    // "transform" also erases imports that only types use, and compiles enums.
+    const text = language === "js" ? source : stripTypeScriptTypes(source, { mode: "transform" });
+    // No code from strings, no WebAssembly; without a callback, import() is refused.
+    const context = vm.createContext(vm.constants.DONT_CONTEXTIFY, {
+      codeGeneration: { strings: false, wasm: false },
+    });
+    const module = (code: string, identifier: string) =>
+      new vm.SourceTextModule(code, { context, identifier });
+    const modules = {
+      realm: module(parts.realmSource, "realm"),
+      policy: module(text, "policy"),
+    };
+    const entry = module(
+      'import realm from "realm"; import * as policy from "policy"; export const it = realm(policy);',
+      "entry",
+    );
+    let imported: string | undefined;
+    try {
+      await entry.link((specifier, referrer) => {
+        if (referrer !== entry) {
+          imported = specifier;
+          throw new Error("a policy imports");
+        }
+        return modules[specifier as keyof typeof modules];
+      });
+    } catch (error) {
+      return imported === undefined ? `L${message(error)}` : `I${imported}`;
+    }
+    // The promise is one of the policy's realm: its `then` must not be handed a function of ours.
+    entry.evaluate();
+    for (;;) {
+      if (entry.status === "errored") return `L${message(entry.error)}`;
+      try {
+        policy = (entry.namespace as { readonly it: RealmPolicy }).it;
+        return undefined;
+      } catch {
+        // A policy that awaits at the top level.
+        await new Promise<void>((resolve) => later(resolve, 1));
+      }
+    }
+  }
+
+  function send(reply: unknown): void {
+    if (typeof reply !== "string") post("Lit replied with something that is not text");
+    else post(reply.length > start!.mostUnits ? "B" : reply);
+  }
+
+  async function begin(given: WorkerStart): Promise<void> {
+    start = given;
+    if (!await sealed()) return send("Lthe sandbox is not sealed on this version of Deno");
+    let failure: string | undefined;
+    try {
+      failure = await load(given);
+    } catch (error) {
+      failure = `L${message(error)}`;
+    }
+    if (failure !== undefined) send(failure);
+    else question('{"ask":"start"}');
+  }
+
+  function question(text: string): void {
+    policy!.put(text);
+    const poll = () => {
+      const reply: unknown = policy!.take();
+      if (reply === undefined) later(poll, 1);
+      else send(reply);
+    };
+    poll();
+  }
+
+  listen("message", ({ data }) => {
+    if (start === undefined) begin(data);
+    else question(data);
+  });
+  // Errors that nobody waits for are the policy's own affair; the next question finds it as it is.
+  listen("unhandledrejection", (event) => event.preventDefault());
+  seal();
+}
