@@ -1,0 +1,134 @@
+/** The program as a process: exit codes, stdout, stderr and files. */
+import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { metricFields } from "../../report/metric_fields.ts";
+
+const ROOT = new URL("../../", import.meta.url);
+
+function spawn(args: readonly string[]): Deno.ChildProcess {
+  return new Deno.Command(Deno.execPath(), {
+    args: ["run", "--no-prompt", "--quiet", "-P=replay", "cli.ts", ...args],
+    cwd: ROOT,
+    env: { NO_COLOR: "1" },
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+}
+
+async function run(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
+  const { code, stdout, stderr } = await spawn(args).output();
+  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+  return { code, stdout: text(stdout), stderr: text(stderr) };
+}
+
+async function inTemporaryFolder(body: (folder: string) => Promise<void>): Promise<void> {
+  const folder = await Deno.makeTempDir({ prefix: "kvreplay-test-" });
+  try {
+    await body(folder);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+const names = (folder: string) => [...Deno.readDirSync(folder)].map((entry) => entry.name).sort();
+
+Deno.test("help and version go to stdout", async () => {
+  const help = await run("--help");
+  assertEquals([help.code, help.stderr], [0, ""]);
+  assertMatch(help.stdout, /Commands:\n {2}longbench /);
+  const options = await run("needle", "--help");
+  assertEquals([options.code, options.stderr], [0, ""]);
+  assertStringIncludes(options.stdout, "--budget-bits N");
+  assertStringIncludes(options.stdout, "kivi_overlap_2bit");
+  assertMatch((await run("--version")).stdout, /^kvreplay \d+\.\d+\.\d+\n$/);
+});
+
+Deno.test("a wrong command line ends with code 2, one sentence and nothing on stdout", async () => {
+  const wrong: [args: string[], message: string][] = [
+    [[], "expected a command: longbench, needle, reasoning, all"],
+    [["haystack"], 'unknown command "haystack"; expected longbench, needle, reasoning, all'],
+    [["needle", "--policy", "nope"], 'unknown policy "nope"; expected all or reference, '],
+  ];
+  for (const [args, message] of wrong) {
+    const { code, stdout, stderr } = await run(...args);
+    assertEquals([code, stdout, stderr.trimEnd().split("\n").length], [2, "", 1]);
+    assertStringIncludes(stderr, `kvreplay: ${message}`);
+  }
+});
+
+Deno.test("a file or model that cannot be used ends with code 1 and one sentence", async () => {
+  await inTemporaryFolder(async (folder) => {
+    const file = `${folder}/mine.jsonl`;
+    await Deno.writeTextFile(file, '{"input": "x"}\n');
+    const wrong: [args: string[], message: string][] = [
+      [["--data", file], `${file}:1: the field "context" is missing`],
+      [["--data", `${folder}/none.jsonl`], "none.jsonl: no such file"],
+      [["--out", file], `cannot write to ${file}: it is a file`],
+      [["--model", `${folder}/none`], "none"],
+    ];
+    for (const [args, message] of wrong) {
+      const { code, stdout, stderr } = await run("needle", ...args);
+      assertEquals([code, stdout, stderr.trimEnd().split("\n").length], [1, "", 1], stderr);
+      assertStringIncludes(stderr, message);
+    }
+  });
+});
+
+Deno.test("a replay prints its metrics and writes its files", async () => {
+  await inTemporaryFolder(async (folder) => {
+    const { code, stdout, stderr } = await run(
+      ..."reasoning --limit 1 --device cpu --no-cache --policy reference,kivi_overlap_2bit".split(
+        " ",
+      ),
+      "--out",
+      folder,
+    );
+    assertEquals(code, 0, stderr);
+    const lines = stdout.trimEnd().split("\n");
+    const pairs = metricFields.map((field) => ` ${field}=-?\\d+(\\.\\d+)?`).join("");
+    assertEquals(lines.length, 2);
+    for (const [i, policy] of ["reference", "kivi_overlap_2bit"].entries()) {
+      const head = `^TEST_METRICS: slice=reasoning policy=${policy}`;
+      assertMatch(lines[i]!, new RegExp(`${head}${pairs}$`));
+    }
+    assertMatch(lines[0]!, / quality_main=100\.0000 /);
+    assertEquals(names(folder), ["metrics.csv", "metrics.json", "steps.jsonl"]);
+    const steps = (await Deno.readTextFile(`${folder}/steps.jsonl`)).trimEnd().split("\n");
+    const { slices } = JSON.parse(await Deno.readTextFile(`${folder}/metrics.json`));
+    assertEquals(steps.length, 2 * slices[0].policies[0].metrics.steps);
+  });
+});
+
+Deno.test("a failed policy is told, the others are reported, and the code is 1", async () => {
+  const { code, stdout, stderr } = await run(
+    ..."reasoning --limit 1 --device cpu --no-cache --quiet --budget-bits 2".split(" "),
+    "--policy",
+    "reference,uniform_quant_4bit,uniform_quant_2bit",
+  );
+  assertEquals(code, 1);
+  assertEquals([...stdout.matchAll(/policy=(\S+)/g)].map((match) => match[1]), [
+    "reference",
+    "uniform_quant_2bit",
+  ]);
+  assertMatch(stderr, /^policy uniform_quant_4bit: [^\n]+\n$/);
+});
+
+Deno.test("an interrupted replay leaves no file", async () => {
+  await inTemporaryFolder(async (folder) => {
+    const out = `${folder}/out`;
+    const child = spawn([
+      ..."needle --device cpu --no-cache --policy reference --out".split(" "),
+      out,
+    ]);
+    const texts = Promise.all([
+      new Response(child.stdout).text(),
+      new Response(child.stderr).text(),
+    ]);
+    // The folder is made once signals are listened to, before the model is loaded.
+    while (!names(folder).includes("out")) await new Promise((done) => setTimeout(done, 20));
+    child.kill("SIGINT");
+    const [{ code }, [stdout, stderr]] = await Promise.all([child.status, texts]);
+    assertEquals([code, stdout, names(out)], [130, "", []]);
+    assertStringIncludes(stderr, "interrupted by SIGINT");
+  });
+});
