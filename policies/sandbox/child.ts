@@ -10,7 +10,7 @@ import { askPolicy, STAT_NAMES } from "../ask.ts";
 import { PolicyError } from "../check.ts";
 import { REQUIRED_METHODS } from "../host.ts";
 import { childMain } from "./child_main.ts";
-import { policyOf } from "./default_export.ts";
+import { exportProblem, policyOf } from "./default_export.ts";
 import { FRAME_KINDS, frameCodec } from "./frame.ts";
 import type { SandboxLimits } from "./limits.ts";
 import { policyRealm, REALM_GLOBALS } from "./policy_realm.ts";
@@ -32,6 +32,7 @@ function realmSource(): string {
     callText(policyRealm, {
       ask: String(askPolicy),
       encode: String(encodeValue),
+      exportProblem: String(exportProblem),
       policyOf: String(policyOf),
       words: JSON.stringify(words),
       required: JSON.stringify(REQUIRED_METHODS),

@@ -1,35 +1,32 @@
 /**
- * From what a policy's module exports to the policy.
+ * From what a policy's module exports to the policy. Both functions refer to nothing outside
+ * themselves: their text also runs in the policy's realm.
  *
  * @module
  */
 
 /**
- * The policy that a module's default export stands for: the object itself, or one instance of the
- * class. Refers to nothing outside itself: its text also runs in the policy's realm.
- *
- * @throws {TypeError} for anything else
+ * Why a default export cannot be a policy, or undefined.
  *
  * @example
  * ```ts
- * import { assertInstanceOf, assertThrows } from "@std/assert";
- * import { policyOf } from "./default_export.ts";
+ * import { assertEquals } from "@std/assert";
+ * import { exportProblem } from "./default_export.ts";
  *
- * class Mine {}
- * assertInstanceOf(policyOf(Mine), Mine);
- * assertThrows(() => policyOf(undefined), TypeError, "it has no default export");
+ * assertEquals(exportProblem(7), "its default export is a number; expected a class or an object");
+ * assertEquals(exportProblem(class {}), undefined);
  * ```
  */
+export function exportProblem(exported: unknown): string | undefined {
+  if (exported === undefined) return "it has no default export; expected a class or an object";
+  if (typeof exported === "function" || (typeof exported === "object" && exported !== null)) {
+    return undefined;
+  }
+  const what = exported === null ? "null" : `a ${typeof exported}`;
+  return `its default export is ${what}; expected a class or an object`;
+}
+
+/** The policy that a default export stands for: the object itself, or one instance of the class. */
 export function policyOf(exported: unknown): object {
-  if (exported === undefined) {
-    throw new TypeError("it has no default export; expected a class or an object");
-  }
-  if (typeof exported === "function") return new (exported as new () => object)();
-  if (typeof exported !== "object" || exported === null) {
-    throw new TypeError(
-      `its default export is ${exported === null ? "null" : `a ${typeof exported}`}; ` +
-        "expected a class or an object",
-    );
-  }
-  return exported;
+  return typeof exported === "function" ? new (exported as new () => object)() : exported as object;
 }

@@ -8,13 +8,14 @@
 import type { OptionalHook } from "../../quant/family.ts";
 import type { askPolicy, Vocabulary } from "../ask.ts";
 import type { BudgetState, Policy, RequestMeta, TokenStats, WorkloadMeta } from "../policy.ts";
-import type { policyOf } from "./default_export.ts";
+import type { exportProblem, policyOf } from "./default_export.ts";
 import type { encodeValue } from "./reply_value.ts";
 
 /** What the realm's code is given; all of it comes as text from this project. */
 export interface RealmParts {
   readonly ask: typeof askPolicy;
   readonly encode: typeof encodeValue;
+  readonly exportProblem: typeof exportProblem;
   readonly policyOf: typeof policyOf;
   readonly words: Vocabulary;
   /** Methods that every policy must have. */
@@ -52,7 +53,8 @@ export interface RealmPolicy {
   put(question: string): void;
   /**
    * The reply, once: `A` and JSON for an answer, `N` and a kind when statistics of that kind must
-   * be sent, `T` and JSON `[call, message]` when the policy threw. Undefined while there is none.
+   * be sent, `T` and JSON `[call, message]` when the policy threw, `L` and a reason when it cannot
+   * be loaded. Undefined while there is none.
    */
   take(): string | undefined;
 }
@@ -128,6 +130,7 @@ export function policyRealm(
     }
 
     function start(): Started {
+      call = ["new policy"];
       const real = parts.policyOf(exports.default) as Record<
         string,
         (...given: unknown[]) => unknown
@@ -195,8 +198,11 @@ export function policyRealm(
       try {
         const question = parse(text) as RealmQuestion;
         if (question.ask === "plan") plan(question);
-        else if (question.ask === "start") answer(start());
-        else if (question.ask === "mode") {
+        else if (question.ask === "start") {
+          const problem = parts.exportProblem(exports.default);
+          if (problem === undefined) answer(start());
+          else reply = `L${problem}`;
+        } else if (question.ask === "mode") {
           answer(policy.calibration_mode!(question.workload, question.budget));
         } else Promise.resolve(policy.calibrate?.(question.samples)).then(answer, threw);
       } catch (error) {

@@ -307,20 +307,28 @@ function answerOf(reply: string, what: string, limits: SandboxLimits): unknown {
   if (reply[0] === "A") return decoded(rest, what);
   if (reply[0] === "T") {
     const [call, message] = decoded(rest, what) as readonly unknown[];
-    const where = call === "" ? "" : `${quoted(`${call}`, 120)} `;
-    throw new SandboxError("rejected", `${where}threw ${quoted(`${message}`)}`);
+    if (`${message}`.includes(NO_IMPORT)) throw importing("something while it runs");
+    throw new SandboxError("rejected", `${quoted(`${call}`, 120)} threw ${quoted(`${message}`)}`);
   }
-  if (reply[0] === "I") {
-    throw new SandboxError(
-      "rejected",
-      `it imports ${shown(quoted(rest, 60))}; a policy is one file and imports types only`,
-    );
+  if (reply[0] === "I") throw importing(shown(quoted(rest, 60)));
+  if (reply[0] === "L") {
+    if (rest.includes(NO_IMPORT)) throw importing("something while it runs");
+    throw new SandboxError("rejected", `it cannot be loaded: ${quoted(rest)}`);
   }
-  if (reply[0] === "L") throw new SandboxError("rejected", `it cannot be loaded: ${quoted(rest)}`);
   if (reply[0] === "B") {
     throw new SandboxError("rejected", `${what} is longer than ${limits.messageBytes} bytes`);
   }
   throw new SandboxError("crashed", "its process sent a reply that means nothing");
+}
+
+/** How Deno refuses `import()` in the policy's realm. */
+const NO_IMPORT = "A dynamic import callback was not specified";
+
+function importing(what: string): SandboxError {
+  return new SandboxError(
+    "rejected",
+    `it imports ${what}; a policy is one file, which imports types only`,
+  );
 }
 
 function decoded(text: string, what: string): unknown {
@@ -335,7 +343,9 @@ function decoded(text: string, what: string): unknown {
 /** What the policy has, of the names that exist. */
 function startedWith(value: unknown): Started {
   const { missing, hooks, calibrates } = Object(value) as Partial<Record<keyof Started, unknown>>;
-  if (!Array.isArray(hooks)) throw new SandboxError("crashed", "its process named no hooks");
+  if (!Array.isArray(hooks)) {
+    throw new SandboxError("rejected", "it has spoilt how its methods are found");
+  }
   const lacks = REQUIRED_METHODS.find((name) => name === missing);
   return {
     ...(lacks === undefined ? {} : { missing: lacks }),

@@ -73,10 +73,23 @@ export function workerMain(parts: WorkerParts): void {
     return typeof message === "string" ? `${name}: ${message}` : "an error without a message";
   }
 
+  /** JavaScript: types, and imports that only types use, are erased; enums are compiled. */
+  function erased({ source, language }: WorkerStart): string {
+    if (language === "js") return source;
+    try {
+      return stripTypeScriptTypes(source, { mode: "transform" });
+    } catch (error) {
+      // The message goes on with an excerpt of the source and ends with the position.
+      const lines = message(error).split("\n");
+      const [, line, column] = /:(\d+):(\d+)\s*$/.exec(lines.at(-1)!) ?? [];
+      const what = lines[0]!.replace(/^(SyntaxError: )+/, "").replace(/\.$/, "");
+      throw new SyntaxError(line === undefined ? what : `${what}, at line ${line}:${column}`);
+    }
+  }
+
   /** Loads the policy's text; resolves to what went wrong. */
-  async function load({ source, language }: WorkerStart): Promise<string | undefined> {
-    // "transform" also erases imports that only types use, and compiles enums.
-    const text = language === "js" ? source : stripTypeScriptTypes(source, { mode: "transform" });
+  async function load(given: WorkerStart): Promise<string | undefined> {
+    const text = erased(given);
     // No code from strings, no WebAssembly; without a callback, import() is refused.
     const context = vm.createContext(vm.constants.DONT_CONTEXTIFY, {
       codeGeneration: { strings: false, wasm: false },

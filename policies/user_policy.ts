@@ -1,0 +1,113 @@
+/**
+ * A user's policy file, behind the same interface as the built-ins: in the sandbox, or in this
+ * process when the user trusts it.
+ *
+ * @module
+ */
+import { basename, resolve } from "node:path";
+import { pathToFileURL } from "node:url";
+import { PolicyError, shown } from "./check.ts";
+import { InProcessHost, type PolicyHost } from "./host.ts";
+import type { Policy } from "./policy.ts";
+import { isPolicyName } from "./registry.ts";
+import { exportProblem, policyOf } from "./sandbox/default_export.ts";
+import { quoted } from "./sandbox/sandbox_error.ts";
+import { SandboxHost, type SandboxOptions } from "./sandbox/sandbox_host.ts";
+
+/** How a policy file is opened. */
+export interface PolicyFileOptions extends SandboxOptions {
+  /** Runs the file in this process, with everything this process may do. For debugging. */
+  readonly trust?: boolean;
+  /** Takes a sentence for the user; by default it is written to standard error. */
+  readonly notice?: (sentence: string) => void;
+}
+
+const EXTENSIONS = [".ts", ".mts", ".js", ".mjs"];
+
+/** Whether a value of `--policy` means a file and not the name of a built-in. */
+export function isPolicyPath(value: string): boolean {
+  return /[/\\]/.test(value) || EXTENSIONS.some((extension) => value.endsWith(extension));
+}
+
+/**
+ * Opens a policy file. Results are reported under the file's name without its ending.
+ *
+ * @throws {PolicyError} for a file that is not there, is no module, has the name of a built-in,
+ *   lacks a method or, in the sandbox, exceeds a limit; one sentence
+ *
+ * @example
+ * ```ts
+ * import { assertRejects } from "@std/assert";
+ * import { PolicyError } from "./check.ts";
+ * import { openPolicyFile } from "./user_policy.ts";
+ *
+ * await assertRejects(
+ *   () => openPolicyFile("./no_such_policy.ts"),
+ *   PolicyError,
+ *   'policy file "./no_such_policy.ts" does not exist',
+ * );
+ * ```
+ */
+export async function openPolicyFile(
+  path: string,
+  options: PolicyFileOptions = {},
+): Promise<PolicyHost> {
+  const extension = EXTENSIONS.find((ending) => path.endsWith(ending));
+  if (extension === undefined) {
+    throw new PolicyError(
+      `policy file ${shown(path)} is no module; its name should end in ${EXTENSIONS.join(", ")}`,
+    );
+  }
+  const text = await read(path);
+  const name = nameOf(path, extension);
+  if (!options.trust) {
+    const language = extension.endsWith("ts") ? "ts" : "js";
+    return await SandboxHost.open({ name, text, language }, options);
+  }
+  const notice = options.notice ?? ((sentence) => console.error(sentence));
+  notice(
+    `policy ${name} is trusted: it runs without a sandbox and may do what this program may do`,
+  );
+  return new InProcessHost(name, await trusted(path));
+}
+
+async function read(path: string): Promise<string> {
+  try {
+    return await Deno.readTextFile(path);
+  } catch (error) {
+    const why = error instanceof Deno.errors.NotFound
+      ? "does not exist"
+      : error instanceof Deno.errors.IsADirectory
+      ? "is a folder"
+      : `cannot be read: ${quoted((error as Error).message)}`;
+    throw new PolicyError(`policy file ${shown(path)} ${why}`);
+  }
+}
+
+/** The name ends up in result lines, so that it must be one word and no other policy's. */
+function nameOf(path: string, extension: string): string {
+  const name = basename(path, extension).replace(/[^A-Za-z0-9_.-]+/g, "_");
+  if (/^[_.-]*$/.test(name)) {
+    throw new PolicyError(`policy file ${shown(path)} has no name to report its results under`);
+  }
+  if (isPolicyName(name)) {
+    throw new PolicyError(
+      `policy file ${shown(path)} has the name of the built-in ${name}; give it another`,
+    );
+  }
+  return name;
+}
+
+async function trusted(path: string): Promise<Policy> {
+  let exported: unknown;
+  try {
+    exported = (await import(pathToFileURL(resolve(path)).href)).default;
+  } catch (error) {
+    throw new PolicyError(
+      `policy file ${shown(path)} cannot be loaded: ${quoted((error as Error).message)}`,
+    );
+  }
+  const problem = exportProblem(exported);
+  if (problem !== undefined) throw new PolicyError(`policy file ${shown(path)}: ${problem}`);
+  return policyOf(exported) as Policy;
+}
