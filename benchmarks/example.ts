@@ -7,6 +7,7 @@
 
 /** A slice or data file that cannot be used; the message is one sentence for the user. */
 export class BenchmarkError extends Error {
+  /** Tells it from other errors without its class. */
   override name = "BenchmarkError";
 }
 
@@ -24,6 +25,7 @@ export interface Example {
   readonly answers: readonly string[];
   /** Words of context and question, as the file states it. */
   readonly length: number;
+  /** Language code, as the file states it. */
   readonly language: string;
   /** The labels of a classification or multiple-choice dataset. */
   readonly allClasses: readonly string[] | null;

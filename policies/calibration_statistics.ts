@@ -12,9 +12,11 @@ export const CALIBRATION_PERCENTILES = [0.1, 0.5, 1, 5, 25, 50, 75, 95, 99, 99.5
 export interface HeadStatistics {
   /** Tokens that were looked at. */
   readonly tokens: number;
-  /** Per channel, `headDim` entries each. */
+  /** Smallest entry per channel, `[headDim]`. */
   readonly min: readonly number[];
+  /** Largest entry per channel, `[headDim]`. */
   readonly max: readonly number[];
+  /** Mean per channel, `[headDim]`. */
   readonly mean: readonly number[];
   /** Population standard deviation. */
   readonly std: readonly number[];
@@ -38,8 +40,9 @@ export interface QueryStatistics {
  * variance of the logits. Comparable across layers and kinds.
  */
 export interface TransformStatistics {
-  /** `kvHeads * headDim` entries each. */
+  /** Components of the keys, `[kvHeads * headDim]`. */
   readonly key: readonly number[];
+  /** Components of the values, `[kvHeads * headDim]`. */
   readonly value: readonly number[];
 }
 
@@ -49,6 +52,7 @@ export interface LayerStatistics {
   readonly key: readonly HeadStatistics[];
   /** Keys before RoPE. */
   readonly key_pre_rope: readonly HeadStatistics[];
+  /** Values. */
   readonly value: readonly HeadStatistics[];
   /** Queries after RoPE. */
   readonly query: readonly QueryStatistics[];
@@ -60,8 +64,10 @@ export interface LayerStatistics {
 
 /** What `calibrate` is given. */
 export interface CalibrationStatistics {
+  /** Samples of the calibration set. */
   readonly samples: number;
   /** Tokens over all samples. */
   readonly tokens: number;
+  /** One entry per layer. */
   readonly layers: readonly LayerStatistics[];
 }

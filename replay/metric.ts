@@ -82,6 +82,7 @@ function prefixSums(values: Float64Array): Float64Array {
 
 /** Everything counted at one replayed step. */
 export interface StepOutcome extends Prediction {
+  /** Step of the example, from 0. */
   readonly step: number;
   /** `y_s` of the reference. */
   readonly referenceToken: number;
@@ -91,39 +92,59 @@ export interface StepOutcome extends Prediction {
   readonly bytes: number;
   /** Entries of the whole cache, keys and values. */
   readonly elements: number;
-  /** Codes stored, and the sum of their widths in bits. */
+  /** Codes stored. */
   readonly codes: number;
+  /** Sum of the widths of the codes stored, in bits. */
   readonly codeBits: number;
 }
 
 /** One example under one policy. */
 export interface ExampleOutcome {
+  /** Every replayed step, in order. */
   readonly steps: readonly StepOutcome[];
   /** Wall time of quantize, restore and model step, in seconds. */
   readonly seconds: number;
-  /** Score of the replayed answer, 0..1, and of the reference's. */
+  /** Score of the replayed answer, 0..1. */
   readonly score: number;
+  /** Score of the reference's answer, 0..1. */
   readonly referenceScore: number;
+  /** Wall time of the prefill, in milliseconds. */
   readonly prefillMs: number;
 }
 
 /** The numbers of one slice under one policy; names and order of the contract. */
 export interface SliceNumbers {
+  /** Agreement of the next tokens and share of the cache's energy kept, 0..100. */
   readonly quality_main: number;
+  /** `quality_main` less that of the reference policy. */
   readonly quality_delta_vs_ref: number;
+  /** Largest size of the quantized cache over all steps, in MiB. */
   readonly peak_kv_memory_mb: number;
+  /** Replayed steps per second of quantize, restore and model step. */
   readonly decode_tokens_per_s: number;
+  /** Median wall time of the prefill over the examples, in milliseconds. */
   readonly prefill_latency_ms: number;
+  /** Wall time of the policy's calibration, in seconds; 0 without one. */
   readonly calibration_cost_s: number;
+  /** Stored bits per cache entry, over all steps. */
   readonly avg_bits_per_kv_token: number;
+  /** Root mean square of `norm(X - X') / norm(X)` over steps, layers and kinds. */
   readonly cache_error: number;
+  /** Share of steps that predict the reference's token, 0..1. */
   readonly greedy_match_ratio: number;
+  /** Mean over steps of `exp(-KL(p_ref || p_policy))`, 0..1. */
   readonly replay_agreement: number;
+  /** Mean score of the replayed answers, 0..100. */
   readonly task_score: number;
+  /** Mean score of the reference's answers, 0..100. */
   readonly task_score_ref: number;
+  /** Bytes at 16 bits per entry over stored bytes, at the step of the peak. */
   readonly kv_compression_ratio: number;
+  /** Mean width of the codes alone, in bits: what the budget caps; 16 where there are none. */
   readonly code_bits: number;
+  /** Replayed steps. */
   readonly steps: number;
+  /** Replayed examples. */
   readonly examples: number;
 }
 

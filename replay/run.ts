@@ -63,15 +63,21 @@ export interface RunEvents {
 
 /** One example under one policy, with what identifies it. */
 export interface NamedOutcome extends ExampleOutcome {
+  /** The example's id. */
   readonly id: string;
+  /** Its dataset, as LongBench's field names it. */
   readonly dataset: string;
+  /** Where the answer lies in the context, 0..1, where the slice says. */
   readonly depth?: number;
 }
 
 /** A policy's result on a slice. */
 export interface PolicyResult {
+  /** Name of the policy. */
   readonly policy: string;
+  /** The numbers of the slice. */
   readonly numbers: SliceNumbers;
+  /** Every example, in the order of the run. */
   readonly outcomes: readonly NamedOutcome[];
   /** Hooks the policy defines and its families do not use. */
   readonly ignoredHooks: readonly string[];
@@ -83,7 +89,9 @@ export interface PolicyResult {
 
 /** What a slice run leaves. */
 export interface SliceResult {
+  /** Name of the slice. */
   readonly slice: string;
+  /** Policies that ran to the end, in the order they were asked for. */
   readonly results: readonly PolicyResult[];
   /** Policies that failed, each with its one sentence. */
   readonly failures: readonly { readonly policy: string; readonly reason: string }[];
