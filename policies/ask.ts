@@ -37,7 +37,6 @@ export interface Vocabulary {
   readonly kinds: readonly KvKind[];
   /** Optional hooks the policy defines. */
   readonly hooks: readonly OptionalHook[];
-  readonly stats: readonly (keyof TokenStats)[];
 }
 
 /**
@@ -71,20 +70,24 @@ export interface Vocabulary {
 export function askPolicy(
   policy: Policy,
   question: StepQuestion,
-  words: Vocabulary = { kinds: KV_KINDS, hooks: hooksOf(policy), stats: STAT_NAMES },
+  words: Vocabulary = { kinds: KV_KINDS, hooks: hooksOf(policy) },
 ): RawAnswers[] {
   const { budget, request } = question;
-  /** An object whose fields are fetched when they are first read. */
+  /** An object that is filled when it is first looked at. */
   function lazyStats(fetch: () => TokenStats): TokenStats {
-    let real: TokenStats | undefined;
-    const target = {};
-    for (const name of words.stats) {
-      Object.defineProperty(target, name, {
-        enumerable: true,
-        get: () => (real ??= fetch())[name],
-      });
-    }
-    return target as TokenStats;
+    let filled = false;
+    const fill = (target: object) => {
+      if (!filled) Object.assign(target, fetch());
+      filled = true;
+      return target;
+    };
+    return new Proxy({}, {
+      get: (target, name) => Reflect.get(fill(target), name),
+      has: (target, name) => Reflect.has(fill(target), name),
+      ownKeys: (target) => Reflect.ownKeys(fill(target)),
+      getOwnPropertyDescriptor: (target, name) =>
+        Reflect.getOwnPropertyDescriptor(fill(target), name),
+    }) as TokenStats;
   }
   const answers: RawAnswers[] = [];
   for (let layer = 0; layer < budget.layers; layer++) {

@@ -27,7 +27,7 @@ function callText(fn: unknown, parts: Readonly<Record<string, string>>): string 
 }
 
 function realmSource(): string {
-  const words = { kinds: KV_KINDS, hooks: OPTIONAL_HOOKS, stats: STAT_NAMES };
+  const words = { kinds: KV_KINDS, hooks: OPTIONAL_HOOKS };
   return `export default ${
     callText(policyRealm, {
       ask: String(askPolicy),
@@ -35,6 +35,7 @@ function realmSource(): string {
       exportProblem: String(exportProblem),
       policyOf: String(policyOf),
       words: JSON.stringify(words),
+      stats: JSON.stringify(STAT_NAMES),
       required: JSON.stringify(REQUIRED_METHODS),
       globals: JSON.stringify(REALM_GLOBALS),
     })

@@ -18,6 +18,8 @@ export interface RealmParts {
   readonly exportProblem: typeof exportProblem;
   readonly policyOf: typeof policyOf;
   readonly words: Vocabulary;
+  /** Names of the statistics, in the order of a row. */
+  readonly stats: readonly string[];
   /** Methods that every policy must have. */
   readonly required: readonly string[];
   /** Global names that stay; every other is deleted. */
@@ -160,7 +162,7 @@ export function policyRealm(
           throw new Error(`statistics of ${kind}s are on their way`);
         }
         const named: Record<string, number> = {};
-        parts.words.stats.forEach((name, i) => named[name] = row[i]!);
+        parts.stats.forEach((name, i) => named[name] = row[i]!);
         return named as unknown as TokenStats;
       };
       try {
