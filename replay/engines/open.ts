@@ -9,7 +9,7 @@ import type { Model } from "../model/folder.ts";
 import { openOnCpu, openOnGpu, type OpenStore } from "../quantize.ts";
 import { findAdapter, type FoundAdapter } from "./adapter.ts";
 import { openCpuEngine } from "./cpu.ts";
-import { DeviceError } from "./device_error.ts";
+import { EngineError } from "./engine_error.ts";
 import { openWasmEngine } from "./wasm.ts";
 import { openWebGpuEngine } from "./webgpu.ts";
 
@@ -29,7 +29,7 @@ export interface OpenedEngine {
  * Opens a model on a device. `auto` takes WebGPU on a real GPU, else the processor, and says which.
  *
  * @param notice takes a sentence for stderr
- * @throws {DeviceError} for `webgpu` on a machine without a WebGPU adapter
+ * @throws {EngineError} for `webgpu` on a machine without a WebGPU adapter
  */
 export async function openEngine(
   model: Model,
@@ -45,7 +45,7 @@ export async function openEngine(
     if (choice.device === "cpu") return onHost(await openCpuEngine(model));
   }
   if (found === undefined) {
-    throw new DeviceError(
+    throw new EngineError(
       "There is no WebGPU adapter on this machine: install the driver of its GPU, or a software driver (Debian: apt-get install mesa-vulkan-drivers), or use --device cpu.",
     );
   }
