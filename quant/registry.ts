@@ -4,14 +4,26 @@
  * @module
  */
 import { type Family, QuantizerError } from "./family.ts";
+import { hfHqq } from "./hf_hqq.ts";
+import { hfQuanto } from "./hf_quanto.ts";
 import { kivi } from "./kivi.ts";
 import { kvquant } from "./kvquant.ts";
+import { kvtuner } from "./kvtuner.ts";
 import { skvq } from "./skvq.ts";
 import { transform } from "./transform.ts";
 import { uniform } from "./uniform.ts";
 
 /** The families, in the order they are listed. */
-export const families = { uniform, kivi, skvq, kvquant, transform } as const;
+export const families = {
+  uniform,
+  kivi,
+  skvq,
+  kvquant,
+  hf_quanto: hfQuanto,
+  hf_hqq: hfHqq,
+  kvtuner,
+  transform,
+} as const;
 
 /** Name of a family. */
 export type FamilyName = keyof typeof families;

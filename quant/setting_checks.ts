@@ -111,3 +111,31 @@ export function booleanOption(answers: HookAnswers, name: string, absent: boolea
   }
   return value;
 }
+
+/** Every head has the same width, as a family needs that knows one width per layer and kind. */
+export function checkOneWidth(family: string, answers: HookAnswers): void {
+  const [first, ...others] = answers.bits;
+  const head = others.findIndex((bits) => bits !== first) + 1;
+  if (head > 0) {
+    throw new QuantizerError(
+      `${placeName(answers)}: family "${family}" has one width for all heads of a layer, but ` +
+        `head 0 was given ${first} bits and head ${head} ${answers.bits[head]}.`,
+    );
+  }
+}
+
+/**
+ * The group size of groups that lie in one token and head: what the policy gave, which must divide
+ * `headDim`, or the largest divisor of `headDim` that is at most `usual`.
+ */
+export function dividingGroup(answers: HookAnswers, headDim: number, usual: number): number {
+  const { groupSize } = answers;
+  if (groupSize !== undefined) {
+    checkInteger(answers, "group_size", groupSize, 1);
+    checkDivides(answers, groupSize, headDim, "channels of a head");
+    return groupSize;
+  }
+  let divisor = Math.min(usual, headDim);
+  while (headDim % divisor !== 0) divisor--;
+  return divisor;
+}

@@ -254,10 +254,15 @@ async function stream<S extends Settings>(
   const output = golden.tensor("attention_output");
   const queries = golden.tensor("queries");
   const attended = new Float32Array(heads! * steps * headDim!);
+  const lastSeen = golden.tensor("returned_keys_last_step");
   for (let n = prefill; n <= tokens; n++) {
     key.store.grow(n);
     value.store.grow(n);
     const step = n - prefill;
+    if (step === steps - 1 && lastSeen !== undefined) {
+      const seen = firstTokens(await content(key), shape, tokens);
+      assertWithin(seen, lastSeen.data, golden.tolerance, "returned_keys_last_step");
+    }
     if (step === steps || output === undefined || queries === undefined) continue;
     // The step sees the cache of n tokens and its own new token exact.
     const [keys, values] = [await content(key), await content(value)];
@@ -282,8 +287,10 @@ async function stream<S extends Settings>(
     assertWithin(got, golden.tensor(role)!.data, golden.tolerance, role);
   }
   const count = ({ from, to }: TokenRange) => to - from;
-  const keyTokens = params["expect_quantized_key_tokens"] ?? params["expect_quantized_tokens"];
-  const valueTokens = params["expect_quantized_value_tokens"] ?? params["expect_quantized_tokens"];
+  const residual = params["expect_residual_tokens"];
+  const all = residual === undefined ? params["expect_quantized_tokens"] : tokens - residual;
+  const keyTokens = params["expect_quantized_key_tokens"] ?? all;
+  const valueTokens = params["expect_quantized_value_tokens"] ?? all;
   assertEquals(count(key.store.quantized), keyTokens);
   assertEquals(count(value.store.quantized), valueTokens);
 }

@@ -1,0 +1,63 @@
+@group(0) @binding(2) var<storage, read_write> restored: array<f32>;
+@group(0) @binding(4) var<storage, read> codes: array<u32>;
+@group(0) @binding(5) var<storage, read> parameters: array<u32>;
+
+fn load_parameters(group: u32) -> vec2f {
+  if (parameter_format == format_f16_pair) {
+    let pair = parameters[group];
+    return vec2f(half_value(pair & 0xffffu), half_value(pair >> 16u));
+  }
+  if (parameter_format == format_f16_i16) {
+    let pair = parameters[group];
+    return vec2f(half_value(pair & 0xffffu), f32(bitcast<i32>(pair) >> 16u));
+  }
+  if (parameter_format == format_f16_scale) {
+    return vec2f(half_value((parameters[group >> 1u] >> ((group & 1u) * 16u)) & 0xffffu), 0.0);
+  }
+  if (parameter_format == format_f32_scale) {
+    return vec2f(bitcast<f32>(parameters[group]), 0.0);
+  }
+  return vec2f(bitcast<f32>(parameters[2u * group]), bitcast<f32>(parameters[2u * group + 1u]));
+}
+
+// One invocation per restored value, in the order of the target.
+@compute @workgroup_size(workgroup_threads)
+fn restore(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) workgroups: vec3u) {
+  let index = flat_index(id, workgroups);
+  let row = job.tokens * job.head_dim;
+  if (index >= job.heads * row) {
+    return;
+  }
+  let head = index / row;
+  let s = select(head, 0u, joined);
+  let position = select(index % row, index, joined);
+  var k = position / job.group_size;
+  var i = position % job.group_size;
+  if (group_order == channel_order) {
+    let token = position / job.head_dim;
+    k = token / job.group_size * job.head_dim + position % job.head_dim;
+    i = token % job.group_size;
+  } else if (group_order == comb_order) {
+    k = position % job.groups;
+    i = position / job.groups;
+  }
+  let segment = segments[s];
+  var word_index = segment.first_word;
+  var shift = 0u;
+  if (ten_per_word) {
+    word_index += k * segment.chunk_words + i / 10u;
+    shift = i % 10u * segment.bits;
+  } else {
+    let bit = (k * job.group_size + i) * segment.bits;
+    word_index += bit >> 5u;
+    shift = bit & 31u;
+  }
+  var code = codes[word_index] >> shift;
+  if (shift + segment.bits > 32u) {
+    code |= codes[word_index + 1u] << (32u - shift);
+  }
+  code &= (1u << segment.bits) - 1u;
+  let pair = load_parameters(s * job.groups + k);
+  restored[head * job.capacity * job.head_dim + index % row] =
+    value_of(f32(code), pair, top_code_of(s));
+}

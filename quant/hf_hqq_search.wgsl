@@ -1,0 +1,71 @@
+// HQQ's search for better zero points (hqq_zero_points.ts), one round at a time.
+
+@group(0) @binding(7) var<storage, read_write> errors: array<f32>;
+
+struct Search {
+  best: f32,
+  done: u32,
+}
+@group(0) @binding(8) var<storage, read_write> search: Search;
+
+// Where e = e^-0.3 / 10: smaller errors shrink to 0.
+const shrinks_to_zero = 0.1701254;
+
+// One invocation per group.
+@compute @workgroup_size(workgroup_threads)
+fn improve(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) workgroups: vec3u) {
+  let group = flat_index(id, workgroups);
+  if (group >= job.segments * job.groups || search.done != 0u) {
+    return;
+  }
+  let segment = group / job.groups;
+  let k = group % job.groups;
+  let pair = fitted[group];
+  if (pair.x == 0.0) {
+    errors[group] = 0.0;
+    return;
+  }
+  let top_code = top_code_of(segment);
+  var total = 0.0;
+  var fitting = 0.0;
+  for (var i = 0u; i < job.group_size; i++) {
+    let x = source[entry(segment, k, i)];
+    let code = clamp(round(x * pair.x + pair.y), 0.0, top_code);
+    let error = x - (code - pair.y) / pair.x;
+    let size = abs(error);
+    total += size;
+    var kept = x;
+    if (size > shrinks_to_zero) {
+      kept -= sign(error) * (size - pow(size, -0.3) / 10.0);
+    }
+    fitting += code - kept * pair.x;
+  }
+  errors[group] = total;
+  fitted[group].y = fitting / f32(job.group_size);
+}
+
+var<workgroup> sums: array<f32, workgroup_threads>;
+
+// One workgroup: ends the search when the error of all groups did not get better.
+@compute @workgroup_size(workgroup_threads)
+fn compare(@builtin(local_invocation_index) thread: u32) {
+  var sum = 0.0;
+  for (var i = thread; i < job.segments * job.groups; i += workgroup_threads) {
+    sum += errors[i];
+  }
+  sums[thread] = sum;
+  workgroupBarrier();
+  for (var half = workgroup_threads / 2u; half > 0u; half /= 2u) {
+    if (thread < half) {
+      sums[thread] += sums[thread + half];
+    }
+    workgroupBarrier();
+  }
+  if (thread == 0u && search.done == 0u) {
+    if (sums[0] < search.best) {
+      search.best = sums[0];
+    } else {
+      search.done = 1u;
+    }
+  }
+}
