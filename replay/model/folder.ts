@@ -109,9 +109,7 @@ function parseTokenizer(text: string, path: string): JsonObject {
   } catch (error) {
     throw new ModelError(`${path} is not valid JSON: ${(error as Error).message}.`);
   }
-  if (!isJsonObject(value) || !isJsonObject(value.model)) {
-    throw new ModelError(`${path} must hold an object with a "model".`);
-  }
+  if (!isJsonObject(value)) throw new ModelError(`${path} must hold a JSON object.`);
   return value;
 }
 

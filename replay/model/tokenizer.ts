@@ -5,7 +5,10 @@
  */
 import { Tokenizer } from "@huggingface/tokenizers";
 import { ModelError } from "./error.ts";
-import type { JsonObject } from "./json_file.ts";
+import { isJsonObject, type JsonObject } from "./json_file.ts";
+
+/** Kinds of subword models that can be used; the library takes others for one of these. */
+const modelTypes = ["BPE", "Unigram", "WordPiece"] as const;
 
 /** Token ids of texts. */
 export interface TextTokenizer {
@@ -30,6 +33,14 @@ export function openTokenizer(
   config: JsonObject,
   path: string,
 ): TextTokenizer {
+  const { type } = isJsonObject(definition.model) ? definition.model : {};
+  if (!(modelTypes as readonly unknown[]).includes(type)) {
+    throw new ModelError(
+      `${path} has a model of type ${JSON.stringify(type)}; supported are ${
+        modelTypes.join(", ")
+      }.`,
+    );
+  }
   let tokenizer: Tokenizer;
   try {
     tokenizer = new Tokenizer(definition, config);
@@ -38,7 +49,9 @@ export function openTokenizer(
   }
   return {
     encode: (text) => tokenizer.encode(text, { add_special_tokens: false }).ids,
-    decode: (ids) => tokenizer.decode([...ids], { skip_special_tokens: true }),
+    // The library refuses an empty list.
+    decode: (ids) =>
+      ids.length === 0 ? "" : tokenizer.decode([...ids], { skip_special_tokens: true }),
     id: (token) => tokenizer.token_to_id(token),
   };
 }
