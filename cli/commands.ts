@@ -4,7 +4,9 @@
  * @module
  */
 import { type SliceName, slices } from "../benchmarks/slices.ts";
-import { replayHelp } from "./help.ts";
+import { commandHelp } from "./help.ts";
+import { LEADERBOARD_OPTIONS, parseLeaderboardOptions } from "./leaderboard_options.ts";
+import { OPTIONS } from "./option_table.ts";
 import { parseReplayOptions } from "./replay_options.ts";
 
 /** One command of `kvreplay`. */
@@ -21,12 +23,27 @@ function replayCommand(target: SliceName | "all", summary: string): Command {
     run: async (args) => {
       const options = parseReplayOptions(target, args);
       if (options === undefined) {
-        console.log(replayHelp(target, summary));
+        console.log(commandHelp(target, summary, OPTIONS));
         return 0;
       }
       // Loaded only now: engines are large, and a help text needs none.
       const { replay } = await import("./replay_command.ts");
       return await replay(options);
+    },
+  };
+}
+
+function leaderboardCommand(summary: string): Command {
+  return {
+    summary,
+    run: async (args) => {
+      const options = parseLeaderboardOptions(args);
+      if (options === undefined) {
+        console.log(commandHelp("leaderboard", summary, LEADERBOARD_OPTIONS));
+        return 0;
+      }
+      const { leaderboard } = await import("./leaderboard_command.ts");
+      return await leaderboard(options);
     },
   };
 }
@@ -37,6 +54,7 @@ export const commands = {
   needle: replayCommand("needle", slices.needle.title),
   reasoning: replayCommand("reasoning", slices.reasoning.title),
   all: replayCommand("all", "The three slices one after the other"),
+  leaderboard: leaderboardCommand("Every policy on every slice and model, and a report"),
 } as const satisfies Record<string, Command>;
 
 /** Name of a command. */

@@ -4,7 +4,7 @@
  * @module
  */
 import { policyNames } from "../policies/registry.ts";
-import { type OptionRow, OPTIONS } from "./option_table.ts";
+import type { OptionRow } from "./option_table.ts";
 
 function twoColumns(rows: readonly (readonly [left: string, right: string])[]): string {
   const width = Math.max(...rows.map(([left]) => left.length));
@@ -29,9 +29,13 @@ ${
   }`;
 }
 
-/** The text of `kvreplay COMMAND --help` for a replay command. */
-export function replayHelp(command: string, summary: string): string {
-  const options = Object.entries<OptionRow>(OPTIONS).map(([name, { value, help }]) =>
+/** The text of `kvreplay COMMAND --help` for a command that runs policies. */
+export function commandHelp(
+  command: string,
+  summary: string,
+  table: Readonly<Record<string, OptionRow>>,
+): string {
+  const options = Object.entries(table).map(([name, { value, help }]) =>
     [value === undefined ? `--${name}` : `--${name} ${value}`, help] as const
   );
   return `${summary}.

@@ -43,6 +43,3 @@ export const valueOptions = (Object.keys(OPTIONS) as OptionName[])
 export type ValueOption = {
   [K in OptionName]: (typeof OPTIONS)[K] extends { value: string } ? K : never;
 }[OptionName];
-
-/** Every option with its dashes, for messages. */
-export const optionList: string = Object.keys(OPTIONS).map((name) => `--${name}`).join(", ");

@@ -16,10 +16,8 @@ import { testMetricsLine } from "../report/test_metrics.ts";
 import { EXIT } from "./failure.ts";
 import { InterruptListener } from "./interrupt.ts";
 import type { ReplayOptions } from "./replay_options.ts";
+import { CACHE_FOLDER, terminalColumns } from "./surroundings.ts";
 import { VERSION } from "./version.ts";
-
-/** Folder of references and calibrations, below the folder the command is run in. */
-const CACHE_FOLDER = ".cache/kvreplay";
 
 /** Runs the command; the exit code is 1 when a policy failed, else 0. */
 export async function replay(options: ReplayOptions): Promise<number> {
@@ -64,15 +62,6 @@ export async function replay(options: ReplayOptions): Promise<number> {
     return reports.some(({ result }) => result.failures.length > 0) ? EXIT.failed : 0;
   } finally {
     await evaluator.close();
-  }
-}
-
-function terminalColumns(): { columns?: number } {
-  try {
-    const { columns } = Deno.consoleSize();
-    return columns > 0 ? { columns } : {};
-  } catch {
-    return {};
   }
 }
 

@@ -5,13 +5,11 @@
  */
 import { parseArgs } from "@std/cli/parse-args";
 import { isSliceName, type SliceName, sliceNames } from "../benchmarks/slices.ts";
-import { isPolicyName, type PolicyName, policyNames } from "../policies/registry.ts";
+import type { PolicyName } from "../policies/registry.ts";
 import type { Device } from "../replay/engines/open.ts";
-import { optionList, type ValueOption, valueOptions } from "./option_table.ts";
+import { OPTIONS, type ValueOption, valueOptions } from "./option_table.ts";
+import { DEVICES, OptionValues, policyList, refuseUnknown } from "./option_values.ts";
 import { UsageError } from "./usage_error.ts";
-
-/** Named here too, so that a help text does not load the engines. */
-const DEVICES = ["auto", "webgpu", "cpu", "wasm"] as const satisfies readonly Device[];
 
 /** Checked options of a replay. */
 export interface ReplayOptions {
@@ -62,10 +60,10 @@ export function parseReplayOptions(
     collect: ["policy"],
     alias: { help: "h" },
     default: { cache: true },
-    unknown: refuseUnknown,
+    unknown: refuseUnknown(OPTIONS),
   });
   if (parsed.help) return undefined;
-  const values = new Values(parsed);
+  const values = new OptionValues(parsed, EXAMPLES);
   const data = values.text("data");
   if (data !== undefined && target === "all") {
     throw new UsageError(
@@ -77,7 +75,7 @@ export function parseReplayOptions(
   const maxNewTokens = values.integer("max-new-tokens", 1);
   return {
     slices: isSliceName(target) ? [target] : sliceNames,
-    policies: policiesOf(parsed.policy),
+    policies: policyList(parsed.policy, EXAMPLES.policy),
     model: values.text("model") ?? "mini",
     ...(data === undefined ? {} : { data }),
     device: values.oneOf("device", DEVICES) ?? "auto",
@@ -92,55 +90,6 @@ export function parseReplayOptions(
   };
 }
 
-function refuseUnknown(arg: string, key?: string): never {
-  throw new UsageError(
-    key === undefined
-      ? `unexpected argument ${JSON.stringify(arg)}; expected only options: ${optionList}`
-      : `unknown option ${arg.split("=")[0]}; expected one of ${optionList}`,
-  );
-}
-
-function missingValue(name: ValueOption): UsageError {
-  return new UsageError(`--${name} needs a value, as in --${name} ${EXAMPLES[name]}`);
-}
-
-/** Reads and checks values; the text that a user gave is quoted in every message. */
-class Values {
-  constructor(private readonly parsed: Readonly<Record<string, unknown>>) {}
-
-  text(name: ValueOption): string | undefined {
-    const value = this.parsed[name];
-    if (value === undefined) return undefined;
-    if (typeof value !== "string" || value === "") {
-      throw missingValue(name);
-    }
-    return value;
-  }
-
-  integer(name: ValueOption, min: number, max = Number.MAX_SAFE_INTEGER): number | undefined {
-    const text = this.text(name);
-    if (text === undefined) return undefined;
-    const value = /^\d+$/.test(text) ? Number(text) : NaN;
-    if (!(value >= min && value <= max)) {
-      const range = max === Number.MAX_SAFE_INTEGER
-        ? `of at least ${min}`
-        : `from ${min} to ${max}`;
-      throw new UsageError(`--${name} must be an integer ${range}, got ${JSON.stringify(text)}`);
-    }
-    return value;
-  }
-
-  oneOf<T extends string>(name: ValueOption, values: readonly T[]): T | undefined {
-    const text = this.text(name);
-    if (text === undefined) return undefined;
-    const known = values.find((value) => value === text);
-    if (known === undefined) {
-      throw new UsageError(`unknown ${name} ${JSON.stringify(text)}; expected ${list(values)}`);
-    }
-    return known;
-  }
-}
-
 /** A right value of every option, for messages. */
 const EXAMPLES = {
   policy: "kivi_overlap_2bit",
@@ -153,23 +102,3 @@ const EXAMPLES = {
   seed: "0",
   out: "results",
 } as const satisfies Record<ValueOption, string>;
-
-function policiesOf(given: readonly string[]): readonly PolicyName[] {
-  if (given.length === 0) return policyNames;
-  if (given.includes("")) throw missingValue("policy");
-  const names = given.flatMap((text) => text.split(",")).map((name) => name.trim());
-  const chosen = names.flatMap((name) => {
-    if (name === "all") return policyNames;
-    if (isPolicyName(name)) return [name];
-    throw new UsageError(
-      `unknown policy ${JSON.stringify(name)}; expected all or ${list(policyNames)}`,
-    );
-  });
-  return [...new Set(chosen)];
-}
-
-function list(values: readonly string[]): string {
-  return values.length < 2
-    ? values.join("")
-    : `${values.slice(0, -1).join(", ")} or ${values.at(-1)}`;
-}

@@ -61,6 +61,8 @@ export interface Cell {
   readonly widths: readonly (readonly (readonly number[])[])[];
   /** Hooks the policy defines and its families do not use. */
   readonly ignored_hooks: readonly string[];
+  /** Where its settings depart from the official rules of their families, as `family: what`. */
+  readonly deviations: readonly string[];
   readonly environment: CellEnvironment;
 }
 

@@ -3,8 +3,9 @@
  *
  * @module
  */
+import { metricFields } from "../report/metric_fields.ts";
+import { openOutputFolder, writeAll } from "../report/output_folder.ts";
 import { type Cell, cellFileName, type CellKey, sameKey } from "./cell.ts";
-import { writeWholeFile } from "./whole_file.ts";
 
 /** Version of the file format. */
 const FORMAT = "kvreplay cell 1";
@@ -30,12 +31,15 @@ export class CellStore {
     return cell !== undefined && sameKey(cell.key, key) ? cell : undefined;
   }
 
-  /** Keeps a finished cell; never leaves half a file. */
+  /**
+   * Keeps a finished cell; never leaves half a file.
+   *
+   * @throws {OutputError} when the folder cannot be made or written
+   */
   async save(cell: Cell): Promise<void> {
-    await writeWholeFile(
-      await this.#path(cell.key),
-      JSON.stringify({ format: FORMAT, ...cell }) + "\n",
-    );
+    const name = await cellFileName(cell.key);
+    openOutputFolder(this.folder);
+    writeAll(this.folder, { [name]: `${JSON.stringify({ format: FORMAT, ...cell })}\n` });
   }
 
   /** Forgets the cell of a key, if there is one. */
@@ -48,25 +52,6 @@ export class CellStore {
   }
 }
 
-const NUMBERS = [
-  "quality_main",
-  "quality_delta_vs_ref",
-  "peak_kv_memory_mb",
-  "decode_tokens_per_s",
-  "prefill_latency_ms",
-  "calibration_cost_s",
-  "avg_bits_per_kv_token",
-  "cache_error",
-  "greedy_match_ratio",
-  "replay_agreement",
-  "task_score",
-  "task_score_ref",
-  "kv_compression_ratio",
-  "code_bits",
-  "steps",
-  "examples",
-] as const satisfies readonly (keyof Cell["numbers"])[];
-
 const isNumber = (value: unknown) => typeof value === "number" && Number.isFinite(value);
 
 /** A cell from its file's text, or undefined when it is not whole. */
@@ -77,15 +62,15 @@ function parseCell(text: string): Cell | undefined {
   } catch {
     return undefined;
   }
-  const { key, numbers, examples, widths, ignored_hooks, environment } = value ?? {};
+  const { key, numbers, examples, widths, ignored_hooks, deviations, environment } = value ?? {};
   if (
     value?.format !== FORMAT || key === undefined || environment === undefined ||
-    numbers === undefined || !NUMBERS.every((field) => isNumber(numbers[field])) ||
+    numbers === undefined || !metricFields.every((field) => isNumber(numbers[field])) ||
     !Array.isArray(examples) || examples.length !== numbers.examples ||
     !examples.every((e) => typeof e?.id === "string" && isNumber(e.score) && wholeSteps(e.steps)) ||
-    !Array.isArray(widths) || !Array.isArray(ignored_hooks)
+    !Array.isArray(widths) || !Array.isArray(ignored_hooks) || !Array.isArray(deviations)
   ) return undefined;
-  return { key, numbers, examples, widths, ignored_hooks, environment };
+  return { key, numbers, examples, widths, ignored_hooks, deviations, environment };
 }
 
 function wholeSteps(steps: unknown): boolean {

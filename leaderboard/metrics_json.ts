@@ -141,6 +141,7 @@ function configOf(cell: Cell): Record<string, unknown> {
       engine: key.engine,
       budget_bits: key.budget_bits,
       ignored_hooks: cell.ignored_hooks,
+      deviations: cell.deviations,
     },
   };
 }

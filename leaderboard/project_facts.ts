@@ -1,12 +1,9 @@
 /**
- * What is known of the project and the machine: version, commit, library versions.
+ * What is known of the project and the machine: commit, library versions.
  *
  * @module
  */
 import config from "../deno.json" with { type: "json" };
-
-/** Version of this package. */
-export const PROJECT_VERSION: string = config.version;
 
 /** Versions of what the numbers may depend on: Deno, V8 and the runtime that runs the model. */
 export function libraryVersions(): Record<string, string> {

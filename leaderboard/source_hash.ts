@@ -7,13 +7,15 @@
 import { sha256 } from "../replay/digest.ts";
 
 /** Whatever a source file names by a relative path: imports, shaders, tables. */
-const RELATIVE = /["'](\.{1,2}\/[\w./-]+\.(?:ts|js|json|wgsl))["']/g;
+const RELATIVE = /["'](\.{1,2}\/[\w./-]+\.(?:ts|js|json|jsonl|wgsl))["']/g;
 
 const PROJECT = new URL("../", import.meta.url);
 
 /** Sources that decide the numbers of every policy. */
-const SHARED: readonly URL[] = ["replay/run.ts", "quant/registry.ts", "benchmarks/slices.ts"]
+const SHARED: readonly URL[] = ["benchmarks/evaluate.ts", "quant/registry.ts"]
   .map((path) => new URL(path, PROJECT));
+
+let shared: Promise<string> | undefined;
 
 const REGISTRY = new URL("policies/registry.ts", PROJECT);
 
@@ -26,7 +28,9 @@ const REGISTRY = new URL("policies/registry.ts", PROJECT);
  */
 export async function sourceHash(policy: string, version: string): Promise<string> {
   try {
-    return await hashOf([...SHARED, await definingModule(policy)]);
+    // Once for the process: what runs is the source as it was loaded, even if a file changes later.
+    shared ??= hashOf(SHARED);
+    return await sha256(`${await shared} ${await hashOf([await definingModule(policy)])}`);
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return await sha256(`kvreplay ${version}`);
     throw error;

@@ -55,6 +55,11 @@ export function formatP(p: number): string {
  * @param title what was compared, such as `longbench on mini`
  */
 export function comparisonTable(title: string, comparisons: readonly PairedComparison[]): string {
+  return `${comparisonRows(title, comparisons)}\n${comparisonFoot(comparisons)}`;
+}
+
+/** The same without the foot, for several tables over one. */
+export function comparisonRows(title: string, comparisons: readonly PairedComparison[]): string {
   const header = [
     "policy A vs B",
     "quality_main A - B",
@@ -79,7 +84,6 @@ export function comparisonTable(title: string, comparisons: readonly PairedCompa
     line(header),
     widths.map((w) => "-".repeat(w)).join("  "),
     ...rows.map(line),
-    comparisonFoot(comparisons),
   ].join("\n");
 }
 

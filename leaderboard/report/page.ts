@@ -76,6 +76,7 @@ export function reportPage(board: Board, manifest: Manifest): string {
     },
     { id: "section-numbers", title: "All numbers", content: numberTables(board, standings) },
     ...failureSection(board),
+    ...remarkSection(board),
     { id: "section-limits", title: "What this report does not say", content: limits(board) },
     { id: "section-manifest", title: "How it was made", content: manifestList(manifest) },
   ].filter(({ content }) => !(Array.isArray(content) && content.length === 0));
@@ -180,6 +181,26 @@ function failureSection(board: Board): Section[] {
         element("li", {}, element("strong", {}, `${f.slice} on ${f.model}: `), f.reason)
       ),
     ),
+  }];
+}
+
+/** What a reader must know about single policies; left out when there is nothing. */
+function remarkSection(board: Board): Section[] {
+  const remarks = board.policies.flatMap((policy) => {
+    const cells = board.cells.filter((c) => c.key.policy === policy);
+    const ignored = [...new Set(cells.flatMap((c) => c.ignored_hooks))];
+    const deviations = [...new Set(cells.flatMap((c) => c.deviations))];
+    return [
+      ...(ignored.length === 0
+        ? []
+        : [`${policy}: ignored, since its families do not use it: ${ignored.join(", ")}`]),
+      ...deviations.map((what) => `${policy}: not as the official code has it: ${what}`),
+    ];
+  });
+  return remarks.length === 0 ? [] : [{
+    id: "section-remarks",
+    title: "Remarks on policies",
+    content: element("ul", {}, remarks.map((remark) => element("li", {}, remark))),
   }];
 }
 

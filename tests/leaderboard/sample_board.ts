@@ -120,7 +120,8 @@ export function sampleCell(model: string, slice: keyof typeof SLICES, name: stri
           })
         ),
     ),
-    ignored_hooks: [],
+    ignored_hooks: policy === "qaq_uniform" ? ["clip_ratio"] : [],
+    deviations: policy.startsWith("kvquant") ? ["kvquant: the codebook is NormalFloat"] : [],
     environment: {
       started: 1_790_000_000,
       seconds: 12.5,

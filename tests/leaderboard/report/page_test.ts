@@ -133,6 +133,15 @@ Deno.test("the page says what it does not say", () => {
   assert(words.includes("mini and mini-outlier"));
 });
 
+Deno.test("ignored hooks and departures from the official code are told once per policy", () => {
+  const remarks = findAll(byId(page, "section-remarks"), named("li")).map(textOf);
+  assertEquals(remarks, [
+    "qaq_uniform: ignored, since its families do not use it: clip_ratio",
+    "kvquant_nuq4_1pct: not as the official code has it: kvquant: the codebook is NormalFloat",
+    "kvquant_nuq2_1pct: not as the official code has it: kvquant: the codebook is NormalFloat",
+  ]);
+});
+
 Deno.test("differences within their intervals are called no difference shown", () => {
   const cells = findAll(page, (e) => e.name === "td" && withClass("unshown")(e)).map(textOf)
     .filter((words) => words !== "baseline");

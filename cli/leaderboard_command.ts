@@ -1,0 +1,100 @@
+/**
+ * Fills the leaderboard, prints it and writes its files.
+ *
+ * @module
+ */
+import { Board } from "../leaderboard/board.ts";
+import { boardText } from "../leaderboard/board_text.ts";
+import { CellStore } from "../leaderboard/cell_store.ts";
+import { fill, type Filled, type FillEvent } from "../leaderboard/fill.ts";
+import { manifestOf } from "../leaderboard/manifest.ts";
+import { libraryVersions, projectCommit } from "../leaderboard/project_facts.ts";
+import { openModel } from "../leaderboard/ready_model.ts";
+import { resultFiles } from "../leaderboard/result_files.ts";
+import { openOutputFolder, writeAll } from "../report/output_folder.ts";
+import { StatusLine } from "../report/status_line.ts";
+import { EXIT } from "./failure.ts";
+import { InterruptListener } from "./interrupt.ts";
+import type { LeaderboardOptions } from "./leaderboard_options.ts";
+import { CACHE_FOLDER, terminalColumns } from "./surroundings.ts";
+import { VERSION } from "./version.ts";
+
+/** Runs the command; the exit code is 1 when a cell failed, else 0. */
+export async function leaderboard(options: LeaderboardOptions): Promise<number> {
+  const status = new StatusLine({
+    bar: !options.quiet && Deno.stderr.isTerminal(),
+    ...terminalColumns(),
+  });
+  const inform = (sentence: string) => {
+    if (!options.quiet) status.notice(sentence);
+  };
+  using interrupts = new InterruptListener((sentence) => status.notice(sentence));
+  const started = new Date();
+  const commit = await projectCommit();
+  openOutputFolder(options.out);
+  const cellFolder = `${options.out}/cells`;
+  let filled: Filled;
+  try {
+    filled = await fill({
+      ...options,
+      store: new CellStore(cellFolder),
+      open: (model) => openModel(model, { ...readyOptions(options), commit, notice: inform }),
+      progress: (done, total, event) => tell(done, total, event, status, inform),
+      signal: interrupts.signal,
+    });
+  } catch (error) {
+    if (interrupts.signal.aborted) {
+      inform(`finished cells are in ${cellFolder}; the same command goes on from there`);
+    }
+    throw error;
+  } finally {
+    await status.stop();
+  }
+  if (filled.cells.length === 0) {
+    status.notice("no cell could be finished: no result files were written");
+    return EXIT.failed;
+  }
+  const board = new Board({ ...filled, ...options });
+  console.log(boardText(board));
+  const facts = { version: VERSION, commit, versions: libraryVersions(), reused: filled.reused };
+  const manifest = manifestOf(board, { ...facts, started, finished: new Date() });
+  writeAll(options.out, resultFiles(board, manifest));
+  inform(`results are in ${options.out}; open ${options.out}/report.html`);
+  return filled.failures.length > 0 ? EXIT.failed : 0;
+}
+
+function readyOptions({ device, limit, budgetBits, seed, cache }: LeaderboardOptions) {
+  return {
+    device,
+    ...(limit === undefined ? {} : { limit }),
+    budgetBits,
+    seed,
+    ...(cache ? { cacheFolder: CACHE_FOLDER } : {}),
+    version: VERSION,
+  };
+}
+
+function tell(
+  done: number,
+  total: number,
+  event: FillEvent,
+  status: StatusLine,
+  inform: (sentence: string) => void,
+): void {
+  const { model, slice, policy } = "key" in event
+    ? event.key
+    : "numbers" in event.cell
+    ? event.cell.key
+    : event.cell;
+  const name = `${model} ${slice} ${policy}`;
+  status.progress(done, total, name);
+  if (event.kind === "started") return;
+  const at = `[${done}/${total}] ${name}`;
+  if (event.kind === "failed") return status.notice(`${at}: ${event.cell.reason}`);
+  const { numbers, environment } = event.cell;
+  const how = event.kind === "reused" ? "finished before" : `${environment.seconds.toFixed(1)} s`;
+  inform(
+    `${at}: quality_main ${numbers.quality_main.toFixed(2)}, ` +
+      `${numbers.peak_kv_memory_mb.toFixed(3)} MiB (${how})`,
+  );
+}

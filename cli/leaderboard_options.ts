@@ -1,0 +1,153 @@
+/**
+ * From the arguments of `kvreplay leaderboard` to checked options.
+ *
+ * @module
+ */
+import { parseArgs } from "@std/cli/parse-args";
+import { type SliceName, sliceNames } from "../benchmarks/slices.ts";
+import { isPolicyName, type PolicyName, policyNames } from "../policies/registry.ts";
+import type { Device } from "../replay/engines/open.ts";
+import { embeddedModels } from "../replay/model/resolve.ts";
+import type { OptionRow } from "./option_table.ts";
+import { DEVICES, known, OptionValues, policyList, refuseUnknown } from "./option_values.ts";
+import { UsageError } from "./usage_error.ts";
+
+const BASELINE = "kivi_overlap_4bit" satisfies PolicyName;
+const REFERENCE = "reference" satisfies PolicyName;
+const RESAMPLES = 10_000;
+const FOLDER = "results/leaderboard";
+
+/** Every option of `kvreplay leaderboard`, without dashes. */
+export const LEADERBOARD_OPTIONS = {
+  models: {
+    value: "NAME|DIR[,...]",
+    help: `embedded models or Hugging Face folders (default: ${embeddedModels.join(",")})`,
+  },
+  slices: { value: "NAME[,...]", help: `slices to run (default: ${sliceNames.join(",")})` },
+  policy: {
+    value: "NAME[,NAME...]|all",
+    help: "policies to run (default: all built-ins); the reference is always run",
+  },
+  baseline: { value: "NAME", help: `policy the others are compared with (default: ${BASELINE})` },
+  device: { value: "auto|webgpu|cpu|wasm", help: "where the model runs (default: auto)" },
+  limit: { value: "N", help: "only the first N examples of each slice" },
+  "budget-bits": {
+    value: "N",
+    help: "widest code a policy may choose, 1 to 8 (default: 4)",
+  },
+  seed: { value: "N", help: "seed of everything drawn at random (default: 0)" },
+  resamples: { value: "N", help: `resamples behind every interval (default: ${RESAMPLES})` },
+  out: { value: "DIR", help: `results, and finished cells in DIR/cells (default: ${FOLDER})` },
+  resume: { help: "do not run finished cells again (this is the default)" },
+  fresh: { help: "run every cell again" },
+  "no-cache": { help: "keep no references and calibrations on disk" },
+  quiet: { help: "no progress and no remarks; failures are still told" },
+  help: { help: "this text" },
+} as const satisfies Record<string, OptionRow>;
+
+/** A right value of every option that takes one, for messages. */
+const EXAMPLES = {
+  models: "mini",
+  slices: "needle",
+  policy: "kivi_overlap_2bit",
+  baseline: BASELINE,
+  device: "cpu",
+  limit: "2",
+  "budget-bits": "4",
+  seed: "0",
+  resamples: String(RESAMPLES),
+  out: FOLDER,
+} as const;
+
+type ValueOption = keyof typeof EXAMPLES;
+
+/** Checked options of a leaderboard. */
+export interface LeaderboardOptions {
+  /** Embedded models or paths of folders. */
+  readonly models: readonly string[];
+  readonly slices: readonly SliceName[];
+  /** The full-precision policy first: every other needs it. */
+  readonly policies: readonly PolicyName[];
+  /** One of the policies. */
+  readonly baseline: PolicyName;
+  readonly device: Device;
+  /** Number of examples, from the first. */
+  readonly limit?: number;
+  readonly budgetBits: number;
+  readonly seed: number;
+  readonly resamples: number;
+  /** Folder for result files and finished cells. */
+  readonly out: string;
+  /** Whether finished cells are run again. */
+  readonly fresh: boolean;
+  /** Whether references and calibrations are kept on disk. */
+  readonly cache: boolean;
+  readonly quiet: boolean;
+}
+
+/**
+ * Parses the arguments of `kvreplay leaderboard`.
+ *
+ * @returns undefined when the user asked for help
+ * @throws {UsageError} naming the option, the value and what would be right
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { parseLeaderboardOptions } from "./leaderboard_options.ts";
+ *
+ * const options = parseLeaderboardOptions(["--policy", "kivi_overlap_2bit", "--models=mini"]);
+ * assertEquals(options?.policies, ["reference", "kivi_overlap_2bit"]);
+ * ```
+ */
+export function parseLeaderboardOptions(args: readonly string[]): LeaderboardOptions | undefined {
+  const parsed = parseArgs([...args], {
+    string: [...Object.keys(EXAMPLES) as ValueOption[], "_"],
+    boolean: ["resume", "fresh", "cache", "quiet", "help"],
+    negatable: ["cache"],
+    collect: ["policy"],
+    alias: { help: "h" },
+    default: { cache: true },
+    unknown: refuseUnknown(LEADERBOARD_OPTIONS),
+  });
+  if (parsed.help) return undefined;
+  if (parsed.fresh && parsed.resume) {
+    throw new UsageError("--fresh runs every cell again and --resume does not: give one of them");
+  }
+  const values = new OptionValues(parsed, EXAMPLES);
+  const asked = policyList(parsed.policy, EXAMPLES.policy);
+  const limit = values.integer("limit", 1);
+  return {
+    models: values.names("models") ?? embeddedModels,
+    slices: values.names("slices")?.map((name) => known("slice", name, sliceNames)) ?? sliceNames,
+    policies: [REFERENCE, ...asked.filter((name) => name !== REFERENCE)],
+    baseline: baselineOf(values, asked),
+    device: values.oneOf("device", DEVICES) ?? "auto",
+    ...(limit === undefined ? {} : { limit }),
+    budgetBits: values.integer("budget-bits", 1, 8) ?? 4,
+    seed: values.integer("seed", 0, 2 ** 32 - 1) ?? 0,
+    resamples: values.integer("resamples", 100, 1_000_000) ?? RESAMPLES,
+    out: values.text("out") ?? FOLDER,
+    fresh: parsed.fresh,
+    cache: parsed.cache,
+    quiet: parsed.quiet,
+  };
+}
+
+/** The baseline asked for; by default one that is run. */
+function baselineOf(
+  values: OptionValues<ValueOption>,
+  asked: readonly PolicyName[],
+): PolicyName {
+  const given = values.text("baseline");
+  if (given === undefined) {
+    return asked.includes(BASELINE) ? BASELINE : asked.find((n) => n !== REFERENCE) ?? REFERENCE;
+  }
+  const runs = [REFERENCE, ...asked];
+  if (isPolicyName(given) && !runs.includes(given)) {
+    throw new UsageError(
+      `--baseline ${given} is not among the policies to run; expected ${runs.join(", ")}`,
+    );
+  }
+  return known("baseline", given, policyNames);
+}

@@ -1,0 +1,115 @@
+/**
+ * Values of options, read and checked one by one. The text that a user gave is quoted in every
+ * message.
+ *
+ * @module
+ */
+import { isPolicyName, type PolicyName, policyNames } from "../policies/registry.ts";
+import type { Device } from "../replay/engines/open.ts";
+import { UsageError } from "./usage_error.ts";
+
+/** Named here too, so that a help text does not load the engines. */
+export const DEVICES = ["auto", "webgpu", "cpu", "wasm"] as const satisfies readonly Device[];
+
+/** For `parseArgs`: refuses what no option of a table names. */
+export function refuseUnknown(
+  options: Readonly<Record<string, unknown>>,
+): (arg: string, key?: string) => never {
+  const known = Object.keys(options).map((name) => `--${name}`).join(", ");
+  return (arg, key) => {
+    throw new UsageError(
+      key === undefined
+        ? `unexpected argument ${JSON.stringify(arg)}; expected only options: ${known}`
+        : `unknown option ${arg.split("=")[0]}; expected one of ${known}`,
+    );
+  };
+}
+
+function missingValue(name: string, example: string): UsageError {
+  return new UsageError(`--${name} needs a value, as in --${name} ${example}`);
+}
+
+/** Reads and checks the values of one command line. */
+export class OptionValues<Name extends string> {
+  /**
+   * @param parsed what `parseArgs` found
+   * @param examples a right value of every option, for messages
+   */
+  constructor(
+    private readonly parsed: Readonly<Record<string, unknown>>,
+    private readonly examples: Readonly<Record<Name, string>>,
+  ) {}
+
+  /** A text; undefined when the option is not given. */
+  text(name: Name): string | undefined {
+    const value = this.parsed[name];
+    if (value === undefined) return undefined;
+    if (typeof value !== "string" || value === "") {
+      throw missingValue(name, this.examples[name]);
+    }
+    return value;
+  }
+
+  /** A whole number from `min` to `max`. */
+  integer(name: Name, min: number, max = Number.MAX_SAFE_INTEGER): number | undefined {
+    const text = this.text(name);
+    if (text === undefined) return undefined;
+    const value = /^\d+$/.test(text) ? Number(text) : NaN;
+    if (!(value >= min && value <= max)) {
+      const range = max === Number.MAX_SAFE_INTEGER
+        ? `of at least ${min}`
+        : `from ${min} to ${max}`;
+      throw new UsageError(`--${name} must be an integer ${range}, got ${JSON.stringify(text)}`);
+    }
+    return value;
+  }
+
+  /** One of `values`. */
+  oneOf<T extends string>(name: Name, values: readonly T[]): T | undefined {
+    const text = this.text(name);
+    return text === undefined ? undefined : known(name, text, values);
+  }
+
+  /** Names separated by commas, each once, in the order given. */
+  names(name: Name): string[] | undefined {
+    const text = this.text(name);
+    if (text === undefined) return undefined;
+    const names = text.split(",").map((part) => part.trim());
+    if (names.includes("")) throw missingValue(name, this.examples[name]);
+    return [...new Set(names)];
+  }
+}
+
+/** `text` as one of `values`, or an error that lists them. */
+export function known<T extends string>(what: string, text: string, values: readonly T[]): T {
+  const found = values.find((value) => value === text);
+  if (found === undefined) {
+    throw new UsageError(`unknown ${what} ${JSON.stringify(text)}; expected ${list(values)}`);
+  }
+  return found;
+}
+
+/**
+ * The policies of `--policy`, which may be repeated and hold several names; all when none is given.
+ *
+ * @param example a right value, for messages
+ */
+export function policyList(given: readonly string[], example: string): readonly PolicyName[] {
+  if (given.length === 0) return policyNames;
+  if (given.includes("")) throw missingValue("policy", example);
+  const names = given.flatMap((text) => text.split(",")).map((name) => name.trim());
+  const chosen = names.flatMap((name) => {
+    if (name === "all") return policyNames;
+    if (isPolicyName(name)) return [name];
+    throw new UsageError(
+      `unknown policy ${JSON.stringify(name)}; expected all or ${list(policyNames)}`,
+    );
+  });
+  return [...new Set(chosen)];
+}
+
+function list(values: readonly string[]): string {
+  return values.length < 2
+    ? values.join("")
+    : `${values.slice(0, -1).join(", ")} or ${values.at(-1)}`;
+}

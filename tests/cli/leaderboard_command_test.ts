@@ -1,0 +1,82 @@
+/** `kvreplay leaderboard` as a process: files, exit codes, and what a second run leaves out. */
+import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+
+const ROOT = new URL("../../", import.meta.url);
+
+async function run(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
+  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "--no-prompt", "--quiet", "-P=replay", "cli.ts", "leaderboard", ...args],
+    cwd: ROOT,
+    env: { NO_COLOR: "1" },
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  }).output();
+  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+  return { code, stdout: text(stdout), stderr: text(stderr) };
+}
+
+const names = (folder: string) => [...Deno.readDirSync(folder)].map((entry) => entry.name).sort();
+
+const FILES = ["comparisons.csv", "manifest.json", "metrics.csv", "metrics.json", "report.html"];
+
+Deno.test("a second run runs nothing and says the same; a changed setting runs again", async () => {
+  const folder = await Deno.makeTempDir({ prefix: "kvreplay-test-" });
+  try {
+    const args = [
+      "--models=mini",
+      "--slices=needle",
+      "--policy=kivi_overlap_4bit,uniform_quant_2bit",
+      "--device=cpu",
+      "--limit=1",
+      "--resamples=200",
+      "--no-cache",
+      `--out=${folder}`,
+    ];
+    const first = await run(...args);
+    assertEquals(first.code, 0, first.stderr);
+    assertStringIncludes(first.stdout, "uniform_quant_2bit vs kivi_overlap_4bit");
+    assertStringIncludes(first.stdout, "no difference shown");
+    assertMatch(first.stderr, /\[3\/3\] mini needle uniform_quant_2bit: quality_main \d+\.\d\d, /);
+    assertEquals(names(folder), ["cells", ...FILES]);
+    assertEquals(names(`${folder}/cells`).length, 3);
+
+    const second = await run(...args);
+    assertEquals([second.code, second.stdout], [0, first.stdout], second.stderr);
+    assertEquals(second.stderr.match(/\(finished before\)/g)?.length, 3);
+    const manifest = JSON.parse(await Deno.readTextFile(`${folder}/manifest.json`));
+    assertEquals(manifest.cells, { finished: 3, reused: 3, failed: [] });
+    assertEquals([manifest.limit, manifest.engine.device, manifest.seed], [1, "cpu", 0]);
+    const metrics = JSON.parse(await Deno.readTextFile(`${folder}/metrics.json`));
+    assertEquals(metrics.results["mini/needle/reference"]["quality_main,none"], 100);
+
+    const third = await run(...args, "--budget-bits=3", "--quiet");
+    assertEquals(third.code, 1);
+    assertStringIncludes(third.stderr, "kivi_overlap_4bit");
+    assertEquals(third.stderr.trimEnd().split("\n").length, 1);
+    const failed = JSON.parse(await Deno.readTextFile(`${folder}/manifest.json`)).cells.failed;
+    assertEquals(failed.map((f: { policy: string }) => f.policy), ["kivi_overlap_4bit"]);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("help and mistakes need no model", async () => {
+  const help = await run("--help");
+  assertEquals([help.code, help.stderr], [0, ""]);
+  assertStringIncludes(help.stdout, "--baseline NAME");
+  const wrong = await run("--slices=haystack");
+  assertEquals([wrong.code, wrong.stdout], [2, ""]);
+  assertStringIncludes(wrong.stderr, 'unknown slice "haystack"');
+});
+
+Deno.test("a folder that cannot be written is found before anything is run", async () => {
+  const file = await Deno.makeTempFile();
+  try {
+    const { code, stdout, stderr } = await run("--limit=1", "--device=cpu", `--out=${file}`);
+    assertEquals([code, stdout, stderr.trimEnd().split("\n").length], [1, "", 1]);
+    assertStringIncludes(stderr, "it is a file; expected a folder");
+  } finally {
+    await Deno.remove(file);
+  }
+});

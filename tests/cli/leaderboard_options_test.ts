@@ -1,0 +1,88 @@
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { LEADERBOARD_OPTIONS, parseLeaderboardOptions } from "../../cli/leaderboard_options.ts";
+import { UsageError } from "../../cli/usage_error.ts";
+import { policyNames } from "../../policies/registry.ts";
+
+const parse = (...args: string[]) => parseLeaderboardOptions(args);
+
+Deno.test("by default everything is run and finished cells are kept", () => {
+  const options = parse()!;
+  assertEquals(options.policies.toSorted(), policyNames.toSorted());
+  assertEquals<unknown>({ ...options, policies: options.policies[0] }, {
+    models: ["mini", "mini-outlier"],
+    slices: ["longbench", "needle", "reasoning"],
+    policies: "reference",
+    baseline: "kivi_overlap_4bit",
+    device: "auto",
+    budgetBits: 4,
+    seed: 0,
+    resamples: 10_000,
+    out: "results/leaderboard",
+    fresh: false,
+    cache: true,
+    quiet: false,
+  });
+  assertEquals(parse("--resume"), options);
+});
+
+Deno.test("every option is read", () => {
+  const args = "--models mini,/data/qwen --slices needle --policy kivi_overlap_2bit " +
+    "--policy uniform_quant_4bit,kivi_overlap_2bit --baseline uniform_quant_4bit --device cpu " +
+    "--limit 2 --budget-bits=3 --seed 7 --resamples 500 --out board --fresh --no-cache --quiet";
+  assertEquals<unknown>(parse(...args.split(" ")), {
+    models: ["mini", "/data/qwen"],
+    slices: ["needle"],
+    policies: ["reference", "kivi_overlap_2bit", "uniform_quant_4bit"],
+    baseline: "uniform_quant_4bit",
+    device: "cpu",
+    limit: 2,
+    budgetBits: 3,
+    seed: 7,
+    resamples: 500,
+    out: "board",
+    fresh: true,
+    cache: false,
+    quiet: true,
+  });
+});
+
+Deno.test("without the usual baseline the first policy takes its place", () => {
+  assertEquals(parse("--policy=uniform_quant_2bit")?.baseline, "uniform_quant_2bit");
+  assertEquals(parse("--policy=reference")?.baseline, "reference");
+});
+
+Deno.test("help is asked for", () => {
+  assertEquals([parse("--help"), parse("-h", "--limit", "2")], [undefined, undefined]);
+});
+
+const wrong: readonly (readonly [string, ...string[]])[] = [
+  ["--wat", "unknown option --wat", "--models", "--fresh"],
+  ["mini", 'unexpected argument "mini"'],
+  ["--slices=wikitext", 'unknown slice "wikitext"', "longbench, needle or reasoning"],
+  ["--policy=best", 'unknown policy "best"', "kivi_overlap_4bit"],
+  ["--baseline=best", 'unknown baseline "best"', "kivi_overlap_4bit"],
+  ["--policy=reference --baseline=kivi_overlap_2bit", "not among the policies to run"],
+  ["--device=tpu", 'unknown device "tpu"', "auto, webgpu, cpu or wasm"],
+  ["--models=,", "--models needs a value, as in --models mini"],
+  ["--limit=0", '--limit must be an integer of at least 1, got "0"'],
+  ["--limit=1.5", 'got "1.5"'],
+  ["--budget-bits=9", 'from 1 to 8, got "9"'],
+  ["--resamples=1", "--resamples must be an integer from 100"],
+  ["--fresh --resume", "give one of them"],
+  ["--out=", "--out needs a value"],
+];
+
+Deno.test("a mistake is one sentence that says what would be right", () => {
+  for (const [args, ...said] of wrong) {
+    const { message } = assertThrows(() => parse(...args.split(" ")), UsageError) as Error;
+    for (const words of said) assert(message.includes(words), `${args}: ${message}`);
+    assert(!message.includes("\n"));
+  }
+});
+
+Deno.test("the table holds what is parsed", () => {
+  for (const [name, row] of Object.entries(LEADERBOARD_OPTIONS)) {
+    if (name === "help" || "value" in row) continue;
+    assert(parse(`--${name}`) !== undefined, name);
+  }
+});
