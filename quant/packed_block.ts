@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type BlockLayout } from "./block_layout.ts";
+import type { BlockLayout } from "./block_layout.ts";
 import { type BlockFormat, blockParameterWords, parameterRole } from "./block_parameters.ts";
 import type { BufferContents, StoredBuffer } from "./family.ts";
 import type { KvShape } from "./tensor.ts";
