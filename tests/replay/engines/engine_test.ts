@@ -149,8 +149,6 @@ testOnEngines("entries may be in any order and masked", golden("sharded-bf16"), 
 for (const name of ["mini", "mini-outlier"] as const) {
   Deno.test({
     name: `${name} answers like Transformers (cpu)`,
-    sanitizeOps: false,
-    sanitizeResources: false,
     fn: async () => {
       const model = await loadModelFolder(await modelFolder(name));
       const engine = await openCpuEngine(model);

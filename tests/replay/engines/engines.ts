@@ -20,9 +20,6 @@ export function testOnEngines(
     Deno.test({
       name: `${name} (${device})`,
       ignore: device === "webgpu" && gpu === undefined,
-      // The runtimes keep a pool and a GPU instance of their own for the life of the process.
-      sanitizeOps: false,
-      sanitizeResources: false,
       fn: async () => {
         const model = await loadModelFolder(folder);
         const { engine } = await openEngine(model, device);
