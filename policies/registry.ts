@@ -7,6 +7,7 @@ import { adaptive, adaptive2bit } from "./adaptive.ts";
 import { InProcessHost, type PolicyHost } from "./host.ts";
 import { kiviOverlap2bit, kiviOverlap4bit } from "./kivi_overlap.ts";
 import { kvquantNuq2, kvquantNuq4 } from "./kvquant.ts";
+import { qaqAttention, qaqUniform } from "./qaq.ts";
 import { reference } from "./reference.ts";
 import { skvqOverlap2bit } from "./skvq_overlap.ts";
 import { uniformQuant2bit, uniformQuant4bit } from "./uniform_quant.ts";
@@ -19,6 +20,8 @@ export const policies = {
   kivi_overlap_4bit: kiviOverlap4bit,
   kivi_overlap_2bit: kiviOverlap2bit,
   skvq_overlap_2bit: skvqOverlap2bit,
+  qaq_attention: qaqAttention,
+  qaq_uniform: qaqUniform,
   kvquant_nuq4_1pct: kvquantNuq4,
   kvquant_nuq2_1pct: kvquantNuq2,
   adaptive,

@@ -76,8 +76,8 @@ export class CodeFinder {
   /** Boundaries, and infinity behind the last. */
   readonly #bounds: Float64Array;
 
-  constructor(book: Codebook) {
-    const { bounds } = book;
+  /** @param bounds boundaries between the codes, ascending, in [-1, 1] */
+  constructor(bounds: ArrayLike<number>) {
     this.#bounds = new Float64Array(bounds.length + 1).fill(Infinity);
     this.#bounds.set(bounds);
     for (let cell = 1, code = 0; cell <= CELLS; cell++) {
@@ -94,18 +94,18 @@ export class CodeFinder {
     return code;
   }
 
-  /** Codes of `(row[i] - offset) * factor` for `from <= i < to`. */
+  /** Codes of `(row[from + i] - offset) * factor` for `i < count`, to `codes[0], …`. */
   findRow(
     row: Float32Array,
     from: number,
-    to: number,
+    count: number,
     offset: number,
     factor: number,
     codes: Int32Array,
   ): void {
     const [first, bounds] = [this.#first, this.#bounds];
-    for (let i = from; i < to; i++) {
-      const z = (row[i]! - offset) * factor;
+    for (let i = 0; i < count; i++) {
+      const z = (row[from + i]! - offset) * factor;
       const clamped = z < -1 ? -1 : z > 1 ? 1 : z;
       let code = first[((clamped + 1) * (CELLS / 2)) | 0]!;
       while (z > bounds[code]!) code++;

@@ -10,6 +10,7 @@
  */
 import { packRow, unpackRow } from "./bit_packing.ts";
 import { type Codebook, CodeFinder } from "./codebook.ts";
+import { FloatRow } from "./extremes.ts";
 import type { BufferContents, Source, Store, StoredBuffer } from "./family.ts";
 import { throwNotFinite } from "./finite_input.ts";
 import { fromHalfBits, toHalfBits } from "./half.ts";
@@ -58,6 +59,7 @@ export class KvquantStoreCpu implements Store<CpuTensor> {
   /** Outliers of all tokens up to and including each. */
   readonly #rowEnds: Uint32Array<ArrayBuffer>;
   #outliers: Uint32Array<ArrayBuffer>;
+  readonly #floats: FloatRow;
   readonly #row: Float32Array;
   readonly #rowCodes: Int32Array;
   readonly #masked: Int32Array;
@@ -78,7 +80,7 @@ export class KvquantStoreCpu implements Store<CpuTensor> {
     this.#channels = rule;
     this.#rows = this.#layout.rows.map((row) => {
       const book = bookOf(settings, row.bits);
-      const finder = new CodeFinder(book);
+      const finder = new CodeFinder(book.bounds);
       return {
         ...row,
         book,
@@ -100,7 +102,8 @@ export class KvquantStoreCpu implements Store<CpuTensor> {
     this.#rowEnds = new Uint32Array(sparse ? room : 0);
     const expected = room * Math.ceil(1.5 * settings.outliersRatio * channels + 2);
     this.#outliers = new Uint32Array(sparse ? expected * outlierWords(settings) : 0);
-    this.#row = new Float32Array(channels);
+    this.#floats = new FloatRow(new Float32Array(channels));
+    this.#row = this.#floats.values;
     this.#rowCodes = new Int32Array(channels);
     this.#masked = new Int32Array(channels);
     this.#quantized = kvquantRange(settings, 0);
@@ -207,7 +210,7 @@ export class KvquantStoreCpu implements Store<CpuTensor> {
         if (x > high) high = x;
       }
     } else {
-      this.#ends.find(row);
+      this.#ends.find(this.#floats);
       const { low: first, high: last } = this.#ends;
       for (let i = 0; i < count; i++) {
         const x = row[i]!;
@@ -234,7 +237,7 @@ export class KvquantStoreCpu implements Store<CpuTensor> {
           this.#rowCodes[i] = roundEven(code < 0 ? 0 : code > top ? top : code);
         }
       } else {
-        finder.findRow(row, from, from + codes, zero, inverse, this.#rowCodes);
+        finder.findRow(row, from, codes, zero, inverse, this.#rowCodes.subarray(from));
       }
     }
     this.#maskCodes(masked);

@@ -97,7 +97,7 @@ export class KvquantStoreGpu implements Store<GpuTensor>, ReadbackClient {
     const [boundRows, valueRows, bounds, values]: number[][] = [[], [], [], []];
     for (const row of this.#layout.rows) {
       const book = bookOf(settings, row.bits);
-      const masked = settings.quantizer === "int" ? 0 : new CodeFinder(book).find(0);
+      const masked = settings.quantizer === "int" ? 0 : new CodeFinder(book.bounds).find(0);
       const { firstHead, codes, bits, wordOffset, words } = row;
       const base = [firstHead * headDim, codes, bits, wordOffset, words];
       boundRows!.push(...base, bounds!.length, masked);
@@ -344,7 +344,8 @@ export class KvquantStoreGpu implements Store<GpuTensor>, ReadbackClient {
 
   #upload(data: Uint32Array<ArrayBuffer> | Float32Array<ArrayBuffer>): GPUBuffer {
     const buffer = this.#buffer("tables", Math.max(1, data.length));
-    this.#device.queue.writeBuffer(buffer, 0, data);
+    // Deno 2.9.6 aborts when it is asked to write nothing.
+    if (data.length > 0) this.#device.queue.writeBuffer(buffer, 0, data);
     return buffer;
   }
 

@@ -9,6 +9,7 @@ import { hfQuanto } from "./hf_quanto.ts";
 import { kivi } from "./kivi.ts";
 import { kvquant } from "./kvquant.ts";
 import { kvtuner } from "./kvtuner.ts";
+import { qaq } from "./qaq.ts";
 import { skvq } from "./skvq.ts";
 import { transform } from "./transform.ts";
 import { uniform } from "./uniform.ts";
@@ -18,6 +19,7 @@ export const families = {
   uniform,
   kivi,
   skvq,
+  qaq,
   kvquant,
   hf_quanto: hfQuanto,
   hf_hqq: hfHqq,

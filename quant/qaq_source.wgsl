@@ -1,0 +1,15 @@
+@group(0) @binding(1) var<storage, read> source: array<f32>;
+
+// First entry of the group in a token's entries, and the token counted from the dispatch's first.
+var<private> group_entry: u32;
+var<private> group_token: u32;
+
+// Entry `index` of the group; entries of a token are layers, heads, channels.
+fn element(index: u32) -> f32 {
+  let entry = group_entry + index;
+  let head = entry / job.head_dim;
+  let layer = head / job.heads;
+  let at = job.base + layer * job.layer_stride + head % job.heads * job.head_stride +
+    group_token * job.head_dim + entry % job.head_dim;
+  return source[at];
+}

@@ -1,0 +1,87 @@
+// Codes, outliers and exceptions of the groups of a dispatch.
+
+@group(0) @binding(2) var<storage, read> records: array<Record>;
+// Boundaries between the codes of the normal method; those of `b` bits begin at 2^b - b - 1.
+@group(0) @binding(3) var<storage, read> bounds: array<f32>;
+// Atomic because groups share words.
+@group(0) @binding(4) var<storage, read_write> codes: array<atomic<u32>>;
+@group(0) @binding(5) var<storage, read_write> positions: array<atomic<u32>>;
+@group(0) @binding(6) var<storage, read_write> values: array<atomic<u32>>;
+@group(0) @binding(7) var<storage, read_write> exceptions: array<u32>;
+
+var<workgroup> outlier_counts: array<u32, workgroup_threads>;
+
+fn code_of(record: Record, x: f32) -> u32 {
+  if (normal) {
+    var code = 0u;
+    let first = (1u << record.bits) - record.bits - 1u;
+    let z = select((x - record.mean) / record.spread, 0.0, record.spread == 0.0);
+    for (var b = 0u; b < (1u << record.bits) - 1u; b++) {
+      code += select(0u, 1u, z > bounds[first + b]);
+    }
+    return code;
+  }
+  let half = exp2(f32(record.bits)) / 2.0;
+  let scale = record.spread / (2.0 * half);
+  let steps = select(round((x - record.mean) / scale), 0.0, scale == 0.0);
+  return u32(clamp(steps, -half, half - 1.0) + half);
+}
+
+@compute @workgroup_size(workgroup_threads)
+fn write_groups(
+  @builtin(workgroup_id) id: vec3u,
+  @builtin(num_workgroups) workgroups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let index = flat_workgroup(id, workgroups);
+  if (index >= job.tokens * job.groups) {
+    return;
+  }
+  group_entry = index % job.groups * job.group_size;
+  group_token = index / job.groups;
+  let record = records[index];
+  // Each invocation has a run of consecutive entries, and counts the outliers before it.
+  let run = (job.group_size + workgroup_threads - 1u) / workgroup_threads;
+  let first = min(lane * run, job.group_size);
+  let end = min(first + run, job.group_size);
+  var mine = 0u;
+  for (var i = first; i < end; i++) {
+    mine += select(0u, 1u, is_outlier(element(i), record.low, record.high));
+  }
+  outlier_counts[lane] = mine;
+  workgroupBarrier();
+  var before = 0u;
+  for (var other = 0u; other < lane; other++) {
+    before += outlier_counts[other];
+  }
+  for (var i = first; i < end; i++) {
+    let x = element(i);
+    if (is_outlier(x, record.low, record.high)) {
+      let outlier = record.outlier + before;
+      let bit = outlier * job.position_bits;
+      let shift = bit & 31u;
+      atomicOr(&positions[bit >> 5u], i << shift);
+      if (shift + job.position_bits > 32u) {
+        atomicOr(&positions[(bit >> 5u) + 1u], i >> (32u - shift));
+      }
+      if (wide) {
+        atomicStore(&values[outlier], bitcast<u32>(x));
+      } else {
+        atomicOr(&values[outlier / 2u], half_bits(x) << (outlier % 2u * 16u));
+      }
+      before++;
+    } else if (record.bits > 0u) {
+      let code = code_of(record, x);
+      let bit = record.code_bit + (i - before) * record.bits;
+      let shift = bit & 31u;
+      atomicOr(&codes[bit >> 5u], code << shift);
+      if (shift + record.bits > 32u) {
+        atomicOr(&codes[(bit >> 5u) + 1u], code >> (32u - shift));
+      }
+    }
+  }
+  if (lane == 0u && record.exception != no_exception) {
+    exceptions[2u * record.exception] = job.first * job.groups + index;
+    exceptions[2u * record.exception + 1u] = record.outliers;
+  }
+}
