@@ -24,13 +24,13 @@ export interface AffineRule {
 /** Zero point of a group whose smallest entry is `low`, before it is rounded for storage. */
 export function zeroOf(low: number, rule: AffineRule): number {
   const round = rule.arithmetic === "f16" ? roundToHalf : Math.fround;
-  return round(low * rule.clipRatio);
+  return round(low * Math.fround(rule.clipRatio));
 }
 
 /** Scale of a group with zero point `zero` and largest entry `high`, before it is rounded. */
 export function scaleOf(zero: number, high: number, topCode: number, rule: AffineRule): number {
   const round = rule.arithmetic === "f16" ? roundToHalf : Math.fround;
-  const range = round(round(high * rule.clipRatio) - zero);
+  const range = round(round(high * Math.fround(rule.clipRatio)) - zero);
   return Math.max(round(range / topCode), round(rule.scaleFloor));
 }
 

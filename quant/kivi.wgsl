@@ -1,8 +1,8 @@
 // Arithmetic of the family `kivi` (jy-yuan/KIVI, quant/new_pack.py); clipping is an extension.
 
 fn scale_zero(low: f32, high: f32, top_code: f32) -> vec2f {
-  let zero = rounded(low * job.clip_ratio);
-  let top = rounded(high * job.clip_ratio);
+  let zero = rounded(product(low, job.clip_ratio));
+  let top = rounded(product(high, job.clip_ratio));
   return vec2f(rounded(rounded(top - zero) / top_code), zero);
 }
 

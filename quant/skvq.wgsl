@@ -2,8 +2,8 @@
 // multiplied by the clip ratio, and the scale has a floor.
 
 fn scale_zero(low: f32, high: f32, top_code: f32) -> vec2f {
-  let zero = rounded(low * job.clip_ratio);
-  let top = rounded(high * job.clip_ratio);
+  let zero = rounded(product(low, job.clip_ratio));
+  let top = rounded(product(high, job.clip_ratio));
   let scale = rounded(rounded(top - zero) / top_code);
   return vec2f(max(scale, rounded(job.scale_floor)), zero);
 }
