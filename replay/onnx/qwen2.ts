@@ -15,7 +15,7 @@ import { rotaryTables } from "../rotary.ts";
 import { type BuiltGraph, GraphBuilder } from "./graph_builder.ts";
 
 /** Part of every cache key: raise it when the graph computes anything differently. */
-export const GRAPH_VERSION = 3;
+export const GRAPH_VERSION = 4;
 
 /** A model's weights by Hugging Face name, float32, row-major `[out, in]`. */
 export type Weights = (name: string) => Float32Array<ArrayBuffer>;
@@ -48,11 +48,11 @@ export const names = {
 const FAR = 2 ** 31 - 1;
 
 /**
- * Attention weights below this are dropped on a host. Masked entries come out of the softmax as
- * denormal numbers, which a processor multiplies up to twenty times slower; a GPU flushes them.
- * A million tokens of this weight are still less than float32 can tell.
+ * How far below the largest of its row a score weighs nothing: exp(-70) is 4e-31. On a host, lower
+ * ones are raised to it. Masked entries would leave the softmax as denormal numbers, with which a
+ * processor computes up to twenty times slower; a GPU flushes them by itself.
  */
-const TINY_WEIGHT = 1e-30;
+const NEGLIGIBLE = 70;
 
 /**
  * Builds the graph.
@@ -189,10 +189,7 @@ class Qwen2Graph {
     ], { axis: -1 });
     const scores = g.node("Reshape", [joined, shared.scoreShape]);
     const masked = g.node("Add", [scores, this.#maskOf(l, shared)]);
-    const softmax = g.node("Softmax", [masked], { axis: -1 });
-    const shares = this.options.target === "gpu"
-      ? softmax
-      : g.node("ThresholdedRelu", [softmax], { alpha: { float: TINY_WEIGHT } });
+    const shares = g.node("Softmax", [this.#bounded(masked)], { axis: -1 });
     // [kvHeads, folded, q, T] to [1, kvHeads, folded * q, T]; 0 keeps the last dimension.
     const folded = g.node("Reshape", [shares, g.int64([1, kvHeads, -1, 0])]);
     const [onPast, onFed] = [`on_past.${l}`, `on_fed.${l}`];
@@ -219,6 +216,14 @@ class Qwen2Graph {
     // There FusedMatMul does not run on the GPU, and would take the past to the host and back.
     const columns = g.node("Transpose", [keys], { perm: [0, 1, 3, 2] });
     return g.node("MatMul", [g.node("Mul", [rows, g.float32(scale)]), columns]);
+  }
+
+  /** Scores, none further below the largest of its row than `-NEGLIGIBLE`. */
+  #bounded(scores: string): string {
+    if (this.options.target === "gpu") return scores;
+    const g = this.#g;
+    const top = g.node("ReduceMax", [scores, g.int64([-1])], { keepdims: 1 });
+    return g.node("Max", [scores, g.node("Sub", [top, g.float32(NEGLIGIBLE)])]);
   }
 
   /** The slice of the mask that a layer uses, `[1, 1, q, T]`. */
