@@ -5,6 +5,7 @@
  */
 import type { Calibration, CalibrationSamples, LayerSamples } from "./calibration.ts";
 import type { KvKind } from "./family.ts";
+import { multiplyRows, secondMoment } from "./multiply_rows.ts";
 import { type PrincipalAxes, principalAxes } from "./principal_axes.ts";
 import { learnLevels } from "./scalar_codebook.ts";
 import type { CpuTensor } from "./tensor.ts";
@@ -19,8 +20,8 @@ export const MOST_CHANNELS = 256;
  */
 export const QUERY_WEIGHT = 1e-3;
 
-/** Samples of one component that its codebook is learned from, at most. */
-const CODEBOOK_SAMPLES = 8192;
+/** Tokens that axes and codebooks are learned from, at most. */
+const MOST_ROWS = 8192;
 
 /** Heads whose channels are transformed together: as many as divide the heads and fit. */
 export function blockHeads(heads: number, headDim: number): number {
@@ -34,6 +35,9 @@ export function blockHeads(heads: number, headDim: number): number {
 export interface BlockAxes extends PrincipalAxes {
   readonly mean: Float64Array;
 }
+
+/** Axes of one calibration set, by layer and kind: policies and stores ask for the same ones. */
+const known = new WeakMap<CalibrationSamples, Map<string, BlockAxes[]>>();
 
 /** The tensors that `transform` codes: keys before RoPE, or values. */
 function codedTensors(layer: LayerSamples, kind: KvKind): readonly CpuTensor[] {
@@ -50,6 +54,15 @@ export function transformAxes(
   layerIndex: number,
   kind: KvKind,
 ): BlockAxes[] {
+  let ofSamples = known.get(samples);
+  if (ofSamples === undefined) known.set(samples, ofSamples = new Map());
+  const key = `${layerIndex} ${kind}`;
+  let axes = ofSamples.get(key);
+  if (axes === undefined) ofSamples.set(key, axes = computeAxes(samples, layerIndex, kind));
+  return axes;
+}
+
+function computeAxes(samples: CalibrationSamples, layerIndex: number, kind: KvKind): BlockAxes[] {
   const layer = samples.layers[layerIndex]!;
   const tensors = codedTensors(layer, kind);
   const { heads, headDim } = tensors[0]!;
@@ -58,7 +71,9 @@ export function transformAxes(
   const axes: BlockAxes[] = [];
   for (let head = 0; head < heads; head += size) {
     const n = size * headDim;
-    const { mean, covariance } = moments(tensors, head, size);
+    const rows = chosenRows(tensors, head, size);
+    const mean = centre(rows, n);
+    const covariance = secondMoment(rows, n);
     const metric = new Float64Array(n * n);
     for (let i = 0; i < n; i++) metric[i * n + i] = 1 / energy;
     if (kind === "key") {
@@ -83,18 +98,24 @@ export function learnTransform(
   settings: TransformSettings,
 ): Calibration {
   const { layer, kind, heads, headDim, widths } = settings;
-  const tensors = codedTensors(samples.layers[layer]!, kind);
   const blocks = transformAxes(samples, layer, kind);
   const size = blockHeads(heads, headDim);
   const n = size * headDim;
+  const tensors = codedTensors(samples.layers[layer]!, kind);
   const concat = (parts: Float64Array[]) => Float32Array.from(parts.flatMap((p) => [...p]));
   const levels: number[] = [];
-  for (const [b, axes] of blocks.entries()) {
+  for (const [b, { forward }] of blocks.entries()) {
+    const rows = chosenRows(tensors, b * size, size);
+    centre(rows, n);
+    const tokens = rows.length / n;
+    // Components as rows: `forward` times the transpose of the vectors.
+    const components = new Float64Array(n * tokens);
+    multiplyRows(forward, n, rows, tokens, n, components);
     for (let i = 0; i < n; i++) {
       const width = widths[b * n + i]!;
       if (width === 0) continue;
-      const component = componentSamples(tensors, b * size, size, axes, i);
-      levels.push(...learnLevels(component, width));
+      const sorted = components.subarray(i * tokens, (i + 1) * tokens).sort();
+      levels.push(...learnLevels(sorted, width));
     }
   }
   return {
@@ -115,49 +136,37 @@ function meanEnergy(tensors: readonly CpuTensor[]): number {
   return Math.max(sum / tokens, Number.MIN_VALUE);
 }
 
-/** Writes channels of heads `head .. head + size` of one token to `row`. */
-function gather(tensor: CpuTensor, head: number, size: number, token: number, row: Float64Array) {
-  const { data, capacity, headDim } = tensor;
-  for (let h = 0; h < size; h++) {
-    const from = ((head + h) * capacity + token) * headDim;
-    for (let d = 0; d < headDim; d++) row[h * headDim + d] = data[from + d]!;
-  }
-}
-
-function moments(
-  tensors: readonly CpuTensor[],
-  head: number,
-  size: number,
-): { mean: Float64Array; covariance: Float64Array } {
-  const n = size * tensors[0]!.headDim;
-  const row = new Float64Array(n);
-  const mean = new Float64Array(n);
-  let tokens = 0;
-  for (const tensor of tensors) {
-    tokens += tensor.capacity;
-    for (let t = 0; t < tensor.capacity; t++) {
-      gather(tensor, head, size, t, row);
-      for (let i = 0; i < n; i++) mean[i]! += row[i]!;
-    }
-  }
-  for (let i = 0; i < n; i++) mean[i]! /= tokens;
-  const covariance = new Float64Array(n * n);
-  for (const tensor of tensors) {
-    for (let t = 0; t < tensor.capacity; t++) {
-      gather(tensor, head, size, t, row);
-      for (let i = 0; i < n; i++) row[i]! -= mean[i]!;
-      for (let i = 0; i < n; i++) {
-        const x = row[i]!;
-        for (let j = i, at = i * n + i; j < n; j++, at++) covariance[at]! += x * row[j]!;
+/** Vectors of heads `head .. head + size`, `[tokens][channels]`, of an even choice of tokens. */
+function chosenRows(tensors: readonly CpuTensor[], head: number, size: number): Float64Array {
+  const { headDim } = tensors[0]!;
+  const n = size * headDim;
+  const tokens = tensors.reduce((sum, t) => sum + t.capacity, 0);
+  const stride = Math.max(1, Math.ceil(tokens / MOST_ROWS));
+  const rows = new Float64Array(Math.ceil(tokens / stride) * n);
+  let index = 0, at = 0;
+  for (const { data, capacity } of tensors) {
+    for (let t = 0; t < capacity; t++, index++) {
+      if (index % stride !== 0) continue;
+      for (let h = 0; h < size; h++, at += headDim) {
+        const from = ((head + h) * capacity + t) * headDim;
+        for (let d = 0; d < headDim; d++) rows[at + d] = data[from + d]!;
       }
     }
   }
-  for (let i = 0; i < n; i++) {
-    for (let j = i; j < n; j++) {
-      covariance[j * n + i] = covariance[i * n + j] = covariance[i * n + j]! / tokens;
-    }
+  return rows;
+}
+
+/** Takes the mean off rows, in place, and returns it. */
+function centre(rows: Float64Array, n: number): Float64Array {
+  const count = rows.length / n;
+  const mean = new Float64Array(n);
+  for (let at = 0; at < rows.length; at += n) {
+    for (let i = 0; i < n; i++) mean[i] = mean[i]! + rows[at + i]! / count;
   }
-  return { mean, covariance };
+  for (let at = 0; at < rows.length; at += n) {
+    for (let i = 0; i < n; i++) rows[at + i] = rows[at + i]! - mean[i]!;
+  }
+  return mean;
 }
 
 /**
@@ -203,30 +212,4 @@ function queryMetric(
   }
   for (let i = 0; i < moment.length; i++) moment[i]! /= count;
   return moment;
-}
-
-/** Component `i` of an even choice of tokens, ascending. */
-function componentSamples(
-  tensors: readonly CpuTensor[],
-  head: number,
-  size: number,
-  axes: BlockAxes,
-  i: number,
-): Float64Array {
-  const n = axes.mean.length;
-  const row = new Float64Array(n);
-  const tokens = tensors.reduce((sum, t) => sum + t.capacity, 0);
-  const stride = Math.max(1, Math.ceil(tokens / CODEBOOK_SAMPLES));
-  const values: number[] = [];
-  let index = 0;
-  for (const tensor of tensors) {
-    for (let t = 0; t < tensor.capacity; t++, index++) {
-      if (index % stride !== 0) continue;
-      gather(tensor, head, size, t, row);
-      let sum = 0;
-      for (let c = 0; c < n; c++) sum += axes.forward[i * n + c]! * (row[c]! - axes.mean[c]!);
-      values.push(sum);
-    }
-  }
-  return Float64Array.from(values).sort();
 }

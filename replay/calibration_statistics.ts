@@ -11,6 +11,7 @@ import {
   type QueryStatistics,
 } from "../policies/calibration_statistics.ts";
 import type { CalibrationSamples } from "../quant/calibration.ts";
+import { secondMoment } from "../quant/multiply_rows.ts";
 import { percentile } from "../quant/percentile.ts";
 import type { CpuTensor } from "../quant/tensor.ts";
 import { transformAxes } from "../quant/transform_calibration.ts";
@@ -95,29 +96,25 @@ function moments(
   heads: readonly number[],
 ): { mean: number[]; moment: number[][] } {
   const { headDim } = tensors[0]!;
-  const sum = new Float64Array(headDim);
-  const products = new Float64Array(headDim * headDim);
-  let count = 0;
+  const tokens = tensors.reduce((sum, { capacity }) => sum + capacity, 0);
+  const rows = new Float64Array(heads.length * tokens * headDim);
+  let at = 0;
   for (const head of heads) {
-    for (const rows of rowsOf(tensors, head)) {
-      for (let base = 0; base < rows.length; base += headDim) {
-        for (let i = 0; i < headDim; i++) {
-          const x = rows[base + i]!;
-          sum[i] = sum[i]! + x;
-          for (let j = i, at = i * headDim + i; j < headDim; j++, at++) {
-            products[at] = products[at]! + x * rows[base + j]!;
-          }
-        }
-        count++;
-      }
+    for (const part of rowsOf(tensors, head)) {
+      rows.set(part, at);
+      at += part.length;
     }
   }
-  const moment = Array.from({ length: headDim }, (_, i) =>
-    Array.from(
-      { length: headDim },
-      (_, j) => products[Math.min(i, j) * headDim + Math.max(i, j)]! / count,
-    ));
-  return { mean: Array.from(sum, (s) => s / count), moment };
+  const sum = new Float64Array(headDim);
+  for (let base = 0; base < rows.length; base += headDim) {
+    for (let i = 0; i < headDim; i++) sum[i] = sum[i]! + rows[base + i]!;
+  }
+  const products = secondMoment(rows, headDim);
+  const moment = Array.from(
+    { length: headDim },
+    (_, i) => Array.from(products.subarray(i * headDim, (i + 1) * headDim)),
+  );
+  return { mean: Array.from(sum, (s) => s * headDim / rows.length), moment };
 }
 
 /** Queries before RoPE: every row turned back by the angle of its position. */
