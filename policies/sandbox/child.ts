@@ -15,6 +15,7 @@ import { FRAME_KINDS, frameCodec } from "./frame.ts";
 import type { SandboxLimits } from "./limits.ts";
 import { policyRealm, REALM_GLOBALS } from "./policy_realm.ts";
 import { encodeValue } from "./reply_value.ts";
+import { SLATE_BYTES, slateSide } from "./slate.ts";
 import { workerMain } from "./worker_main.ts";
 
 /** The hidden argument with which a compiled binary starts itself as the sandbox's process. */
@@ -48,6 +49,7 @@ function workerSource(): string {
       vm: "vm",
       registerHooks: "registerHooks",
       stripTypeScriptTypes: "stripTypeScriptTypes",
+      slateSide: String(slateSide),
       realmSource: JSON.stringify(realmSource()),
       globals: JSON.stringify(REALM_GLOBALS),
     });
@@ -60,7 +62,13 @@ const CHILD_KINDS = { reply: FRAME_KINDS.reply, end: FRAME_KINDS.end };
  * argument; it must be called before anything else happens in the process.
  */
 export function runSandboxChild(): Promise<never> {
-  return childMain({ frameCodec, kinds: CHILD_KINDS, workerSource: workerSource() });
+  return childMain({
+    frameCodec,
+    kinds: CHILD_KINDS,
+    slateSide,
+    slateBytes: SLATE_BYTES,
+    workerSource: workerSource(),
+  });
 }
 
 /** Starts the sandbox's process, with all three standard streams piped. */
@@ -82,6 +90,8 @@ export const launchDeno: LaunchChild = (limits) => {
   const program = callText(childMain, {
     frameCodec: String(frameCodec),
     kinds: JSON.stringify(CHILD_KINDS),
+    slateSide: String(slateSide),
+    slateBytes: String(SLATE_BYTES),
     workerSource: JSON.stringify(workerSource()),
   });
   const url = `data:application/javascript,${encodeURIComponent(program)}`;

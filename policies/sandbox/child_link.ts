@@ -14,6 +14,8 @@ import { quoted, SandboxError } from "./sandbox_error.ts";
 const BYTES_PER_UNIT = 3;
 /** Last bytes of standard error that are kept, to tell an exhausted heap from another crash. */
 const STDERR_BYTES = 4096;
+/** How much later than the evaluator the process itself ends what takes too long. */
+const AFTER_MS = 1000;
 const NO_NONCE = new Uint8Array(16);
 
 /** A running sandbox process. */
@@ -53,13 +55,14 @@ export class ChildLink {
    * @returns the reply to the question `start`
    */
   hello(policy: Pick<Hello, "source" | "language">): Promise<string> {
+    const { startMs, stepMs, calibrateMs } = this.limits;
     const hello: Hello = {
       ...policy,
       nonce: Array.from(this.#nonce, (byte) => byte.toString(16).padStart(2, "0")).join(""),
       memoryBytes: this.limits.memoryMib * 2 ** 20,
       messageBytes: this.limits.messageBytes,
+      longestMs: Math.max(startMs, stepMs, calibrateMs) + AFTER_MS,
     };
-    const { startMs } = this.limits;
     return this.#exchange(FRAME_KINDS.hello, JSON.stringify(hello), startMs, {
       awaited: "not ready",
     });
@@ -176,9 +179,6 @@ function outOfMemory({ memoryMib }: SandboxLimits): SandboxError {
 
 function endedBy(reason: string, limits: SandboxLimits): SandboxError {
   if (reason === "memory") return outOfMemory(limits);
-  if (reason === "busy") {
-    return new SandboxError("rejected", "it went on computing between its questions");
-  }
   return new SandboxError("crashed", quoted(reason));
 }
 

@@ -7,6 +7,7 @@
 import type { registerHooks, stripTypeScriptTypes } from "node:module";
 import type vm from "node:vm";
 import type { RealmPolicy } from "./policy_realm.ts";
+import type { slateSide } from "./slate.ts";
 
 /** What the worker's code is given. */
 export interface WorkerParts {
@@ -17,9 +18,10 @@ export interface WorkerParts {
   readonly realmSource: string;
   /** Global names that stay in the worker, too. */
   readonly globals: readonly string[];
+  readonly slateSide: typeof slateSide;
 }
 
-/** The first message to the worker. */
+/** The first text on the slate. */
 export interface WorkerStart {
   readonly source: string;
   readonly language: "ts" | "js";
@@ -42,8 +44,7 @@ export function workerMain(parts: WorkerParts): void {
   const listen = scope.addEventListener.bind(scope);
   const post = scope.postMessage.bind(scope);
   const later = scope.setTimeout.bind(scope);
-  let start: WorkerStart | undefined;
-  let policy: RealmPolicy | undefined;
+  const tick = () => new Promise<void>((resolve) => later(resolve, 1));
 
   /** Takes away what reaches beyond this thread; the policy's realm does not even see this one. */
   function seal(): void {
@@ -87,8 +88,8 @@ export function workerMain(parts: WorkerParts): void {
     }
   }
 
-  /** Loads the policy's text; resolves to what went wrong. */
-  async function load(given: WorkerStart): Promise<string | undefined> {
+  /** Loads the policy's text; resolves to the policy or to what went wrong. */
+  async function load(given: WorkerStart): Promise<RealmPolicy | string> {
     const text = erased(given);
     // No code from strings, no WebAssembly; without a callback, import() is refused.
     const context = vm.createContext(vm.constants.DONT_CONTEXTIFY, {
@@ -121,48 +122,45 @@ export function workerMain(parts: WorkerParts): void {
     for (;;) {
       if (entry.status === "errored") return `L${message(entry.error)}`;
       try {
-        policy = (entry.namespace as { readonly it: RealmPolicy }).it;
-        return undefined;
+        return (entry.namespace as { readonly it: RealmPolicy }).it;
       } catch {
         // A policy that awaits at the top level.
-        await new Promise<void>((resolve) => later(resolve, 1));
+        await tick();
       }
     }
   }
 
-  function send(reply: unknown): void {
-    if (typeof reply !== "string") post("Lit replied with something that is not text");
-    else post(reply.length > start!.mostUnits ? "B" : reply);
-  }
-
-  async function begin(given: WorkerStart): Promise<void> {
-    start = given;
-    if (!await sealed()) return send("Lthe sandbox is not sealed on this version of Deno");
-    let failure: string | undefined;
-    try {
-      failure = await load(given);
-    } catch (error) {
-      failure = `L${message(error)}`;
+  /** Puts a question; the thread goes on to the policy's promises only while it has no reply. */
+  async function answer(policy: RealmPolicy, question: string, mostUnits: number) {
+    policy.put(question);
+    for (;;) {
+      const reply: unknown = policy.take();
+      if (typeof reply === "string") return reply.length > mostUnits ? "B" : reply;
+      await tick();
     }
-    if (failure !== undefined) send(failure);
-    else question('{"ask":"start"}');
   }
 
-  function question(text: string): void {
-    policy!.put(text);
-    const poll = () => {
-      const reply: unknown = policy!.take();
-      if (reply === undefined) later(poll, 1);
-      else send(reply);
-    };
-    poll();
+  async function run(memory: SharedArrayBuffer): Promise<void> {
+    const slate = parts.slateSide(memory, 1);
+    seal();
+    const given: WorkerStart = JSON.parse(slate.receive());
+    try {
+      const policy = await sealed()
+        ? await load(given)
+        : "Lthe sandbox is not sealed on this version of Deno";
+      if (typeof policy === "string") return slate.send(policy);
+      slate.send(await answer(policy, '{"ask":"start"}', given.mostUnits));
+      for (;;) slate.send(await answer(policy, slate.receive(), given.mostUnits));
+    } catch (error) {
+      slate.send(`L${message(error)}`);
+    }
   }
 
+  // The only messages are the slate's memory and that it has come; all else goes over the slate.
   listen("message", ({ data }) => {
-    if (start === undefined) begin(data);
-    else question(data);
+    post("up");
+    run(data);
   });
-  // Errors that nobody waits for are the policy's own affair; the next question finds it as it is.
+  // Errors that nobody waits for are the policy's own affair.
   listen("unhandledrejection", (event) => event.preventDefault());
-  seal();
 }
