@@ -173,10 +173,9 @@ export async function runSlice<T extends KvShape>(run: SliceRun<T>): Promise<Sli
     await references.close();
     rope.free();
   }
-  const referenceQuality = alive.find((p) => p.host.fullPrecision);
-  const quality = referenceQuality === undefined
-    ? undefined
-    : summarize(referenceQuality.outcomes, 0).quality_main;
+  const reference = alive.find((p) => p.host.fullPrecision);
+  // Full precision scores exactly 100, so a run without the reference policy knows it too.
+  const quality = reference === undefined ? 100 : summarize(reference.outcomes, 0).quality_main;
   return {
     slice: run.slice,
     results: alive.map((p) => ({

@@ -1,5 +1,11 @@
 /** The program as a process: exit codes, stdout, stderr and files. */
-import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import {
+  assertAlmostEquals,
+  assertEquals,
+  assertLess,
+  assertMatch,
+  assertStringIncludes,
+} from "@std/assert";
 import { metricFields } from "../../report/metric_fields.ts";
 
 const ROOT = new URL("../../", import.meta.url);
@@ -97,6 +103,15 @@ Deno.test("a replay prints its metrics and writes its files", async () => {
     const { slices } = JSON.parse(await Deno.readTextFile(`${folder}/metrics.json`));
     assertEquals(steps.length, 2 * slices[0].policies[0].metrics.steps);
   });
+});
+
+Deno.test("a policy is compared with full precision, though the reference policy did not run", async () => {
+  const { stdout } = await run(
+    ..."reasoning --limit 1 --device cpu --no-cache --policy uniform_quant_2bit".split(" "),
+  );
+  const value = (field: string) => Number(new RegExp(` ${field}=(\\S+)`).exec(stdout)?.[1]);
+  assertAlmostEquals(value("quality_delta_vs_ref"), value("quality_main") - 100, 1e-3);
+  assertLess(value("quality_delta_vs_ref"), -0.01);
 });
 
 Deno.test("a failed policy is told, the others are reported, and the code is 1", async () => {
