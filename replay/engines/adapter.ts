@@ -6,6 +6,7 @@
 
 /** A WebGPU adapter and what to call it. */
 export interface FoundAdapter {
+  /** The adapter itself. */
   readonly adapter: GPUAdapter;
   /** Name for people, as the driver gives it. */
   readonly description: string;

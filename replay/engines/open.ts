@@ -21,7 +21,9 @@ export type Device = typeof devices[number];
 
 /** An engine, and how stores are opened in its memory. */
 export interface OpenedEngine {
+  /** The model, ready to run. */
   readonly engine: Engine;
+  /** Opens a quantizer's store beside the engine's tensors. */
   readonly open: OpenStore<KvShape>;
 }
 

@@ -8,13 +8,16 @@ import type { BuiltGraph } from "../onnx/graph_builder.ts";
 
 /** An onnxruntime package: onnxruntime-node, or one of onnxruntime-web's bundles. */
 export interface Runtime {
+  /** Makes inputs. */
   readonly Tensor: TensorConstructor & TensorFactory;
+  /** Opens graphs. */
   readonly InferenceSession: {
     create(
       model: Uint8Array,
       options: InferenceSession.SessionOptions,
     ): Promise<InferenceSession>;
   };
+  /** Settings and versions of the package. */
   readonly env: Env;
 }
 

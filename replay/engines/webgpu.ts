@@ -19,7 +19,9 @@ import { readWasm } from "./wasm.ts";
 
 /** An engine on a GPU, and its device. */
 export interface GpuEngine extends Engine<GpuTensor> {
+  /** The device's memory. */
   readonly backend: GpuBackend;
+  /** The device that model and kernels share. */
   readonly gpu: GPUDevice;
 }
 

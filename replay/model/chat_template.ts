@@ -9,7 +9,9 @@ import { isJsonObject, type JsonObject } from "./json_file.ts";
 
 /** One turn of a conversation. */
 export interface ChatMessage {
+  /** Who speaks. */
   readonly role: "system" | "user" | "assistant";
+  /** What is said. */
   readonly content: string;
 }
 

@@ -13,6 +13,7 @@ export const modelTypes = ["qwen2"] as const;
 
 /** What the graph is built from. */
 export interface ModelConfig {
+  /** Architecture sizes. */
   readonly shape: ModelShape;
   /** Width of the gated MLP. */
   readonly intermediate: number;

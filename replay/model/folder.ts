@@ -26,11 +26,15 @@ import { readWeights, type Weight } from "./weights.ts";
 export interface Model {
   /** Folder it was read from. */
   readonly folder: string;
+  /** Architecture sizes. */
   readonly shape: ModelShape;
+  /** All that the graph is built from. */
   readonly config: ModelConfig;
   /** Every tensor in float32, by its name in the checkpoint; matrices are `[out, in]`. */
   readonly weights: ReadonlyMap<string, Weight>;
+  /** Text to token ids and back. */
   readonly tokenizer: TextTokenizer;
+  /** The chat template. */
   readonly renderChat: RenderChat;
   /** Ids that end an answer, at least one. */
   readonly eosIds: readonly number[];

@@ -6,17 +6,14 @@
 import { fileURLToPath } from "node:url";
 import { ModelError } from "./error.ts";
 
-/** Folders of the embedded models. `mini-outlier` computes what `mini` does, with the key outliers of Qwen2.5. */
-const embedded = {
-  "mini": new URL("../../models/mini", import.meta.url),
-  "mini-outlier": new URL("../../models/mini-outlier", import.meta.url),
-} as const;
+/** Models that come with the project; `mini-outlier` computes what `mini` does, with the key outliers of Qwen2.5. */
+export const embeddedModels = ["mini", "mini-outlier"] as const;
 
-/** Names of the models that come with the project. */
-export const embeddedModels = Object.keys(embedded) as readonly (keyof typeof embedded)[];
+/** Name of a model that comes with the project. */
+export type EmbeddedModel = typeof embeddedModels[number];
 
 /** Model that is used when none is named. */
-export const DEFAULT_MODEL = "mini" satisfies keyof typeof embedded;
+export const DEFAULT_MODEL: EmbeddedModel = "mini";
 
 /**
  * The folder of a model: an embedded one by its name, else the name is a path.

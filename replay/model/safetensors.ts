@@ -18,8 +18,11 @@ const LENGTH_BYTES = 8;
 
 /** One tensor as the header describes it. */
 export interface TensorEntry {
+  /** Name, unique in the file. */
   readonly name: string;
+  /** Format of the stored values. */
   readonly dtype: FloatType;
+  /** Sizes, outermost first; the values are row-major. */
   readonly shape: readonly number[];
   /** First byte and the byte after the last, counted from the end of the header. */
   readonly from: number;

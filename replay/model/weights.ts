@@ -16,6 +16,7 @@ const INDEX = "model.safetensors.index.json";
 
 /** A tensor's values and shape. */
 export interface Weight {
+  /** Sizes, outermost first. */
   readonly shape: readonly number[];
   /** Row-major. */
   readonly data: Float32Array<ArrayBuffer>;

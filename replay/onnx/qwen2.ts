@@ -22,8 +22,11 @@ export type Weights = (name: string) => Float32Array<ArrayBuffer>;
 
 /** What the graph needs beyond the sizes. */
 export interface Qwen2Options {
+  /** Width of the gated MLP. */
   readonly intermediate: number;
+  /** Epsilon of RMSNorm. */
   readonly rmsNormEps: number;
+  /** Whether the output head is the token embedding. */
   readonly tiedEmbeddings: boolean;
   /** Where it will run: the few operators that differ are chosen for it. */
   readonly target: "host" | "gpu";
