@@ -29,8 +29,8 @@ export const DEFAULT_MODEL: EmbeddedModel = "mini";
  * ```
  */
 export async function modelFolder(model: string): Promise<string> {
-  if (Object.hasOwn(embedded, model)) {
-    return fileURLToPath(embedded[model as keyof typeof embedded]);
+  if ((embeddedModels as readonly string[]).includes(model)) {
+    return fileURLToPath(new URL(`../../models/${model}`, import.meta.url));
   }
   const isFolder = await Deno.stat(model).then((info) => info.isDirectory, () => false);
   if (isFolder) return model;
