@@ -77,11 +77,26 @@ export const kvquant: Family<KvquantSettings> = {
       }
     }
     const roundZero = booleanOption(answers, "round_zero", false);
-    if (roundZero && quantizer === "int" && answers.bits.some((b) => b !== answers.bits[0])) {
+    const qNorm = booleanOption(answers, "q_norm", false);
+    if (roundZero && quantizer !== "int") {
+      throw new QuantizerError(
+        `${placeName(answers)}: option "round_zero" is for quantization_method "uniform" only.`,
+      );
+    }
+    if (roundZero && answers.bits.some((bits) => bits !== answers.bits[0])) {
       throw new QuantizerError(
         `${placeName(answers)}: whole zero points need one width for all heads, not ` +
           `${answers.bits.join(", ")}.`,
       );
+    }
+    if (qNorm && quantizer !== "nuq") {
+      if (answers.quantizationMethod !== undefined) {
+        throw new QuantizerError(
+          `${placeName(answers)}: option "q_norm" corrects a learned codebook; it goes with no ` +
+            `quantization_method.`,
+        );
+      }
+      deviations.push("there is no Q-Norm: it needs calibration");
     }
     return {
       family: this.name,
@@ -95,7 +110,7 @@ export const kvquant: Family<KvquantSettings> = {
       sinkTokens,
       residualLength: answers.residualLength,
       roundZero,
-      qNorm: quantizer === "nuq" && booleanOption(answers, "q_norm", false),
+      qNorm: quantizer === "nuq" && qNorm,
       preRope: answers.kind === "key" && booleanOption(answers, "pre_rope", true),
       calibrated: axis === "channel" || quantizer === "nuq",
       ...(deviations.length === 0 ? {} : { deviations }),

@@ -34,6 +34,7 @@ import { loadParameters, parameterWords, storeParameters } from "./parameters.ts
 import { QuantileEnds } from "./quantile_ends.ts";
 import { preRopeOf, rotateHead } from "./rope_restore.ts";
 import type { CpuTensor, TokenRange } from "./tensor.ts";
+import { usedContents } from "./used_contents.ts";
 
 /** A row of codes with what its codes mean. */
 interface BookRow extends CodeRow {
@@ -68,6 +69,8 @@ export class KvquantStoreCpu implements Store<CpuTensor> {
   readonly #values = new Float32Array(256);
   #quantized: TokenRange;
   #tokens = 0;
+  /** Tokens of the last snapshot. */
+  #length = 0;
 
   constructor(source: Source<CpuTensor>, settings: KvquantSettings, tokens: number) {
     this.#source = source;
@@ -135,7 +138,8 @@ export class KvquantStoreCpu implements Store<CpuTensor> {
       }
       if (this.#rowEnds.length > 0) this.#storeOutliers(unit, masked);
     }
-    this.#tokens = Math.max(tokens, this.#tokens);
+    this.#tokens = tokens;
+    this.#length = n;
     this.#quantized = range;
   }
 
@@ -169,12 +173,13 @@ export class KvquantStoreCpu implements Store<CpuTensor> {
   }
 
   contents(): Promise<readonly BufferContents[]> {
-    return Promise.resolve([
-      { role: "codes", words: this.#codes },
-      { role: "scale_zero", words: this.#parameters },
-      { role: "row_pointers", words: this.#rowEnds },
-      { role: "outliers", words: this.#outliers },
-    ]);
+    const words = {
+      codes: this.#codes,
+      scale_zero: this.#parameters,
+      row_pointers: this.#rowEnds,
+      outliers: this.#outliers,
+    };
+    return Promise.resolve(usedContents(this.buffers(this.#length), words));
   }
 
   free(): void {}

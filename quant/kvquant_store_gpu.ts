@@ -29,7 +29,7 @@ import pack from "./pack.wgsl" with { type: "text" };
 import { parameterWords } from "./parameters.ts";
 import { quantileRank } from "./quantile_ends.ts";
 import { preRopeOf, rotateOnGpu } from "./rope_restore.ts";
-import { type ReadbackClient, Readbacks, readRegions, type WordRegion } from "./shared_readback.ts";
+import { type ReadbackClient, Readbacks, readUsed, type WordRegion } from "./shared_readback.ts";
 import type { GpuTensor, TokenRange } from "./tensor.ts";
 
 const NO_FAILURE = 0xffffffff;
@@ -70,6 +70,8 @@ export class KvquantStoreGpu implements Store<GpuTensor>, ReadbackClient {
   #pending: Pending[] = [];
   #quantized: TokenRange;
   #tokens = 0;
+  /** Tokens of the last snapshot. */
+  #length = 0;
   #error: Error | undefined;
 
   constructor(
@@ -149,6 +151,7 @@ export class KvquantStoreGpu implements Store<GpuTensor>, ReadbackClient {
   }
 
   grow(n: number): void {
+    this.#length = n;
     this.#quantized = kvquantRange(this.#settings, n);
     const tokens = this.#quantized.to - this.#quantized.from;
     const worst = this.#tensor.heads * this.#tensor.headDim * outlierWords(this.#settings);
@@ -221,21 +224,13 @@ export class KvquantStoreGpu implements Store<GpuTensor>, ReadbackClient {
 
   async contents(): Promise<readonly BufferContents[]> {
     await this.settle();
-    const contents: BufferContents[] = [];
-    for (
-      const [role, buffer] of [
-        ["codes", this.#codes],
-        ["scale_zero", this.#settings.axis === "token" ? this.#parameters : undefined],
-        ["row_pointers", this.#rowEnds],
-        ["outliers", this.#outliers],
-      ] as const
-    ) {
-      const words = buffer === undefined
-        ? new Uint32Array(0)
-        : await readRegions(this.#device, [{ buffer, at: 0, words: buffer.size / 4 }]);
-      contents.push({ role, words });
-    }
-    return contents;
+    const buffers = {
+      codes: this.#codes,
+      scale_zero: this.#parameters,
+      row_pointers: this.#rowEnds,
+      outliers: this.#outliers,
+    };
+    return await readUsed(this.#device, this.buffers(this.#length), buffers);
   }
 
   free(): void {

@@ -28,6 +28,7 @@ import {
   WIDTH_BITS,
 } from "./qaq_settings.ts";
 import type { CpuTensor } from "./tensor.ts";
+import { usedContents } from "./used_contents.ts";
 
 /** The normal codes of a width, ready for use. */
 interface NormalBook extends NormalCodes {
@@ -146,22 +147,24 @@ export class QaqPackedCpu {
 
   /** The buffers as they were with a snapshot of `n` tokens. */
   buffers(n: number): readonly StoredBuffer[] {
-    const { to } = qaqRange(this.#input.settings, n);
-    const totals = this.#totals[to - 1] ?? { codes: 0, codeBits: 0, outliers: 0, exceptions: 0 };
-    return qaqBuffers(this.#input.settings, this.layout, to, totals);
+    return this.#buffersAt(qaqRange(this.#input.settings, n).to);
   }
 
-  /** The buffers themselves. */
+  #buffersAt(tokens: number): StoredBuffer[] {
+    const totals = this.#totals[tokens - 1] ?? NOTHING;
+    return qaqBuffers(this.#input.settings, this.layout, tokens, totals);
+  }
+
+  /** The buffers themselves, as far as they are in use. */
   contents(): readonly BufferContents[] {
-    const values = this.#values;
-    return [
-      { role: "codes", words: this.#codes.words },
-      { role: "scale_mean", words: this.#parameters },
-      { role: "widths", words: this.#widths.words },
-      { role: "outlier_values", words: new Uint32Array(values.buffer) },
-      { role: "outlier_positions", words: this.#positions.words },
-      { role: "exceptions", words: this.#exceptions },
-    ];
+    return usedContents(this.#buffersAt(this.#tokens), {
+      codes: this.#codes.words,
+      scale_mean: this.#parameters,
+      widths: this.#widths.words,
+      outlier_values: new Uint32Array(this.#values.buffer),
+      outlier_positions: this.#positions.words,
+      exceptions: this.#exceptions,
+    });
   }
 
   #quantizeToken(token: number): void {

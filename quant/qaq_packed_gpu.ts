@@ -29,7 +29,7 @@ import {
   type QaqSettings,
   WIDTH_BITS,
 } from "./qaq_settings.ts";
-import { type ReadbackClient, Readbacks, readRegions, type WordRegion } from "./shared_readback.ts";
+import { type ReadbackClient, Readbacks, readUsed, type WordRegion } from "./shared_readback.ts";
 import type { GpuTensor } from "./tensor.ts";
 
 const NO_FAILURE = 0xffffffff;
@@ -230,29 +230,25 @@ export class QaqPackedGpu implements ReadbackClient {
 
   /** The buffers as they were with a snapshot of `n` tokens; after `settle`. */
   buffers(n: number): readonly StoredBuffer[] {
-    const { to } = qaqRange(this.#input.settings, n);
-    const totals = this.#totals[to - 1] ?? NOTHING;
-    return qaqBuffers(this.#input.settings, this.layout, to, totals);
+    return this.#buffersAt(qaqRange(this.#input.settings, n).to);
   }
 
-  /** The buffers themselves. */
+  #buffersAt(tokens: number): StoredBuffer[] {
+    const totals = this.#totals[tokens - 1] ?? NOTHING;
+    return qaqBuffers(this.#input.settings, this.layout, tokens, totals);
+  }
+
+  /** The buffers themselves, as far as they are in use. */
   async contents(): Promise<readonly BufferContents[]> {
     await this.settle();
-    const contents: BufferContents[] = [];
-    for (
-      const [role, buffer] of [
-        ["codes", this.#streams.codes],
-        ["scale_mean", this.#parameters],
-        ["widths", this.#widths],
-        ["outlier_values", this.#streams.values],
-        ["outlier_positions", this.#streams.positions],
-        ["exceptions", this.#streams.exceptions],
-      ] as const
-    ) {
-      const words = buffer.size / 4;
-      contents.push({ role, words: await readRegions(this.#device, [{ buffer, at: 0, words }]) });
-    }
-    return contents;
+    return await readUsed(this.#device, this.#buffersAt(this.#tokens), {
+      codes: this.#streams.codes,
+      scale_mean: this.#parameters,
+      widths: this.#widths,
+      outlier_values: this.#streams.values,
+      outlier_positions: this.#streams.positions,
+      exceptions: this.#streams.exceptions,
+    });
   }
 
   /** Frees device memory. */

@@ -4,6 +4,8 @@
  *
  * @module
  */
+import type { BufferContents, StoredBuffer } from "./family.ts";
+import { usedContents } from "./used_contents.ts";
 
 /** Some words of a buffer with usage COPY_SRC. */
 export interface WordRegion {
@@ -44,6 +46,22 @@ export async function readRegions(
   } finally {
     staging.destroy();
   }
+}
+
+/** The part of a store's buffers that is in use. */
+export async function readUsed(
+  device: GPUDevice,
+  declared: readonly StoredBuffer[],
+  buffers: Readonly<Record<string, GPUBuffer | undefined>>,
+): Promise<BufferContents[]> {
+  const words: Record<string, Uint32Array<ArrayBuffer>> = {};
+  for (const { role, bytes } of declared) {
+    const buffer = buffers[role];
+    words[role] = buffer === undefined
+      ? new Uint32Array(0)
+      : await readRegions(device, [{ buffer, at: 0, words: Math.ceil(bytes / 4) }]);
+  }
+  return usedContents(declared, words);
 }
 
 /** The clients of one cache. */

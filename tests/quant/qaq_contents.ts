@@ -24,9 +24,9 @@ export function qaqContents(
   const layout = qaqLayout(settings, shape, layers);
   const { groups, groupSize, entries, nominalOutliers, positionBits, heads, headDim } = layout;
   const exceptions = new Map<number, number>();
-  const listed = buffers.get("exceptions")!;
+  const listed = buffers.get("exceptions") ?? [];
   for (let i = 0; i + 1 < listed.length; i += 2) {
-    if (listed[i + 1]! > 0) exceptions.set(listed[i]!, listed[i + 1]!);
+    exceptions.set(listed[i]!, listed[i + 1]!);
   }
   const widths = new Int32Array(tokens * groups);
   if (settings.useAttentions) {
@@ -40,7 +40,8 @@ export function qaqContents(
   const positions = new Int32Array(groupSize);
   for (let group = 0, outlier = 0; group < tokens * groups; group++) {
     const count = exceptions.get(group) ?? nominalOutliers;
-    const words = buffers.get("outlier_positions")!;
+    const words = buffers.get("outlier_positions");
+    if (words === undefined) break;
     readBits(words, outlier * positionBits, count, positionBits, positions);
     for (let o = 0; o < count; o++) mask[group * groupSize + positions[o]!] = 1;
     outlier += count;
