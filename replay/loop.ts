@@ -10,7 +10,7 @@
 import { KV_KINDS } from "../quant/family.ts";
 import type { KvShape } from "../quant/tensor.ts";
 import type { StepQuestion } from "../policies/ask.ts";
-import { type PlannedStep, type Planner } from "../policies/plan.ts";
+import type { PlannedStep, Planner } from "../policies/plan.ts";
 import type { RequestMeta } from "../policies/policy.ts";
 import type { Engine } from "./engine.ts";
 import {

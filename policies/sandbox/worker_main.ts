@@ -78,7 +78,8 @@ export function workerMain(parts: WorkerParts): void {
   function erased({ source, language }: WorkerStart): string {
     if (language === "js") return source;
     try {
-      return stripTypeScriptTypes(source, { mode: "transform" });
+      // Node's newest types no longer list this mode; Deno has it.
+      return stripTypeScriptTypes(source, { mode: "transform" as "strip" });
     } catch (error) {
       // The message goes on with an excerpt of the source and ends with the position.
       const lines = message(error).split("\n");
