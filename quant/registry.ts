@@ -12,6 +12,7 @@ import { kvtuner } from "./kvtuner.ts";
 import { qaq } from "./qaq.ts";
 import { skvq } from "./skvq.ts";
 import { transform } from "./transform.ts";
+import { turboquant } from "./turboquant.ts";
 import { uniform } from "./uniform.ts";
 
 /** The families, in the order they are listed. */
@@ -24,6 +25,7 @@ export const families = {
   hf_quanto: hfQuanto,
   hf_hqq: hfHqq,
   kvtuner,
+  turboquant,
   transform,
 } as const;
 
