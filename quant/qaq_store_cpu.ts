@@ -26,6 +26,7 @@ export class QaqStoreCpu implements Store<CpuTensor> {
   readonly #shared: SharedPack<QaqPackedCpu>;
   readonly #layer: number;
   #quantized: TokenRange;
+  #freed = false;
 
   constructor(source: Source<CpuTensor>, settings: QaqSettings, tokens: number) {
     this.#source = source;
@@ -80,6 +81,8 @@ export class QaqStoreCpu implements Store<CpuTensor> {
   }
 
   free(): void {
+    if (this.#freed) return;
+    this.#freed = true;
     leavePack(this.#source, this.#settings, this.#shared);
   }
 }

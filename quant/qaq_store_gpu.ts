@@ -25,6 +25,7 @@ export class QaqStoreGpu implements Store<GpuTensor> {
   readonly #shared: SharedPack<QaqPackedGpu>;
   readonly #layer: number;
   #quantized: TokenRange;
+  #freed = false;
 
   constructor(
     device: GPUDevice,
@@ -85,6 +86,8 @@ export class QaqStoreGpu implements Store<GpuTensor> {
   }
 
   free(): void {
+    if (this.#freed) return;
+    this.#freed = true;
     if (leavePack(this.#source, this.#settings, this.#shared)) this.#shared.pack.free();
   }
 }

@@ -52,8 +52,9 @@ export const THETA = 1000;
 
 /** The stores of a scene. */
 export class OpenCache<S extends Settings> {
-  readonly stores: readonly Store<KvShape>[];
+  readonly stores: Store<KvShape>[];
   readonly #shape: KvShape;
+  readonly #sources: readonly Source<KvShape>[];
 
   constructor(
     private readonly backend: TestBackend,
@@ -89,9 +90,18 @@ export class OpenCache<S extends Settings> {
         }),
       });
     }
+    this.#sources = siblings;
     this.stores = scene.settings.map((settings, layer) =>
       backend.open(family, siblings[layer]!, settings, tokens)
     );
+  }
+
+  /** Frees the store of a layer and opens an empty one. */
+  reopen(layer: number): void {
+    const { family, settings, tokens } = this.scene;
+    this.stores[layer]!.free();
+    const source = this.#sources[layer]!;
+    this.stores[layer] = this.backend.open(family, source, settings[layer]!, tokens);
   }
 
   /** Grows every store to each length in turn; settles after each when `settled`. */
