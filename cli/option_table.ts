@@ -15,15 +15,30 @@ export interface OptionRow {
 /** Every option of `kvreplay longbench`, `needle`, `reasoning` and `all`, without dashes. */
 export const OPTIONS = {
   policy: {
-    value: "NAME[,NAME...]|all",
-    help: "policies to replay, in this order (default: all built-ins)",
+    value: "NAME|FILE[,...]|all",
+    help: "policies to replay, in this order: built-ins, or files run in a sandbox (default: all)",
   },
+  trust: { help: "run policy files in this process, without the sandbox; for debugging" },
+  "policy-step-ms": {
+    value: "N",
+    help: "longest answer of a policy file to one step (default: 2000)",
+  },
+  "policy-run-ms": {
+    value: "N",
+    help: "longest wait for a policy file in one run (default: 600000)",
+  },
+  "policy-memory-mib": { value: "N", help: "memory a policy file may add (default: 512)" },
+  "policy-message-bytes": { value: "N", help: "longest reply of a policy file (default: 4194304)" },
   model: { value: "NAME|DIR", help: "embedded model or Hugging Face folder (default: mini)" },
   data: { value: "FILE.jsonl", help: "replay these examples instead of the embedded slice" },
   device: { value: "auto|webgpu|cpu|wasm", help: "where the model runs (default: auto)" },
   limit: { value: "N", help: "only the first N examples" },
   "max-new-tokens": { value: "N", help: "longest answer in tokens (default: the slice's own)" },
   "budget-bits": { value: "N", help: "widest code a policy may choose, 1 to 8 (default: 4)" },
+  calibration: {
+    value: "FILE",
+    help: "read what was learned offline from here if it exists, else write it there",
+  },
   seed: { value: "N", help: "seed of everything drawn at random (default: 0)" },
   out: { value: "DIR", help: "write metrics.json, metrics.csv and steps.jsonl there" },
   stepwise: { help: "one pass through the model per step: slow, and the same numbers" },

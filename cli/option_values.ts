@@ -5,6 +5,7 @@
  * @module
  */
 import { isPolicyName, type PolicyName, policyNames } from "../policies/registry.ts";
+import { isPolicyPath } from "../policies/user_policy.ts";
 import type { Device } from "../replay/engines/open.ts";
 import { UsageError } from "./usage_error.ts";
 
@@ -95,12 +96,28 @@ export function known<T extends string>(what: string, text: string, values: read
  * @param example a right value, for messages
  */
 export function policyList(given: readonly string[], example: string): readonly PolicyName[] {
+  return namesOrFiles(given, example, () => false) as readonly PolicyName[];
+}
+
+/** The same, with the paths of policy files among the names. */
+export function policyNamesAndFiles(
+  given: readonly string[],
+  example: string,
+): readonly string[] {
+  return namesOrFiles(given, example, isPolicyPath);
+}
+
+function namesOrFiles(
+  given: readonly string[],
+  example: string,
+  isFile: (name: string) => boolean,
+): readonly string[] {
   if (given.length === 0) return policyNames;
   if (given.includes("")) throw missingValue("policy", example);
   const names = given.flatMap((text) => text.split(",")).map((name) => name.trim());
-  const chosen = names.flatMap((name) => {
+  const chosen = names.flatMap((name): readonly string[] => {
     if (name === "all") return policyNames;
-    if (isPolicyName(name)) return [name];
+    if (isPolicyName(name) || isFile(name)) return [name];
     throw new UsageError(
       `unknown policy ${JSON.stringify(name)}; expected all or ${list(policyNames)}`,
     );

@@ -5,7 +5,8 @@
  */
 import { Evaluator, type SliceInput } from "../benchmarks/evaluate.ts";
 import { loadDataFile, loadSlice, type SliceName, slices } from "../benchmarks/slices.ts";
-import { hostBuiltin } from "../policies/registry.ts";
+import { PolicyError } from "../policies/check.ts";
+import { loadCalibrationFile, saveCalibrationFile } from "../replay/calibration.ts";
 import { CONTRACT_VERSION } from "../replay/contract.ts";
 import type { SliceResult } from "../replay/run.ts";
 import { openOutputFolder, writeAll } from "../report/output_folder.ts";
@@ -15,6 +16,7 @@ import { sliceTable } from "../report/table.ts";
 import { testMetricsLine } from "../report/test_metrics.ts";
 import { EXIT } from "./failure.ts";
 import { InterruptListener } from "./interrupt.ts";
+import { openPolicies } from "./policy_hosts.ts";
 import type { ReplayOptions } from "./replay_options.ts";
 import { CACHE_FOLDER, terminalColumns } from "./surroundings.ts";
 import { VERSION } from "./version.ts";
@@ -32,10 +34,15 @@ export async function replay(options: ReplayOptions): Promise<number> {
   // Everything that can be wrong with the user's files is found before the model is loaded.
   const inputs = await Promise.all(options.slices.map((name) => sliceInput(name, options)));
   if (options.out !== undefined) openOutputFolder(options.out);
+  const { calibration } = options;
+  const calibrationFile = calibration !== undefined && await exists(calibration)
+    ? await loadCalibrationFile(calibration)
+    : undefined;
   const evaluator = await Evaluator.create({
     model: options.model,
     device: options.device,
     ...(options.cache ? { cacheFolder: CACHE_FOLDER } : {}),
+    ...(calibrationFile === undefined ? {} : { calibrationFile }),
     notice: inform,
   });
   try {
@@ -59,10 +66,18 @@ export async function replay(options: ReplayOptions): Promise<number> {
       writeAll(options.out, resultFiles(describe(options, evaluator), reports));
       inform(`results are in ${options.out}`);
     }
+    if (calibration !== undefined && calibrationFile === undefined) {
+      await saveCalibrationFile(calibration, await evaluator.calibration.export());
+      inform(`what was learned offline is in ${calibration}`);
+    }
     return reports.some(({ result }) => result.failures.length > 0) ? EXIT.failed : 0;
   } finally {
     await evaluator.close();
   }
+}
+
+async function exists(path: string): Promise<boolean> {
+  return await Deno.stat(path).then(() => true, () => false);
 }
 
 async function sliceInput(name: SliceName, options: ReplayOptions): Promise<SliceInput> {
@@ -83,9 +98,10 @@ async function runOne(
   status: StatusLine,
   signal: AbortSignal,
 ): Promise<SliceResult> {
-  const hosts = options.policies.map((name) => hostBuiltin(name));
+  const { hosts, failures } = await openPolicies(options, (sentence) => status.notice(sentence));
   try {
-    return await evaluator.run(input, {
+    if (hosts.length === 0) throw new PolicyError(failures[0]?.reason ?? "no policy to run");
+    const result = await evaluator.run(input, {
       hosts,
       budgetBits: options.budgetBits,
       stepwise: options.stepwise,
@@ -95,6 +111,7 @@ async function runOne(
       },
       signal,
     });
+    return { ...result, failures: [...failures, ...result.failures] };
   } finally {
     await status.stop();
     await Promise.all(hosts.map((host) => host.close()));

@@ -5,16 +5,23 @@
  */
 import { parseArgs } from "@std/cli/parse-args";
 import { isSliceName, type SliceName, sliceNames } from "../benchmarks/slices.ts";
-import type { PolicyName } from "../policies/registry.ts";
+import { LIMIT_BOUNDS, type SandboxLimits } from "../policies/sandbox/limits.ts";
 import type { Device } from "../replay/engines/open.ts";
 import { OPTIONS, type ValueOption, valueOptions } from "./option_table.ts";
-import { DEVICES, OptionValues, policyList, refuseUnknown } from "./option_values.ts";
+import { DEVICES, OptionValues, policyNamesAndFiles, refuseUnknown } from "./option_values.ts";
 import { UsageError } from "./usage_error.ts";
 
 /** Checked options of a replay. */
 export interface ReplayOptions {
   readonly slices: readonly SliceName[];
-  readonly policies: readonly PolicyName[];
+  /** Names of built-ins and paths of policy files. */
+  readonly policies: readonly string[];
+  /** Whether policy files run in this process. */
+  readonly trust: boolean;
+  /** Limits of the sandbox that the user set. */
+  readonly limits: Partial<SandboxLimits>;
+  /** Calibration file of the user's. */
+  readonly calibration?: string;
   /** Embedded model or path of a folder. */
   readonly model: string;
   /** File of the user's that replaces the embedded slice. */
@@ -55,7 +62,7 @@ export function parseReplayOptions(
 ): ReplayOptions | undefined {
   const parsed = parseArgs([...args], {
     string: [...valueOptions, "_"],
-    boolean: ["stepwise", "cache", "quiet", "help"],
+    boolean: ["stepwise", "cache", "quiet", "trust", "help"],
     negatable: ["cache"],
     collect: ["policy"],
     alias: { help: "h" },
@@ -73,9 +80,13 @@ export function parseReplayOptions(
   const out = values.text("out");
   const limit = values.integer("limit", 1);
   const maxNewTokens = values.integer("max-new-tokens", 1);
+  const calibration = values.text("calibration");
   return {
     slices: isSliceName(target) ? [target] : sliceNames,
-    policies: policyList(parsed.policy, EXAMPLES.policy),
+    policies: policyNamesAndFiles(parsed.policy, EXAMPLES.policy),
+    trust: parsed.trust,
+    limits: limitsOf(values),
+    ...(calibration === undefined ? {} : { calibration }),
     model: values.text("model") ?? "mini",
     ...(data === undefined ? {} : { data }),
     device: values.oneOf("device", DEVICES) ?? "auto",
@@ -93,6 +104,11 @@ export function parseReplayOptions(
 /** A right value of every option, for messages. */
 const EXAMPLES = {
   policy: "kivi_overlap_2bit",
+  "policy-step-ms": "500",
+  "policy-run-ms": "60000",
+  "policy-memory-mib": "256",
+  "policy-message-bytes": "65536",
+  calibration: "mini.json",
   model: "mini",
   data: "my_examples.jsonl",
   device: "cpu",
@@ -102,3 +118,21 @@ const EXAMPLES = {
   seed: "0",
   out: "results",
 } as const satisfies Record<ValueOption, string>;
+
+/** The sandbox's limits, by option. */
+const LIMITS = {
+  "policy-step-ms": "stepMs",
+  "policy-run-ms": "runMs",
+  "policy-memory-mib": "memoryMib",
+  "policy-message-bytes": "messageBytes",
+} as const satisfies Partial<Record<ValueOption, keyof SandboxLimits>>;
+
+function limitsOf(values: OptionValues<ValueOption>): Partial<SandboxLimits> {
+  const limits: { -readonly [K in keyof SandboxLimits]?: number } = {};
+  for (const option of Object.keys(LIMITS) as (keyof typeof LIMITS)[]) {
+    const limit = LIMITS[option];
+    const value = values.integer(option, ...LIMIT_BOUNDS[limit]);
+    if (value !== undefined) limits[limit] = value;
+  }
+  return limits;
+}

@@ -168,6 +168,14 @@ export async function runSlice<T extends KvShape>(run: SliceRun<T>): Promise<Sli
         freeReference(engine, reference);
       }
     }
+    for (const policy of [...alive]) {
+      try {
+        await policy.host.verifyDeterminism?.();
+      } catch (error) {
+        alive.splice(alive.indexOf(policy), 1);
+        fail(policy.host.name, error);
+      }
+    }
     events?.progress?.(total, total, "done");
   } finally {
     await references.close();

@@ -32,7 +32,7 @@ export const DEFAULT_LIMITS: SandboxLimits = {
 };
 
 /** Least and most that each limit can be set to. */
-const BOUNDS: Readonly<Record<keyof SandboxLimits, readonly [number, number]>> = {
+export const LIMIT_BOUNDS: Readonly<Record<keyof SandboxLimits, readonly [number, number]>> = {
   startMs: [1, 2 ** 31 - 1],
   stepMs: [1, 2 ** 31 - 1],
   calibrateMs: [1, 2 ** 31 - 1],
@@ -58,8 +58,8 @@ const BOUNDS: Readonly<Record<keyof SandboxLimits, readonly [number, number]>> =
  */
 export function limitsWith(some: Partial<SandboxLimits>): SandboxLimits {
   const limits = { ...DEFAULT_LIMITS, ...some };
-  for (const name of Object.keys(BOUNDS) as (keyof SandboxLimits)[]) {
-    const [least, most] = BOUNDS[name];
+  for (const name of Object.keys(LIMIT_BOUNDS) as (keyof SandboxLimits)[]) {
+    const [least, most] = LIMIT_BOUNDS[name];
     if (!Number.isInteger(limits[name]) || limits[name] < least || limits[name] > most) {
       throw new PolicyError(
         `the sandbox limit ${name} is ${

@@ -1,0 +1,42 @@
+/**
+ * Policies of a command line, opened: built-ins in this process, files in the sandbox.
+ *
+ * @module
+ */
+import { PolicyError } from "../policies/check.ts";
+import type { PolicyHost } from "../policies/host.ts";
+import { hostBuiltin, isPolicyName } from "../policies/registry.ts";
+import { openPolicyFile } from "../policies/user_policy.ts";
+import type { ReplayOptions } from "./replay_options.ts";
+
+/** What became of the policies that were asked for. */
+export interface OpenedPolicies {
+  readonly hosts: readonly PolicyHost[];
+  /** Policies that could not be opened, each with its one sentence. */
+  readonly failures: readonly { readonly policy: string; readonly reason: string }[];
+}
+
+/** Opens every policy; one that cannot be opened does not keep the others from running. */
+export async function openPolicies(
+  options: Pick<ReplayOptions, "policies" | "trust" | "limits" | "quiet">,
+  notice: (sentence: string) => void,
+): Promise<OpenedPolicies> {
+  const hosts: PolicyHost[] = [];
+  const failures: { policy: string; reason: string }[] = [];
+  for (const name of options.policies) {
+    try {
+      hosts.push(
+        isPolicyName(name) ? hostBuiltin(name) : await openPolicyFile(name, {
+          trust: options.trust,
+          limits: options.limits,
+          notice,
+        }),
+      );
+    } catch (error) {
+      if (!(error instanceof PolicyError)) throw error;
+      failures.push({ policy: name, reason: error.message });
+      notice(error.message);
+    }
+  }
+  return { hosts, failures };
+}
