@@ -12,21 +12,51 @@ import type { KvKind } from "../quant/family.ts";
 import type { CalibrationStatistics } from "./calibration_statistics.ts";
 import type { BudgetState, Policy, RequestMeta, WorkloadMeta } from "./policy.ts";
 
+/** Width of a component that the family `transform` keeps exact, as an outlier entry. */
+const EXACT = 16;
+
+/** What a width of a code does to a component of variance 1: mean squared error. */
+type Distortion = Readonly<Record<number, number>>;
+
 /**
- * Mean squared error of the best scalar code of 0, 1, 2, … bits for a Gaussian of variance 1 (Max,
- * "Quantizing for minimum distortion", IRE Transactions on Information Theory 6(1), 1960, table I).
+ * Codes whose levels were learned: the best scalar code for a Gaussian (Max, "Quantizing for minimum
+ * distortion", IRE Transactions on Information Theory 6(1), 1960, table I).
  */
-const DISTORTION = [
-  1,
-  0.3634,
-  0.1175,
-  0.03454,
-  0.009497,
-  0.002499,
-  0.0006422,
-  0.0001632,
-  0.0000412,
-];
+const LEARNED: Distortion = {
+  0: 1,
+  1: 0.3634,
+  2: 0.1175,
+  3: 0.03454,
+  4: 0.009497,
+  5: 0.002499,
+  6: 0.0006422,
+  7: 0.0001632,
+  8: 0.0000412,
+};
+
+/**
+ * Codes spread evenly over the range of their token, about 2.7 standard deviations to each side: a
+ * twelfth of the squared step, and what was measured for the widths at which that is too coarse.
+ */
+const RANGED: Distortion = {
+  0: 1,
+  1: 0.9,
+  2: 0.27,
+  3: 0.05,
+  4: 0.0108,
+  5: 0.00253,
+  6: 0.000612,
+  7: 0.000151,
+  8: 0.0000374,
+};
+
+/** Half-precision numbers round off next to nothing. */
+const EXACT_DISTORTION = 1e-7;
+
+/**
+ * What an error in a key weighs against one in a value: keys decide which tokens are read at all.
+ */
+const KEY_WEIGHT = 5;
 
 /** First tokens kept exact: attention sinks (Xiao et al., 2023, arXiv 2309.17453). */
 const SINK_TOKENS = 4;
@@ -46,12 +76,12 @@ export class AdaptiveQuantPolicy implements Policy {
   }
 
   calibrate(samples: CalibrationStatistics): unknown {
-    const variances = samples.layers.flatMap(({ transform }) => [
-      ...transform.key,
-      ...transform.value,
+    const components = samples.layers.flatMap(({ transform }) => [
+      ...transform.key.map((v) => ({ weight: KEY_WEIGHT * v, distortion: RANGED })),
+      ...transform.value.map((v) => ({ weight: v, distortion: LEARNED })),
     ]);
-    const widest = Math.min(this.#budgetBits, DISTORTION.length - 1);
-    const widths = allocate(variances, this.share * this.#budgetBits, widest);
+    const widest = Math.min(this.#budgetBits, 8);
+    const widths = allocate(components, this.share * this.#budgetBits, widest);
     let at = 0;
     const take = (count: number) => widths.slice(at, at += count);
     this.#widths = samples.layers.map(({ transform }) => ({
@@ -66,7 +96,7 @@ export class AdaptiveQuantPolicy implements Policy {
   }
 
   choose_bits(layer_id: number, kv_kind: KvKind): number {
-    return Math.max(1, ...this.#widths[layer_id]![kv_kind]);
+    return Math.max(1, ...this.#widths[layer_id]![kv_kind].filter((width) => width !== EXACT));
   }
 
   choose_axis(): "token" {
@@ -75,7 +105,7 @@ export class AdaptiveQuantPolicy implements Policy {
 
   /** A window sized to the prompt: short prompts have fewer tokens to hide an error behind. */
   residual_length(_layer_id: number, request_meta: RequestMeta): number {
-    return Math.min(32, Math.max(8, Math.floor(request_meta.prompt_tokens / 128)));
+    return Math.min(16, Math.max(4, Math.floor(request_meta.prompt_tokens / 128)));
   }
 
   sink_tokens(): number {
@@ -87,29 +117,30 @@ export class AdaptiveQuantPolicy implements Policy {
   }
 }
 
+/** A component to be coded: what leaving it out costs, and what codes of each width leave of that. */
+interface Component {
+  readonly weight: number;
+  readonly distortion: Distortion;
+}
+
 /**
- * Integer widths of least total distortion whose mean is at most `average`.
+ * Widths of least total distortion whose mean is at most `average` bits.
  *
- * For a price per bit every component takes the width at which distortion plus price is least; the
- * distortion is convex in the width, so each price gives an optimal allocation, and bisection finds
- * the price that spends the budget (Shoham and Gersho, IEEE Transactions on Acoustics, Speech, and
- * Signal Processing 36(9), 1988).
- *
- * @param variances of every component, in units that compare
+ * At a price per bit every component takes the width at which distortion plus price is least, so
+ * each price gives an optimal allocation, and bisection finds the one that spends the budget (Shoham
+ * and Gersho, IEEE Transactions on Acoustics, Speech, and Signal Processing 36(9), 1988).
  */
-function allocate(variances: readonly number[], average: number, widest: number): number[] {
+function allocate(components: readonly Component[], average: number, widest: number): number[] {
+  const choices = [...Array(widest + 1).keys(), EXACT];
   const at = (price: number) =>
-    variances.map((variance) => {
-      let width = 0;
-      while (
-        width < widest &&
-        variance * (DISTORTION[width]! - DISTORTION[width + 1]!) > price
-      ) width++;
-      return width;
+    components.map(({ weight, distortion }) => {
+      const cost = (width: number) =>
+        weight * (distortion[width] ?? EXACT_DISTORTION) + price * width;
+      return choices.reduce((best, width) => cost(width) < cost(best) ? width : best);
     });
   const mean = (widths: number[]) => widths.reduce((a, b) => a + b, 0) / widths.length;
   let low = 0;
-  let high = Math.max(...variances);
+  let high = Math.max(...components.map(({ weight }) => weight));
   for (let round = 0; round < 64; round++) {
     const price = (low + high) / 2;
     if (mean(at(price)) > average) low = price;
@@ -118,7 +149,7 @@ function allocate(variances: readonly number[], average: number, widest: number)
   return at(high);
 }
 
-/** 70 % of the budget: 2.8 of 4 bits. */
-export const adaptive: Policy = new AdaptiveQuantPolicy(0.7);
+/** Three bits of four, outlier components included. */
+export const adaptive: Policy = new AdaptiveQuantPolicy(0.74);
 /** Half of the budget: 2 of 4 bits. */
-export const adaptive2bit: Policy = new AdaptiveQuantPolicy(0.5);
+export const adaptive2bit: Policy = new AdaptiveQuantPolicy(0.55);

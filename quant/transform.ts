@@ -5,8 +5,10 @@
  *
  * All KV heads of a token are transformed together, as far as `MOST_CHANNELS` allows, because heads
  * of one layer share much of what they hold. An error in a key is weighed by what the queries make of
- * it, so directions that queries never look into cost few bits. There are no scales and zero points
- * to store: codebooks, axes and means are constants of the model, like KVQuant's.
+ * it, so directions that queries never look into cost few bits. Codebooks, axes and means are
+ * constants of the model, like KVQuant's. A token whose components are large is a token that attracts
+ * attention, and an error there is the dearest of all; so keys store one number per token, the range
+ * of its components in units of their standard deviations, and no code of theirs saturates.
  *
  * A family of this project. It combines what was found before: pre-RoPE keys and offline codebooks
  * (KVQuant, arXiv 2401.18079), rotation before low-bit codes (TurboQuant, arXiv 2504.19874), keys
@@ -28,8 +30,16 @@ import { slidingWindow } from "./windows.ts";
 export interface TransformSettings extends Settings {
   readonly heads: number;
   readonly headDim: number;
-  /** Code width of every component, block after block, in order of decreasing variance. */
+  /**
+   * Code width of every component, block after block, in order of decreasing variance; 0 leaves a
+   * component out, `EXACT` keeps it as a half-precision number.
+   */
   readonly widths: readonly number[];
+  /**
+   * Where the levels of a component lie: learned once, for the least mean squared error, or evenly
+   * spread over a range that every token stores for itself, so that no code saturates.
+   */
+  readonly levels: "learned" | "token";
   /** Recent tokens kept exact. */
   readonly residualLength: number;
   /** First tokens kept exact. */
@@ -38,6 +48,9 @@ export interface TransformSettings extends Settings {
 }
 
 const MOST_WIDTH = 8;
+
+/** Width of an outlier component: one that stands out so far that it is not coded but kept. */
+export const EXACT = 16;
 
 /** The family `transform`. */
 export const transform: Family<TransformSettings> = {
@@ -48,7 +61,7 @@ export const transform: Family<TransformSettings> = {
 
   resolve(answers: HookAnswers, { heads, headDim }): TransformSettings {
     checkWidths(this, answers, heads);
-    checkOptions(this.name, answers, ["widths"]);
+    checkOptions(this.name, answers, ["widths", "levels"]);
     const place = placeName(answers);
     if (answers.axis !== "token") {
       throw new QuantizerError(
@@ -74,6 +87,7 @@ export const transform: Family<TransformSettings> = {
       heads,
       headDim,
       widths: componentWidths(answers, heads, headDim),
+      levels: levelsOption(answers),
       residualLength: answers.residualLength,
       sinkTokens,
       calibrated: true,
@@ -94,6 +108,18 @@ export function transformRange(settings: TransformSettings, n: number): TokenRan
   return slidingWindow(n, settings.residualLength, settings.sinkTokens);
 }
 
+/** The option `levels`; keys, whose outliers attract attention, have a range per token by default. */
+function levelsOption(answers: HookAnswers): "learned" | "token" {
+  const given = answers.options?.levels ?? (answers.kind === "key" ? "token" : "learned");
+  if (given !== "learned" && given !== "token") {
+    throw new QuantizerError(
+      `${placeName(answers)}: option "levels" is ${JSON.stringify(given)}; ` +
+        `expected "learned" or "token".`,
+    );
+  }
+  return given;
+}
+
 /** The option `widths`; without it every component has the width of its head. */
 function componentWidths(answers: HookAnswers, heads: number, headDim: number): number[] {
   const given = answers.options?.widths;
@@ -110,10 +136,12 @@ function componentWidths(answers: HookAnswers, heads: number, headDim: number): 
     );
   }
   given.forEach((width: unknown, i) => {
+    if (width === EXACT) return;
     if (!Number.isInteger(width) || (width as number) < 0 || (width as number) > widest) {
       throw new QuantizerError(
         `${placeName(answers)}: option "widths" is ${JSON.stringify(width)} at component ${i}; ` +
-          `expected an integer from 0 to ${widest}, the widest code choose_bits allows.`,
+          `expected an integer from 0 to ${widest}, the widest code choose_bits allows, or ${EXACT} ` +
+          `for a component that is kept exact.`,
       );
     }
   });

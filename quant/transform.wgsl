@@ -2,7 +2,8 @@
 //
 // `tables` (u32), per coded component: index in its block, width, bit offset, level offset, block; then per
 // word of a row the first component that reaches into it.
-// `constants` (f32): mean, forward [component][channel], inverse [component][channel], levels.
+// A row starts with a half-precision range per block where tokens have ranges.
+// `constants` (f32): mean, deviation of every component, forward [component][channel], inverse [component][channel], levels.
 
 struct Job {
   heads: u32,
@@ -22,8 +23,13 @@ struct Job {
   forward: u32,
   inverse: u32,
   levels: u32,
+  // Blocks of heads whose tokens store a range; 0 where levels were learned.
+  ranges: u32,
 }
 
+// Width of a component that is kept as a half-precision number.
+const exact = 16u;
+const smallest = 1.1754943508222875e-38;
 const workgroup_threads = 64u;
 // heads * headDim of the model.
 override channels: u32 = 128u;
@@ -40,9 +46,17 @@ override channels: u32 = 128u;
 var<workgroup> vector: array<f32, channels>;
 var<workgroup> component: array<f32, channels>;
 var<workgroup> code: array<u32, channels>;
+// Bits of each block's largest component, as a positive float; floats of one sign order as integers.
+var<workgroup> largest: array<atomic<u32>, channels>;
 
 fn token_of(group: vec3u, groups: vec3u) -> u32 {
   return group.y * groups.x + group.x;
+}
+
+// Standard deviation of coded component k.
+fn deviation(k: u32) -> f32 {
+  let block_channels = job.block_heads * job.head_dim;
+  return max(constants[channels + tables[5u * k + 4u] * block_channels + tables[5u * k]], smallest);
 }
 
 // Coded component k: where its block's matrices start, and its row in them.
@@ -63,6 +77,9 @@ fn quantize(
     return;
   }
   let token = job.first + index;
+  for (var block = thread; block < job.ranges; block += workgroup_threads) {
+    atomicStore(&largest[block], 0u);
+  }
   for (var c = thread; c < channels; c += workgroup_threads) {
     let head = c / job.head_dim;
     let x = tensor[(head * job.capacity + token) * job.head_dim + c % job.head_dim];
@@ -80,6 +97,22 @@ fn quantize(
     for (var c = 0u; c < block_channels; c++) {
       sum += constants[row + c] * vector[from + c];
     }
+    component[k] = sum;
+    if (job.ranges > 0u && tables[5u * k + 1u] != exact) {
+      atomicMax(&largest[tables[5u * k + 4u]], bitcast<u32>(abs(sum) / deviation(k)));
+    }
+  }
+  workgroupBarrier();
+  for (var k = thread; k < job.coded; k += workgroup_threads) {
+    var sum = component[k];
+    if (tables[5u * k + 1u] == exact) {
+      code[k] = half_bits(sum);
+      continue;
+    }
+    if (job.ranges > 0u) {
+      let range = half_value(half_bits(bitcast<f32>(atomicLoad(&largest[tables[5u * k + 4u]]))));
+      sum = select(sum / (deviation(k) * range), 0.0, range == 0.0);
+    }
     // The nearest of ascending levels, by bisection over their midpoints.
     let levels = job.levels + tables[5u * k + 3u];
     var nearest = 0u;
@@ -94,6 +127,9 @@ fn quantize(
   workgroupBarrier();
   for (var w = thread; w < job.row_words; w += workgroup_threads) {
     var word = 0u;
+    for (var half = 2u * w; half < min(2u * w + 2u, job.ranges); half++) {
+      word |= half_bits(bitcast<f32>(atomicLoad(&largest[half]))) << (16u * (half & 1u));
+    }
     for (var k = tables[5u * job.coded + w]; k < job.coded; k++) {
       let bit = i32(tables[5u * k + 2u]) - i32(32u * w);
       if (bit >= 32) {
@@ -127,7 +163,16 @@ fn restore(
       found |= codes[at + 1u] << (32u - shift);
     }
     found &= (1u << width) - 1u;
-    component[k] = constants[job.levels + tables[5u * k + 3u] + found];
+    if (width == exact) {
+      component[k] = half_value(found);
+      continue;
+    }
+    var value = constants[job.levels + tables[5u * k + 3u] + found];
+    if (job.ranges > 0u) {
+      let block = tables[5u * k + 4u];
+      value *= half_value(codes[base + block / 2u] >> (16u * (block & 1u)) & 0xffffu) * deviation(k);
+    }
+    component[k] = value;
   }
   workgroupBarrier();
   let block_channels = job.block_heads * job.head_dim;

@@ -9,7 +9,7 @@ import { multiplyRows, secondMoment } from "./multiply_rows.ts";
 import { type PrincipalAxes, principalAxes } from "./principal_axes.ts";
 import { learnLevels } from "./scalar_codebook.ts";
 import type { CpuTensor } from "./tensor.ts";
-import type { TransformSettings } from "./transform.ts";
+import { EXACT, type TransformSettings } from "./transform.ts";
 
 /** Most channels that are transformed together; the axes take time and memory as its square. */
 export const MOST_CHANNELS = 256;
@@ -18,7 +18,7 @@ export const MOST_CHANNELS = 256;
  * What a logit's variance weighs against the relative squared error of the cache. The one number of
  * this family that was chosen by measurement (docs/adaptive.md).
  */
-export const QUERY_WEIGHT = 1e-3;
+export const QUERY_WEIGHT = 4e-3;
 
 /** Tokens that axes and codebooks are learned from, at most. */
 const MOST_ROWS = 8192;
@@ -104,6 +104,7 @@ export function learnTransform(
   const tensors = codedTensors(samples.layers[layer]!, kind);
   const concat = (parts: Float64Array[]) => Float32Array.from(parts.flatMap((p) => [...p]));
   const levels: number[] = [];
+  const deviations: number[] = [];
   for (const [b, { forward }] of blocks.entries()) {
     const rows = chosenRows(tensors, b * size, size);
     centre(rows, n);
@@ -112,18 +113,31 @@ export function learnTransform(
     const components = new Float64Array(n * tokens);
     multiplyRows(forward, n, rows, tokens, n, components);
     for (let i = 0; i < n; i++) {
+      const component = components.subarray(i * tokens, (i + 1) * tokens);
+      deviations.push(Math.sqrt(component.reduce((sum, x) => sum + x * x, 0) / tokens));
       const width = widths[b * n + i]!;
-      if (width === 0) continue;
-      const sorted = components.subarray(i * tokens, (i + 1) * tokens).sort();
-      levels.push(...learnLevels(sorted, width));
+      if (width === 0 || width === EXACT) continue;
+      levels.push(
+        ...(settings.levels === "learned"
+          ? learnLevels(component.sort(), width)
+          : evenLevels(width)),
+      );
     }
   }
   return {
     mean: concat(blocks.map((b) => b.mean)),
     forward: concat(blocks.map((b) => b.forward)),
     inverse: concat(blocks.map((b) => b.inverse)),
+    deviations: Float32Array.from(deviations),
     levels: Float32Array.from(levels),
   };
+}
+
+/** Levels over the range -1 to 1, ends included; a single bit tells the sign. */
+function evenLevels(width: number): number[] {
+  if (width === 1) return [-0.5, 0.5];
+  const top = 2 ** width - 1;
+  return Array.from({ length: top + 1 }, (_, code) => 2 * code / top - 1);
 }
 
 /** Squared norm of a token's vector over all heads, averaged over tokens. */

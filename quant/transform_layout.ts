@@ -1,14 +1,18 @@
 /**
- * How `transform` lays out a token: the codes of all components in one bit stream that starts on a
- * word of its own, first component in the lowest bits.
+ * How `transform` lays out a token: one bit stream that starts on a word of its own. Ranges come
+ * first, one half-precision number per block of heads, where tokens have ranges; then the codes of
+ * all components, the first component in the lowest bits.
  *
  * @module
  */
 import { calibrated } from "./calibration.ts";
 import type { StoredBuffer } from "./family.ts";
 import type { TokenRange } from "./tensor.ts";
-import type { TransformSettings } from "./transform.ts";
+import { EXACT, type TransformSettings } from "./transform.ts";
 import { blockHeads } from "./transform_calibration.ts";
+
+/** A range is a half-precision number. */
+export const RANGE_BITS = 16;
 
 /** One block of heads: its components of width above 0, and where they lie. */
 export interface TransformBlock {
@@ -35,6 +39,8 @@ export interface TransformLayout {
   /** Block after block `[channels][channels]`, `[component][channel]`. */
   readonly forward: Float32Array;
   readonly inverse: Float32Array;
+  /** Standard deviation of every component, `[heads * headDim]`. */
+  readonly deviations: Float32Array;
   readonly levels: Float32Array;
 }
 
@@ -44,7 +50,8 @@ export function transformLayout(settings: TransformSettings): TransformLayout {
   const size = blockHeads(heads, headDim);
   const channels = size * headDim;
   const blocks: TransformBlock[] = [];
-  let bit = 0;
+  const count = heads / size;
+  let bit = settings.levels === "token" ? RANGE_BITS * count : 0;
   let level = 0;
   for (let first = 0; first < heads; first += size) {
     const components: number[] = [], blockWidths: number[] = [], bits: number[] = [];
@@ -57,7 +64,7 @@ export function transformLayout(settings: TransformSettings): TransformLayout {
       bits.push(bit);
       levels.push(level);
       bit += width;
-      level += 2 ** width;
+      if (width !== EXACT) level += 2 ** width;
     }
     blocks.push({
       firstHead: first,
@@ -77,23 +84,24 @@ export function transformLayout(settings: TransformSettings): TransformLayout {
     mean: calibrated(settings, "mean", Float32Array, heads * headDim),
     forward: calibrated(settings, "forward", Float32Array, square),
     inverse: calibrated(settings, "inverse", Float32Array, square),
+    deviations: calibrated(settings, "deviations", Float32Array, heads * headDim),
     levels: calibrated(settings, "levels", Float32Array, level),
   };
 }
 
-/** The one buffer of a store with `range` quantized. */
+/** The one buffer of a store, ranges and codes of every token, with `range` quantized. */
 export function transformBuffers(
   settings: TransformSettings,
   rowWords: number,
   range: TokenRange,
 ): StoredBuffer[] {
-  const { widths, heads, headDim } = settings;
   const tokens = range.to - range.from;
+  const coded = settings.widths.filter((width) => width !== EXACT);
   return [{
-    role: "codes",
+    role: "rows",
     bytes: tokens * rowWords * 4,
     // Widths differ inside a head, so their mean stands for it.
-    bits: [widths.reduce((a, b) => a + b, 0) / widths.length],
-    codes: [tokens * heads * headDim],
+    bits: [coded.reduce((a, b) => a + b, 0) / Math.max(1, coded.length)],
+    codes: [tokens * coded.length],
   }];
 }

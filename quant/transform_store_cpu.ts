@@ -5,16 +5,21 @@
  */
 import type { BufferContents, Source, Store, StoredBuffer } from "./family.ts";
 import { throwNotFinite } from "./finite_input.ts";
+import { fromHalfBits, toHalfBits } from "./half.ts";
 import { nearestLevel } from "./scalar_codebook.ts";
 import type { CpuTensor, TokenRange } from "./tensor.ts";
-import { transformRange, type TransformSettings } from "./transform.ts";
+import { EXACT, transformRange, type TransformSettings } from "./transform.ts";
 import {
+  RANGE_BITS,
   type TransformBlock,
   transformBuffers,
   type TransformLayout,
   transformLayout,
 } from "./transform_layout.ts";
 import { multiplyRows } from "./multiply_rows.ts";
+
+/** Smallest normal float32, so that the GPU divides by the same number. */
+const SMALLEST = 1.1754943508222875e-38;
 
 /** Tokens that go through a matrix at a time. */
 const TILE = 32;
@@ -27,6 +32,8 @@ interface BlockMatrices {
   readonly inverse: Float64Array;
   /** Midpoints between neighbouring levels, `2^width - 1` of every component at its level offset. */
   readonly midpoints: Float64Array;
+  /** Standard deviation of each coded component, never 0. */
+  readonly deviations: Float64Array;
 }
 
 /** What follows from settings alone; every example's store shares it. */
@@ -68,11 +75,16 @@ function blockMatrices(
   });
   const midpoints = new Float64Array(layout.levels.length);
   block.levels.forEach((at, k) => {
+    if (block.widths[k] === EXACT) return;
     for (let i = 0; i + 1 < 2 ** block.widths[k]!; i++) {
       midpoints[at + i] = (layout.levels[at + i]! + layout.levels[at + i + 1]!) / 2;
     }
   });
-  return { forward, inverse, midpoints };
+  const deviations = Float64Array.from(
+    components,
+    (i) => Math.max(layout.deviations[block.firstHead * headDim + i]!, SMALLEST),
+  );
+  return { forward, inverse, midpoints, deviations };
 }
 
 /** Store of `transform` over host tensors. `grow` throws at once on non-finite input. */
@@ -80,7 +92,8 @@ export class TransformStoreCpu implements Store<CpuTensor> {
   readonly #source: Source<CpuTensor>;
   readonly #settings: TransformSettings;
   readonly #prepared: Prepared;
-  readonly #codes: Uint32Array<ArrayBuffer>;
+  /** Rows of ranges and codes. */
+  readonly #rows: Uint32Array<ArrayBuffer>;
   #quantized: TokenRange;
 
   constructor(source: Source<CpuTensor>, settings: TransformSettings, tokens: number) {
@@ -88,7 +101,7 @@ export class TransformStoreCpu implements Store<CpuTensor> {
     this.#settings = settings;
     this.#prepared = prepare(settings);
     const range = transformRange(settings, tokens);
-    this.#codes = new Uint32Array((range.to - range.from) * this.#prepared.layout.rowWords);
+    this.#rows = new Uint32Array((range.to - range.from) * this.#prepared.layout.rowWords);
     this.#quantized = transformRange(settings, 0);
   }
 
@@ -107,7 +120,7 @@ export class TransformStoreCpu implements Store<CpuTensor> {
     for (const [b, block] of layout.blocks.entries()) {
       for (let token = start; token < range.to; token += TILE) {
         const count = Math.min(TILE, range.to - token);
-        if (!this.#quantizeTile(block, matrices[b]!, token, count, range.from)) {
+        if (!this.#quantizeTile(b, block, matrices[b]!, token, count, range.from)) {
           throwNotFinite(this.#source, this.#input, token, token + count);
         }
       }
@@ -120,7 +133,7 @@ export class TransformStoreCpu implements Store<CpuTensor> {
     const { from, to } = this.#quantized;
     for (const [b, block] of layout.blocks.entries()) {
       for (let token = from; token < to; token += TILE) {
-        this.#restoreTile(block, matrices[b]!, token, Math.min(TILE, to - token), target);
+        this.#restoreTile(b, block, matrices[b]!, token, Math.min(TILE, to - token), target);
       }
     }
   }
@@ -135,7 +148,7 @@ export class TransformStoreCpu implements Store<CpuTensor> {
   }
 
   contents(): Promise<readonly BufferContents[]> {
-    return Promise.resolve([{ role: "codes", words: this.#codes }]);
+    return Promise.resolve([{ role: "rows", words: this.#rows }]);
   }
 
   free(): void {}
@@ -146,8 +159,9 @@ export class TransformStoreCpu implements Store<CpuTensor> {
   }
 
   #quantizeTile(
+    index: number,
     block: TransformBlock,
-    { forward, midpoints }: BlockMatrices,
+    { forward, midpoints, deviations }: BlockMatrices,
     token: number,
     count: number,
     firstToken: number,
@@ -174,12 +188,29 @@ export class TransformStoreCpu implements Store<CpuTensor> {
     const coded = components.length;
     const values = new Float64Array(TILE * coded);
     multiplyRows(rows, count, forward, coded, channels, values);
-    const words = this.#codes;
+    const words = this.#rows;
+    const ranged = this.#settings.levels === "token";
     for (let t = 0; t < count; t++) {
       const base = (token + t - firstToken) * rowWords;
+      let range = 1;
+      if (ranged) {
+        range = 0;
+        for (let k = 0; k < coded; k++) {
+          if (widths[k] === EXACT) continue;
+          range = Math.max(range, Math.abs(values[t * coded + k]! / deviations[k]!));
+        }
+        const half = toHalfBits(range);
+        const bit = RANGE_BITS * index;
+        words[base + (bit >>> 5)]! |= half << (bit & 31);
+        range = fromHalfBits(half);
+      }
       for (let k = 0; k < coded; k++) {
         const width = widths[k]!;
-        const code = nearestLevel(midpoints, levels[k]!, 1 << width, values[t * coded + k]!);
+        let value = values[t * coded + k]!;
+        if (ranged && width !== EXACT) value = range === 0 ? 0 : value / (deviations[k]! * range);
+        const code = width === EXACT
+          ? toHalfBits(value)
+          : nearestLevel(midpoints, levels[k]!, 1 << width, value);
         const bit = bits[k]!;
         const shift = bit & 31;
         const at = base + (bit >>> 5);
@@ -191,8 +222,9 @@ export class TransformStoreCpu implements Store<CpuTensor> {
   }
 
   #restoreTile(
+    index: number,
     block: TransformBlock,
-    { inverse }: BlockMatrices,
+    { inverse, deviations }: BlockMatrices,
     token: number,
     count: number,
     target: CpuTensor,
@@ -201,16 +233,28 @@ export class TransformStoreCpu implements Store<CpuTensor> {
     const { channels, components, widths, bits, levels } = block;
     const coded = components.length;
     const values = new Float64Array(TILE * coded);
-    const words = this.#codes;
+    const words = this.#rows;
+    const ranged = this.#settings.levels === "token";
     for (let t = 0; t < count; t++) {
       const base = (token + t - this.#quantized.from) * rowWords;
+      let range = 1;
+      if (ranged) {
+        const bit = RANGE_BITS * index;
+        range = fromHalfBits(words[base + (bit >>> 5)]! >>> (bit & 31) & 0xffff);
+      }
       for (let k = 0; k < coded; k++) {
         const bit = bits[k]!;
         const shift = bit & 31;
         const at = base + (bit >>> 5);
         let code = words[at]! >>> shift;
         if (shift + widths[k]! > 32) code |= words[at + 1]! << (32 - shift);
-        values[t * coded + k] = levelValues[levels[k]! + (code & ((1 << widths[k]!) - 1))]!;
+        code &= (1 << widths[k]!) - 1;
+        if (widths[k] === EXACT) {
+          values[t * coded + k] = fromHalfBits(code);
+          continue;
+        }
+        const level = levelValues[levels[k]! + code]!;
+        values[t * coded + k] = ranged ? level * range * deviations[k]! : level;
       }
     }
     const rows = new Float64Array(TILE * channels);

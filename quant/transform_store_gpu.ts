@@ -54,24 +54,23 @@ function upload(device: GPUDevice, settings: TransformSettings): Tables {
     device.queue.writeBuffer(buffer, 0, data);
     return buffer;
   };
-  const { mean, forward, inverse, levels } = layout;
-  const constants = new Float32Array(
-    mean.length + forward.length + inverse.length + levels.length,
-  );
+  const { mean, deviations, forward, inverse, levels } = layout;
+  const parts = [mean, deviations, forward, inverse, levels];
+  const constants = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
   let at = 0;
-  const [, forwardAt, inverseAt, levelsAt] = [mean, forward, inverse, levels].map((part) => {
+  const offsets = parts.map((part) => {
     constants.set(part, at);
     at += part.length;
     return at - part.length;
-  }) as [number, number, number, number];
+  });
   return {
     layout,
     coded,
     tables: store("transform tables", Uint32Array.from(rows)),
     constants: store("transform constants", constants),
-    forward: forwardAt,
-    inverse: inverseAt,
-    levels: levelsAt,
+    forward: offsets[2]!,
+    inverse: offsets[3]!,
+    levels: offsets[4]!,
   };
 }
 
@@ -85,7 +84,7 @@ export class TransformStoreGpu implements Store<GpuTensor> {
   readonly #growJob: GPUBuffer;
   readonly #restoreJob: GPUBuffer;
   /** Absent while no token is to be quantized: WebGPU has no empty buffers. */
-  readonly #codes: GPUBuffer | undefined;
+  readonly #rows: GPUBuffer | undefined;
   #quantized: TokenRange;
   #unchecked = false;
 
@@ -103,7 +102,7 @@ export class TransformStoreGpu implements Store<GpuTensor> {
     const bytes = (range.to - range.from) * this.#shared.layout.rowWords * 4;
     const storage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
     if (bytes > 0) {
-      this.#codes = device.createBuffer({ label: "codes", size: bytes, usage: storage });
+      this.#rows = device.createBuffer({ label: "rows", size: bytes, usage: storage });
     }
     this.#failure = device.createBuffer({ size: 4, usage: storage });
     device.queue.writeBuffer(this.#failure, 0, Uint32Array.of(NO_FAILURE));
@@ -152,17 +151,17 @@ export class TransformStoreGpu implements Store<GpuTensor> {
   }
 
   async contents(): Promise<readonly BufferContents[]> {
-    const words = this.#codes === undefined
+    const words = this.#rows === undefined
       ? new Uint32Array(0)
-      : await readWords(this.#device, this.#codes, this.#codes.size);
-    return [{ role: "codes", words }];
+      : await readWords(this.#device, this.#rows, this.#rows.size);
+    return [{ role: "rows", words }];
   }
 
   free(): void {
     this.#failure.destroy();
     this.#growJob.destroy();
     this.#restoreJob.destroy();
-    this.#codes?.destroy();
+    this.#rows?.destroy();
   }
 
   #run(
@@ -194,6 +193,7 @@ export class TransformStoreGpu implements Store<GpuTensor> {
         forward,
         inverse,
         levels,
+        this.#settings.levels === "token" ? layout.blocks.length : 0,
       ),
     );
     const pipeline = computePipeline(
@@ -203,7 +203,7 @@ export class TransformStoreGpu implements Store<GpuTensor> {
       [pack, kernels],
       { channels: heads * headDim },
     );
-    const codes = this.#codes ?? this.#failure;
+    const codes = this.#rows ?? this.#failure;
     const bound: [number, GPUBuffer][] = [[0, job], [1, tables], [2, constants], [3, codes], [
       4,
       tensor.buffer,
