@@ -8,7 +8,7 @@ import type { KvShape } from "../quant/tensor.ts";
 import { type Engine, type LayerKv, MASKED } from "./engine.ts";
 
 /** Tokens that go through the model at once during prefill; bounds the size of the mask. */
-export const PREFILL_CHUNK = 512;
+export const PREFILL_CHUNK = 256;
 
 /** Tensors that some families read beside keys and values, for every token of the reference. */
 export interface ReferenceExtras<T extends KvShape> {
