@@ -11,6 +11,7 @@ import { kvquant } from "./kvquant.ts";
 import { kvtuner } from "./kvtuner.ts";
 import { qaq } from "./qaq.ts";
 import { skvq } from "./skvq.ts";
+import { squat } from "./squat.ts";
 import { transform } from "./transform.ts";
 import { turboquant } from "./turboquant.ts";
 import { uniform } from "./uniform.ts";
@@ -25,6 +26,7 @@ export const families = {
   hf_quanto: hfQuanto,
   hf_hqq: hfHqq,
   kvtuner,
+  squat,
   turboquant,
   transform,
 } as const;

@@ -46,6 +46,8 @@ export interface GoldenFamily<S extends Settings> {
   settings(golden: Golden, kind: KvKind): S;
   /** Results beside the restored tensor, named by role and ordered as the golden tensors. */
   inspect(store: Store<KvShape>, settings: S, golden: Golden): Promise<Inspected>;
+  /** Adds what the family reads beside keys and values. */
+  extend?(source: Source<KvShape>, golden: Golden, backend: TestBackend): Source<KvShape>;
   /** Cases this family does not run, with the reason. */
   readonly except?: Readonly<Record<string, string>>;
 }
@@ -170,7 +172,9 @@ async function roundTrip<S extends Settings>(
   const settings = subject.settings(golden, kind);
   const shape = { heads, capacity: tokens, headDim };
   const tensor = backend.upload(floats(golden.tensor("input")!), shape);
-  const store = backend.open(subject.family, sourceOf(tensor, kind, tokens), settings, tokens);
+  const plain = sourceOf(tensor, kind, tokens);
+  const source = subject.extend?.(plain, golden, backend) ?? plain;
+  const store = backend.open(subject.family, source, settings, tokens);
   store.grow(tokens);
   // A target with more room than the source, so that neither stride can stand in for the other.
   const room = { heads, capacity: tokens + 3, headDim };
