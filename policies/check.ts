@@ -11,6 +11,8 @@ import type { RawAnswers } from "./ask.ts";
 /** A policy returned something the contract does not allow; the message is one sentence. */
 export class PolicyError extends Error {
   override name = "PolicyError";
+  /** Whether the message begins with how the policy ended; if not, it was rejected. */
+  readonly saysHow: boolean = false;
 }
 
 /** What the check needs to know of the run. */

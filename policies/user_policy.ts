@@ -11,8 +11,8 @@ import { InProcessHost, type PolicyHost } from "./host.ts";
 import type { Policy } from "./policy.ts";
 import { isPolicyName } from "./registry.ts";
 import { exportProblem, policyOf } from "./sandbox/default_export.ts";
-import { quoted } from "./sandbox/sandbox_error.ts";
-import { SandboxHost, type SandboxOptions } from "./sandbox/sandbox_host.ts";
+import { quoted, SandboxError } from "./sandbox/sandbox_error.ts";
+import { type PolicySource, SandboxHost, type SandboxOptions } from "./sandbox/sandbox_host.ts";
 
 /** How a policy file is opened. */
 export interface PolicyFileOptions extends SandboxOptions {
@@ -62,7 +62,7 @@ export async function openPolicyFile(
   const name = nameOf(path, extension);
   if (!options.trust) {
     const language = extension.endsWith("ts") ? "ts" : "js";
-    return await SandboxHost.open({ name, text, language }, options);
+    return await sandboxed({ name, text, language }, options);
   }
   const notice = options.notice ?? ((sentence) => console.error(sentence));
   notice(
@@ -96,6 +96,15 @@ function nameOf(path: string, extension: string): string {
     );
   }
   return name;
+}
+
+async function sandboxed(source: PolicySource, options: SandboxOptions): Promise<PolicyHost> {
+  try {
+    return await SandboxHost.open(source, options);
+  } catch (error) {
+    if (!(error instanceof SandboxError)) throw error;
+    throw new PolicyError(`policy ${source.name}: ${error.message}`, { cause: error });
+  }
 }
 
 async function trusted(path: string): Promise<Policy> {

@@ -130,7 +130,8 @@ export async function runSlice<T extends KvShape>(run: SliceRun<T>): Promise<Sli
   }
   const fail = (policy: string, error: unknown) => {
     if (!(error instanceof PolicyError || error instanceof QuantizerError)) throw error;
-    const reason = `policy ${policy}: ${error.message}`;
+    const how = error instanceof PolicyError && error.saysHow ? "" : "rejected: ";
+    const reason = `policy ${policy}: ${how}${error.message}`;
     failures.push({ policy, reason });
     events?.notice?.(reason);
   };
