@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { codeOf, scaleOf, valueOf, zeroOf } from "./affine_group.ts";
+import { scaleOf, zeroOf } from "./affine_group.ts";
 import { affineRange } from "./affine_settings.ts";
 import type { Source } from "./family.ts";
 import { throwNotFinite } from "./finite_input.ts";
@@ -20,6 +20,9 @@ import {
 } from "./squat_settings.ts";
 import { squatCorrections } from "./squat_subspace.ts";
 import type { CpuTensor, TokenRange } from "./tensor.ts";
+
+/** Adding and subtracting this rounds a double of modest size to an integer, ties to even. */
+const ROUND = 1.5 * 2 ** 52;
 
 /** Corrections by queries: the policies of a run that ask for the same share them. */
 const known = new WeakMap<CpuTensor, Map<string, readonly Float64Array[]>>();
@@ -112,11 +115,12 @@ export class SquatCorrectorCpu implements KeyCorrector<CpuTensor> {
         const zero = zeroOf(low, rule);
         const scale = scaleOf(zero, high, topCode, rule);
         const [storedScale, storedZero] = [stored(scale), stored(zero)];
-        for (let t = 0, at = first; t < groupSize; t++, at += headDim) {
+        // Codes as in affine_group.ts, but for ties.
+        const steps = scale > 0 && scale < Infinity ? 1 / scale : 0;
+        for (let t = i, at = first; at < first + span; t += blockChannels, at += headDim) {
           const x = data[at]!;
-          const code = codeOf(x, scale, zero, topCode, rule.arithmetic);
-          errors[t * blockChannels + i] = valueOf(code, storedScale, storedZero, rule.arithmetic) -
-            x;
+          const code = ((x - zero) * steps + ROUND - ROUND) | 0;
+          errors[t] = Math.min(Math.max(code, 0), topCode) * storedScale + storedZero - x;
         }
       }
       const matrix = this.#corrections![head]!.subarray(offset, offset + later * blockChannels);
