@@ -152,4 +152,4 @@ function allocate(components: readonly Component[], average: number, widest: num
 /** Three bits of four, outlier components included. */
 export const adaptive: Policy = new AdaptiveQuantPolicy(0.74);
 /** Half of the budget: 2 of 4 bits. */
-export const adaptive2bit: Policy = new AdaptiveQuantPolicy(0.55);
+export const adaptive2bit: Policy = new AdaptiveQuantPolicy(0.62);

@@ -1,7 +1,6 @@
 // Transform coding: one workgroup per token. Layout and constants are those of transform_layout.ts.
 //
-// `tables` (u32), per coded component: index in its block, width, bit offset, level offset, block; then per
-// word of a row the first component that reaches into it.
+// `tables` (u32), per coded component: index in its block, width, bit offset, level offset, block.
 // A row starts with a half-precision range per block where tokens have ranges.
 // `constants` (f32): mean, deviation of every component, forward [component][channel], inverse [component][channel], levels.
 
@@ -14,10 +13,10 @@ struct Job {
   origin: u32,
   first: u32,
   tokens: u32,
-  // Heads of a block; coded components, words of a row.
+  // Heads of a block; coded components, bits of a row.
   block_heads: u32,
   coded: u32,
-  row_words: u32,
+  row_bits: u32,
   rotate: u32,
   // Offsets into `constants`.
   forward: u32,
@@ -37,7 +36,7 @@ override channels: u32 = 128u;
 @group(0) @binding(0) var<uniform> job: Job;
 @group(0) @binding(1) var<storage, read> tables: array<u32>;
 @group(0) @binding(2) var<storage, read> constants: array<f32>;
-@group(0) @binding(3) var<storage, read_write> codes: array<u32>;
+@group(0) @binding(3) var<storage, read_write> rows: array<atomic<u32>>;
 @group(0) @binding(4) var<storage, read_write> tensor: array<f32>;
 @group(0) @binding(5) var<storage, read_write> failure: atomic<u32>;
 @group(0) @binding(6) var<storage, read> cosine: array<f32>;
@@ -45,12 +44,29 @@ override channels: u32 = 128u;
 
 var<workgroup> vector: array<f32, channels>;
 var<workgroup> component: array<f32, channels>;
-var<workgroup> code: array<u32, channels>;
 // Bits of each block's largest component, as a positive float; floats of one sign order as integers.
 var<workgroup> largest: array<atomic<u32>, channels>;
 
 fn token_of(group: vec3u, groups: vec3u) -> u32 {
   return group.y * groups.x + group.x;
+}
+
+// Bits that are zero become `value`; neighbouring tokens share words.
+fn write_bits(at: u32, value: u32, width: u32) {
+  let shift = at & 31u;
+  atomicOr(&rows[at >> 5u], value << shift);
+  if (shift + width > 32u) {
+    atomicOr(&rows[(at >> 5u) + 1u], value >> (32u - shift));
+  }
+}
+
+fn read_bits(at: u32, width: u32) -> u32 {
+  let shift = at & 31u;
+  var value = atomicLoad(&rows[at >> 5u]) >> shift;
+  if (shift + width > 32u) {
+    value |= atomicLoad(&rows[(at >> 5u) + 1u]) << (32u - shift);
+  }
+  return value & ((1u << width) - 1u);
 }
 
 // Standard deviation of coded component k.
@@ -92,10 +108,10 @@ fn quantize(
   let block_channels = job.block_heads * job.head_dim;
   for (var k = thread; k < job.coded; k += workgroup_threads) {
     let row = job.forward + matrix_row(k);
-    let from = tables[5u * k + 4u] * block_channels;
+    let start = tables[5u * k + 4u] * block_channels;
     var sum = 0.0;
     for (var c = 0u; c < block_channels; c++) {
-      sum += constants[row + c] * vector[from + c];
+      sum += constants[row + c] * vector[start + c];
     }
     component[k] = sum;
     if (job.ranges > 0u && tables[5u * k + 1u] != exact) {
@@ -105,8 +121,9 @@ fn quantize(
   workgroupBarrier();
   for (var k = thread; k < job.coded; k += workgroup_threads) {
     var sum = component[k];
+    let at = (token - job.origin) * job.row_bits + tables[5u * k + 2u];
     if (tables[5u * k + 1u] == exact) {
-      code[k] = half_bits(sum);
+      write_bits(at, half_bits(sum), exact);
       continue;
     }
     if (job.ranges > 0u) {
@@ -122,22 +139,11 @@ fn quantize(
         nearest += half;
       }
     }
-    code[k] = nearest;
+    write_bits(at, nearest, tables[5u * k + 1u]);
   }
-  workgroupBarrier();
-  for (var w = thread; w < job.row_words; w += workgroup_threads) {
-    var word = 0u;
-    for (var half = 2u * w; half < min(2u * w + 2u, job.ranges); half++) {
-      word |= half_bits(bitcast<f32>(atomicLoad(&largest[half]))) << (16u * (half & 1u));
-    }
-    for (var k = tables[5u * job.coded + w]; k < job.coded; k++) {
-      let bit = i32(tables[5u * k + 2u]) - i32(32u * w);
-      if (bit >= 32) {
-        break;
-      }
-      word |= select(code[k] << u32(max(bit, 0)), code[k] >> u32(max(-bit, 0)), bit < 0);
-    }
-    codes[(token - job.origin) * job.row_words + w] = word;
+  for (var block = thread; block < job.ranges; block += workgroup_threads) {
+    let at = (token - job.origin) * job.row_bits + exact * block;
+    write_bits(at, half_bits(bitcast<f32>(atomicLoad(&largest[block]))), exact);
   }
 }
 
@@ -152,17 +158,10 @@ fn restore(
     return;
   }
   let token = job.first + index;
-  let base = (token - job.origin) * job.row_words;
+  let base = (token - job.origin) * job.row_bits;
   for (var k = thread; k < job.coded; k += workgroup_threads) {
     let width = tables[5u * k + 1u];
-    let bit = tables[5u * k + 2u];
-    let shift = bit & 31u;
-    let at = base + (bit >> 5u);
-    var found = codes[at] >> shift;
-    if (shift + width > 32u) {
-      found |= codes[at + 1u] << (32u - shift);
-    }
-    found &= (1u << width) - 1u;
+    let found = read_bits(base + tables[5u * k + 2u], width);
     if (width == exact) {
       component[k] = half_value(found);
       continue;
@@ -170,7 +169,7 @@ fn restore(
     var value = constants[job.levels + tables[5u * k + 3u] + found];
     if (job.ranges > 0u) {
       let block = tables[5u * k + 4u];
-      value *= half_value(codes[base + block / 2u] >> (16u * (block & 1u)) & 0xffffu) * deviation(k);
+      value *= half_value(read_bits(base + exact * block, exact)) * deviation(k);
     }
     component[k] = value;
   }

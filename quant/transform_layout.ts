@@ -1,7 +1,8 @@
 /**
- * How `transform` lays out a token: one bit stream that starts on a word of its own. Ranges come
- * first, one half-precision number per block of heads, where tokens have ranges; then the codes of
- * all components, the first component in the lowest bits.
+ * How `transform` lays out its tokens: one bit stream, a row of equally many bits per token, rows
+ * behind each other without padding. In a row come first the ranges, one half-precision number per
+ * block of heads, where tokens have ranges; then the codes of all components, the first component in
+ * the lowest bits.
  *
  * @module
  */
@@ -32,7 +33,6 @@ export interface TransformBlock {
 /** Layout and model constants of one layer and kind. */
 export interface TransformLayout {
   readonly blocks: readonly TransformBlock[];
-  readonly rowWords: number;
   readonly rowBits: number;
   /** `[heads * headDim]`. */
   readonly mean: Float32Array;
@@ -80,7 +80,6 @@ export function transformLayout(settings: TransformSettings): TransformLayout {
   return {
     blocks,
     rowBits: bit,
-    rowWords: Math.ceil(bit / 32),
     mean: calibrated(settings, "mean", Float32Array, heads * headDim),
     forward: calibrated(settings, "forward", Float32Array, square),
     inverse: calibrated(settings, "inverse", Float32Array, square),
@@ -89,17 +88,22 @@ export function transformLayout(settings: TransformSettings): TransformLayout {
   };
 }
 
+/** Words that hold the rows of so many tokens. */
+export function rowsWords(tokens: number, rowBits: number): number {
+  return Math.ceil(tokens * rowBits / 32);
+}
+
 /** The one buffer of a store, ranges and codes of every token, with `range` quantized. */
 export function transformBuffers(
   settings: TransformSettings,
-  rowWords: number,
+  rowBits: number,
   range: TokenRange,
 ): StoredBuffer[] {
   const tokens = range.to - range.from;
   const coded = settings.widths.filter((width) => width !== EXACT);
   return [{
     role: "rows",
-    bytes: tokens * rowWords * 4,
+    bytes: rowsWords(tokens, rowBits) * 4,
     // Widths differ inside a head, so their mean stands for it.
     bits: [coded.reduce((a, b) => a + b, 0) / Math.max(1, coded.length)],
     codes: [tokens * coded.length],

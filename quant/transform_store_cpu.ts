@@ -11,6 +11,7 @@ import type { CpuTensor, TokenRange } from "./tensor.ts";
 import { EXACT, transformRange, type TransformSettings } from "./transform.ts";
 import {
   RANGE_BITS,
+  rowsWords,
   type TransformBlock,
   transformBuffers,
   type TransformLayout,
@@ -101,7 +102,7 @@ export class TransformStoreCpu implements Store<CpuTensor> {
     this.#settings = settings;
     this.#prepared = prepare(settings);
     const range = transformRange(settings, tokens);
-    this.#rows = new Uint32Array((range.to - range.from) * this.#prepared.layout.rowWords);
+    this.#rows = new Uint32Array(rowsWords(range.to - range.from, this.#prepared.layout.rowBits));
     this.#quantized = transformRange(settings, 0);
   }
 
@@ -144,7 +145,7 @@ export class TransformStoreCpu implements Store<CpuTensor> {
 
   buffers(n: number): readonly StoredBuffer[] {
     const range = transformRange(this.#settings, n);
-    return transformBuffers(this.#settings, this.#prepared.layout.rowWords, range);
+    return transformBuffers(this.#settings, this.#prepared.layout.rowBits, range);
   }
 
   contents(): Promise<readonly BufferContents[]> {
@@ -155,7 +156,7 @@ export class TransformStoreCpu implements Store<CpuTensor> {
 
   /** The tensor that is coded: keys before RoPE, or values. */
   get #input(): CpuTensor {
-    return this.#source.preRope ?? this.#source.tensor;
+    return this.#settings.kind === "key" ? this.#source.preRope! : this.#source.tensor;
   }
 
   #quantizeTile(
@@ -167,7 +168,7 @@ export class TransformStoreCpu implements Store<CpuTensor> {
     firstToken: number,
   ): boolean {
     const { data, capacity, headDim } = this.#input;
-    const { mean, rowWords } = this.#prepared.layout;
+    const { mean, rowBits } = this.#prepared.layout;
     const { channels, components, widths, bits, levels } = block;
     const rows = new Float64Array(TILE * channels);
     let sum = 0;
@@ -191,7 +192,7 @@ export class TransformStoreCpu implements Store<CpuTensor> {
     const words = this.#rows;
     const ranged = this.#settings.levels === "token";
     for (let t = 0; t < count; t++) {
-      const base = (token + t - firstToken) * rowWords;
+      const base = (token + t - firstToken) * rowBits;
       let range = 1;
       if (ranged) {
         range = 0;
@@ -200,8 +201,7 @@ export class TransformStoreCpu implements Store<CpuTensor> {
           range = Math.max(range, Math.abs(values[t * coded + k]! / deviations[k]!));
         }
         const half = toHalfBits(range);
-        const bit = RANGE_BITS * index;
-        words[base + (bit >>> 5)]! |= half << (bit & 31);
+        writeBits(words, base + RANGE_BITS * index, half, RANGE_BITS);
         range = fromHalfBits(half);
       }
       for (let k = 0; k < coded; k++) {
@@ -211,11 +211,7 @@ export class TransformStoreCpu implements Store<CpuTensor> {
         const code = width === EXACT
           ? toHalfBits(value)
           : nearestLevel(midpoints, levels[k]!, 1 << width, value);
-        const bit = bits[k]!;
-        const shift = bit & 31;
-        const at = base + (bit >>> 5);
-        words[at]! |= code << shift;
-        if (shift + width > 32) words[at + 1]! |= code >>> (32 - shift);
+        writeBits(words, base + bits[k]!, code, width);
       }
     }
     return true;
@@ -229,26 +225,20 @@ export class TransformStoreCpu implements Store<CpuTensor> {
     count: number,
     target: CpuTensor,
   ): void {
-    const { mean, rowWords, levels: levelValues } = this.#prepared.layout;
+    const { mean, rowBits, levels: levelValues } = this.#prepared.layout;
     const { channels, components, widths, bits, levels } = block;
     const coded = components.length;
     const values = new Float64Array(TILE * coded);
     const words = this.#rows;
     const ranged = this.#settings.levels === "token";
     for (let t = 0; t < count; t++) {
-      const base = (token + t - this.#quantized.from) * rowWords;
+      const base = (token + t - this.#quantized.from) * rowBits;
       let range = 1;
       if (ranged) {
-        const bit = RANGE_BITS * index;
-        range = fromHalfBits(words[base + (bit >>> 5)]! >>> (bit & 31) & 0xffff);
+        range = fromHalfBits(readBits(words, base + RANGE_BITS * index, RANGE_BITS));
       }
       for (let k = 0; k < coded; k++) {
-        const bit = bits[k]!;
-        const shift = bit & 31;
-        const at = base + (bit >>> 5);
-        let code = words[at]! >>> shift;
-        if (shift + widths[k]! > 32) code |= words[at + 1]! << (32 - shift);
-        code &= (1 << widths[k]!) - 1;
+        const code = readBits(words, base + bits[k]!, widths[k]!);
         if (widths[k] === EXACT) {
           values[t * coded + k] = fromHalfBits(code);
           continue;
@@ -260,7 +250,7 @@ export class TransformStoreCpu implements Store<CpuTensor> {
     const rows = new Float64Array(TILE * channels);
     multiplyRows(values, count, inverse, channels, coded, rows);
     const { headDim } = this.#settings;
-    const rope = this.#source.rope;
+    const rope = this.#settings.kind === "key" ? this.#source.rope : undefined;
     const half = headDim / 2;
     for (let h = 0; h < block.heads; h++) {
       const channel = (block.firstHead + h) * headDim;
@@ -285,4 +275,20 @@ export class TransformStoreCpu implements Store<CpuTensor> {
       }
     }
   }
+}
+
+/** Sets `width` (1..16) bits at bit `at` of words that are zero there. */
+function writeBits(words: Uint32Array, at: number, code: number, width: number): void {
+  const index = Math.floor(at / 32);
+  const shift = at & 31;
+  words[index] = words[index]! | code << shift;
+  if (shift + width > 32) words[index + 1] = words[index + 1]! | code >>> (32 - shift);
+}
+
+function readBits(words: Uint32Array, at: number, width: number): number {
+  const index = Math.floor(at / 32);
+  const shift = at & 31;
+  let code = words[index]! >>> shift;
+  if (shift + width > 32) code |= words[index + 1]! << (32 - shift);
+  return code & ((1 << width) - 1);
 }

@@ -10,7 +10,12 @@ import type { BufferContents, Source, Store, StoredBuffer } from "./family.ts";
 import { notFiniteError } from "./finite_input.ts";
 import type { GpuTensor, TokenRange } from "./tensor.ts";
 import { transformRange, type TransformSettings } from "./transform.ts";
-import { transformBuffers, type TransformLayout, transformLayout } from "./transform_layout.ts";
+import {
+  rowsWords,
+  transformBuffers,
+  type TransformLayout,
+  transformLayout,
+} from "./transform_layout.ts";
 
 const NO_FAILURE = 0xffffffff;
 
@@ -39,15 +44,12 @@ function prepare(device: GPUDevice, settings: TransformSettings): Tables {
 function upload(device: GPUDevice, settings: TransformSettings): Tables {
   const layout = transformLayout(settings);
   const rows: number[] = [];
-  const ends: number[] = [];
   layout.blocks.forEach((block, b) => {
     block.components.forEach((component, k) => {
       rows.push(component, block.widths[k]!, block.bits[k]!, block.levels[k]!, b);
-      ends.push(block.bits[k]! + block.widths[k]!);
     });
   });
-  const coded = ends.length;
-  for (let w = 0; w < layout.rowWords; w++) rows.push(ends.findIndex((end) => end > 32 * w));
+  const coded = layout.blocks.reduce((sum, block) => sum + block.components.length, 0);
   const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST;
   const store = (label: string, data: Uint32Array<ArrayBuffer> | Float32Array<ArrayBuffer>) => {
     const buffer = device.createBuffer({ label, size: Math.max(4, data.byteLength), usage });
@@ -99,7 +101,7 @@ export class TransformStoreGpu implements Store<GpuTensor> {
     this.#settings = settings;
     this.#shared = prepare(device, settings);
     const range = transformRange(settings, tokens);
-    const bytes = (range.to - range.from) * this.#shared.layout.rowWords * 4;
+    const bytes = rowsWords(range.to - range.from, this.#shared.layout.rowBits) * 4;
     const storage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
     if (bytes > 0) {
       this.#rows = device.createBuffer({ label: "rows", size: bytes, usage: storage });
@@ -125,7 +127,7 @@ export class TransformStoreGpu implements Store<GpuTensor> {
     const first = Math.max(range.from, this.#quantized.to);
     this.#quantized = range;
     if (range.to <= first) return;
-    const input = this.#source.preRope ?? this.#source.tensor;
+    const input = this.#settings.kind === "key" ? this.#source.preRope! : this.#source.tensor;
     this.#run("quantize", this.#growJob, input, range.from, first, range.to - first);
     this.#unchecked = true;
   }
@@ -147,7 +149,7 @@ export class TransformStoreGpu implements Store<GpuTensor> {
 
   buffers(n: number): readonly StoredBuffer[] {
     const range = transformRange(this.#settings, n);
-    return transformBuffers(this.#settings, this.#shared.layout.rowWords, range);
+    return transformBuffers(this.#settings, this.#shared.layout.rowBits, range);
   }
 
   async contents(): Promise<readonly BufferContents[]> {
@@ -175,7 +177,7 @@ export class TransformStoreGpu implements Store<GpuTensor> {
     // A row may hold no code at all, when every component has width 0.
     const { layout, coded, tables, constants, forward, inverse, levels } = this.#shared;
     const { heads, headDim } = this.#settings;
-    const { rope } = this.#source;
+    const rope = this.#settings.kind === "key" ? this.#source.rope : undefined;
     this.#device.queue.writeBuffer(
       job,
       0,
@@ -188,7 +190,7 @@ export class TransformStoreGpu implements Store<GpuTensor> {
         tokens,
         layout.blocks[0]!.heads,
         coded,
-        layout.rowWords,
+        layout.rowBits,
         rope === undefined ? 0 : 1,
         forward,
         inverse,
