@@ -4,6 +4,7 @@
  * @module
  */
 import { type SliceName, slices } from "../benchmarks/slices.ts";
+import { FAMILIES_OPTIONS } from "./families_options.ts";
 import { commandHelp } from "./help.ts";
 import { LEADERBOARD_OPTIONS, parseLeaderboardOptions } from "./leaderboard_options.ts";
 import { OPTIONS } from "./option_table.ts";
@@ -48,6 +49,20 @@ function leaderboardCommand(summary: string): Command {
   };
 }
 
+function familiesCommand(summary: string): Command {
+  return {
+    summary,
+    run: async (args) => {
+      if (args.includes("--help") || args.includes("-h")) {
+        console.log(commandHelp("families", summary, FAMILIES_OPTIONS));
+        return 0;
+      }
+      const { listFamilies } = await import("./families_command.ts");
+      return await listFamilies(args);
+    },
+  };
+}
+
 /** The commands, in the order they are listed. */
 export const commands = {
   longbench: replayCommand("longbench", slices.longbench.title),
@@ -55,6 +70,7 @@ export const commands = {
   reasoning: replayCommand("reasoning", slices.reasoning.title),
   all: replayCommand("all", "The three slices one after the other"),
   leaderboard: leaderboardCommand("Every policy on every slice and model, and a report"),
+  families: familiesCommand("Every quantizer family and policy, and the bits each really stores"),
 } as const satisfies Record<string, Command>;
 
 /** Name of a command. */

@@ -1,0 +1,53 @@
+/**
+ * Families and policies as a table: aligned on a terminal, separated by tabs in a pipe.
+ *
+ * @module
+ */
+import { KV_KINDS } from "../quant/family.ts";
+import { MEASURED_TOKENS, type RegistryRow } from "./registry_rows.ts";
+
+const TITLES = [
+  "name",
+  "kind",
+  "code bits",
+  "bits/element",
+  `at ${MEASURED_TOKENS} tokens`,
+  "axis key/value",
+  "window",
+  "sinks",
+  "calibration",
+  "hooks used",
+  "source",
+] as const;
+
+function cells(row: RegistryRow): string[] {
+  const decimal = (value: number | undefined) => value === undefined ? "-" : value.toFixed(3);
+  const axes = KV_KINDS.map((kind) => row.axis[kind].join("|") || "-");
+  return [
+    row.name,
+    row.what,
+    row.widths.join(",") || "-",
+    decimal(row.bits),
+    decimal(row.cacheBits),
+    axes.join("/"),
+    String(row.window ?? "asked"),
+    typeof row.sinks === "boolean" ? (row.sinks ? "asked" : "none") : String(row.sinks),
+    row.calibration,
+    row.hooks.join(" ") || "-",
+    row.refused === undefined ? row.source.join("; ") || "-" : `not measured: ${row.refused}`,
+  ];
+}
+
+/**
+ * The rows with their titles, one line each.
+ *
+ * @param aligned columns padded for reading; without it fields are separated by one tab
+ */
+export function registryTable(rows: readonly RegistryRow[], aligned: boolean): string {
+  const table = [[...TITLES], ...rows.map(cells)];
+  if (!aligned) return table.map((line) => line.join("\t")).join("\n");
+  const widths = TITLES.map((_, i) => Math.max(...table.map((line) => line[i]!.length)));
+  return table
+    .map((line) => line.map((cell, i) => cell.padEnd(widths[i]!)).join("  ").trimEnd())
+    .join("\n");
+}
