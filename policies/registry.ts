@@ -9,6 +9,7 @@ import { kiviOverlap2bit, kiviOverlap4bit } from "./kivi_overlap.ts";
 import { kvquantNuq2, kvquantNuq4 } from "./kvquant.ts";
 import { qaqAttention, qaqUniform } from "./qaq.ts";
 import { reference } from "./reference.ts";
+import { skvqFull2bit } from "./skvq_full.ts";
 import { skvqOverlap2bit } from "./skvq_overlap.ts";
 import { uniformQuant2bit, uniformQuant4bit } from "./uniform_quant.ts";
 
@@ -20,6 +21,7 @@ export const policies = {
   kivi_overlap_4bit: kiviOverlap4bit,
   kivi_overlap_2bit: kiviOverlap2bit,
   skvq_overlap_2bit: skvqOverlap2bit,
+  skvq_full_2bit: skvqFull2bit,
   qaq_attention: qaqAttention,
   qaq_uniform: qaqUniform,
   kvquant_nuq4_1pct: kvquantNuq4,

@@ -55,6 +55,20 @@ export function rotateHead(
   }
 }
 
+/** Rotates the tokens `range` of keys in host memory, in place. */
+export function rotateOnCpu(
+  { data, heads, capacity, headDim }: CpuTensor,
+  { from, to }: TokenRange,
+  rope: { readonly cos: CpuTensor; readonly sin: CpuTensor },
+): void {
+  for (let head = 0; head < heads; head++) {
+    for (let token = from; token < to; token++) {
+      const at = (head * capacity + token) * headDim;
+      rotateHead(data, at, rope, token, headDim, data, at);
+    }
+  }
+}
+
 /** Rotates the tokens `range` of keys on a GPU, in place. */
 export function rotateOnGpu(
   device: GPUDevice,

@@ -133,7 +133,8 @@ const REFUSED: readonly {
     family: "skvq",
     what: "an unknown option",
     changes: { options: { reordered: true } },
-    message: 'family "skvq" has no option "reordered"; it knows fp8_params.',
+    message:
+      'family "skvq" has no option "reordered"; it knows fp8_params, reorder, smoothing, pre_rope.',
   },
   {
     family: "skvq",

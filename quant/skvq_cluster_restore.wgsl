@@ -1,0 +1,40 @@
+@group(0) @binding(2) var<storage, read> codes: array<u32>;
+@group(0) @binding(3) var<storage, read> parameters: array<u32>;
+@group(0) @binding(4) var<storage, read_write> restored: array<f32>;
+
+fn load_parameters(group: u32) -> vec2f {
+  if (parameter_type == parameters_f16) {
+    let pair = parameters[group];
+    return vec2f(half_value(pair & 0xffffu), half_value(pair >> 16u));
+  }
+  if (parameter_type == parameters_f32) {
+    return vec2f(
+      bitcast<f32>(parameters[2u * group]),
+      bitcast<f32>(parameters[2u * group + 1u]),
+    );
+  }
+  let pair = parameters[group >> 1u] >> ((group & 1u) * 16u);
+  return vec2f(float8_value(pair & 0xffu), float8_value((pair >> 8u) & 0xffu));
+}
+
+// One invocation per token and place.
+@compute @workgroup_size(workgroup_threads)
+fn restore(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) workgroups: vec3u) {
+  let index = flat_index(id, workgroups);
+  if (index >= job.units * job.channels) {
+    return;
+  }
+  let place = places[index % job.channels];
+  let unit = index / job.channels;
+  let bit = index % job.channels * job.bits;
+  let word = unit * job.token_words + (bit >> 5u);
+  let shift = bit & 31u;
+  var code = codes[word] >> shift;
+  if (shift + job.bits > 32u) {
+    code |= codes[word + 1u] << (32u - shift);
+  }
+  code &= (1u << job.bits) - 1u;
+  let parameter = load_parameters(unit * job.groups + place.group);
+  let value = value_of(f32(code), parameter.x, parameter.y);
+  restored[address(place.channel, job.from_token + unit)] = value / place.factor;
+}
