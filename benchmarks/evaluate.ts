@@ -44,6 +44,8 @@ export interface EvaluationOptions {
   readonly hosts: readonly PolicyHost[];
   readonly budgetBits: number;
   readonly stepwise: boolean;
+  /** Whether the reported memory is counted once more in the buffers themselves. */
+  readonly audit?: boolean;
   readonly events?: RunEvents;
   readonly signal?: AbortSignal;
 }
@@ -110,6 +112,7 @@ export class Evaluator {
       eosIds: model.eosIds,
       decode: (ids) => model.tokenizer.decode(ids),
       stepwise: options.stepwise,
+      ...(options.audit === undefined ? {} : { audit: options.audit }),
       calibration: this.#calibrator,
       ...(this.#cache === undefined ? {} : { cache: this.#cache }),
       ...(options.events === undefined ? {} : { events: options.events }),

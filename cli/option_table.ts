@@ -42,6 +42,7 @@ export const OPTIONS = {
   seed: { value: "N", help: "seed of everything drawn at random (default: 0)" },
   out: { value: "DIR", help: "write metrics.json, metrics.csv and steps.jsonl there" },
   stepwise: { help: "one pass through the model per step: slow, and the same numbers" },
+  audit: { help: "print the buffers behind peak_kv_memory_mb; fail if they do not add up to it" },
   "no-cache": { help: "run the reference anew and keep nothing on disk" },
   quiet: { help: "no table, no progress bar, no remarks; failures are still told" },
   help: { help: "this text" },

@@ -9,6 +9,7 @@ import { PolicyError } from "../policies/check.ts";
 import { loadCalibrationFile, saveCalibrationFile } from "../replay/calibration.ts";
 import { CONTRACT_VERSION } from "../replay/contract.ts";
 import type { SliceResult } from "../replay/run.ts";
+import { auditTable } from "../report/audit_table.ts";
 import { openOutputFolder, writeAll } from "../report/output_folder.ts";
 import { resultFiles, type RunDescription, type SliceReport } from "../report/result_files.ts";
 import { StatusLine } from "../report/status_line.ts";
@@ -105,6 +106,7 @@ async function runOne(
       hosts,
       budgetBits: options.budgetBits,
       stepwise: options.stepwise,
+      audit: options.audit,
       events: {
         progress: (done, total, what) => status.progress(done, total, what),
         notice: (sentence) => status.notice(sentence),
@@ -134,6 +136,9 @@ function* remarks({ results }: SliceResult): Generator<string> {
 
 function print(result: SliceResult, quiet: boolean): void {
   if (!quiet && Deno.stdout.isTerminal()) console.log(`${sliceTable(result)}\n`);
+  for (const { policy, audit } of result.results) {
+    if (audit !== undefined && !quiet) console.log(`${auditTable(policy, audit)}\n`);
+  }
   for (const { policy, numbers } of result.results) {
     console.log(testMetricsLine(result.slice, policy, numbers));
   }

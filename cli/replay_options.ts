@@ -35,6 +35,8 @@ export interface ReplayOptions {
   /** Folder for result files. */
   readonly out?: string;
   readonly stepwise: boolean;
+  /** Whether the buffers behind the reported memory are counted and printed. */
+  readonly audit: boolean;
   /** Whether references and calibrations are kept on disk. */
   readonly cache: boolean;
   readonly quiet: boolean;
@@ -62,7 +64,7 @@ export function parseReplayOptions(
 ): ReplayOptions | undefined {
   const parsed = parseArgs([...args], {
     string: [...valueOptions, "_"],
-    boolean: ["stepwise", "cache", "quiet", "trust", "help"],
+    boolean: ["stepwise", "audit", "cache", "quiet", "trust", "help"],
     negatable: ["cache"],
     collect: ["policy"],
     alias: { help: "h" },
@@ -96,6 +98,7 @@ export function parseReplayOptions(
     seed: values.integer("seed", 0, 2 ** 32 - 1) ?? 0,
     ...(out === undefined ? {} : { out }),
     stepwise: parsed.stepwise,
+    audit: parsed.audit,
     cache: parsed.cache,
     quiet: parsed.quiet,
   };

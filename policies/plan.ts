@@ -5,6 +5,7 @@
  * @module
  */
 import {
+  type HookAnswers,
   KV_KINDS,
   type Needs,
   type OptionalHook,
@@ -33,6 +34,7 @@ export interface PlannedStep {
 export class Planner {
   readonly #resolved = new Map<string, Settings>();
   readonly #calibrated = new WeakMap<Settings, Settings>();
+  readonly #answers = new WeakMap<Settings, HookAnswers>();
   readonly #ignored = new Set<string>();
   readonly #deviations = new Set<string>();
 
@@ -55,6 +57,11 @@ export class Planner {
   /** Where settings depart from their family's official rules, as `family: what`. */
   get deviations(): string[] {
     return [...this.#deviations];
+  }
+
+  /** The checked answers that settings of a plan were resolved from. */
+  answersOf(settings: Settings): HookAnswers | undefined {
+    return this.#answers.get(settings);
   }
 
   /**
@@ -103,6 +110,8 @@ export class Planner {
       }
       ready = { ...settings, calibration: await this.calibrate(settings) };
       this.#calibrated.set(settings, ready);
+      const answers = this.#answers.get(settings);
+      if (answers !== undefined) this.#answers.set(ready, answers);
     }
     return ready;
   }
@@ -125,8 +134,8 @@ export class Planner {
   }
 
   #settings(raw: RawAnswers): Settings {
-    const key = JSON.stringify(raw);
-    const known = this.#resolved.get(key);
+    const key = keyOf(raw);
+    const known = key === undefined ? undefined : this.#resolved.get(key);
     if (known !== undefined) return known;
     const answers = checkAnswers(raw, this.#checkContext());
     const family = familyOf((raw.optional.quantizer_family as string | undefined) ?? "uniform");
@@ -145,7 +154,17 @@ export class Planner {
     for (const what of settings.deviations ?? []) this.#deviations.add(`${family.name}: ${what}`);
     // A policy that answers something new at every step must not fill the memory.
     if (this.#resolved.size > 4096) this.#resolved.clear();
-    this.#resolved.set(key, settings);
+    if (key !== undefined) this.#resolved.set(key, settings);
+    this.#answers.set(settings, answers);
     return settings;
+  }
+}
+
+/** Equal for equal answers; undefined for answers that JSON cannot hold. */
+function keyOf(raw: RawAnswers): string | undefined {
+  try {
+    return JSON.stringify(raw);
+  } catch {
+    return undefined;
   }
 }

@@ -12,6 +12,7 @@ import type { KvShape } from "../quant/tensor.ts";
 import type { StepQuestion } from "../policies/ask.ts";
 import type { PlannedStep, Planner } from "../policies/plan.ts";
 import type { RequestMeta } from "../policies/policy.ts";
+import type { PeakStep } from "./audit.ts";
 import type { Engine } from "./engine.ts";
 import {
   cacheElements,
@@ -20,7 +21,7 @@ import {
   type StepOutcome,
   TokenSquares,
 } from "./metric.ts";
-import { type OpenStore, type Plan, QuantizedCache } from "./quantize.ts";
+import { type CellPlan, type OpenStore, type Plan, planKey, QuantizedCache } from "./quantize.ts";
 import { addExtras, fedIds, type Reference } from "./reference.ts";
 import { type PassStep, restore } from "./restore.ts";
 import type { RotaryTables } from "./rotary.ts";
@@ -52,6 +53,8 @@ export interface Replayed {
   readonly logits: Float32Array;
   /** Code widths of the last step's plan: `widths[layer][kind][head]`, 16 where exact. */
   readonly widths: readonly (readonly (readonly number[])[])[];
+  /** The first step at which the quantized cache was largest. */
+  readonly peak: PeakStep;
 }
 
 /** Replays every step of an example. */
@@ -75,6 +78,8 @@ class ExampleReplay<T extends KvShape> {
   #pass: PassStep[] = [];
   #seconds = 0;
   #lastPlan: Plan = [];
+  #begun: number[] = [];
+  #peak: PeakStep | undefined;
 
   constructor(private readonly input: ReplayInput<T>) {
     this.#ids = fedIds(input.reference);
@@ -87,8 +92,10 @@ class ExampleReplay<T extends KvShape> {
       const { tokens } = snapshot(this.input.reference, step);
       const planned = await this.#plan(step, tokens);
       await this.#prepare(planned);
+      this.#noteBegun(planned.plan, step);
       this.#lastPlan = planned.plan;
       await this.#quantize(planned.plan, step, tokens);
+      this.#notePeak(planned, step, tokens);
     }
     await this.#flush();
     return {
@@ -96,7 +103,23 @@ class ExampleReplay<T extends KvShape> {
       seconds: this.#seconds,
       logits: this.#logits,
       widths: this.#widths(),
+      peak: this.#peak!,
     };
+  }
+
+  /** Notes where stores start again because their settings changed. */
+  #noteBegun(plan: Plan, step: number): void {
+    const key = (cell: CellPlan | undefined) =>
+      cell === undefined || cell === "exact" ? cell : planKey(cell);
+    this.#begun = plan.map((cell, i) =>
+      this.#begun[i] === undefined || key(cell) !== key(this.#lastPlan[i]) ? step : this.#begun[i]
+    );
+  }
+
+  #notePeak({ plan, needs }: PlannedStep, step: number, tokens: number): void {
+    const { bytes } = this.#sizes.at(-1)!;
+    if (this.#peak !== undefined && bytes <= this.#peak.bytes) return;
+    this.#peak = { step, tokens, bytes, plan, begun: this.#begun, needs };
   }
 
   #widths(): number[][][] {
@@ -158,6 +181,7 @@ class ExampleReplay<T extends KvShape> {
     if (needs.preRope || needs.queries) await addExtras(engine, reference);
     const sources = new Sources(reference, needs, needs.preRope ? rope() : undefined);
     const longest = snapshot(reference, this.#ids.length - 1).tokens;
+    this.#begun = [];
     this.#cache = new QuantizedCache(sources, open, engine.shape.layers, longest);
     this.#needs = key;
   }

@@ -10,6 +10,7 @@ import { PolicyError } from "../policies/check.ts";
 import type { PolicyHost } from "../policies/host.ts";
 import { Planner } from "../policies/plan.ts";
 import type { BudgetState, WorkloadMeta } from "../policies/policy.ts";
+import { type Audit, audit, AuditError } from "./audit.ts";
 import { CalibrationCost, type Calibrator } from "./calibration.ts";
 import type { Engine } from "./engine.ts";
 import { replayExample } from "./loop.ts";
@@ -45,6 +46,8 @@ export interface SliceRun<T extends KvShape> {
   /** Text of ids, special tokens left out. */
   decode(ids: readonly number[]): string;
   readonly stepwise: boolean;
+  /** Whether the buffers of each policy's largest snapshot are counted once more. */
+  readonly audit?: boolean;
   /** References on disk; absent with `--no-cache`. */
   readonly cache?: ReferenceCache;
   /** Samples that are never scored, for policies that calibrate. */
@@ -85,6 +88,8 @@ export interface PolicyResult {
   readonly deviations: readonly string[];
   /** Code widths of the last plan of the last example: `widths[layer][kind][head]`. */
   readonly widths: readonly (readonly (readonly number[])[])[];
+  /** The largest snapshot, where an audit was asked for. */
+  readonly audit?: Audit;
 }
 
 /** What a slice run leaves. */
@@ -105,6 +110,7 @@ interface PolicyRun {
   readonly calibrationCost: CalibrationCost;
   readonly outcomes: NamedOutcome[];
   widths: PolicyResult["widths"];
+  audit?: Audit;
 }
 
 /** Name of the policy that every other is compared with. */
@@ -177,6 +183,14 @@ export async function runSlice<T extends KvShape>(run: SliceRun<T>): Promise<Sli
         fail(policy.host.name, error);
       }
     }
+    for (const policy of [...alive]) {
+      try {
+        checkPeak(policy);
+      } catch (error) {
+        alive.splice(alive.indexOf(policy), 1);
+        fail(policy.host.name, error);
+      }
+    }
     events?.progress?.(total, total, "done");
   } finally {
     await references.close();
@@ -194,10 +208,22 @@ export async function runSlice<T extends KvShape>(run: SliceRun<T>): Promise<Sli
       ignoredHooks: p.planner.ignoredHooks,
       deviations: p.planner.deviations,
       widths: p.widths,
+      ...(p.audit === undefined ? {} : { audit: p.audit }),
     })),
     failures,
     refused,
   };
+}
+
+/** The audited sum is the peak that will be reported. */
+function checkPeak({ audit, outcomes }: PolicyRun): void {
+  if (audit === undefined) return;
+  const reported = summarize(outcomes, 0).peak_kv_memory_mb;
+  if (audit.bytes / 2 ** 20 !== reported) {
+    throw new AuditError(
+      `audit: the buffers hold ${audit.bytes / 2 ** 20} MiB, but peak_kv_memory_mb is ${reported}`,
+    );
+  }
 }
 
 function refusal<T extends KvShape>(example: RunExample, run: SliceRun<T>): string | undefined {
@@ -291,6 +317,17 @@ async function onePolicy<T extends KvShape>(
     stats,
   });
   policy.widths = replayed.widths;
+  if (run.audit && replayed.peak.bytes > (policy.audit?.bytes ?? -1)) {
+    policy.audit = await audit({
+      engine,
+      open,
+      reference,
+      rope: rope.get,
+      example: example.id,
+      peak: replayed.peak,
+      answersOf: (cell) => cell === "exact" ? undefined : policy.planner.answersOf(cell),
+    });
+  }
   const answer = (ids: readonly number[]) => {
     const end = ids.findIndex((id) => eosIds.includes(id));
     return run.decode(end < 0 ? ids : ids.slice(0, end));

@@ -1,0 +1,226 @@
+/**
+ * Proof of the reported memory: the stores of the largest snapshot are opened once more, and what
+ * lies in their buffers is read back, counted and hashed.
+ *
+ * @module
+ */
+import { PolicyError } from "../policies/check.ts";
+import {
+  type HookAnswers,
+  KV_KINDS,
+  type KvKind,
+  type Needs,
+  type Store,
+} from "../quant/family.ts";
+import { familyOf } from "../quant/registry.ts";
+import type { KvShape } from "../quant/tensor.ts";
+import { notApplied } from "./applied_settings.ts";
+import { sha256 } from "./digest.ts";
+import type { Engine } from "./engine.ts";
+import { entriesPerToken } from "./metric.ts";
+import type { CellPlan, OpenStore, Plan } from "./quantize.ts";
+import type { Reference } from "./reference.ts";
+import type { RotaryTables } from "./rotary.ts";
+import { snapshot, Sources } from "./snapshot.ts";
+
+/** What an audit found wrong; the message is one sentence. */
+export class AuditError extends PolicyError {
+  override name = "AuditError";
+}
+
+/** The step of an example at which its quantized cache was largest. */
+export interface PeakStep {
+  readonly step: number;
+  /** Tokens in the cache. */
+  readonly tokens: number;
+  /** Bytes as they were counted during the replay. */
+  readonly bytes: number;
+  readonly plan: Plan;
+  /** Step at which the store of each layer and kind was begun. */
+  readonly begun: readonly number[];
+  readonly needs: Needs;
+}
+
+/** One buffer that really exists. */
+export interface AuditedBuffer {
+  readonly role: string;
+  /** Bytes of its words. */
+  readonly bytes: number;
+}
+
+/** One layer and kind. */
+export interface AuditedCell {
+  readonly layer: number;
+  readonly kind: KvKind;
+  /** Absent where the cache is exact. */
+  readonly family?: string;
+  /** Mean width of the codes that are stored, per head or for all heads together, in bits. */
+  readonly codeBits: readonly number[];
+  readonly buffers: readonly AuditedBuffer[];
+  readonly exactTokens: number;
+  /** 16 bits for every entry of the exact tokens. */
+  readonly exactBytes: number;
+  /** SHA-256 of the words of all buffers, first 12 hex digits; absent without buffers. */
+  readonly wordsHash?: string;
+  /** SHA-256 of the restored tensor, exact tokens included, as float32; first 12 hex digits. */
+  readonly restoredHash: string;
+}
+
+/** The largest snapshot of a policy. */
+export interface Audit {
+  readonly example: string;
+  readonly step: number;
+  readonly tokens: number;
+  /** Sum over all cells, buffers and exact tokens. */
+  readonly bytes: number;
+  readonly cells: readonly AuditedCell[];
+}
+
+/** What an audit is given. */
+export interface AuditInput<T extends KvShape> {
+  readonly engine: Engine<T>;
+  readonly open: OpenStore<T>;
+  readonly reference: Reference<T>;
+  readonly rope: () => RotaryTables<T>;
+  readonly example: string;
+  readonly peak: PeakStep;
+  /** What the policy answered for a cell of the plan. */
+  answersOf(cell: CellPlan): HookAnswers | undefined;
+}
+
+const HASH_DIGITS = 12;
+
+/**
+ * Opens the stores of the peak again, each for exactly its snapshot, and counts what they hold.
+ *
+ * @throws {AuditError} when buffers differ from what their stores declare, when the sum differs from
+ *   what the replay counted, or when a setting that the policy asked for was not applied
+ */
+export async function audit<T extends KvShape>(input: AuditInput<T>): Promise<Audit> {
+  const { engine, open, reference, example, peak } = input;
+  const { plan, needs, tokens, step } = peak;
+  const sources = new Sources(reference, needs, needs.preRope ? input.rope() : undefined);
+  const stores = plan.map((cell) =>
+    cell === "exact" ? undefined : open(familyOf(cell.family), sources, cell, tokens)
+  );
+  try {
+    for (const [i, store] of stores.entries()) {
+      for (let s = store?.carriesState ? peak.begun[i]! : step; s <= step; s++) {
+        store?.grow(snapshot(reference, s).tokens);
+      }
+    }
+    for (const store of stores) await store?.settle();
+    const cells: AuditedCell[] = [];
+    for (const [i, cell] of plan.entries()) {
+      checkSettings(cell, input.answersOf(cell));
+      cells.push(await auditCell(engine, reference, cell, i, stores[i], tokens));
+    }
+    const bytes = cells.reduce(
+      (sum, c) => sum + c.buffers.reduce((part, b) => part + b.bytes, c.exactBytes),
+      0,
+    );
+    if (bytes !== peak.bytes) {
+      throw new AuditError(
+        `audit of example ${example}: the buffers of step ${step} hold ${bytes} bytes, but ` +
+          `${peak.bytes} were reported`,
+      );
+    }
+    return { example, step, tokens, bytes, cells };
+  } finally {
+    for (const store of stores) store?.free();
+  }
+}
+
+function checkSettings(cell: CellPlan, answers: HookAnswers | undefined): void {
+  if (cell === "exact" || answers === undefined) return;
+  const missing = notApplied(answers, cell, familyOf(cell.family).hooks);
+  if (missing.length > 0) {
+    throw new AuditError(
+      `audit of layer ${cell.layer} ${cell.kind}: family "${cell.family}" did not apply what the ` +
+        `policy asked for: ${missing.join("; ")}`,
+    );
+  }
+}
+
+async function auditCell<T extends KvShape>(
+  { backend }: Engine<T>,
+  reference: Reference<T>,
+  cell: CellPlan,
+  index: number,
+  store: Store<T> | undefined,
+  tokens: number,
+): Promise<AuditedCell> {
+  const layer = Math.floor(index / KV_KINDS.length);
+  const kind = KV_KINDS[index % KV_KINDS.length]!;
+  const real = reference.layers[layer]![kind];
+  const { from, to } = store?.quantized ?? { from: 0, to: 0 };
+  const exactTokens = tokens - (to - from);
+  const held = store === undefined
+    ? { buffers: [], codeBits: [] }
+    : await heldBy(store, tokens, `layer ${layer} ${kind}`);
+  const restored = backend.alloc({ heads: real.heads, capacity: tokens, headDim: real.headDim });
+  try {
+    if (from > 0) backend.copy(real, 0, from, restored, 0);
+    if (to < tokens) backend.copy(real, to, tokens - to, restored, to);
+    store?.restore(restored);
+    const values = await backend.read(restored);
+    return {
+      layer,
+      kind,
+      ...(cell === "exact" ? {} : { family: cell.family }),
+      ...held,
+      exactTokens,
+      exactBytes: exactTokens * entriesPerToken(real) * 2,
+      restoredHash: await shortHash([values]),
+    };
+  } finally {
+    backend.free(restored);
+  }
+}
+
+/** Reads a store's buffers back and holds them against what it declares. */
+async function heldBy<T extends KvShape>(store: Store<T>, tokens: number, place: string) {
+  const declared = store.buffers(tokens);
+  const contents = await store.contents();
+  const roles = new Set([...declared, ...contents].map(({ role }) => role));
+  const size = (list: readonly { readonly role: string; readonly bytes: number }[], role: string) =>
+    list.filter((b) => b.role === role).reduce((sum, b) => sum + b.bytes, 0);
+  const buffers = contents.map(({ role, words }) => ({ role, bytes: words.byteLength }));
+  for (const role of roles) {
+    const [there, said] = [size(buffers, role), size(declared, role)];
+    if (there !== said) {
+      throw new AuditError(
+        `audit of ${place}: buffer ${role} has ${there} bytes, but its store declares ${said}`,
+      );
+    }
+  }
+  for (const { role, bytes, bits, codes } of declared) {
+    const needed = (codes ?? []).reduce((sum, count, h) => sum + count * (bits?.[h] ?? 0), 0);
+    // Widths of codes that differ inside a head are means, so rounding may be off by a bit.
+    if (8 * bytes < needed - 1) {
+      throw new AuditError(
+        `audit of ${place}: buffer ${role} has ${bytes} bytes, too few for ${
+          Math.ceil(needed)
+        } bits of codes`,
+      );
+    }
+  }
+  return {
+    buffers,
+    codeBits: declared.flatMap((b) => b.bits ?? []),
+    ...(contents.length === 0 ? {} : { wordsHash: await shortHash(contents.map((c) => c.words)) }),
+  };
+}
+
+/** The first digits of the SHA-256 of arrays, one after the other. */
+async function shortHash(
+  arrays: readonly (Uint32Array<ArrayBuffer> | Float32Array<ArrayBuffer>)[],
+): Promise<string> {
+  const bytes = new Uint8Array(arrays.reduce((sum, a) => sum + a.byteLength, 0));
+  let at = 0;
+  for (const { buffer, byteOffset, byteLength } of arrays) {
+    bytes.set(new Uint8Array(buffer, byteOffset, byteLength), at);
+    at += byteLength;
+  }
+  return (await sha256(bytes)).slice(0, HASH_DIGITS);
+}
