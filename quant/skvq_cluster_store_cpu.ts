@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { scaleOf, valueOf, zeroOf } from "./affine_group.ts";
+import { scaleOf, zeroOf } from "./affine_group.ts";
 import { affineRange } from "./affine_settings.ts";
 import { packRow, unpackRow } from "./bit_packing.ts";
 import type { BufferContents, Source, Store, StoredBuffer } from "./family.ts";
@@ -18,6 +18,9 @@ import { usedContents } from "./used_contents.ts";
 
 /** Adding and subtracting this rounds a double of modest size to an integer, ties to even. */
 const ROUND = 1.5 * 2 ** 52;
+
+/** Steps that any integer holds and no code reaches. */
+const FAR = 1 << 20;
 
 /** Largest finite float32, beyond which a factor may carry an entry. */
 const LARGEST = 3.4028234663852886e38;
@@ -76,9 +79,10 @@ export class SkvqClusterStoreCpu implements Store<CpuTensor> {
   }
 
   restore(target: CpuTensor): void {
-    const { groups, paramDtype, bits, arithmetic } = this.#settings;
+    const { groups, paramDtype, bits, smoothing } = this.#settings;
     const { order, starts, factors } = this.#channels;
     const offsets = this.#offsets(target);
+    const data = target.data;
     const codes = this.#rowCodes;
     for (let unit = 0; unit < this.#tokens; unit++) {
       const base = (this.#quantized.from + unit) * target.headDim;
@@ -86,11 +90,15 @@ export class SkvqClusterStoreCpu implements Store<CpuTensor> {
       loadParameters(paramDtype, this.#parameters, first, groups, this.#scales, this.#zeros);
       unpackRow(this.#codes, unit * this.#tokenWords, this.#count, bits[0]!, codes);
       for (let group = 0; group < groups; group++) {
-        const [scale, zero] = [this.#scales[group]!, this.#zeros[group]!];
-        for (let i = starts[group]!; i < starts[group + 1]!; i++) {
-          const value = valueOf(codes[i]!, scale, zero, arithmetic);
-          target.data[base + offsets[i]!] = value / factors[order[i]!]!;
+        const scale = this.#scales[group]!;
+        const zero = this.#zeros[group]!;
+        const end = starts[group + 1]!;
+        for (let i = starts[group]!; i < end; i++) {
+          data[base + offsets[i]!] = Math.fround(codes[i]! * scale) + zero;
         }
+      }
+      for (let i = 0; smoothing && i < codes.length; i++) {
+        data[base + offsets[i]!]! /= factors[order[i]!]!;
       }
     }
   }
@@ -120,20 +128,25 @@ export class SkvqClusterStoreCpu implements Store<CpuTensor> {
 
   #quantizeToken(unit: number, token: number, offsets: Int32Array): void {
     const { tensor } = this.#source;
-    const { groups, paramDtype, bits, topCodes } = this.#settings;
+    const { groups, paramDtype, bits, topCodes, smoothing } = this.#settings;
     const { order, starts, factors } = this.#channels;
     const row = this.#row;
     const base = token * tensor.headDim;
     let sum = 0;
+    const data = tensor.data;
     for (let i = 0; i < row.length; i++) {
-      const x = tensor.data[base + offsets[i]!]!;
-      const scaled = x * factors[order[i]!]!;
-      row[i] = scaled > LARGEST ? LARGEST : scaled < -LARGEST ? -LARGEST : scaled;
+      const x = data[base + offsets[i]!]!;
+      row[i] = x;
       sum += x;
     }
     // A double cannot overflow by adding float32 values, so the sum tells whether all are finite.
     if (sum - sum !== 0) throwNotFinite(this.#source, tensor, token, token + 1);
+    for (let i = 0; smoothing && i < row.length; i++) {
+      const scaled = row[i]! * factors[order[i]!]!;
+      row[i] = scaled > LARGEST ? LARGEST : scaled < -LARGEST ? -LARGEST : scaled;
+    }
     const topCode = topCodes[0]!;
+    const codes = this.#rowCodes;
     for (let group = 0; group < groups; group++) {
       const [first, end] = [starts[group]!, starts[group + 1]!];
       let low = Infinity, high = -Infinity;
@@ -150,11 +163,16 @@ export class SkvqClusterStoreCpu implements Store<CpuTensor> {
       this.#scales[group] = scale;
       const inverse = 1 / scale;
       for (let i = first; i < end; i++) {
-        const steps = Math.fround(Math.fround(row[i]! - zero) * inverse);
-        this.#rowCodes[i] = Math.min(Math.max(steps, 0), topCode) + ROUND - ROUND;
+        let steps = Math.fround(Math.fround(row[i]! - zero) * inverse);
+        // Clipping can push a nearly constant group any number of scale floors away.
+        if (steps > FAR) steps = FAR;
+        if (steps < -FAR) steps = -FAR;
+        const code = (steps + ROUND - ROUND) | 0;
+        // Integer minima and maxima compile to conditional moves; clipped ends saturate often.
+        codes[i] = Math.min(Math.max(code, 0), topCode);
       }
     }
-    packRow(this.#rowCodes, this.#count, bits[0]!, this.#codes, unit * this.#tokenWords);
+    packRow(codes, this.#count, bits[0]!, this.#codes, unit * this.#tokenWords);
     const at = unit * groups;
     storeParameters(paramDtype, this.#scales, this.#zeros, groups, this.#parameters, at);
   }

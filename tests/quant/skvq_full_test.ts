@@ -282,3 +282,20 @@ testOnBackends("skvq: a calibration that is no order of the channels is refused"
     );
   }
 });
+
+testOnBackends("skvq: clipping moves a constant group of any size by (1 - c)", async (backend) => {
+  for (const value of [1e7, -1e7, 3, -3]) {
+    const given = {
+      calibrationMode: "offline" as const,
+      clipRatio: 0.92,
+      options: { reorder: true },
+    };
+    const settings: SkvqSettings = { ...calibrated(plain, given), paramDtype: "f32" };
+    const scene = sceneOf(plain, settings);
+    const data = layerData(scene).map((entries) => entries.fill(value));
+    const [restored] = await (await new OpenCache(backend, scene, data).grow([20])).restore();
+    for (const x of restored!) {
+      assert(Math.abs(x - 0.92 * value) <= 1e-4 + 1e-6 * Math.abs(value), `${value} became ${x}`);
+    }
+  }
+});
