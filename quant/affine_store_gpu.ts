@@ -13,6 +13,7 @@ import type { BufferContents, Source, Store, StoredBuffer } from "./family.ts";
 import { notFiniteError } from "./finite_input.ts";
 import type { Band, GroupLayout } from "./group_layout.ts";
 import { parameterWords } from "./parameters.ts";
+import { type ReadbackClient, Readbacks } from "./shared_readback.ts";
 import { storedBuffers } from "./stored_buffers.ts";
 import type { GpuTensor, TokenRange } from "./tensor.ts";
 
@@ -48,7 +49,15 @@ export class AffineStoreGpu implements Store<GpuTensor> {
   readonly #parameters: GPUBuffer | undefined;
   #quantized: TokenRange;
   #units = 0;
-  #unchecked = false;
+  /** Where an entry is not finite, as far as the device has been asked. */
+  #failed = NO_FAILURE;
+  readonly #readbacks: Readbacks;
+  readonly #check: ReadbackClient = {
+    regions: () => [{ buffer: this.#failure, at: 0, words: 1 }],
+    accept: ([place]) => {
+      this.#failed = place!;
+    },
+  };
 
   /**
    * @param arithmetic WGSL of the family: `scale_zero`, `code_of`, `value_of`
@@ -63,6 +72,7 @@ export class AffineStoreGpu implements Store<GpuTensor> {
     this.#device = device;
     this.#source = source;
     this.#settings = settings;
+    this.#readbacks = Readbacks.in(source.shared);
     this.layout = affineLayout(settings, source.tensor.headDim);
     const range = affineRange(settings, tokens);
     const units = (range.to - range.from) / this.layout.unitTokens;
@@ -144,7 +154,7 @@ export class AffineStoreGpu implements Store<GpuTensor> {
     ]);
     dispatch(this.#device, this.#quantize, bindGroup, added * this.#unitChunks);
     this.#units = units;
-    this.#unchecked = true;
+    this.#readbacks.await(this.#check);
   }
 
   restore(target: GpuTensor): void {
@@ -162,13 +172,12 @@ export class AffineStoreGpu implements Store<GpuTensor> {
   }
 
   async settle(): Promise<void> {
-    if (!this.#unchecked) return;
-    const [place] = await readWords(this.#device, this.#failure, 4);
-    if (place !== NO_FAILURE) {
+    await this.#readbacks.settle(this.#device, this.#check);
+    if (this.#failed !== NO_FAILURE) {
       const { heads } = this.#source.tensor;
-      throw notFiniteError(this.#source, place! % heads, Math.floor(place! / heads));
+      const token = Math.floor(this.#failed / heads);
+      throw notFiniteError(this.#source, this.#failed % heads, token);
     }
-    this.#unchecked = false;
   }
 
   buffers(n: number): readonly StoredBuffer[] {
@@ -187,6 +196,7 @@ export class AffineStoreGpu implements Store<GpuTensor> {
   }
 
   free(): void {
+    this.#readbacks.drop(this.#check);
     this.#bands.destroy();
     this.#growJob.destroy();
     this.#restoreJob.destroy();

@@ -55,12 +55,6 @@ fn rounded(x: f32) -> f32 {
   return x;
 }
 
-// A product that stays rounded to float32. A compiler may fuse a product with the sum it goes into,
-// which matters where the sum cancels; it cannot fuse through a choice it does not know.
-fn product(a: f32, b: f32) -> f32 {
-  return select(a * b, 0.0, job.units == 0u);
-}
-
 const workgroup_threads = 64u;
 
 fn flat_index(id: vec3u, workgroups: vec3u) -> u32 {

@@ -1,13 +1,13 @@
 // Arithmetic of the family `kivi` (jy-yuan/KIVI, quant/new_pack.py); clipping is an extension.
 
 fn scale_zero(low: f32, high: f32, top_code: f32) -> vec2f {
-  let zero = rounded(product(low, job.clip_ratio));
-  let top = rounded(product(high, job.clip_ratio));
-  return vec2f(rounded(rounded(top - zero) / top_code), zero);
+  let zero = rounded(rounded_product(low, job.clip_ratio));
+  let top = rounded(rounded_product(high, job.clip_ratio));
+  return vec2f(rounded(divide(rounded(top - zero), top_code)), zero);
 }
 
 fn code_of(x: f32, scale: f32, zero: f32, top_code: f32) -> f32 {
-  return rounded(rounded(x - zero) / scale);
+  return rounded(divide(rounded(x - zero), scale));
 }
 
 fn value_of(code: f32, scale: f32, zero: f32) -> f32 {

@@ -72,3 +72,29 @@ const parameters_f16 = 0u;
 const parameters_f32 = 1u;
 const parameters_fp8 = 2u;
 override parameter_type: u32 = parameters_f16;
+
+// A product that stays rounded to float32. A compiler may fuse a product with the sum it goes into,
+// which matters where the sum cancels; it cannot fuse through a choice it does not know. (No input is
+// that NaN.)
+fn rounded_product(a: f32, b: f32) -> f32 {
+  return select(a * b, 0.0, bitcast<u32>(a) == 0x7fc12345u);
+}
+
+// a / b as float32 division rounds it, so that exact rounding ties stay ties. WGSL allows an error of
+// 2.5 units in the last place; the remainder of that quotient, computed exactly, corrects it.
+// Dekker, "A floating-point technique for extending the available precision", 1971: halves of 12 bits
+// have exact products, whether or not a compiler fuses them with the sums.
+fn divide(a: f32, b: f32) -> f32 {
+  let quotient = a / b;
+  if (abs(a) < 1e-20 || abs(b) < 1e-20 || abs(a) > 1e30 || !is_finite_value(quotient)) {
+    // The smallest parts might be subnormal, the largest infinite.
+    return quotient;
+  }
+  let near = rounded_product(quotient, b);
+  let q_high = bitcast<f32>(bitcast<u32>(quotient) & 0xfffff000u);
+  let q_low = quotient - q_high;
+  let b_high = bitcast<f32>(bitcast<u32>(b) & 0xfffff000u);
+  let b_low = b - b_high;
+  let rest = q_low * b_low - (((near - q_high * b_high) - q_low * b_high) - q_high * b_low);
+  return quotient + ((a - near) - rest) / b;
+}

@@ -2,14 +2,14 @@
 // multiplied by the clip ratio, and the scale has a floor.
 
 fn scale_zero(low: f32, high: f32, top_code: f32) -> vec2f {
-  let zero = rounded(product(low, job.clip_ratio));
-  let top = rounded(product(high, job.clip_ratio));
-  let scale = rounded(rounded(top - zero) / top_code);
+  let zero = rounded(rounded_product(low, job.clip_ratio));
+  let top = rounded(rounded_product(high, job.clip_ratio));
+  let scale = rounded(divide(rounded(top - zero), top_code));
   return vec2f(max(scale, rounded(job.scale_floor)), zero);
 }
 
 fn code_of(x: f32, scale: f32, zero: f32, top_code: f32) -> f32 {
-  return rounded(rounded(x - zero) / scale);
+  return rounded(divide(rounded(x - zero), scale));
 }
 
 fn value_of(code: f32, scale: f32, zero: f32) -> f32 {

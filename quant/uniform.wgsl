@@ -1,11 +1,11 @@
 // Arithmetic of the family `uniform` (jy-yuan/KIVI, quant/new_pack.py, quant_and_pack_vcache).
 
 fn scale_zero(low: f32, high: f32, top_code: f32) -> vec2f {
-  return vec2f(rounded(rounded(high - low) / top_code), low);
+  return vec2f(rounded(divide(rounded(high - low), top_code)), low);
 }
 
 fn code_of(x: f32, scale: f32, zero: f32, top_code: f32) -> f32 {
-  return rounded(rounded(x - zero) / scale);
+  return rounded(divide(rounded(x - zero), scale));
 }
 
 fn value_of(code: f32, scale: f32, zero: f32) -> f32 {

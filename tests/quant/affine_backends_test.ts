@@ -33,8 +33,8 @@ for (const family of Object.values(AFFINE_FAMILIES)) {
 
             const expected = await affineContents(reference, settings, headDim);
             const got = await affineContents(store, settings, headDim);
-            // A device divides to within 2.5 units in the last place, so a scale may be stored as
-            // the next number of its type, and an entry on a rounding tie may fall either way.
+            // The kernels correct the device's division, but not to the last one in a million: then
+            // a scale is stored as the next number of its type, or a code on a tie falls elsewhere.
             const ulp = settings.paramDtype === "fp8" ? 2 ** -3 : 2 ** -10;
             got.scale.forEach((scale, i) => {
               const off = Math.abs(scale - expected.scale[i]!);
@@ -53,7 +53,7 @@ for (const family of Object.values(AFFINE_FAMILIES)) {
               assertEquals(Math.abs(code - expected.codes[i]!), 1);
               ties++;
             });
-            assert(ties <= 2 + 0.01 * got.codes.length, `${ties} of ${got.codes.length} codes`);
+            assert(ties <= 2 + 0.001 * got.codes.length, `${ties} of ${got.codes.length} codes`);
           }),
           { numRuns: 25 },
         );

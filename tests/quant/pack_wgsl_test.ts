@@ -6,17 +6,18 @@ import pack from "../../quant/pack.wgsl" with { type: "text" };
 import { device, onGpu } from "./backends.ts";
 import { randomNumbers } from "./kv_data.ts";
 
-/** Runs `expression` of `x: u32` on the device for each input word. */
+/** Runs `expression` of `x: u32` on the device for each of the first `count` input words. */
 async function mapWords(
   device: GPUDevice,
   expression: string,
   inputs: Uint32Array<ArrayBuffer>,
+  count = inputs.length,
 ): Promise<Uint32Array> {
   const code = `${pack}
     @group(0) @binding(0) var<storage, read_write> words: array<u32>;
     @compute @workgroup_size(64)
     fn map(@builtin(global_invocation_id) id: vec3u) {
-      if (id.x < arrayLength(&words)) {
+      if (id.x < ${count}u) {
         let x = words[id.x];
         words[id.x] = ${expression};
       }
@@ -110,4 +111,26 @@ gpuTest("is_finite_value tells NaN and infinities by their bits", async (device)
   const words = new Uint32Array(inputs.buffer);
   const got = await mapWords(device, "u32(is_finite_value(bitcast<f32>(x)))", words);
   assertEquals(Array.from(got), [1, 1, 1, 1, 1, 0, 0, 0]);
+});
+
+gpuTest("divide rounds as float32 division does", async (device) => {
+  const random = randomNumbers(9);
+  // Dividends and divisors side by side: any, ties of a whole number of steps, and exact quotients.
+  const pairs = Array.from({ length: 20000 }, (_, i) => {
+    const b = Math.fround((random() + 0.01) * 2 ** Math.round(random() * 20 - 10));
+    const steps = Math.floor(random() * 256) + (i % 3 === 1 ? 0.5 : 0);
+    const a = i % 3 === 0 ? Math.fround((random() - 0.5) * 100) : Math.fround(steps * b);
+    return [a, b] as const;
+  });
+  const dividends = Float32Array.from(pairs, ([a]) => a);
+  const divisors = Float32Array.from(pairs, ([, b]) => b);
+  const words = new Uint32Array(2 * pairs.length);
+  words.set(new Uint32Array(dividends.buffer));
+  words.set(new Uint32Array(divisors.buffer), pairs.length);
+  // Each invocation reads its divisor from the second half, which is therefore left alone.
+  const half = `(arrayLength(&words) / 2u)`;
+  const quotient = `bitcast<u32>(divide(bitcast<f32>(x), bitcast<f32>(words[id.x + ${half}])))`;
+  const got = await mapWords(device, quotient, words, pairs.length);
+  const quotients = new Float32Array(got.buffer as ArrayBuffer, 0, pairs.length);
+  assertEquals(Array.from(quotients), pairs.map(([a, b]) => Math.fround(a / b)));
 });
