@@ -29,6 +29,8 @@ export class GroupBatch {
   readonly #rule: AffineRule;
 
   /**
+   * Makes room for the groups of a batch.
+   *
    * @param groups most groups of a batch
    * @param rowCodes codes of the longest row
    */

@@ -11,6 +11,7 @@ import { slidingWindow, wholeBlocks } from "./windows.ts";
 
 /** Settings of one layer and kind under an affine family. */
 export interface AffineSettings extends Settings, AffineRule {
+  /** Direction of the groups. */
   readonly axis: Axis;
   /** Channels of a group on the token axis, tokens of a group on the channel axis. */
   readonly groupSize: number;

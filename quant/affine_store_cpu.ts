@@ -19,6 +19,7 @@ const BATCH_GROUPS = 128;
 
 /** Store of an affine family over host tensors. `grow` throws at once on non-finite input. */
 export class AffineStoreCpu implements Store<CpuTensor> {
+  /** Where codes and parameters lie in the buffers. */
   readonly layout: GroupLayout;
   /** Packed codes, unit after unit. */
   readonly codes: Uint32Array<ArrayBuffer>;
@@ -34,6 +35,7 @@ export class AffineStoreCpu implements Store<CpuTensor> {
   #quantized: TokenRange;
   #units = 0;
 
+  /** Opens an empty store with room for a snapshot of `tokens` tokens. */
   constructor(source: Source<CpuTensor>, settings: AffineSettings, tokens: number) {
     const { headDim } = source.tensor;
     this.#source = source;

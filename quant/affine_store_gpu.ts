@@ -33,6 +33,7 @@ function chunkCodes(band: Band, groupSize: number): number {
 
 /** Store of an affine family over GPU tensors; `settle` throws on non-finite input. */
 export class AffineStoreGpu implements Store<GpuTensor> {
+  /** Where codes and parameters lie in the buffers. */
   readonly layout: GroupLayout;
   readonly #device: GPUDevice;
   readonly #source: Source<GpuTensor>;
@@ -60,6 +61,8 @@ export class AffineStoreGpu implements Store<GpuTensor> {
   };
 
   /**
+   * Opens an empty store with room for a snapshot of `tokens` tokens.
+   *
    * @param arithmetic WGSL of the family: `scale_zero`, `code_of`, `value_of`
    */
   constructor(

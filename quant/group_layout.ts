@@ -13,7 +13,9 @@ import type { Axis } from "./family.ts";
 
 /** Heads that share a width and whose groups do not reach into another band. */
 export interface Band {
+  /** First of the heads. */
   readonly firstHead: number;
+  /** Number of heads. */
   readonly heads: number;
   /** Width of a code in the packed rows. */
   readonly bits: number;
@@ -33,8 +35,11 @@ export interface Band {
 
 /** The layout of one store. */
 export interface GroupLayout {
+  /** Direction of the groups. */
   readonly axis: Axis;
+  /** Entries of a group. */
   readonly groupSize: number;
+  /** Channels of one head. */
   readonly headDim: number;
   /** Entries of a group that lie at one stride in the tensor: a group has whole runs. */
   readonly runCodes: number;
@@ -44,11 +49,13 @@ export interface GroupLayout {
   readonly unitWords: number;
   /** Groups of one unit. */
   readonly unitGroups: number;
+  /** The bands, in head order. */
   readonly bands: readonly Band[];
 }
 
 /** What a layout follows from. */
 export interface GroupShape {
+  /** Direction of the groups. */
   readonly axis: Axis;
   /** Entries of a group: channels on the token axis, tokens on the channel axis. */
   readonly groupSize: number;
@@ -56,6 +63,7 @@ export interface GroupShape {
   readonly bits: readonly number[];
   /** Largest code of each head. */
   readonly topCodes: readonly number[];
+  /** Channels of one head. */
   readonly headDim: number;
 }
 

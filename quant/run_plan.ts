@@ -21,16 +21,21 @@ export interface RunPlan {
   readonly unitStep: number;
   /** Index of the band's first entry of token 0. */
   readonly base: number;
+  /** Width of a code. */
   readonly bits: number;
+  /** Largest code. */
   readonly topCode: number;
-  /** Groups of a whole unit, and the band's first among them. */
+  /** Groups of a whole unit. */
   readonly unitGroups: number;
+  /** The band's first group among those of a unit. */
   readonly groupOffset: number;
-  /** Words of a whole unit, and the band's first among them. */
+  /** Words of a whole unit. */
   readonly unitWords: number;
+  /** The band's first word among those of a unit. */
   readonly wordOffset: number;
-  /** Codes and words of a row. */
+  /** Codes of a row. */
   readonly rowCodes: number;
+  /** Words of a row. */
   readonly rowWords: number;
 }
 
