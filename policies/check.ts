@@ -27,7 +27,7 @@ export interface CheckContext {
 
 /** A value as it should appear in a message: short and on one line. */
 export function shown(value: unknown): string {
-  if (typeof value === "string") return JSON.stringify(value.slice(0, 60));
+  if (typeof value === "string") return shownText(value);
   if (typeof value === "number" || typeof value === "boolean" || value == null) {
     return String(value);
   }
@@ -37,6 +37,13 @@ export function shown(value: unknown): string {
     return `[${items}${value.length > 6 ? ", …" : ""}]`;
   }
   return `a ${typeof value}`;
+}
+
+/** Quoted, and nothing in it that moves a cursor or that a program would read as a result line. */
+function shownText(text: string): string {
+  const escaped = (c: string) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`;
+  return JSON.stringify(text.slice(0, 60).replace(/TEST_METRICS/gi, "TEST METRICS"))
+    .replace(/[^\x20-\x7e]/g, escaped);
 }
 
 const integer = (min: number, max: number) => ({

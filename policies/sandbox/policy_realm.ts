@@ -115,7 +115,7 @@ export function policyRealm(
     function callText(): string {
       const [name, ...given] = call;
       const plain = given.filter((g) => typeof g !== "object").map((g) => stringify(g));
-      return name === undefined ? "" : `${name}(${plain.join(", ")})`;
+      return call.length === 1 ? `${name}` : `${name}(${plain.join(", ")})`;
     }
 
     function describe(error: unknown): string {
@@ -132,7 +132,7 @@ export function policyRealm(
     }
 
     function start(): Started {
-      call = ["new policy"];
+      call = ["its constructor"];
       const real = parts.policyOf(exports.default) as Record<
         string,
         (...given: unknown[]) => unknown
@@ -170,16 +170,12 @@ export function policyRealm(
           ...parts.words,
           hooks,
         });
-        reply = `A${
-          stringify(cells.map((cell) =>
-            [
-              cell.bits,
-              cell.axis,
-              cell.residual,
-              ...hooks.map((hook) => cell.optional[hook]),
-            ].map(parts.encode)
-          ))
-        }`;
+        call = ["reading its answers"];
+        const rows = cells.map((cell) =>
+          [cell.bits, cell.axis, cell.residual, ...hooks.map((hook) => cell.optional[hook])]
+            .map(parts.encode)
+        );
+        reply = `A${stringify(rows)}`;
       } catch (error) {
         threw(error);
       }
@@ -191,6 +187,7 @@ export function policyRealm(
       reply = undefined;
       call = [];
       const answer = (value: unknown) => {
+        call = ["reading its answer"];
         try {
           reply = `A${stringify(parts.encode(value))}`;
         } catch (error) {

@@ -116,11 +116,11 @@ const NUMBERS: Readonly<Record<string, number>> = {
   "-0": -0,
 };
 
-function revive(value: unknown): unknown {
+function revive(value: unknown, inObject = false): unknown {
   if (typeof value !== "object" || value === null) return value;
-  if (Array.isArray(value)) return value.map(revive);
+  if (Array.isArray(value)) return value.map((item) => revive(item, inObject));
   return Object.hasOwn(value, "$")
-    ? reviveNamed(value as Record<string, unknown>)
+    ? reviveNamed(value as Record<string, unknown>, inObject)
     : reviveObject(value);
 }
 
@@ -128,20 +128,26 @@ function reviveObject(value: object): Record<string, unknown> {
   const fresh: Record<string, unknown> = {};
   for (const [key, field] of Object.entries(value)) {
     if (FORBIDDEN.has(key)) throw new ReplyError(`it has the key "${key}"`);
-    fresh[key] = revive(field);
+    fresh[key] = revive(field, true);
   }
   return fresh;
 }
 
-function reviveNamed({ $: name, v }: Record<string, unknown>): unknown {
+function reviveNamed({ $: name, v }: Record<string, unknown>, inObject: boolean): unknown {
   if (typeof name === "string" && Object.hasOwn(NUMBERS, name)) return NUMBERS[name];
   if (name === "undefined") return undefined;
-  // Stand-ins: what counts is that a check finds the type that the policy returned.
-  if (name === "function") return () => undefined;
-  if (name === "symbol") return Symbol();
-  if (name === "bigint" && typeof v === "string" && /^-?\d{1,40}$/.test(v)) return BigInt(v);
   if (name === "object" && typeof v === "object" && v !== null && !Array.isArray(v)) {
     return reviveObject(v);
   }
+  // An answer of a wrong type is for the check to name; deep inside an object no check looks.
+  if (inObject && typeof name === "string" && STAND_INS.has(name)) {
+    throw new ReplyError(`it holds a ${name}`);
+  }
+  if (name === "function") return () => undefined;
+  if (name === "symbol") return Symbol();
+  if (name === "bigint" && typeof v === "string" && /^-?\d{1,40}$/.test(v)) return BigInt(v);
   throw new ReplyError("it names a type that does not exist");
 }
+
+/** Types that are told apart but not carried over: what arrives is of the type, and that is all. */
+const STAND_INS = new Set(["function", "symbol", "bigint"]);

@@ -32,18 +32,19 @@ export class SandboxError extends PolicyError {
 
 /**
  * Text of a policy as it may be shown to a user: one line, no control characters (so no terminal
- * escape sequences), at most `most` characters.
+ * escape sequences), nothing that a program would read as a result line, at most `most` characters.
  *
  * @example
  * ```ts
  * import { assertEquals } from "@std/assert";
  * import { quoted } from "./sandbox_error.ts";
  *
- * assertEquals(quoted("a\u001b[31m\nTEST_METRICS: b"), "a [31m TEST_METRICS: b");
+ * assertEquals(quoted("a\u001b[31m\nTEST_METRICS: b"), "a [31m TEST METRICS: b");
  * ```
  */
 export function quoted(text: string, most = 300): string {
   // Format characters (Cf) go too: they can reverse or hide what a terminal shows.
-  const line = text.slice(0, 8 * most).replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\s]+/gu, " ").trim();
+  const line = text.slice(0, 8 * most).replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\s]+/gu, " ")
+    .replace(/TEST_METRICS/gi, "TEST METRICS").trim();
   return line.length <= most ? line : `${line.slice(0, most)}…`;
 }

@@ -1,0 +1,10 @@
+/** Returns a text of many megabytes. */
+export default {
+  choose_bits: () => 4,
+  choose_axis: () => "token",
+  residual_length: () => 0,
+  calibration_mode: () => "none",
+  family_options(layer, kind) {
+    return layer > 0 || kind === "value" ? {} : { text: "x".repeat(8e6) };
+  },
+};

@@ -1,0 +1,3 @@
+/** Waits for ever at its top level. */
+await new Promise(() => {});
+export default {};

@@ -1,0 +1,211 @@
+/**
+ * Every attack must be contained: the policy is ended with the right sentence, or finds every door
+ * closed and is measured like an honest one; and the evaluator's own numbers stay what they were.
+ */
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { hostBuiltin } from "../../../policies/registry.ts";
+import { SandboxHost, type SandboxLimits } from "../../../policies/sandbox/mod.ts";
+import type { SliceResult } from "../../../replay/run.ts";
+import { numbersOf, tinyRun } from "./tiny_run.ts";
+
+const FOLDER = new URL("./attacks/", import.meta.url);
+
+/** The built-in that runs beside every attack. */
+const BESIDE = "uniform_quant_4bit";
+
+/** What is to become of each attack: the failure's sentence, or nothing at all. */
+const ATTACKS: Readonly<Record<string, RegExp | "harmless">> = {
+  "kill_host.js": "harmless",
+  "forge_metrics.js": "harmless",
+  "forge_in_error.js":
+    /^rejected: choose_bits\(0, "key", 0\) threw Error: x \[2K 2K TEST METRICS: slice=tiny/,
+  "forge_in_answer.js":
+    /^rejected: choose_axis\(0, "key"\) returned "\\u009b2K\\r\\nTEST METRICS: slice=tiny/,
+  "read_answers.js": "harmless",
+  "read_environment.js": "harmless",
+  "threads_and_devices.js": "harmless",
+  "leave_realm.js": "harmless",
+  "loop_when_asked.js": /^timed out: no answer to the plan of step 0 within 1 s$/,
+  "loop_in_getter.js": /^timed out: no answer to the plan of step 0 within 1 s$/,
+  "loop_in_promises.js": "harmless",
+  "loop_when_loaded.js": /^timed out: not ready within 2 s$/,
+  "loop_promises_when_loaded.js": /^timed out: not ready within 2 s$/,
+  "never_loaded.js": /^timed out: not ready within 2 s$/,
+  "heap.js": /^out of memory: it took more than 128 MiB$/,
+  "heap_when_loaded.js": /^out of memory: it took more than 128 MiB$/,
+  "buffers.js": /^out of memory: it took more than 128 MiB$/,
+  "one_buffer.js": /^out of memory: it took more than 128 MiB$/,
+  "pollute_by_reply.js":
+    /^rejected: the plan of step 0 cannot be read: it has the key "__proto__"$/,
+  "pollute_constructor.js":
+    /^rejected: the plan of step 0 cannot be read: it has the key "constructor"$/,
+  "pollute_realm.js": /^rejected: /,
+  "million_keys.js": /^rejected: the plan of step 0 is longer than 4194304 bytes$/,
+  "deep_reply.js": /^rejected: the plan of step 0 cannot be read: it is nested deeper than 32$/,
+  "long_reply.js": /^rejected: the plan of step 0 is longer than 4194304 bytes$/,
+  "endless_reply.js": /^(out of memory: it took more than 128 MiB|timed out: no answer to .*)$/,
+  "cyclic_reply.js": /^rejected: reading its answers threw RangeError: Maximum call stack/,
+  "bigint_inside.js": /^rejected: the plan of step 0 cannot be read: it holds a bigint$/,
+  "many_keys.js": /^rejected: the plan of step 0 cannot be read: it has more than 10000 keys$/,
+  "bits_nan.js": /^rejected: choose_bits\(0, "key", 0\) returned NaN; expected/,
+  "bits_negative.js": /^rejected: choose_bits\(0, "key", 0\) returned -4; expected/,
+  "bits_huge.js": /^rejected: choose_bits\(0, "key", 0\) returned 1e\+308 bits/,
+  "bits_fractional.js": /^rejected: choose_bits\(0, "key", 0\) returned 3\.999; expected/,
+  "bits_sixteen.js": /^rejected: choose_bits\(0, "key", 0\) returned 16 bits/,
+  "bits_text.js": /^rejected: choose_bits\(0, "key", 0\) returned "4"; expected/,
+  "bits_bigint.js": /^rejected: choose_bits\(0, "key", 0\) returned 4n; expected/,
+  "bits_promise.js": /^rejected: choose_bits\(0, "key", 0\) returned a object; expected/,
+  "random.js": /^not deterministic: asked for the plan of step \d a second time/,
+  "clock.js": /^not deterministic: asked for the plan of step \d a second time/,
+  "throws_the_unspeakable.js":
+    /^rejected: choose_bits\(0, "key", 0\) threw something that cannot be described$/,
+};
+
+/** Limits for attacks on time and memory, so that the machine of the tests does not suffer. */
+function limitsFor(file: string): Partial<SandboxLimits> {
+  if (/^(loop|never)_/.test(file)) return { startMs: 2000, stepMs: 1000 };
+  if (/^(heap|buffers|one_buffer|endless)/.test(file)) return { memoryMib: 128 };
+  return { stepMs: 10_000 };
+}
+
+const honest = numbersOf(await tinyRun([hostBuiltin(BESIDE)]), BESIDE);
+
+interface Outcome {
+  /** The sentence that ended the policy, without its name. */
+  readonly sentence?: string;
+  readonly result: SliceResult;
+}
+
+/** Runs a policy of which the worst must be expected beside a built-in. */
+async function attack(
+  name: string,
+  text: string,
+  limits: Partial<SandboxLimits> = {},
+): Promise<Outcome> {
+  const source = { name, text, language: "js" } as const;
+  let host: SandboxHost;
+  try {
+    host = await SandboxHost.open(source, { limits });
+  } catch (error) {
+    return {
+      sentence: (error as Error).message,
+      result: await tinyRun([hostBuiltin(BESIDE)]),
+    };
+  }
+  try {
+    const result = await tinyRun([host, hostBuiltin(BESIDE)]);
+    const [failure] = result.failures;
+    return {
+      result,
+      ...(failure === undefined
+        ? {}
+        : { sentence: failure.reason.replace(`policy ${name}: `, "") }),
+    };
+  } finally {
+    await host.close();
+    assertEquals(isRunning(host.pid), false, "the sandbox's process outlived its host");
+  }
+}
+
+function isRunning(pid: number): boolean {
+  if (Deno.build.os !== "linux") return false;
+  try {
+    Deno.statSync(`/proc/${pid}`);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+Deno.test("every file of attacks is in the table, and the other way round", async () => {
+  const files = (await Array.fromAsync(Deno.readDir(FOLDER))).map(({ name }) => name);
+  assertEquals(files.sort(), Object.keys(ATTACKS).sort());
+});
+
+for (const [file, expected] of Object.entries(ATTACKS)) {
+  Deno.test(`contained: ${file}`, async () => {
+    const text = await Deno.readTextFile(new URL(file, FOLDER));
+    const { sentence, result } = await attack("attack", text, limitsFor(file));
+    if (expected === "harmless") {
+      assertEquals(sentence, undefined);
+      assertEquals(numbersOf(result, "attack"), honest);
+    } else {
+      assert(sentence !== undefined, "the policy was not ended");
+      assertMatch(sentence, expected);
+      assertEquals(result.results.map(({ policy }) => policy), [BESIDE]);
+    }
+    assertEquals(numbersOf(result, BESIDE), honest);
+    assertEquals(({} as { polluted?: number }).polluted, undefined);
+  });
+}
+
+/** An honest policy as far as it goes. */
+const HONEST = `export default {
+  choose_bits: () => 4, choose_axis: () => "token", residual_length: () => 0,
+  calibration_mode: () => "none",
+};`;
+
+const LOCAL = new URL("../../../deno.json", import.meta.url).href;
+const SPECIFIERS = [
+  ...[LOCAL, new URL("./attacks_test.ts", import.meta.url).href, "./heap.js", "/etc/passwd"],
+  ...["https://deno.land/std/version.ts", "http://127.0.0.1:1/x.js", "data:text/javascript,1"],
+  ...["node:fs", "node:process", "node:module", "npm:csv-parse", "jsr:@std/assert", "blob:x"],
+  ...["ext:core/ops", "fs", "@std/assert"],
+];
+
+Deno.test("contained: imports of files, URLs and modules, however they are written", async () => {
+  for (const specifier of SPECIFIERS) {
+    const quoted = JSON.stringify(specifier);
+    const forms = [
+      `import * as x from ${quoted}; ${HONEST}`,
+      `import ${quoted}; ${HONEST}`,
+      `export * from ${quoted}; ${HONEST}`,
+      `import x from ${quoted} with { type: "json" }; ${HONEST}`,
+      `import x from ${quoted} with { type: "text" }; ${HONEST}`,
+    ];
+    // One process for each form would take minutes: the first always, one of the others in turn.
+    const other = 1 + SPECIFIERS.indexOf(specifier) % (forms.length - 1);
+    for (const form of [forms[0]!, forms[other]!]) {
+      const error = await openingFails(form);
+      assertMatch(error, /^rejected: it (imports "|cannot be loaded: )/, form);
+    }
+  }
+});
+
+Deno.test("contained: imports while it runs, literal and computed", async () => {
+  const literal = SPECIFIERS.map((s) => `() => import(${JSON.stringify(s)}),`).join("\n");
+  const text = `
+    const attempts = [${literal}
+      ...${JSON.stringify(SPECIFIERS)}.map((s) => () => import(s)),
+      ...${JSON.stringify(SPECIFIERS)}.map((s) => () => import(s, { with: { type: "json" } })),
+    ];
+    for (const attempt of attempts) {
+      let module;
+      try { module = await attempt(); } catch { continue; }
+      throw new Error("reached " + attempt);
+    }
+    ${HONEST}`;
+  const { sentence, result } = await attack("attack", text);
+  assertEquals(sentence, undefined);
+  assertEquals(numbersOf(result, "attack"), honest);
+});
+
+Deno.test("says that it imports, whether at once or while it runs", async () => {
+  assertEquals(
+    await openingFails('import fs from "node:fs"; export default fs;'),
+    'rejected: it imports "node:fs"; a policy is one file, which imports types only',
+  );
+  assertEquals(
+    await openingFails('export default await import("node:fs");'),
+    "rejected: it imports something while it runs; a policy is one file, which imports types only",
+  );
+});
+
+async function openingFails(text: string): Promise<string> {
+  try {
+    await (await SandboxHost.open({ name: "attack", text, language: "js" })).close();
+  } catch (error) {
+    return (error as Error).message;
+  }
+  throw new Error(`this was loaded: ${text}`);
+}

@@ -1,0 +1,83 @@
+/**
+ * A whole slice run, from reference to metrics, that takes milliseconds: real quantizers and the real
+ * loop over a synthetic model whose predictions depend on every entry it is shown.
+ */
+import { CpuBackend } from "../../../quant/backend_cpu.ts";
+import type { CpuTensor } from "../../../quant/tensor.ts";
+import type { PolicyHost } from "../../../policies/host.ts";
+import type { ForwardInput, ForwardOutput } from "../../../replay/engine.ts";
+import { openOnCpu } from "../../../replay/quantize.ts";
+import { runSlice, type SliceResult } from "../../../replay/run.ts";
+import { SyntheticEngine } from "../../replay/synthetic_engine.ts";
+
+const VOCAB = 16;
+
+class TinyEngine extends SyntheticEngine {
+  override readonly backend = new CpuBackend();
+
+  constructor() {
+    super({ headDim: 64, vocab: VOCAB, maxPositions: 128, ropeTheta: 10_000 });
+  }
+
+  override async forward(input: ForwardInput<CpuTensor>): Promise<ForwardOutput<CpuTensor>> {
+    const { layers } = await super.forward(input);
+    const fed = input.ids.length;
+    const logits = new Float32Array(input.logits * VOCAB);
+    for (let row = 0; row < input.logits; row++) {
+      logits.set(this.#predict(input, fed - input.logits + row), row * VOCAB);
+    }
+    return { logits, layers };
+  }
+
+  /** Sums of the visible keys and values, folded onto the vocabulary. */
+  #predict({ ids, past, mask, maskLayers }: ForwardInput<CpuTensor>, query: number): Float32Array {
+    const row = new Float32Array(VOCAB);
+    for (const [layer, { key, value }] of past.entries()) {
+      const width = key.capacity + ids.length;
+      const seen = ((maskLayers === 1 ? 0 : layer) * ids.length + query) * width;
+      for (let token = 0; token < key.capacity; token++) {
+        if (mask[seen + token] !== 0) continue;
+        for (let head = 0; head < key.heads; head++) {
+          const at = (head * key.capacity + token) * key.headDim;
+          for (let i = 0; i < key.headDim; i++) {
+            const v = (i * 7 + head + ids[query]!) % VOCAB;
+            row[v] = row[v]! + 0.02 * (key.data[at + i]! + value.data[at + i]!);
+          }
+        }
+      }
+    }
+    return row;
+  }
+}
+
+/** Runs two short examples under the given policies. */
+export async function tinyRun(hosts: readonly PolicyHost[]): Promise<SliceResult> {
+  return await runSlice({
+    slice: "tiny",
+    engine: new TinyEngine(),
+    open: openOnCpu,
+    examples: [40, 55].map((tokens) => ({
+      id: `tiny-${tokens}`,
+      dataset: "synthetic",
+      prompt: Array.from({ length: tokens }, (_, i) => (i * 5 + tokens) % VOCAB),
+      score: (answer) => answer.length > 0 ? 1 : 0,
+    })),
+    hosts,
+    maxNewTokens: 6,
+    budgetBits: 4,
+    eosIds: [],
+    decode: (ids) => ids.join(" "),
+    stepwise: false,
+  });
+}
+
+/** The numbers of one policy without its timings, to compare runs with. */
+export function numbersOf({ results }: SliceResult, policy: string): Record<string, number> {
+  const found = results.find((result) => result.policy === policy);
+  if (found === undefined) throw new Error(`no result of ${policy}`);
+  const numbers: Record<string, number> = { ...found.numbers };
+  for (const timing of ["decode_tokens_per_s", "prefill_latency_ms", "calibration_cost_s"]) {
+    delete numbers[timing];
+  }
+  return numbers;
+}
