@@ -33,7 +33,7 @@ export interface ReplayInput<T extends KvShape> {
   readonly engine: Engine<T>;
   readonly open: OpenStore<T>;
   readonly reference: Reference<T>;
-  readonly planner: Planner;
+  readonly planner: Pick<Planner, "plan">;
   readonly rope: () => RotaryTables<T>;
   readonly request: Omit<RequestMeta, "cache_tokens" | "prompt_tokens">;
   readonly budgetBits: number;

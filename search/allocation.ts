@@ -1,0 +1,82 @@
+/**
+ * The widths of least total cost under every budget at once.
+ *
+ * @module
+ */
+
+/**
+ * A multiple-choice knapsack (Kellerer, Pferschy and Pisinger, "Knapsack Problems", 2004, chapter
+ * 11), solved exactly: widths are small whole numbers, so a table over cells and bits stays small,
+ * and unlike the plans that a price per bit leads to (Shoham and Gersho, IEEE Transactions on
+ * Acoustics, Speech, and Signal Processing 36(9), 1988) its plans need not lie on the convex hull.
+ */
+export class Allocator {
+  /** `[cell][bits]`: index of the width that the cell takes when it and all before it share `bits`. */
+  readonly #choices: readonly Uint8Array[];
+
+  /**
+   * @param costs `[cell][width]`, additive over cells
+   * @param widths ascending whole numbers, one per column of `costs`
+   */
+  constructor(
+    private readonly costs: readonly (readonly number[])[],
+    private readonly widths: readonly number[],
+  ) {
+    const capacity = costs.length * widths.at(-1)!;
+    let best = new Float64Array(capacity + 1);
+    this.#choices = costs.map((row) => {
+      const next = new Float64Array(capacity + 1).fill(Infinity);
+      const choice = new Uint8Array(capacity + 1);
+      for (const [i, width] of widths.entries()) {
+        for (let bits = width; bits <= capacity; bits++) {
+          const cost = best[bits - width]! + row[i]!;
+          // Of equal costs the narrower width stays.
+          if (cost < next[bits]!) {
+            next[bits] = cost;
+            choice[bits] = i;
+          }
+        }
+      }
+      best = next;
+      return choice;
+    });
+  }
+
+  /**
+   * Width per cell with the least total cost among those whose mean is at most `averageBits`.
+   *
+   * @throws {RangeError} when even the narrowest width everywhere is over the budget
+   *
+   * @example
+   * ```ts
+   * import { assertEquals } from "@std/assert";
+   * import { Allocator } from "./allocation.ts";
+   *
+   * const allocator = new Allocator([[9, 1], [2, 1]], [1, 2]);
+   * assertEquals(allocator.widthsFor(1.5), [2, 1]);
+   * assertEquals(allocator.widthsFor(2), [2, 2]);
+   * ```
+   */
+  widthsFor(averageBits: number): number[] {
+    const cells = this.costs.length;
+    // The sum of fractional averages such as 2.7 may fall short of a whole number by rounding.
+    let bits = Math.floor(Math.min(averageBits, this.widths.at(-1)!) * cells + 1e-9);
+    if (bits < cells * this.widths[0]!) {
+      throw new RangeError(
+        `A mean of ${averageBits} bits is below the narrowest width of ${this.widths[0]}.`,
+      );
+    }
+    const widths = new Array<number>(cells);
+    for (let cell = cells - 1; cell >= 0; cell--) {
+      const width = this.widths[this.#choices[cell]![bits]!]!;
+      widths[cell] = width;
+      bits -= width;
+    }
+    return widths;
+  }
+
+  /** Total cost of a width per cell, each among the candidates. */
+  costOf(plan: readonly number[]): number {
+    return plan.reduce((sum, width, c) => sum + this.costs[c]![this.widths.indexOf(width)]!, 0);
+  }
+}

@@ -1,0 +1,108 @@
+/**
+ * The family whose widths a search distributes, with the settings that stay as they are.
+ *
+ * @module
+ */
+import {
+  type Axis,
+  type HookAnswers,
+  type KvKind,
+  QuantizerError,
+  type Settings,
+} from "../quant/family.ts";
+import { familyOf } from "../quant/registry.ts";
+
+/** What a search keeps fixed. */
+export interface BaseChoice {
+  /** Name of the family. */
+  readonly family: string;
+  /** Entries that share a scale; ignored by families without groups. */
+  readonly groupSize: number;
+  /** Recent tokens kept exact. */
+  readonly residualLength: number;
+}
+
+/** Widths that a search tries, where the family has them. */
+const CANDIDATES = [1, 2, 3, 4, 8];
+
+/** A family under fixed settings, for one model. */
+export class BaseFamily {
+  /** Candidate widths, ascending, at least one. */
+  readonly widths: readonly number[];
+  /** The widest code of the family: as good as exact beside the width that is measured. */
+  readonly widest: number;
+  /** Group axis per kind: keys per channel and values per token, where the family can. */
+  readonly axes: Readonly<Record<KvKind, Axis>>;
+  /** Group size as the family is told; absent for families without groups. */
+  readonly groupSize: number | undefined;
+
+  /**
+   * @param maxWidth widest code that a plan may use
+   * @throws {QuantizerError} for a family that cannot take a width per head from a plan
+   */
+  constructor(
+    readonly choice: BaseChoice,
+    private readonly shape: { readonly kvHeads: number; readonly headDim: number },
+    maxWidth: number,
+  ) {
+    const family = familyOf(choice.family);
+    this.widths = CANDIDATES.filter((w) => w <= maxWidth && family.widths.includes(w));
+    if (this.widths.length === 0) {
+      throw new QuantizerError(
+        `Family "${choice.family}" has no width up to ${maxWidth}; its widths are ${
+          family.widths.join(", ")
+        }.`,
+      );
+    }
+    this.widest = Math.max(...family.widths.filter((w) => w <= 8));
+    this.groupSize = family.hooks.includes("group_size") ? choice.groupSize : undefined;
+    this.axes = { key: this.#axis("key", "channel"), value: "token" };
+    const mixed = Array.from(
+      { length: shape.kvHeads },
+      (_, h) => h === 0 ? this.widths[0]! : this.widest,
+    );
+    for (const kind of ["key", "value"] as const) {
+      const { calibrated } = this.settings(0, kind, mixed);
+      if (calibrated) {
+        throw new QuantizerError(
+          `Family "${choice.family}" learns its codes for a given width offline; a search needs a family that does not, such as kivi.`,
+        );
+      }
+    }
+  }
+
+  /**
+   * The family's settings for one layer and kind.
+   *
+   * @param bits width per KV head
+   * @throws {QuantizerError} for widths that the family cannot mix
+   */
+  settings(layer: number, kind: KvKind, bits: readonly number[]): Settings {
+    return this.#resolve(layer, kind, bits, this.axes[kind]);
+  }
+
+  #resolve(layer: number, kind: KvKind, bits: readonly number[], axis: Axis): Settings {
+    const answers: HookAnswers = {
+      layer,
+      kind,
+      bits,
+      axis,
+      residualLength: this.choice.residualLength,
+      calibrationMode: "none",
+      ...(this.groupSize === undefined ? {} : { groupSize: this.groupSize }),
+    };
+    const { kvHeads: heads, headDim } = this.shape;
+    return familyOf(this.choice.family).resolve(answers, { heads, headDim });
+  }
+
+  #axis(kind: KvKind, wanted: Axis): Axis {
+    const bits = new Array<number>(this.shape.kvHeads).fill(this.widest);
+    try {
+      this.#resolve(0, kind, bits, wanted);
+      return wanted;
+    } catch (error) {
+      if (!(error instanceof QuantizerError)) throw error;
+      return wanted === "channel" ? "token" : "channel";
+    }
+  }
+}

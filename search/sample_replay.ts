@@ -1,0 +1,132 @@
+/**
+ * One sample, run once in full precision and then replayed under as many plans as are asked about.
+ *
+ * @module
+ */
+import type { Needs } from "../quant/family.ts";
+import { familyOf } from "../quant/registry.ts";
+import type { KvShape } from "../quant/tensor.ts";
+import type { Engine } from "../replay/engine.ts";
+import { type Replayed, replayExample } from "../replay/loop.ts";
+import type { OpenStore, Plan } from "../replay/quantize.ts";
+import { freeReference, type Reference, runKnownTokens } from "../replay/reference.ts";
+import { type RotaryTables, uploadRotary } from "../replay/rotary.ts";
+import type { SearchSample } from "./samples.ts";
+
+/** What a plan did to one sample, or to several of equal weight. */
+export interface PlanCost {
+  /** Mean over the target's tokens of `KL(p_exact || p_plan)`, in nats. */
+  readonly kl: number;
+  /** Mean width of the codes, in bits; 16 where there are none. */
+  readonly codeBits: number;
+  /** Stored bits per cache entry, parameters and exact window included. */
+  readonly storedBits: number;
+}
+
+/** A sample with its full-precision run. */
+export class SampleReplay<T extends KvShape> {
+  #rope: RotaryTables<T> | undefined;
+
+  private constructor(
+    private readonly engine: Engine<T>,
+    private readonly openStore: OpenStore<T>,
+    private readonly sample: SearchSample,
+    private readonly reference: Reference<T>,
+  ) {}
+
+  /** Runs the sample, its target included, in full precision. */
+  static async open<T extends KvShape>(
+    engine: Engine<T>,
+    openStore: OpenStore<T>,
+    sample: SearchSample,
+  ): Promise<SampleReplay<T>> {
+    const { prompt, target } = sample;
+    const { layers, extras } = await runKnownTokens(engine, [...prompt, ...target.slice(0, -1)]);
+    const { vocab } = engine.shape;
+    const logits = new Float32Array(target.length * vocab);
+    const reference: Reference<T> = {
+      prompt,
+      tokens: target,
+      logits,
+      layers,
+      prefillMs: 0,
+      extras,
+    };
+    const replay = new SampleReplay(engine, openStore, sample, reference);
+    try {
+      const exact = await replay.#run(layers.flatMap(() => ["exact", "exact"] as const));
+      logits.set(exact.logits);
+    } catch (error) {
+      replay.free();
+      throw error;
+    }
+    return replay;
+  }
+
+  /** Replays the target under a plan. */
+  async cost(plan: Plan): Promise<PlanCost> {
+    const { steps } = await this.#run(plan);
+    const sum = (of: (step: typeof steps[number]) => number) =>
+      steps.reduce((total, step) => total + of(step), 0);
+    const codes = sum((s) => s.codes);
+    return {
+      kl: sum((s) => s.kl) / steps.length,
+      codeBits: codes > 0 ? sum((s) => s.codeBits) / codes : 16,
+      storedBits: 8 * sum((s) => s.bytes) / sum((s) => s.elements),
+    };
+  }
+
+  /** Frees the sample's tensors. */
+  free(): void {
+    freeReference(this.engine, this.reference);
+    if (this.#rope === undefined) return;
+    this.engine.backend.free(this.#rope.cos);
+    this.engine.backend.free(this.#rope.sin);
+  }
+
+  #run(plan: Plan): Promise<Replayed> {
+    const planned = { plan, needs: needsOf(plan) };
+    const { engine, sample } = this;
+    return replayExample({
+      engine,
+      open: this.openStore,
+      reference: this.reference,
+      planner: { plan: () => Promise.resolve(planned) },
+      rope: () => this.#rotary(),
+      request: {
+        slice: "calibration",
+        dataset: "calibration",
+        max_new_tokens: sample.target.length,
+      },
+      budgetBits: 8,
+      attentionStats: false,
+      stepwise: false,
+    });
+  }
+
+  #rotary(): RotaryTables<T> {
+    const { backend, shape } = this.engine;
+    const positions = this.sample.prompt.length + this.sample.target.length;
+    return this.#rope ??= uploadRotary(backend, positions, shape.headDim, shape.ropeTheta);
+  }
+}
+
+function needsOf(plan: Plan): Needs {
+  const needs = plan.filter((cell) => cell !== "exact")
+    .map((settings) => familyOf(settings.family).needs(settings));
+  return {
+    preRope: needs.some((n) => n.preRope ?? false),
+    queries: needs.some((n) => n.queries ?? false),
+  };
+}
+
+/** Costs of one plan on several samples, each sample of equal weight. */
+export function meanCost(costs: readonly PlanCost[]): PlanCost {
+  const mean = (of: (cost: PlanCost) => number) =>
+    costs.reduce((sum, cost) => sum + of(cost), 0) / costs.length;
+  return {
+    kl: mean((c) => c.kl),
+    codeBits: mean((c) => c.codeBits),
+    storedBits: mean((c) => c.storedBits),
+  };
+}

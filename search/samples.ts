@@ -1,0 +1,63 @@
+/**
+ * The calibration samples as a search replays them: the prompt, and the reply that was to be given.
+ * Scored examples are never looked at.
+ *
+ * @module
+ */
+import type { CalibrationText } from "../benchmarks/calibration/calibration_set.ts";
+import type { Model } from "../replay/model/folder.ts";
+
+/** One sample in tokens. */
+export interface SearchSample {
+  readonly id: string;
+  /** Rendered prompt. */
+  readonly prompt: readonly number[];
+  /** The reply and its end token: what is predicted, step by step. */
+  readonly target: readonly number[];
+}
+
+/** Tokens of every sample that the model has positions for. */
+export function searchSamples(
+  model: Pick<Model, "tokenizer" | "renderChat" | "eosIds" | "shape">,
+  texts: readonly CalibrationText[],
+): SearchSample[] {
+  return texts.map(({ id, prompt, target }) => {
+    const turn = model.renderChat([{ role: "user", content: prompt }]);
+    const known = model.tokenizer.encode(turn).length;
+    const ids = [...model.tokenizer.encode(turn + target), model.eosIds[0]!];
+    return { id, prompt: ids.slice(0, known), target: ids.slice(known) };
+  }).filter(({ prompt, target }) => prompt.length + target.length <= model.shape.maxPositions);
+}
+
+/**
+ * The `count` shortest samples, taken in turn from every group of them. Samples of one group have
+ * names that differ in a number at the end.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { shortSamples } from "./samples.ts";
+ *
+ * const sample = (id: string, tokens: number) => ({
+ *   id,
+ *   prompt: new Array(tokens).fill(1),
+ *   target: [2],
+ * });
+ * const samples = [sample("qa-0", 9), sample("qa-1", 5), sample("sum-0", 30)];
+ * assertEquals(shortSamples(samples, 2).map(({ id }) => id), ["qa-1", "sum-0"]);
+ * ```
+ */
+export function shortSamples(samples: readonly SearchSample[], count: number): SearchSample[] {
+  const length = ({ prompt, target }: SearchSample) => prompt.length + target.length;
+  const groups = Map.groupBy(
+    samples.toSorted((a, b) => length(a) - length(b)),
+    ({ id }) => id.replace(/\d+$/, ""),
+  );
+  const ranked = [...groups.values()].flatMap((group) =>
+    group.map((sample, rank) => ({ sample, rank }))
+  );
+  return ranked
+    .toSorted((a, b) => a.rank - b.rank || length(a.sample) - length(b.sample))
+    .slice(0, count)
+    .map(({ sample }) => sample);
+}
