@@ -7,7 +7,7 @@
 import { sha256 } from "../replay/digest.ts";
 
 /** Whatever a source file names by a relative path: imports, shaders, tables. */
-const RELATIVE = /["'](\.{1,2}\/[\w./-]+\.(?:ts|js|json|jsonl|wgsl))["']/g;
+const RELATIVE = /["'](\.{1,2}\/[\w./-]+\.(?:ts|js|json|jsonl|wgsl|yaml))["']/g;
 
 const PROJECT = new URL("../", import.meta.url);
 

@@ -4,13 +4,18 @@
  * @module
  */
 import { adaptive, adaptive2bit } from "./adaptive.ts";
+import { hfHqq2bit, hfHqq4bit } from "./hf_hqq.ts";
+import { hfQuanto2bit, hfQuanto4bit } from "./hf_quanto.ts";
 import { InProcessHost, type PolicyHost } from "./host.ts";
 import { kiviOverlap2bit, kiviOverlap4bit } from "./kivi_overlap.ts";
 import { kvquantNuq2, kvquantNuq4 } from "./kvquant.ts";
+import { kvtunerKivi } from "./kvtuner.ts";
 import { qaqAttention, qaqUniform } from "./qaq.ts";
 import { reference } from "./reference.ts";
 import { skvqFull2bit } from "./skvq_full.ts";
 import { skvqOverlap2bit } from "./skvq_overlap.ts";
+import { squat2bit, squat4bit } from "./squat.ts";
+import { turboquant2bit, turboquant3bit } from "./turboquant.ts";
 import { uniformQuant2bit, uniformQuant4bit } from "./uniform_quant.ts";
 
 /** Every built-in policy. */
@@ -26,6 +31,15 @@ export const policies = {
   qaq_uniform: qaqUniform,
   kvquant_nuq4_1pct: kvquantNuq4,
   kvquant_nuq2_1pct: kvquantNuq2,
+  hf_quanto_4bit: hfQuanto4bit,
+  hf_quanto_2bit: hfQuanto2bit,
+  hf_hqq_4bit: hfHqq4bit,
+  hf_hqq_2bit: hfHqq2bit,
+  kvtuner_kivi: kvtunerKivi,
+  squat_2bit: squat2bit,
+  squat_4bit: squat4bit,
+  turboquant_3bit: turboquant3bit,
+  turboquant_2bit: turboquant2bit,
   adaptive,
   adaptive_2bit: adaptive2bit,
 } as const;
