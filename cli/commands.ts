@@ -9,6 +9,7 @@ import { commandHelp } from "./help.ts";
 import { LEADERBOARD_OPTIONS, parseLeaderboardOptions } from "./leaderboard_options.ts";
 import { OPTIONS } from "./option_table.ts";
 import { parseReplayOptions } from "./replay_options.ts";
+import { parseSearchOptions, SEARCH_OPTIONS } from "./search_options.ts";
 
 /** One command of `kvreplay`. */
 export interface Command {
@@ -49,6 +50,21 @@ function leaderboardCommand(summary: string): Command {
   };
 }
 
+function searchCommand(summary: string): Command {
+  return {
+    summary,
+    run: async (args) => {
+      const options = parseSearchOptions(args);
+      if (options === undefined) {
+        console.log(commandHelp("search", summary, SEARCH_OPTIONS));
+        return 0;
+      }
+      const { searchWidths } = await import("./search_command.ts");
+      return await searchWidths(options);
+    },
+  };
+}
+
 function familiesCommand(summary: string): Command {
   return {
     summary,
@@ -70,6 +86,7 @@ export const commands = {
   reasoning: replayCommand("reasoning", slices.reasoning.title),
   all: replayCommand("all", "The three slices one after the other"),
   leaderboard: leaderboardCommand("Every policy on every slice and model, and a report"),
+  search: searchCommand("A width for every layer, kind and head under a budget, by measurement"),
   families: familiesCommand("Every quantizer family and policy, and the bits each really stores"),
 } as const satisfies Record<string, Command>;
 

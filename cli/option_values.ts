@@ -65,6 +65,19 @@ export class OptionValues<Name extends string> {
     return value;
   }
 
+  /** A decimal number from `min` to `max`. */
+  decimal(name: Name, min: number, max: number): number | undefined {
+    const text = this.text(name);
+    if (text === undefined) return undefined;
+    const value = /^\d+(\.\d+)?$/.test(text) ? Number(text) : NaN;
+    if (!(value >= min && value <= max)) {
+      throw new UsageError(
+        `--${name} must be a number from ${min} to ${max}, got ${JSON.stringify(text)}`,
+      );
+    }
+    return value;
+  }
+
   /** One of `values`. */
   oneOf<T extends string>(name: Name, values: readonly T[]): T | undefined {
     const text = this.text(name);

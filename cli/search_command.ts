@@ -1,0 +1,127 @@
+/**
+ * Searches a width plan, prints the front it found and writes the plan as a policy file.
+ *
+ * @module
+ */
+import { basename, dirname } from "node:path";
+import { loadCalibrationSet } from "../benchmarks/calibration/calibration_set.ts";
+import { openEngine } from "../replay/engines/open.ts";
+import { loadModelFolder } from "../replay/model/folder.ts";
+import { modelFolder } from "../replay/model/resolve.ts";
+import { openOutputFolder, writeAll } from "../report/output_folder.ts";
+import { StatusLine } from "../report/status_line.ts";
+import { BaseFamily } from "../search/base_family.ts";
+import { frontTable, searchJson, widthTable } from "../search/front_table.ts";
+import { policyFileText } from "../search/policy_file.ts";
+import { searchSamples, shortSamples } from "../search/samples.ts";
+import { search } from "../search/search.ts";
+import { widthPlan } from "../search/width_plan.ts";
+import { InterruptListener } from "./interrupt.ts";
+import type { SearchOptions } from "./search_options.ts";
+import { terminalColumns } from "./surroundings.ts";
+import { UsageError } from "./usage_error.ts";
+import { VERSION } from "./version.ts";
+
+/** Runs the command; the exit code is 0. */
+export async function searchWidths(options: SearchOptions): Promise<number> {
+  const status = new StatusLine({
+    bar: !options.quiet && Deno.stderr.isTerminal(),
+    ...terminalColumns(),
+  });
+  const inform = (sentence: string) => {
+    if (!options.quiet) status.notice(sentence);
+  };
+  using interrupts = new InterruptListener((sentence) => status.notice(sentence));
+  for (const file of [options.out, options.json]) {
+    if (file !== undefined) openOutputFolder(dirname(file));
+  }
+  const model = await loadModelFolder(await modelFolder(options.model));
+  const base = new BaseFamily(options, model.shape, options.maxWidth);
+  if (options.budgetBits < base.widths[0]!) {
+    throw new UsageError(
+      `--budget-bits ${options.budgetBits} is below the narrowest width of ${options.family}, ${
+        base.widths[0]
+      }; give at least that`,
+    );
+  }
+  const samples = shortSamples(searchSamples(model, await loadCalibrationSet()), options.samples);
+  if (samples.length === 0) {
+    throw new UsageError(
+      `no calibration sample fits into the ${model.shape.maxPositions} positions of ${options.model}`,
+    );
+  }
+  const { engine, open } = await openEngine(model, options.device, inform);
+  try {
+    const start = performance.now();
+    const result = await search({
+      engine,
+      open,
+      base,
+      samples,
+      budgetBits: options.budgetBits,
+      progress: (done, total, what) => status.progress(done, total, what),
+      signal: interrupts.signal,
+    });
+    await status.stop();
+    const seconds = (performance.now() - start) / 1000;
+    const ids = samples.map(({ id }) => id);
+    const plan = widthPlan(result.chosen.widths, model.shape);
+    const text = policyFileText(plan, base, {
+      model: options.model,
+      modelHash: model.hash,
+      samples: ids,
+      budgetBits: options.budgetBits,
+      measuredKl: result.chosen.measured.kl,
+      command: commandOf(options),
+    });
+    console.log(`${frontTable(result)}\n\n${widthTable(plan)}`);
+    if (options.json !== undefined) {
+      const facts = {
+        kvreplay: VERSION,
+        model: options.model,
+        model_hash: model.hash,
+        engine: engine.fingerprint,
+        device: engine.device,
+        family: options.family,
+        ...(base.groupSize === undefined ? {} : { group_size: base.groupSize }),
+        residual_length: options.residualLength,
+        axes: base.axes,
+        budget_bits: options.budgetBits,
+        samples: ids,
+        seconds,
+        ...searchJson(result, model.shape),
+      };
+      write(options.json, `${JSON.stringify(facts, null, 2)}\n`);
+    }
+    write(options.out, text);
+    inform(
+      `searched in ${seconds.toFixed(1)} s on ${ids.join(", ")}; the plan is in ${options.out}`,
+    );
+    return 0;
+  } finally {
+    await status.stop();
+    await engine.close();
+  }
+}
+
+function write(file: string, text: string): void {
+  writeAll(dirname(file), { [basename(file)]: text });
+}
+
+/** A command line that searches the same again. */
+function commandOf(options: SearchOptions): string {
+  const word = (text: string) =>
+    /^[\w./:-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
+  return [
+    "kvreplay search",
+    `--model ${word(options.model)}`,
+    `--device ${options.device}`,
+    `--family ${options.family}`,
+    `--group-size ${options.groupSize}`,
+    `--residual-length ${options.residualLength}`,
+    `--budget-bits ${options.budgetBits}`,
+    `--max-width ${options.maxWidth}`,
+    `--samples ${options.samples}`,
+    `--out ${word(options.out)}`,
+  ].join(" ");
+}

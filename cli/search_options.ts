@@ -1,0 +1,149 @@
+/**
+ * From the arguments of `kvreplay search` to checked options.
+ *
+ * @module
+ */
+import { basename } from "node:path";
+import { parseArgs } from "@std/cli/parse-args";
+import { isPolicyName } from "../policies/registry.ts";
+import { families, type FamilyName } from "../quant/registry.ts";
+import type { Device } from "../replay/engines/open.ts";
+import type { OptionRow } from "./option_table.ts";
+import { DEVICES, OptionValues, refuseUnknown } from "./option_values.ts";
+import { UsageError } from "./usage_error.ts";
+
+const BUDGET_BITS = 2;
+const MAX_WIDTH = 4;
+const GROUP_SIZE = 32;
+const RESIDUAL_LENGTH = 32;
+const SAMPLES = 3;
+const QUICK_SAMPLES = 1;
+const OUT = "search_policy.ts";
+
+/** Every option of `kvreplay search`, without dashes. */
+export const SEARCH_OPTIONS = {
+  model: { value: "NAME|DIR", help: "embedded model or Hugging Face folder (default: mini)" },
+  device: { value: "auto|webgpu|cpu|wasm", help: "where the model runs (default: auto)" },
+  family: { value: "NAME", help: "family whose widths are distributed (default: kivi)" },
+  "group-size": { value: "N", help: `entries that share a scale (default: ${GROUP_SIZE})` },
+  "residual-length": {
+    value: "N",
+    help: `recent tokens kept exact (default: ${RESIDUAL_LENGTH})`,
+  },
+  "budget-bits": {
+    value: "B",
+    help: `mean code width of the plan, fractions allowed (default: ${BUDGET_BITS})`,
+  },
+  "max-width": { value: "N", help: `widest code of a plan, 1 to 8 (default: ${MAX_WIDTH})` },
+  samples: {
+    value: "N",
+    help: `calibration samples to replay, short ones first (default: ${SAMPLES})`,
+  },
+  quick: { help: `replay ${QUICK_SAMPLES} sample` },
+  out: { value: "FILE.ts", help: `policy file to write (default: ${OUT})` },
+  json: { value: "FILE", help: "write sensitivities and front there" },
+  quiet: { help: "no progress and no remarks; the front is still printed" },
+  help: { help: "this text" },
+} as const satisfies Record<string, OptionRow>;
+
+/** A right value of every option that takes one, for messages. */
+const EXAMPLES = {
+  model: "mini",
+  device: "cpu",
+  family: "kivi",
+  "group-size": "32",
+  "residual-length": "32",
+  "budget-bits": "2.5",
+  "max-width": "4",
+  samples: "3",
+  out: OUT,
+  json: "search.json",
+} as const;
+
+type ValueOption = keyof typeof EXAMPLES;
+
+/** Checked options of a search. */
+export interface SearchOptions {
+  /** Embedded model or path of a folder. */
+  readonly model: string;
+  readonly device: Device;
+  readonly family: FamilyName;
+  readonly groupSize: number;
+  readonly residualLength: number;
+  /** Mean code width of the plan that is written. */
+  readonly budgetBits: number;
+  /** Widest code of a plan. */
+  readonly maxWidth: number;
+  /** Calibration samples. */
+  readonly samples: number;
+  /** Policy file to write. */
+  readonly out: string;
+  /** File for sensitivities and front. */
+  readonly json?: string;
+  readonly quiet: boolean;
+}
+
+/**
+ * Parses the arguments of `kvreplay search`.
+ *
+ * @returns undefined when the user asked for help
+ * @throws {UsageError} naming the option, the value and what would be right
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { parseSearchOptions } from "./search_options.ts";
+ *
+ * const options = parseSearchOptions(["--budget-bits", "2.5", "--quick"]);
+ * assertEquals([options?.budgetBits, options?.samples], [2.5, 1]);
+ * ```
+ */
+export function parseSearchOptions(args: readonly string[]): SearchOptions | undefined {
+  const parsed = parseArgs([...args], {
+    string: [...Object.keys(EXAMPLES) as ValueOption[], "_"],
+    boolean: ["quick", "quiet", "help"],
+    alias: { help: "h" },
+    unknown: refuseUnknown(SEARCH_OPTIONS),
+  });
+  if (parsed.help) return undefined;
+  const values = new OptionValues<ValueOption>(parsed, EXAMPLES);
+  const samples = values.integer("samples", 1);
+  if (parsed.quick && samples !== undefined) {
+    throw new UsageError(
+      `--quick replays ${QUICK_SAMPLES} sample and --samples ${samples}: give one of them`,
+    );
+  }
+  const maxWidth = values.integer("max-width", 1, 8) ?? MAX_WIDTH;
+  const json = values.text("json");
+  return {
+    model: values.text("model") ?? "mini",
+    device: values.oneOf("device", DEVICES) ?? "auto",
+    family: values.oneOf("family", Object.keys(families) as FamilyName[]) ?? "kivi",
+    groupSize: values.integer("group-size", 1) ?? GROUP_SIZE,
+    residualLength: values.integer("residual-length", 0) ?? RESIDUAL_LENGTH,
+    budgetBits: values.decimal("budget-bits", 1, maxWidth) ?? Math.min(BUDGET_BITS, maxWidth),
+    maxWidth,
+    samples: samples ?? (parsed.quick ? QUICK_SAMPLES : SAMPLES),
+    out: policyPath(values.text("out") ?? OUT),
+    ...(json === undefined ? {} : { json }),
+    quiet: parsed.quiet,
+  };
+}
+
+/** A path that a policy file may have. */
+function policyPath(path: string): string {
+  if (!/\.m?ts$/.test(path)) {
+    throw new UsageError(
+      `--out is a policy file in TypeScript, got ${
+        JSON.stringify(path)
+      }; expected a name that ends in .ts or .mts`,
+    );
+  }
+  const name = basename(path).replace(/\.m?ts$/, "");
+  if (isPolicyName(name)) {
+    throw new UsageError(
+      `--out ${path} would have the name of the built-in ${name}; give it another`,
+    );
+  }
+  return path;
+}

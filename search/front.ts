@@ -1,0 +1,81 @@
+/**
+ * The plans of least predicted damage over a range of budgets, and the same width everywhere to
+ * compare them with.
+ *
+ * @module
+ */
+import { Allocator } from "./allocation.ts";
+import type { PlanCost } from "./sample_replay.ts";
+
+/** One plan, predicted. */
+export interface FrontPlan {
+  /** Whether it was searched for or has one width everywhere. */
+  readonly kind: "searched" | "uniform";
+  /** Mean width it may spend, in bits. */
+  readonly budgetBits: number;
+  /** Width per cell. */
+  readonly widths: readonly number[];
+  /** Mean of the widths. */
+  readonly meanWidth: number;
+  /** Sum of the cells' measured sensitivities, in nats per token. */
+  readonly predictedKl: number;
+}
+
+/** One plan, predicted and measured. */
+export interface FrontPoint extends FrontPlan {
+  /** What a joint replay of the plan cost. */
+  readonly measured: PlanCost;
+}
+
+/** Steps between the budgets of a front, in bits. */
+export const FRONT_STEP = 0.5;
+
+/**
+ * Budgets from the narrowest to the widest width, `chosen` among them.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { frontBudgets } from "./front.ts";
+ *
+ * assertEquals(frontBudgets([1, 2], 1.7), [1, 1.5, 1.7, 2]);
+ * ```
+ */
+export function frontBudgets(widths: readonly number[], chosen: number): number[] {
+  const budgets = new Set([chosen]);
+  for (let bits = widths[0]!; bits <= widths.at(-1)!; bits += FRONT_STEP) budgets.add(bits);
+  return [...budgets].toSorted((a, b) => a - b);
+}
+
+/**
+ * The plans of a front, by budget; a plan that two budgets share is listed once, under `chosen` or
+ * the smaller budget. Uniform plans follow, by width.
+ *
+ * @param kl sensitivities, `[cell][width]`
+ * @param chosen a budget whose plan must be among them
+ */
+export function frontPlans(
+  kl: readonly (readonly number[])[],
+  widths: readonly number[],
+  chosen: number,
+): FrontPlan[] {
+  const allocator = new Allocator(kl, widths);
+  const plan = (kind: FrontPlan["kind"], budgetBits: number, cells: readonly number[]) => ({
+    kind,
+    budgetBits,
+    widths: cells,
+    meanWidth: cells.reduce((a, b) => a + b, 0) / cells.length,
+    predictedKl: allocator.costOf(cells),
+  });
+  const byWidths = new Map<string, FrontPlan>();
+  for (const budget of frontBudgets(widths, chosen)) {
+    const cells = allocator.widthsFor(budget);
+    const key = cells.join();
+    if (byWidths.has(key) && budget !== chosen) continue;
+    byWidths.set(key, plan("searched", budget, cells));
+  }
+  return [
+    ...byWidths.values(),
+    ...widths.map((width) => plan("uniform", width, kl.map(() => width))),
+  ];
+}

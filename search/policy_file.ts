@@ -1,0 +1,82 @@
+/**
+ * A plan as a policy file: a module that needs nothing but itself.
+ *
+ * @module
+ */
+import type { BaseFamily } from "./base_family.ts";
+import type { WidthPlan } from "./width_plan.ts";
+
+/** Where a plan comes from, for the comment of its file. */
+export interface PlanOrigin {
+  /** Embedded model or folder, as the user named it. */
+  readonly model: string;
+  /** SHA-256 of the model's files. */
+  readonly modelHash: string;
+  /** Names of the calibration samples that were replayed. */
+  readonly samples: readonly string[];
+  /** Mean width that was allowed, in bits. */
+  readonly budgetBits: number;
+  /** KL of a joint replay on the samples, in nats per token. */
+  readonly measuredKl: number;
+  /** The command that made the file. */
+  readonly command: string;
+}
+
+/** Longest line of the file. */
+const COLUMNS = 100;
+
+/** The file's text, in TypeScript. */
+export function policyFileText(plan: WidthPlan, base: BaseFamily, origin: PlanOrigin): string {
+  const { family, residualLength } = base.choice;
+  const widest = Math.max(...plan.key.flat(), ...plan.value.flat());
+  const comment = [
+    "Code widths per layer, kind and KV head, found by measured sensitivity.",
+    "",
+    `model:    ${origin.model} (SHA-256 ${origin.modelHash})`,
+    `family:   ${family}${base.groupSize === undefined ? "" : `, groups of ${base.groupSize}`}, ` +
+    `the last ${residualLength} tokens exact`,
+    `samples:  ${origin.samples.join(", ")}`,
+    `budget:   ${origin.budgetBits} code bits on average; replay with --budget-bits ${widest} or more`,
+    `measured: KL ${origin.measuredKl.toPrecision(4)} nats per predicted token on the samples`,
+    `made by:  ${origin.command}`,
+  ];
+  const rows = (kind: "key" | "value") =>
+    plan[kind].map((heads) => `    [${heads.join(", ")}],\n`).join("");
+  const axis = base.axes.key === base.axes.value
+    ? `() => "${base.axes.key}"`
+    : `(_layer: number, kind: "key" | "value") => kind === "key" ? "${base.axes.key}" : "${base.axes.value}"`;
+  return `/**
+${comment.flatMap(wrapped).map((line) => ` * ${line}`.trimEnd()).join("\n")}
+ */
+/** Widths in bits: \`[layer][head]\` per kind. */
+const WIDTHS: Record<"key" | "value", number[][]> = {
+  key: [
+${rows("key")}  ],
+  value: [
+${rows("value")}  ],
+};
+
+export default {
+  quantizer_family: () => ${JSON.stringify(family)},
+  choose_bits: (layer: number, kind: "key" | "value", head: number) => WIDTHS[kind][layer]?.[head],
+  choose_axis: ${axis},
+  residual_length: () => ${residualLength},
+${base.groupSize === undefined ? "" : `  group_size: () => ${base.groupSize},\n`}\
+  calibration_mode: () => "none",
+};
+`;
+}
+
+/** A line of the comment, broken at spaces; nothing in it can end the comment. */
+function wrapped(text: string): string[] {
+  const safe = text.replace(/[\p{Cc}\u2028\u2029]/gu, " ").replaceAll("*/", "* /");
+  const lines: string[] = [];
+  let line = "";
+  for (const word of safe.split(/(?<=\S) (?=\S)/)) {
+    if (line !== "" && line.length + word.length + 4 > COLUMNS) {
+      lines.push(line);
+      line = " ".repeat(10) + word;
+    } else line = line === "" ? word : `${line} ${word}`;
+  }
+  return [...lines, line];
+}
