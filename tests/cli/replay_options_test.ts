@@ -10,11 +10,14 @@ const parse = (...args: string[]) => parseReplayOptions("needle", args);
 const defaults = {
   slices: ["needle"],
   policies: policyNames,
+  trust: false,
+  limits: {},
   model: "mini",
   device: "auto",
   budgetBits: 4,
   seed: 0,
   stepwise: false,
+  audit: false,
   cache: true,
   quiet: false,
 };
@@ -27,10 +30,13 @@ Deno.test("defaults", () => {
 Deno.test("every option is read", () => {
   const args = "--policy reference,kivi_overlap_2bit --model mini-outlier --data x.jsonl " +
     "--device wasm --limit 3 --max-new-tokens=9 --budget-bits 8 --seed 7 --out results " +
-    "--stepwise --no-cache --quiet";
+    "--stepwise --audit --no-cache --quiet --trust --calibration c.json --policy-step-ms 500";
   assertEquals<unknown>(parse(...args.split(" ")), {
     slices: ["needle"],
     policies: ["reference", "kivi_overlap_2bit"],
+    trust: true,
+    limits: { stepMs: 500 },
+    calibration: "c.json",
     model: "mini-outlier",
     data: "x.jsonl",
     device: "wasm",
@@ -40,6 +46,7 @@ Deno.test("every option is read", () => {
     seed: 7,
     out: "results",
     stepwise: true,
+    audit: true,
     cache: false,
     quiet: true,
   });
@@ -60,7 +67,7 @@ Deno.test("help wins over everything but an unknown option", () => {
 
 Deno.test("a wrong command line is refused in one sentence that says what is right", () => {
   const wrong: [args: string, message: RegExp][] = [
-    ["--polcy x", /^unknown option --polcy; expected one of --policy, --model, --data, /],
+    ["--polcy x", /^unknown option --polcy; expected one of --policy, --trust, /],
     ["--x=1", /^unknown option --x; expected one of /],
     ["-z", /^unknown option -z; expected one of /],
     ["extra", /^unexpected argument "extra"; expected only options: --policy, /],

@@ -1,0 +1,231 @@
+/** One body over both machines: honest stores pass, whatever lies is caught. */
+import { assertEquals, assertMatch, assertNotEquals, assertRejects } from "@std/assert";
+import { GpuBackend } from "../../quant/backend_gpu.ts";
+import type { HookAnswers, Store, StoredBuffer } from "../../quant/family.ts";
+import { familyOf } from "../../quant/registry.ts";
+import type { Backend, CpuTensor, KvShape } from "../../quant/tensor.ts";
+import { audit, AuditError, type PeakStep } from "../../replay/audit.ts";
+import type { Engine } from "../../replay/engine.ts";
+import { entriesPerToken } from "../../replay/metric.ts";
+import {
+  openOnCpu,
+  openOnGpu,
+  type OpenStore,
+  type Plan,
+  QuantizedCache,
+} from "../../replay/quantize.ts";
+import type { Reference } from "../../replay/reference.ts";
+import { snapshot, Sources } from "../../replay/snapshot.ts";
+import { randomCache } from "../../report/random_cache.ts";
+import { auditTable } from "../../report/audit_table.ts";
+import { device } from "../quant/backends.ts";
+
+const STEPS = 5;
+const SHAPE = {
+  layers: 2,
+  hidden: 64,
+  queryHeads: 4,
+  kvHeads: 2,
+  headDim: 32,
+  vocab: 1,
+  maxPositions: 256,
+  ropeTheta: 1e4,
+};
+
+interface Machine<T extends KvShape> {
+  readonly engine: Engine<T>;
+  readonly open: OpenStore<T>;
+  readonly reference: Reference<T>;
+}
+
+/** A prompt of 91 tokens and five steps, without a model. */
+function machine<T extends KvShape>(
+  upload: (tensor: CpuTensor) => T,
+  backend: Backend<T>,
+  open: OpenStore<T>,
+): Machine<T> {
+  const { engine, reference } = randomCache(SHAPE, 90 + STEPS);
+  return {
+    engine: { ...engine, backend } as unknown as Engine<T>,
+    open,
+    reference: {
+      ...reference,
+      prompt: reference.prompt.slice(0, 91),
+      layers: reference.layers.map(({ key, value }) => ({
+        key: upload(key),
+        value: upload(value),
+      })),
+    } as unknown as Reference<T>,
+  };
+}
+
+function onBothMachines(
+  name: string,
+  body: <T extends KvShape>(machine: Machine<T>) => Promise<void>,
+): void {
+  Deno.test(`${name} (cpu)`, () => {
+    const { engine } = randomCache(SHAPE, 1);
+    return body(machine((tensor) => tensor, engine.backend, openOnCpu));
+  });
+  Deno.test({
+    name: `${name} (gpu)`,
+    ignore: device === undefined,
+    fn: async () => {
+      const backend = new GpuBackend(device!);
+      const made = machine((t) => backend.upload(t.data, t), backend, openOnGpu(device!));
+      await body(made);
+      for (const { key, value } of made.reference.layers) {
+        backend.free(key);
+        backend.free(value);
+      }
+    },
+  });
+}
+
+const answersFor = (layer: number, kind: "key" | "value"): HookAnswers => ({
+  layer,
+  kind,
+  bits: [2, 4],
+  axis: kind === "key" ? "channel" : "token",
+  residualLength: 20,
+  groupSize: 16,
+  calibrationMode: "none",
+});
+
+const cells = [0, 1].flatMap((layer) =>
+  (["key", "value"] as const).map((kind) => answersFor(layer, kind))
+);
+
+const planOf = (family: string, given: readonly HookAnswers[] = cells): Plan =>
+  given.map((answers) =>
+    familyOf(family).resolve(answers, { heads: SHAPE.kvHeads, headDim: SHAPE.headDim })
+  );
+
+/** The last step as a replay counts it, the stores grown step by step. */
+async function lastStep<T extends KvShape>(m: Machine<T>, plan: Plan): Promise<PeakStep> {
+  const step = STEPS - 1;
+  const { tokens } = snapshot(m.reference, step);
+  const cache = new QuantizedCache(new Sources(m.reference, {}), m.open, SHAPE.layers, tokens);
+  for (let s = 0; s <= step; s++) cache.grow(plan, snapshot(m.reference, s).tokens);
+  await cache.settle();
+  const perToken = entriesPerToken({ heads: SHAPE.kvHeads, headDim: SHAPE.headDim });
+  const bytes = cache.ranges().reduce(
+    (sum, range, i) => sum + cache.bytes(i, tokens, range, perToken),
+    0,
+  );
+  cache.free();
+  return { step, tokens, bytes, plan, begun: plan.map(() => 0), needs: {} };
+}
+
+const run = <T extends KvShape>(
+  m: Machine<T>,
+  peak: PeakStep,
+  answersOf: (cell: Plan[number]) => HookAnswers | undefined = () => undefined,
+) =>
+  audit({
+    ...m,
+    rope: () => {
+      throw new Error("nothing here is quantized before RoPE");
+    },
+    example: "e",
+    peak,
+    answersOf,
+  });
+
+/** Stores whose declared buffers are changed. */
+function lying<T extends KvShape>(
+  open: OpenStore<T>,
+  lie: (buffer: StoredBuffer) => StoredBuffer,
+): OpenStore<T> {
+  return (...args) => {
+    const store = open(...args);
+    return new Proxy(store, {
+      get(target, name) {
+        if (name === "buffers") return (n: number) => target.buffers(n).map(lie);
+        const value = Reflect.get(target, name, target);
+        return typeof value === "function" ? value.bind(target) : value;
+      },
+    }) as Store<T>;
+  };
+}
+
+onBothMachines("honest stores add up, and hashes tell contents apart", async (m) => {
+  const plan: Plan = [...planOf("kivi").slice(0, 3), "exact"];
+  const peak = await lastStep(m, plan);
+  const found = await run(m, peak, (cell) => cells[plan.indexOf(cell)]);
+  assertEquals(found.bytes, peak.bytes);
+  assertEquals(found.cells.map((c) => c.exactTokens), [30, 20, 30, 94]);
+  assertEquals(found.cells.map((c) => c.codeBits), [[2, 4], [2, 4], [2, 4], []]);
+  // 64 tokens of keys, 32 channels, 2 and 4 bits; a scale and zero point for each group of 16.
+  assertEquals(found.cells[0]!.buffers, [
+    { role: "codes", bytes: 64 * 32 * 6 / 8 },
+    { role: "scale_zero", bytes: 64 * 64 / 16 * 4 },
+  ]);
+  assertMatch(found.cells[0]!.wordsHash!, /^[0-9a-f]{12}$/);
+  assertNotEquals(found.cells[0]!.wordsHash, found.cells[2]!.wordsHash);
+  assertNotEquals(found.cells[0]!.restoredHash, found.cells[2]!.restoredHash);
+  assertEquals(await run(m, peak), found);
+  assertMatch(auditTable("p", found), new RegExp(`\nsum ${peak.bytes} bytes = `));
+});
+
+onBothMachines("caches that quantize themselves again are grown through every step", async (m) => {
+  const online = cells.map((a) => ({
+    ...a,
+    bits: [4, 4],
+    axis: "token" as const,
+    residualLength: 2,
+  }));
+  const plan = planOf("hf_quanto", online);
+  const peak = await lastStep(m, plan);
+  assertEquals((await run(m, peak)).bytes, peak.bytes);
+});
+
+onBothMachines("a store that lies about its size is caught", async (m) => {
+  for (const [role, factor] of [["codes", 0.5], ["scale_zero", 2]] as const) {
+    const open = lying(
+      m.open,
+      (b) => b.role === role ? { ...b, bytes: b.bytes * factor } : b,
+    );
+    const liar = { ...m, open };
+    await assertRejects(
+      async () => await run(liar, await lastStep(liar, planOf("kivi"))),
+      AuditError,
+      `audit of layer 0 key: buffer ${role} has `,
+    );
+  }
+  const wide = { ...m, open: lying(m.open, (b) => b.bits ? { ...b, bits: [8, 8] } : b) };
+  await assertRejects(
+    async () => await run(wide, await lastStep(wide, planOf("kivi"))),
+    AuditError,
+    "too few for",
+  );
+});
+
+onBothMachines("a sum that is not the reported one is caught", async (m) => {
+  const peak = await lastStep(m, planOf("kivi"));
+  await assertRejects(
+    () => run(m, { ...peak, bytes: peak.bytes - 4 }),
+    AuditError,
+    `hold ${peak.bytes} bytes, but ${peak.bytes - 4} were reported`,
+  );
+});
+
+onBothMachines("a setting that was not applied is caught", async (m) => {
+  const plan = planOf("kivi");
+  const peak = await lastStep(m, plan);
+  const asking = (change: Partial<HookAnswers>) => () =>
+    run(m, peak, (cell) => ({ ...cells[plan.indexOf(cell)]!, ...change }));
+  const wrong: [Partial<HookAnswers>, string][] = [
+    [{ bits: [2, 2] }, "choose_bits asked for [2,2], applied is [2,4]"],
+    [{ axis: "token" }, 'choose_axis asked for "token", applied is "channel"'],
+    [{ residualLength: 33 }, "residual_length asked for 33, applied is 32"],
+    [{ groupSize: 32 }, "group_size asked for 32, applied is 16"],
+    [{ sinkTokens: 4 }, "sink_tokens asked for 4, applied is 0"],
+    [{ clipRatio: 0.9 }, "clip_ratio asked for 0.9, applied is 1"],
+  ];
+  for (const [change, message] of wrong) {
+    await assertRejects(asking(change), AuditError, message);
+  }
+  // A hook that the family does not use is reported elsewhere, not an error here.
+  await asking({ outliersRatio: 0.1 })();
+});
