@@ -81,7 +81,8 @@ export class CodeFinder {
     this.#bounds = new Float64Array(bounds.length + 1).fill(Infinity);
     this.#bounds.set(bounds);
     for (let cell = 1, code = 0; cell <= CELLS; cell++) {
-      const left = cell / (CELLS / 2) - 1;
+      // A value just below a cell may be rounded into it.
+      const left = cell / (CELLS / 2) - 1 - 1e-9;
       while (this.#bounds[code]! < left) code++;
       this.#first[cell] = code;
     }

@@ -194,6 +194,7 @@ export async function runSlice<T extends KvShape>(run: SliceRun<T>): Promise<Sli
     events?.progress?.(total, total, "done");
   } finally {
     await references.close();
+    run.calibration?.releaseSamples();
     rope.free();
   }
   const reference = alive.find((p) => p.host.fullPrecision);
