@@ -73,11 +73,16 @@ const parameters_f32 = 1u;
 const parameters_fp8 = 2u;
 override parameter_type: u32 = parameters_f16;
 
-// A product that stays rounded to float32. A compiler may fuse a product with the sum it goes into,
-// which matters where the sum cancels; it cannot fuse through a choice it does not know. (No input is
-// that NaN.)
+// `x` rounded to float32. A compiler may fuse a product or quotient with the sum it goes into, which
+// matters where the sum cancels; it cannot fuse through a choice it does not know. (`x` is never that
+// NaN.)
+fn alone(x: f32) -> f32 {
+  return select(x, 0.0, bitcast<u32>(x) == 0x7fc12345u);
+}
+
+// A product that stays rounded to float32.
 fn rounded_product(a: f32, b: f32) -> f32 {
-  return select(a * b, 0.0, bitcast<u32>(a) == 0x7fc12345u);
+  return alone(a * b);
 }
 
 // a / b as float32 division rounds it, so that exact rounding ties stay ties. WGSL allows an error of
@@ -85,7 +90,7 @@ fn rounded_product(a: f32, b: f32) -> f32 {
 // Dekker, "A floating-point technique for extending the available precision", 1971: halves of 12 bits
 // have exact products, whether or not a compiler fuses them with the sums.
 fn divide(a: f32, b: f32) -> f32 {
-  let quotient = a / b;
+  let quotient = alone(a / b);
   if (abs(a) < 1e-20 || abs(b) < 1e-20 || abs(a) > 1e30 || !is_finite_value(quotient)) {
     // The smallest parts might be subnormal, the largest infinite.
     return quotient;
