@@ -6,6 +6,7 @@
 import type { BufferContents, Source, Store, StoredBuffer } from "./family.ts";
 import { throwNotFinite } from "./finite_input.ts";
 import { fromHalfBits, toHalfBits } from "./half.ts";
+import { paddedTo4, rowsTimesColumns } from "./rows_times_columns.ts";
 import { nearestLevel } from "./scalar_codebook.ts";
 import type { CpuTensor, TokenRange } from "./tensor.ts";
 import { EXACT, transformRange, type TransformSettings } from "./transform.ts";
@@ -17,20 +18,22 @@ import {
   type TransformLayout,
   transformLayout,
 } from "./transform_layout.ts";
-import { multiplyRows } from "./multiply_rows.ts";
 
 /** Smallest normal float32, so that the GPU divides by the same number. */
 const SMALLEST = 1.1754943508222875e-38;
 
-/** Tokens that go through a matrix at a time. */
-const TILE = 32;
+/** Tokens that go through a matrix at a time; even. */
+const TILE = 64;
 
-/** Matrices of one block in the form the inner loops want. */
+/** Matrices of one block in the form the product wants: every side padded to a multiple of 4. */
 interface BlockMatrices {
-  /** `[coded components][channels]`. */
-  readonly forward: Float64Array;
-  /** `[channels][coded components]`. */
-  readonly inverse: Float64Array;
+  /** Padded number of coded components, and of channels. */
+  readonly coded: number;
+  readonly channels: number;
+  /** `[coded][channels]`. */
+  readonly forward: Float32Array;
+  /** `[channels][coded]`. */
+  readonly inverse: Float32Array;
   /** Midpoints between neighbouring levels, `2^width - 1` of every component at its level offset. */
   readonly midpoints: Float64Array;
   /** Standard deviation of each coded component, never 0. */
@@ -63,15 +66,16 @@ function blockMatrices(
   block: TransformBlock,
   { headDim }: TransformSettings,
 ): BlockMatrices {
-  const { channels, components } = block;
-  const base = block.firstHead * headDim * channels;
-  const count = components.length;
-  const forward = new Float64Array(count * channels);
-  const inverse = new Float64Array(channels * count);
+  const { components } = block;
+  const base = block.firstHead * headDim * block.channels;
+  const coded = paddedTo4(components.length);
+  const channels = paddedTo4(block.channels);
+  const forward = new Float32Array(coded * channels);
+  const inverse = new Float32Array(channels * coded);
   components.forEach((component, k) => {
-    for (let c = 0; c < channels; c++) {
-      forward[k * channels + c] = layout.forward[base + component * channels + c]!;
-      inverse[c * count + k] = layout.inverse[base + component * channels + c]!;
+    for (let c = 0; c < block.channels; c++) {
+      forward[k * channels + c] = layout.forward[base + component * block.channels + c]!;
+      inverse[c * coded + k] = layout.inverse[base + component * block.channels + c]!;
     }
   });
   const midpoints = new Float64Array(layout.levels.length);
@@ -85,7 +89,7 @@ function blockMatrices(
     components,
     (i) => Math.max(layout.deviations[block.firstHead * headDim + i]!, SMALLEST),
   );
-  return { forward, inverse, midpoints, deviations };
+  return { coded, channels, forward, inverse, midpoints, deviations };
 }
 
 /** Store of `transform` over host tensors. `grow` throws at once on non-finite input. */
@@ -162,15 +166,15 @@ export class TransformStoreCpu implements Store<CpuTensor> {
   #quantizeTile(
     index: number,
     block: TransformBlock,
-    { forward, midpoints, deviations }: BlockMatrices,
+    { coded: stride, channels, forward, midpoints, deviations }: BlockMatrices,
     token: number,
     count: number,
     firstToken: number,
   ): boolean {
     const { data, capacity, headDim } = this.#input;
     const { mean, rowBits } = this.#prepared.layout;
-    const { channels, components, widths, bits, levels } = block;
-    const rows = new Float64Array(TILE * channels);
+    const { components, widths, bits, levels } = block;
+    const rows = new Float32Array(TILE * channels);
     let sum = 0;
     for (let h = 0; h < block.heads; h++) {
       const channel = (block.firstHead + h) * headDim;
@@ -187,8 +191,10 @@ export class TransformStoreCpu implements Store<CpuTensor> {
     // 0 times anything finite is 0.
     if (sum !== 0) return false;
     const coded = components.length;
-    const values = new Float64Array(TILE * coded);
-    multiplyRows(rows, count, forward, coded, channels, values);
+    const values = new Float32Array(TILE * stride);
+    // A last odd row meets one of zeros.
+    const evenCount = count + count % 2;
+    rowsTimesColumns(rows, evenCount, forward, stride, channels, values);
     const words = this.#rows;
     const ranged = this.#settings.levels === "token";
     for (let t = 0; t < count; t++) {
@@ -198,7 +204,7 @@ export class TransformStoreCpu implements Store<CpuTensor> {
         range = 0;
         for (let k = 0; k < coded; k++) {
           if (widths[k] === EXACT) continue;
-          range = Math.max(range, Math.abs(values[t * coded + k]! / deviations[k]!));
+          range = Math.max(range, Math.abs(values[t * stride + k]! / deviations[k]!));
         }
         const half = toHalfBits(range);
         writeBits(words, base + RANGE_BITS * index, half, RANGE_BITS);
@@ -206,7 +212,7 @@ export class TransformStoreCpu implements Store<CpuTensor> {
       }
       for (let k = 0; k < coded; k++) {
         const width = widths[k]!;
-        let value = values[t * coded + k]!;
+        let value = values[t * stride + k]!;
         if (ranged && width !== EXACT) value = range === 0 ? 0 : value / (deviations[k]! * range);
         const code = width === EXACT
           ? toHalfBits(value)
@@ -220,15 +226,15 @@ export class TransformStoreCpu implements Store<CpuTensor> {
   #restoreTile(
     index: number,
     block: TransformBlock,
-    { inverse, deviations }: BlockMatrices,
+    { coded: stride, channels, inverse, deviations }: BlockMatrices,
     token: number,
     count: number,
     target: CpuTensor,
   ): void {
     const { mean, rowBits, levels: levelValues } = this.#prepared.layout;
-    const { channels, components, widths, bits, levels } = block;
+    const { components, widths, bits, levels } = block;
     const coded = components.length;
-    const values = new Float64Array(TILE * coded);
+    const values = new Float32Array(TILE * stride);
     const words = this.#rows;
     const ranged = this.#settings.levels === "token";
     for (let t = 0; t < count; t++) {
@@ -240,15 +246,16 @@ export class TransformStoreCpu implements Store<CpuTensor> {
       for (let k = 0; k < coded; k++) {
         const code = readBits(words, base + bits[k]!, widths[k]!);
         if (widths[k] === EXACT) {
-          values[t * coded + k] = fromHalfBits(code);
+          values[t * stride + k] = fromHalfBits(code);
           continue;
         }
         const level = levelValues[levels[k]! + code]!;
-        values[t * coded + k] = ranged ? level * range * deviations[k]! : level;
+        values[t * stride + k] = ranged ? level * range * deviations[k]! : level;
       }
     }
-    const rows = new Float64Array(TILE * channels);
-    multiplyRows(values, count, inverse, channels, coded, rows);
+    const rows = new Float32Array(TILE * channels);
+    const evenCount = count + count % 2;
+    rowsTimesColumns(values, evenCount, inverse, channels, stride, rows);
     const { headDim } = this.#settings;
     const rope = this.#settings.kind === "key" ? this.#source.rope : undefined;
     const half = headDim / 2;
