@@ -1,0 +1,166 @@
+/** What must come out perfect comes out perfect, what must come out bad comes out bad. */
+import { assert, assertEquals, assertGreater, assertLess } from "@std/assert";
+import { InProcessHost, type PolicyHost } from "../../policies/host.ts";
+import type { Policy } from "../../policies/policy.ts";
+import { hostBuiltin, policyNames } from "../../policies/registry.ts";
+import { uniformQuant2bit } from "../../policies/uniform_quant.ts";
+import type { Store } from "../../quant/family.ts";
+import type { KvShape } from "../../quant/tensor.ts";
+import { Calibrator } from "../../replay/calibration.ts";
+import type { Engine } from "../../replay/engine.ts";
+import { type Device, openEngine } from "../../replay/engines/open.ts";
+import { loadModelFolder } from "../../replay/model/folder.ts";
+import type { OpenStore } from "../../replay/quantize.ts";
+import { runSlice, type SliceResult } from "../../replay/run.ts";
+import { device as gpu } from "../quant/backends.ts";
+import { randomNumbers } from "../quant/kv_data.ts";
+
+const model = await loadModelFolder("models/mini");
+
+const text = (about: string, sentences: number) =>
+  `${
+    Array.from(
+      { length: sentences },
+      (_, i) => `The ${about} number ${i} is kept in box ${(i * 37 + about.length) % 100}.`,
+    ).join(" ")
+  } Where is the ${about} number 3?`;
+
+const prompt = (sentences: number) =>
+  model.tokenizer.encode(
+    model.renderChat([{ role: "user", content: text("key", sentences) }]),
+  );
+
+async function onEngine(
+  device: Device,
+  body: (engine: Engine, open: OpenStore<KvShape>) => Promise<void>,
+): Promise<void> {
+  const { engine, open } = await openEngine(model, device);
+  try {
+    await body(engine, open);
+  } finally {
+    await engine.close();
+  }
+}
+
+function replay(
+  engine: Engine,
+  open: OpenStore<KvShape>,
+  hosts: readonly PolicyHost[],
+  options: {
+    readonly steps?: number;
+    readonly stepwise?: boolean;
+    readonly sentences?: number;
+    readonly audit?: boolean;
+  } = {},
+): Promise<SliceResult> {
+  const { steps = 4, stepwise = false, sentences = 6, audit = false } = options;
+  return runSlice({
+    slice: "control",
+    engine,
+    open,
+    examples: [{ id: "c", dataset: "control", prompt: prompt(sentences), score: () => 1 }],
+    hosts,
+    maxNewTokens: steps,
+    budgetBits: 4,
+    eosIds: model.eosIds,
+    decode: (ids) => model.tokenizer.decode(ids),
+    stepwise,
+    audit,
+    calibration: new Calibrator({
+      engine,
+      ids: ["coin", "lamp"].map((about) => model.tokenizer.encode(text(about, 12))),
+    }),
+  });
+}
+
+for (const device of ["cpu", "wasm", "webgpu"] as const) {
+  Deno.test({
+    name: `the reference policy scores exactly 100 (${device})`,
+    ignore: device === "webgpu" && gpu === undefined,
+    fn: () =>
+      onEngine(device, async (engine, open) => {
+        // Stepwise is the same code on every engine; a software GPU takes seconds for it.
+        for (const stepwise of device === "webgpu" ? [false] : [false, true]) {
+          const { results, failures } = await replay(engine, open, [hostBuiltin("reference")], {
+            stepwise,
+            steps: 2,
+            audit: true,
+          });
+          assertEquals(failures, []);
+          const { numbers, audit } = results[0]!;
+          assertEquals(numbers.quality_main, 100);
+          assertEquals(numbers.quality_delta_vs_ref, 0);
+          assertEquals([numbers.cache_error, numbers.greedy_match_ratio], [0, 1]);
+          // exp(-KL) is 1: the divergence is 0 in the digits that are reported.
+          assertEquals(numbers.replay_agreement, 1);
+          assertEquals([numbers.avg_bits_per_kv_token, numbers.code_bits], [16, 16]);
+          assert(audit?.cells.every((cell) => cell.buffers.length === 0));
+        }
+      }),
+  });
+}
+
+/** Stores that keep their scales and zero points, but whose codes are drawn at random. */
+function randomCodes(open: OpenStore<KvShape>): OpenStore<KvShape> {
+  const random = randomNumbers(1);
+  return (...args) => {
+    const store = open(...args);
+    const scramble = async () => {
+      await store.settle();
+      for (const { role, words } of await store.contents()) {
+        if (role !== "codes") continue;
+        for (let i = 0; i < words.length; i++) words[i] = random() * 2 ** 32;
+      }
+    };
+    return new Proxy(store, {
+      get(target, name) {
+        if (name === "settle") return scramble;
+        // Makes the replay settle, and so scramble, before it restores.
+        if (name === "sizesNeedSettle") return true;
+        const value = Reflect.get(target, name, target);
+        return typeof value === "function" ? value.bind(target) : value;
+      },
+    }) as Store<KvShape>;
+  };
+}
+
+Deno.test("random codes are worse than every real policy of two bits", () =>
+  onEngine("cpu", async (engine, open) => {
+    // Longer than the windows of 128 exact tokens.
+    const long = { sentences: 12 };
+    const real = await replay(engine, open, policyNames.map(hostBuiltin), long);
+    assertEquals(real.failures, []);
+    const twoBits = real.results.filter(({ numbers }) => numbers.code_bits <= 2.5);
+    for (const policy of ["uniform_quant_2bit", "kivi_overlap_2bit", "skvq_overlap_2bit"]) {
+      assert(twoBits.some((r) => r.policy === policy), `${policy} has no codes of 2 bits`);
+    }
+    const host = new InProcessHost("random_codes", uniformQuant2bit);
+    const { results, failures } = await replay(engine, randomCodes(open), [host], long);
+    assertEquals(failures, []);
+    const { numbers } = results[0]!;
+    const honest = real.results.find(({ policy }) => policy === "uniform_quant_2bit")!;
+    assertEquals(numbers.peak_kv_memory_mb, honest.numbers.peak_kv_memory_mb);
+    for (const { policy, numbers: other } of twoBits) {
+      assertLess(numbers.quality_main, other.quality_main, policy);
+      assertGreater(numbers.cache_error, other.cache_error, policy);
+    }
+  }));
+
+Deno.test("hooks that no family uses are reported", () =>
+  onEngine("cpu", async (engine, open) => {
+    const policy: Policy = {
+      ...uniformQuant2bit,
+      clip_ratio: () => 0.9,
+      q_norm: () => 300,
+      group_size: () => 32,
+    };
+    const { results, failures } = await replay(engine, open, [
+      new InProcessHost("heedless", policy),
+      hostBuiltin("uniform_quant_2bit"),
+    ], { steps: 1 });
+    assertEquals(failures, []);
+    assertEquals(results.map((r) => r.ignoredHooks), [
+      ["clip_ratio (uniform)", "q_norm (uniform)"],
+      [],
+    ]);
+  }));
