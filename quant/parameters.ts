@@ -8,7 +8,7 @@
  * @module
  */
 import { fromFloat8Bits, toFloat8Bits } from "./float8.ts";
-import { fromHalfBits, toHalfBits } from "./half.ts";
+import { HALF_MAX } from "./half.ts";
 
 /** Precision in which a scale and a zero point are stored. */
 export type ParameterType = "f16" | "f32" | "fp8";
@@ -28,6 +28,10 @@ const float8Values = Float32Array.from({ length: 256 }, (_, bits) => fromFloat8B
 const floats = new Float32Array(1);
 const floatBits = new Uint32Array(floats.buffer);
 
+function saturate(x: number): number {
+  return x > HALF_MAX ? HALF_MAX : x < -HALF_MAX ? -HALF_MAX : x;
+}
+
 /**
  * Stores `count` pairs as the groups `first, first + 1, …` of `words`, rounding to the nearest
  * representable value (ties to even, saturating at the largest finite one). A group may be written
@@ -42,8 +46,10 @@ export function storeParameters(
   first: number,
 ): void {
   if (type === "f16") {
+    const halves = new Float16Array(words.buffer, words.byteOffset + 4 * first, 2 * count);
     for (let i = 0; i < count; i++) {
-      words[first + i] = toHalfBits(scale[i]!) | (toHalfBits(zero[i]!) << 16);
+      halves[2 * i] = saturate(scale[i]!);
+      halves[2 * i + 1] = saturate(zero[i]!);
     }
   } else if (type === "f32") {
     for (let i = 0; i < count; i++) {
@@ -71,10 +77,10 @@ export function loadParameters(
   zero: Float32Array,
 ): void {
   if (type === "f16") {
+    const halves = new Float16Array(words.buffer, words.byteOffset + 4 * first, 2 * count);
     for (let i = 0; i < count; i++) {
-      const word = words[first + i]!;
-      scale[i] = fromHalfBits(word & 0xffff);
-      zero[i] = fromHalfBits(word >>> 16);
+      scale[i] = halves[2 * i]!;
+      zero[i] = halves[2 * i + 1]!;
     }
   } else if (type === "f32") {
     for (let i = 0; i < count; i++) {
