@@ -14,10 +14,10 @@ import { UsageError } from "./usage_error.ts";
 
 const BUDGET_BITS = 2;
 const MAX_WIDTH = 4;
-const GROUP_SIZE = 32;
+const KIVI_GROUP_SIZE = 32;
 const RESIDUAL_LENGTH = 32;
-const SAMPLES = 3;
-const QUICK_SAMPLES = 1;
+const SAMPLES = 12;
+const QUICK_SAMPLES = 3;
 const OUT = "search_policy.ts";
 
 /** Every option of `kvreplay search`, without dashes. */
@@ -25,7 +25,11 @@ export const SEARCH_OPTIONS = {
   model: { value: "NAME|DIR", help: "embedded model or Hugging Face folder (default: mini)" },
   device: { value: "auto|webgpu|cpu|wasm", help: "where the model runs (default: auto)" },
   family: { value: "NAME", help: "family whose widths are distributed (default: kivi)" },
-  "group-size": { value: "N", help: `entries that share a scale (default: ${GROUP_SIZE})` },
+  "group-size": {
+    value: "N",
+    help:
+      `entries that share a scale (default: ${KIVI_GROUP_SIZE} for kivi, else the family's own)`,
+  },
   "residual-length": {
     value: "N",
     help: `recent tokens kept exact (default: ${RESIDUAL_LENGTH})`,
@@ -39,7 +43,7 @@ export const SEARCH_OPTIONS = {
     value: "N",
     help: `calibration samples to replay, short ones first (default: ${SAMPLES})`,
   },
-  quick: { help: `replay ${QUICK_SAMPLES} sample` },
+  quick: { help: `replay ${QUICK_SAMPLES} samples` },
   out: { value: "FILE.ts", help: `policy file to write (default: ${OUT})` },
   json: { value: "FILE", help: "write sensitivities and front there" },
   quiet: { help: "no progress and no remarks; the front is still printed" },
@@ -68,7 +72,8 @@ export interface SearchOptions {
   readonly model: string;
   readonly device: Device;
   readonly family: FamilyName;
-  readonly groupSize: number;
+  /** Absent for the family's own. */
+  readonly groupSize?: number;
   readonly residualLength: number;
   /** Mean code width of the plan that is written. */
   readonly budgetBits: number;
@@ -95,7 +100,7 @@ export interface SearchOptions {
  * import { parseSearchOptions } from "./search_options.ts";
  *
  * const options = parseSearchOptions(["--budget-bits", "2.5", "--quick"]);
- * assertEquals([options?.budgetBits, options?.samples], [2.5, 1]);
+ * assertEquals([options?.budgetBits, options?.samples], [2.5, 3]);
  * ```
  */
 export function parseSearchOptions(args: readonly string[]): SearchOptions | undefined {
@@ -110,16 +115,19 @@ export function parseSearchOptions(args: readonly string[]): SearchOptions | und
   const samples = values.integer("samples", 1);
   if (parsed.quick && samples !== undefined) {
     throw new UsageError(
-      `--quick replays ${QUICK_SAMPLES} sample and --samples ${samples}: give one of them`,
+      `--quick replays ${QUICK_SAMPLES} samples and --samples ${samples}: give one of them`,
     );
   }
   const maxWidth = values.integer("max-width", 1, 8) ?? MAX_WIDTH;
   const json = values.text("json");
+  const family = values.oneOf("family", Object.keys(families) as FamilyName[]) ?? "kivi";
+  const groupSize = values.integer("group-size", 1) ??
+    (family === "kivi" ? KIVI_GROUP_SIZE : undefined);
   return {
     model: values.text("model") ?? "mini",
     device: values.oneOf("device", DEVICES) ?? "auto",
-    family: values.oneOf("family", Object.keys(families) as FamilyName[]) ?? "kivi",
-    groupSize: values.integer("group-size", 1) ?? GROUP_SIZE,
+    family,
+    ...(groupSize === undefined ? {} : { groupSize }),
     residualLength: values.integer("residual-length", 0) ?? RESIDUAL_LENGTH,
     budgetBits: values.decimal("budget-bits", 1, maxWidth) ?? Math.min(BUDGET_BITS, maxWidth),
     maxWidth,

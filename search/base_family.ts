@@ -6,6 +6,7 @@
 import {
   type Axis,
   type HookAnswers,
+  KV_KINDS,
   type KvKind,
   QuantizerError,
   type Settings,
@@ -16,8 +17,8 @@ import { familyOf } from "../quant/registry.ts";
 export interface BaseChoice {
   /** Name of the family. */
   readonly family: string;
-  /** Entries that share a scale; ignored by families without groups. */
-  readonly groupSize: number;
+  /** Entries that share a scale; absent for the family's own. */
+  readonly groupSize?: number;
   /** Recent tokens kept exact. */
   readonly residualLength: number;
 }
@@ -33,8 +34,6 @@ export class BaseFamily {
   readonly widest: number;
   /** Group axis per kind: keys per channel and values per token, where the family can. */
   readonly axes: Readonly<Record<KvKind, Axis>>;
-  /** Group size as the family is told; absent for families without groups. */
-  readonly groupSize: number | undefined;
 
   /**
    * @param maxWidth widest code that a plan may use
@@ -55,20 +54,13 @@ export class BaseFamily {
       );
     }
     this.widest = Math.max(...family.widths.filter((w) => w <= 8));
-    this.groupSize = family.hooks.includes("group_size") ? choice.groupSize : undefined;
     this.axes = { key: this.#axis("key", "channel"), value: "token" };
     const mixed = Array.from(
       { length: shape.kvHeads },
       (_, h) => h === 0 ? this.widths[0]! : this.widest,
     );
-    for (const kind of ["key", "value"] as const) {
-      const { calibrated } = this.settings(0, kind, mixed);
-      if (calibrated) {
-        throw new QuantizerError(
-          `Family "${choice.family}" learns its codes for a given width offline; a search needs a family that does not, such as kivi.`,
-        );
-      }
-    }
+    // A family that cannot follow a plan says so before the model runs.
+    for (const kind of KV_KINDS) this.settings(0, kind, mixed);
   }
 
   /**
@@ -82,14 +74,15 @@ export class BaseFamily {
   }
 
   #resolve(layer: number, kind: KvKind, bits: readonly number[], axis: Axis): Settings {
+    const { groupSize, residualLength } = this.choice;
     const answers: HookAnswers = {
       layer,
       kind,
       bits,
       axis,
-      residualLength: this.choice.residualLength,
+      residualLength,
       calibrationMode: "none",
-      ...(this.groupSize === undefined ? {} : { groupSize: this.groupSize }),
+      ...(groupSize === undefined ? {} : { groupSize }),
     };
     const { kvHeads: heads, headDim } = this.shape;
     return familyOf(this.choice.family).resolve(answers, { heads, headDim });

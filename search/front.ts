@@ -28,7 +28,7 @@ export interface FrontPoint extends FrontPlan {
 }
 
 /** Steps between the budgets of a front, in bits. */
-export const FRONT_STEP = 0.5;
+export const FRONT_STEP = 0.25;
 
 /**
  * Budgets from the narrowest to the widest width, `chosen` among them.
@@ -38,7 +38,7 @@ export const FRONT_STEP = 0.5;
  * import { assertEquals } from "@std/assert";
  * import { frontBudgets } from "./front.ts";
  *
- * assertEquals(frontBudgets([1, 2], 1.7), [1, 1.5, 1.7, 2]);
+ * assertEquals(frontBudgets([1, 2], 1.7), [1, 1.25, 1.5, 1.7, 1.75, 2]);
  * ```
  */
 export function frontBudgets(widths: readonly number[], chosen: number): number[] {

@@ -27,13 +27,13 @@ const COLUMNS = 100;
 
 /** The file's text, in TypeScript. */
 export function policyFileText(plan: WidthPlan, base: BaseFamily, origin: PlanOrigin): string {
-  const { family, residualLength } = base.choice;
+  const { family, groupSize, residualLength } = base.choice;
   const widest = Math.max(...plan.key.flat(), ...plan.value.flat());
   const comment = [
     "Code widths per layer, kind and KV head, found by measured sensitivity.",
     "",
     `model:    ${origin.model} (SHA-256 ${origin.modelHash})`,
-    `family:   ${family}${base.groupSize === undefined ? "" : `, groups of ${base.groupSize}`}, ` +
+    `family:   ${family}${groupSize === undefined ? "" : `, groups of ${groupSize}`}, ` +
     `the last ${residualLength} tokens exact`,
     `samples:  ${origin.samples.join(", ")}`,
     `budget:   ${origin.budgetBits} code bits on average; replay with --budget-bits ${widest} or more`,
@@ -61,7 +61,7 @@ export default {
   choose_bits: (layer: number, kind: "key" | "value", head: number) => WIDTHS[kind][layer]?.[head],
   choose_axis: ${axis},
   residual_length: () => ${residualLength},
-${base.groupSize === undefined ? "" : `  group_size: () => ${base.groupSize},\n`}\
+${groupSize === undefined ? "" : `  group_size: () => ${groupSize},\n`}\
   calibration_mode: () => "none",
 };
 `;

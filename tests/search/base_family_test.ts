@@ -1,0 +1,40 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import { QuantizerError } from "../../quant/family.ts";
+import { BaseFamily } from "../../search/base_family.ts";
+import { cellPlan, cellsOf } from "../../search/sensitivity.ts";
+
+const shape = { kvHeads: 2, headDim: 64 };
+const choice = { family: "kivi", groupSize: 32, residualLength: 32 };
+
+Deno.test("candidate widths are those of the family up to the widest allowed", () => {
+  assertEquals(new BaseFamily(choice, shape, 4).widths, [1, 2, 3, 4]);
+  assertEquals(new BaseFamily(choice, shape, 8).widths, [1, 2, 3, 4, 8]);
+});
+
+Deno.test("a family without such widths is refused", () => {
+  assertThrows(
+    () => new BaseFamily({ ...choice, family: "hf_quanto" }, shape, 1),
+    QuantizerError,
+    'Family "hf_quanto" has no width up to 1',
+  );
+});
+
+Deno.test("families that learn offline or share one width among heads are refused", () => {
+  const refused = [["transform", "learns its axes offline"], [
+    "hf_quanto",
+    "one width for all heads",
+  ]];
+  for (const [family, said] of refused) {
+    const make = () => new BaseFamily({ family: family!, residualLength: 32 }, shape, 4);
+    assertThrows(make, QuantizerError, said!);
+  }
+});
+
+Deno.test("one cell is narrow, its neighbours in the tensor wide, everything else exact", () => {
+  const base = new BaseFamily(choice, shape, 4);
+  const model = { layers: 2, kvHeads: 2 };
+  assertEquals(cellsOf(model).length, 8);
+  const plan = cellPlan(base, model, { layer: 1, kind: "key", head: 1 }, 2);
+  const bits = plan.map((cell) => cell === "exact" ? cell : cell.bits);
+  assertEquals<unknown>(bits, ["exact", "exact", [8, 2], "exact"]);
+});

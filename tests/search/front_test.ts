@@ -1,0 +1,31 @@
+import { assert, assertEquals } from "@std/assert";
+import { frontPlans } from "../../search/front.ts";
+import { frontTable } from "../../search/front_table.ts";
+
+const KL = [[9, 4, 0], [1, 0.5, 0.25], [1, 0.5, 0.5]];
+const WIDTHS = [1, 2, 4];
+
+Deno.test("a wider budget never predicts more damage, and the chosen one is there", () => {
+  const plans = frontPlans(KL, WIDTHS, 1.9);
+  const searched = plans.filter(({ kind }) => kind === "searched");
+  for (const [i, plan] of searched.entries()) {
+    assert(plan.meanWidth <= plan.budgetBits);
+    if (i > 0) assert(plan.predictedKl <= searched[i - 1]!.predictedKl);
+  }
+  assert(searched.some(({ budgetBits }) => budgetBits === 1.9));
+  const distinct = new Set(searched.map(({ widths }) => widths.join()));
+  assert(searched.length - distinct.size <= 1, "only the chosen budget may repeat a plan");
+  assertEquals(
+    plans.filter(({ kind }) => kind === "uniform").map((p) => [p.meanWidth, p.predictedKl]),
+    [[1, 11], [2, 5], [4, 0.75]],
+  );
+});
+
+Deno.test("the table marks the chosen plan and no other", () => {
+  const measured = { kl: 0.5, codeBits: 2, storedBits: 3 };
+  const front = frontPlans(KL, WIDTHS, 2).map((plan) => ({ ...plan, measured }));
+  const chosen = front.find(({ kind, budgetBits }) => kind === "searched" && budgetBits === 2)!;
+  const starred = frontTable({ front, chosen }).split("\n").filter((line) => line.includes("*"));
+  assertEquals(starred.length, 1);
+  assert(starred[0]!.startsWith("searched, 2 bits *"));
+});
