@@ -23,6 +23,8 @@ class CompileError extends Error {}
 interface Order {
   readonly target: CompileTarget;
   readonly output: string;
+  /** Folder on the same disk for what is not finished. */
+  readonly workshop: string;
 }
 
 function parse(args: readonly string[]): Order {
@@ -37,7 +39,9 @@ function parse(args: readonly string[]): Order {
   const known = name ?? targetOfTriple(Deno.build.target) ?? Deno.build.target;
   if (!isTargetName(known)) throw new CompileError(`unknown target "${known}"; ${expected}`);
   const target = compileTargets[known];
-  return { target, output: output || join(PROJECT, "dist", name ?? "", target.file) };
+  if (output) return { target, output, workshop: dirname(output) };
+  const workshop = join(PROJECT, "dist");
+  return { target, output: join(workshop, name ?? "", target.file), workshop };
 }
 
 /** Runs `deno compile`; the result is what it wrote to standard error. */
@@ -81,13 +85,14 @@ async function sameFile(a: string, b: string): Promise<boolean> {
   return await Deno.realPath(a) === await Deno.realPath(b);
 }
 
-async function compile({ target, output }: Order): Promise<void> {
-  await Deno.mkdir(dirname(output), { recursive: true });
+async function compile({ target, output, workshop }: Order): Promise<void> {
+  await Deno.mkdir(workshop, { recursive: true });
   // In a folder of its own until it is complete, under its own name: a binary remembers that.
-  const unfinished = await Deno.makeTempDir({ dir: dirname(output), prefix: ".unfinished-" });
+  const unfinished = await Deno.makeTempDir({ dir: workshop, prefix: ".unfinished-" });
   try {
     const written = join(unfinished, target.file);
     const listing = await denoCompile(target, written);
+    await Deno.mkdir(dirname(output), { recursive: true });
     await Deno.rename(written, output);
     console.error(listing.trimEnd());
     console.error(`\nThe binary is ${output}`);
