@@ -43,6 +43,7 @@ export interface PeakStep {
 
 /** One buffer that really exists. */
 export interface AuditedBuffer {
+  /** What it holds: `codes`, `scale_zero`, … */
   readonly role: string;
   /** Bytes of its words. */
   readonly bytes: number;
@@ -50,13 +51,17 @@ export interface AuditedBuffer {
 
 /** One layer and kind. */
 export interface AuditedCell {
+  /** Layer, from 0. */
   readonly layer: number;
+  /** Keys or values. */
   readonly kind: KvKind;
   /** Absent where the cache is exact. */
   readonly family?: string;
   /** Mean width of the codes that are stored, per head or for all heads together, in bits. */
   readonly codeBits: readonly number[];
+  /** Every buffer of the store. */
   readonly buffers: readonly AuditedBuffer[];
+  /** Tokens that are not quantized. */
   readonly exactTokens: number;
   /** 16 bits for every entry of the exact tokens. */
   readonly exactBytes: number;
@@ -68,11 +73,15 @@ export interface AuditedCell {
 
 /** The largest snapshot of a policy. */
 export interface Audit {
+  /** Id of the example where the cache was largest. */
   readonly example: string;
+  /** Step at which it was, from 0. */
   readonly step: number;
+  /** Tokens in the cache then. */
   readonly tokens: number;
   /** Sum over all cells, buffers and exact tokens. */
   readonly bytes: number;
+  /** Layers in order, keys before values. */
   readonly cells: readonly AuditedCell[];
 }
 

@@ -26,9 +26,12 @@ import { Sources } from "../replay/snapshot.ts";
 import { StatsSource } from "../replay/token_stats.ts";
 import { type RandomCache, randomCache } from "./random_cache.ts";
 
-/** Cache that the bits are measured on: two heads of 64 channels. */
+/**
+ * Cache that the bits are measured on: two heads of 64 channels, and as many layers as the embedded
+ * model, since a policy may hold a table of its layers.
+ */
 const SHAPE: ModelShape = {
-  layers: 2,
+  layers: 8,
   hidden: 256,
   queryHeads: 4,
   kvHeads: 2,

@@ -128,6 +128,19 @@ Deno.test("a failed policy is told, the others are reported, and the code is 1",
   assertMatch(stderr, /^policy uniform_quant_4bit: [^\n]+\n$/);
 });
 
+Deno.test("an audit prints buffers that add up to the reported memory", async () => {
+  const { code, stdout, stderr } = await run(
+    ..."reasoning --limit 1 --max-new-tokens 2 --device cpu --no-cache --audit".split(" "),
+    "--policy",
+    "kivi_overlap_2bit",
+  );
+  assertEquals([code, stderr], [0, ""]);
+  const rows = [...stdout.matchAll(/^\d+ (?:key|value) .+? (\d+) {2,}[-\d./]+ {2,}\S+ {2,}\S+$/gm)];
+  const sum = rows.reduce((bytes, row) => bytes + Number(row[1]), 0);
+  assertEquals(Number(/^sum (\d+) bytes/m.exec(stdout)?.[1]), sum);
+  assertStringIncludes(stdout, `peak_kv_memory_mb=${(sum / 2 ** 20).toFixed(6)}`);
+});
+
 Deno.test("an interrupted replay leaves no file", async () => {
   await inTemporaryFolder(async (folder) => {
     const out = `${folder}/out`;

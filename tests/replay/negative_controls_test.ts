@@ -1,8 +1,8 @@
 /** What must come out perfect comes out perfect, what must come out bad comes out bad. */
-import { assert, assertEquals, assertGreater, assertLess } from "@std/assert";
+import { assert, assertEquals, assertGreater, assertLess, assertMatch } from "@std/assert";
 import { InProcessHost, type PolicyHost } from "../../policies/host.ts";
 import type { Policy } from "../../policies/policy.ts";
-import { hostBuiltin, policyNames } from "../../policies/registry.ts";
+import { hostBuiltin, type PolicyName, policyNames } from "../../policies/registry.ts";
 import { uniformQuant2bit } from "../../policies/uniform_quant.ts";
 import type { Store } from "../../quant/family.ts";
 import type { KvShape } from "../../quant/tensor.ts";
@@ -163,4 +163,26 @@ Deno.test("hooks that no family uses are reported", () =>
       ["clip_ratio (uniform)", "q_norm (uniform)"],
       [],
     ]);
+  }));
+
+Deno.test("a policy whose stores under-report their memory fails its audit", () =>
+  onEngine("cpu", async (engine, open) => {
+    const halved: OpenStore<KvShape> = (...args) => {
+      const store = open(...args);
+      const buffers = store.buffers.bind(store);
+      store.buffers = (n) => buffers(n).map((b) => ({ ...b, bytes: b.bytes / 2 }));
+      return store;
+    };
+    const { results, failures } = await replay(
+      engine,
+      halved,
+      ["reference", "uniform_quant_2bit"].map((name) => hostBuiltin(name as PolicyName)),
+      { steps: 1, audit: true },
+    );
+    assertEquals(results.map((r) => r.policy), ["reference"]);
+    assertEquals(failures.map((f) => f.policy), ["uniform_quant_2bit"]);
+    assertMatch(
+      failures[0]!.reason,
+      /^policy uniform_quant_2bit: .*audit of layer 0 key: buffer codes has \d+ bytes, but its store declares \d+$/,
+    );
   }));
