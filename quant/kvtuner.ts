@@ -50,6 +50,11 @@ const ROUND = 1.5 * 2 ** 52;
 /** Groups of equal sign far from 0 get coarser steps, so that their zero point fits 16 bits. */
 const MOST_ZERO = MOST_STEPS - 1;
 
+/** The smallest scale that has room for `low`, even when it is rounded down for storage. */
+function smallestScale(low: number): number {
+  return Math.abs(low) / MOST_ZERO * (1 + 2 ** -10) + 2 ** -25;
+}
+
 /**
  * Codes are counted from the lowest one, `2^(b-1)` below the official ones. Scales are rounded for
  * storage before codes are computed: with a zero point of many steps, a code that was computed from
@@ -74,7 +79,7 @@ function groupArithmetic({ symmetric, paramDtype }: KvtunerSettings): GroupArith
     fit(low, high, topCode, fit) {
       const range = Math.max(high - low, SMALLEST_RANGE);
       let scale = Math.min(range / topCode, LARGEST_SCALE);
-      if (half) scale = Math.max(scale, Math.abs(low) / MOST_ZERO);
+      if (half) scale = Math.max(scale, smallestScale(low));
       fit.scale = stored(scale);
       const steps = low / fit.scale + ROUND - ROUND;
       fit.zero = half ? Math.min(Math.max(steps, -MOST_ZERO), MOST_ZERO) : Math.fround(steps);

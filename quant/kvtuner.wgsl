@@ -24,7 +24,8 @@ fn fit_group(low: f32, high: f32, top_code: f32) -> vec2f {
     scale = max(range, 1e-5) / top_code;
   }
   if (most_steps > 0.0) {
-    scale = max(scale, abs(low) / most_steps);
+    // Room for `low`, even when the scale is rounded down for storage.
+    scale = max(scale, abs(low) / most_steps * 1.0009765625 + 2.98023223876953125e-8);
   }
   scale = stored_scale(scale);
   var zero = round(low / scale);

@@ -30,6 +30,10 @@ struct Job {
 
 const workgroup_threads = 64u;
 
+// As in squat_corrector_cpu.ts.
+const most_error = 1e34;
+const most_value = 3.4e38;
+
 // A scale or zero point as it is stored.
 fn stored(x: f32) -> f32 {
   if (parameter_type == parameters_f16) {
@@ -82,7 +86,7 @@ fn correct(
         if (scale > 0.0 && is_finite_value(scale)) {
           code = clamp(round((x - low) / scale), 0.0, top_code);
         }
-        errors[at] = code * kept_scale + kept_zero - x;
+        errors[at] = clamp(code * kept_scale + kept_zero - x, -most_error, most_error);
       }
     }
     storageBarrier();
@@ -95,7 +99,7 @@ fn correct(
       for (var k = 0u; k < job.block_channels; k++) {
         sum += errors[row + first + k] * corrections[matrix + k * later + c];
       }
-      corrected[row + next + c] += sum;
+      corrected[row + next + c] = clamp(corrected[row + next + c] + sum, -most_value, most_value);
     }
     matrix += job.block_channels * later;
     storageBarrier();

@@ -24,6 +24,13 @@ import type { CpuTensor, TokenRange } from "./tensor.ts";
 /** Adding and subtracting this rounds a double of modest size to an integer, ties to even. */
 const ROUND = 1.5 * 2 ** 52;
 
+/**
+ * Bounds that no real cache comes near: entries beyond the range of stored parameters are restored
+ * far off, and what that adds to others must stay finite.
+ */
+const MOST_ERROR = 1e34;
+const MOST_VALUE = 3.4e38;
+
 /** Corrections by queries: the policies of a run that ask for the same share them. */
 const known = new WeakMap<CpuTensor, Map<string, readonly Float64Array[]>>();
 
@@ -120,14 +127,18 @@ export class SquatCorrectorCpu implements KeyCorrector<CpuTensor> {
         for (let t = i, at = first; at < first + span; t += blockChannels, at += headDim) {
           const x = data[at]!;
           const code = ((x - zero) * steps + ROUND - ROUND) | 0;
-          errors[t] = Math.min(Math.max(code, 0), topCode) * storedScale + storedZero - x;
+          const error = Math.min(Math.max(code, 0), topCode) * storedScale + storedZero - x;
+          errors[t] = Math.min(Math.max(error, -MOST_ERROR), MOST_ERROR);
         }
       }
       const matrix = this.#corrections![head]!.subarray(offset, offset + later * blockChannels);
       multiplyRows(errors, groupSize, matrix, later, blockChannels, update);
       for (let t = 0; t < groupSize; t++) {
         const row = base + (t + 1) * headDim - later;
-        for (let j = 0; j < later; j++) data[row + j]! += update[t * later + j]!;
+        for (let j = 0; j < later; j++) {
+          const sum = data[row + j]! + update[t * later + j]!;
+          data[row + j] = sum > MOST_VALUE ? MOST_VALUE : sum < -MOST_VALUE ? -MOST_VALUE : sum;
+        }
       }
     }
   }

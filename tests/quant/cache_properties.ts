@@ -16,10 +16,16 @@ export function runs(backend: TestBackend, cpu: number): { numRuns: number } {
   return { numRuns: backend.name === "cpu" ? cpu : Math.ceil(cpu / 6) };
 }
 
-/** Registers the properties for random scenes of one family. */
+/**
+ * Registers the properties for random scenes of one family.
+ *
+ * @param requantizes whether the family quantizes its store anew, so that growing is not the same as
+ *   quantizing at once
+ */
 export function testCacheProperties<S extends Settings>(
   name: string,
   scenes: fc.Arbitrary<CacheScene<S>>,
+  requantizes = false,
 ): void {
   testOnBackends(`${name}: the packed size is the declared size`, async (backend) => {
     await fc.assert(
@@ -36,28 +42,7 @@ export function testCacheProperties<S extends Settings>(
     );
   });
 
-  testOnBackends(`${name}: growing step by step equals quantizing at once`, async (backend) => {
-    await fc.assert(
-      fc.asyncProperty(
-        scenes,
-        fc.array(fc.integer({ min: 0, max: 60 }), { maxLength: 8 }),
-        fc.boolean(),
-        async (scene, stops, settled) => {
-          const n = scene.tokens;
-          const lengths = [...stops.filter((stop) => stop < n).sort((a, b) => a - b), n];
-          const once = await new OpenCache(backend, scene).grow([n]);
-          const often = await new OpenCache(backend, scene).grow(lengths, settled);
-          assertEquals(await often.restore(4), await once.restore(4));
-          assertEquals(await often.contents(), await once.contents());
-          for (const stop of lengths) {
-            const alone = await new OpenCache(backend, scene).grow([stop]);
-            assertEquals(often.bytes(stop), alone.bytes(stop), `bytes at ${stop}`);
-          }
-        },
-      ),
-      runs(backend, 30),
-    );
-  });
+  if (!requantizes) testGrowth(name, scenes);
 
   testOnBackends(`${name}: only quantized tokens are written`, async (backend) => {
     await fc.assert(
@@ -150,17 +135,22 @@ export function testCacheProperties<S extends Settings>(
   });
 }
 
-/** Registers: random data is restored closer with every further bit. */
+/**
+ * Registers: random data is restored closer with every further bit.
+ *
+ * @param widths the family's, ascending
+ */
 export function testMoreBits<S extends Settings>(
   name: string,
   scenes: fc.Arbitrary<{ readonly scene: CacheScene<S>; withBits(bits: number): CacheScene<S> }>,
+  widths: readonly number[] = [1, 2, 3, 4, 5, 6, 7, 8],
 ): void {
   testOnBackends(`${name}: each further bit lowers the error of random data`, async (backend) => {
     await fc.assert(
       fc.asyncProperty(scenes, async ({ scene, withBits }) => {
         const data = layerData(scene);
         let before = Infinity;
-        for (let bits = 1; bits <= 8; bits++) {
+        for (const bits of widths) {
           const wider = withBits(bits);
           const cache = await new OpenCache(backend, wider, data).grow([scene.tokens]);
           const error = rootMeanSquare(wider, await cache.restore(), data);
@@ -169,6 +159,31 @@ export function testMoreBits<S extends Settings>(
         }
       }),
       runs(backend, 8),
+    );
+  });
+}
+
+function testGrowth<S extends Settings>(name: string, scenes: fc.Arbitrary<CacheScene<S>>): void {
+  testOnBackends(`${name}: growing step by step equals quantizing at once`, async (backend) => {
+    await fc.assert(
+      fc.asyncProperty(
+        scenes,
+        fc.array(fc.integer({ min: 0, max: 60 }), { maxLength: 8 }),
+        fc.boolean(),
+        async (scene, stops, settled) => {
+          const n = scene.tokens;
+          const lengths = [...stops.filter((stop) => stop < n).sort((a, b) => a - b), n];
+          const once = await new OpenCache(backend, scene).grow([n]);
+          const often = await new OpenCache(backend, scene).grow(lengths, settled);
+          assertEquals(await often.restore(4), await once.restore(4));
+          assertEquals(await often.contents(), await once.contents());
+          for (const stop of lengths) {
+            const alone = await new OpenCache(backend, scene).grow([stop]);
+            assertEquals(often.bytes(stop), alone.bytes(stop), `bytes at ${stop}`);
+          }
+        },
+      ),
+      runs(backend, 30),
     );
   });
 }
