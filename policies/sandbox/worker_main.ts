@@ -52,6 +52,11 @@ export function workerMain(parts: WorkerParts): void {
     for (const name of Reflect.ownKeys(globalThis)) {
       if (typeof name === "string" && !kept.has(name)) Reflect.deleteProperty(globalThis, name);
     }
+    // A compiled binary has no V8 flag against code from strings: what makes it cannot be found.
+    Reflect.deleteProperty(globalThis, "Function");
+    for (const made of [() => {}, async () => {}, function* () {}, async function* () {}]) {
+      Object.defineProperty(Object.getPrototypeOf(made), "constructor", { value: undefined });
+    }
     parts.registerHooks({
       resolve() {
         throw new TypeError("nothing can be imported here");

@@ -1,18 +1,12 @@
 // deno-lint-ignore-file
-/** Looks for any object of the realm outside its own: from there `Function` would be another one. */
+/** Looks for any object of the realm outside its own, from where everything of that realm is reached. */
 const found = [];
 function look(name, value) {
-  const seen = new Set();
-  for (let o = value; o !== null && o !== undefined && !seen.has(o); o = Object.getPrototypeOf(o)) {
-    seen.add(o);
-    let made;
-    try {
-      made = o.constructor?.constructor;
-    } catch {
-      continue;
-    }
-    if (typeof made === "function" && made !== Function) found.push(name);
-  }
+  if (value === null || (typeof value !== "object" && typeof value !== "function")) return;
+  let root = value;
+  for (let o = value; o !== null; o = Object.getPrototypeOf(o)) root = o;
+  // Every chain of this realm ends in its own Object.prototype, or is a single object.
+  if (root !== Object.prototype && root !== value) found.push(name);
 }
 const attempt = (name, act) => {
   try {
