@@ -119,9 +119,9 @@ export interface StoredBuffer {
   readonly role: string;
   /** Bytes in use. */
   readonly bytes: number;
-  /** Width of one code, for `codes` buffers, per head. */
+  /** Width of one code, for `codes` buffers: per head, or one mean where widths vary by group. */
   readonly bits?: readonly number[];
-  /** Number of codes held, for `codes` buffers, per head. */
+  /** Number of codes held, for `codes` buffers, in the order of `bits`. */
   readonly codes?: readonly number[];
 }
 
