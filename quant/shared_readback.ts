@@ -67,6 +67,7 @@ export async function readUsed(
 /** The clients of one cache. */
 export class Readbacks {
   readonly #waiting = new Set<ReadbackClient>();
+  #serving: Promise<void> = Promise.resolve();
 
   /** The one in a store's `Source.shared`; made when it is first asked for. */
   static in(shared: Map<string, unknown>): Readbacks {
@@ -85,9 +86,15 @@ export class Readbacks {
     this.#waiting.delete(client);
   }
 
-  /** Serves every client that waits, if `client` is one of them. */
+  /** Serves every client that waits, if `client` is one of them or is being served. */
   async settle(device: GPUDevice, client: ReadbackClient): Promise<void> {
+    await this.#serving;
     if (!this.#waiting.has(client)) return;
+    this.#serving = this.#serve(device);
+    await this.#serving;
+  }
+
+  async #serve(device: GPUDevice): Promise<void> {
     const clients = [...this.#waiting];
     this.#waiting.clear();
     const regions = clients.map((c) => c.regions());
