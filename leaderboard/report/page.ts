@@ -65,7 +65,8 @@ export function reportPage(board: Board, manifest: Manifest): string {
       "figure-kl",
       "KL divergence by step",
       "How far the next-token distribution moves from the full-precision model's, by step of the " +
-        "answer, averaged over the examples that reach the step (at least three). Lower is better.",
+        "answer, averaged over the examples that reach the step (at least three). Lower is better; means " +
+        "below 10⁻⁶ are drawn at it.",
       klCharts(board, standings),
       true,
     ),
