@@ -53,7 +53,8 @@ function upload(device: GPUDevice, settings: TransformSettings): Tables {
   const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST;
   const store = (label: string, data: Uint32Array<ArrayBuffer> | Float32Array<ArrayBuffer>) => {
     const buffer = device.createBuffer({ label, size: Math.max(4, data.byteLength), usage });
-    device.queue.writeBuffer(buffer, 0, data);
+    // Deno panics on an empty array.
+    if (data.byteLength > 0) device.queue.writeBuffer(buffer, 0, data);
     return buffer;
   };
   const { mean, deviations, forward, inverse, levels } = layout;
@@ -85,8 +86,9 @@ export class TransformStoreGpu implements Store<GpuTensor> {
   readonly #failure: GPUBuffer;
   readonly #growJob: GPUBuffer;
   readonly #restoreJob: GPUBuffer;
-  /** Absent while no token is to be quantized: WebGPU has no empty buffers. */
-  readonly #rows: GPUBuffer | undefined;
+  /** One word at least: WebGPU has no empty buffers. */
+  readonly #rows: GPUBuffer;
+  readonly #bytes: number;
   #quantized: TokenRange;
   #unchecked = false;
 
@@ -103,9 +105,8 @@ export class TransformStoreGpu implements Store<GpuTensor> {
     const range = transformRange(settings, tokens);
     const bytes = rowsWords(range.to - range.from, this.#shared.layout.rowBits) * 4;
     const storage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
-    if (bytes > 0) {
-      this.#rows = device.createBuffer({ label: "rows", size: bytes, usage: storage });
-    }
+    this.#bytes = bytes;
+    this.#rows = device.createBuffer({ label: "rows", size: Math.max(4, bytes), usage: storage });
     this.#failure = device.createBuffer({ size: 4, usage: storage });
     device.queue.writeBuffer(this.#failure, 0, Uint32Array.of(NO_FAILURE));
     const uniform = GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST;
@@ -153,9 +154,9 @@ export class TransformStoreGpu implements Store<GpuTensor> {
   }
 
   async contents(): Promise<readonly BufferContents[]> {
-    const words = this.#rows === undefined
+    const words = this.#bytes === 0
       ? new Uint32Array(0)
-      : await readWords(this.#device, this.#rows, this.#rows.size);
+      : await readWords(this.#device, this.#rows, this.#bytes);
     return [{ role: "rows", words }];
   }
 
@@ -163,7 +164,7 @@ export class TransformStoreGpu implements Store<GpuTensor> {
     this.#failure.destroy();
     this.#growJob.destroy();
     this.#restoreJob.destroy();
-    this.#rows?.destroy();
+    this.#rows.destroy();
   }
 
   #run(
@@ -174,7 +175,6 @@ export class TransformStoreGpu implements Store<GpuTensor> {
     first: number,
     tokens: number,
   ): void {
-    // A row may hold no code at all, when every component has width 0.
     const { layout, coded, tables, constants, forward, inverse, levels } = this.#shared;
     const { heads, headDim } = this.#settings;
     const rope = this.#settings.kind === "key" ? this.#source.rope : undefined;
@@ -205,8 +205,7 @@ export class TransformStoreGpu implements Store<GpuTensor> {
       [pack, kernels],
       { channels: heads * headDim },
     );
-    const codes = this.#rows ?? this.#failure;
-    const bound: [number, GPUBuffer][] = [[0, job], [1, tables], [2, constants], [3, codes], [
+    const bound: [number, GPUBuffer][] = [[0, job], [1, tables], [2, constants], [3, this.#rows], [
       4,
       tensor.buffer,
     ]];
