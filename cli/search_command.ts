@@ -59,6 +59,7 @@ export async function searchWidths(options: SearchOptions): Promise<number> {
       base,
       samples,
       budgetBits: options.budgetBits,
+      rounds: options.rounds,
       progress: (done, total, what) => status.progress(done, total, what),
       signal: interrupts.signal,
     });
@@ -122,6 +123,7 @@ function commandOf(options: SearchOptions): string {
     `--budget-bits ${options.budgetBits}`,
     `--max-width ${options.maxWidth}`,
     `--samples ${options.samples}`,
+    `--rounds ${options.rounds}`,
     `--out ${word(options.out)}`,
   ].join(" ");
 }

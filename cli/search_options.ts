@@ -16,8 +16,9 @@ const BUDGET_BITS = 2;
 const MAX_WIDTH = 4;
 const KIVI_GROUP_SIZE = 32;
 const RESIDUAL_LENGTH = 32;
-const SAMPLES = 12;
+const SAMPLES = 9;
 const QUICK_SAMPLES = 3;
+const ROUNDS = 1;
 const OUT = "search_policy.ts";
 
 /** Every option of `kvreplay search`, without dashes. */
@@ -43,7 +44,11 @@ export const SEARCH_OPTIONS = {
     value: "N",
     help: `calibration samples to replay, short ones first (default: ${SAMPLES})`,
   },
-  quick: { help: `replay ${QUICK_SAMPLES} samples` },
+  rounds: {
+    value: "N",
+    help: `how often to improve the plan by measuring around it (default: ${ROUNDS})`,
+  },
+  quick: { help: `replay ${QUICK_SAMPLES} samples, in 0 rounds unless --rounds says more` },
   out: { value: "FILE.ts", help: `policy file to write (default: ${OUT})` },
   json: { value: "FILE", help: "write sensitivities and front there" },
   quiet: { help: "no progress and no remarks; the front is still printed" },
@@ -60,6 +65,7 @@ const EXAMPLES = {
   "budget-bits": "2.5",
   "max-width": "4",
   samples: "3",
+  rounds: "1",
   out: OUT,
   json: "search.json",
 } as const;
@@ -81,6 +87,8 @@ export interface SearchOptions {
   readonly maxWidth: number;
   /** Calibration samples. */
   readonly samples: number;
+  /** Times that the plan is improved around itself. */
+  readonly rounds: number;
   /** Policy file to write. */
   readonly out: string;
   /** File for sensitivities and front. */
@@ -132,6 +140,7 @@ export function parseSearchOptions(args: readonly string[]): SearchOptions | und
     budgetBits: values.decimal("budget-bits", 1, maxWidth) ?? Math.min(BUDGET_BITS, maxWidth),
     maxWidth,
     samples: samples ?? (parsed.quick ? QUICK_SAMPLES : SAMPLES),
+    rounds: values.integer("rounds", 0) ?? (parsed.quick ? 0 : ROUNDS),
     out: policyPath(values.text("out") ?? OUT),
     ...(json === undefined ? {} : { json }),
     quiet: parsed.quiet,

@@ -9,8 +9,10 @@ import type { PlanCost } from "./sample_replay.ts";
 
 /** One plan, predicted. */
 export interface FrontPlan {
-  /** Whether it was searched for or has one width everywhere. */
-  readonly kind: "searched" | "uniform";
+  /**
+   * Searched for on the sensitivities, found again around such a plan, or one width everywhere.
+   */
+  readonly kind: "searched" | "refined" | "uniform";
   /** Mean width it may spend, in bits. */
   readonly budgetBits: number;
   /** Width per cell. */

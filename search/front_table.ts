@@ -13,7 +13,7 @@ export function frontTable({ front, chosen }: Pick<SearchResult, "front" | "chos
   const row = (point: FrontPoint) => [
     point.kind === "uniform"
       ? `every cell at ${point.budgetBits}`
-      : `searched, ${point.budgetBits} bits${point === chosen ? " *" : ""}`,
+      : `${point.kind}, ${point.budgetBits} bits${point === chosen ? " *" : ""}`,
     point.predictedKl.toExponential(2),
     point.measured.kl.toExponential(2),
     point.measured.codeBits.toFixed(3),

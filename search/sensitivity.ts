@@ -1,6 +1,6 @@
 /**
  * How much each layer, kind and head suffers from each width: measured on the model's predictions,
- * one cell quantized at a time.
+ * one cell at a time.
  *
  * @module
  */
@@ -10,6 +10,7 @@ import type { ModelShape } from "../replay/engine.ts";
 import type { Plan } from "../replay/quantize.ts";
 import type { BaseFamily } from "./base_family.ts";
 import type { SampleReplay } from "./sample_replay.ts";
+import type { WidthPlan } from "./width_plan.ts";
 
 /** What a plan chooses a width for. */
 export interface Cell {
@@ -41,31 +42,31 @@ export function cellsOf({ layers, kvHeads }: Pick<ModelShape, "layers" | "kvHead
 }
 
 /**
- * The plan that quantizes one cell: other layers and the other kind are exact, the other heads of
- * the same tensor are at the family's widest width, since a store holds all heads of a tensor.
+ * The plan that gives one cell a width. Around it is either a given plan, or an exact cache: then
+ * only the other heads of the same tensor are quantized, at the family's widest width, since a store
+ * holds all heads of a tensor.
  */
 export function cellPlan(
   base: BaseFamily,
   shape: Pick<ModelShape, "layers" | "kvHeads">,
   cell: Cell,
   width: number,
+  around: WidthPlan | "exact" = "exact",
 ): Plan {
-  const bits = new Array<number>(shape.kvHeads).fill(base.widest);
-  bits[cell.head] = width;
-  return Array.from(
-    { length: shape.layers },
-    (_, layer) =>
-      KV_KINDS.map((kind) =>
-        layer === cell.layer && kind === cell.kind
-          ? base.settings(layer, kind, bits)
-          : "exact" as const
-      ),
-  ).flat();
+  const wide = new Array<number>(shape.kvHeads).fill(base.widest);
+  return Array.from({ length: shape.layers }, (_, layer) =>
+    KV_KINDS.map((kind) => {
+      const own = layer === cell.layer && kind === cell.kind;
+      if (around === "exact" && !own) return "exact" as const;
+      const heads = around === "exact" ? wide : around[kind][layer]!;
+      return base.settings(layer, kind, own ? heads.with(cell.head, width) : heads);
+    })).flat();
 }
 
 /**
  * Measures one sample.
  *
+ * @param around what surrounds the cell that is measured
  * @param onCell called before each cell
  * @returns `[cell][width]`, mean KL over the sample's target tokens
  */
@@ -73,18 +74,21 @@ export async function sampleSensitivity<T extends KvShape>(
   replay: SampleReplay<T>,
   base: BaseFamily,
   shape: Pick<ModelShape, "layers" | "kvHeads">,
+  around: WidthPlan | "exact",
   onCell: (index: number) => void = () => {},
 ): Promise<number[][]> {
+  // Several cells may lead to one plan: at a width that the surroundings have anyway.
+  const known = new Map<string, number>();
   const table: number[][] = [];
   for (const [index, cell] of cellsOf(shape).entries()) {
     onCell(index);
     const row: number[] = [];
     for (const width of base.widths) {
-      // At the widest width every head of a tensor gives the same plan.
-      const known = width === base.widest && cell.head > 0
-        ? table[index - cell.head]?.[row.length]
-        : undefined;
-      row.push(known ?? (await replay.cost(cellPlan(base, shape, cell, width))).kl);
+      const plan = cellPlan(base, shape, cell, width, around);
+      const key = plan.map((settings) => settings === "exact" ? "exact" : settings.bits).join(";");
+      const kl = known.get(key) ?? (await replay.cost(plan)).kl;
+      known.set(key, kl);
+      row.push(kl);
     }
     table.push(row);
   }

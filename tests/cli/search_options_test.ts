@@ -13,17 +13,19 @@ Deno.test("by default a 2-bit plan for mini under kivi is searched", () => {
     residualLength: 32,
     budgetBits: 2,
     maxWidth: 4,
-    samples: 12,
+    samples: 9,
+    rounds: 1,
     out: "search_policy.ts",
     quiet: false,
   });
   assertEquals(parse("--max-width=1")?.budgetBits, 1);
+  assertEquals([parse("--quick")?.samples, parse("--quick")?.rounds], [3, 0]);
   assertEquals(parse("--family=uniform")?.groupSize, undefined);
 });
 
 Deno.test("every option is read", () => {
   const args = "--model /data/qwen --device cpu --family uniform --group-size 64 " +
-    "--residual-length 0 --budget-bits 2.75 --max-width 8 --samples 2 --out a/b.mts --json c.json --quiet";
+    "--residual-length 0 --budget-bits 2.75 --max-width 8 --samples 2 --rounds 3 --out a/b.mts --json c.json --quiet";
   assertEquals<unknown>(parse(...args.split(" ")), {
     model: "/data/qwen",
     device: "cpu",
@@ -33,6 +35,7 @@ Deno.test("every option is read", () => {
     budgetBits: 2.75,
     maxWidth: 8,
     samples: 2,
+    rounds: 3,
     out: "a/b.mts",
     json: "c.json",
     quiet: true,

@@ -37,4 +37,10 @@ Deno.test("one cell is narrow, its neighbours in the tensor wide, everything els
   const plan = cellPlan(base, model, { layer: 1, kind: "key", head: 1 }, 2);
   const bits = plan.map((cell) => cell === "exact" ? cell : cell.bits);
   assertEquals<unknown>(bits, ["exact", "exact", [8, 2], "exact"]);
+  const around = { key: [[3, 3], [4, 4]], value: [[1, 1], [2, 2]] };
+  const inside = cellPlan(base, model, { layer: 1, kind: "key", head: 1 }, 2, around);
+  assertEquals(
+    inside.map((cell) => cell === "exact" ? cell : [...cell.bits]),
+    [[3, 3], [1, 1], [4, 2], [2, 2]],
+  );
 });
