@@ -53,22 +53,36 @@ const RANGED: Distortion = {
 /** Half-precision numbers round off next to nothing. */
 const EXACT_DISTORTION = 1e-7;
 
-/**
- * What an error in a key weighs against one in a value: keys decide which tokens are read at all.
- */
-const KEY_WEIGHT = 5;
+/** What can be taken away from the policy, or turned; the defaults are what `adaptive` is. */
+export interface AdaptiveOptions {
+  /** Average bits per component as a share of `budget_bits`, above 0 and up to 1. */
+  readonly share: number;
+  /**
+   * What an error in a key weighs against one in a value; default 5, because keys decide which
+   * tokens are read at all.
+   */
+  readonly keyWeight?: number;
+  /** Whether keys store a range per token, so that none of their codes saturates; default true. */
+  readonly keyRanges?: boolean;
+  /** Whether components that stand out may be kept exact; default true. */
+  readonly exactComponents?: boolean;
+}
 
 /** First tokens kept exact: attention sinks (Xiao et al., 2023, arXiv 2309.17453). */
 const SINK_TOKENS = 4;
 
-/** Spends `share` of the budget's code bits, averaged over all entries that are coded. */
+/** Spends a share of the budget, averaged over all components. */
 export class AdaptiveQuantPolicy implements Policy {
   #budgetBits = 4;
   /** `[layer][kind]` widths of all components. */
   #widths: Record<KvKind, number[]>[] = [];
 
-  /** @param share average code width as a share of `budget_bits`, above 0 and up to 1 */
-  constructor(private readonly share: number) {}
+  readonly #options: Required<AdaptiveOptions>;
+
+  /** @param options what to take away or turn */
+  constructor(options: AdaptiveOptions) {
+    this.#options = { keyWeight: 5, keyRanges: true, exactComponents: true, ...options };
+  }
 
   calibration_mode(_workload: WorkloadMeta, budget: BudgetState): "offline" {
     this.#budgetBits = budget.budget_bits;
@@ -76,12 +90,17 @@ export class AdaptiveQuantPolicy implements Policy {
   }
 
   calibrate(samples: CalibrationStatistics): unknown {
+    const { share, keyWeight, keyRanges, exactComponents } = this.#options;
     const components = samples.layers.flatMap(({ transform }) => [
-      ...transform.key.map((v) => ({ weight: KEY_WEIGHT * v, distortion: RANGED })),
+      ...transform.key.map((v) => ({
+        weight: keyWeight * v,
+        distortion: keyRanges ? RANGED : LEARNED,
+      })),
       ...transform.value.map((v) => ({ weight: v, distortion: LEARNED })),
     ]);
-    const widest = Math.min(this.#budgetBits, 8);
-    const widths = allocate(components, this.share * this.#budgetBits, widest);
+    const choices = [...Array(Math.min(this.#budgetBits, 8) + 1).keys()];
+    if (exactComponents) choices.push(EXACT);
+    const widths = allocate(components, share * this.#budgetBits, choices);
     let at = 0;
     const take = (count: number) => widths.slice(at, at += count);
     this.#widths = samples.layers.map(({ transform }) => ({
@@ -112,8 +131,14 @@ export class AdaptiveQuantPolicy implements Policy {
     return SINK_TOKENS;
   }
 
-  family_options(layer_id: number, kv_kind: KvKind): { widths: number[] } {
-    return { widths: this.#widths[layer_id]![kv_kind] };
+  family_options(
+    layer_id: number,
+    kv_kind: KvKind,
+  ): { widths: number[]; levels: "learned" | "token" } {
+    return {
+      widths: this.#widths[layer_id]![kv_kind],
+      levels: kv_kind === "key" && this.#options.keyRanges ? "token" : "learned",
+    };
   }
 }
 
@@ -130,8 +155,11 @@ interface Component {
  * each price gives an optimal allocation, and bisection finds the one that spends the budget (Shoham
  * and Gersho, IEEE Transactions on Acoustics, Speech, and Signal Processing 36(9), 1988).
  */
-function allocate(components: readonly Component[], average: number, widest: number): number[] {
-  const choices = [...Array(widest + 1).keys(), EXACT];
+function allocate(
+  components: readonly Component[],
+  average: number,
+  choices: readonly number[],
+): number[] {
   const at = (price: number) =>
     components.map(({ weight, distortion }) => {
       const cost = (width: number) =>
@@ -150,6 +178,6 @@ function allocate(components: readonly Component[], average: number, widest: num
 }
 
 /** Three bits of four, outlier components included. */
-export const adaptive: Policy = new AdaptiveQuantPolicy(0.74);
+export const adaptive: Policy = new AdaptiveQuantPolicy({ share: 0.74 });
 /** Half of the budget: 2 of 4 bits. */
-export const adaptive2bit: Policy = new AdaptiveQuantPolicy(0.62);
+export const adaptive2bit: Policy = new AdaptiveQuantPolicy({ share: 0.62 });
