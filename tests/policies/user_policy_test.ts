@@ -1,0 +1,137 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { join } from "node:path";
+import { miniQuestion } from "../../benchmarks/sandbox/questions.ts";
+import { PolicyError } from "../../policies/check.ts";
+import { InProcessHost } from "../../policies/host.ts";
+import { SandboxError, SandboxHost } from "../../policies/sandbox/mod.ts";
+import { isPolicyPath, openPolicyFile } from "../../policies/user_policy.ts";
+
+const TEXT = `
+  import type { Policy } from "@kvreplay/kvreplay";
+  export default class {
+    choose_bits(layer: number): number { return layer === 0 ? 4 : 2; }
+    choose_axis() { return "token"; }
+    residual_length() { return 32; }
+    calibration_mode() { return "none"; }
+  }
+`;
+
+async function withFolder(body: (folder: string) => Promise<void>): Promise<void> {
+  const folder = await Deno.makeTempDir({ prefix: "policies with spaces #1 " });
+  try {
+    await body(folder);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+async function refusal(path: string, trust = false): Promise<string> {
+  const error = await assertRejects(
+    () => openPolicyFile(path, { trust, notice: () => {} }),
+    PolicyError,
+  );
+  assert(!error.message.includes("\n"));
+  return error.message;
+}
+
+Deno.test("a file runs in the sandbox, and in this process when it is trusted", async () => {
+  await withFolder(async (folder) => {
+    const path = join(folder, "my_policy.ts");
+    await Deno.writeTextFile(path, TEXT);
+    const notices: string[] = [];
+    const notice = (sentence: string) => void notices.push(sentence);
+    const boxed = await openPolicyFile(path, { notice });
+    assert(boxed instanceof SandboxHost);
+    assertEquals(notices, []);
+    const trusted = await openPolicyFile(path, { trust: true, notice });
+    assert(trusted instanceof InProcessHost);
+    assertEquals(notices, [
+      "policy my_policy is trusted: it runs without a sandbox and may do what this program may do",
+    ]);
+    assertEquals([boxed.name, trusted.name], ["my_policy", "my_policy"]);
+    assertEquals(await boxed.plan(miniQuestion(0)), await trusted.plan(miniQuestion(0)));
+    await boxed.close();
+    await trusted.close();
+  });
+});
+
+Deno.test("a file that is none is refused in one sentence", async () => {
+  await withFolder(async (folder) => {
+    const path = (name: string) => join(folder, name);
+    const shown = (name: string) => JSON.stringify(path(name)).slice(0, 61).replace(/"?$/, '"');
+    await Deno.mkdir(path("folder.ts"));
+    await Deno.writeTextFile(path("kivi_overlap_4bit.ts"), TEXT);
+    await Deno.writeTextFile(path("§§.ts"), TEXT);
+    for (const trust of [false, true]) {
+      assertEquals(
+        await refusal("nowhere.ts", trust),
+        'policy file "nowhere.ts" does not exist',
+      );
+      assertEquals(
+        await refusal(path("folder.ts"), trust),
+        `policy file ${shown("folder.ts")} is a folder`,
+      );
+      assertEquals(
+        await refusal("policy.json", trust),
+        'policy file "policy.json" is no module; its name should end in .ts, .mts, .js, .mjs',
+      );
+      assert((await refusal(path("kivi_overlap_4bit.ts"), trust)).endsWith(
+        "has the name of the built-in kivi_overlap_4bit; give it another",
+      ));
+      assert((await refusal(path("§§.ts"), trust)).endsWith(
+        "has no name to report its results under",
+      ));
+    }
+  });
+});
+
+Deno.test("a file that is no policy is refused in one sentence", async () => {
+  await withFolder(async (folder) => {
+    const path = join(folder, "mine.js");
+    const write = (text: string) => Deno.writeTextFile(path, text);
+    await write("export default 4;");
+    assertEquals(
+      await refusal(path),
+      "policy mine: rejected: it cannot be loaded: its default export is a number; expected a class or an object",
+    );
+    assert((await refusal(path, true)).endsWith(
+      ": its default export is a number; expected a class or an object",
+    ));
+    await write("export default {};");
+    assertEquals(await refusal(path), 'policy "mine" has no method choose_bits');
+    await write('import fs from "node:fs"; export default fs;');
+    assertEquals(
+      await refusal(path),
+      'policy mine: rejected: it imports "node:fs"; a policy is one file, which imports types only',
+    );
+    const error = await assertRejects(() => openPolicyFile(path), PolicyError);
+    assert(error.cause instanceof SandboxError);
+  });
+});
+
+Deno.test("results are reported under one word, whatever the file is called", async () => {
+  await withFolder(async (folder) => {
+    const names: Record<string, string> = {
+      "my policy quality_main=100.ts": "my_policy_quality_main_100",
+      "a\nTEST_METRICS: slice=x.mjs": "a_TEST_METRICS_slice_x",
+      "v1.2-final.js": "v1.2-final",
+    };
+    for (const [file, name] of Object.entries(names)) {
+      const path = join(folder, file);
+      await Deno.writeTextFile(
+        path,
+        TEXT.replace(/^.*import type.*$/m, "").replaceAll(": number", ""),
+      );
+      const host = await openPolicyFile(path);
+      assertEquals(host.name, name);
+      await host.close();
+    }
+  });
+});
+
+Deno.test("names of built-ins are told from paths of files", () => {
+  for (const path of ["./a.ts", "a.ts", "a.mjs", "/tmp/a.js", "dir/a", "C:\\a.ts"]) {
+    assert(isPolicyPath(path), path);
+  }
+  for (const name of ["kivi_overlap_4bit", "all", "unknown"]) assert(!isPolicyPath(name), name);
+});
