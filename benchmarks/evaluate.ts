@@ -43,6 +43,8 @@ export interface EvaluatorOptions {
 export interface EvaluationOptions {
   readonly hosts: readonly PolicyHost[];
   readonly budgetBits: number;
+  /** Seed of everything that is drawn at random; 0 when absent. */
+  readonly seed?: number;
   readonly stepwise: boolean;
   /** Whether the reported memory is counted once more in the buffers themselves. */
   readonly audit?: boolean;
@@ -109,6 +111,7 @@ export class Evaluator {
       hosts: options.hosts,
       maxNewTokens: slice.maxNewTokens,
       budgetBits: options.budgetBits,
+      ...(options.seed === undefined ? {} : { seed: options.seed }),
       eosIds: model.eosIds,
       decode: (ids) => model.tokenizer.decode(ids),
       stepwise: options.stepwise,

@@ -105,6 +105,7 @@ async function runOne(
     const result = await evaluator.run(input, {
       hosts,
       budgetBits: options.budgetBits,
+      seed: options.seed,
       stepwise: options.stepwise,
       audit: options.audit,
       events: {

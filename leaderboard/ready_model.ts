@@ -84,6 +84,7 @@ async function readySlice(
           {
             hosts: [host],
             budgetBits,
+            seed,
             stepwise: false,
             ...(signal === undefined ? {} : { signal }),
           },

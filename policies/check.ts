@@ -21,6 +21,8 @@ export interface CheckContext {
   readonly budgetBits: number;
   readonly calibrationMode: "none" | "offline";
   readonly calibration?: unknown;
+  /** Seed of the run, handed to the families. */
+  readonly seed?: number;
   /** Only the built-in reference may leave the whole cache exact (16 bits). */
   readonly fullPrecision: boolean;
 }
@@ -176,6 +178,7 @@ export function checkAnswers(raw: RawAnswers, context: CheckContext): HookAnswer
     axis: raw.axis as HookAnswers["axis"],
     residualLength: raw.residual as number,
     calibrationMode: context.calibrationMode,
+    ...(context.seed === undefined ? {} : { seed: context.seed }),
     ...(context.calibration === undefined ? {} : { calibration: context.calibration }),
     ...given("group_size", "groupSize"),
     ...given("sink_tokens", "sinkTokens"),

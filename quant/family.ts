@@ -49,6 +49,8 @@ export interface HookAnswers {
   readonly options?: Readonly<Record<string, unknown>>;
   /** `"none"` or `"offline"`, as the policy chose for the run. */
   readonly calibrationMode: "none" | "offline";
+  /** Seed of the run, for families that draw at random; absent means 0. */
+  readonly seed?: number;
   /** What the policy's `calibrate` returned, handed through untouched. */
   readonly calibration?: unknown;
 }

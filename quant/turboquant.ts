@@ -66,7 +66,7 @@ function checkVector(answers: HookAnswers, headDim: number): void {
 /**
  * The family `turboquant`. Family options: `variant`, `"mse"` (default) or `"prod"`; `rotation`,
  * `"qr"` (default) or `"hadamard"`, which needs a `headDim` that is a power of two and costs a tenth
- * of the arithmetic; `seed`, a number of 32 bits. A `residual_length` is an extension of this project.
+ * of the arithmetic; `seed`, a number of 32 bits, by default that of the run. A `residual_length` is an extension of this project.
  */
 export const turboquant: Family<TurboquantSettings> = {
   name: "turboquant",
@@ -84,7 +84,7 @@ export const turboquant: Family<TurboquantSettings> = {
     const place = placeName(answers);
     const variant = oneOf(answers, "variant", ["mse", "prod"]);
     const rotation = oneOf(answers, "rotation", ["qr", "hadamard"]);
-    const seed = answers.options?.seed ?? DEFAULT_SEED;
+    const seed = answers.options?.seed ?? (DEFAULT_SEED + (answers.seed ?? 0)) % 2 ** 32;
     if (!Number.isInteger(seed) || (seed as number) < 0 || (seed as number) >= 2 ** 32) {
       throw new QuantizerError(
         `${place}: option "seed" is ${JSON.stringify(seed)}; it must be an integer from 0 to ` +

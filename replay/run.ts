@@ -42,6 +42,8 @@ export interface SliceRun<T extends KvShape> {
   readonly hosts: readonly PolicyHost[];
   readonly maxNewTokens: number;
   readonly budgetBits: number;
+  /** Seed of everything that is drawn at random. */
+  readonly seed?: number;
   readonly eosIds: readonly number[];
   /** Text of ids, special tokens left out. */
   decode(ids: readonly number[]): string;
@@ -285,6 +287,7 @@ async function startPolicy<T extends KvShape>(
     {
       budgetBits: run.budgetBits,
       calibrationMode: mode,
+      ...(run.seed === undefined ? {} : { seed: run.seed }),
       ...(calibration === undefined ? {} : { calibration }),
     },
     run.calibration === undefined ? undefined : async (settings) => {
