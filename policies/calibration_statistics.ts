@@ -8,7 +8,7 @@
 /** Percentiles that are kept of every channel, in this order. */
 export const CALIBRATION_PERCENTILES = [0.1, 0.5, 1, 5, 25, 50, 75, 95, 99, 99.5, 99.9] as const;
 
-/** Numbers about one head's tensor over every token of the calibration set. */
+/** Numbers about one head's tensor over an even choice of at most about 4,096 calibration tokens. */
 export interface HeadStatistics {
   /** Tokens that were looked at. */
   readonly tokens: number;

@@ -43,6 +43,28 @@ export function calibrationStatistics(samples: CalibrationSamples): CalibrationS
   };
 }
 
+/** Tokens that statistics are taken from, at most; neighbours say much the same. */
+const MOST_TOKENS = 4096;
+
+/** Keeps every so many-th token, so that no more than `MOST_TOKENS` of all tensors are left. */
+function thinned(all: readonly CpuTensor[]): (tensor: CpuTensor) => CpuTensor {
+  const tokens = all.reduce((sum, { capacity }) => sum + capacity, 0);
+  const stride = Math.ceil(tokens / MOST_TOKENS);
+  return (tensor) => {
+    if (stride === 1) return tensor;
+    const { heads, headDim } = tensor;
+    const capacity = Math.ceil(tensor.capacity / stride);
+    const data = new Float32Array(heads * capacity * headDim);
+    for (let head = 0; head < heads; head++) {
+      for (let t = 0; t < capacity; t++) {
+        const from = (head * tensor.capacity + t * stride) * headDim;
+        data.set(tensor.data.subarray(from, from + headDim), (head * capacity + t) * headDim);
+      }
+    }
+    return { heads, capacity, headDim, data };
+  };
+}
+
 /** Rows `[tokens, headDim]` of one head of each sample. */
 function* rowsOf(tensors: readonly CpuTensor[], head: number): Generator<Float32Array> {
   for (const { data, capacity, headDim } of tensors) {
@@ -50,8 +72,9 @@ function* rowsOf(tensors: readonly CpuTensor[], head: number): Generator<Float32
   }
 }
 
-function headStatistics(tensors: readonly CpuTensor[], head: number): HeadStatistics {
-  const { headDim } = tensors[0]!;
+function headStatistics(all: readonly CpuTensor[], head: number): HeadStatistics {
+  const { headDim } = all[0]!;
+  const tensors = all.map(thinned(all));
   const tokens = tensors.reduce((sum, { capacity }) => sum + capacity, 0);
   const min: number[] = [], max: number[] = [];
   const percentiles: number[][] = CALIBRATION_PERCENTILES.map(() => []);
@@ -84,10 +107,11 @@ function queryStatistics(
   kvHead: number,
   kvHeads: number,
 ): QueryStatistics {
+  const few = queries.map(thinned(queries));
   const group = queries[0]!.heads / kvHeads;
   const heads = Array.from({ length: group }, (_, g) => kvHead * group + g);
-  const tokens = queries.reduce((sum, { capacity }) => sum + capacity, 0);
-  return { queries: tokens * group, second_moment: moments(queries, heads).moment };
+  const tokens = few.reduce((sum, { capacity }) => sum + capacity, 0);
+  return { queries: tokens * group, second_moment: moments(few, heads).moment };
 }
 
 /** Mean of `x` and of `x x^T` over all tokens of the given heads. */
