@@ -13,7 +13,8 @@ interface Run {
 async function longbench(policies: readonly string[], ...more: readonly string[]): Promise<Run> {
   const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
     args: [
-      ...["run", "--no-prompt", "--no-check", "-P=replay", "cli.ts", "longbench"],
+      ...["run", "--no-prompt", "--no-check", "-P=replay", `--allow-run=${Deno.execPath()}`],
+      ...["cli.ts", "longbench"],
       ...["--limit", "1", "--device", "cpu", "--no-cache", "--policy", policies.join(",")],
       ...more,
     ],
