@@ -23,6 +23,15 @@ import type { GpuTensor, TokenRange } from "./tensor.ts";
 
 const NO_FAILURE = 0xffffffff;
 
+/** Threads of the kernels that have one workgroup per head (`head_threads` in the WGSL). */
+const HEAD_THREADS = 256;
+
+/** Rounds in which every axis is turned against every other; Jacobi's method needs six or seven. */
+const JACOBI_SWEEPS = 10;
+
+/** Most turns that the loops of one dispatch take, half of what software drivers allow. */
+const MOST_TURNS = 32000;
+
 /** Number of a storage format of parameters in pack.wgsl. */
 const PARAMETER_TYPES = { f16: 0, f32: 1, fp8: 2 } as const;
 
@@ -137,12 +146,91 @@ export class SquatCorrectorGpu implements KeyCorrector<GpuTensor>, ReadbackClien
     const { heads, headDim } = this.corrected;
     const corrections = this.#buffer("corrections", Math.max(1, heads * size));
     if (size === 0) return corrections;
-    const { subspaceDim, blockChannels, lambda, queryRope } = this.#correction;
+    const { blockChannels, queryRope } = this.#correction;
+    const { promptTokens } = this.#source;
     const queries = queriesOf(this.#source);
     const rope = queryRope === "before" ? preRopeOf(this.#source).rope : undefined;
-    const work = this.#buffer("work", heads * headDim * headDim);
-    const vectors = this.#buffer("vectors", heads * headDim * headDim);
+    const square = heads * headDim * headDim;
     const job = this.#uniform(48);
+    const gram = this.#buffer("gram", square);
+    const vectors = this.#buffer("vectors", square);
+    const values = this.#buffer("values", heads * headDim);
+    const weights = this.#buffer("weights", square);
+    const run = (
+      entryPoint: string,
+      threads: number,
+      buffers: Readonly<Record<number, GPUBuffer>>,
+      first = 0,
+      last = 0,
+    ) => {
+      this.#writeSubspaceJob(job, queries, size, rope !== undefined, first, last);
+      const constants = { channels: headDim };
+      const pipeline = computePipeline(device, "squat", entryPoint, [subspaceKernels], constants);
+      dispatch(device, pipeline, bindNumbered(device, pipeline, { 0: job, ...buffers }), threads);
+    };
+    const inSteps = (
+      from: number,
+      to: number,
+      turns: number,
+      body: (a: number, b: number) => void,
+    ) => {
+      const step = Math.max(1, Math.floor(MOST_TURNS / turns));
+      for (let a = from; a < to; a += step) body(a, Math.min(a + step, to));
+    };
+
+    // At least one dispatch, which starts the eigenvectors.
+    inSteps(0, Math.max(1, promptTokens), queries.heads / heads, (a, b) =>
+      run(
+        "gram",
+        square,
+        {
+          1: queries.buffer,
+          2: rope?.cos.buffer ?? this.#topCodes,
+          3: rope?.sin.buffer ?? this.#failure,
+          4: gram,
+          5: vectors,
+        },
+        a,
+        Math.min(b, promptTokens),
+      ));
+    const players = headDim + headDim % 2;
+    const rotations = 2 * Math.ceil(players / 2 * headDim / HEAD_THREADS) + 1;
+    inSteps(
+      0,
+      JACOBI_SWEEPS * (players - 1),
+      rotations,
+      (a, b) => run("diagonalize", heads * WORKGROUP_THREADS, { 4: gram, 5: vectors }, a, b),
+    );
+    run("select_largest", heads * headDim, { 4: gram, 6: values });
+    run("weigh", square, { 5: vectors, 6: values, 7: weights });
+    const entries = 2 * Math.ceil(headDim * headDim / HEAD_THREADS) + 2;
+    inSteps(
+      0,
+      headDim - blockChannels,
+      entries,
+      (a, b) =>
+        run(
+          "sweep",
+          heads * WORKGROUP_THREADS,
+          { 7: weights, 8: corrections },
+          headDim - a,
+          headDim - b,
+        ),
+    );
+    for (const buffer of [job, gram, vectors, values, weights]) buffer.destroy();
+    return corrections;
+  }
+
+  #writeSubspaceJob(
+    job: GPUBuffer,
+    queries: GpuTensor,
+    size: number,
+    turnBack: boolean,
+    first: number,
+    last: number,
+  ): void {
+    const { heads, headDim } = this.corrected;
+    const { subspaceDim, blockChannels, lambda } = this.#correction;
     const words = Uint32Array.of(
       heads,
       headDim,
@@ -153,27 +241,12 @@ export class SquatCorrectorGpu implements KeyCorrector<GpuTensor>, ReadbackClien
       blockChannels,
       size,
       0,
-      rope === undefined ? 0 : 1,
+      turnBack ? 1 : 0,
+      first,
+      last,
     );
     new Float32Array(words.buffer)[8] = lambda;
-    device.queue.writeBuffer(job, 0, words);
-    const constants = { channels: headDim };
-    const gram = computePipeline(device, "squat", "gram", [subspaceKernels], constants);
-    const gramBuffers = bindNumbered(device, gram, {
-      0: job,
-      1: queries.buffer,
-      2: rope?.cos.buffer ?? this.#topCodes,
-      3: rope?.sin.buffer ?? this.#failure,
-      4: work,
-    });
-    dispatch(device, gram, gramBuffers, heads * headDim * headDim);
-    const subspace = computePipeline(device, "squat", "subspace", [subspaceKernels], constants);
-    const buffers = bindNumbered(device, subspace, { 0: job, 4: work, 5: vectors, 6: corrections });
-    dispatch(device, subspace, buffers, heads * WORKGROUP_THREADS);
-    work.destroy();
-    vectors.destroy();
-    job.destroy();
-    return corrections;
+    this.#device.queue.writeBuffer(job, 0, words);
   }
 
   #uniform(size: number): GPUBuffer {
