@@ -59,12 +59,14 @@ export class QuantileEnds {
     this.low = between(smallest[this.#lower.below]!, smallest[above]!, this.#lower.weight);
     const under = last - this.#upper.below;
     this.high = between(largest[under]!, largest[Math.max(0, under - 1)]!, this.#upper.weight);
-    const innerHigh = largest.find((x) => x < this.high);
-    const innerLow = smallest.find((x) => x > this.low);
+    let top = 0;
+    while (top < largest.length && largest[top]! >= this.high) top++;
+    let bottom = 0;
+    while (bottom < smallest.length && smallest[bottom]! <= this.low) bottom++;
     // Ties at a quantile hide what lies inside it.
-    if (innerHigh === undefined || innerLow === undefined) return this.#scan(row.values);
-    this.innerHigh = innerHigh;
-    this.innerLow = innerLow;
+    if (top === largest.length || bottom === smallest.length) return this.#scan(row.values);
+    this.innerHigh = largest[top]!;
+    this.innerLow = smallest[bottom]!;
   }
 
   #scan(values: Float32Array): void {
