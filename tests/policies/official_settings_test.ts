@@ -1,0 +1,102 @@
+/** The built-in policies of the families that quantize like a published cache: what they resolve to. */
+import { assertEquals } from "@std/assert";
+import { askPolicy } from "../../policies/ask.ts";
+import { checkAnswers } from "../../policies/check.ts";
+import { policies, type PolicyName } from "../../policies/registry.ts";
+import { familyOf } from "../../quant/registry.ts";
+
+const ASKED = {
+  budget: {
+    budget_bits: 4,
+    used_bits: 0,
+    remaining_bits: 4,
+    step: 0,
+    total_steps: null,
+    layers: 8,
+    kv_heads: 2,
+    head_dim: 64,
+  },
+  request: {
+    slice: "s",
+    dataset: "d",
+    prompt_tokens: 9,
+    cache_tokens: 8,
+    max_new_tokens: 4,
+  },
+  stats: () => {
+    throw new Error("these policies read no statistics");
+  },
+};
+
+/** Settings of layer 4 that must hold. */
+const OFFICIAL: Readonly<Partial<Record<PolicyName, Readonly<Record<"key" | "value", object>>>>> = {
+  hf_quanto_4bit: {
+    key: { family: "hf_quanto", bits: [4, 4], order: "flat", groupSize: 64, residualLength: 128 },
+    value: { family: "hf_quanto", bits: [4, 4], order: "flat", groupSize: 64, residualLength: 128 },
+  },
+  hf_quanto_2bit: { key: { bits: [2, 2] }, value: { bits: [2, 2] } },
+  hf_hqq_4bit: {
+    key: { family: "hf_hqq", bits: [4, 4], order: "flat", groupSize: 64, optimize: true },
+    value: { residualLength: 128, joined: false },
+  },
+  hf_hqq_2bit: { key: { bits: [2, 2] }, value: { bits: [2, 2] } },
+  kvtuner_kivi: {
+    key: {
+      family: "kvtuner",
+      order: "channel",
+      groupSize: 32,
+      residualLength: 32,
+      symmetric: false,
+    },
+    value: { order: "flat", groupSize: 32, residualLength: 32, symmetric: false },
+  },
+  squat_2bit: {
+    key: {
+      family: "squat",
+      bits: [2, 2],
+      axis: "channel",
+      groupSize: 32,
+      residualLength: 32,
+      correction: {
+        subspaceDim: 20,
+        lambda: 0.001,
+        blockChannels: 32,
+        queryRope: "after",
+        keyRope: "after",
+      },
+    },
+    value: { axis: "token", groupSize: 32, residualLength: 32 },
+  },
+  squat_4bit: { key: { bits: [4, 4] }, value: { bits: [4, 4] } },
+  turboquant_3bit: {
+    key: { family: "turboquant", bits: [3, 3], variant: "mse", rotation: "qr", residualLength: 0 },
+    value: { family: "turboquant", bits: [3, 3], variant: "mse", rotation: "qr" },
+  },
+  turboquant_2bit: { key: { bits: [2, 2] }, value: { bits: [2, 2] } },
+};
+
+for (const [name, expected] of Object.entries(OFFICIAL)) {
+  Deno.test(`${name} has its official settings, and no hook that is ignored`, () => {
+    const policy = policies[name as PolicyName];
+    for (const raw of askPolicy(policy, ASKED).filter(({ layer }) => layer === 4)) {
+      const answers = checkAnswers(raw, {
+        heads: 2,
+        budgetBits: 4,
+        calibrationMode: policy.calibration_mode({} as never, ASKED.budget),
+        fullPrecision: false,
+      });
+      const family = familyOf(raw.optional.quantizer_family as string);
+      const settings = family.resolve(answers, { heads: 2, headDim: 64 });
+      const wanted = expected[raw.kind];
+      const found = Object.fromEntries(
+        Object.keys(wanted).map((
+          key,
+        ) => [key, (settings as unknown as Record<string, unknown>)[key]]),
+      );
+      assertEquals(found, { ...wanted });
+      const ignored = Object.keys(raw.optional)
+        .filter((hook) => hook !== "quantizer_family" && !family.hooks.includes(hook as never));
+      assertEquals(ignored, []);
+    }
+  });
+}
