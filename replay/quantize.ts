@@ -4,7 +4,13 @@
  *
  * @module
  */
-import { type Family, KV_KINDS, type Settings, type Store, type StoredBuffer } from "../quant/family.ts";
+import {
+  type Family,
+  KV_KINDS,
+  type Settings,
+  type Store,
+  type StoredBuffer,
+} from "../quant/family.ts";
 import { familyOf } from "../quant/registry.ts";
 import type { CpuTensor, GpuTensor, KvShape, TokenRange } from "../quant/tensor.ts";
 import type { Sources } from "./snapshot.ts";
@@ -28,9 +34,9 @@ export const openOnCpu: OpenStore<CpuTensor> = (family, sources, settings, token
   family.openCpu(sources.of(settings.layer, settings.kind), settings, tokens);
 
 /** Stores in GPU buffers. */
-export const openOnGpu = (device: GPUDevice): OpenStore<GpuTensor> =>
-(family, sources, settings, tokens) =>
-  family.openGpu(device, sources.of(settings.layer, settings.kind), settings, tokens);
+export const openOnGpu =
+  (device: GPUDevice): OpenStore<GpuTensor> => (family, sources, settings, tokens) =>
+    family.openGpu(device, sources.of(settings.layer, settings.kind), settings, tokens);
 
 interface Cell<T extends KvShape> {
   readonly key: string;
