@@ -36,7 +36,7 @@ export async function searchWidths(options: SearchOptions): Promise<number> {
     if (file !== undefined) openOutputFolder(dirname(file));
   }
   const model = await loadModelFolder(await modelFolder(options.model));
-  const base = new BaseFamily(options, model.shape, options.maxWidth);
+  const base = new BaseFamily(options, model.shape, options.maxWidth, options.minWidth);
   if (options.budgetBits < base.widths[0]!) {
     throw new UsageError(
       `--budget-bits ${options.budgetBits} is below the narrowest width of ${options.family}, ${
@@ -121,6 +121,7 @@ function commandOf(options: SearchOptions): string {
     ...(options.groupSize === undefined ? [] : [`--group-size ${options.groupSize}`]),
     `--residual-length ${options.residualLength}`,
     `--budget-bits ${options.budgetBits}`,
+    `--min-width ${options.minWidth}`,
     `--max-width ${options.maxWidth}`,
     `--samples ${options.samples}`,
     `--rounds ${options.rounds}`,

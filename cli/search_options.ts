@@ -16,7 +16,7 @@ const BUDGET_BITS = 2;
 const MAX_WIDTH = 4;
 const KIVI_GROUP_SIZE = 32;
 const RESIDUAL_LENGTH = 32;
-const SAMPLES = 9;
+const SAMPLES = 6;
 const QUICK_SAMPLES = 3;
 const ROUNDS = 1;
 const OUT = "search_policy.ts";
@@ -39,6 +39,7 @@ export const SEARCH_OPTIONS = {
     value: "B",
     help: `mean code width of the plan, fractions allowed (default: ${BUDGET_BITS})`,
   },
+  "min-width": { value: "N", help: "narrowest code of a plan (default: 1)" },
   "max-width": { value: "N", help: `widest code of a plan, 1 to 8 (default: ${MAX_WIDTH})` },
   samples: {
     value: "N",
@@ -63,6 +64,7 @@ const EXAMPLES = {
   "group-size": "32",
   "residual-length": "32",
   "budget-bits": "2.5",
+  "min-width": "2",
   "max-width": "4",
   samples: "3",
   rounds: "1",
@@ -83,6 +85,8 @@ export interface SearchOptions {
   readonly residualLength: number;
   /** Mean code width of the plan that is written. */
   readonly budgetBits: number;
+  /** Narrowest code of a plan. */
+  readonly minWidth: number;
   /** Widest code of a plan. */
   readonly maxWidth: number;
   /** Calibration samples. */
@@ -127,6 +131,7 @@ export function parseSearchOptions(args: readonly string[]): SearchOptions | und
     );
   }
   const maxWidth = values.integer("max-width", 1, 8) ?? MAX_WIDTH;
+  const minWidth = values.integer("min-width", 1, maxWidth) ?? 1;
   const json = values.text("json");
   const family = values.oneOf("family", Object.keys(families) as FamilyName[]) ?? "kivi";
   const groupSize = values.integer("group-size", 1) ??
@@ -137,7 +142,9 @@ export function parseSearchOptions(args: readonly string[]): SearchOptions | und
     family,
     ...(groupSize === undefined ? {} : { groupSize }),
     residualLength: values.integer("residual-length", 0) ?? RESIDUAL_LENGTH,
-    budgetBits: values.decimal("budget-bits", 1, maxWidth) ?? Math.min(BUDGET_BITS, maxWidth),
+    budgetBits: values.decimal("budget-bits", minWidth, maxWidth) ??
+      Math.min(Math.max(BUDGET_BITS, minWidth), maxWidth),
+    minWidth,
     maxWidth,
     samples: samples ?? (parsed.quick ? QUICK_SAMPLES : SAMPLES),
     rounds: values.integer("rounds", 0) ?? (parsed.quick ? 0 : ROUNDS),

@@ -37,18 +37,22 @@ export class BaseFamily {
 
   /**
    * @param maxWidth widest code that a plan may use
+   * @param minWidth narrowest code that a plan may use
    * @throws {QuantizerError} for a family that cannot take a width per head from a plan
    */
   constructor(
     readonly choice: BaseChoice,
     private readonly shape: { readonly kvHeads: number; readonly headDim: number },
     maxWidth: number,
+    minWidth = 1,
   ) {
     const family = familyOf(choice.family);
-    this.widths = CANDIDATES.filter((w) => w <= maxWidth && family.widths.includes(w));
+    this.widths = CANDIDATES.filter((w) =>
+      w >= minWidth && w <= maxWidth && family.widths.includes(w)
+    );
     if (this.widths.length === 0) {
       throw new QuantizerError(
-        `Family "${choice.family}" has no width up to ${maxWidth}; its widths are ${
+        `Family "${choice.family}" has no candidate width from ${minWidth} to ${maxWidth}; its widths are ${
           family.widths.join(", ")
         }.`,
       );

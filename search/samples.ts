@@ -10,11 +10,17 @@ import type { Model } from "../replay/model/folder.ts";
 /** One sample in tokens. */
 export interface SearchSample {
   readonly id: string;
-  /** Rendered prompt. */
+  /** Rendered prompt, less the tokens at its end that are predicted too. */
   readonly prompt: readonly number[];
-  /** The reply and its end token: what is predicted, step by step. */
+  /** What is predicted, step by step: the end of the prompt, the reply and its end token. */
   readonly target: readonly number[];
 }
+
+/**
+ * Tokens at the end of a sample that are predicted at least. A model is sure of most of a short
+ * reply, so that one token on the edge would decide its mean; the end of the prompt steadies it.
+ */
+export const LEAST_TARGET = 64;
 
 /** Tokens of every sample that the model has positions for. */
 export function searchSamples(
@@ -23,8 +29,9 @@ export function searchSamples(
 ): SearchSample[] {
   return texts.map(({ id, prompt, target }) => {
     const turn = model.renderChat([{ role: "user", content: prompt }]);
-    const known = model.tokenizer.encode(turn).length;
     const ids = [...model.tokenizer.encode(turn + target), model.eosIds[0]!];
+    const reply = model.tokenizer.encode(turn).length;
+    const known = Math.max(1, Math.min(reply, ids.length - LEAST_TARGET));
     return { id, prompt: ids.slice(0, known), target: ids.slice(known) };
   }).filter(({ prompt, target }) => prompt.length + target.length <= model.shape.maxPositions);
 }

@@ -12,8 +12,9 @@ Deno.test("by default a 2-bit plan for mini under kivi is searched", () => {
     groupSize: 32,
     residualLength: 32,
     budgetBits: 2,
+    minWidth: 1,
     maxWidth: 4,
-    samples: 9,
+    samples: 6,
     rounds: 1,
     out: "search_policy.ts",
     quiet: false,
@@ -25,7 +26,7 @@ Deno.test("by default a 2-bit plan for mini under kivi is searched", () => {
 
 Deno.test("every option is read", () => {
   const args = "--model /data/qwen --device cpu --family uniform --group-size 64 " +
-    "--residual-length 0 --budget-bits 2.75 --max-width 8 --samples 2 --rounds 3 --out a/b.mts --json c.json --quiet";
+    "--residual-length 0 --budget-bits 2.75 --min-width 2 --max-width 8 --samples 2 --rounds 3 --out a/b.mts --json c.json --quiet";
   assertEquals<unknown>(parse(...args.split(" ")), {
     model: "/data/qwen",
     device: "cpu",
@@ -33,6 +34,7 @@ Deno.test("every option is read", () => {
     groupSize: 64,
     residualLength: 0,
     budgetBits: 2.75,
+    minWidth: 2,
     maxWidth: 8,
     samples: 2,
     rounds: 3,
@@ -50,6 +52,7 @@ const wrong: readonly (readonly [string, ...string[]])[] = [
   ["--budget-bits=0.5", 'got "0.5"'],
   ["--budget-bits=two", 'got "two"'],
   ["--max-width=9", '--max-width must be an integer from 1 to 8, got "9"'],
+  ["--min-width=5", '--min-width must be an integer from 1 to 4, got "5"'],
   ["--samples=0", '--samples must be an integer of at least 1, got "0"'],
   ["--quick --samples=4", "give one of them"],
   ["--out=plan.js", '"plan.js"', ".ts or .mts"],

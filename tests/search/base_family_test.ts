@@ -9,13 +9,14 @@ const choice = { family: "kivi", groupSize: 32, residualLength: 32 };
 Deno.test("candidate widths are those of the family up to the widest allowed", () => {
   assertEquals(new BaseFamily(choice, shape, 4).widths, [1, 2, 3, 4]);
   assertEquals(new BaseFamily(choice, shape, 8).widths, [1, 2, 3, 4, 8]);
+  assertEquals(new BaseFamily(choice, shape, 3, 2).widths, [2, 3]);
 });
 
 Deno.test("a family without such widths is refused", () => {
   assertThrows(
     () => new BaseFamily({ ...choice, family: "hf_quanto" }, shape, 1),
     QuantizerError,
-    'Family "hf_quanto" has no width up to 1',
+    'Family "hf_quanto" has no candidate width from 1 to 1',
   );
 });
 
