@@ -39,6 +39,10 @@ export const OPTIONS = {
     value: "FILE",
     help: "read what was learned offline from here if it exists, else write it there",
   },
+  "kvtuner-table": {
+    value: "FILE",
+    help: "table of code widths for kvtuner_kivi, YAML or JSON in KVTuner's format",
+  },
   seed: { value: "N", help: "seed of everything drawn at random (default: 0)" },
   out: { value: "DIR", help: "write metrics.json, metrics.csv and steps.jsonl there" },
   stepwise: { help: "one pass through the model per step: slow, and the same numbers" },

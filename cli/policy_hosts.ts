@@ -4,8 +4,10 @@
  * @module
  */
 import { PolicyError } from "../policies/check.ts";
-import type { PolicyHost } from "../policies/host.ts";
-import { hostBuiltin, isPolicyName } from "../policies/registry.ts";
+import { InProcessHost, type PolicyHost } from "../policies/host.ts";
+import { kvtunerPolicy } from "../policies/kvtuner.ts";
+import { parseKvtunerTable } from "../policies/kvtuner_table.ts";
+import { hostBuiltin, isPolicyName, type PolicyName } from "../policies/registry.ts";
 import { openPolicyFile } from "../policies/user_policy.ts";
 import type { ReplayOptions } from "./replay_options.ts";
 
@@ -18,7 +20,7 @@ export interface OpenedPolicies {
 
 /** Opens every policy; one that cannot be opened does not keep the others from running. */
 export async function openPolicies(
-  options: Pick<ReplayOptions, "policies" | "trust" | "limits" | "quiet">,
+  options: Pick<ReplayOptions, "policies" | "trust" | "limits" | "quiet" | "kvtunerTable">,
   notice: (sentence: string) => void,
 ): Promise<OpenedPolicies> {
   const hosts: PolicyHost[] = [];
@@ -26,7 +28,7 @@ export async function openPolicies(
   for (const name of options.policies) {
     try {
       hosts.push(
-        isPolicyName(name) ? hostBuiltin(name) : await openPolicyFile(name, {
+        isPolicyName(name) ? await openBuiltin(name, options) : await openPolicyFile(name, {
           trust: options.trust,
           limits: options.limits,
           notice,
@@ -39,4 +41,20 @@ export async function openPolicies(
     }
   }
   return { hosts, failures };
+}
+
+/** A built-in; `kvtuner_kivi` with the user's table, where there is one. */
+async function openBuiltin(
+  name: PolicyName,
+  { kvtunerTable }: Pick<ReplayOptions, "kvtunerTable">,
+): Promise<PolicyHost> {
+  if (name !== "kvtuner_kivi" || kvtunerTable === undefined) return hostBuiltin(name);
+  let text: string;
+  try {
+    text = await Deno.readTextFile(kvtunerTable);
+  } catch (error) {
+    if (!(error instanceof Error)) throw error;
+    throw new PolicyError(`the table ${kvtunerTable} cannot be read: ${error.message}`);
+  }
+  return new InProcessHost(name, kvtunerPolicy(parseKvtunerTable(text, kvtunerTable)));
 }

@@ -22,6 +22,8 @@ export interface ReplayOptions {
   readonly limits: Partial<SandboxLimits>;
   /** Calibration file of the user's. */
   readonly calibration?: string;
+  /** Table of the user's for `kvtuner_kivi`. */
+  readonly kvtunerTable?: string;
   /** Embedded model or path of a folder. */
   readonly model: string;
   /** File of the user's that replaces the embedded slice. */
@@ -83,12 +85,14 @@ export function parseReplayOptions(
   const limit = values.integer("limit", 1);
   const maxNewTokens = values.integer("max-new-tokens", 1);
   const calibration = values.text("calibration");
+  const kvtunerTable = values.text("kvtuner-table");
   return {
     slices: isSliceName(target) ? [target] : sliceNames,
     policies: policyNamesAndFiles(parsed.policy, EXAMPLES.policy),
     trust: parsed.trust,
     limits: limitsOf(values),
     ...(calibration === undefined ? {} : { calibration }),
+    ...(kvtunerTable === undefined ? {} : { kvtunerTable }),
     model: values.text("model") ?? "mini",
     ...(data === undefined ? {} : { data }),
     device: values.oneOf("device", DEVICES) ?? "auto",
@@ -112,6 +116,7 @@ const EXAMPLES = {
   "policy-memory-mib": "256",
   "policy-message-bytes": "65536",
   calibration: "mini.json",
+  "kvtuner-table": "my_table.yaml",
   model: "mini",
   data: "my_examples.jsonl",
   device: "cpu",

@@ -97,7 +97,9 @@ export function tableWidth(
 ): number {
   if (layers.length !== model.layers) {
     throw new PolicyError(
-      `the table ${name} has ${layers.length} layers, but the model has ${model.layers}; ` +
+      `the table ${name} is for ${
+        counted(layers.length, "layer")
+      }, but the model has ${model.layers}; ` +
         `give a table of this model with --kvtuner-table`,
     );
   }
@@ -105,11 +107,17 @@ export function tableWidth(
   if (typeof widths === "number") return widths;
   if (widths.length !== model.kv_heads) {
     throw new PolicyError(
-      `the table ${name} has ${widths.length} heads in layer ${layer}, but the model has ` +
+      `the table ${name} has ${
+        counted(widths.length, "head")
+      } in layer ${layer}, but the model has ` +
         `${model.kv_heads} KV heads; give a table of this model with --kvtuner-table`,
     );
   }
   return widths[head]!;
+}
+
+function counted(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? "" : "s"}`;
 }
 
 function isMapping(value: unknown): value is Record<string, unknown> {

@@ -2,7 +2,7 @@
  * `turboquant_3bit` and `turboquant_2bit`: TurboQuant (Zandieh et al., 2025, arXiv 2504.19874) with
  * its first algorithm for keys and values alike: a random rotation, Lloyd-Max levels, no window. The
  * authors published no code; rotation and levels follow 0xSero/turboquant at 7ac9b8d
- * (turboquant/rotation.py with its seed 42, turboquant/codebook.py).
+ * (turboquant/rotation.py, turboquant/codebook.py).
  *
  * @module
  */
@@ -14,7 +14,7 @@ function turboquantCache(bits: number): Policy {
     choose_bits: () => bits,
     choose_axis: () => "token",
     residual_length: () => 0,
-    family_options: () => ({ variant: "mse", rotation: "qr", seed: 42 }),
+    family_options: () => ({ variant: "mse", rotation: "qr" }),
     calibration_mode: () => "none",
   };
 }

@@ -66,7 +66,8 @@ function checkVector(answers: HookAnswers, headDim: number): void {
 /**
  * The family `turboquant`. Family options: `variant`, `"mse"` (default) or `"prod"`; `rotation`,
  * `"qr"` (default) or `"hadamard"`, which needs a `headDim` that is a power of two and costs a tenth
- * of the arithmetic; `seed`, a number of 32 bits, by default that of the run. A `residual_length` is an extension of this project.
+ * of the arithmetic; `seed`, a number of 32 bits, by default 42 plus that of the run. A
+ * `residual_length` is an extension of this project.
  */
 export const turboquant: Family<TurboquantSettings> = {
   name: "turboquant",
