@@ -1,7 +1,10 @@
 import { assert, assertEquals } from "@std/assert";
 import { miniQuestion } from "../../../benchmarks/sandbox/questions.ts";
+import { REQUIRED_METHODS } from "../../../policies/host.ts";
 import { hostBuiltin } from "../../../policies/registry.ts";
 import { SandboxHost } from "../../../policies/sandbox/mod.ts";
+import { OPTIONAL_HOOKS } from "../../../quant/family.ts";
+import { families } from "../../../quant/registry.ts";
 import { numbersOf, tinyRun } from "./tiny_run.ts";
 
 Deno.test("the worked example of docs/policies.md runs in the sandbox", async () => {
@@ -15,4 +18,23 @@ Deno.test("the worked example of docs/policies.md runs in the sandbox", async ()
   assert(host.readsStats);
   const bits = numbersOf(result, "keys_first").code_bits!;
   assert(bits > 2 && bits < 4, `${bits} bits`);
+});
+
+Deno.test("docs/policies.md lists every method and the families that use it", async () => {
+  const document = await Deno.readTextFile(new URL("../../../docs/policies.md", import.meta.url));
+  for (const method of [...REQUIRED_METHODS, "calibrate"]) {
+    assert(document.includes(`\`${method}(`), method);
+  }
+  for (const hook of OPTIONAL_HOOKS) {
+    const row = new RegExp(`^\\| \`${hook}\` +\\|[^|]+\\|([^|]+)\\|`, "m").exec(document);
+    assert(row !== null, hook);
+    if (hook === "quantizer_family" || hook === "family_options") continue;
+    const using = Object.values(families).filter((family) => family.hooks.includes(hook));
+    const named = [...row[1]!.matchAll(/`(\w+)`/g)].map(([, name]) => name!);
+    assertEquals(named.sort(), using.map(({ name }) => name).sort(), hook);
+  }
+  const options = Object.values(families).filter(({ hooks }) => hooks.includes("family_options"));
+  for (const { name } of options) {
+    assert(new RegExp(`^\\| \`${name}\` +\\| \`\\w+\`[:,]`, "m").test(document), name);
+  }
 });
