@@ -31,7 +31,13 @@ Deno.test("a search prints its front, and the plan it writes replays at its bits
   const folder = await Deno.makeTempDir({ prefix: "kvreplay-test-" });
   try {
     const out = `${folder}/found.ts`;
-    const args = ["--samples=1", "--max-width=2", "--budget-bits=1.6", "--device=cpu"];
+    const args = [
+      "--samples=1",
+      "--rounds=0",
+      "--max-width=2",
+      "--budget-bits=1.6",
+      "--device=cpu",
+    ];
     const found = await run("search", ...args, `--out=${out}`, `--json=${folder}/found.json`);
     assertEquals(found.code, 0, found.stderr);
     assertStringIncludes(found.stdout, "searched, 1.6 bits *");
