@@ -5,11 +5,8 @@
  *
  * @module
  */
-import type { AffineSettings } from "../../quant/affine_settings.ts";
-import type { HookAnswers, KvKind, Source } from "../../quant/family.ts";
-import { kivi } from "../../quant/kivi.ts";
-import { skvq } from "../../quant/skvq.ts";
-import { uniform } from "../../quant/uniform.ts";
+import type { HookAnswers, KvKind, Settings, Source } from "../../quant/family.ts";
+import { type FamilyName, familyOf } from "../../quant/registry.ts";
 import type { CpuTensor, GpuTensor, KvShape } from "../../quant/tensor.ts";
 
 const LAYERS = 16;
@@ -24,17 +21,17 @@ const tensors: CpuTensor[] = Array.from({ length: LAYERS }, () => ({
 const target: CpuTensor = { ...SHAPE, data: new Float32Array(ELEMENTS) };
 
 const SETTINGS = {
-  "uniform": { family: uniform, kind: "key", changes: {} },
-  "kivi keys": { family: kivi, kind: "key", changes: { axis: "channel" } },
-  "kivi values": { family: kivi, kind: "value", changes: {} },
-  "skvq": { family: skvq, kind: "key", changes: { clipRatio: 0.92 } },
+  "uniform": { family: "uniform", kind: "key", changes: {} },
+  "kivi keys": { family: "kivi", kind: "key", changes: { axis: "channel" } },
+  "kivi values": { family: "kivi", kind: "value", changes: {} },
+  "skvq": { family: "skvq", kind: "key", changes: { clipRatio: 0.92 } },
 } as const satisfies Record<
   string,
-  { family: typeof uniform; kind: KvKind; changes: Partial<HookAnswers> }
+  { family: FamilyName; kind: KvKind; changes: Partial<HookAnswers> }
 >;
 const WIDTHS = [2, 3, 4];
 
-function settingsOf(name: keyof typeof SETTINGS, bits: number): AffineSettings {
+function settingsOf(name: keyof typeof SETTINGS, bits: number): Settings {
   const { family, kind, changes } = SETTINGS[name];
   const answers: HookAnswers = {
     layer: 0,
@@ -45,7 +42,7 @@ function settingsOf(name: keyof typeof SETTINGS, bits: number): AffineSettings {
     calibrationMode: "none",
     ...changes,
   };
-  return family.resolve(answers, SHAPE);
+  return familyOf(family).resolve(answers, SHAPE);
 }
 
 function sourceOf<T extends KvShape>(tensor: T, kind: KvKind): Source<T> {
@@ -55,7 +52,8 @@ function sourceOf<T extends KvShape>(tensor: T, kind: KvKind): Source<T> {
 const cases = (Object.keys(SETTINGS) as (keyof typeof SETTINGS)[])
   .flatMap((name) => WIDTHS.map((bits) => ({ name, bits, ...SETTINGS[name] })));
 
-for (const { name, bits, family, kind } of cases) {
+for (const { name, bits, family: familyName, kind } of cases) {
+  const family = familyOf(familyName);
   const settings = settingsOf(name, bits);
   const open = () =>
     tensors.map((tensor) => family.openCpu(sourceOf(tensor, kind), settings, TOKENS));
@@ -88,7 +86,8 @@ if (device === undefined) {
   };
   const gpuTensors = tensors.map(upload);
   const gpuTarget = upload(target);
-  for (const { name, bits, family, kind } of cases) {
+  for (const { name, bits, family: familyName, kind } of cases) {
+    const family = familyOf(familyName);
     const settings = settingsOf(name, bits);
     const open = () =>
       gpuTensors.map((tensor) => family.openGpu(device, sourceOf(tensor, kind), settings, TOKENS));
