@@ -9,6 +9,7 @@ import { QuantizerError } from "../quant/family.ts";
 import { PolicyError } from "../policies/check.ts";
 import type { PolicyHost } from "../policies/host.ts";
 import { Planner } from "../policies/plan.ts";
+import { quoted } from "../policies/sandbox/sandbox_error.ts";
 import type { BudgetState, WorkloadMeta } from "../policies/policy.ts";
 import { type Audit, audit, AuditError } from "./audit.ts";
 import { CalibrationCost, type Calibrator } from "./calibration.ts";
@@ -139,7 +140,8 @@ export async function runSlice<T extends KvShape>(run: SliceRun<T>): Promise<Sli
   const fail = (policy: string, error: unknown) => {
     if (!(error instanceof PolicyError || error instanceof QuantizerError)) throw error;
     const how = error instanceof PolicyError && error.saysHow ? "" : "rejected: ";
-    const reason = `policy ${policy}: ${how}${error.message}`;
+    // A message may quote the policy: a name of a setting, say.
+    const reason = `policy ${policy}: ${how}${quoted(error.message, 600)}`;
     failures.push({ policy, reason });
     events?.notice?.(reason);
   };

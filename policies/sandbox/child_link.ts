@@ -104,6 +104,7 @@ export class ChildLink {
       ).catch(() => {});
       const frame = await this.#receive();
       await sent;
+      if (late) throw new Gone();
       return this.#accept(frame, seq);
     } catch (error) {
       const failure = late

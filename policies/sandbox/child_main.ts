@@ -57,7 +57,6 @@ export async function childMain(parts: ChildParts): Promise<never> {
     for (let i = 0; i < nonce.length; i++) {
       nonce[i] = parseInt(given.nonce.slice(2 * i, 2 * i + 2), 16);
     }
-    before = Deno.memoryUsage().rss;
     const worker = new Worker(
       `data:application/javascript,${encodeURIComponent(parts.workerSource)}`,
       { type: "module", deno: { permissions: "none" } },
@@ -67,6 +66,7 @@ export async function childMain(parts: ChildParts): Promise<never> {
     const up = new Promise((resolve) => worker.addEventListener("message", resolve));
     worker.postMessage(memory);
     await up;
+    before = Deno.memoryUsage().rss;
     slate.send(JSON.stringify({ source, language, mostUnits: messageBytes }));
   }
 

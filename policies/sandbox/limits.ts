@@ -37,7 +37,7 @@ export const LIMIT_BOUNDS: Readonly<Record<keyof SandboxLimits, readonly [number
   stepMs: [1, 2 ** 31 - 1],
   calibrateMs: [1, 2 ** 31 - 1],
   runMs: [1, 2 ** 31 - 1],
-  memoryMib: [16, 2 ** 20],
+  memoryMib: [32, 2 ** 20],
   messageBytes: [1024, 2 ** 28],
 };
 

@@ -306,9 +306,9 @@ function answerOf(reply: string, what: string, limits: SandboxLimits): unknown {
   const rest = reply.slice(1);
   if (reply[0] === "A") return decoded(rest, what);
   if (reply[0] === "T") {
-    const [call, message] = decoded(rest, what) as readonly unknown[];
-    if (`${message}`.includes(NO_IMPORT)) throw importing("something while it runs");
-    throw new SandboxError("rejected", `${quoted(`${call}`, 120)} threw ${quoted(`${message}`)}`);
+    const [call, message] = texts(decoded(rest, what));
+    if (message.includes(NO_IMPORT)) throw importing("something while it runs");
+    throw new SandboxError("rejected", `${quoted(call, 120)} threw ${quoted(message)}`);
   }
   if (reply[0] === "I") throw importing(shown(quoted(rest, 60)));
   if (reply[0] === "L") {
@@ -319,6 +319,13 @@ function answerOf(reply: string, what: string, limits: SandboxLimits): unknown {
     throw new SandboxError("rejected", `${what} is longer than ${limits.messageBytes} bytes`);
   }
   throw new SandboxError("crashed", "its process sent a reply that means nothing");
+}
+
+/** Two texts, whatever a realm that was spoilt has sent in their place. */
+function texts(value: unknown): [string, string] {
+  const [call, message] = Array.isArray(value) ? value : [];
+  const text = (part: unknown) => typeof part === "string" ? part : "something";
+  return [text(call), text(message)];
 }
 
 /** How Deno refuses `import()` in the policy's realm. */

@@ -21,6 +21,8 @@ const ATTACKS: Readonly<Record<string, RegExp | "harmless">> = {
     /^rejected: choose_bits\(0, "key", 0\) threw Error: x \[2K 2K TEST METRICS: slice=tiny/,
   "forge_in_answer.js":
     /^rejected: choose_axis\(0, "key"\) returned "\\u009b2K\\r\\nTEST METRICS: slice=tiny/,
+  "forge_in_option.js": /^rejected: layer 0 key: .*TEST METRICS: slice=tiny/,
+  "flood_in_option.js": /^rejected: layer 0 key: .*fp8_params.{1,600}$/,
   "read_answers.js": "harmless",
   "read_environment.js": "harmless",
   "threads_and_devices.js": "harmless",
@@ -127,6 +129,7 @@ for (const [file, expected] of Object.entries(ATTACKS)) {
   Deno.test(`contained: ${file}`, async () => {
     const text = await Deno.readTextFile(new URL(file, FOLDER));
     const { sentence, result } = await attack("attack", text, limitsFor(file));
+    assert(!/\n|.{800}|TEST_METRICS/.test(sentence ?? ""), sentence?.slice(0, 1000));
     if (expected === "harmless") {
       assertEquals(sentence, undefined);
       assertEquals(numbersOf(result, "attack"), honest);

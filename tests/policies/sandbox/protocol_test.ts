@@ -96,6 +96,14 @@ const BEHAVIOURS: Readonly<Record<string, readonly [whenAsked: string, sentence:
     `write(encode(kinds.reply, seq, nonce, "?"));`,
     /^crashed: its process sent a reply that means nothing$/,
   ],
+  "an error of another shape": [
+    `write(encode(kinds.reply, seq, nonce, 'T{"$": "symbol"}'));`,
+    /^rejected: something threw something$/,
+  ],
+  "an error of another type": [
+    `write(encode(kinds.reply, seq, nonce, 'T[{"$": "symbol"}, {"length": 5}]'));`,
+    /^rejected: something threw something$/,
+  ],
   "statistics asked for again and again": [
     `write(encode(kinds.reply, seq, nonce, "Nkey"));`,
     /^crashed: it asks for statistics of keys that it was sent$/,

@@ -220,11 +220,11 @@ Deno.test("calibrate that throws or never ends is told so", async () => {
 });
 
 Deno.test("what calibrate is given must fit into the sandbox", async () => {
-  await using host = await open(policyText(""), { memoryMib: 16 });
+  await using host = await open(policyText(""), { memoryMib: 32 });
   const statistics = await calibrationStatistics();
-  const many = { ...statistics, layers: Array(40).fill(statistics.layers[0]) };
+  const many = { ...statistics, layers: Array(80).fill(statistics.layers[0]) };
   const error = await assertRejects(() => host.calibrate(many), PolicyError);
-  assertMatch(error.message, /^what calibrate is given takes more than a quarter of .* 16 MiB/);
+  assertMatch(error.message, /^what calibrate is given takes more than a quarter of .* 32 MiB/);
 });
 
 Deno.test("answers of the wrong type keep their type", async () => {
