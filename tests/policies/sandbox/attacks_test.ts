@@ -29,6 +29,7 @@ const ATTACKS: Readonly<Record<string, RegExp | "harmless">> = {
   "leave_realm.js": "harmless",
   "loop_when_asked.js": /^timed out: no answer to the plan of step 0 within 1 s$/,
   "loop_in_getter.js": /^timed out: no answer to the plan of step 0 within 1 s$/,
+  "loop_in_regex.js": /^timed out: no answer to the plan of step 0 within 1 s$/,
   "loop_in_promises.js": "harmless",
   "loop_when_loaded.js": /^timed out: not ready within 2 s$/,
   "loop_promises_when_loaded.js": /^timed out: not ready within 2 s$/,
@@ -66,7 +67,7 @@ const ATTACKS: Readonly<Record<string, RegExp | "harmless">> = {
 /** Limits for attacks on time and memory, so that the machine of the tests does not suffer. */
 function limitsFor(file: string): Partial<SandboxLimits> {
   if (file.endsWith("_loaded.js") && !file.startsWith("heap")) return { startMs: 2000 };
-  if (file === "loop_when_asked.js" || file === "loop_in_getter.js") return { stepMs: 1000 };
+  if (/^loop_(when_asked|in_getter|in_regex)/.test(file)) return { stepMs: 1000 };
   if (/^(heap|buffers|one_buffer|endless)/.test(file)) return { memoryMib: 128 };
   return { stepMs: 10_000 };
 }
@@ -194,6 +195,13 @@ Deno.test("contained: imports while it runs, literal and computed", async () => 
   assertEquals(numbersOf(result, "attack"), honest);
 });
 
+Deno.test("contained: a text that exhausts the stack of the TypeScript compiler", async () => {
+  const text = `export default ${"(".repeat(100_000)}1${")".repeat(100_000)};`;
+  const sentence = await openingFails(text, "ts");
+  assertMatch(sentence, /^crashed: its process got SIG(ABRT|SEGV)$/);
+  assertEquals(numbersOf(await tinyRun([hostBuiltin(BESIDE)]), BESIDE), honest);
+});
+
 Deno.test("says that it imports, whether at once or while it runs", async () => {
   assertEquals(
     await openingFails('import fs from "node:fs"; export default fs;'),
@@ -205,9 +213,9 @@ Deno.test("says that it imports, whether at once or while it runs", async () => 
   );
 });
 
-async function openingFails(text: string): Promise<string> {
+async function openingFails(text: string, language: "ts" | "js" = "js"): Promise<string> {
   try {
-    await (await SandboxHost.open({ name: "attack", text, language: "js" })).close();
+    await (await SandboxHost.open({ name: "attack", text, language })).close();
   } catch (error) {
     return (error as Error).message;
   }
