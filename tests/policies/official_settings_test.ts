@@ -58,7 +58,7 @@ const OFFICIAL: Readonly<Partial<Record<PolicyName, Readonly<Record<"key" | "val
       groupSize: 32,
       residualLength: 32,
       correction: {
-        subspaceDim: 20,
+        subspaceDim: 60,
         lambda: 0.001,
         blockChannels: 32,
         queryRope: "after",
