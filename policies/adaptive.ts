@@ -179,5 +179,5 @@ function allocate(
 
 /** Three bits of four, outlier components included. */
 export const adaptive: Policy = new AdaptiveQuantPolicy({ share: 0.74 });
-/** Half of the budget: 2 of 4 bits. */
-export const adaptive2bit: Policy = new AdaptiveQuantPolicy({ share: 0.62 });
+/** A little over two bits of four. */
+export const adaptive2bit: Policy = new AdaptiveQuantPolicy({ share: 0.54 });
