@@ -55,16 +55,15 @@ fn quantize(
   var high = 0.0;
   if (sparse && !calibrated) {
     let last = count - 1u;
-    low = between(
-      order_statistic(count, job.low_rank, lane),
-      order_statistic(count, min(job.low_rank + 1u, last), lane),
-      job.low_weight,
+    let ranks = vec4u(
+      job.low_rank,
+      min(job.low_rank + 1u, last),
+      job.high_rank,
+      min(job.high_rank + 1u, last),
     );
-    high = between(
-      order_statistic(count, job.high_rank, lane),
-      order_statistic(count, min(job.high_rank + 1u, last), lane),
-      job.high_weight,
-    );
+    let found = order_statistics(count, ranks, lane);
+    low = between(found.x, found.y, job.low_weight);
+    high = between(found.z, found.w, job.high_weight);
   }
   if (lane == 0u) {
     atomicStore(&inner_low, 0xffffffffu);

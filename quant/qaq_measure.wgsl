@@ -54,8 +54,10 @@ fn measure(
   var low = 0.0;
   var high = 0.0;
   if (sparse) {
-    low = order_statistic(count, job.low_rank, lane);
-    high = order_statistic(count, job.high_rank, lane);
+    let ranks = vec4u(job.low_rank, job.high_rank, job.low_rank, job.high_rank);
+    let found = order_statistics(count, ranks, lane);
+    low = found.x;
+    high = found.y;
   }
   if (lane == 0u) {
     atomicStore(&inner_low, 0xffffffffu);

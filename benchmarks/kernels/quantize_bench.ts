@@ -25,6 +25,12 @@ const SETTINGS = {
   "kivi keys": { family: "kivi", kind: "key", changes: { axis: "channel" } },
   "kivi values": { family: "kivi", kind: "value", changes: {} },
   "skvq": { family: "skvq", kind: "key", changes: { clipRatio: 0.92 } },
+  "qaq": { family: "qaq", kind: "value", changes: {} },
+  "kvquant values": {
+    family: "kvquant",
+    kind: "value",
+    changes: { quantizationMethod: "normal" },
+  },
 } as const satisfies Record<
   string,
   { family: FamilyName; kind: KvKind; changes: Partial<HookAnswers> }
