@@ -37,8 +37,8 @@ export interface GroupArithmetic {
   refine?(block: FittedBlock): void;
   /** Replaces the rule of `GroupFit` where that does not give the family's codes. */
   codeOf?(x: number, scale: number, zero: number, topCode: number): number;
-  /** The value a code stands for, with stored parameters. */
-  valueOf(code: number, scale: number, zero: number, topCode: number): number;
+  /** Fills `levels` with the values that the codes `0 .. topCode` stand for, from stored parameters. */
+  fillLevels(levels: Float32Array, scale: number, zero: number, topCode: number): void;
 }
 
 /** Everything a block follows from, apart from the tensor. */

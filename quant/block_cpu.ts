@@ -239,9 +239,8 @@ function restoreSegment(
   data: Float32Array,
 ): void {
   const topCode = 2 ** bits - 1;
-  const byLevels = topCode < groupSize;
   const span = groupSize * stride;
-  const wholeWords = chunkGroups === 1 && 32 % bits === 0 && byLevels;
+  const wholeWords = chunkGroups === 1 && 32 % bits === 0;
   const codes = new Int32Array(chunkGroups * groupSize);
   for (let k = 0; k < groups; k += chunkGroups) {
     const count = Math.min(chunkGroups, groups - k);
@@ -253,11 +252,7 @@ function restoreSegment(
     for (let c = 0, next = 0; c < count; c++) {
       const scale = scales[firstGroup + k + c]!;
       const zero = zeros[firstGroup + k + c]!;
-      if (byLevels) {
-        for (let code = 0; code <= topCode; code++) {
-          levels[code] = arithmetic.valueOf(code, scale, zero, topCode);
-        }
-      }
+      arithmetic.fillLevels(levels, scale, zero, topCode);
       const from = start(k + c);
       const stop = from + span;
       if (wholeWords) {
@@ -267,12 +262,8 @@ function restoreSegment(
             data[i] = levels[word >>> shift & topCode]!;
           }
         }
-      } else if (byLevels) {
-        for (let i = from; i < stop; i += stride) data[i] = levels[codes[next++]!]!;
       } else {
-        for (let i = from; i < stop; i += stride) {
-          data[i] = arithmetic.valueOf(codes[next++]!, scale, zero, topCode);
-        }
+        for (let i = from; i < stop; i += stride) data[i] = levels[codes[next++]!]!;
       }
     }
   }

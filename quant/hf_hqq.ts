@@ -79,7 +79,9 @@ function groupArithmetic(mostZero: number, optimize: boolean): GroupArithmetic {
       fit.zero = fit.constant;
     },
     ...(optimize ? { refine: searchZeroPoints } : {}),
-    valueOf: (code, scale, zero) => Math.fround(code - zero) * scale,
+    fillLevels(levels, scale, zero, topCode) {
+      for (let code = 0; code <= topCode; code++) levels[code] = Math.fround(code - zero) * scale;
+    },
   };
 }
 

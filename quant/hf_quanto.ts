@@ -62,7 +62,13 @@ function groupArithmetic(precision: "f32" | "f16"): GroupArithmetic {
       fit.multiplier = scale > 0 && scale < Infinity ? 1 / scale : 0;
       fit.constant = -zero * fit.multiplier;
     },
-    valueOf: (code, scale, zero) => valueOf(code, scale, zero, precision),
+    fillLevels(levels, scale, zero, topCode) {
+      for (let code = 0; code <= topCode; code++) {
+        levels[code] = precision === "f32"
+          ? Math.fround(code * scale) + zero
+          : valueOf(code, scale, zero, precision);
+      }
+    },
     ...(precision === "f16"
       ? {
         codeOf: (x: number, scale: number, zero: number, topCode: number) =>

@@ -72,7 +72,10 @@ function groupArithmetic({ symmetric, paramDtype }: KvtunerSettings): GroupArith
         fit.multiplier = 1 / fit.scale;
         fit.constant = (topCode + 1) / 2;
       },
-      valueOf: (code, scale, _zero, topCode) => (code - (topCode + 1) / 2) * scale,
+      fillLevels(levels, scale, _zero, topCode) {
+        const lowest = -(topCode + 1) / 2;
+        for (let code = 0; code <= topCode; code++) levels[code] = (code + lowest) * scale;
+      },
     };
   }
   return {
@@ -86,7 +89,9 @@ function groupArithmetic({ symmetric, paramDtype }: KvtunerSettings): GroupArith
       fit.multiplier = 1 / fit.scale;
       fit.constant = -fit.zero;
     },
-    valueOf: (code, scale, zero) => (code + zero) * scale,
+    fillLevels(levels, scale, zero, topCode) {
+      for (let code = 0; code <= topCode; code++) levels[code] = (code + zero) * scale;
+    },
   };
 }
 
