@@ -21,8 +21,8 @@ import type { FittedBlock } from "./block_arithmetic.ts";
 /** Most rounds of the search. */
 export const HQQ_ROUNDS = 20;
 
-/** A zero point that moves less, in steps, has arrived: the group gives the same from then on. */
-const ARRIVED = 1e-9;
+/** A zero point that moves less, in steps, has arrived; an f16 cannot tell the difference. */
+const ARRIVED = 1e-6;
 
 /** Adding and subtracting this rounds a double of modest size to an integer, ties to even. */
 const ROUND = 1.5 * 2 ** 52;
