@@ -5,7 +5,7 @@
  */
 import type { BufferContents, Source, Store, StoredBuffer } from "./family.ts";
 import { throwNotFinite } from "./finite_input.ts";
-import { fromHalfBits, toHalfBits } from "./half.ts";
+import { fromHalfBits, HALF_MAX, toHalfBits } from "./half.ts";
 import { paddedTo4, rowsTimesColumns } from "./rows_times_columns.ts";
 import { nearestLevel } from "./scalar_codebook.ts";
 import type { CpuTensor, TokenRange } from "./tensor.ts";
@@ -195,6 +195,13 @@ export class TransformStoreCpu implements Store<CpuTensor> {
     // A last odd row meets one of zeros.
     const evenCount = count + count % 2;
     rowsTimesColumns(rows, evenCount, forward, stride, channels, values);
+    // Entries near the end of the float32 range may overflow on the way; a code must still come out.
+    for (let i = 0; i < values.length; i++) {
+      const value = values[i]!;
+      if (!(Math.abs(value) <= HALF_MAX)) {
+        values[i] = value > 0 ? HALF_MAX : value < 0 ? -HALF_MAX : 0;
+      }
+    }
     const words = this.#rows;
     const ranged = this.#settings.levels === "token";
     for (let t = 0; t < count; t++) {
