@@ -3,7 +3,7 @@
  * scored what every component of every layer's keys and values contributes, and spends the budget
  * where it buys most: a Lagrangian bit allocation over all layers, kinds and components at once.
  *
- * Keys and values are coded by the family `transform` (quant/transform.ts), which turns a token's
+ * Keys and values are coded by the family `transform` (quant/transform/transform.ts), which turns a token's
  * vectors into principal components first. The design and what did not work: docs/adaptive.md.
  *
  * @module

@@ -57,7 +57,7 @@ const same = (a: unknown, b: unknown) => JSON.stringify(a) === JSON.stringify(b)
  * @example
  * ```ts
  * import { assertEquals } from "@std/assert";
- * import { kivi } from "../quant/kivi.ts";
+ * import { kivi } from "../quant/kivi/kivi.ts";
  * import { notApplied } from "./applied_settings.ts";
  *
  * const answers = {

@@ -11,10 +11,10 @@ import {
   type QueryStatistics,
 } from "../policies/calibration_statistics.ts";
 import type { CalibrationSamples } from "../quant/calibration.ts";
-import { secondMoment } from "../quant/multiply_rows.ts";
-import { percentile } from "../quant/percentile.ts";
+import { secondMoment } from "../quant/numerics/multiply_rows.ts";
+import { percentile } from "../quant/numerics/percentile.ts";
 import type { CpuTensor } from "../quant/tensor.ts";
-import { transformAxes } from "../quant/transform_calibration.ts";
+import { transformAxes } from "../quant/transform/transform_calibration.ts";
 import { rotaryTables } from "./rotary.ts";
 
 /** Statistics of every layer, kind and head. */

@@ -5,9 +5,9 @@
  * @module
  */
 import type { CalibrationSamples, LayerSamples } from "../quant/calibration.ts";
-import { CpuBackend } from "../quant/backend_cpu.ts";
-import { probit } from "../quant/probit.ts";
-import { rotateHead } from "../quant/rope_restore.ts";
+import { CpuBackend } from "../quant/backend/backend_cpu.ts";
+import { probit } from "../quant/numerics/probit.ts";
+import { rotateHead } from "../quant/backend/rope_restore.ts";
 import type { CpuTensor } from "../quant/tensor.ts";
 import type { Engine, ModelShape } from "../replay/engine.ts";
 import type { Reference } from "../replay/reference.ts";

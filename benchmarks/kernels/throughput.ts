@@ -10,9 +10,9 @@
  *
  * @module
  */
-import { kivi } from "../../quant/kivi.ts";
-import { skvq } from "../../quant/skvq.ts";
-import { uniform } from "../../quant/uniform.ts";
+import { kivi } from "../../quant/kivi/kivi.ts";
+import { skvq } from "../../quant/skvq/skvq.ts";
+import { uniform } from "../../quant/uniform/uniform.ts";
 import type { Family, HookAnswers, KvKind } from "../../quant/family.ts";
 import type { GpuTensor } from "../../quant/tensor.ts";
 

@@ -4,7 +4,7 @@
  * @module
  */
 import type { InferenceSession, Tensor } from "onnxruntime-common";
-import { CpuBackend } from "../../quant/backend_cpu.ts";
+import { CpuBackend } from "../../quant/backend/backend_cpu.ts";
 import type { CpuTensor } from "../../quant/tensor.ts";
 import type { Engine, ForwardInput, ForwardOutput, ModelShape } from "../engine.ts";
 import type { Model } from "../model/folder.ts";

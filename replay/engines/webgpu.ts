@@ -5,7 +5,7 @@
  * @module
  */
 import type { InferenceSession, Tensor } from "onnxruntime-common";
-import { GpuBackend } from "../../quant/backend_gpu.ts";
+import { GpuBackend } from "../../quant/backend/backend_gpu.ts";
 import type { GpuTensor } from "../../quant/tensor.ts";
 import type { Engine, ForwardInput, ForwardOutput, ModelShape } from "../engine.ts";
 import type { Model } from "../model/folder.ts";

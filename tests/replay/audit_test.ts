@@ -1,6 +1,6 @@
 /** One body over both machines: honest stores pass, whatever lies is caught. */
 import { assertEquals, assertMatch, assertNotEquals, assertRejects } from "@std/assert";
-import { GpuBackend } from "../../quant/backend_gpu.ts";
+import { GpuBackend } from "../../quant/backend/backend_gpu.ts";
 import type { HookAnswers, Store, StoredBuffer } from "../../quant/family.ts";
 import { familyOf } from "../../quant/registry.ts";
 import type { Backend, CpuTensor, KvShape } from "../../quant/tensor.ts";

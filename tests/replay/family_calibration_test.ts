@@ -7,15 +7,15 @@ import { skvqFull2bit } from "../../policies/skvq_full.ts";
 import { PolicyError } from "../../policies/check.ts";
 import type { Policy } from "../../policies/policy.ts";
 import { QuantizerError, type Settings } from "../../quant/family.ts";
-import { kvquant } from "../../quant/kvquant.ts";
-import { uniform } from "../../quant/uniform.ts";
+import { kvquant } from "../../quant/kvquant/kvquant.ts";
+import { uniform } from "../../quant/uniform/uniform.ts";
 import {
   CalibrationStore,
   Calibrator,
   readCalibration,
   writeCalibration,
 } from "../../replay/calibration.ts";
-import { answers } from "../quant/affine_answers.ts";
+import { answers } from "../quant/affine/affine_answers.ts";
 import { SyntheticEngine } from "./synthetic_engine.ts";
 
 const ids = [

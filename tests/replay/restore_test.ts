@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { CpuBackend } from "../../quant/backend_cpu.ts";
+import { CpuBackend } from "../../quant/backend/backend_cpu.ts";
 import type { Store } from "../../quant/family.ts";
 import type { CpuTensor, TokenRange } from "../../quant/tensor.ts";
 import { MASKED } from "../../replay/engine.ts";

@@ -1,0 +1,48 @@
+/** The WebAssembly product against plain loops, and the binary against its source. */
+import { assertAlmostEquals, assertEquals } from "@std/assert";
+import fc from "fast-check";
+import wabt from "wabt";
+import { multiplyRows } from "../../../quant/numerics/multiply_rows.ts";
+import { paddedTo4, rowsTimesColumns } from "../../../quant/numerics/rows_times_columns.ts";
+import { kvData } from "../kv_data.ts";
+
+const FOLDER = new URL("../../../quant/numerics/", import.meta.url);
+
+Deno.test("rows times columns equals the sums written out", () => {
+  fc.assert(fc.property(
+    fc.integer({ min: 1, max: 20 }),
+    fc.integer({ min: 1, max: 40 }),
+    fc.integer({ min: 0, max: 70 }),
+    fc.nat({ max: 1e6 }),
+    (pairs, four, inner4, seed) => {
+      const [count, columns, inner] = [2 * pairs, 4 * four, 4 * inner4];
+      const rows = inner === 0 ? new Float32Array(0) : kvData(count, inner, "normal", seed);
+      const matrix = inner === 0 ? new Float32Array(0) : kvData(columns, inner, "normal", seed + 1);
+      const out = new Float32Array(count * columns).fill(NaN);
+      rowsTimesColumns(rows, count, matrix, columns, inner, out);
+      const expected = new Float64Array(count * columns);
+      multiplyRows(
+        Float64Array.from(rows),
+        count,
+        Float64Array.from(matrix),
+        columns,
+        inner,
+        expected,
+      );
+      expected.forEach((x, i) => assertAlmostEquals(out[i]!, x, 1e-4 * (1 + Math.abs(x))));
+    },
+  ));
+});
+
+Deno.test("padding goes to the next multiple of 4", () => {
+  assertEquals([0, 1, 4, 5, 127].map(paddedTo4), [0, 4, 4, 8, 128]);
+});
+
+Deno.test("the binary is what its source assembles to", async () => {
+  const source = await Deno.readTextFile(new URL("rows_times_columns.wat", FOLDER));
+  const module = (await wabt()).parseWat("rows_times_columns.wat", source, { simd: true });
+  assertEquals(
+    module.toBinary({}).buffer,
+    await Deno.readFile(new URL("rows_times_columns.wasm", FOLDER)),
+  );
+});

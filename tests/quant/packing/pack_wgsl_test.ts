@@ -1,0 +1,136 @@
+/** The number formats of `pack.wgsl`, for every bit pattern that is stored. */
+import { assertEquals } from "@std/assert";
+import { fromFloat8Bits, toFloat8Bits } from "../../../quant/packing/float8.ts";
+import { fromHalfBits, toHalfBits } from "../../../quant/packing/half.ts";
+import pack from "../../../quant/packing/pack.wgsl" with { type: "text" };
+import { device, onGpu } from "../backends.ts";
+import { randomNumbers } from "../kv_data.ts";
+
+/** Runs `expression` of `x: u32` on the device for each of the first `count` input words. */
+async function mapWords(
+  device: GPUDevice,
+  expression: string,
+  inputs: Uint32Array<ArrayBuffer>,
+  count = inputs.length,
+): Promise<Uint32Array> {
+  const code = `${pack}
+    @group(0) @binding(0) var<storage, read_write> words: array<u32>;
+    @compute @workgroup_size(64)
+    fn map(@builtin(global_invocation_id) id: vec3u) {
+      if (id.x < ${count}u) {
+        let x = words[id.x];
+        words[id.x] = ${expression};
+      }
+    }`;
+  const module = device.createShaderModule({ code });
+  const pipeline = device.createComputePipeline({ layout: "auto", compute: { module } });
+  const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
+  const buffer = device.createBuffer({ size: inputs.byteLength, usage });
+  const staging = device.createBuffer({
+    size: inputs.byteLength,
+    usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST,
+  });
+  try {
+    device.queue.writeBuffer(buffer, 0, inputs);
+    const encoder = device.createCommandEncoder();
+    const pass = encoder.beginComputePass();
+    pass.setPipeline(pipeline);
+    const entries = [{ binding: 0, resource: { buffer } }];
+    pass.setBindGroup(
+      0,
+      device.createBindGroup({ layout: pipeline.getBindGroupLayout(0), entries }),
+    );
+    pass.dispatchWorkgroups(Math.ceil(inputs.length / 64));
+    pass.end();
+    encoder.copyBufferToBuffer(buffer, 0, staging, 0, inputs.byteLength);
+    device.queue.submit([encoder.finish()]);
+    await staging.mapAsync(GPUMapMode.READ);
+    return new Uint32Array(staging.getMappedRange().slice(0));
+  } finally {
+    buffer.destroy();
+    staging.destroy();
+  }
+}
+
+/** Float32 values around every stored value, its ties among them, and random ones. */
+function probes(values: readonly number[]): Float32Array<ArrayBuffer> {
+  const random = randomNumbers(5);
+  const between = values.slice(1).map((high, i) => (values[i]! + high) / 2);
+  const next = between.map((x) => x * (1 + 2 ** -23));
+  const before = between.map((x) => x * (1 - 2 ** -23));
+  const scattered = Array.from(
+    { length: 4096 },
+    () => (random() - 0.5) * 2 ** (random() * 60 - 30),
+  );
+  const positive = [...values, ...between, ...next, ...before, 0, 1e6, 3e38].filter(
+    Number.isFinite,
+  );
+  // Subnormal float32 values may be flushed by a device; none is needed for either format.
+  return Float32Array.from([...positive, ...positive.map((x) => -x), ...scattered]);
+}
+
+function gpuTest(name: string, body: (device: GPUDevice) => Promise<void>): void {
+  Deno.test({ name, ignore: device === undefined, fn: () => onGpu((_, device) => body(device)) });
+}
+
+const halves = Array.from({ length: 0x7c00 }, (_, bits) => fromHalfBits(bits));
+const float8s = Array.from({ length: 0x7f }, (_, bits) => fromFloat8Bits(bits));
+
+gpuTest("half_bits rounds to nearest even and saturates", async (device) => {
+  const inputs = probes(halves);
+  const words = new Uint32Array(inputs.buffer);
+  const got = await mapWords(device, "half_bits(bitcast<f32>(x))", words);
+  assertEquals(got, Uint32Array.from(inputs, (x) => toHalfBits(x)));
+});
+
+gpuTest("half_value restores every half", async (device) => {
+  const bits = Uint32Array.from({ length: 0x7c00 }, (_, i) => i);
+  const both = Uint32Array.from([...bits, ...bits.map((b) => b | 0x8000)]);
+  const got = await mapWords(device, "bitcast<u32>(half_value(x))", both);
+  const values = new Float32Array(got.buffer as ArrayBuffer);
+  assertEquals(Array.from(values), Array.from(both, (b) => fromHalfBits(b)));
+});
+
+gpuTest("float8_bits rounds to nearest even and saturates", async (device) => {
+  const inputs = probes(float8s);
+  const words = new Uint32Array(inputs.buffer);
+  const got = await mapWords(device, "float8_bits(bitcast<f32>(x))", words);
+  assertEquals(got, Uint32Array.from(inputs, (x) => toFloat8Bits(x)));
+});
+
+gpuTest("float8_value restores every e4m3fn", async (device) => {
+  const bits = Uint32Array.from({ length: 0x7f }, (_, i) => i);
+  const both = Uint32Array.from([...bits, ...bits.map((b) => b | 0x80)]);
+  const got = await mapWords(device, "bitcast<u32>(float8_value(x))", both);
+  const values = new Float32Array(got.buffer as ArrayBuffer);
+  assertEquals(Array.from(values), Array.from(both, (b) => fromFloat8Bits(b)));
+});
+
+gpuTest("is_finite_value tells NaN and infinities by their bits", async (device) => {
+  const inputs = Float32Array.from([0, -0, 1, 3e38, -3e38, NaN, Infinity, -Infinity]);
+  const words = new Uint32Array(inputs.buffer);
+  const got = await mapWords(device, "u32(is_finite_value(bitcast<f32>(x)))", words);
+  assertEquals(Array.from(got), [1, 1, 1, 1, 1, 0, 0, 0]);
+});
+
+gpuTest("divide rounds as float32 division does", async (device) => {
+  const random = randomNumbers(9);
+  // Dividends and divisors side by side: any, ties of a whole number of steps, and exact quotients.
+  const pairs = Array.from({ length: 20000 }, (_, i) => {
+    const b = Math.fround((random() + 0.01) * 2 ** Math.round(random() * 20 - 10));
+    const steps = Math.floor(random() * 256) + (i % 3 === 1 ? 0.5 : 0);
+    const a = i % 3 === 0 ? Math.fround((random() - 0.5) * 100) : Math.fround(steps * b);
+    return [a, b] as const;
+  });
+  const dividends = Float32Array.from(pairs, ([a]) => a);
+  const divisors = Float32Array.from(pairs, ([, b]) => b);
+  const words = new Uint32Array(2 * pairs.length);
+  words.set(new Uint32Array(dividends.buffer));
+  words.set(new Uint32Array(divisors.buffer), pairs.length);
+  // Each invocation reads its divisor from the second half, which is therefore left alone.
+  const half = `(arrayLength(&words) / 2u)`;
+  const quotient = `bitcast<u32>(divide(bitcast<f32>(x), bitcast<f32>(words[id.x + ${half}])))`;
+  const got = await mapWords(device, quotient, words, pairs.length);
+  const quotients = new Float32Array(got.buffer as ArrayBuffer, 0, pairs.length);
+  assertEquals(Array.from(quotients), pairs.map(([a, b]) => Math.fround(a / b)));
+});
