@@ -80,9 +80,11 @@ export class Evaluator {
     const { engine, open } = await openEngine(model, options.device, notice);
     const calibrator = new Calibrator({
       engine,
-      ids: (await loadCalibrationSet()).map(({ prompt, target }) =>
-        model.tokenizer.encode(userTurn(model, prompt) + target)
-      ),
+      samples: (await loadCalibrationSet()).map(({ prompt, target }) => {
+        const turn = userTurn(model, prompt);
+        const ids = model.tokenizer.encode(turn + target);
+        return { ids, reply: ids.length - model.tokenizer.encode(turn).length };
+      }),
       ...(cacheFolder === undefined
         ? {}
         : { store: new CalibrationStore(`${cacheFolder}/calibrations`) }),

@@ -34,16 +34,49 @@ export interface QueryStatistics {
   readonly second_moment: readonly (readonly number[])[];
 }
 
-/**
- * Variance of every component of the family `transform`, in the order of its option `widths`: what
- * leaving the component out would cost, as a share of the cache's energy plus, for keys, a weighted
- * variance of the logits. Comparable across layers and kinds.
- */
+/** Widths of codes, before they are entropy coded, that costs of components are given for. */
+export const TRANSFORM_WIDTHS = [1, 2, 3, 4] as const;
+
+/** Steps that costs of components are given for, in standard deviations of the component. */
+export const TRANSFORM_STEPS: readonly number[] = [
+  4,
+  2 * Math.SQRT2,
+  2,
+  Math.SQRT2,
+  1,
+  Math.SQRT1_2,
+  0.5,
+  Math.SQRT1_2 / 2,
+  0.25,
+];
+
+/** One component of the family `transform`, as the samples fill it. */
+export interface ComponentStatistics {
+  /**
+   * What leaving the component out costs: its share of the cache's energy plus, for keys, a weighted
+   * variance of the logits.
+   */
+  readonly variance: number;
+  /** Its share of the cache's energy: of `cache_error^2` of this layer and kind. */
+  readonly energy: number;
+  /** `bits[i][j]` that a code takes on average, of `TRANSFORM_WIDTHS[i]`, in `TRANSFORM_STEPS[j]`. */
+  readonly bits: readonly (readonly number[])[];
+  /** `error[i][j]`: share of variance and energy that is lost. */
+  readonly error: readonly (readonly number[])[];
+}
+
+/** What the family `transform` makes of one layer. */
 export interface TransformStatistics {
-  /** Components of the keys, `[kvHeads * headDim]`. */
-  readonly key: readonly number[];
-  /** Components of the values, `[kvHeads * headDim]`. */
-  readonly value: readonly number[];
+  /** Components of the keys, `[kvHeads * headDim]`, in the order of the option `steps`. */
+  readonly key: readonly ComponentStatistics[];
+  /** Components of the values, `[kvHeads * headDim]`, in the order of the option `steps`. */
+  readonly value: readonly ComponentStatistics[];
+  /**
+   * Mean squared change of the log-odds between the two likeliest tokens that a unit of lost
+   * `variance` causes: measured on the samples' replies, with noise in this layer's keys or values
+   * alone.
+   */
+  readonly sensitivity: { readonly key: number; readonly value: number };
 }
 
 /** One layer; every array but `transform` has one entry per KV head. */
@@ -68,6 +101,10 @@ export interface CalibrationStatistics {
   readonly samples: number;
   /** Tokens over all samples. */
   readonly tokens: number;
+  /** `TRANSFORM_WIDTHS`, for policies that cannot import them. */
+  readonly transform_widths: readonly number[];
+  /** `TRANSFORM_STEPS`, for policies that cannot import them. */
+  readonly transform_steps: readonly number[];
   /** One entry per layer. */
   readonly layers: readonly LayerStatistics[];
 }

@@ -23,14 +23,15 @@ import { calibrationStatistics } from "./calibration_statistics.ts";
 import { CONTRACT_VERSION } from "./contract.ts";
 import type { Engine } from "./engine.ts";
 import { sha256 } from "./digest.ts";
+import { measureSensitivity, type SampleTokens } from "./sensitivity.ts";
 
 export * from "./calibration_file.ts";
 
 /** What a calibrator is given. */
 export interface CalibratorInput<T extends KvShape> {
   readonly engine: Engine<T>;
-  /** Token ids of every sample, prompt and reply. */
-  readonly ids: readonly (readonly number[])[];
+  /** Every sample, prompt and reply. */
+  readonly samples: readonly SampleTokens[];
   /** Where results are kept; absent with `--no-cache`. */
   readonly store?: CalibrationStore;
   /** Contents of `--calibration FILE`; its entries come before everything else. */
@@ -43,7 +44,7 @@ export interface CalibratorInput<T extends KvShape> {
 /** Learns from the calibration set, for every policy of a run. */
 export class Calibrator<T extends KvShape = KvShape> {
   readonly #input: CalibratorInput<T>;
-  readonly #ids: readonly (readonly number[])[];
+  readonly #tokens: readonly SampleTokens[];
   readonly #learned = new Map<string, CalibrationEntry>();
   #statistics: Learned<CalibrationStatistics> | undefined;
   #samples: Promise<{ samples: CalibrationSamples; seconds: number }> | undefined;
@@ -51,18 +52,18 @@ export class Calibrator<T extends KvShape = KvShape> {
 
   constructor(input: CalibratorInput<T>) {
     this.#input = input;
-    const { engine, ids, file, notice } = input;
-    const fitting = ids.filter((sample) =>
-      sample.length > 0 && sample.length <= engine.shape.maxPositions
+    const { engine, samples, file, notice } = input;
+    const fitting = samples.filter(({ ids }) =>
+      ids.length > 0 && ids.length <= engine.shape.maxPositions
     );
-    const count = samplesThatFit(engine.shape, fitting.map((sample) => sample.length));
-    if (count < ids.length) {
+    const count = samplesThatFit(engine.shape, fitting.map(({ ids }) => ids.length));
+    if (count < samples.length) {
       notice?.(
-        `calibration uses ${count} of ${ids.length} samples: the others exceed the model's ` +
+        `calibration uses ${count} of ${samples.length} samples: the others exceed the model's ` +
           `positions or the memory set aside for calibration`,
       );
     }
-    this.#ids = fitting.slice(0, count);
+    this.#tokens = fitting.slice(0, count);
     if (file !== undefined && file.engine !== engine.fingerprint) {
       notice?.("the calibration file was made with another model, engine or version");
     }
@@ -76,7 +77,13 @@ export class Calibrator<T extends KvShape = KvShape> {
     const key = await this.#key("statistics");
     const kept = (await this.#input.store?.load(key))?.statistics;
     if (kept !== undefined) return this.#statistics = kept;
-    this.#statistics = await this.#learn(calibrationStatistics);
+    const { engine, signal } = this.#input;
+    this.#statistics = await this.#learn(async (samples) =>
+      calibrationStatistics(
+        samples,
+        await measureSensitivity(engine, this.#tokens, samples, signal),
+      )
+    );
     await this.#input.store?.save(key, await this.#file([], this.#statistics));
     return this.#statistics;
   }
@@ -115,24 +122,28 @@ export class Calibrator<T extends KvShape = KvShape> {
     this.#samples = undefined;
   }
 
-  async #learn<V>(compute: (samples: CalibrationSamples) => V): Promise<Learned<V>> {
+  async #learn<V>(compute: (samples: CalibrationSamples) => V | Promise<V>): Promise<Learned<V>> {
     const { samples, seconds: samplesSeconds } = await (this.#samples ??= this.#run());
     const start = performance.now();
-    const value = compute(samples);
+    const value = await compute(samples);
     return { value, seconds: (performance.now() - start) / 1000, samplesSeconds };
   }
 
   async #run(): Promise<{ samples: CalibrationSamples; seconds: number }> {
-    if (this.#ids.length === 0) {
+    if (this.#tokens.length === 0) {
       throw new QuantizerError("The calibration set holds no sample that this model can run.");
     }
     const start = performance.now();
-    const samples = await collectSamples(this.#input.engine, this.#ids, this.#input.signal);
+    const samples = await collectSamples(
+      this.#input.engine,
+      this.#tokens.map(({ ids }) => ids),
+      this.#input.signal,
+    );
     return { samples, seconds: (performance.now() - start) / 1000 };
   }
 
   async #setHash(): Promise<string> {
-    return this.#set ??= await sha256(JSON.stringify(this.#ids));
+    return this.#set ??= await sha256(JSON.stringify(this.#tokens));
   }
 
   async #key(what: string): Promise<string> {

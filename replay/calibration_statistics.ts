@@ -9,20 +9,34 @@ import {
   type HeadStatistics,
   type LayerStatistics,
   type QueryStatistics,
+  TRANSFORM_STEPS,
+  TRANSFORM_WIDTHS,
+  type TransformStatistics,
 } from "../policies/calibration_statistics.ts";
 import type { CalibrationSamples } from "../quant/calibration.ts";
+import type { KvKind } from "../quant/family.ts";
 import { secondMoment } from "../quant/numerics/multiply_rows.ts";
 import { percentile } from "../quant/numerics/percentile.ts";
 import type { CpuTensor } from "../quant/tensor.ts";
-import { transformAxes } from "../quant/transform/transform_calibration.ts";
+import { componentCosts } from "../quant/transform/transform_calibration.ts";
 import { rotaryTables } from "./rotary.ts";
+import type { Sensitivity } from "./sensitivity.ts";
 
-/** Statistics of every layer, kind and head. */
-export function calibrationStatistics(samples: CalibrationSamples): CalibrationStatistics {
+/**
+ * Statistics of every layer, kind and head.
+ *
+ * @param sensitivity of every layer
+ */
+export function calibrationStatistics(
+  samples: CalibrationSamples,
+  sensitivity: readonly Sensitivity[],
+): CalibrationStatistics {
   const first = samples.layers[0]!.values;
   return {
     samples: first.length,
     tokens: first.reduce((sum, { capacity }) => sum + capacity, 0),
+    transform_widths: TRANSFORM_WIDTHS,
+    transform_steps: TRANSFORM_STEPS,
     layers: samples.layers.map((layer, l): LayerStatistics => {
       const kvHeads = layer.values[0]!.heads;
       const perHead = <S>(compute: (head: number) => S) =>
@@ -34,14 +48,30 @@ export function calibrationStatistics(samples: CalibrationSamples): CalibrationS
         value: perHead((head) => headStatistics(layer.values, head)),
         query: perHead((head) => queryStatistics(layer.queries, head, kvHeads)),
         query_pre_rope: perHead((head) => queryStatistics(unrotated, head, kvHeads)),
-        transform: {
-          key: transformAxes(samples, l, "key").flatMap((block) => [...block.variances]),
-          value: transformAxes(samples, l, "value").flatMap((block) => [...block.variances]),
-        },
+        transform: transformStatistics(samples, l, sensitivity[l]!),
       };
     }),
   };
 }
+
+function transformStatistics(
+  samples: CalibrationSamples,
+  layer: number,
+  sensitivity: Sensitivity,
+): TransformStatistics {
+  const costs = (kind: KvKind) =>
+    componentCosts(samples, layer, kind, TRANSFORM_WIDTHS, TRANSFORM_STEPS)
+      .map(({ variance, energy, bits, error }) => ({
+        variance,
+        energy,
+        bits: bits.map((row) => row.map(rounded)),
+        error: error.map((row) => row.map(rounded)),
+      }));
+  return { key: costs("key"), value: costs("value"), sensitivity };
+}
+
+/** Five digits: a policy is given thousands of these numbers, and they are estimates. */
+const rounded = (x: number) => Number(x.toPrecision(5));
 
 /** Tokens that statistics are taken from, at most; neighbours say much the same. */
 const MOST_TOKENS = 4096;

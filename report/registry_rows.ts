@@ -47,6 +47,10 @@ export const MEASURED_TOKENS = 512;
 /** Budget that policies plan with. */
 const BUDGET_BITS = 4;
 
+/** Random numbers come from no model, so no layer is more sensitive than another. */
+const alikeLayers = (layers: number) =>
+  new Array<{ key: number; value: number }>(layers).fill({ key: 1, value: 1 });
+
 /** One family at one code width, or one built-in policy. */
 export interface RegistryRow {
   readonly what: "family" | "policy";
@@ -202,7 +206,7 @@ async function planOf(cache: RandomCache, host: PolicyHost) {
   };
   const mode = await host.calibrationMode(workload, budget);
   const calibration = mode === "offline" && host.calibrates
-    ? await host.calibrate(calibrationStatistics(cache.samples))
+    ? await host.calibrate(calibrationStatistics(cache.samples, alikeLayers(layers)))
     : undefined;
   const planner = new Planner(
     host,

@@ -1,14 +1,17 @@
 /**
- * Transform coding: vectors are turned into principal components that were learned offline, and each
- * component gets a scalar code of its own width, 0 for components that carry next to nothing. Keys
- * are coded before RoPE, where they are far more alike, and rotated when they are restored.
+ * Transform coding: vectors are turned into principal components that were learned offline, each
+ * component is counted in whole steps of its own size, and the counts are entropy coded. Keys are
+ * coded before RoPE, where they are far more alike, and rotated when they are restored.
  *
  * All KV heads of a token are transformed together, as far as `MOST_CHANNELS` allows, because heads
  * of one layer share much of what they hold. An error in a key is weighed by what the queries make of
- * it, so directions that queries never look into cost few bits. Codebooks, axes and means are
- * constants of the model, like KVQuant's. A token whose components are large is a token that attracts
- * attention, and an error there is the dearest of all; so keys store one number per token, the range
- * of its components in units of their standard deviations, and no code of theirs saturates.
+ * it, so directions that queries never look into cost few bits. Steps are even and reach as far as
+ * the alphabet does; beyond that a component escapes and is kept as a half-precision number, so no
+ * code saturates. Axes, means, steps, levels and frequencies are constants of the model, like
+ * KVQuant's codebooks.
+ *
+ * A code is at most as wide as `choose_bits` says, since the alphabet has no more symbols; what it
+ * takes in the stream follows from how likely it is, and is far less on average.
  *
  * A family of this project. It combines what was found before: pre-RoPE keys and offline codebooks
  * (KVQuant, arXiv 2401.18079), rotation before low-bit codes (TurboQuant, arXiv 2504.19874), keys
@@ -21,36 +24,33 @@ import type { Calibration, CalibrationSamples } from "../calibration.ts";
 import { type Family, type HookAnswers, QuantizerError, type Settings } from "../family.ts";
 import { checkInteger, checkOptions, checkWidths, placeName } from "../setting_checks.ts";
 import type { TokenRange } from "../tensor.ts";
+import { slidingWindow } from "../windows.ts";
+import { alphabetSize } from "./component_codes.ts";
 import { learnTransform } from "./transform_calibration.ts";
+import { GROUP_TOKENS } from "./transform_layout.ts";
 import { TransformStoreCpu } from "./transform_store_cpu.ts";
 import { TransformStoreGpu } from "./transform_store_gpu.ts";
-import { slidingWindow } from "../windows.ts";
+
+/**
+ * What becomes of a component: a step in standard deviations; `"absent"` leaves it out, `"exact"`
+ * keeps it as a half-precision number, an outlier that would need too many symbols.
+ */
+export type ComponentStep = number | "absent" | "exact";
 
 /** Settings of one layer and kind under `transform`. */
 export interface TransformSettings extends Settings {
   readonly heads: number;
   readonly headDim: number;
-  /**
-   * Code width of every component, block after block, in order of decreasing variance; 0 leaves a
-   * component out, `EXACT` keeps it as a half-precision number.
-   */
-  readonly widths: readonly number[];
-  /**
-   * Where the levels of a component lie: learned once, for the least mean squared error, or evenly
-   * spread over a range that every token stores for itself, so that no code saturates.
-   */
-  readonly levels: "learned" | "token";
-  /** Recent tokens kept exact. */
+  /** Width of a code before it is entropy coded: alphabets have `2^codeWidth` symbols. */
+  readonly codeWidth: number;
+  /** Every component's step, block after block, in order of decreasing variance. */
+  readonly steps: readonly ComponentStep[];
+  /** Recent tokens kept exact, at least; tokens are quantized in groups of `GROUP_TOKENS`. */
   readonly residualLength: number;
   /** First tokens kept exact. */
   readonly sinkTokens: number;
   readonly calibrated: true;
 }
-
-const MOST_WIDTH = 8;
-
-/** Width of an outlier component: one that stands out so far that it is not coded but kept. */
-export const EXACT = 16;
 
 /** The family `transform`. */
 export const transform: Family<TransformSettings> = {
@@ -61,7 +61,7 @@ export const transform: Family<TransformSettings> = {
 
   resolve(answers: HookAnswers, { heads, headDim }): TransformSettings {
     checkWidths(this, answers, heads);
-    checkOptions(this.name, answers, ["widths", "levels"]);
+    checkOptions(this.name, answers, ["steps"]);
     const place = placeName(answers);
     if (answers.axis !== "token") {
       throw new QuantizerError(
@@ -75,6 +75,13 @@ export const transform: Family<TransformSettings> = {
           `"offline", not "${answers.calibrationMode}".`,
       );
     }
+    const [codeWidth] = answers.bits;
+    if (answers.bits.some((bits) => bits !== codeWidth)) {
+      throw new QuantizerError(
+        `${place}: family "${this.name}" codes all heads together; choose_bits must be the same ` +
+          `for each, not ${answers.bits.join(", ")}.`,
+      );
+    }
     const sinkTokens = answers.sinkTokens ?? 0;
     checkInteger(answers, "residual_length", answers.residualLength, 0);
     checkInteger(answers, "sink_tokens", sinkTokens, 0);
@@ -86,8 +93,8 @@ export const transform: Family<TransformSettings> = {
       paramDtype: "f32",
       heads,
       headDim,
-      widths: componentWidths(answers, heads, headDim),
-      levels: levelsOption(answers),
+      codeWidth: codeWidth!,
+      steps: stepsOption(answers, heads * headDim),
       residualLength: answers.residualLength,
       sinkTokens,
       calibrated: true,
@@ -98,52 +105,41 @@ export const transform: Family<TransformSettings> = {
   quantizedRange: transformRange,
   calibrate: (samples: CalibrationSamples, settings): Calibration =>
     learnTransform(samples, settings),
-  openCpu: (source, settings, tokens) => new TransformStoreCpu(source, settings, tokens),
+  openCpu: (source, settings) => new TransformStoreCpu(source, settings),
   openGpu: (device, source, settings, tokens) =>
     new TransformStoreGpu(device, source, settings, tokens),
 };
 
-/** All but sinks and window. */
+/** All but sinks and window, in whole groups. */
 export function transformRange(settings: TransformSettings, n: number): TokenRange {
-  return slidingWindow(n, settings.residualLength, settings.sinkTokens);
+  const { from, to } = slidingWindow(n, settings.residualLength, settings.sinkTokens);
+  return { from, to: to - (to - from) % GROUP_TOKENS };
 }
 
-/** The option `levels`; keys, whose outliers attract attention, have a range per token by default. */
-function levelsOption(answers: HookAnswers): "learned" | "token" {
-  const given = answers.options?.levels ?? (answers.kind === "key" ? "token" : "learned");
-  if (given !== "learned" && given !== "token") {
-    throw new QuantizerError(
-      `${placeName(answers)}: option "levels" is ${JSON.stringify(given)}; ` +
-        `expected "learned" or "token".`,
-    );
-  }
-  return given;
-}
+/** Where a policy says nothing, alphabets reach three standard deviations to each side. */
+const DEFAULT_REACH = 3;
 
-/** The option `widths`; without it every component has the width of its head. */
-function componentWidths(answers: HookAnswers, heads: number, headDim: number): number[] {
-  const given = answers.options?.widths;
+/** The option `steps`. */
+function stepsOption(answers: HookAnswers, count: number): readonly ComponentStep[] {
+  const given = answers.options?.steps;
   if (given === undefined) {
-    return answers.bits.flatMap((bits) => new Array<number>(headDim).fill(bits));
+    const codes = alphabetSize(answers.bits[0]!) - 1;
+    return new Array<number>(count).fill(2 * DEFAULT_REACH / codes);
   }
-  const widest = Math.min(MOST_WIDTH, Math.max(...answers.bits));
-  const count = heads * headDim;
   if (!Array.isArray(given) || given.length !== count) {
     const got = Array.isArray(given) ? `${given.length} entries` : JSON.stringify(given);
     throw new QuantizerError(
-      `${placeName(answers)}: option "widths" has ${got}; expected one width for each of ` +
-        `${count} components (${heads} heads of ${headDim} channels).`,
+      `${placeName(answers)}: option "steps" has ${got}; expected one step for each of ` +
+        `${count} components.`,
     );
   }
-  given.forEach((width: unknown, i) => {
-    if (width === EXACT) return;
-    if (!Number.isInteger(width) || (width as number) < 0 || (width as number) > widest) {
-      throw new QuantizerError(
-        `${placeName(answers)}: option "widths" is ${JSON.stringify(width)} at component ${i}; ` +
-          `expected an integer from 0 to ${widest}, the widest code choose_bits allows, or ${EXACT} ` +
-          `for a component that is kept exact.`,
-      );
-    }
+  given.forEach((step: unknown, i) => {
+    if (step === "absent" || step === "exact") return;
+    if (typeof step === "number" && Number.isFinite(step) && step > 0) return;
+    throw new QuantizerError(
+      `${placeName(answers)}: option "steps" is ${JSON.stringify(step)} at component ${i}; ` +
+        `expected a positive number of standard deviations, "absent" or "exact".`,
+    );
   });
-  return given as number[];
+  return given as ComponentStep[];
 }

@@ -1,111 +1,123 @@
 /**
- * How `transform` lays out its tokens: one bit stream, a row of equally many bits per token, rows
- * behind each other without padding. In a row come first the ranges, one half-precision number per
- * block of heads, where tokens have ranges; then the codes of all components, the first component in
- * the lowest bits.
+ * How `transform` lays out its tokens: 16 tokens make a group, and the symbols of all their components,
+ * token after token, one stream (packing/entropy_coder.ts). Streams lie behind each other, each from a
+ * word's first bit on; a second buffer says in which bit each one ends.
  *
  * @module
  */
 import { calibrated } from "../calibration.ts";
 import type { StoredBuffer } from "../family.ts";
-import type { TokenRange } from "../tensor.ts";
-import { EXACT, type TransformSettings } from "./transform.ts";
-import { blockHeads } from "./transform_calibration.ts";
+import {
+  type Alphabets,
+  alphabetsOf,
+  FREQUENCY_BITS,
+  RAW_BITS,
+  STATE_BITS,
+} from "../packing/entropy_coder.ts";
+import { alphabetSize } from "./component_codes.ts";
+import type { TransformSettings } from "./transform.ts";
+import { blockHeads } from "./transform_axes.ts";
 
-/** A range is a half-precision number. */
-export const RANGE_BITS = 16;
+/** Tokens whose codes form one stream. */
+export const GROUP_TOKENS = 16;
 
-/** One block of heads: its components of width above 0, and where they lie. */
+/** One block of heads: its components that are stored, and where they lie. */
 export interface TransformBlock {
   readonly firstHead: number;
   readonly heads: number;
   /** Channels of the block. */
   readonly channels: number;
-  /** Indices of the coded components within the block. */
+  /** Indices of the stored components within the block. */
   readonly components: Int32Array;
-  readonly widths: Int32Array;
-  /** Bit offset of each coded component within the token's row. */
-  readonly bits: Int32Array;
-  /** Where each coded component's levels start. */
-  readonly levels: Int32Array;
+  /** Place of the first of them among a token's stored components. */
+  readonly first: number;
 }
 
 /** Layout and model constants of one layer and kind. */
 export interface TransformLayout {
   readonly blocks: readonly TransformBlock[];
-  readonly rowBits: number;
+  /** Stored components of a token, and how many of them are exact. */
+  readonly stored: number;
+  readonly exact: number;
   /** `[heads * headDim]`. */
-  readonly mean: Float32Array;
+  readonly mean: Float32Array<ArrayBuffer>;
   /** Block after block `[channels][channels]`, `[component][channel]`. */
-  readonly forward: Float32Array;
-  readonly inverse: Float32Array;
-  /** Standard deviation of every component, `[heads * headDim]`. */
-  readonly deviations: Float32Array;
-  readonly levels: Float32Array;
+  readonly forward: Float32Array<ArrayBuffer>;
+  readonly inverse: Float32Array<ArrayBuffer>;
+  /** Step of every stored component; 0 where it is exact. */
+  readonly steps: Float32Array<ArrayBuffer>;
+  readonly alphabets: Alphabets;
+  /** `[stored][symbols]`: restored value of every symbol. */
+  readonly levels: Float32Array<ArrayBuffer>;
 }
 
 /** The layout under these settings, with what was learned. */
 export function transformLayout(settings: TransformSettings): TransformLayout {
-  const { heads, headDim, widths } = settings;
+  const { heads, headDim, steps } = settings;
   const size = blockHeads(heads, headDim);
   const channels = size * headDim;
   const blocks: TransformBlock[] = [];
-  const count = heads / size;
-  let bit = settings.levels === "token" ? RANGE_BITS * count : 0;
-  let level = 0;
-  for (let first = 0; first < heads; first += size) {
-    const components: number[] = [], blockWidths: number[] = [], bits: number[] = [];
-    const levels: number[] = [];
-    for (let i = 0; i < channels; i++) {
-      const width = widths[first * headDim + i]!;
-      if (width === 0) continue;
-      components.push(i);
-      blockWidths.push(width);
-      bits.push(bit);
-      levels.push(level);
-      bit += width;
-      if (width !== EXACT) level += 2 ** width;
-    }
-    blocks.push({
-      firstHead: first,
-      heads: size,
-      channels,
-      components: Int32Array.from(components),
-      widths: Int32Array.from(blockWidths),
-      bits: Int32Array.from(bits),
-      levels: Int32Array.from(levels),
-    });
+  let stored = 0;
+  for (let firstHead = 0; firstHead < heads; firstHead += size) {
+    const components = Int32Array.from(
+      Array.from({ length: channels }, (_, i) => i)
+        .filter((i) => steps[firstHead * headDim + i] !== "absent"),
+    );
+    blocks.push({ firstHead, heads: size, channels, components, first: stored });
+    stored += components.length;
   }
   const square = heads * headDim * channels;
+  const symbols = alphabetSize(settings.codeWidth);
   return {
     blocks,
-    rowBits: bit,
+    stored,
+    exact: steps.filter((step) => step === "exact").length,
     mean: calibrated(settings, "mean", Float32Array, heads * headDim),
     forward: calibrated(settings, "forward", Float32Array, square),
     inverse: calibrated(settings, "inverse", Float32Array, square),
-    deviations: calibrated(settings, "deviations", Float32Array, heads * headDim),
-    levels: calibrated(settings, "levels", Float32Array, level),
+    steps: calibrated(settings, "steps", Float32Array, heads * headDim)
+      .filter((_, i) => steps[i] !== "absent"),
+    alphabets: alphabetsOf(
+      symbols,
+      calibrated(settings, "frequencies", Int32Array, stored * symbols),
+    ),
+    levels: calibrated(settings, "levels", Float32Array, stored * symbols),
   };
 }
 
-/** Words that hold the rows of so many tokens. */
-export function rowsWords(tokens: number, rowBits: number): number {
-  return Math.ceil(tokens * rowBits / 32);
+/** Words of a stream at most: every symbol as rare as can be, and every one an escape. */
+export function worstStreamWords(stored: number): number {
+  const bits = GROUP_TOKENS * stored * (FREQUENCY_BITS + RAW_BITS) + STATE_BITS;
+  return Math.ceil(bits / 32);
 }
 
-/** The one buffer of a store, ranges and codes of every token, with `range` quantized. */
-export function transformBuffers(
-  settings: TransformSettings,
-  rowBits: number,
-  range: TokenRange,
-): StoredBuffer[] {
-  const tokens = range.to - range.from;
-  const coded = settings.widths.filter((width) => width !== EXACT);
-  return [{
-    role: "rows",
-    bytes: rowsWords(tokens, rowBits) * 4,
-    // Widths differ inside a head, so their mean stands for it.
-    bits: [coded.reduce((a, b) => a + b, 0) / Math.max(1, coded.length)],
-    codes: [tokens * coded.length],
-  }];
+/** Words of a stream of so many bits. */
+export function streamWords(bits: number): number {
+  return Math.ceil(bits / 32);
+}
+
+/**
+ * The buffers of a store with groups that end in these bits.
+ *
+ * @param ends bit behind the last of each group's stream, counted from the first stream's first bit
+ */
+export function transformBuffers(layout: TransformLayout, ends: readonly number[]): StoredBuffer[] {
+  const tokens = ends.length * GROUP_TOKENS;
+  const codes = tokens * (layout.stored - layout.exact);
+  let bits = -tokens * layout.exact * RAW_BITS;
+  let start = 0;
+  for (const end of ends) {
+    bits += end - start;
+    start = streamWords(end) * 32;
+  }
+  return [
+    {
+      role: "streams",
+      bytes: 4 * streamWords(ends.at(-1) ?? 0),
+      // Every symbol has a length of its own, so their mean stands for them.
+      bits: [codes === 0 ? 0 : bits / codes],
+      codes: [codes],
+    },
+    { role: "stream_ends", bytes: 4 * ends.length },
+  ];
 }

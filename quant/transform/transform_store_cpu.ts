@@ -5,39 +5,35 @@
  */
 import type { BufferContents, Source, Store, StoredBuffer } from "../family.ts";
 import { throwNotFinite } from "../finite_input.ts";
-import { fromHalfBits, HALF_MAX, toHalfBits } from "../packing/half.ts";
 import { paddedTo4, rowsTimesColumns } from "../numerics/rows_times_columns.ts";
-import { nearestLevel } from "../numerics/scalar_codebook.ts";
+import { decode, encode } from "../packing/entropy_coder.ts";
+import { fromHalfBits, HALF_MAX, toHalfBits } from "../packing/half.ts";
 import type { CpuTensor, TokenRange } from "../tensor.ts";
-import { EXACT, transformRange, type TransformSettings } from "./transform.ts";
+import { DEAD_ZONE, symbolOf } from "./component_codes.ts";
+import { transformRange, type TransformSettings } from "./transform.ts";
 import {
-  RANGE_BITS,
-  rowsWords,
+  GROUP_TOKENS,
+  streamWords,
   type TransformBlock,
   transformBuffers,
   type TransformLayout,
   transformLayout,
+  worstStreamWords,
 } from "./transform_layout.ts";
 
-/** Smallest normal float32, so that the GPU divides by the same number. */
-const SMALLEST = 1.1754943508222875e-38;
-
-/** Tokens that go through a matrix at a time; even. */
-const TILE = 64;
+/** Groups that go through a matrix at a time. */
+const TILE_GROUPS = 4;
+const TILE_TOKENS = TILE_GROUPS * GROUP_TOKENS;
 
 /** Matrices of one block in the form the product wants: every side padded to a multiple of 4. */
 interface BlockMatrices {
-  /** Padded number of coded components, and of channels. */
-  readonly coded: number;
+  /** Padded number of stored components, and of channels. */
+  readonly stored: number;
   readonly channels: number;
-  /** `[coded][channels]`. */
+  /** `[stored][channels]`. */
   readonly forward: Float32Array;
-  /** `[channels][coded]`. */
+  /** `[channels][stored]`. */
   readonly inverse: Float32Array;
-  /** Midpoints between neighbouring levels, `2^width - 1` of every component at its level offset. */
-  readonly midpoints: Float64Array;
-  /** Standard deviation of each coded component, never 0. */
-  readonly deviations: Float64Array;
 }
 
 /** What follows from settings alone; every example's store shares it. */
@@ -68,28 +64,17 @@ function blockMatrices(
 ): BlockMatrices {
   const { components } = block;
   const base = block.firstHead * headDim * block.channels;
-  const coded = paddedTo4(components.length);
+  const stored = paddedTo4(components.length);
   const channels = paddedTo4(block.channels);
-  const forward = new Float32Array(coded * channels);
-  const inverse = new Float32Array(channels * coded);
+  const forward = new Float32Array(stored * channels);
+  const inverse = new Float32Array(channels * stored);
   components.forEach((component, k) => {
     for (let c = 0; c < block.channels; c++) {
       forward[k * channels + c] = layout.forward[base + component * block.channels + c]!;
-      inverse[c * coded + k] = layout.inverse[base + component * block.channels + c]!;
+      inverse[c * stored + k] = layout.inverse[base + component * block.channels + c]!;
     }
   });
-  const midpoints = new Float64Array(layout.levels.length);
-  block.levels.forEach((at, k) => {
-    if (block.widths[k] === EXACT) return;
-    for (let i = 0; i + 1 < 2 ** block.widths[k]!; i++) {
-      midpoints[at + i] = (layout.levels[at + i]! + layout.levels[at + i + 1]!) / 2;
-    }
-  });
-  const deviations = Float64Array.from(
-    components,
-    (i) => Math.max(layout.deviations[block.firstHead * headDim + i]!, SMALLEST),
-  );
-  return { coded, channels, forward, inverse, midpoints, deviations };
+  return { stored, channels, forward, inverse };
 }
 
 /** Store of `transform` over host tensors. `grow` throws at once on non-finite input. */
@@ -97,16 +82,16 @@ export class TransformStoreCpu implements Store<CpuTensor> {
   readonly #source: Source<CpuTensor>;
   readonly #settings: TransformSettings;
   readonly #prepared: Prepared;
-  /** Rows of ranges and codes. */
-  readonly #rows: Uint32Array<ArrayBuffer>;
+  /** Streams, and room for the next one; 0 from the last stream's end on. */
+  #streams = new Uint32Array(0);
+  /** Bit behind the last of each group's stream. */
+  readonly #ends: number[] = [];
   #quantized: TokenRange;
 
-  constructor(source: Source<CpuTensor>, settings: TransformSettings, tokens: number) {
+  constructor(source: Source<CpuTensor>, settings: TransformSettings) {
     this.#source = source;
     this.#settings = settings;
     this.#prepared = prepare(settings);
-    const range = transformRange(settings, tokens);
-    this.#rows = new Uint32Array(rowsWords(range.to - range.from, this.#prepared.layout.rowBits));
     this.#quantized = transformRange(settings, 0);
   }
 
@@ -120,25 +105,47 @@ export class TransformStoreCpu implements Store<CpuTensor> {
 
   grow(n: number): void {
     const range = transformRange(this.#settings, n);
+    const { stored } = this.#prepared.layout;
+    const symbols = new Uint8Array(TILE_TOKENS * stored);
+    const raw = new Uint16Array(TILE_TOKENS * stored);
     const start = Math.max(range.from, this.#quantized.to);
-    const { layout, matrices } = this.#prepared;
-    for (const [b, block] of layout.blocks.entries()) {
-      for (let token = start; token < range.to; token += TILE) {
-        const count = Math.min(TILE, range.to - token);
-        if (!this.#quantizeTile(b, block, matrices[b]!, token, count, range.from)) {
+    for (let token = start; token < range.to; token += TILE_TOKENS) {
+      const count = Math.min(TILE_TOKENS, range.to - token);
+      for (const b of this.#prepared.layout.blocks.keys()) {
+        if (!this.#countSteps(b, token, count, symbols, raw)) {
           throwNotFinite(this.#source, this.#input, token, token + count);
         }
+      }
+      const group = GROUP_TOKENS * stored;
+      for (let at = 0; at < count * stored; at += group) {
+        this.#appendStream(symbols.subarray(at, at + group), raw.subarray(at, at + group));
       }
     }
     this.#quantized = range;
   }
 
   restore(target: CpuTensor): void {
-    const { layout, matrices } = this.#prepared;
+    const { layout } = this.#prepared;
     const { from, to } = this.#quantized;
-    for (const [b, block] of layout.blocks.entries()) {
-      for (let token = from; token < to; token += TILE) {
-        this.#restoreTile(b, block, matrices[b]!, token, Math.min(TILE, to - token), target);
+    const group = GROUP_TOKENS * layout.stored;
+    const symbols = new Uint8Array(TILE_GROUPS * group);
+    const raw = new Uint16Array(TILE_GROUPS * group);
+    for (let token = from; token < to; token += TILE_TOKENS) {
+      const count = Math.min(TILE_TOKENS, to - token);
+      for (let g = 0; g < count / GROUP_TOKENS; g++) {
+        const at = g * group;
+        const index = (token - from) / GROUP_TOKENS + g;
+        const first = streamWords(this.#ends[index - 1] ?? 0);
+        decode(
+          layout.alphabets,
+          this.#streams.subarray(first),
+          this.#ends[index]! - 32 * first,
+          symbols.subarray(at, at + group),
+          raw.subarray(at, at + group),
+        );
+      }
+      for (const b of layout.blocks.keys()) {
+        this.#restoreTile(b, token, count, symbols, raw, target);
       }
     }
   }
@@ -148,12 +155,16 @@ export class TransformStoreCpu implements Store<CpuTensor> {
   }
 
   buffers(n: number): readonly StoredBuffer[] {
-    const range = transformRange(this.#settings, n);
-    return transformBuffers(this.#settings, this.#prepared.layout.rowBits, range);
+    const { from, to } = transformRange(this.#settings, n);
+    const ends = this.#ends.slice(0, (to - from) / GROUP_TOKENS);
+    return transformBuffers(this.#prepared.layout, ends);
   }
 
   contents(): Promise<readonly BufferContents[]> {
-    return Promise.resolve([{ role: "rows", words: this.#rows }]);
+    return Promise.resolve([
+      { role: "streams", words: this.#streams.slice(0, streamWords(this.#ends.at(-1) ?? 0)) },
+      { role: "stream_ends", words: Uint32Array.from(this.#ends) },
+    ]);
   }
 
   free(): void {}
@@ -163,18 +174,20 @@ export class TransformStoreCpu implements Store<CpuTensor> {
     return this.#settings.kind === "key" ? this.#source.preRope! : this.#source.tensor;
   }
 
-  #quantizeTile(
+  /** Symbols of one block's components, of `count` tokens; false where an entry is not finite. */
+  #countSteps(
     index: number,
-    block: TransformBlock,
-    { coded: stride, channels, forward, midpoints, deviations }: BlockMatrices,
     token: number,
     count: number,
-    firstToken: number,
+    symbols: Uint8Array,
+    raw: Uint16Array,
   ): boolean {
     const { data, capacity, headDim } = this.#input;
-    const { mean, rowBits } = this.#prepared.layout;
-    const { components, widths, bits, levels } = block;
-    const rows = new Float32Array(TILE * channels);
+    const { layout, matrices } = this.#prepared;
+    const { mean, steps, stored, alphabets } = layout;
+    const block = layout.blocks[index]!;
+    const { channels, forward, stored: columns } = matrices[index]!;
+    const rows = new Float32Array(count * channels);
     let sum = 0;
     for (let h = 0; h < block.heads; h++) {
       const channel = (block.firstHead + h) * headDim;
@@ -190,80 +203,77 @@ export class TransformStoreCpu implements Store<CpuTensor> {
     }
     // 0 times anything finite is 0.
     if (sum !== 0) return false;
-    const coded = components.length;
-    const values = new Float32Array(TILE * stride);
-    // A last odd row meets one of zeros.
-    const evenCount = count + count % 2;
-    rowsTimesColumns(rows, evenCount, forward, stride, channels, values);
-    // Entries near the end of the float32 range may overflow on the way; a code must still come out.
-    for (let i = 0; i < values.length; i++) {
-      const value = values[i]!;
-      if (!(Math.abs(value) <= HALF_MAX)) {
-        values[i] = value > 0 ? HALF_MAX : value < 0 ? -HALF_MAX : 0;
-      }
-    }
-    const words = this.#rows;
-    const ranged = this.#settings.levels === "token";
+    const values = new Float32Array(count * columns);
+    rowsTimesColumns(rows, count, forward, columns, channels, values);
+    const escape = alphabets.symbols - 1;
+    const most = alphabets.symbols / 2;
     for (let t = 0; t < count; t++) {
-      const base = (token + t - firstToken) * rowBits;
-      let range = 1;
-      if (ranged) {
-        range = 0;
-        for (let k = 0; k < coded; k++) {
-          if (widths[k] === EXACT) continue;
-          range = Math.max(range, Math.abs(values[t * stride + k]! / deviations[k]!));
-        }
-        const half = toHalfBits(range);
-        writeBits(words, base + RANGE_BITS * index, half, RANGE_BITS);
-        range = fromHalfBits(half);
-      }
-      for (let k = 0; k < coded; k++) {
-        const width = widths[k]!;
-        let value = values[t * stride + k]!;
-        if (ranged && width !== EXACT) value = range === 0 ? 0 : value / (deviations[k]! * range);
-        const code = width === EXACT
-          ? toHalfBits(value)
-          : nearestLevel(midpoints, levels[k]!, 1 << width, value);
-        writeBits(words, base + bits[k]!, code, width);
+      for (let k = 0; k < block.components.length; k++) {
+        const value = finiteHalf(values[t * columns + k]!);
+        const at = t * stored + block.first + k;
+        const step = steps[block.first + k]!;
+        // A step of 0 stands for a component that is exact.
+        const magnitude = Math.floor(Math.abs(value) / step + (0.5 - DEAD_ZONE));
+        const symbol = magnitude < most ? symbolOf(value > 0 ? magnitude : -magnitude) : escape;
+        symbols[at] = step > 0 && symbol < escape ? symbol : escape;
+        if (symbols[at] === escape) raw[at] = toHalfBits(value);
       }
     }
     return true;
   }
 
+  #appendStream(symbols: Uint8Array, raw: Uint16Array): void {
+    const { alphabets, stored } = this.#prepared.layout;
+    const first = streamWords(this.#ends.at(-1) ?? 0);
+    const worst = worstStreamWords(stored);
+    if (this.#streams.length < first + worst) {
+      const larger = new Uint32Array(2 * (first + worst));
+      larger.set(this.#streams.subarray(0, first));
+      this.#streams = larger;
+    }
+    const bits = encode(alphabets, symbols, raw, this.#streams.subarray(first));
+    this.#ends.push(32 * first + bits);
+  }
+
   #restoreTile(
     index: number,
+    token: number,
+    count: number,
+    symbols: Uint8Array,
+    raw: Uint16Array,
+    target: CpuTensor,
+  ): void {
+    const { layout, matrices } = this.#prepared;
+    const { levels, stored, alphabets } = layout;
+    const block = layout.blocks[index]!;
+    const { channels, inverse, stored: columns } = matrices[index]!;
+    const escape = alphabets.symbols - 1;
+    const values = new Float32Array(count * columns);
+    for (let t = 0; t < count; t++) {
+      for (let k = 0; k < block.components.length; k++) {
+        const at = t * stored + block.first + k;
+        const symbol = symbols[at]!;
+        values[t * columns + k] = symbol === escape
+          ? fromHalfBits(raw[at]!)
+          : levels[(block.first + k) * alphabets.symbols + symbol]!;
+      }
+    }
+    const rows = new Float32Array(count * channels);
+    rowsTimesColumns(values, count, inverse, channels, columns, rows);
+    this.#writeRows(block, rows, channels, token, count, target);
+  }
+
+  /** Adds the mean, turns keys to their positions, and writes them to their tokens. */
+  #writeRows(
     block: TransformBlock,
-    { coded: stride, channels, inverse, deviations }: BlockMatrices,
+    rows: Float32Array,
+    channels: number,
     token: number,
     count: number,
     target: CpuTensor,
   ): void {
-    const { mean, rowBits, levels: levelValues } = this.#prepared.layout;
-    const { components, widths, bits, levels } = block;
-    const coded = components.length;
-    const values = new Float32Array(TILE * stride);
-    const words = this.#rows;
-    const ranged = this.#settings.levels === "token";
-    for (let t = 0; t < count; t++) {
-      const base = (token + t - this.#quantized.from) * rowBits;
-      let range = 1;
-      if (ranged) {
-        range = fromHalfBits(readBits(words, base + RANGE_BITS * index, RANGE_BITS));
-      }
-      for (let k = 0; k < coded; k++) {
-        const code = readBits(words, base + bits[k]!, widths[k]!);
-        if (widths[k] === EXACT) {
-          values[t * stride + k] = fromHalfBits(code);
-          continue;
-        }
-        const level = levelValues[levels[k]! + code]!;
-        values[t * stride + k] = ranged ? level * range * deviations[k]! : level;
-      }
-    }
-    const rows = new Float32Array(TILE * channels);
-    const evenCount = count + count % 2;
-    rowsTimesColumns(values, evenCount, inverse, channels, stride, rows);
     const { headDim } = this.#settings;
+    const { mean } = this.#prepared.layout;
     const rope = this.#settings.kind === "key" ? this.#source.rope : undefined;
     const half = headDim / 2;
     for (let h = 0; h < block.heads; h++) {
@@ -291,18 +301,8 @@ export class TransformStoreCpu implements Store<CpuTensor> {
   }
 }
 
-/** Sets `width` (1..16) bits at bit `at` of words that are zero there. */
-function writeBits(words: Uint32Array, at: number, code: number, width: number): void {
-  const index = Math.floor(at / 32);
-  const shift = at & 31;
-  words[index] = words[index]! | code << shift;
-  if (shift + width > 32) words[index + 1] = words[index + 1]! | code >>> (32 - shift);
-}
-
-function readBits(words: Uint32Array, at: number, width: number): number {
-  const index = Math.floor(at / 32);
-  const shift = at & 31;
-  let code = words[index]! >>> shift;
-  if (shift + width > 32) code |= words[index + 1]! << (32 - shift);
-  return code & ((1 << width) - 1);
+/** Entries near the end of the float32 range may overflow in the product; a number must come out. */
+function finiteHalf(value: number): number {
+  if (Math.abs(value) <= HALF_MAX) return value;
+  return value > 0 ? HALF_MAX : value < 0 ? -HALF_MAX : 0;
 }

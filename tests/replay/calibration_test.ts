@@ -14,10 +14,11 @@ import { samplesThatFit } from "../../replay/calibration_samples.ts";
 import { SyntheticEngine } from "./synthetic_engine.ts";
 
 const ids = [[1, 2, 3, 4, 5], [9, 8, 7]];
+const samples = ids.map((sample) => ({ ids: sample, reply: 1 }));
 
 Deno.test("calibration statistics are those of the tokens that were run", async () => {
   const engine = new SyntheticEngine();
-  const { value, samplesSeconds } = await new Calibrator({ engine, ids }).statistics();
+  const { value, samplesSeconds } = await new Calibrator({ engine, samples }).statistics();
   assertEquals(value.samples, 2);
   assertEquals(value.tokens, 8);
   assert(samplesSeconds > 0);
@@ -48,7 +49,7 @@ Deno.test("calibration statistics are those of the tokens that were run", async 
 Deno.test("query statistics join the query heads of a KV head and undo the rotation", async () => {
   const engine = new SyntheticEngine();
   const { headDim, queryHeads, kvHeads } = engine.shape;
-  const { value } = await new Calibrator({ engine, ids }).statistics();
+  const { value } = await new Calibrator({ engine, samples }).statistics();
   const group = queryHeads / kvHeads;
   for (const [name, kind] of [["query", "query"], ["query_pre_rope", "preRopeQuery"]] as const) {
     const stats = value.layers[0]![name][1]!;
@@ -69,7 +70,7 @@ Deno.test("query statistics join the query heads of a KV head and undo the rotat
 });
 
 Deno.test("a policy's statistics survive JSON", async () => {
-  const { value } = await new Calibrator({ engine: new SyntheticEngine(), ids }).statistics();
+  const { value } = await new Calibrator({ engine: new SyntheticEngine(), samples }).statistics();
   assertEquals(JSON.parse(JSON.stringify(value)), value);
 });
 
@@ -77,15 +78,15 @@ Deno.test("statistics come from the cache folder the second time, with their fir
   const folder = await Deno.makeTempDir();
   try {
     const engine = new SyntheticEngine();
-    const first = await new Calibrator({ engine, ids, store: new CalibrationStore(folder) })
+    const first = await new Calibrator({ engine, samples, store: new CalibrationStore(folder) })
       .statistics();
     const runs = engine.runs;
     assert(runs > 0);
-    const again = await new Calibrator({ engine, ids, store: new CalibrationStore(folder) })
+    const again = await new Calibrator({ engine, samples, store: new CalibrationStore(folder) })
       .statistics();
     assertEquals(again, first);
     assertEquals(engine.runs, runs);
-    await new Calibrator({ engine, ids: ids.slice(1), store: new CalibrationStore(folder) })
+    await new Calibrator({ engine, samples: samples.slice(1), store: new CalibrationStore(folder) })
       .statistics();
     assert(engine.runs > runs, "another set must be run");
   } finally {
@@ -98,7 +99,7 @@ Deno.test("a damaged cache entry is built again", async () => {
   try {
     const engine = new SyntheticEngine();
     const store = new CalibrationStore(folder);
-    await new Calibrator({ engine, ids, store }).statistics();
+    await new Calibrator({ engine, samples, store }).statistics();
     const runs = engine.runs;
     for await (const bucket of Deno.readDir(folder)) {
       for await (const entry of Deno.readDir(`${folder}/${bucket.name}`)) {
@@ -107,7 +108,7 @@ Deno.test("a damaged cache entry is built again", async () => {
         await Deno.writeTextFile(path, text.replace("tokens", "tokenz"));
       }
     }
-    await new Calibrator({ engine, ids, store }).statistics();
+    await new Calibrator({ engine, samples, store }).statistics();
     assert(engine.runs > runs);
   } finally {
     await Deno.remove(folder, { recursive: true });
@@ -148,13 +149,13 @@ Deno.test("damaged calibration files are refused in one sentence", async () => {
 
 Deno.test("a calibration file replaces the run", async () => {
   const engine = new SyntheticEngine();
-  const first = new Calibrator({ engine, ids });
+  const first = new Calibrator({ engine, samples });
   const statistics = await first.statistics();
   const other = new SyntheticEngine();
   const notices: string[] = [];
   const second = new Calibrator({
     engine: other,
-    ids,
+    samples,
     file: await first.export(),
     notice: (sentence) => notices.push(sentence),
   });
@@ -176,7 +177,11 @@ Deno.test("samples beyond the model's positions or the memory are left out, with
   const engine = new SyntheticEngine();
   const notices: string[] = [];
   const long = Array<number>(engine.shape.maxPositions + 1).fill(1);
-  new Calibrator({ engine, ids: [...ids, long], notice: (sentence) => notices.push(sentence) });
+  new Calibrator({
+    engine,
+    samples: [...samples, { ids: long, reply: 4 }],
+    notice: (sentence) => notices.push(sentence),
+  });
   assertEquals(notices.length, 1);
   assert(notices[0]!.includes("2 of 3 samples"));
   const perToken = 4 * 2 * (3 * 2 + 4) * engine.shape.headDim;

@@ -22,6 +22,7 @@ const ids = [
   Array.from({ length: 30 }, (_, i) => i % 10),
   Array.from({ length: 20 }, (_, i) => i % 7),
 ];
+const samples = ids.map((sample) => ({ ids: sample, reply: 4 }));
 
 function keySettings(layer = 0, bits = 4): Settings {
   const given = answers("key", {
@@ -34,7 +35,7 @@ function keySettings(layer = 0, bits = 4): Settings {
 }
 
 Deno.test("a family learns from the tensors of its own layer and kind", async () => {
-  const calibrator = new Calibrator({ engine: new SyntheticEngine(), ids });
+  const calibrator = new Calibrator({ engine: new SyntheticEngine(), samples });
   const first = await calibrator.family(keySettings(0));
   const second = await calibrator.family(keySettings(1));
   assertNotEquals(first.value, second.value);
@@ -59,7 +60,7 @@ Deno.test("a family learns from the tensors of its own layer and kind", async ()
 
 Deno.test("the same samples and settings give the same calibration, other settings another", async () => {
   const learn = async (settings: Settings) =>
-    (await new Calibrator({ engine: new SyntheticEngine(), ids }).family(settings)).value;
+    (await new Calibrator({ engine: new SyntheticEngine(), samples }).family(settings)).value;
   assertEquals(await learn(keySettings()), await learn(keySettings()));
   assertNotEquals(await learn(keySettings()), await learn(keySettings(0, 3)));
 });
@@ -68,8 +69,8 @@ Deno.test("calibrations come from the cache folder the second time, keyed by set
   const folder = await Deno.makeTempDir();
   try {
     const engine = new SyntheticEngine();
-    const open = (set = ids) =>
-      new Calibrator({ engine, ids: set, store: new CalibrationStore(folder) });
+    const open = (set = samples) =>
+      new Calibrator({ engine, samples: set, store: new CalibrationStore(folder) });
     const first = await open().family(keySettings());
     const runs = engine.runs;
     const again = await open().family(keySettings());
@@ -77,7 +78,7 @@ Deno.test("calibrations come from the cache folder the second time, keyed by set
     await open().family(keySettings(0, 3));
     assert(engine.runs > runs, "other settings must be learned");
     const before = engine.runs;
-    await open(ids.slice(1)).family(keySettings());
+    await open(samples.slice(1)).family(keySettings());
     assert(engine.runs > before, "another set must be run");
   } finally {
     await Deno.remove(folder, { recursive: true });
@@ -85,24 +86,24 @@ Deno.test("calibrations come from the cache folder the second time, keyed by set
 });
 
 Deno.test("a calibration file replaces learning, and another model's is named", async () => {
-  const first = new Calibrator({ engine: new SyntheticEngine(), ids });
+  const first = new Calibrator({ engine: new SyntheticEngine(), samples });
   const learned = await first.family(keySettings());
   const file = await readCalibration(await writeCalibration(await first.export()), "f");
   const engine = new SyntheticEngine();
   const notices: string[] = [];
   const notice = (sentence: string) => notices.push(sentence);
-  const second = new Calibrator({ engine, ids, file, notice });
+  const second = new Calibrator({ engine, samples, file, notice });
   assertEquals(await second.family(keySettings()), learned);
   assertEquals([engine.runs, notices.length], [0, 0]);
-  new Calibrator({ engine, ids, file: { ...file, engine: "another" }, notice });
+  new Calibrator({ engine, samples, file: { ...file, engine: "another" }, notice });
   assertEquals(notices.length, 1);
 });
 
 Deno.test("a family that learns nothing is refused", async () => {
-  const calibrator = new Calibrator({ engine: new SyntheticEngine(), ids });
+  const calibrator = new Calibrator({ engine: new SyntheticEngine(), samples });
   const settings = uniform.resolve(answers("key", { groupSize: 8 }), { heads: 2, headDim: 8 });
   await assertRejects(() => calibrator.family(settings), QuantizerError, "nothing to calibrate");
-  const empty = new Calibrator({ engine: new SyntheticEngine(), ids: [] });
+  const empty = new Calibrator({ engine: new SyntheticEngine(), samples: [] });
   await assertRejects(() => empty.family(keySettings()), QuantizerError, "no sample");
 });
 
@@ -135,7 +136,7 @@ const question = {
 for (const [name, policy] of Object.entries({ kvquantNuq4, kvquantNuq2, skvqFull2bit })) {
   Deno.test(`${name}: the plan carries what its family learned, once for all steps`, async () => {
     const engine = new SyntheticEngine({ headDim: 64, hidden: 256 });
-    const plans = planner(policy, new Calibrator({ engine, ids }));
+    const plans = planner(policy, new Calibrator({ engine, samples }));
     const load = () => Promise.resolve();
     const first = await plans.plan(question, load);
     const runs = engine.runs;

@@ -68,7 +68,10 @@ function replay(
     audit,
     calibration: new Calibrator({
       engine,
-      ids: ["coin", "lamp"].map((about) => model.tokenizer.encode(text(about, 12))),
+      samples: ["coin", "lamp"].map((about) => ({
+        ids: model.tokenizer.encode(text(about, 12)),
+        reply: 4,
+      })),
     }),
   });
 }

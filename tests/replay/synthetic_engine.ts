@@ -21,6 +21,12 @@ const backend = {
     headDim,
     data: new Float32Array(heads * capacity * headDim),
   }),
+  upload: (data: Float32Array<ArrayBuffer>, { heads, capacity, headDim }: KvShape): CpuTensor => ({
+    heads,
+    capacity,
+    headDim,
+    data,
+  }),
   copy(source: CpuTensor, from: number, count: number, target: CpuTensor, at: number): void {
     const { headDim } = source;
     for (let head = 0; head < source.heads; head++) {

@@ -32,8 +32,8 @@ const BUDGET: BudgetState = miniQuestion(0).budget;
 /** Statistics of a model of the same shape as the questions' one. */
 async function calibrationStatistics() {
   const engine = new SyntheticEngine({ layers: 8, headDim: 64 });
-  const ids = [Array.from({ length: 40 }, (_, i) => i % 10)];
-  return (await new Calibrator({ engine, ids }).statistics()).value;
+  const samples = [{ ids: Array.from({ length: 40 }, (_, i) => i % 10), reply: 4 }];
+  return (await new Calibrator({ engine, samples }).statistics()).value;
 }
 
 function open(text: string, limits: Partial<SandboxLimits> = {}): Promise<SandboxHost> {

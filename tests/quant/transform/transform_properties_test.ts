@@ -1,15 +1,27 @@
 /** Properties of `transform`, each on every backend. */
-import { assert, assertAlmostEquals, assertNotEquals, assertThrows } from "@std/assert";
+import {
+  assert,
+  assertAlmostEquals,
+  assertEquals,
+  assertNotEquals,
+  assertThrows,
+} from "@std/assert";
 import fc from "fast-check";
 import { type HookAnswers, type KvKind, QuantizerError } from "../../../quant/family.ts";
 import { principalAxes } from "../../../quant/numerics/principal_axes.ts";
-import { probit } from "../../../quant/numerics/probit.ts";
-import { learnLevels } from "../../../quant/numerics/scalar_codebook.ts";
+import { alphabetsOf, encode } from "../../../quant/packing/entropy_coder.ts";
+import { toHalfBits } from "../../../quant/packing/half.ts";
 import type { CpuTensor } from "../../../quant/tensor.ts";
-import { EXACT, transform, type TransformSettings } from "../../../quant/transform/transform.ts";
+import { symbolOf } from "../../../quant/transform/component_codes.ts";
+import {
+  type ComponentStep,
+  transform,
+  type TransformSettings,
+} from "../../../quant/transform/transform.ts";
+import { GROUP_TOKENS } from "../../../quant/transform/transform_layout.ts";
 import { answers } from "../affine/affine_answers.ts";
 import { testOnBackends } from "../backends.ts";
-import { runs, testCacheProperties, testMoreBits } from "../cache_properties.ts";
+import { runs, testCacheProperties } from "../cache_properties.ts";
 import { type CacheScene, layerData, OpenCache, rootMeanSquare, THETA } from "../cache_scenes.ts";
 import { KV_LOOKS, kvData, type KvLook } from "../kv_data.ts";
 
@@ -23,26 +35,32 @@ interface Draw {
   readonly capacity: number;
   readonly look: KvLook;
   readonly seed: number;
-  readonly widths: readonly number[];
-  readonly levels: "learned" | "token";
+  readonly codeWidth: number;
+  readonly steps: readonly ComponentStep[];
   readonly residual: number;
   readonly sink: number;
 }
 
-/** Settings calibrated on another sample that looks like the scene's own tensor. */
-function calibrated(draw: Draw, widths: readonly number[] = draw.widths): TransformSettings {
-  const { kind, heads, headDim, look, seed } = draw;
-  const count = heads * headDim;
-  const spread = Array.from({ length: count }, (_, i) => widths[i % widths.length]!);
+/** Settings of a draw, without what they have to learn. */
+function uncalibrated(draw: Draw): TransformSettings {
+  const { kind, heads, headDim, steps, codeWidth } = draw;
   const given: HookAnswers = answers(kind, {
-    bits: new Array(heads).fill(8),
+    bits: new Array(heads).fill(codeWidth),
     axis: "token",
     residualLength: draw.residual,
     sinkTokens: draw.sink,
     calibrationMode: "offline",
-    options: { widths: spread, levels: draw.levels },
+    options: {
+      steps: Array.from({ length: heads * headDim }, (_, i) => steps[i % steps.length]!),
+    },
   });
-  const settings = transform.resolve(given, { heads, headDim });
+  return transform.resolve(given, { heads, headDim });
+}
+
+/** Settings calibrated on another sample that looks like the scene's own tensor. */
+function calibrated(draw: Draw): TransformSettings {
+  const { heads, headDim, look, seed } = draw;
+  const settings = uncalibrated(draw);
   const capacity = 120;
   const tensor = (heads: number, offset: number): CpuTensor => ({
     heads,
@@ -76,43 +94,98 @@ function sceneOf(draw: Draw, settings = calibrated(draw)): Scene {
   };
 }
 
+const steps = fc.array(
+  fc.oneof(
+    fc.constantFrom<ComponentStep>("absent", "exact"),
+    fc.double({ min: 0.05, max: 4, noNaN: true }),
+  ),
+  { minLength: 1, maxLength: 7 },
+);
+
 const draws: fc.Arbitrary<Draw> = fc.record({
   kind: fc.constantFrom<KvKind>("key", "value"),
   heads: fc.integer({ min: 1, max: 3 }),
   headDim: fc.constantFrom(64, 64, 80, 96, 128),
-  widths: fc.array(fc.constantFrom(0, 1, 2, 3, 4, 5, 6, 7, 8, EXACT), {
-    minLength: 1,
-    maxLength: 7,
-  }),
-  levels: fc.constantFrom("learned" as const, "token" as const),
+  codeWidth: fc.integer({ min: 1, max: 8 }),
+  steps,
   residual: fc.constantFrom(0, 0, 7),
   sink: fc.constantFrom(0, 0, 1, 5),
-  tokens: fc.integer({ min: 1, max: 50 }),
+  tokens: fc.integer({ min: 1, max: 70 }),
   room: fc.integer({ min: 0, max: 5 }),
   look: fc.constantFrom(...KV_LOOKS),
   seed: fc.nat({ max: 1e6 }),
 }).map(({ room, ...draw }) => ({ ...draw, capacity: draw.tokens + room }));
 
+/** Draws that quantize a group at least. */
+const fullDraws = draws.filter((d) => d.tokens >= d.sink + d.residual + GROUP_TOKENS);
+
 testCacheProperties("transform", draws.map((draw) => sceneOf(draw)));
 
-for (const levels of ["learned", "token"] as const) {
-  testMoreBits(
-    `transform with ${levels} levels`,
-    draws.filter(({ tokens, sink, residual }) => tokens - sink - residual >= 20).map((draw) => {
-      const normal: Draw = { ...draw, kind: "value", look: "normal", levels };
-      const withBits = (bits: number) => sceneOf(normal, calibrated(normal, [bits]));
-      return { scene: withBits(1), withBits };
+/** A draw of plain values, all components in one step. */
+const plain = (draw: Draw, step: ComponentStep): Draw => ({
+  ...draw,
+  kind: "value",
+  look: "normal",
+  steps: [step],
+});
+
+testOnBackends("transform: half the step lowers the error", async (backend) => {
+  await fc.assert(
+    fc.asyncProperty(fullDraws, async (draw) => {
+      let before = Infinity;
+      for (const step of [2, 1, 0.5, 0.25, 0.125]) {
+        const scene = sceneOf({ ...plain(draw, step), codeWidth: 8 });
+        const data = layerData(scene);
+        const cache = await new OpenCache(backend, scene, data).grow([scene.tokens]);
+        const error = rootMeanSquare(scene, await cache.restore(), data);
+        assert(error < before, `step ${step}: ${error}, before ${before}`);
+        before = error;
+      }
     }),
+    runs(backend, 10),
   );
-}
+});
+
+testOnBackends("transform: no component is off by more than its cell is wide", async (backend) => {
+  await fc.assert(
+    fc.asyncProperty(
+      fullDraws,
+      fc.constantFrom(0.25, 0.5, 1, 2),
+      fc.integer({ min: 1, max: 8 }),
+      async (draw, step, codeWidth) => {
+        const scene = sceneOf({ ...plain(draw, step), codeWidth });
+        const { heads, headDim, capacity, settings: [settings] } = scene;
+        const { forward, steps } = settings!.calibration! as Record<string, Float32Array>;
+        const data = layerData(scene);
+        const cache = await new OpenCache(backend, scene, data).grow([scene.tokens]);
+        const [restored] = await cache.restore();
+        const { from, to } = transform.quantizedRange(settings!, scene.tokens);
+        const n = forward!.length / (heads * headDim);
+        for (let token = from; token < to; token++) {
+          const error = Float64Array.from({ length: heads * headDim }, (_, i) => {
+            const at = (Math.floor(i / headDim) * capacity + token) * headDim + i % headDim;
+            return restored![at]! - data[0]![at]!;
+          });
+          for (let i = 0; i < heads * headDim; i++) {
+            const start = i - i % n;
+            let along = 0;
+            for (let c = 0; c < n; c++) along += forward![i * n + c]! * error[start + c]!;
+            // 1.2 steps, and the rounding of escapes and of the products.
+            assert(Math.abs(along) <= 1.2 * steps![i]! + 0.01, `${along} at a step ${steps![i]}`);
+          }
+        }
+      },
+    ),
+    runs(backend, 12),
+  );
+});
 
 testOnBackends(
   "transform: exact components restore the tensor but for rounding",
   async (backend) => {
     await fc.assert(
-      fc.asyncProperty(draws, async (draw) => {
-        const value: Draw = { ...draw, kind: "value", look: "normal" };
-        const scene = sceneOf(value, calibrated(value, [EXACT]));
+      fc.asyncProperty(fullDraws, async (draw) => {
+        const scene = sceneOf(plain(draw, "exact"));
         const data = layerData(scene);
         const cache = await new OpenCache(backend, scene, data).grow([scene.tokens]);
         assert(rootMeanSquare(scene, await cache.restore(), data) < 2e-3);
@@ -124,10 +197,9 @@ testOnBackends(
 
 testOnBackends("transform: keys and values of equal data are coded apart", async (backend) => {
   await fc.assert(
-    fc.asyncProperty(draws.filter((d) => d.tokens > d.sink + d.residual + 2), async (draw) => {
+    fc.asyncProperty(fullDraws, async (draw) => {
       const restore = async (kind: KvKind) => {
-        const normal: Draw = { ...draw, kind, look: "normal", widths: [3] };
-        const scene = sceneOf(normal);
+        const scene = sceneOf({ ...plain(draw, 0.5), kind });
         return (await (await new OpenCache(backend, scene).grow([scene.tokens])).restore())[0]!;
       };
       assertNotEquals([...await restore("key")], [...await restore("value")]);
@@ -136,7 +208,96 @@ testOnBackends("transform: keys and values of equal data are coded apart", async
   );
 });
 
-Deno.test("transform: widths, levels, axis and mode are checked", () => {
+testOnBackends(
+  "transform: streams are what the entropy coder makes of the steps",
+  async (backend) => {
+    const [headDim, symbols, tokens, capacity] = [8, 8, 2 * GROUP_TOKENS + 3, 40];
+    const settings = uncalibrated({
+      kind: "value",
+      heads: 1,
+      headDim,
+      tokens,
+      capacity,
+      look: "normal",
+      seed: 0,
+      codeWidth: 3,
+      steps: ["exact", 1, "absent", 1, 1, 1, 1, 1],
+      residual: 0,
+      sink: 1,
+    });
+    const identity = Float32Array.from(
+      { length: headDim * headDim },
+      (_, i) => i % (headDim + 1) === 0 ? 1 : 0,
+    );
+    const stored = [0, 1, 3, 4, 5, 6, 7];
+    const frequencies = stored.flatMap((i) =>
+      i === 0 ? [0, 0, 0, 0, 0, 0, 0, 4096] : [1000 + i, 1000 - i, 900, 600, 300, 200, 95, 1]
+    );
+    const levels = stored.flatMap(() => [0, 1, -1, 2, -2, 3, -3, 0]);
+    const calibration = {
+      mean: new Float32Array(headDim),
+      forward: identity,
+      inverse: identity,
+      steps: new Float32Array(headDim).fill(1).with(0, 0),
+      levels: Float32Array.from(levels),
+      frequencies: Int32Array.from(frequencies),
+    };
+    // Whole steps, some further out than the alphabet reaches.
+    const data = Float32Array.from(
+      { length: capacity * headDim },
+      (_, i) => (i * 7 + Math.floor(i / headDim) * 3) % 11 - 5,
+    );
+    const scene: Scene = {
+      ...sceneOf({ ...PLACE, tokens, capacity, headDim }, { ...settings, calibration }),
+      kind: "value",
+    };
+    const cache = await new OpenCache(backend, scene, [data]).grow([20, tokens]);
+    const [streams, ends] = (await cache.contents())[0]!;
+    const alphabets = alphabetsOf(symbols, frequencies);
+    let first = 0;
+    for (let group = 0; group < 2; group++) {
+      const codes: number[] = [], raw: number[] = [];
+      for (let t = 1 + group * GROUP_TOKENS; t < 1 + (group + 1) * GROUP_TOKENS; t++) {
+        for (const i of stored) {
+          const x = data[t * headDim + i]!;
+          const escapes = i === 0 || Math.abs(x) > 3;
+          codes.push(escapes ? symbols - 1 : symbolOf(x));
+          raw.push(escapes ? toHalfBits(x) : 0);
+        }
+      }
+      const words = new Uint32Array(400);
+      const bits = encode(alphabets, Uint8Array.from(codes), Uint16Array.from(raw), words);
+      assertEquals(ends!.words[group], 32 * first + bits);
+      const count = Math.ceil(bits / 32);
+      assertEquals(streams!.words.slice(first, first + count), words.slice(0, count));
+      first += count;
+    }
+    assertEquals(streams!.words.length, first);
+    const [restored] = await cache.restore();
+    for (let t = 1; t < 1 + 2 * GROUP_TOKENS; t++) {
+      for (let i = 0; i < headDim; i++) {
+        assertEquals(restored![t * headDim + i], i === 2 ? 0 : data[t * headDim + i]);
+      }
+    }
+  },
+);
+
+/** Where hand-made settings are put. */
+const PLACE: Draw = {
+  kind: "value",
+  heads: 1,
+  headDim: 8,
+  tokens: 1,
+  capacity: 1,
+  look: "normal",
+  seed: 0,
+  codeWidth: 3,
+  steps: [1],
+  residual: 0,
+  sink: 1,
+};
+
+Deno.test("transform: steps, widths, axis and mode are checked", () => {
   const shape = { heads: 2, headDim: 64 };
   const given = (changes: Partial<HookAnswers>) =>
     answers("key", {
@@ -149,15 +310,13 @@ Deno.test("transform: widths, levels, axis and mode are checked", () => {
   const refused: [Partial<HookAnswers>, string][] = [
     [{ axis: "channel" }, 'choose_axis must be "token"'],
     [{ calibrationMode: "none" }, 'calibration_mode must be "offline"'],
+    [{ bits: [4, 3] }, "choose_bits must be the same for each, not 4, 3"],
     [
-      { options: { widths: [4] } },
-      'option "widths" has 1 entries; expected one width for each of 128',
+      { options: { steps: [1] } },
+      'option "steps" has 1 entries; expected one step for each of 128',
     ],
-    [
-      { options: { widths: new Array(128).fill(5) } },
-      "is 5 at component 0; expected an integer from 0 to 4",
-    ],
-    [{ options: { levels: "other" } }, 'option "levels" is "other"; expected "learned" or "token"'],
+    [{ options: { steps: new Array(128).fill(0) } }, "is 0 at component 0; expected a positive"],
+    [{ options: { steps: new Array(128).fill("none") } }, 'is "none" at component 0'],
     [{ options: { rotate: true } }, 'has no option "rotate"'],
   ];
   for (const [changes, message] of refused) {
@@ -201,20 +360,4 @@ Deno.test("principal axes turn back, and diagonalise covariance under the metric
     }),
     { numRuns: 30 },
   );
-});
-
-Deno.test("learned levels: more of them never fit worse, and Gaussian ones match Max's table", () => {
-  const samples = Float64Array.from({ length: 8000 }, (_, i) => probit((i + 0.5) / 8000));
-  const variance = samples.reduce((sum, x) => sum + x * x, 0) / samples.length;
-  let before = Infinity;
-  for (const [bits, expected] of [1, 0.3634, 0.1175, 0.03454, 0.009497].entries()) {
-    const levels = learnLevels(samples, bits);
-    const error = samples.reduce(
-      (sum, x) => sum + Math.min(...levels.map((l) => (x - l) ** 2)),
-      0,
-    ) / samples.length / variance;
-    assert(error < before);
-    assertAlmostEquals(error, expected, 0.03 * expected + 0.001);
-    before = error;
-  }
 });

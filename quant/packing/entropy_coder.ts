@@ -1,0 +1,183 @@
+/**
+ * Entropy coding of small symbols whose frequencies are known beforehand: an asymmetric numeral
+ * system (Duda, "Asymmetric numeral systems", arXiv 1311.2540, the range variant). A symbol of
+ * probability `p` takes `-log2 p` bits on average, also where that is far below one bit.
+ *
+ * A stream is a stack of bits: the coder goes through the symbols backwards and pushes, the decoder
+ * starts at the end and pops, so neither has to turn anything around. The state lies in
+ * `2^16 .. 2^17 - 1` and frequencies sum to `2^12`; bits leave and enter the state one power of two at
+ * a time, so a leading-zero count and one comparison tell how many.
+ *
+ * @module
+ */
+
+/** Frequencies of the symbols of one alphabet sum to 2 to this power. */
+export const FREQUENCY_BITS = 12;
+
+/** Bits of the state, which end every stream. */
+export const STATE_BITS = 16;
+
+/** Bits that follow an escape as they are. */
+export const RAW_BITS = 16;
+
+const TOTAL = 1 << FREQUENCY_BITS;
+const LOWEST_STATE = 1 << STATE_BITS;
+/** Before a symbol is taken in, the state is at least its frequency times 2 to this power. */
+const QUOTIENT_BITS = STATE_BITS - FREQUENCY_BITS;
+
+/** Alphabets of a row of symbols: position `k` of every row has alphabet `k`. */
+export interface Alphabets {
+  /** Symbols of each alphabet. The last one escapes: raw bits follow it. */
+  readonly symbols: number;
+  /** `[alphabets][symbols]`; 0 for a symbol that does not occur. */
+  readonly frequencies: Uint16Array<ArrayBuffer>;
+  /** `[alphabets][symbols]`: sum of the frequencies up to and including each symbol's. */
+  readonly ends: Uint16Array<ArrayBuffer>;
+}
+
+/** Alphabets from frequencies `[alphabets][symbols]`, each of which sums to `2^FREQUENCY_BITS`. */
+export function alphabetsOf(symbols: number, frequencies: Iterable<number>): Alphabets {
+  const given = Uint16Array.from(frequencies);
+  const ends = new Uint16Array(given.length);
+  for (let i = 0; i < given.length; i++) {
+    ends[i] = given[i]! + (i % symbols === 0 ? 0 : ends[i - 1]!);
+  }
+  return { symbols, frequencies: given, ends };
+}
+
+/**
+ * Frequencies that sum to `2^FREQUENCY_BITS`, in proportion to counts, none of them 0.
+ *
+ * @param counts at least one and at most `2^FREQUENCY_BITS`, none negative, not all 0
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { frequenciesOf } from "./entropy_coder.ts";
+ *
+ * assertEquals(frequenciesOf([3, 1, 0]), [3071, 1024, 1]);
+ * ```
+ */
+export function frequenciesOf(counts: readonly number[]): number[] {
+  const sum = counts.reduce((a, b) => a + b, 0);
+  const shares = counts.map((count) => count / sum * (TOTAL - counts.length));
+  const frequencies = shares.map((share) => 1 + Math.floor(share));
+  const byRest = shares.map((_, i) => i)
+    .sort((a, b) => shares[b]! % 1 - shares[a]! % 1 || a - b);
+  let left = TOTAL - frequencies.reduce((a, b) => a + b, 0);
+  for (const i of byRest) if (left-- > 0) frequencies[i]!++;
+  return frequencies;
+}
+
+/**
+ * Codes rows of symbols.
+ *
+ * @param symbols as many whole rows as there are
+ * @param raw what follows each escape, at the escape's place
+ * @param words where the stream goes, from the first bit on; 0 as far as it reaches
+ * @returns bits of the stream
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { alphabetsOf, decode, encode } from "./entropy_coder.ts";
+ *
+ * // Two alphabets of three symbols; the second one's first symbol is nearly certain.
+ * const alphabets = alphabetsOf(3, [1024, 2048, 1024, 4000, 95, 1]);
+ * const words = new Uint32Array(8);
+ * const bits = encode(alphabets, Uint8Array.of(1, 0, 2, 0), Uint16Array.of(0, 0, 77, 0), words);
+ * assertEquals(bits, 16 + 1 + 2 + 16);
+ * const [symbols, raw] = [new Uint8Array(4), new Uint16Array(4)];
+ * decode(alphabets, words, bits, symbols, raw);
+ * assertEquals([...symbols, raw[2]], [1, 0, 2, 0, 77]);
+ * ```
+ */
+export function encode(
+  { symbols: size, frequencies, ends }: Alphabets,
+  symbols: Uint8Array,
+  raw: Uint16Array,
+  words: Uint32Array,
+): number {
+  const escape = size - 1;
+  let state = LOWEST_STATE;
+  let bits = 0;
+  let base = frequencies.length;
+  for (let i = symbols.length - 1; i >= 0; i--) {
+    base = (base === 0 ? frequencies.length : base) - size;
+    const symbol = symbols[i]!;
+    if (symbol === escape) {
+      pushBits(words, bits, raw[i]!, RAW_BITS);
+      bits += RAW_BITS;
+    }
+    const frequency = frequencies[base + symbol]!;
+    let leaving = Math.clz32(frequency) - (31 - FREQUENCY_BITS);
+    if (state >>> leaving < frequency << QUOTIENT_BITS) leaving--;
+    if (leaving > 0) {
+      pushBits(words, bits, state & ((1 << leaving) - 1), leaving);
+      bits += leaving;
+      state >>>= leaving;
+    }
+    const quotient = (state / frequency) | 0;
+    const rest = state - quotient * frequency;
+    state = (quotient << FREQUENCY_BITS) + rest + ends[base + symbol]! - frequency;
+  }
+  pushBits(words, bits, state - LOWEST_STATE, STATE_BITS);
+  return bits + STATE_BITS;
+}
+
+/**
+ * Decodes rows of symbols.
+ *
+ * @param words the stream, from the first bit on
+ * @param bits of the stream
+ * @param symbols filled
+ * @param raw what follows each escape, at the escape's place
+ */
+export function decode(
+  { symbols: size, frequencies, ends }: Alphabets,
+  words: Uint32Array,
+  bits: number,
+  symbols: Uint8Array,
+  raw: Uint16Array,
+): void {
+  const escape = size - 1;
+  let at = bits - STATE_BITS;
+  let state = LOWEST_STATE | readBits(words, at, STATE_BITS);
+  let base = 0;
+  for (let i = 0; i < symbols.length; i++) {
+    const slot = state & (TOTAL - 1);
+    // Symbols are in order of their likelihood more or less, so the first ones are tried first.
+    let place = base;
+    while (slot >= ends[place]!) place++;
+    const frequency = frequencies[place]!;
+    state = frequency * (state >>> FREQUENCY_BITS) + slot + frequency - ends[place]!;
+    const entering = Math.clz32(state) - (31 - STATE_BITS);
+    if (entering > 0) {
+      at -= entering;
+      state = state << entering | readBits(words, at, entering);
+    }
+    symbols[i] = place - base;
+    if (place - base === escape) {
+      at -= RAW_BITS;
+      raw[i] = readBits(words, at, RAW_BITS);
+    }
+    base += size;
+    if (base === frequencies.length) base = 0;
+  }
+}
+
+/** Sets `width` (1..16) bits at bit `at` of words that are 0 from there on. */
+function pushBits(words: Uint32Array, at: number, value: number, width: number): void {
+  const index = at >>> 5;
+  const shift = at & 31;
+  words[index] = words[index]! | value << shift;
+  if (shift + width > 32) words[index + 1] = value >>> (32 - shift);
+}
+
+function readBits(words: Uint32Array, at: number, width: number): number {
+  const index = at >>> 5;
+  const shift = at & 31;
+  let value = words[index]! >>> shift;
+  if (shift + width > 32) value |= words[index + 1]! << (32 - shift);
+  return value & ((1 << width) - 1);
+}

@@ -1,0 +1,96 @@
+/** The entropy coder: what goes in comes out, at the length that theory promises. */
+import { assert, assertEquals } from "@std/assert";
+import fc from "fast-check";
+import {
+  alphabetsOf,
+  decode,
+  encode,
+  frequenciesOf,
+  FREQUENCY_BITS,
+  RAW_BITS,
+  STATE_BITS,
+} from "../../../quant/packing/entropy_coder.ts";
+
+/** Alphabets with counts of very different sizes, and rows of symbols that occur in them. */
+const coded = fc.record({
+  width: fc.integer({ min: 1, max: 8 }),
+  alphabets: fc.integer({ min: 1, max: 9 }),
+  rows: fc.integer({ min: 0, max: 40 }),
+  seed: fc.nat(),
+}).map(({ width, alphabets, rows, seed }) => {
+  let state = seed + 1;
+  const below = (bound: number) => {
+    state = (Math.imul(state, 1103515245) + 12345) >>> 0;
+    return (state >>> 8) % bound;
+  };
+  const size = 2 ** width;
+  const frequencies = Array.from(
+    { length: alphabets },
+    () =>
+      below(5) === 0
+        ? new Array<number>(size - 1).fill(0).concat(1 << FREQUENCY_BITS)
+        : frequenciesOf(Array.from({ length: size }, () => 0.01 + below(2 ** below(16) + 1))),
+  ).flat();
+  const symbols = Uint8Array.from({ length: rows * alphabets }, (_, i) => {
+    const base = (i % alphabets) * size;
+    let slot = below(1 << FREQUENCY_BITS);
+    let symbol = 0;
+    // Rare symbols too, as often as likely ones.
+    if (below(4) === 0) symbol = below(size);
+    else while (slot >= frequencies[base + symbol]!) slot -= frequencies[base + symbol++]!;
+    return frequencies[base + symbol] === 0 ? size - 1 : symbol;
+  });
+  const raw = Uint16Array.from(symbols, (symbol) => symbol === size - 1 ? below(65536) : 0);
+  return { size, frequencies, symbols, raw };
+});
+
+Deno.test("decoding gives back what was encoded", () => {
+  fc.assert(
+    fc.property(coded, ({ size, frequencies, symbols, raw }) => {
+      const alphabets = alphabetsOf(size, frequencies);
+      const words = new Uint32Array(symbols.length + 1);
+      const bits = encode(alphabets, symbols, raw, words);
+      assert(words.subarray(Math.ceil(bits / 32)).every((word) => word === 0));
+      const [back, rawBack] = [new Uint8Array(symbols.length), new Uint16Array(symbols.length)];
+      decode(alphabets, words, bits, back, rawBack);
+      assertEquals([back, rawBack], [symbols, raw]);
+    }),
+    { numRuns: 300 },
+  );
+});
+
+Deno.test("a stream is as long as its symbols are unlikely", () => {
+  fc.assert(
+    fc.property(coded, ({ size, frequencies, symbols, raw }) => {
+      const alphabets = alphabetsOf(size, frequencies);
+      const bits = encode(alphabets, symbols, raw, new Uint32Array(symbols.length + 1));
+      const count = frequencies.length / size;
+      const promised = symbols.reduce((sum, symbol, i) => {
+        const share = frequencies[(i % count) * size + symbol]! / 2 ** FREQUENCY_BITS;
+        return sum - Math.log2(share) + (symbol === size - 1 ? RAW_BITS : 0);
+      }, STATE_BITS);
+      // The state's resolution costs a little, and its fraction of a bit may be lost or won.
+      assert(Math.abs(bits - promised) <= 1.5 + 0.01 * promised, `${bits}, promised ${promised}`);
+    }),
+    { numRuns: 300 },
+  );
+});
+
+Deno.test("frequencies fill the scale, keep every symbol and the order of the counts", () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.double({ min: 0, max: 1e6, noNaN: true }), { minLength: 1, maxLength: 256 }),
+      (counts) => {
+        fc.pre(counts.some((count) => count > 0));
+        const frequencies = frequenciesOf(counts);
+        assertEquals(frequencies.reduce((a, b) => a + b, 0), 1 << FREQUENCY_BITS);
+        assert(frequencies.every((f) => f >= 1));
+        counts.forEach((count, i) => {
+          const share = count / counts.reduce((a, b) => a + b, 0);
+          const scale = (1 << FREQUENCY_BITS) - counts.length;
+          assert(Math.abs(frequencies[i]! - 1 - share * scale) <= 1);
+        });
+      },
+    ),
+  );
+});
