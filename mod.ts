@@ -17,6 +17,7 @@ export type {
   HeadStatistics,
   LayerStatistics,
   QueryStatistics,
+  ComponentStatistics,
   TransformStatistics,
 } from "./policies/calibration_statistics.ts";
 export { isPolicyName, policies, type PolicyName, policyNames } from "./policies/registry.ts";
