@@ -14,10 +14,10 @@ export type {
 export type { Axis, KvKind } from "./quant/family.ts";
 export type {
   CalibrationStatistics,
+  ComponentStatistics,
   HeadStatistics,
   LayerStatistics,
   QueryStatistics,
-  ComponentStatistics,
   TransformStatistics,
 } from "./policies/calibration_statistics.ts";
 export { isPolicyName, policies, type PolicyName, policyNames } from "./policies/registry.ts";

@@ -57,7 +57,7 @@ export interface Cell {
   readonly key: CellKey;
   readonly numbers: SliceNumbers;
   readonly examples: readonly CellExample[];
-  /** Code widths in bits of the last plan of the last example: `widths[layer][kind][head]`. */
+  /** Mean width in bits of the codes stored last, to half a bit: `widths[layer][kind][head]`. */
   readonly widths: readonly (readonly (readonly number[])[])[];
   /** Hooks the policy defines and its families do not use. */
   readonly ignored_hooks: readonly string[];

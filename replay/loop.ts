@@ -51,7 +51,10 @@ export interface Replayed {
   readonly seconds: number;
   /** Replayed logits, `[steps, vocab]`. */
   readonly logits: Float32Array;
-  /** Code widths of the last step's plan: `widths[layer][kind][head]`, 16 where exact. */
+  /**
+   * Mean width of the codes stored at the last step, `widths[layer][kind][head]`, to half a bit; what
+   * the plan says where none are stored, and 16 where the cache is exact.
+   */
   readonly widths: readonly (readonly (readonly number[])[])[];
   /** The first step at which the quantized cache was largest. */
   readonly peak: PeakStep;
@@ -78,6 +81,7 @@ class ExampleReplay<T extends KvShape> {
   #pass: PassStep[] = [];
   #seconds = 0;
   #lastPlan: Plan = [];
+  #widths: number[][][] = [];
   #begun: number[] = [];
   #peak: PeakStep | undefined;
 
@@ -96,13 +100,14 @@ class ExampleReplay<T extends KvShape> {
       this.#lastPlan = planned.plan;
       await this.#quantize(planned.plan, step, tokens);
       this.#notePeak(planned, step, tokens);
+      if (step === this.#ids.length - 1) this.#noteWidths(planned.plan, tokens);
     }
     await this.#flush();
     return {
       steps: this.#steps,
       seconds: this.#seconds,
       logits: this.#logits,
-      widths: this.#widths(),
+      widths: this.#widths,
       peak: this.#peak!,
     };
   }
@@ -122,12 +127,20 @@ class ExampleReplay<T extends KvShape> {
     this.#peak = { step, tokens, bytes, plan, begun: this.#begun, needs };
   }
 
-  #widths(): number[][][] {
+  #noteWidths(plan: Plan, tokens: number): void {
     const { layers, kvHeads } = this.input.engine.shape;
-    return Array.from({ length: layers }, (_, layer) =>
+    const heads = (width: number) => new Array<number>(kvHeads).fill(width);
+    this.#widths = Array.from({ length: layers }, (_, layer) =>
       KV_KINDS.map((_, kind) => {
-        const cell = this.#lastPlan[layer * KV_KINDS.length + kind]!;
-        return cell === "exact" ? new Array<number>(kvHeads).fill(16) : [...cell.bits];
+        const index = layer * KV_KINDS.length + kind;
+        const cell = plan[index]!;
+        if (cell === "exact") return heads(16);
+        const coded = this.#cache!.buffers(index, tokens)
+          .find(({ bits, codes }) => bits !== undefined && codes!.some((count) => count > 0));
+        const widths = coded?.bits ?? cell.bits;
+        // One mean for all heads, where they are coded together.
+        return (widths.length === kvHeads ? widths : heads(widths[0]!))
+          .map((width) => Math.round(2 * width) / 2);
       }));
   }
 

@@ -89,7 +89,7 @@ export interface PolicyResult {
   readonly ignoredHooks: readonly string[];
   /** Where its settings depart from the official rules of their families, as `family: what`. */
   readonly deviations: readonly string[];
-  /** Code widths of the last plan of the last example: `widths[layer][kind][head]`. */
+  /** Widths of the stored codes at the last step of the last example: `widths[layer][kind][head]`. */
   readonly widths: readonly (readonly (readonly number[])[])[];
   /** The largest snapshot, where an audit was asked for. */
   readonly audit?: Audit;

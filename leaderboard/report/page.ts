@@ -49,8 +49,8 @@ export function reportPage(board: Board, manifest: Manifest): string {
     figure(
       "figure-widths",
       "Widths by layer and head",
-      "Bits of a code as each policy chose them in its last plan of a slice. Where the plan depends " +
-        "on the slice, each plan has its own panel.",
+      "Mean bits of the codes that are stored at the last step of a slice, to half a bit. Where they " +
+        "depend on the slice, each has its own panel.",
       widthCharts(board, standings),
       true,
     ),
