@@ -1,0 +1,4 @@
+/** `adaptive`, with nothing but the squared error of the cache to go by. */
+import { AdaptiveQuantPolicy } from "../../policies/adaptive.ts";
+
+export default new AdaptiveQuantPolicy({ share: 0.7, costPerOdds: 0 });

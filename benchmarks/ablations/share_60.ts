@@ -1,0 +1,4 @@
+/** `adaptive`, at 60 % of the budget. */
+import { AdaptiveQuantPolicy } from "../../policies/adaptive.ts";
+
+export default new AdaptiveQuantPolicy({ share: 0.6 });
