@@ -1,4 +1,4 @@
-/** The WebAssembly product against plain loops, and the binary against its source. */
+/** The float32 product against plain loops, and the binaries against their sources. */
 import { assertAlmostEquals, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import wabt from "wabt";
@@ -38,11 +38,13 @@ Deno.test("padding goes to the next multiple of 4", () => {
   assertEquals([0, 1, 4, 5, 127].map(paddedTo4), [0, 4, 4, 8, 128]);
 });
 
-Deno.test("the binary is what its source assembles to", async () => {
-  const source = await Deno.readTextFile(new URL("rows_times_columns.wat", FOLDER));
-  const module = (await wabt()).parseWat("rows_times_columns.wat", source, { simd: true });
-  assertEquals(
-    module.toBinary({}).buffer,
-    await Deno.readFile(new URL("rows_times_columns.wasm", FOLDER)),
-  );
-});
+for (const name of ["rows_times_columns", "multiply_rows"]) {
+  Deno.test(`${name}.wasm is what its source assembles to`, async () => {
+    const source = await Deno.readTextFile(new URL(`${name}.wat`, FOLDER));
+    const module = (await wabt()).parseWat(`${name}.wat`, source, { simd: true });
+    assertEquals(
+      module.toBinary({}).buffer,
+      await Deno.readFile(new URL(`${name}.wasm`, FOLDER)),
+    );
+  });
+}

@@ -1,0 +1,93 @@
+;; out[r][c] = sum over i of rows[r][i] * matrix[c][i], all float64 and row-major, every sum taken in
+;; the order of i. `count` and `columns` are multiples of 4. Lanes are rows, not parts of a sum: four
+;; rows are laid side by side in `$four`, `[inner][4]`, and meet four columns at a time.
+(module
+  (memory (export "memory") 1)
+  (func (export "multiply")
+    (param $rows i32) (param $count i32) (param $matrix i32) (param $columns i32)
+    (param $inner i32) (param $out i32) (param $four i32)
+    (local $row_bytes i32) (local $out_bytes i32)
+    (local $r i32) (local $c i32)
+    (local $a i32) (local $end i32) (local $b i32) (local $o i32)
+    (local $x v128) (local $y v128) (local $m v128)
+    (local $s0 v128) (local $s1 v128) (local $s2 v128) (local $s3 v128)
+    (local $t0 v128) (local $t1 v128) (local $t2 v128) (local $t3 v128)
+    (local $zero v128)
+    (local.set $row_bytes (i32.shl (local.get $inner) (i32.const 3)))
+    (local.set $out_bytes (i32.shl (local.get $columns) (i32.const 3)))
+    (local.set $end (i32.add (local.get $four) (i32.shl (local.get $inner) (i32.const 5))))
+    (local.set $r (i32.const 0))
+    (block $rows_done
+      (loop $each_row
+        (br_if $rows_done (i32.ge_u (local.get $r) (local.get $count)))
+        (local.set $b
+          (i32.add (local.get $rows) (i32.mul (local.get $r) (local.get $row_bytes))))
+        (local.set $a (local.get $four))
+        (loop $each_entry
+          (f64.store (local.get $a) (f64.load (local.get $b)))
+          (f64.store offset=8 (local.get $a)
+            (f64.load (i32.add (local.get $b) (local.get $row_bytes))))
+          (f64.store offset=16 (local.get $a)
+            (f64.load (i32.add (local.get $b) (i32.shl (local.get $row_bytes) (i32.const 1)))))
+          (f64.store offset=24 (local.get $a)
+            (f64.load (i32.add (local.get $b) (i32.mul (local.get $row_bytes) (i32.const 3)))))
+          (local.set $a (i32.add (local.get $a) (i32.const 32)))
+          (local.set $b (i32.add (local.get $b) (i32.const 8)))
+          (br_if $each_entry (i32.lt_u (local.get $a) (local.get $end))))
+        (local.set $c (i32.const 0))
+        (local.set $b (local.get $matrix))
+        (local.set $o (i32.add (local.get $out) (i32.mul (local.get $r) (local.get $out_bytes))))
+        (block $columns_done
+          (loop $each_column
+            (br_if $columns_done (i32.ge_u (local.get $c) (local.get $columns)))
+            (local.set $s0 (local.get $zero)) (local.set $s1 (local.get $zero))
+            (local.set $s2 (local.get $zero)) (local.set $s3 (local.get $zero))
+            (local.set $t0 (local.get $zero)) (local.set $t1 (local.get $zero))
+            (local.set $t2 (local.get $zero)) (local.set $t3 (local.get $zero))
+            (local.set $a (local.get $four))
+            (loop $each_inner
+              (local.set $x (v128.load (local.get $a)))
+              (local.set $y (v128.load offset=16 (local.get $a)))
+              (local.set $m (v128.load64_splat (local.get $b)))
+              (local.set $s0 (f64x2.add (local.get $s0) (f64x2.mul (local.get $x) (local.get $m))))
+              (local.set $t0 (f64x2.add (local.get $t0) (f64x2.mul (local.get $y) (local.get $m))))
+              (local.set $m (v128.load64_splat (i32.add (local.get $b) (local.get $row_bytes))))
+              (local.set $s1 (f64x2.add (local.get $s1) (f64x2.mul (local.get $x) (local.get $m))))
+              (local.set $t1 (f64x2.add (local.get $t1) (f64x2.mul (local.get $y) (local.get $m))))
+              (local.set $m (v128.load64_splat
+                (i32.add (local.get $b) (i32.shl (local.get $row_bytes) (i32.const 1)))))
+              (local.set $s2 (f64x2.add (local.get $s2) (f64x2.mul (local.get $x) (local.get $m))))
+              (local.set $t2 (f64x2.add (local.get $t2) (f64x2.mul (local.get $y) (local.get $m))))
+              (local.set $m (v128.load64_splat
+                (i32.add (local.get $b) (i32.mul (local.get $row_bytes) (i32.const 3)))))
+              (local.set $s3 (f64x2.add (local.get $s3) (f64x2.mul (local.get $x) (local.get $m))))
+              (local.set $t3 (f64x2.add (local.get $t3) (f64x2.mul (local.get $y) (local.get $m))))
+              (local.set $a (i32.add (local.get $a) (i32.const 32)))
+              (local.set $b (i32.add (local.get $b) (i32.const 8)))
+              (br_if $each_inner (i32.lt_u (local.get $a) (local.get $end))))
+            (call $store (local.get $o) (local.get $out_bytes)
+              (local.get $s0) (local.get $s1) (local.get $s2) (local.get $s3))
+            (call $store
+              (i32.add (local.get $o) (i32.shl (local.get $out_bytes) (i32.const 1)))
+              (local.get $out_bytes)
+              (local.get $t0) (local.get $t1) (local.get $t2) (local.get $t3))
+            (local.set $o (i32.add (local.get $o) (i32.const 32)))
+            ;; The inner loop has walked through the first of the four columns.
+            (local.set $b (i32.add (local.get $b) (i32.mul (local.get $row_bytes) (i32.const 3))))
+            (local.set $c (i32.add (local.get $c) (i32.const 4)))
+            (br $each_column)))
+        (local.set $r (i32.add (local.get $r) (i32.const 4)))
+        (br $each_row))))
+
+  ;; Stores the sums of two rows and four columns; a vector holds both rows' sums of one column.
+  (func $store (param $o i32) (param $out_bytes i32)
+    (param $a v128) (param $b v128) (param $c v128) (param $d v128)
+    (v128.store (local.get $o)
+      (i8x16.shuffle 0 1 2 3 4 5 6 7 16 17 18 19 20 21 22 23 (local.get $a) (local.get $b)))
+    (v128.store offset=16 (local.get $o)
+      (i8x16.shuffle 0 1 2 3 4 5 6 7 16 17 18 19 20 21 22 23 (local.get $c) (local.get $d)))
+    (local.set $o (i32.add (local.get $o) (local.get $out_bytes)))
+    (v128.store (local.get $o)
+      (i8x16.shuffle 8 9 10 11 12 13 14 15 24 25 26 27 28 29 30 31 (local.get $a) (local.get $b)))
+    (v128.store offset=16 (local.get $o)
+      (i8x16.shuffle 8 9 10 11 12 13 14 15 24 25 26 27 28 29 30 31 (local.get $c) (local.get $d)))))
