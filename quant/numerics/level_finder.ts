@@ -54,4 +54,17 @@ export class LevelFinder {
     while (x > this.#midpoints[code]!) code++;
     return code;
   }
+
+  /** Codes of `rows[from], …` to `codes[0], …`, `count` of them: a loop over `find`, written out. */
+  findRow(rows: Float64Array, from: number, count: number, codes: Int32Array): void {
+    const [table, midpoints] = [this.#codes, this.#midpoints];
+    const [first, perUnit, last] = [this.#first, this.#perUnit, this.#codes.length - 1];
+    for (let i = 0; i < count; i++) {
+      const x = rows[from + i]!;
+      const bin = (x - first) * perUnit;
+      let code = bin > 0 ? table[bin < last ? bin | 0 : last]! : 0;
+      while (x > midpoints[code]!) code++;
+      codes[i] = code;
+    }
+  }
 }

@@ -126,7 +126,7 @@ export class TurboquantStoreCpu implements Store<CpuTensor> {
     this.#rotate(count);
     if (!signs) {
       for (let t = 0; t < count; t++) {
-        for (let i = 0, at = t * headDim; i < headDim; i++) row[i] = finder.find(rotated[at + i]!);
+        finder.findRow(rotated, t * headDim, headDim, row);
         const word = (token + t) * tokenWords + wordOffsets[head]!;
         packRow(row, headDim, bits[head]!, this.#codes, word);
       }

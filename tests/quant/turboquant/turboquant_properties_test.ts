@@ -331,6 +331,9 @@ Deno.test("a level finder finds the nearest level", () => {
           const nearest = Math.min(...levels.map((level) => Math.abs(level - x)));
           assertAlmostEquals(Math.abs(sorted[finder.find(x)]! - x), nearest, 1e-12);
         }
+        const codes = new Int32Array(values.length);
+        finder.findRow(Float64Array.from([0, ...values]), 1, values.length, codes);
+        assertEquals([...codes], values.map((x) => finder.find(x)));
       },
     ),
   );
