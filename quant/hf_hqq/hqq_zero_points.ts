@@ -60,9 +60,13 @@ export function searchZeroPoints(block: FittedBlock): void {
   const entries = entriesInSteps(block);
   const errors = new Float64Array(block.layout.groups);
   const arrived = new Uint8Array(block.layout.groups);
+  // Powers are dear, and these stay the same in all rounds.
+  const reaches = block.multipliers.map((steps) => steps ** 1.3 / 10);
+  // Where d = reach d^-0.3: up to there the sparse error is 0.
+  const sparse = reaches.map((reach) => reach ** (1 / 1.3));
   let best = Infinity;
   for (let round = 0; round < HQQ_ROUNDS; round++) {
-    const error = improve(block, entries, errors, arrived);
+    const error = improve(block, entries, errors, arrived, reaches, sparse);
     if (!(error < best)) break;
     best = error;
   }
@@ -97,6 +101,8 @@ function improve(
   entries: Float32Array,
   errors: Float64Array,
   arrived: Uint8Array,
+  reaches: Float64Array,
+  sparse: Float64Array,
 ): number {
   const { groupSize, segments } = layout;
   let total = 0;
@@ -110,9 +116,8 @@ function improve(
         total += errors[group]!;
         continue;
       }
-      const reach = steps ** 1.3 / 10;
-      // Where d = reach d^-0.3: up to there the sparse error is 0.
-      const sparseFrom = reach ** (1 / 1.3);
+      const reach = reaches[group]!;
+      const sparseFrom = sparse[group]!;
       const from = group * groupSize;
       const zero = constants[group]!;
       const sum = sparseFrom < 0.5 && sparseFrom >= TABLE_FROM
