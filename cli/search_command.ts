@@ -11,9 +11,9 @@ import { modelFolder } from "../replay/model/resolve.ts";
 import { openOutputFolder, writeAll } from "../report/output_folder.ts";
 import { StatusLine } from "../report/status_line.ts";
 import { BaseFamily } from "../search/base_family.ts";
-import { frontTable, searchJson, widthTable } from "../search/front_table.ts";
+import { frontTable, searchJson, verdictSentence, widthTable } from "../search/front_table.ts";
 import { policyFileText } from "../search/policy_file.ts";
-import { searchSamples, shortSamples } from "../search/samples.ts";
+import { searchSamples, splitSamples } from "../search/samples.ts";
 import { search } from "../search/search.ts";
 import { widthPlan } from "../search/width_plan.ts";
 import { InterruptListener } from "./interrupt.ts";
@@ -44,10 +44,18 @@ export async function searchWidths(options: SearchOptions): Promise<number> {
       }; give at least that`,
     );
   }
-  const samples = shortSamples(searchSamples(model, await loadCalibrationSet()), options.samples);
-  if (samples.length === 0) {
+  const fitting = searchSamples(model, await loadCalibrationSet());
+  if (fitting.length < 2) {
     throw new UsageError(
-      `no calibration sample fits into the ${model.shape.maxPositions} positions of ${options.model}`,
+      `${fitting.length} calibration samples fit into the ${model.shape.maxPositions} positions of ${options.model}; a search needs two, one to find plans on and one to judge them on`,
+    );
+  }
+  const { samples, heldOut } = splitSamples(fitting, options.samples);
+  if (heldOut.length === 0) {
+    throw new UsageError(
+      `--samples ${options.samples} leaves no sample to judge the plans on; give at most ${
+        fitting.length - 1
+      }`,
     );
   }
   const { engine, open } = await openEngine(model, options.device, inform);
@@ -58,6 +66,7 @@ export async function searchWidths(options: SearchOptions): Promise<number> {
       open,
       base,
       samples,
+      heldOut,
       budgetBits: options.budgetBits,
       rounds: options.rounds,
       progress: (done, total, what) => status.progress(done, total, what),
@@ -66,16 +75,19 @@ export async function searchWidths(options: SearchOptions): Promise<number> {
     await status.stop();
     const seconds = (performance.now() - start) / 1000;
     const ids = samples.map(({ id }) => id);
+    const heldOutIds = heldOut.map(({ id }) => id);
+    const verdict = verdictSentence(result);
     const plan = widthPlan(result.chosen.widths, model.shape);
     const text = policyFileText(plan, base, {
       model: options.model,
       modelHash: model.hash,
       samples: ids,
+      heldOut: heldOutIds,
       budgetBits: options.budgetBits,
-      measuredKl: result.chosen.measured.kl,
+      verdict,
       command: commandOf(options),
     });
-    console.log(`${frontTable(result)}\n\n${widthTable(plan)}`);
+    console.log(`${frontTable(result)}\n\n${widthTable(plan)}\n\n${verdict}`);
     if (options.json !== undefined) {
       const facts = {
         kvreplay: VERSION,
@@ -89,6 +101,8 @@ export async function searchWidths(options: SearchOptions): Promise<number> {
         axes: base.axes,
         budget_bits: options.budgetBits,
         samples: ids,
+        held_out: heldOutIds,
+        verdict,
         seconds,
         ...searchJson(result, model.shape),
       };

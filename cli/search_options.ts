@@ -43,13 +43,13 @@ export const SEARCH_OPTIONS = {
   "max-width": { value: "N", help: `widest code of a plan, 1 to 8 (default: ${MAX_WIDTH})` },
   samples: {
     value: "N",
-    help: `calibration samples to replay, short ones first (default: ${SAMPLES})`,
+    help: `calibration samples to find plans on; the others judge them (default: ${SAMPLES})`,
   },
   rounds: {
     value: "N",
     help: `how often to improve the plan by measuring around it (default: ${ROUNDS})`,
   },
-  quick: { help: `replay ${QUICK_SAMPLES} samples, in 0 rounds unless --rounds says more` },
+  quick: { help: `find plans on ${QUICK_SAMPLES} samples, in 0 rounds unless --rounds says more` },
   out: { value: "FILE.ts", help: `policy file to write (default: ${OUT})` },
   json: { value: "FILE", help: "write sensitivities and front there" },
   quiet: { help: "no progress and no remarks; the front is still printed" },
@@ -89,7 +89,7 @@ export interface SearchOptions {
   readonly minWidth: number;
   /** Widest code of a plan. */
   readonly maxWidth: number;
-  /** Calibration samples. */
+  /** Calibration samples to find plans on; the others judge them. */
   readonly samples: number;
   /** Times that the plan is improved around itself. */
   readonly rounds: number;
@@ -127,7 +127,7 @@ export function parseSearchOptions(args: readonly string[]): SearchOptions | und
   const samples = values.integer("samples", 1);
   if (parsed.quick && samples !== undefined) {
     throw new UsageError(
-      `--quick replays ${QUICK_SAMPLES} samples and --samples ${samples}: give one of them`,
+      `--quick takes ${QUICK_SAMPLES} samples and --samples ${samples}: give one of them`,
     );
   }
   const maxWidth = values.integer("max-width", 1, 8) ?? MAX_WIDTH;

@@ -19,14 +19,16 @@ export interface FrontPlan {
   readonly widths: readonly number[];
   /** Mean of the widths. */
   readonly meanWidth: number;
-  /** Sum of the cells' measured sensitivities, in nats per token. */
-  readonly predictedKl: number;
+  /** Sum of the cells' measured sensitivities, in points of `quality_main`. */
+  readonly predictedLoss: number;
 }
 
 /** One plan, predicted and measured. */
 export interface FrontPoint extends FrontPlan {
-  /** What a joint replay of the plan cost. */
+  /** Mean of what joint replays of the plan cost on samples that were held out. */
   readonly measured: PlanCost;
+  /** Quality on each of them. */
+  readonly qualities: readonly number[];
 }
 
 /** Steps between the budgets of a front, in bits. */
@@ -53,21 +55,21 @@ export function frontBudgets(widths: readonly number[], chosen: number): number[
  * The plans of a front, by budget; a plan that two budgets share is listed once, under `chosen` or
  * the smaller budget. Uniform plans follow, by width.
  *
- * @param kl sensitivities, `[cell][width]`
+ * @param loss sensitivities, `[cell][width]`
  * @param chosen a budget whose plan must be among them
  */
 export function frontPlans(
-  kl: readonly (readonly number[])[],
+  loss: readonly (readonly number[])[],
   widths: readonly number[],
   chosen: number,
 ): FrontPlan[] {
-  const allocator = new Allocator(kl, widths);
+  const allocator = new Allocator(loss, widths);
   const plan = (kind: FrontPlan["kind"], budgetBits: number, cells: readonly number[]) => ({
     kind,
     budgetBits,
     widths: cells,
     meanWidth: cells.reduce((a, b) => a + b, 0) / cells.length,
-    predictedKl: allocator.costOf(cells),
+    predictedLoss: allocator.costOf(cells),
   });
   const byWidths = new Map<string, FrontPlan>();
   for (const budget of frontBudgets(widths, chosen)) {
@@ -78,6 +80,6 @@ export function frontPlans(
   }
   return [
     ...byWidths.values(),
-    ...widths.map((width) => plan("uniform", width, kl.map(() => width))),
+    ...widths.map((width) => plan("uniform", width, loss.map(() => width))),
   ];
 }

@@ -6,23 +6,37 @@
 import { alignedRows } from "../report/table.ts";
 import type { FrontPoint } from "./front.ts";
 import type { SearchResult } from "./search.ts";
+import type { Verdict } from "./verdict.ts";
 import { type WidthPlan, widthPlan } from "./width_plan.ts";
 
-/** The front as a table; a star marks the plan that was asked for. */
+/** A plan's row in the table. */
+function planName({ kind, budgetBits }: FrontPoint): string {
+  return kind === "uniform" ? `every cell at ${budgetBits}` : `${kind}, ${budgetBits} bits`;
+}
+
+/** The front as a table; a star marks the plan that is written. */
 export function frontTable({ front, chosen }: Pick<SearchResult, "front" | "chosen">): string {
   const row = (point: FrontPoint) => [
-    point.kind === "uniform"
-      ? `every cell at ${point.budgetBits}`
-      : `${point.kind}, ${point.budgetBits} bits${point === chosen ? " *" : ""}`,
-    point.predictedKl.toExponential(2),
+    `${planName(point)}${point === chosen ? " *" : ""}`,
+    point.predictedLoss.toFixed(3),
+    point.measured.quality.toFixed(3),
     point.measured.kl.toExponential(2),
     point.measured.codeBits.toFixed(3),
     point.measured.storedBits.toFixed(3),
   ];
   return alignedRows([
-    ["plan", "predicted KL", "measured KL", "code bits", "stored bits"],
+    ["plan", "predicted loss", "quality", "KL", "code bits", "stored bits"],
     ...front.map(row),
   ]).join("\n");
+}
+
+/** What won on the held-out samples, in a sentence. */
+export function verdictSentence({ chosen, searched, uniform, wins }: Verdict<FrontPoint>): string {
+  const at = (point: FrontPoint) => `${planName(point)} (${point.measured.quality.toFixed(3)})`;
+  return `on ${searched.qualities.length} held-out samples ${at(searched)} against ${
+    at(uniform)
+  }, ` +
+    `better on ${wins} of them: ${planName(chosen)} is written`;
 }
 
 /** The widths of a plan, one line per layer. */
@@ -38,16 +52,18 @@ export function searchJson(
   { sensitivity, front, chosen }: SearchResult,
   shape: { readonly layers: number; readonly kvHeads: number },
 ): Record<string, unknown> {
-  const { cells, widths, kl } = sensitivity;
+  const { cells, widths, loss } = sensitivity;
   return {
     widths,
-    sensitivity: cells.map((cell, i) => ({ ...cell, kl: kl[i] })),
+    sensitivity: cells.map((cell, i) => ({ ...cell, loss: loss[i] })),
     front: front.map((point) => ({
       kind: point.kind,
       budget_bits: point.budgetBits,
       mean_width: point.meanWidth,
-      predicted_kl: point.predictedKl,
-      measured_kl: point.measured.kl,
+      predicted_loss: point.predictedLoss,
+      quality: point.measured.quality,
+      qualities: point.qualities,
+      kl: point.measured.kl,
       code_bits: point.measured.codeBits,
       stored_bits: point.measured.storedBits,
       chosen: point === chosen,

@@ -12,12 +12,14 @@ export interface PlanOrigin {
   readonly model: string;
   /** SHA-256 of the model's files. */
   readonly modelHash: string;
-  /** Names of the calibration samples that were replayed. */
+  /** Names of the calibration samples that plans were found on. */
   readonly samples: readonly string[];
+  /** Names of those that plans were judged on. */
+  readonly heldOut: readonly string[];
   /** Mean width that was allowed, in bits. */
   readonly budgetBits: number;
-  /** KL of a joint replay on the samples, in nats per token. */
-  readonly measuredKl: number;
+  /** What was compared on the held-out samples, and which plan won. */
+  readonly verdict: string;
   /** The command that made the file. */
   readonly command: string;
 }
@@ -30,14 +32,15 @@ export function policyFileText(plan: WidthPlan, base: BaseFamily, origin: PlanOr
   const { family, groupSize, residualLength } = base.choice;
   const widest = Math.max(...plan.key.flat(), ...plan.value.flat());
   const comment = [
-    "Code widths per layer, kind and KV head, found by measured sensitivity.",
+    "Code widths per layer, kind and KV head, from a search by measured sensitivity.",
     "",
     `model:    ${origin.model} (SHA-256 ${origin.modelHash})`,
     `family:   ${family}${groupSize === undefined ? "" : `, groups of ${groupSize}`}, ` +
     `the last ${residualLength} tokens exact`,
     `samples:  ${origin.samples.join(", ")}`,
+    `held out: ${origin.heldOut.join(", ")}`,
     `budget:   ${origin.budgetBits} code bits on average; replay with --budget-bits ${widest} or more`,
-    `measured: KL ${origin.measuredKl.toPrecision(4)} nats per predicted token on the samples`,
+    `verdict:  ${origin.verdict}`,
     `made by:  ${origin.command}`,
   ];
   const rows = (kind: "key" | "value") =>

@@ -1,6 +1,6 @@
 /**
  * Better plans around a plan. Cells that are harmless one by one may harm together, so that below
- * about 2 bits the sum of sensitivities predicts too little damage; sensitivities measured around a
+ * about 2 bits the sum of sensitivities predicts too little loss; sensitivities measured around a
  * plan instead of around an exact cache see what the other cells do.
  *
  * @module
@@ -39,7 +39,7 @@ export function neighbours(
   const found = new Map<string, number[]>();
   for (const share of [...PRICES, 0]) {
     const priced = around.map((row, c) =>
-      row.map((kl, w) => widths[w] === plan[c] ? kl : kl + share * largest)
+      row.map((loss, w) => widths[w] === plan[c] ? loss : loss + share * largest)
     );
     const next = new Allocator(priced, widths).widthsFor(averageBits);
     if (next.join() !== plan.join()) found.set(next.join(), next);

@@ -8,8 +8,9 @@ import { familyOf } from "../quant/registry.ts";
 import type { KvShape } from "../quant/tensor.ts";
 import type { Engine } from "../replay/engine.ts";
 import { type Replayed, replayExample } from "../replay/loop.ts";
+import { quality } from "../replay/metric.ts";
 import type { OpenStore, Plan } from "../replay/quantize.ts";
-import { freeReference, type Reference, runKnownTokens } from "../replay/reference.ts";
+import { argmax, freeReference, type Reference, runKnownTokens } from "../replay/reference.ts";
 import { type RotaryTables, uploadRotary } from "../replay/rotary.ts";
 import type { SearchSample } from "./samples.ts";
 
@@ -17,6 +18,13 @@ import type { SearchSample } from "./samples.ts";
 export interface PlanCost {
   /** Mean over the target's tokens of `KL(p_exact || p_plan)`, in nats. */
   readonly kl: number;
+  /** `quality_main` of the contract, matches counted against what the exact model predicts. */
+  readonly quality: number;
+  /**
+   * Points that `quality_main` is expected to lose. A match counts by its chance `exp(-KL)`: one
+   * token on the edge would otherwise outweigh everything that a single cell does.
+   */
+  readonly loss: number;
   /** Mean width of the codes, in bits; 16 where there are none. */
   readonly codeBits: number;
   /** Stored bits per cache entry, parameters and exact window included. */
@@ -66,11 +74,21 @@ export class SampleReplay<T extends KvShape> {
   /** Replays the target under a plan. */
   async cost(plan: Plan): Promise<PlanCost> {
     const { steps } = await this.#run(plan);
+    const { logits } = this.reference;
+    const { vocab } = this.engine.shape;
     const sum = (of: (step: typeof steps[number]) => number) =>
       steps.reduce((total, step) => total + of(step), 0);
+    const mean = (of: (step: typeof steps[number]) => number) => sum(of) / steps.length;
     const codes = sum((s) => s.codes);
+    const matches = mean(({ step, token }) =>
+      token === argmax(logits, step * vocab, vocab) ? 1 : 0
+    );
+    const agreement = mean((s) => Math.exp(-s.kl));
+    const cacheError = Math.sqrt(mean((s) => s.squaredError));
     return {
-      kl: sum((s) => s.kl) / steps.length,
+      kl: mean((s) => s.kl),
+      quality: quality(matches, agreement, cacheError),
+      loss: 100 - quality(agreement, agreement, cacheError),
       codeBits: codes > 0 ? sum((s) => s.codeBits) / codes : 16,
       storedBits: 8 * sum((s) => s.bytes) / sum((s) => s.elements),
     };
@@ -126,6 +144,8 @@ export function meanCost(costs: readonly PlanCost[]): PlanCost {
     costs.reduce((sum, cost) => sum + of(cost), 0) / costs.length;
   return {
     kl: mean((c) => c.kl),
+    quality: mean((c) => c.quality),
+    loss: mean((c) => c.loss),
     codeBits: mean((c) => c.codeBits),
     storedBits: mean((c) => c.storedBits),
   };

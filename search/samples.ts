@@ -36,25 +36,34 @@ export function searchSamples(
   }).filter(({ prompt, target }) => prompt.length + target.length <= model.shape.maxPositions);
 }
 
+/** Samples to find plans on, and others to judge them on. */
+export interface SampleSplit {
+  readonly samples: readonly SearchSample[];
+  readonly heldOut: readonly SearchSample[];
+}
+
 /**
- * The `count` shortest samples, taken in turn from every group of them. Samples of one group have
- * names that differ in a number at the end.
+ * Splits samples so that both sides have short and long ones of every group. Of each group in turn
+ * the shortest is taken, then the third, the fifth, ..., and then those between them; the first
+ * `count` are to find plans on. Samples of one group have names that differ in a number at the end.
  *
  * @example
  * ```ts
  * import { assertEquals } from "@std/assert";
- * import { shortSamples } from "./samples.ts";
+ * import { splitSamples } from "./samples.ts";
  *
  * const sample = (id: string, tokens: number) => ({
  *   id,
  *   prompt: new Array(tokens).fill(1),
  *   target: [2],
  * });
- * const samples = [sample("qa-0", 9), sample("qa-1", 5), sample("sum-0", 30)];
- * assertEquals(shortSamples(samples, 2).map(({ id }) => id), ["qa-1", "sum-0"]);
+ * const all = [sample("qa-0", 9), sample("qa-1", 5), sample("qa-2", 20), sample("sum-0", 30)];
+ * const { samples, heldOut } = splitSamples(all, 3);
+ * assertEquals(samples.map(({ id }) => id), ["qa-1", "sum-0", "qa-2"]);
+ * assertEquals(heldOut.map(({ id }) => id), ["qa-0"]);
  * ```
  */
-export function shortSamples(samples: readonly SearchSample[], count: number): SearchSample[] {
+export function splitSamples(samples: readonly SearchSample[], count: number): SampleSplit {
   const length = ({ prompt, target }: SearchSample) => prompt.length + target.length;
   const groups = Map.groupBy(
     samples.toSorted((a, b) => length(a) - length(b)),
@@ -62,9 +71,8 @@ export function shortSamples(samples: readonly SearchSample[], count: number): S
   );
   const ranked = [...groups.values()].flatMap((group) =>
     group.map((sample, rank) => ({ sample, rank }))
-  );
-  return ranked
-    .toSorted((a, b) => a.rank - b.rank || length(a.sample) - length(b.sample))
-    .slice(0, count)
-    .map(({ sample }) => sample);
+  ).toSorted((a, b) =>
+    a.rank % 2 - b.rank % 2 || a.rank - b.rank || length(a.sample) - length(b.sample)
+  ).map(({ sample }) => sample);
+  return { samples: ranked.slice(0, count), heldOut: ranked.slice(count) };
 }

@@ -1,6 +1,6 @@
 /**
- * The whole search: sensitivities of all samples, plans over a range of budgets, a joint replay of
- * each plan, and better ones around the plan that is wanted.
+ * The whole search: sensitivities on some samples, plans over a range of budgets and better ones
+ * around the plan that is wanted, and a joint replay of each plan on the samples that were held out.
  *
  * @module
  */
@@ -20,6 +20,7 @@ import {
   sampleSensitivity,
   type Sensitivity,
 } from "./sensitivity.ts";
+import { type Verdict, verdict } from "./verdict.ts";
 import { replayPlan, type WidthPlan, widthPlan } from "./width_plan.ts";
 
 /** What a search is given. */
@@ -27,8 +28,10 @@ export interface SearchInput<T extends KvShape> {
   readonly engine: Engine<T>;
   readonly open: OpenStore<T>;
   readonly base: BaseFamily;
-  /** At least one. */
+  /** What plans are found on, at least one. */
   readonly samples: readonly SearchSample[];
+  /** What plans are judged on, at least one, none of them in `samples`. */
+  readonly heldOut: readonly SearchSample[];
   /** Mean width of the plan that is wanted, in bits. */
   readonly budgetBits: number;
   /** How often the plan at the budget is looked for again around itself, at most. */
@@ -39,15 +42,22 @@ export interface SearchInput<T extends KvShape> {
 }
 
 /** What a search found. */
-export interface SearchResult {
+export interface SearchResult extends Verdict<FrontPoint> {
   readonly sensitivity: Sensitivity;
   readonly front: readonly FrontPoint[];
-  /** The best point measured at the budget that was asked for. */
-  readonly chosen: FrontPoint;
 }
 
 /** Runs a search. */
 export async function search<T extends KvShape>(input: SearchInput<T>): Promise<SearchResult> {
+  const { plans, sensitivity } = await found(input);
+  const front = await judged(input, plans);
+  return { sensitivity, front, ...verdict(front, input.budgetBits) };
+}
+
+/** The plans that the samples suggest. */
+async function found<T extends KvShape>(
+  input: SearchInput<T>,
+): Promise<{ plans: FrontPlan[]; sensitivity: Sensitivity }> {
   const replays: SampleReplay<T>[] = [];
   try {
     for (const sample of input.samples) {
@@ -58,6 +68,33 @@ export async function search<T extends KvShape>(input: SearchInput<T>): Promise<
   } finally {
     for (const replay of replays) replay.free();
   }
+}
+
+/** Replays plans on the held-out samples, of which one is in memory at a time: they may be long. */
+async function judged<T extends KvShape>(
+  { engine, open, base, heldOut, progress, signal }: SearchInput<T>,
+  plans: readonly FrontPlan[],
+): Promise<FrontPoint[]> {
+  const costs: PlanCost[][] = plans.map(() => []);
+  for (const [s, sample] of heldOut.entries()) {
+    signal?.throwIfAborted();
+    const replay = await SampleReplay.open(engine, open, sample);
+    try {
+      for (const [p, { widths }] of plans.entries()) {
+        signal?.throwIfAborted();
+        const done = s * plans.length + p;
+        progress?.(done, heldOut.length * plans.length, `${sample.id}, held out`);
+        costs[p]!.push(await replay.cost(replayPlan(base, widthPlan(widths, engine.shape))));
+      }
+    } finally {
+      replay.free();
+    }
+  }
+  return plans.map((plan, p) => ({
+    ...plan,
+    measured: meanCost(costs[p]!),
+    qualities: costs[p]!.map(({ quality }) => quality),
+  }));
 }
 
 class Search<T extends KvShape> {
@@ -71,33 +108,29 @@ class Search<T extends KvShape> {
     this.#cells = cellsOf(input.engine.shape);
   }
 
-  async run(): Promise<SearchResult> {
+  async run(): Promise<{ plans: FrontPlan[]; sensitivity: Sensitivity }> {
     const { base, budgetBits, rounds } = this.input;
-    const kl = await this.#table("exact");
-    const front: FrontPoint[] = [];
-    for (const plan of frontPlans(kl, base.widths, budgetBits)) front.push(await this.#point(plan));
-    let chosen = front.find((p) => p.kind === "searched" && p.budgetBits === budgetBits)!;
-    const predicted = new Allocator(kl, base.widths);
+    const loss = await this.#table("exact");
+    const plans = frontPlans(loss, base.widths, budgetBits);
+    const predicted = new Allocator(loss, base.widths);
+    let best = plans.find((p) => p.kind === "searched" && p.budgetBits === budgetBits)!;
+    let least = await this.#loss(best.widths);
     for (let round = 0; round < rounds; round++) {
-      const before = chosen;
-      const around = await this.#table(widthPlan(chosen.widths, this.input.engine.shape));
+      const before = best;
+      const around = await this.#table(widthPlan(before.widths, this.input.engine.shape));
       for (const widths of neighbours(around, base.widths, before.widths, budgetBits)) {
+        const next = await this.#loss(widths);
+        if (next >= least) continue;
+        least = next;
         const meanWidth = widths.reduce((a, b) => a + b, 0) / widths.length;
-        const predictedKl = predicted.costOf(widths);
-        const point = await this.#point({
-          kind: "refined",
-          budgetBits,
-          widths,
-          meanWidth,
-          predictedKl,
-        });
-        if (point.measured.kl < chosen.measured.kl) chosen = point;
+        const predictedLoss = predicted.costOf(widths);
+        best = { kind: "refined", budgetBits, widths, meanWidth, predictedLoss };
       }
       // Measuring around the same plan again would give the same.
-      if (chosen === before) break;
-      front.push(chosen);
+      if (best === before) break;
+      plans.push(best);
     }
-    return { sensitivity: { widths: base.widths, cells: this.#cells, kl }, front, chosen };
+    return { plans, sensitivity: { widths: base.widths, cells: this.#cells, loss } };
   }
 
   /** Mean sensitivities over the samples. */
@@ -120,15 +153,15 @@ class Search<T extends KvShape> {
     return meanTable(tables);
   }
 
-  /** A plan with what its joint replay costs. */
-  async #point(plan: FrontPlan): Promise<FrontPoint> {
+  /** What a plan as a whole loses on the samples. */
+  async #loss(widths: readonly number[]): Promise<number> {
     const { base, engine, signal } = this.input;
-    const replayed = replayPlan(base, widthPlan(plan.widths, engine.shape));
+    const plan = replayPlan(base, widthPlan(widths, engine.shape));
     const costs: PlanCost[] = [];
     for (const replay of this.replays) {
       signal?.throwIfAborted();
-      costs.push(await replay.cost(replayed));
+      costs.push(await replay.cost(plan));
     }
-    return { ...plan, measured: meanCost(costs) };
+    return meanCost(costs).loss;
   }
 }

@@ -1,6 +1,6 @@
 /**
- * How much each layer, kind and head suffers from each width: measured on the model's predictions,
- * one cell at a time.
+ * How much quality each layer, kind and head loses at each width: measured on the model's
+ * predictions and on the restored cache, one cell at a time.
  *
  * @module
  */
@@ -26,8 +26,8 @@ export interface Sensitivity {
   readonly widths: readonly number[];
   /** Layers outermost, then keys before values, then heads. */
   readonly cells: readonly Cell[];
-  /** `kl[cell][width]`, in nats per predicted token, averaged over samples. */
-  readonly kl: readonly (readonly number[])[];
+  /** `loss[cell][width]`, in points of `quality_main`, averaged over samples. */
+  readonly loss: readonly (readonly number[])[];
 }
 
 /** Every cell of a model. */
@@ -68,7 +68,7 @@ export function cellPlan(
  *
  * @param around what surrounds the cell that is measured
  * @param onCell called before each cell
- * @returns `[cell][width]`, mean KL over the sample's target tokens
+ * @returns `[cell][width]`, loss over the sample's target tokens, in points
  */
 export async function sampleSensitivity<T extends KvShape>(
   replay: SampleReplay<T>,
@@ -86,9 +86,9 @@ export async function sampleSensitivity<T extends KvShape>(
     for (const width of base.widths) {
       const plan = cellPlan(base, shape, cell, width, around);
       const key = plan.map((settings) => settings === "exact" ? "exact" : settings.bits).join(";");
-      const kl = known.get(key) ?? (await replay.cost(plan)).kl;
-      known.set(key, kl);
-      row.push(kl);
+      const loss = known.get(key) ?? (await replay.cost(plan)).loss;
+      known.set(key, loss);
+      row.push(loss);
     }
     table.push(row);
   }

@@ -12,8 +12,9 @@ const origin = {
   model: "mini",
   modelHash: "0123abcd",
   samples: ["calibration-needle-0"],
+  heldOut: ["calibration-needle-1"],
   budgetBits: 3.7,
-  measuredKl: 0.0123456,
+  verdict: "every cell at 2 is written",
   command: "kvreplay search --budget-bits 3.7",
 };
 const question: StepQuestion = {
@@ -72,7 +73,15 @@ Deno.test("the comment says where the plan comes from, and no name can end it", 
   const base = new BaseFamily({ family: "turboquant", residualLength: 8 }, shape, 4);
   const text = policyFileText(plan, base, { ...origin, model: "my/*/model\n*/ throw 1; /*" });
   assertEquals(text.indexOf("*/"), text.indexOf("\n */") + 2);
-  for (const said of ["0123abcd", "calibration-needle-0", "3.7 code bits", "KL 0.01235"]) {
+  for (
+    const said of [
+      "0123abcd",
+      "calibration-needle-0",
+      "held out: calibration-needle-1",
+      "3.7 code bits",
+      "verdict:  every cell at 2 is written",
+    ]
+  ) {
     assertStringIncludes(text, said);
   }
   assertStringIncludes(text, "replay with --budget-bits 8 or more");
