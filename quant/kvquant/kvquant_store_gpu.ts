@@ -7,6 +7,7 @@
  *
  * @module
  */
+import { appendParts } from "../backend/append_parts.ts";
 import {
   bindNumbered,
   computePipeline,
@@ -309,30 +310,21 @@ export class KvquantStoreGpu implements Store<GpuTensor>, ReadbackClient {
     dispatch(this.#device, overlay, bound, tokens);
   }
 
-  /** Appends pending outliers to the store's own buffer, which grows when they do not fit. */
+  /** Appends pending outliers to the store's own buffer. */
   #keep(ends: Uint32Array): void {
-    const pending = this.#pending;
-    this.#pending = [];
     const size = 4 * outlierWords(this.#settings);
-    const held = this.#knownEnds.at(-1) ?? 0;
-    const total = ends.at(-1)!;
-    const encoder = this.#device.createCommandEncoder();
-    const smaller = this.#outliers;
-    if (total * size > (smaller?.size ?? 0)) {
-      // Room for the tokens that decoding will add; a prompt's own outliers fill the rest exactly.
-      this.#outliers = this.#buffer("outliers", Math.ceil(total * 1.0625) * size / 4);
-      if (smaller !== undefined && held > 0) {
-        encoder.copyBufferToBuffer(smaller, 0, this.#outliers, 0, held * size);
-      }
-    }
-    for (const { first, tokens, words } of pending) {
-      const from = first === 0 ? 0 : ends[first - 1]!;
-      const bytes = (ends[first + tokens - 1]! - from) * size;
-      if (bytes > 0) encoder.copyBufferToBuffer(words, 0, this.#outliers!, from * size, bytes);
-    }
-    this.#device.queue.submit([encoder.finish()]);
-    for (const { words } of pending) words.destroy();
-    if (smaller !== this.#outliers) smaller?.destroy();
+    const bytesBefore = (token: number) => size * (token === 0 ? 0 : ends[token - 1]!);
+    this.#outliers = appendParts(
+      this.#device,
+      "outliers",
+      this.#outliers,
+      size * (this.#knownEnds.at(-1) ?? 0),
+      this.#pending.map(({ first, tokens, words }) => ({
+        words,
+        bytes: bytesBefore(first + tokens) - bytesBefore(first),
+      })),
+    );
+    this.#pending = [];
   }
 
   #pipeline(entryPoint: string, sources: readonly string[]): GPUComputePipeline {

@@ -7,6 +7,7 @@
  *
  * @module
  */
+import { appendParts } from "../backend/append_parts.ts";
 import {
   bindNumbered,
   computePipeline,
@@ -271,31 +272,23 @@ export class TransformStoreGpu implements Store<GpuTensor>, ReadbackClient {
     codes.destroy();
   }
 
-  /** Appends pending streams to the store's own buffer, which grows when they do not fit. */
+  /** Appends pending streams to the store's own buffer. */
   #keep(ends: Uint32Array): void {
     const startOf = (group: number) =>
       4 * streamWords(group === 0 ? 0 : this.#knownEnds[group - 1]!);
     const held = startOf(this.#knownEnds.length);
     this.#knownEnds.push(...ends);
-    const total = startOf(this.#knownEnds.length);
-    const encoder = this.#device.createCommandEncoder();
-    const smaller = this.#streams;
-    if (total > (smaller?.size ?? 0)) {
-      // Room for the tokens that decoding will add; a prompt's own streams fill the rest exactly.
-      this.#streams = this.#buffer("streams", Math.ceil(total * 1.0625 / 4));
-      if (smaller !== undefined && held > 0) {
-        encoder.copyBufferToBuffer(smaller, 0, this.#streams, 0, held);
-      }
-    }
-    for (const { firstGroup, groups, words } of this.#pending) {
-      const from = startOf(firstGroup);
-      const bytes = startOf(firstGroup + groups) - from;
-      encoder.copyBufferToBuffer(words, 0, this.#streams!, from, bytes);
-    }
-    this.#device.queue.submit([encoder.finish()]);
-    for (const { words } of this.#pending) words.destroy();
+    this.#streams = appendParts(
+      this.#device,
+      "streams",
+      this.#streams,
+      held,
+      this.#pending.map(({ firstGroup, groups, words }) => ({
+        words,
+        bytes: startOf(firstGroup + groups) - startOf(firstGroup),
+      })),
+    );
     this.#pending = [];
-    if (smaller !== this.#streams) smaller?.destroy();
   }
 
   #run(entryPoint: string, threads: number, buffers: Readonly<Record<number, GPUBuffer>>): void {
