@@ -8,18 +8,14 @@
  *
  * @module
  */
-import { CpuBackend } from "../backend/backend_cpu.ts";
-import { GpuBackend } from "../backend/backend_gpu.ts";
 import type { BlockScheme, GroupArithmetic } from "../block/block_arithmetic.ts";
-import { BlockCpu } from "../block/block_cpu.ts";
-import { BlockGpu } from "../block/block_gpu.ts";
-import { type GroupOrder, tokenPeriod } from "../block/block_layout.ts";
+import type { GroupOrder } from "../block/block_layout.ts";
+import { requantizingFamily } from "../block/requantizing_family.ts";
 import { type Family, type HookAnswers, QuantizerError, type Settings } from "../family.ts";
 import { HALF_MAX } from "../packing/half.ts";
 import arithmetic from "./hf_hqq.wgsl" with { type: "text" };
 import search from "./hf_hqq_search.wgsl" with { type: "text" };
 import { HQQ_ROUNDS, searchZeroPoints } from "./hqq_zero_points.ts";
-import { RequantizingStore } from "../block/requantizing_store.ts";
 import {
   booleanOption,
   checkInteger,
@@ -178,36 +174,14 @@ export const hfHqq: Family<HqqSettings> = {
     };
   },
 
-  needs: () => ({}),
-
-  /** What a prompt of `n` tokens has quantized; later tokens wait for the next quantization. */
-  quantizedRange: (settings, n) => ({
-    from: 0,
-    to: n - n % tokenPeriod(settings, settings.headDim),
-  }),
-
-  openCpu: (source, settings) =>
-    new RequantizingStore(
-      source,
-      new CpuBackend(),
-      settings.residualLength,
-      (tensor, tokens) => new BlockCpu(source, tensor, tokens, scheme(settings)),
-    ),
-  openGpu: (device, source, settings) =>
-    new RequantizingStore(
-      source,
-      new GpuBackend(device),
-      settings.residualLength,
-      (tensor, tokens) =>
-        new BlockGpu(device, source, tensor, tokens, scheme(settings), {
-          name: settings.family,
-          arithmetic,
-          constants: { most_zero: mostZero(settings) },
-          refine: {
-            wgsl: search,
-            rounds: settings.optimize ? HQQ_ROUNDS : 0,
-            entryPoints: ["improve", "compare"],
-          },
-        }),
-    ),
+  ...requantizingFamily(scheme, (settings) => ({
+    name: settings.family,
+    arithmetic,
+    constants: { most_zero: mostZero(settings) },
+    refine: {
+      wgsl: search,
+      rounds: settings.optimize ? HQQ_ROUNDS : 0,
+      entryPoints: ["improve", "compare"],
+    },
+  })),
 };

@@ -7,16 +7,12 @@
  *
  * @module
  */
-import { CpuBackend } from "../backend/backend_cpu.ts";
-import { GpuBackend } from "../backend/backend_gpu.ts";
 import { codeOf, scaleOf, valueOf, zeroOf } from "../affine/affine_group.ts";
 import type { BlockScheme, GroupArithmetic } from "../block/block_arithmetic.ts";
-import { BlockCpu } from "../block/block_cpu.ts";
-import { BlockGpu } from "../block/block_gpu.ts";
-import { type GroupOrder, tokenPeriod } from "../block/block_layout.ts";
+import type { GroupOrder } from "../block/block_layout.ts";
+import { requantizingFamily } from "../block/requantizing_family.ts";
 import { type Family, type HookAnswers, QuantizerError, type Settings } from "../family.ts";
 import arithmetic from "./hf_quanto.wgsl" with { type: "text" };
-import { RequantizingStore } from "../block/requantizing_store.ts";
 import {
   checkInteger,
   checkOneWidth,
@@ -154,31 +150,9 @@ export const hfQuanto: Family<QuantoSettings> = {
     };
   },
 
-  needs: () => ({}),
-
-  /** What a prompt of `n` tokens has quantized; later tokens wait for the next quantization. */
-  quantizedRange: (settings, n) => ({
-    from: 0,
-    to: n - n % tokenPeriod(settings, settings.headDim),
-  }),
-
-  openCpu: (source, settings) =>
-    new RequantizingStore(
-      source,
-      new CpuBackend(),
-      settings.residualLength,
-      (tensor, tokens) => new BlockCpu(source, tensor, tokens, scheme(settings)),
-    ),
-  openGpu: (device, source, settings) =>
-    new RequantizingStore(
-      source,
-      new GpuBackend(device),
-      settings.residualLength,
-      (tensor, tokens) =>
-        new BlockGpu(device, source, tensor, tokens, scheme(settings), {
-          name: settings.family,
-          arithmetic,
-          constants: { half_arithmetic: settings.arithmetic === "f16" ? 1 : 0 },
-        }),
-    ),
+  ...requantizingFamily(scheme, ({ family, arithmetic: precision }) => ({
+    name: family,
+    arithmetic,
+    constants: { half_arithmetic: precision === "f16" ? 1 : 0 },
+  })),
 };

@@ -8,17 +8,13 @@
  *
  * @module
  */
-import { CpuBackend } from "../backend/backend_cpu.ts";
-import { GpuBackend } from "../backend/backend_gpu.ts";
 import type { BlockScheme, GroupArithmetic } from "../block/block_arithmetic.ts";
-import { BlockCpu } from "../block/block_cpu.ts";
-import { BlockGpu } from "../block/block_gpu.ts";
-import { type GroupOrder, tokenPeriod } from "../block/block_layout.ts";
+import type { GroupOrder } from "../block/block_layout.ts";
 import { type BlockFormat, MOST_STEPS } from "../block/block_parameters.ts";
+import { requantizingFamily } from "../block/requantizing_family.ts";
 import type { Family, HookAnswers, Settings } from "../family.ts";
 import { roundToHalf } from "../packing/half.ts";
 import arithmetic from "./kvtuner.wgsl" with { type: "text" };
-import { RequantizingStore } from "../block/requantizing_store.ts";
 import { checkInteger, checkOptions, checkWidths, dividingGroup } from "../setting_checks.ts";
 
 /** Settings of one layer and kind under `kvtuner`. */
@@ -153,34 +149,12 @@ export const kvtuner: Family<KvtunerSettings> = {
     };
   },
 
-  needs: () => ({}),
-
-  /** What a prompt of `n` tokens has quantized; later tokens wait for the next quantization. */
-  quantizedRange: (settings, n) => ({
-    from: 0,
-    to: n - n % tokenPeriod(settings, settings.headDim),
-  }),
-
-  openCpu: (source, settings) =>
-    new RequantizingStore(
-      source,
-      new CpuBackend(),
-      settings.residualLength,
-      (tensor, tokens) => new BlockCpu(source, tensor, tokens, scheme(settings)),
-    ),
-  openGpu: (device, source, settings) =>
-    new RequantizingStore(
-      source,
-      new GpuBackend(device),
-      settings.residualLength,
-      (tensor, tokens) =>
-        new BlockGpu(device, source, tensor, tokens, scheme(settings), {
-          name: settings.family,
-          arithmetic,
-          constants: {
-            symmetric: settings.symmetric ? 1 : 0,
-            most_steps: settings.paramDtype === "f16" ? MOST_ZERO : 0,
-          },
-        }),
-    ),
+  ...requantizingFamily(scheme, ({ family, symmetric, paramDtype }) => ({
+    name: family,
+    arithmetic,
+    constants: {
+      symmetric: symmetric ? 1 : 0,
+      most_steps: paramDtype === "f16" ? MOST_ZERO : 0,
+    },
+  })),
 };
