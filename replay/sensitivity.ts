@@ -14,6 +14,8 @@
  * @module
  */
 import type { CalibrationSamples } from "../quant/calibration.ts";
+import { CpuBackend } from "../quant/backend/backend_cpu.ts";
+import { rotateOnCpu } from "../quant/backend/rope_restore.ts";
 import { KV_KINDS, type KvKind } from "../quant/family.ts";
 import { paddedTo4, rowsTimesColumns } from "../quant/numerics/rows_times_columns.ts";
 import type { CpuTensor, KvShape } from "../quant/tensor.ts";
@@ -21,7 +23,7 @@ import { type TransformAxes, transformAxes } from "../quant/transform/transform_
 import { randomSource, seedFor } from "../stats/random.ts";
 import { type Engine, type LayerKv, MASKED } from "./engine.ts";
 import { argmax } from "./reference.ts";
-import { rotaryTables } from "./rotary.ts";
+import { type RotaryTables, uploadRotary } from "./rotary.ts";
 
 /** Mean squared change of log-odds per unit of lost variance, of one layer's keys and values. */
 export type Sensitivity = Readonly<Record<KvKind, number>>;
@@ -49,6 +51,8 @@ interface Prediction {
   /** Tokens in memory; those behind them are fed. */
   readonly known: number;
   readonly logits: Float32Array;
+  /** Rotary tables that cover the tokens in memory. */
+  readonly rope: RotaryTables<CpuTensor>;
 }
 
 /**
@@ -68,6 +72,9 @@ export async function measureSensitivity<T extends KvShape>(
   const changes = cells.map(() => 0);
   let predicted = 0;
   const most = Math.max(LEAST_SAMPLES, MOST_PASSES / cells.length);
+  const { headDim } = engine.shape;
+  const longest = Math.max(...tokens.map(({ ids }) => ids.length));
+  const rope = uploadRotary(new CpuBackend(), longest, headDim, samples.ropeTheta);
   for (const index of evenChoice(tokens.length, most)) {
     const { ids, reply } = tokens[index]!;
     // The last token of the prompt predicts the reply's first.
@@ -75,7 +82,7 @@ export async function measureSensitivity<T extends KvShape>(
     if (known < 1) continue;
     const memory = uploadMemory(engine, samples, index, known);
     const logits = await predict(engine, ids, known, memory);
-    const exact: Prediction = { index, ids, known, logits };
+    const exact: Prediction = { index, ids, known, logits, rope };
     for (const [i, { layer, kind }] of cells.entries()) {
       signal?.throwIfAborted();
       changes[i]! += await squaredChanges(engine, exact, memory, samples, layer, kind);
@@ -114,10 +121,12 @@ async function squaredChanges<T extends KvShape>(
   kind: KvKind,
 ): Promise<number> {
   const { backend, shape } = engine;
-  const { index, ids, known } = exact;
+  const { index, ids, known, rope } = exact;
   const tensor = firstTokens(tensorOf(samples, layer, kind, index), known);
   const seed = seedFor(0, `${index} ${layer} ${kind}`);
-  addNoise(tensor, transformAxes(samples, layer, kind), seed, kind, samples.ropeTheta);
+  const axes = transformAxes(samples, layer, kind);
+  const noise = noiseLike(tensor, axes, seed, kind === "key" ? rope : undefined);
+  for (let i = 0; i < tensor.data.length; i++) tensor.data[i]! += noise.data[i]!;
   const noisy = backend.upload(tensor.data, tensor);
   const logits = await predict(
     engine,
@@ -208,19 +217,20 @@ function freeMemory<T extends KvShape>(
   }
 }
 
-/** Adds noise to every token; keys get it before RoPE, turned with them. */
-function addNoise(
-  tensor: CpuTensor,
+/**
+ * Noise for every token: keys' noise is that of keys before RoPE, turned with them.
+ *
+ * @param rope tables that cover the tokens
+ */
+function noiseLike(
+  { heads, capacity, headDim }: KvShape,
   axes: TransformAxes,
   seed: number,
-  kind: KvKind,
-  ropeTheta: number,
-): void {
-  const { heads, capacity, headDim, data } = tensor;
+  rope: RotaryTables<CpuTensor> | undefined,
+): CpuTensor {
+  const data = new Float32Array(heads * capacity * headDim);
   const strengths = noiseStrengths(axes);
   const random = randomSource(seed);
-  const { cos, sin } = rotaryTables(capacity, headDim, ropeTheta);
-  const half = headDim / 2;
   const n = headDim * heads / axes.blocks.length;
   const width = paddedTo4(n);
   const count = capacity + capacity % 2;
@@ -237,23 +247,17 @@ function addNoise(
     }
     const noise = new Float32Array(count * width);
     rowsTimesColumns(draws, count, matrix, width, width, noise);
-    for (let c = 0; c < n; c++) {
-      const head = Math.floor((b * n + c) / headDim);
-      const d = c % headDim;
-      const turned = kind === "key";
-      // The other half of a pair, which RoPE mixes in with this sign.
-      const other = turned ? (d < half ? c + half : c - half) : c;
-      const sign = d < half ? -1 : 1;
+    for (let c = 0; c < n; c += headDim) {
+      const head = (b * n + c) / headDim;
       for (let t = 0; t < capacity; t++) {
-        const angle = t * half + d % half;
-        const at = (head * capacity + t) * headDim + d;
-        const own = noise[t * width + c]!;
-        data[at]! += turned
-          ? own * cos[angle]! + sign * noise[t * width + other]! * sin[angle]!
-          : own;
+        const from = t * width + c;
+        data.set(noise.subarray(from, from + headDim), (head * capacity + t) * headDim);
       }
     }
   }
+  const tensor = { heads, capacity, headDim, data };
+  if (rope !== undefined) rotateOnCpu(tensor, { from: 0, to: capacity }, rope);
+  return tensor;
 }
 
 /** Standard deviation of the noise along every component, in the component's own units. */
