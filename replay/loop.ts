@@ -81,7 +81,6 @@ class ExampleReplay<T extends KvShape> {
   #pass: PassStep[] = [];
   #seconds = 0;
   #lastPlan: Plan = [];
-  #widths: number[][][] = [];
   #begun: number[] = [];
   #peak: PeakStep | undefined;
 
@@ -100,14 +99,13 @@ class ExampleReplay<T extends KvShape> {
       this.#lastPlan = planned.plan;
       await this.#quantize(planned.plan, step, tokens);
       this.#notePeak(planned, step, tokens);
-      if (step === this.#ids.length - 1) this.#noteWidths(planned.plan, tokens);
     }
     await this.#flush();
     return {
       steps: this.#steps,
       seconds: this.#seconds,
       logits: this.#logits,
-      widths: this.#widths,
+      widths: this.#widths(),
       peak: this.#peak!,
     };
   }
@@ -127,13 +125,14 @@ class ExampleReplay<T extends KvShape> {
     this.#peak = { step, tokens, bytes, plan, begun: this.#begun, needs };
   }
 
-  #noteWidths(plan: Plan, tokens: number): void {
+  #widths(): number[][][] {
     const { layers, kvHeads } = this.input.engine.shape;
+    const { tokens } = snapshot(this.input.reference, this.#ids.length - 1);
     const heads = (width: number) => new Array<number>(kvHeads).fill(width);
-    this.#widths = Array.from({ length: layers }, (_, layer) =>
+    return Array.from({ length: layers }, (_, layer) =>
       KV_KINDS.map((_, kind) => {
         const index = layer * KV_KINDS.length + kind;
-        const cell = plan[index]!;
+        const cell = this.#lastPlan[index]!;
         if (cell === "exact") return heads(16);
         const coded = this.#cache!.buffers(index, tokens)
           .find(({ bits, codes }) => bits !== undefined && codes!.some((count) => count > 0));
