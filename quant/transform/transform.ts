@@ -22,7 +22,13 @@
  */
 import type { Calibration, CalibrationSamples } from "../calibration.ts";
 import { type Family, type HookAnswers, QuantizerError, type Settings } from "../family.ts";
-import { checkInteger, checkOptions, checkWidths, placeName } from "../setting_checks.ts";
+import {
+  checkInteger,
+  checkOneWidth,
+  checkOptions,
+  checkWidths,
+  placeName,
+} from "../setting_checks.ts";
 import type { TokenRange } from "../tensor.ts";
 import { slidingWindow } from "../windows.ts";
 import { alphabetSize } from "./component_codes.ts";
@@ -37,12 +43,13 @@ import { TransformStoreGpu } from "./transform_store_gpu.ts";
  */
 export type ComponentStep = number | "absent" | "exact";
 
-/** Settings of one layer and kind under `transform`. */
+/**
+ * Settings of one layer and kind under `transform`. `bits` are those of a code before it is entropy
+ * coded, the same for all heads.
+ */
 export interface TransformSettings extends Settings {
   readonly heads: number;
   readonly headDim: number;
-  /** Width of a code before it is entropy coded: alphabets have `2^codeWidth` symbols. */
-  readonly codeWidth: number;
   /** Every component's step, block after block, in order of decreasing variance. */
   readonly steps: readonly ComponentStep[];
   /** Recent tokens kept exact, at least; tokens are quantized in groups of `GROUP_TOKENS`. */
@@ -75,13 +82,7 @@ export const transform: Family<TransformSettings> = {
           `"offline", not "${answers.calibrationMode}".`,
       );
     }
-    const [codeWidth] = answers.bits;
-    if (answers.bits.some((bits) => bits !== codeWidth)) {
-      throw new QuantizerError(
-        `${place}: family "${this.name}" codes all heads together; choose_bits must be the same ` +
-          `for each, not ${answers.bits.join(", ")}.`,
-      );
-    }
+    checkOneWidth(this.name, answers);
     const sinkTokens = answers.sinkTokens ?? 0;
     checkInteger(answers, "residual_length", answers.residualLength, 0);
     checkInteger(answers, "sink_tokens", sinkTokens, 0);
@@ -93,7 +94,6 @@ export const transform: Family<TransformSettings> = {
       paramDtype: "f32",
       heads,
       headDim,
-      codeWidth: codeWidth!,
       steps: stepsOption(answers, heads * headDim),
       residualLength: answers.residualLength,
       sinkTokens,

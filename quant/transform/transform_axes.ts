@@ -15,8 +15,8 @@ import type { CpuTensor } from "../tensor.ts";
 export const MOST_CHANNELS = 256;
 
 /**
- * What a logit's variance weighs against the relative squared error of the cache. The one number of
- * this family that was chosen by measurement (docs/adaptive.md).
+ * What a logit's variance weighs against the relative squared error of the cache; chosen by
+ * measurement (docs/adaptive.md).
  */
 export const QUERY_WEIGHT = 4e-3;
 

@@ -20,7 +20,7 @@ export function learnTransform(
 ): Calibration {
   const { layer, kind } = settings;
   const { blocks, variances } = transformAxes(samples, layer, kind);
-  const symbols = alphabetSize(settings.codeWidth);
+  const symbols = alphabetSize(settings.bits[0]!);
   const steps = new Float32Array(variances.length);
   const levels: number[] = [];
   const frequencies: number[] = [];

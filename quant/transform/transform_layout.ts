@@ -67,7 +67,7 @@ export function transformLayout(settings: TransformSettings): TransformLayout {
     stored += components.length;
   }
   const square = heads * headDim * channels;
-  const symbols = alphabetSize(settings.codeWidth);
+  const symbols = alphabetSize(settings.bits[0]!);
   return {
     blocks,
     stored,

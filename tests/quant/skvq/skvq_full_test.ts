@@ -9,57 +9,28 @@ import {
   clusterChannels,
 } from "../../../quant/skvq/skvq_calibrate.ts";
 import type { SkvqSettings } from "../../../quant/skvq/skvq_settings.ts";
-import type { CpuTensor } from "../../../quant/tensor.ts";
 import { rotaryTables } from "../../../replay/rotary.ts";
 import { answers } from "../affine/affine_answers.ts";
 import { testOnBackends } from "../backends.ts";
 import { runs, testCacheProperties, testMoreBits } from "../cache_properties.ts";
+import { calibratedOn, oneLayerScene, type SceneDraw } from "../calibrated_scenes.ts";
 import { type CacheScene, layerData, OpenCache, THETA } from "../cache_scenes.ts";
-import { KV_LOOKS, kvData, type KvLook } from "../kv_data.ts";
+import { KV_LOOKS, kvData } from "../kv_data.ts";
 
 type Scene = CacheScene<SkvqSettings>;
 
-interface Draw {
-  readonly kind: KvKind;
-  readonly heads: number;
-  readonly headDim: number;
-  readonly tokens: number;
-  readonly capacity: number;
-  readonly look: KvLook;
-  readonly seed: number;
+interface Draw extends SceneDraw {
   readonly answers: HookAnswers;
 }
 
 /** Settings calibrated on another sample that looks like the scene's own tensor. */
 function calibrated(draw: Draw, changes: Partial<HookAnswers> = {}): SkvqSettings {
-  const { heads, headDim, look, seed } = draw;
-  const settings = skvq.resolve({ ...draw.answers, ...changes }, { heads, headDim });
-  if (!settings.calibrated) return settings;
-  const capacity = 40;
-  const sample: CpuTensor = {
-    heads,
-    capacity,
-    headDim,
-    data: kvData(heads * capacity, headDim, look, seed + 1000),
-  };
-  const layer = { keys: [sample], preRopeKeys: [sample], values: [sample], queries: [] };
-  const samples = { layers: [layer], ropeTheta: THETA };
-  return { ...settings, calibration: skvq.calibrate!(samples, settings) };
+  const settings = skvq.resolve({ ...draw.answers, ...changes }, draw);
+  return calibratedOn(skvq, settings, draw, 40);
 }
 
 function sceneOf(draw: Draw, settings = calibrated(draw)): Scene {
-  const { kind, heads, headDim, tokens, capacity, look, seed } = draw;
-  return {
-    family: skvq,
-    kind,
-    settings: [settings],
-    heads,
-    headDim,
-    tokens,
-    capacity,
-    look,
-    seed,
-  };
+  return oneLayerScene(skvq, draw, settings);
 }
 
 function draws(options: Record<string, boolean> = {}): fc.Arbitrary<Draw> {

@@ -11,7 +11,6 @@ import { type HookAnswers, type KvKind, QuantizerError } from "../../../quant/fa
 import { principalAxes } from "../../../quant/numerics/principal_axes.ts";
 import { alphabetsOf, encode } from "../../../quant/packing/entropy_coder.ts";
 import { toHalfBits } from "../../../quant/packing/half.ts";
-import type { CpuTensor } from "../../../quant/tensor.ts";
 import { symbolOf } from "../../../quant/transform/component_codes.ts";
 import {
   type ComponentStep,
@@ -22,19 +21,13 @@ import { GROUP_TOKENS } from "../../../quant/transform/transform_layout.ts";
 import { answers } from "../affine/affine_answers.ts";
 import { testOnBackends } from "../backends.ts";
 import { runs, testCacheProperties } from "../cache_properties.ts";
-import { type CacheScene, layerData, OpenCache, rootMeanSquare, THETA } from "../cache_scenes.ts";
-import { KV_LOOKS, kvData, type KvLook } from "../kv_data.ts";
+import { calibratedOn, oneLayerScene, type SceneDraw } from "../calibrated_scenes.ts";
+import { type CacheScene, layerData, OpenCache, rootMeanSquare } from "../cache_scenes.ts";
+import { KV_LOOKS, kvData } from "../kv_data.ts";
 
 type Scene = CacheScene<TransformSettings>;
 
-interface Draw {
-  readonly kind: KvKind;
-  readonly heads: number;
-  readonly headDim: number;
-  readonly tokens: number;
-  readonly capacity: number;
-  readonly look: KvLook;
-  readonly seed: number;
+interface Draw extends SceneDraw {
   readonly codeWidth: number;
   readonly steps: readonly ComponentStep[];
   readonly residual: number;
@@ -59,39 +52,11 @@ function uncalibrated(draw: Draw): TransformSettings {
 
 /** Settings calibrated on another sample that looks like the scene's own tensor. */
 function calibrated(draw: Draw): TransformSettings {
-  const { heads, headDim, look, seed } = draw;
-  const settings = uncalibrated(draw);
-  const capacity = 120;
-  const tensor = (heads: number, offset: number): CpuTensor => ({
-    heads,
-    capacity,
-    headDim,
-    data: kvData(heads * capacity, headDim, look, seed + offset),
-  });
-  const sample = tensor(heads, 1000);
-  const layer = {
-    keys: [sample],
-    preRopeKeys: [sample],
-    values: [sample],
-    queries: [tensor(heads * 2, 2000)],
-  };
-  const samples = { layers: [layer], ropeTheta: THETA };
-  return { ...settings, calibration: transform.calibrate!(samples, settings) };
+  return calibratedOn(transform, uncalibrated(draw), draw, 120, 2);
 }
 
 function sceneOf(draw: Draw, settings = calibrated(draw)): Scene {
-  const { kind, heads, headDim, tokens, capacity, look, seed } = draw;
-  return {
-    family: transform,
-    kind,
-    settings: [settings],
-    heads,
-    headDim,
-    tokens,
-    capacity,
-    look,
-    seed,
-  };
+  return oneLayerScene(transform, draw, settings);
 }
 
 const steps = fc.array(
@@ -310,7 +275,10 @@ Deno.test("transform: steps, widths, axis and mode are checked", () => {
   const refused: [Partial<HookAnswers>, string][] = [
     [{ axis: "channel" }, 'choose_axis must be "token"'],
     [{ calibrationMode: "none" }, 'calibration_mode must be "offline"'],
-    [{ bits: [4, 3] }, "choose_bits must be the same for each, not 4, 3"],
+    [
+      { bits: [4, 3] },
+      "has one width for all heads of a layer, but head 0 was given 4 bits and head 1 3",
+    ],
     [
       { options: { steps: [1] } },
       'option "steps" has 1 entries; expected one step for each of 128',
