@@ -66,9 +66,9 @@ export function limitsOf(board: Board): (readonly [string, string])[] {
     ],
     [
       "Widths in time",
-      `The heat maps show the codes stored at the last step of a slice's last example. A policy that adapts may ` +
-      `have chosen otherwise before. Widths are of the codes: scales, zero points, outliers and ` +
-      `exact tokens add to them (see the stored bits).`,
+      `The heat maps show the codes stored at the last step of a slice's last example. A policy ` +
+      `that adapts may have chosen otherwise before. Widths are of the codes: scales, zero points, ` +
+      `outliers and exact tokens add to them (see the stored bits).`,
     ],
     [
       "Tuning",
