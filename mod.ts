@@ -34,5 +34,5 @@ export {
 export { renderPrompt, scoreReply } from "./benchmarks/datasets.ts";
 export type { ExampleOutcome, Prediction, SliceNumbers, StepOutcome } from "./replay/metric.ts";
 export type { Audit, AuditedBuffer, AuditedCell } from "./replay/audit.ts";
-export type { NamedOutcome, PolicyResult, SliceResult } from "./replay/run.ts";
+export type { NamedOutcome, PolicyResult, SliceResult } from "./evaluation/run.ts";
 export { testMetricsLine } from "./report/test_metrics.ts";

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { sha256 } from "../replay/digest.ts";
+import { sha256 } from "../engine/digest.ts";
 import { datasetOf } from "./datasets.ts";
 import { BenchmarkError, type Example, parseExample } from "./example.ts";
 

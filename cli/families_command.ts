@@ -4,7 +4,7 @@
  * @module
  */
 import { parseArgs } from "@std/cli/parse-args";
-import { registryRows } from "../report/registry_rows.ts";
+import { registryRows } from "../evaluation/registry_rows.ts";
 import { registryTable } from "../report/registry_table.ts";
 import { FAMILIES_OPTIONS } from "./families_options.ts";
 import { refuseUnknown } from "./option_values.ts";

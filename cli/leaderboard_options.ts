@@ -6,8 +6,8 @@
 import { parseArgs } from "@std/cli/parse-args";
 import { type SliceName, sliceNames } from "../benchmarks/slices.ts";
 import { isPolicyName, type PolicyName, policyNames } from "../policies/registry.ts";
-import type { Device } from "../replay/engines/open.ts";
-import { embeddedModels } from "../replay/model/resolve.ts";
+import type { Device } from "../engine/devices/open.ts";
+import { embeddedModels } from "../engine/checkpoint/resolve.ts";
 import type { OptionRow } from "./option_table.ts";
 import { DEVICES, known, OptionValues, policyList, refuseUnknown } from "./option_values.ts";
 import { UsageError } from "./usage_error.ts";

@@ -6,7 +6,7 @@
  */
 import { isPolicyName, type PolicyName, policyNames } from "../policies/registry.ts";
 import { isPolicyPath } from "../policies/user_policy.ts";
-import type { Device } from "../replay/engines/open.ts";
+import type { Device } from "../engine/devices/open.ts";
 import { UsageError } from "./usage_error.ts";
 
 /** Named here too, so that a help text does not load the engines. */

@@ -3,12 +3,12 @@
  *
  * @module
  */
-import { Evaluator, type SliceInput } from "../benchmarks/evaluate.ts";
+import { Evaluator, type SliceInput } from "../evaluation/evaluator.ts";
 import { loadDataFile, loadSlice, type SliceName, slices } from "../benchmarks/slices.ts";
 import { PolicyError } from "../policies/check.ts";
-import { loadCalibrationFile, saveCalibrationFile } from "../replay/calibration.ts";
-import { CONTRACT_VERSION } from "../replay/contract.ts";
-import type { SliceResult } from "../replay/run.ts";
+import { loadCalibrationFile, saveCalibrationFile } from "../calibration/calibrator.ts";
+import { CONTRACT_VERSION } from "../policies/contract.ts";
+import type { SliceResult } from "../evaluation/run.ts";
 import { auditTable } from "../report/audit_table.ts";
 import { openOutputFolder, writeAll } from "../report/output_folder.ts";
 import { resultFiles, type RunDescription, type SliceReport } from "../report/result_files.ts";

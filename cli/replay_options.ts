@@ -6,7 +6,7 @@
 import { parseArgs } from "@std/cli/parse-args";
 import { isSliceName, type SliceName, sliceNames } from "../benchmarks/slices.ts";
 import { LIMIT_BOUNDS, type SandboxLimits } from "../policies/sandbox/limits.ts";
-import type { Device } from "../replay/engines/open.ts";
+import type { Device } from "../engine/devices/open.ts";
 import { OPTIONS, type ValueOption, valueOptions } from "./option_table.ts";
 import { DEVICES, OptionValues, policyNamesAndFiles, refuseUnknown } from "./option_values.ts";
 import { UsageError } from "./usage_error.ts";

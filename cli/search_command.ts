@@ -4,10 +4,10 @@
  * @module
  */
 import { basename, dirname } from "node:path";
-import { loadCalibrationSet } from "../benchmarks/calibration/calibration_set.ts";
-import { openEngine } from "../replay/engines/open.ts";
-import { loadModelFolder } from "../replay/model/folder.ts";
-import { modelFolder } from "../replay/model/resolve.ts";
+import { loadCalibrationSet } from "../calibration/calibration_set.ts";
+import { openEngine } from "../engine/devices/open.ts";
+import { loadModelFolder } from "../engine/checkpoint/folder.ts";
+import { modelFolder } from "../engine/checkpoint/resolve.ts";
 import { openOutputFolder, writeAll } from "../report/output_folder.ts";
 import { StatusLine } from "../report/status_line.ts";
 import { BaseFamily } from "../search/base_family.ts";

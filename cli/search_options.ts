@@ -7,7 +7,7 @@ import { basename } from "node:path";
 import { parseArgs } from "@std/cli/parse-args";
 import { isPolicyName } from "../policies/registry.ts";
 import { families, type FamilyName } from "../quant/registry.ts";
-import type { Device } from "../replay/engines/open.ts";
+import type { Device } from "../engine/devices/open.ts";
 import type { OptionRow } from "./option_table.ts";
 import { DEVICES, OptionValues, refuseUnknown } from "./option_values.ts";
 import { UsageError } from "./usage_error.ts";

@@ -6,7 +6,7 @@
  */
 import { drawPolicy, type PolicyDraws } from "../stats/compare.ts";
 import { DEFAULT_RESAMPLES } from "../stats/bootstrap.ts";
-import { seedFor } from "../stats/random.ts";
+import { seedFor } from "../quant/numerics/random.ts";
 import type { Cell } from "./cell.ts";
 
 /** A cell that could not be finished. */

@@ -5,7 +5,7 @@
  * @module
  */
 import type { SliceNumbers, StepOutcome } from "../replay/metric.ts";
-import { sha256 } from "../replay/digest.ts";
+import { sha256 } from "../engine/digest.ts";
 
 /** Everything a cell's numbers depend on. Two cells with equal keys hold the same numbers. */
 export interface CellKey {

@@ -4,7 +4,7 @@
  * @module
  */
 import { compareDraws, comparePolicies, type PairedComparison } from "../stats/compare.ts";
-import { seedFor } from "../stats/random.ts";
+import { seedFor } from "../quant/numerics/random.ts";
 import type { Board, Place } from "./board.ts";
 
 /** A comparison and where it was made. */

@@ -3,12 +3,12 @@
  *
  * @module
  */
-import { Evaluator } from "../benchmarks/evaluate.ts";
+import { Evaluator } from "../evaluation/evaluator.ts";
 import { loadSlice, type SliceName, slices } from "../benchmarks/slices.ts";
 import { hostBuiltin, type PolicyName } from "../policies/registry.ts";
-import { CONTRACT_VERSION } from "../replay/contract.ts";
-import type { Device } from "../replay/engines/open.ts";
-import type { PolicyResult } from "../replay/run.ts";
+import { CONTRACT_VERSION } from "../policies/contract.ts";
+import type { Device } from "../engine/devices/open.ts";
+import type { PolicyResult } from "../evaluation/run.ts";
 import type { Cell, CellKey } from "./cell.ts";
 import type { ReadyModel, ReadySlice } from "./fill.ts";
 import { machineText } from "./project_facts.ts";

@@ -4,7 +4,7 @@
  * suffer from errors in that layer, and spends the budget where it buys most quality: a Lagrangian bit
  * allocation over all layers, kinds and components at once.
  *
- * Keys and values are coded by the family `transform` (quant/transform/transform.ts), which turns a
+ * Keys and values are coded by the family `transform` (quant/families/transform/transform.ts), which turns a
  * token's vectors into principal components first. The design and what did not work:
  * docs/adaptive.md.
  *

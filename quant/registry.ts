@@ -4,17 +4,17 @@
  * @module
  */
 import { type Family, QuantizerError } from "./family.ts";
-import { hfHqq } from "./hf_hqq/hf_hqq.ts";
-import { hfQuanto } from "./hf_quanto/hf_quanto.ts";
-import { kivi } from "./kivi/kivi.ts";
-import { kvquant } from "./kvquant/kvquant.ts";
-import { kvtuner } from "./kvtuner/kvtuner.ts";
-import { qaq } from "./qaq/qaq.ts";
-import { skvq } from "./skvq/skvq.ts";
-import { squat } from "./squat/squat.ts";
-import { transform } from "./transform/transform.ts";
-import { turboquant } from "./turboquant/turboquant.ts";
-import { uniform } from "./uniform/uniform.ts";
+import { hfHqq } from "./families/hf_hqq/hf_hqq.ts";
+import { hfQuanto } from "./families/hf_quanto/hf_quanto.ts";
+import { kivi } from "./families/kivi/kivi.ts";
+import { kvquant } from "./families/kvquant/kvquant.ts";
+import { kvtuner } from "./families/kvtuner/kvtuner.ts";
+import { qaq } from "./families/qaq/qaq.ts";
+import { skvq } from "./families/skvq/skvq.ts";
+import { squat } from "./families/squat/squat.ts";
+import { transform } from "./families/transform/transform.ts";
+import { turboquant } from "./families/turboquant/turboquant.ts";
+import { uniform } from "./families/uniform/uniform.ts";
 
 /** The families, in the order they are listed. */
 export const families = {

@@ -14,13 +14,13 @@ import {
 } from "../quant/family.ts";
 import { familyOf } from "../quant/registry.ts";
 import type { KvShape } from "../quant/tensor.ts";
-import { notApplied } from "./applied_settings.ts";
-import { sha256 } from "./digest.ts";
-import type { Engine } from "./engine.ts";
+import { notApplied } from "../policies/applied_settings.ts";
+import { sha256 } from "../engine/digest.ts";
+import type { Engine } from "../engine/engine.ts";
 import { entriesPerToken } from "./metric.ts";
 import type { CellPlan, OpenStore, Plan } from "./quantize.ts";
 import type { Reference } from "./reference.ts";
-import type { RotaryTables } from "./rotary.ts";
+import type { RotaryTables } from "../engine/rotary.ts";
 import { snapshot, Sources } from "./snapshot.ts";
 
 /** What an audit found wrong; the message is one sentence. */

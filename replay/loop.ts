@@ -13,7 +13,7 @@ import type { StepQuestion } from "../policies/ask.ts";
 import type { PlannedStep, Planner } from "../policies/plan.ts";
 import type { RequestMeta } from "../policies/policy.ts";
 import type { PeakStep } from "./audit.ts";
-import type { Engine } from "./engine.ts";
+import type { Engine } from "../engine/engine.ts";
 import {
   cacheElements,
   compare,
@@ -24,7 +24,7 @@ import {
 import { type CellPlan, type OpenStore, type Plan, planKey, QuantizedCache } from "./quantize.ts";
 import { addExtras, fedIds, type Reference } from "./reference.ts";
 import { type PassStep, restore } from "./restore.ts";
-import type { RotaryTables } from "./rotary.ts";
+import type { RotaryTables } from "../engine/rotary.ts";
 import { snapshot, Sources } from "./snapshot.ts";
 import { StatsSource } from "./token_stats.ts";
 

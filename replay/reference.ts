@@ -5,7 +5,7 @@
  * @module
  */
 import type { KvShape } from "../quant/tensor.ts";
-import { type Engine, type LayerKv, MASKED } from "./engine.ts";
+import { type Engine, type LayerKv, MASKED } from "../engine/engine.ts";
 
 /** Tokens that go through the model at once during prefill; bounds the size of the mask. */
 export const PREFILL_CHUNK = 256;

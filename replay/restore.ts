@@ -8,7 +8,7 @@
  */
 import { KV_KINDS } from "../quant/family.ts";
 import type { Backend, KvShape, TokenRange } from "../quant/tensor.ts";
-import { type LayerKv, MASKED } from "./engine.ts";
+import { type LayerKv, MASKED } from "../engine/engine.ts";
 import type { QuantizedCache } from "./quantize.ts";
 
 /** One step of a pass: its snapshot's length and what was quantized, per layer and kind. */

@@ -5,7 +5,7 @@
  */
 import type { KvKind, Needs, Source } from "../quant/family.ts";
 import type { KvShape } from "../quant/tensor.ts";
-import type { RotaryTables } from "./rotary.ts";
+import type { RotaryTables } from "../engine/rotary.ts";
 import { prefilled, type Reference } from "./reference.ts";
 
 /** The cache as it was when a step began. */

@@ -8,7 +8,7 @@ import type { KvKind } from "../quant/family.ts";
 import type { KvShape } from "../quant/tensor.ts";
 import { StatsNotLoaded } from "../policies/plan.ts";
 import type { TokenStats } from "../policies/policy.ts";
-import type { Engine } from "./engine.ts";
+import type { Engine } from "../engine/engine.ts";
 import { addExtras, type Reference } from "./reference.ts";
 
 /** Recent tokens and recent queries that `attention_mass_recent` and `attention_entropy` look at. */

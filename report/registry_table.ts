@@ -4,7 +4,7 @@
  * @module
  */
 import { KV_KINDS } from "../quant/family.ts";
-import { MEASURED_TOKENS, type RegistryRow } from "./registry_rows.ts";
+import { MEASURED_TOKENS, type RegistryRow } from "../evaluation/registry_rows.ts";
 
 const TITLES = [
   "name",

@@ -6,12 +6,12 @@
 import type { Needs } from "../quant/family.ts";
 import { familyOf } from "../quant/registry.ts";
 import type { KvShape } from "../quant/tensor.ts";
-import type { Engine } from "../replay/engine.ts";
+import type { Engine } from "../engine/engine.ts";
 import { type Replayed, replayExample } from "../replay/loop.ts";
 import { quality } from "../replay/metric.ts";
 import type { OpenStore, Plan } from "../replay/quantize.ts";
 import { argmax, freeReference, type Reference, runKnownTokens } from "../replay/reference.ts";
-import { type RotaryTables, uploadRotary } from "../replay/rotary.ts";
+import { type RotaryTables, uploadRotary } from "../engine/rotary.ts";
 import type { SearchSample } from "./samples.ts";
 
 /** What a plan did to one sample, or to several of equal weight. */

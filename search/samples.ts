@@ -4,8 +4,8 @@
  *
  * @module
  */
-import type { CalibrationText } from "../benchmarks/calibration/calibration_set.ts";
-import type { Model } from "../replay/model/folder.ts";
+import type { CalibrationText } from "../calibration/calibration_set.ts";
+import type { Model } from "../engine/checkpoint/folder.ts";
 
 /** One sample in tokens. */
 export interface SearchSample {

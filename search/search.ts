@@ -5,7 +5,7 @@
  * @module
  */
 import type { KvShape } from "../quant/tensor.ts";
-import type { Engine } from "../replay/engine.ts";
+import type { Engine } from "../engine/engine.ts";
 import type { OpenStore } from "../replay/quantize.ts";
 import { Allocator } from "./allocation.ts";
 import type { BaseFamily } from "./base_family.ts";
@@ -19,7 +19,7 @@ import {
   meanTable,
   sampleSensitivity,
   type Sensitivity,
-} from "./sensitivity.ts";
+} from "./cell_losses.ts";
 import { type Verdict, verdict } from "./verdict.ts";
 import { replayPlan, type WidthPlan, widthPlan } from "./width_plan.ts";
 

@@ -4,7 +4,7 @@
  * @module
  */
 import { KV_KINDS, type KvKind } from "../quant/family.ts";
-import type { ModelShape } from "../replay/engine.ts";
+import type { ModelShape } from "../engine/engine.ts";
 import type { Plan } from "../replay/quantize.ts";
 import type { BaseFamily } from "./base_family.ts";
 

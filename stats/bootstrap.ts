@@ -5,7 +5,7 @@
  * @module
  */
 import { type ExampleTotals, pool, POOLED_FIELDS, type PooledNumbers } from "./example_totals.ts";
-import { randomSource } from "./random.ts";
+import { randomSource } from "../quant/numerics/random.ts";
 
 /** How often and from which seed to draw. */
 export interface ResampleOptions {

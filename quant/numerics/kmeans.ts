@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { randomSource } from "../../stats/random.ts";
+import { randomSource } from "./random.ts";
 
 /** Options of `kmeans`. */
 export interface KmeansOptions {

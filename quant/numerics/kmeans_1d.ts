@@ -9,7 +9,7 @@
  *
  * @module
  */
-import { randomSource } from "../../stats/random.ts";
+import { randomSource } from "./random.ts";
 
 /** Options of `kmeans1d`. */
 export interface KmeansOptions {

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { randomSource } from "../../stats/random.ts";
+import { randomSource } from "./random.ts";
 import { probit } from "./probit.ts";
 
 /** Independent standard normal numbers. */

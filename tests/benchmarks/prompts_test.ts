@@ -4,7 +4,7 @@ import prompts from "../../benchmarks/prompts.json" with { type: "json" };
 import { loadSlice, sliceNames } from "../../benchmarks/slices.ts";
 import miniConfig from "../../models/mini/tokenizer_config.json" with { type: "json" };
 import outlierConfig from "../../models/mini-outlier/tokenizer_config.json" with { type: "json" };
-import { openChatTemplate } from "../../replay/model/chat_template.ts";
+import { openChatTemplate } from "../../engine/checkpoint/chat_template.ts";
 
 for (const [model, config] of Object.entries({ mini: miniConfig, "mini-outlier": outlierConfig })) {
   Deno.test(`the chat template of ${model} writes the turn of prompts.json`, async () => {

@@ -6,8 +6,8 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { Buffer } from "node:buffer";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { findAdapter } from "../../replay/engines/adapter.ts";
-import { embeddedModels } from "../../replay/model/resolve.ts";
+import { findAdapter } from "../../engine/devices/adapter.ts";
+import { embeddedModels } from "../../engine/checkpoint/resolve.ts";
 import { compileTargets, targetOfTriple } from "../../tools/compile_targets.ts";
 import { EMBEDDED_PACKAGES, embeddedFiles } from "./embedded_files.ts";
 
@@ -49,7 +49,7 @@ function needed(): string[] {
     ...embeddedModels.flatMap((model) => [...filesBelow(`models/${model}`, "")]),
     ...filesBelow("benchmarks/slices", ""),
     "benchmarks/prompts.json",
-    "benchmarks/calibration/calibration.jsonl",
+    "calibration/calibration.jsonl",
     ...["quant", "stats", "replay"].flatMap((folder) => [...filesBelow(folder, ".wgsl")]),
     ...filesBelow("policies/sandbox", ".ts").filter((path) => !path.endsWith("/mod.ts")),
     ...["cli.ts", "cli/main.ts", "cli/replay_command.ts", "cli/leaderboard_command.ts"],

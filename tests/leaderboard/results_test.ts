@@ -1,7 +1,7 @@
 import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
 import { parse } from "@std/csv/parse";
 import { comparePolicies } from "../../stats/compare.ts";
-import { seedFor } from "../../stats/random.ts";
+import { seedFor } from "../../quant/numerics/random.ts";
 import { comparisonsCsv, metricsCsv } from "../../leaderboard/result_tables.ts";
 import { metricsJson } from "../../leaderboard/metrics_json.ts";
 import { resultFiles } from "../../leaderboard/result_files.ts";

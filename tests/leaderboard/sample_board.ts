@@ -5,7 +5,7 @@
 import { type ExampleOutcome, summarize } from "../../replay/metric.ts";
 import { Board } from "../../leaderboard/board.ts";
 import type { Cell, CellExample } from "../../leaderboard/cell.ts";
-import { randomSource, seedFor } from "../../stats/random.ts";
+import { randomSource, seedFor } from "../../quant/numerics/random.ts";
 
 /** Stored bits per element, squared cache error, and how far the logits move, of one policy. */
 const POLICIES: readonly (readonly [string, number, number, number, number])[] = [

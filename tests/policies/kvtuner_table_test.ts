@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { cheapestChoices, CHOICES } from "../../benchmarks/calibration/make_kvtuner_table.ts";
+import { cheapestChoices, CHOICES } from "../../tools/make_kvtuner_table.ts";
 import { PolicyError } from "../../policies/check.ts";
 import { kvtunerKivi, kvtunerPolicy } from "../../policies/kvtuner.ts";
 import { parseKvtunerTable, tableWidth } from "../../policies/kvtuner_table.ts";

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { join } from "node:path";
-import { miniQuestion } from "../../benchmarks/sandbox/questions.ts";
+import { miniQuestion } from "../../bench/sandbox/questions.ts";
 import { PolicyError } from "../../policies/check.ts";
 import { InProcessHost } from "../../policies/host.ts";
 import { SandboxError, SandboxHost } from "../../policies/sandbox/mod.ts";

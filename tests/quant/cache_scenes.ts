@@ -8,7 +8,7 @@ import type {
   Store,
 } from "../../quant/family.ts";
 import type { KvShape } from "../../quant/tensor.ts";
-import { rotaryTables } from "../../replay/rotary.ts";
+import { rotaryTables } from "../../engine/rotary.ts";
 import type { TestBackend } from "./backends.ts";
 import { kvData, type KvLook } from "./kv_data.ts";
 

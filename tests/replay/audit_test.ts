@@ -1,11 +1,11 @@
 /** One body over both machines: honest stores pass, whatever lies is caught. */
 import { assertEquals, assertMatch, assertNotEquals, assertRejects } from "@std/assert";
-import { GpuBackend } from "../../quant/backend/backend_gpu.ts";
+import { GpuBackend } from "../../quant/gpu/backend_gpu.ts";
 import type { HookAnswers, Store, StoredBuffer } from "../../quant/family.ts";
 import { familyOf } from "../../quant/registry.ts";
 import type { Backend, CpuTensor, KvShape } from "../../quant/tensor.ts";
 import { audit, AuditError, type PeakStep } from "../../replay/audit.ts";
-import type { Engine } from "../../replay/engine.ts";
+import type { Engine } from "../../engine/engine.ts";
 import { entriesPerToken } from "../../replay/metric.ts";
 import {
   openOnCpu,
@@ -16,7 +16,7 @@ import {
 } from "../../replay/quantize.ts";
 import type { Reference } from "../../replay/reference.ts";
 import { snapshot, Sources } from "../../replay/snapshot.ts";
-import { randomCache } from "../../report/random_cache.ts";
+import { randomCache } from "../../evaluation/random_cache.ts";
 import { auditTable } from "../../report/audit_table.ts";
 import { device } from "../quant/backends.ts";
 

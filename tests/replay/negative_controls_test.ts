@@ -6,12 +6,12 @@ import { hostBuiltin, type PolicyName, policyNames } from "../../policies/regist
 import { uniformQuant2bit } from "../../policies/uniform_quant.ts";
 import type { Store } from "../../quant/family.ts";
 import type { KvShape } from "../../quant/tensor.ts";
-import { Calibrator } from "../../replay/calibration.ts";
-import type { Engine } from "../../replay/engine.ts";
-import { type Device, openEngine } from "../../replay/engines/open.ts";
-import { loadModelFolder } from "../../replay/model/folder.ts";
+import { Calibrator } from "../../calibration/calibrator.ts";
+import type { Engine } from "../../engine/engine.ts";
+import { type Device, openEngine } from "../../engine/devices/open.ts";
+import { loadModelFolder } from "../../engine/checkpoint/folder.ts";
 import type { OpenStore } from "../../replay/quantize.ts";
-import { runSlice, type SliceResult } from "../../replay/run.ts";
+import { runSlice, type SliceResult } from "../../evaluation/run.ts";
 import { device as gpu } from "../quant/backends.ts";
 import { randomNumbers } from "../quant/kv_data.ts";
 

@@ -1,9 +1,9 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { CpuBackend } from "../../quant/backend/backend_cpu.ts";
+import { CpuBackend } from "../../quant/backend_cpu.ts";
 import type { Store } from "../../quant/family.ts";
 import type { CpuTensor, TokenRange } from "../../quant/tensor.ts";
-import { MASKED } from "../../replay/engine.ts";
+import { MASKED } from "../../engine/engine.ts";
 import type { QuantizedCache } from "../../replay/quantize.ts";
 import { type PassStep, restore } from "../../replay/restore.ts";
 

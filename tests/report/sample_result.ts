@@ -1,5 +1,5 @@
 import type { SliceNumbers } from "../../replay/metric.ts";
-import type { SliceResult } from "../../replay/run.ts";
+import type { SliceResult } from "../../evaluation/run.ts";
 
 /** Numbers of which every one differs. */
 export const numbers: SliceNumbers = {

@@ -1,7 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { QuantizerError } from "../../quant/family.ts";
 import { BaseFamily } from "../../search/base_family.ts";
-import { cellPlan, cellsOf } from "../../search/sensitivity.ts";
+import { cellPlan, cellsOf } from "../../search/cell_losses.ts";
 
 const shape = { kvHeads: 2, headDim: 64 };
 const choice = { family: "kivi", groupSize: 32, residualLength: 32 };

@@ -1,6 +1,6 @@
 /** Examples with known noise, for tests of the statistics. */
 import type { ScoredExample } from "../../stats/example_totals.ts";
-import { randomSource } from "../../stats/random.ts";
+import { randomSource } from "../../quant/numerics/random.ts";
 
 /** Chances of one synthetic policy. */
 export interface Chances {

@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { miniQuestion } from "../../../benchmarks/sandbox/questions.ts";
+import { miniQuestion } from "../../../bench/sandbox/questions.ts";
 import { REQUIRED_METHODS } from "../../../policies/host.ts";
 import { hostBuiltin } from "../../../policies/registry.ts";
 import { SandboxHost } from "../../../policies/sandbox/mod.ts";

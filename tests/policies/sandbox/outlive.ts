@@ -2,7 +2,7 @@
  * A program that opens a policy in the sandbox, tells the process ids of both, and is then killed by
  * a test. With `ask`, the policy is in a question when that happens, and does not come back from it.
  */
-import { miniQuestion } from "../../../benchmarks/sandbox/questions.ts";
+import { miniQuestion } from "../../../bench/sandbox/questions.ts";
 import { SandboxHost } from "../../../policies/sandbox/mod.ts";
 
 const text = `export default {

@@ -1,6 +1,6 @@
 /** The sandbox's process from outside: that it ends when the evaluator does, and what it may do. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { miniQuestion } from "../../../benchmarks/sandbox/questions.ts";
+import { miniQuestion } from "../../../bench/sandbox/questions.ts";
 import {
   type LaunchChild,
   launchDeno,

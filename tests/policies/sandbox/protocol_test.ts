@@ -5,7 +5,7 @@
 import { assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { hostBuiltin } from "../../../policies/registry.ts";
 import { SandboxError, SandboxHost } from "../../../policies/sandbox/mod.ts";
-import { miniQuestion } from "../../../benchmarks/sandbox/questions.ts";
+import { miniQuestion } from "../../../bench/sandbox/questions.ts";
 import { fakeChild } from "./fake_child.ts";
 import { numbersOf, tinyRun } from "./tiny_run.ts";
 

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch, assertNotEquals, assertRejects } from "@std/assert";
-import { builtinSource } from "../../../benchmarks/sandbox/builtin_source.ts";
-import { miniQuestion } from "../../../benchmarks/sandbox/questions.ts";
+import { builtinSource } from "../../../bench/sandbox/builtin_source.ts";
+import { miniQuestion } from "../../../bench/sandbox/questions.ts";
 import type { StepQuestion } from "../../../policies/ask.ts";
 import { PolicyError } from "../../../policies/check.ts";
 import { InProcessHost, type PolicyHost } from "../../../policies/host.ts";
@@ -9,8 +9,8 @@ import type { BudgetState, Policy, WorkloadMeta } from "../../../policies/policy
 import { hostBuiltin, type PolicyName, policyNames } from "../../../policies/registry.ts";
 import { policyOf } from "../../../policies/sandbox/default_export.ts";
 import { SandboxError, SandboxHost, type SandboxLimits } from "../../../policies/sandbox/mod.ts";
-import { Calibrator } from "../../../replay/calibration.ts";
-import { SyntheticEngine } from "../../replay/synthetic_engine.ts";
+import { Calibrator } from "../../../calibration/calibrator.ts";
+import { SyntheticEngine } from "../../engine/synthetic_engine.ts";
 import { numbersOf, tinyRun } from "./tiny_run.ts";
 
 const WORKLOAD: WorkloadMeta = {

@@ -2,13 +2,13 @@
  * A whole slice run, from reference to metrics, that takes milliseconds: real quantizers and the real
  * loop over a synthetic model whose predictions depend on every entry it is shown.
  */
-import { CpuBackend } from "../../../quant/backend/backend_cpu.ts";
+import { CpuBackend } from "../../../quant/backend_cpu.ts";
 import type { CpuTensor } from "../../../quant/tensor.ts";
 import type { PolicyHost } from "../../../policies/host.ts";
-import type { ForwardInput, ForwardOutput } from "../../../replay/engine.ts";
+import type { ForwardInput, ForwardOutput } from "../../../engine/engine.ts";
 import { openOnCpu } from "../../../replay/quantize.ts";
-import { runSlice, type SliceResult } from "../../../replay/run.ts";
-import { SyntheticEngine } from "../../replay/synthetic_engine.ts";
+import { runSlice, type SliceResult } from "../../../evaluation/run.ts";
+import { SyntheticEngine } from "../../engine/synthetic_engine.ts";
 
 const VOCAB = 16;
 

@@ -1,7 +1,7 @@
 /** The searches behind outliers and codebooks, against sorting everything. */
 import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { BitWriter, readBits, readSteps } from "../../../quant/qaq/bit_stream.ts";
+import { BitWriter, readBits, readSteps } from "../../../quant/families/qaq/bit_stream.ts";
 import { codebook, CodeFinder } from "../../../quant/numerics/codebook.ts";
 import { Extremes, FloatRow } from "../../../quant/numerics/extremes.ts";
 import { kmeans } from "../../../quant/numerics/kmeans.ts";

@@ -1,0 +1,165 @@
+/**
+ * Calibrations on disk: one JSON document, the arrays in base64. The same entries are kept in the
+ * cache folder (one document each, trusted only when complete) and in the file of `--calibration`
+ * (one document for a whole run, refused when damaged).
+ *
+ * @module
+ */
+import type { CalibrationStatistics } from "../policies/calibration_statistics.ts";
+import type { Calibration, CalibrationArray } from "../quant/calibration.ts";
+import { QuantizerError } from "../quant/family.ts";
+import { sha256 } from "../engine/digest.ts";
+
+const FORMAT = "kvreplay calibration 2";
+
+/** A calibration file that cannot be used; the message is one sentence. */
+export class CalibrationError extends QuantizerError {
+  override name = "CalibrationError";
+}
+
+/** Something learned from the calibration set, and what it cost. */
+export interface Learned<V> {
+  readonly value: V;
+  /** Wall time of learning it, in seconds. */
+  readonly seconds: number;
+  /** Wall time of running the calibration set through the model, in seconds. */
+  readonly samplesSeconds: number;
+}
+
+/** A family's calibration of one layer and kind. */
+export interface CalibrationEntry extends Learned<Calibration> {
+  /** The settings it was learned for, as JSON. */
+  readonly settings: string;
+}
+
+/** All calibrations of a run. */
+export interface CalibrationFile {
+  /** Fingerprint of the engine that ran the set. */
+  readonly engine: string;
+  /** SHA-256 of the calibration set's token ids. */
+  readonly set: string;
+  readonly entries: readonly CalibrationEntry[];
+  readonly statistics?: Learned<CalibrationStatistics>;
+}
+
+const ARRAYS = { f32: Float32Array, f16: Float16Array, i32: Int32Array } as const;
+
+function typeOf(array: CalibrationArray): keyof typeof ARRAYS {
+  return array instanceof Float32Array ? "f32" : array instanceof Float16Array ? "f16" : "i32";
+}
+
+/** A file as text. */
+export async function writeCalibration(file: CalibrationFile): Promise<string> {
+  const body = JSON.stringify({
+    ...file,
+    entries: file.entries.map((entry) => ({
+      ...entry,
+      value: Object.fromEntries(
+        Object.entries(entry.value).map(([name, array]) => {
+          const bytes = new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
+          return [name, { type: typeOf(array), data: bytes.toBase64() }];
+        }),
+      ),
+    })),
+  });
+  return JSON.stringify({ format: FORMAT, sha256: await sha256(body), body });
+}
+
+/**
+ * A file from its text.
+ *
+ * @throws {CalibrationError} when it is damaged, or no calibration file
+ */
+export async function readCalibration(text: string, name: string): Promise<CalibrationFile> {
+  let outer: { format?: unknown; sha256?: unknown; body?: unknown };
+  try {
+    outer = JSON.parse(text);
+  } catch {
+    throw new CalibrationError(`Calibration file "${name}" is not JSON.`);
+  }
+  if (outer?.format !== FORMAT || typeof outer.body !== "string") {
+    throw new CalibrationError(
+      `Calibration file "${name}" has the format ${
+        JSON.stringify(outer?.format)
+      }; expected "${FORMAT}".`,
+    );
+  }
+  if (outer.sha256 !== await sha256(outer.body)) {
+    throw new CalibrationError(
+      `Calibration file "${name}" is damaged: its contents do not match their SHA-256.`,
+    );
+  }
+  const body = JSON.parse(outer.body);
+  return {
+    ...body,
+    entries: body.entries.map(
+      (entry: { value: Record<string, { type: keyof typeof ARRAYS; data: string }> }) => ({
+        ...entry,
+        value: Object.fromEntries(
+          Object.entries(entry.value).map(([name, { type, data }]) => [
+            name,
+            new ARRAYS[type](Uint8Array.fromBase64(data).buffer),
+          ]),
+        ),
+      }),
+    ),
+  };
+}
+
+/**
+ * Reads the file of `--calibration`.
+ *
+ * @throws {CalibrationError} when there is none, or it cannot be used
+ */
+export async function loadCalibrationFile(path: string): Promise<CalibrationFile> {
+  let text: string;
+  try {
+    text = await Deno.readTextFile(path);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    throw new CalibrationError(`There is no calibration file "${path}".`);
+  }
+  return await readCalibration(text, path);
+}
+
+/** Writes a file, complete or not at all. */
+export async function saveCalibrationFile(path: string, file: CalibrationFile): Promise<void> {
+  const temporary = `${path}.${crypto.randomUUID()}.tmp`;
+  try {
+    await Deno.writeTextFile(temporary, await writeCalibration(file), { createNew: true });
+    await Deno.rename(temporary, path);
+  } catch (error) {
+    await Deno.remove(temporary).catch(() => {});
+    throw error;
+  }
+}
+
+/** Calibrations in a cache folder, one document per key. */
+export class CalibrationStore {
+  constructor(private readonly folder: string) {}
+
+  #path(key: string): string {
+    return `${this.folder}/${key.slice(0, 2)}/${key}.json`;
+  }
+
+  /** What was kept under a key; undefined when there is nothing, or it is damaged. */
+  async load(key: string): Promise<CalibrationFile | undefined> {
+    try {
+      return await loadCalibrationFile(this.#path(key));
+    } catch (error) {
+      if (error instanceof CalibrationError) return undefined;
+      throw error;
+    }
+  }
+
+  /** Keeps a document; a full disk costs the entry, not the run. */
+  async save(key: string, file: CalibrationFile): Promise<void> {
+    const path = this.#path(key);
+    try {
+      await Deno.mkdir(path.slice(0, path.lastIndexOf("/")), { recursive: true });
+      await saveCalibrationFile(path, file);
+    } catch (error) {
+      if (error instanceof Deno.errors.NotCapable) throw error;
+    }
+  }
+}

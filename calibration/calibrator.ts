@@ -1,0 +1,196 @@
+/**
+ * Offline calibration: runs a set of samples that are never scored through the model once, computes
+ * the statistics that a policy's `calibrate` is given, and lets the families learn what their
+ * settings need (thresholds, codebooks, reorder). Results are kept, keyed by engine, calibration set
+ * and settings; what they cost the first time is kept with them, so `calibration_cost_s` does not
+ * depend on the state of a cache.
+ *
+ * @module
+ */
+import type { CalibrationStatistics } from "../policies/calibration_statistics.ts";
+import type { Calibration, CalibrationSamples } from "../quant/calibration.ts";
+import { type Family, QuantizerError, type Settings } from "../quant/family.ts";
+import { familyOf } from "../quant/registry.ts";
+import type { KvShape } from "../quant/tensor.ts";
+import type {
+  CalibrationEntry,
+  CalibrationFile,
+  CalibrationStore,
+  Learned,
+} from "./calibration_file.ts";
+import { collectSamples, samplesThatFit } from "./calibration_samples.ts";
+import { calibrationStatistics } from "./calibration_statistics.ts";
+import { CONTRACT_VERSION } from "../policies/contract.ts";
+import type { Engine } from "../engine/engine.ts";
+import { sha256 } from "../engine/digest.ts";
+import { measureSensitivity, type SampleTokens } from "./sensitivity.ts";
+
+export * from "./calibration_file.ts";
+
+/** What a calibrator is given. */
+export interface CalibratorInput<T extends KvShape> {
+  readonly engine: Engine<T>;
+  /** Every sample, prompt and reply. */
+  readonly samples: readonly SampleTokens[];
+  /** Where results are kept; absent with `--no-cache`. */
+  readonly store?: CalibrationStore;
+  /** Contents of `--calibration FILE`; its entries come before everything else. */
+  readonly file?: CalibrationFile;
+  /** A sentence for stderr. */
+  readonly notice?: (sentence: string) => void;
+  readonly signal?: AbortSignal;
+}
+
+/** Learns from the calibration set, for every policy of a run. */
+export class Calibrator<T extends KvShape = KvShape> {
+  readonly #input: CalibratorInput<T>;
+  readonly #tokens: readonly SampleTokens[];
+  readonly #learned = new Map<string, CalibrationEntry>();
+  #statistics: Learned<CalibrationStatistics> | undefined;
+  #samples: Promise<{ samples: CalibrationSamples; seconds: number }> | undefined;
+  #set: string | undefined;
+
+  constructor(input: CalibratorInput<T>) {
+    this.#input = input;
+    const { engine, samples, file, notice } = input;
+    const fitting = samples.filter(({ ids }) =>
+      ids.length > 0 && ids.length <= engine.shape.maxPositions
+    );
+    const count = samplesThatFit(engine.shape, fitting.map(({ ids }) => ids.length));
+    if (count < samples.length) {
+      notice?.(
+        `calibration uses ${count} of ${samples.length} samples: the others exceed the model's ` +
+          `positions or the memory set aside for calibration`,
+      );
+    }
+    this.#tokens = fitting.slice(0, count);
+    if (file !== undefined && file.engine !== engine.fingerprint) {
+      notice?.("the calibration file was made with another model, engine or version");
+    }
+    for (const entry of file?.entries ?? []) this.#learned.set(entry.settings, entry);
+    this.#statistics = file?.statistics;
+  }
+
+  /** Statistics of the whole set, for a policy's `calibrate`. */
+  async statistics(): Promise<Learned<CalibrationStatistics>> {
+    if (this.#statistics !== undefined) return this.#statistics;
+    const key = await this.#key("statistics");
+    const kept = (await this.#input.store?.load(key))?.statistics;
+    if (kept !== undefined) return this.#statistics = kept;
+    const { engine, signal } = this.#input;
+    this.#statistics = await this.#learn(async (samples) =>
+      calibrationStatistics(
+        samples,
+        await measureSensitivity(engine, this.#tokens, samples, signal),
+      )
+    );
+    await this.#input.store?.save(key, await this.#file([], this.#statistics));
+    return this.#statistics;
+  }
+
+  /**
+   * What a family learns for settings that say `calibrated`.
+   *
+   * @throws {QuantizerError} when it cannot learn from this set
+   */
+  async family(settings: Settings): Promise<Learned<Calibration>> {
+    const text = settingsText(settings);
+    const known = this.#learned.get(text);
+    if (known !== undefined) return known;
+    const family: Family = familyOf(settings.family);
+    if (family.calibrate === undefined) {
+      throw new QuantizerError(`Family "${family.name}" has nothing to calibrate.`);
+    }
+    const key = await this.#key(text);
+    let entry = (await this.#input.store?.load(key))?.entries.find((e) => e.settings === text);
+    if (entry === undefined) {
+      const learned = await this.#learn((samples) => family.calibrate!(samples, settings));
+      entry = { settings: text, ...learned };
+      await this.#input.store?.save(key, await this.#file([entry]));
+    }
+    this.#learned.set(text, entry);
+    return entry;
+  }
+
+  /** Everything learned so far, for `--calibration FILE`. */
+  async export(): Promise<CalibrationFile> {
+    return await this.#file([...this.#learned.values()], this.#statistics);
+  }
+
+  /** Lets go of the samples' tensors; a later question runs the set again. */
+  releaseSamples(): void {
+    this.#samples = undefined;
+  }
+
+  async #learn<V>(compute: (samples: CalibrationSamples) => V | Promise<V>): Promise<Learned<V>> {
+    const { samples, seconds: samplesSeconds } = await (this.#samples ??= this.#run());
+    const start = performance.now();
+    const value = await compute(samples);
+    return { value, seconds: (performance.now() - start) / 1000, samplesSeconds };
+  }
+
+  async #run(): Promise<{ samples: CalibrationSamples; seconds: number }> {
+    if (this.#tokens.length === 0) {
+      throw new QuantizerError("The calibration set holds no sample that this model can run.");
+    }
+    const start = performance.now();
+    const samples = await collectSamples(
+      this.#input.engine,
+      this.#tokens.map(({ ids }) => ids),
+      this.#input.signal,
+    );
+    return { samples, seconds: (performance.now() - start) / 1000 };
+  }
+
+  async #setHash(): Promise<string> {
+    return this.#set ??= await sha256(JSON.stringify(this.#tokens));
+  }
+
+  async #key(what: string): Promise<string> {
+    const { engine } = this.#input;
+    return await sha256(
+      JSON.stringify([CONTRACT_VERSION, engine.fingerprint, await this.#setHash(), what]),
+    );
+  }
+
+  async #file(
+    entries: readonly CalibrationEntry[],
+    statistics?: Learned<CalibrationStatistics>,
+  ): Promise<CalibrationFile> {
+    return {
+      engine: this.#input.engine.fingerprint,
+      set: await this.#setHash(),
+      entries,
+      ...(statistics === undefined ? {} : { statistics }),
+    };
+  }
+}
+
+/** Adds up what the calibration of one policy cost. */
+export class CalibrationCost {
+  readonly #counted = new Set<unknown>();
+  #seconds = 0;
+  #samplesSeconds = 0;
+
+  /** Counts something learned, once; the pass over the samples serves all of it. */
+  add(learned: Learned<unknown>): void {
+    if (this.#counted.has(learned)) return;
+    this.#counted.add(learned);
+    this.#seconds += learned.seconds;
+    this.#samplesSeconds = Math.max(this.#samplesSeconds, learned.samplesSeconds);
+  }
+
+  /** Counts the time of a policy's own work. */
+  addSeconds(seconds: number): void {
+    this.#seconds += seconds;
+  }
+
+  get seconds(): number {
+    return this.#seconds + this.#samplesSeconds;
+  }
+}
+
+/** Settings as the key of their calibration. */
+function settingsText(settings: Settings): string {
+  return JSON.stringify(settings, (name, value) => name === "calibration" ? undefined : value);
+}

@@ -1,0 +1,60 @@
+/**
+ * An engine whose tensors are in host memory, over any onnxruntime package.
+ *
+ * @module
+ */
+import type { InferenceSession, Tensor } from "onnxruntime-common";
+import { CpuBackend } from "../../quant/backend_cpu.ts";
+import type { CpuTensor } from "../../quant/tensor.ts";
+import type { Engine, ForwardInput, ForwardOutput, ModelShape } from "../engine.ts";
+import type { Model } from "../checkpoint/folder.ts";
+import { feedsOf, fetchesOf, kvShapeOf, layersOf } from "./feeds.ts";
+import { fingerprint } from "./fingerprint.ts";
+import { decoderGraph } from "./graph.ts";
+import { createSession, type Runtime } from "./runtime.ts";
+
+/** Opens a model on a runtime that computes on the processor. */
+export async function openHostEngine(
+  model: Model,
+  device: "cpu" | "wasm",
+  runtime: Runtime,
+  options: InferenceSession.SessionOptions,
+): Promise<Engine<CpuTensor>> {
+  const graph = decoderGraph(model, "host");
+  const session = await createSession(runtime, graph, options);
+  const id = await fingerprint(model, [device, runtime.env.versions.common]);
+  return new HostEngine(runtime, session, device, model.shape, id);
+}
+
+class HostEngine implements Engine<CpuTensor> {
+  readonly backend = new CpuBackend();
+
+  constructor(
+    private readonly runtime: Runtime,
+    private readonly session: InferenceSession,
+    readonly device: "cpu" | "wasm",
+    readonly shape: ModelShape,
+    readonly fingerprint: string,
+  ) {}
+
+  async forward(input: ForwardInput<CpuTensor>): Promise<ForwardOutput<CpuTensor>> {
+    const { runtime, shape } = this;
+    const outputs = input.outputs ?? "none";
+    const wrap = ({ data, heads, capacity, headDim }: CpuTensor) =>
+      new runtime.Tensor("float32", data, [1, heads, capacity, headDim]);
+    const feeds = feedsOf(runtime, shape, input, wrap);
+    const results = await this.session.run(feeds, fetchesOf(shape, outputs));
+    return {
+      logits: results.logits!.data as Float32Array<ArrayBuffer>,
+      layers: layersOf(shape, outputs, results, hostTensor),
+    };
+  }
+
+  async close(): Promise<void> {
+    await this.session.release();
+  }
+}
+
+function hostTensor(tensor: Tensor): CpuTensor {
+  return { ...kvShapeOf(tensor), data: tensor.data as Float32Array<ArrayBuffer> };
+}

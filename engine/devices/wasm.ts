@@ -1,0 +1,24 @@
+/**
+ * The engine `wasm`: onnxruntime-web's WebAssembly, without native code.
+ *
+ * @module
+ */
+import type { CpuTensor } from "../../quant/tensor.ts";
+import type { Engine } from "../engine.ts";
+import type { Model } from "../checkpoint/folder.ts";
+import { openHostEngine } from "./host_engine.ts";
+
+/** Opens a model on onnxruntime-web's wasm. */
+export async function openWasmEngine(model: Model): Promise<Engine<CpuTensor>> {
+  const runtime = await import("onnxruntime-web/wasm");
+  const { env } = runtime;
+  // Threads would need workers from blob URLs, which this runtime does not start.
+  env.wasm.numThreads = 1;
+  env.wasm.wasmBinary ??= await readWasm("onnxruntime-web/ort-wasm-simd-threaded.wasm");
+  return openHostEngine(model, "wasm", runtime, { executionProviders: ["wasm"] });
+}
+
+/** A file of a package, read from disk (or from the compiled program), never from the network. */
+export async function readWasm(specifier: string): Promise<ArrayBuffer> {
+  return (await Deno.readFile(new URL(import.meta.resolve(specifier)))).buffer;
+}

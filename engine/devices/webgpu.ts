@@ -1,0 +1,94 @@
+/**
+ * The engine `webgpu`: onnxruntime-web on Deno's WebGPU. Keys and values stay in GPU buffers of one
+ * device that the quantizers' kernels share; only ids, masks and logits cross to the host.
+ *
+ * @module
+ */
+import type { InferenceSession, Tensor } from "onnxruntime-common";
+import { GpuBackend } from "../../quant/gpu/backend_gpu.ts";
+import type { GpuTensor } from "../../quant/tensor.ts";
+import type { Engine, ForwardInput, ForwardOutput, ModelShape } from "../engine.ts";
+import type { Model } from "../checkpoint/folder.ts";
+import { names } from "../onnx/qwen2.ts";
+import { type FoundAdapter, openDevice } from "./adapter.ts";
+import { feedsOf, fetchesOf, kvShapeOf, layersOf } from "./feeds.ts";
+import { fingerprint } from "./fingerprint.ts";
+import { decoderGraph } from "./graph.ts";
+import { createSession, type Runtime } from "./runtime.ts";
+import { readWasm } from "./wasm.ts";
+
+/** An engine on a GPU, and its device. */
+export interface GpuEngine extends Engine<GpuTensor> {
+  /** The device's memory. */
+  readonly backend: GpuBackend;
+  /** The device that model and kernels share. */
+  readonly gpu: GPUDevice;
+}
+
+/** Opens a model on a WebGPU adapter. */
+export async function openWebGpuEngine(model: Model, found: FoundAdapter): Promise<GpuEngine> {
+  const runtime = await import("onnxruntime-web/webgpu");
+  const { env } = runtime;
+  env.wasm.numThreads = 1;
+  env.wasm.wasmBinary ??= await readWasm("onnxruntime-web/ort-wasm-simd-threaded.asyncify.wasm");
+  const device = await openDevice(found.adapter);
+  try {
+    const graph = decoderGraph(model, "gpu");
+    const session = await createSession(runtime, graph, {
+      executionProviders: [{ name: "webgpu", device }],
+      preferredOutputLocation: outputLocations(model.shape),
+    });
+    const id = await fingerprint(model, ["webgpu", env.versions.common, found.description]);
+    return new WebGpuEngine(runtime, session, device, model.shape, id);
+  } catch (error) {
+    device.destroy();
+    throw error;
+  }
+}
+
+function outputLocations(shape: ModelShape): Record<string, Tensor.DataLocation> {
+  const onGpu = fetchesOf(shape, "all").filter((name) => name !== names.logits);
+  return {
+    [names.logits]: "cpu",
+    ...Object.fromEntries(onGpu.map((name) => [name, "gpu-buffer"])),
+  };
+}
+
+class WebGpuEngine implements GpuEngine {
+  readonly device = "webgpu";
+  readonly backend: GpuBackend;
+
+  constructor(
+    private readonly runtime: Runtime,
+    private readonly session: InferenceSession,
+    readonly gpu: GPUDevice,
+    readonly shape: ModelShape,
+    readonly fingerprint: string,
+  ) {
+    this.backend = new GpuBackend(gpu);
+  }
+
+  async forward(input: ForwardInput<GpuTensor>): Promise<ForwardOutput<GpuTensor>> {
+    const { runtime, shape, backend } = this;
+    const outputs = input.outputs ?? "none";
+    const wrap = ({ buffer, heads, capacity, headDim }: GpuTensor) =>
+      runtime.Tensor.fromGpuBuffer(buffer, {
+        dataType: "float32",
+        dims: [1, heads, capacity, headDim],
+      });
+    const feeds = feedsOf(runtime, shape, input, wrap);
+    const results = await this.session.run(feeds, fetchesOf(shape, outputs));
+    const unwrap = (tensor: Tensor) =>
+      backend.adopt(tensor.gpuBuffer as GPUBuffer, kvShapeOf(tensor), () => tensor.dispose());
+    return {
+      logits: results.logits!.data as Float32Array<ArrayBuffer>,
+      layers: layersOf(shape, outputs, results, unwrap),
+    };
+  }
+
+  async close(): Promise<void> {
+    await this.session.release();
+    this.backend.close();
+    this.gpu.destroy();
+  }
+}

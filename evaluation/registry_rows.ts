@@ -1,0 +1,277 @@
+/**
+ * What the registries hold, family by family and policy by policy, with the bits that each really
+ * stores: measured on a store of random numbers, not computed from a formula.
+ *
+ * @module
+ */
+import { PolicyError } from "../policies/check.ts";
+import type { PolicyHost } from "../policies/host.ts";
+import { type PlannedStep, Planner } from "../policies/plan.ts";
+import type { BudgetState, WorkloadMeta } from "../policies/policy.ts";
+import { hostBuiltin, policyNames } from "../policies/registry.ts";
+import {
+  type Axis,
+  type Family,
+  KV_KINDS,
+  type KvKind,
+  QuantizerError,
+  type Settings,
+} from "../quant/family.ts";
+import { families, familyOf } from "../quant/registry.ts";
+import type { ModelShape } from "../engine/engine.ts";
+import { calibrationStatistics } from "../calibration/calibration_statistics.ts";
+import { cacheElements, entriesPerToken } from "../replay/metric.ts";
+import { openOnCpu, type Plan, QuantizedCache } from "../replay/quantize.ts";
+import { Sources } from "../replay/snapshot.ts";
+import { StatsSource } from "../replay/token_stats.ts";
+import { type RandomCache, randomCache } from "./random_cache.ts";
+
+/**
+ * Cache that the bits are measured on: two heads of 64 channels, and as many layers as the embedded
+ * model, since a policy may hold a table of its layers.
+ */
+const SHAPE: ModelShape = {
+  layers: 8,
+  hidden: 256,
+  queryHeads: 4,
+  kvHeads: 2,
+  headDim: 64,
+  vocab: 1,
+  maxPositions: 1024,
+  ropeTheta: 1e6,
+};
+
+/** Tokens of that cache. */
+export const MEASURED_TOKENS = 512;
+
+/** Budget that policies plan with. */
+const BUDGET_BITS = 4;
+
+/** Random numbers come from no model, so no layer is more sensitive than another. */
+const alikeLayers = (layers: number) =>
+  new Array<{ key: number; value: number }>(layers).fill({ key: 1, value: 1 });
+
+/** One family at one code width, or one built-in policy. */
+export interface RegistryRow {
+  readonly what: "family" | "policy";
+  readonly name: string;
+  /** Families that are used; the reference uses none. */
+  readonly families: readonly string[];
+  /** Code widths that the family can store, or that the policy chose. */
+  readonly widths: readonly number[];
+  /** Stored bits per quantized element, parameters included; absent where nothing is quantized. */
+  readonly bits?: number;
+  /** Stored bits per element of the whole cache, exact tokens included, at `MEASURED_TOKENS`. */
+  readonly cacheBits?: number;
+  /** Axes: those a family accepts, or the one a policy uses. */
+  readonly axis: Readonly<Record<KvKind, readonly Axis[]>>;
+  /** Recent tokens that a policy wants exact; absent for a family, which is asked for a number. */
+  readonly window?: number;
+  /** Tokens that were exact at the start; for a family whether it can keep any. */
+  readonly sinks: number | boolean;
+  readonly calibration: "none" | "offline";
+  /** Optional hooks that are used. */
+  readonly hooks: readonly string[];
+  /** Papers, repositories and commits. */
+  readonly source: readonly string[];
+  /** Why nothing could be measured here. */
+  readonly refused?: string;
+}
+
+/** Every family at each of `widths` that it can store, then every built-in policy. */
+export async function registryRows(widths: readonly number[] = [2, 4]): Promise<RegistryRow[]> {
+  const cache = randomCache(SHAPE, MEASURED_TOKENS);
+  const rows: RegistryRow[] = [];
+  for (const name of Object.keys(families)) {
+    const family = familyOf(name);
+    for (const bits of widths) {
+      if (family.widths.includes(bits)) rows.push(await familyRow(cache, family, bits));
+    }
+  }
+  for (const name of policyNames) rows.push(await policyRow(cache, hostBuiltin(name)));
+  return rows;
+}
+
+async function familyRow(cache: RandomCache, family: Family, bits: number): Promise<RegistryRow> {
+  const axes: Record<KvKind, Axis[]> = { key: [], value: [] };
+  const plan: Settings[] = [];
+  let refusal = "";
+  for (let layer = 0; layer < SHAPE.layers; layer++) {
+    for (const kind of KV_KINDS) {
+      // Keys per channel and values per token first, as the papers have it.
+      const order: Axis[] = kind === "key" ? ["channel", "token"] : ["token", "channel"];
+      const accepted: { axis: Axis; settings: Settings }[] = [];
+      for (const axis of order) {
+        // A family that takes both goes without samples only where its own rules do not need them.
+        for (const calibrationMode of ["offline", "none"] as const) {
+          if (accepted.some((a) => a.axis === axis)) continue;
+          try {
+            const settings = family.resolve({
+              layer,
+              kind,
+              bits: new Array<number>(SHAPE.kvHeads).fill(bits),
+              axis,
+              residualLength: 0,
+              calibrationMode,
+            }, { heads: SHAPE.kvHeads, headDim: SHAPE.headDim });
+            accepted.push({ axis, settings: learned(cache, settings) });
+          } catch (error) {
+            if (!(error instanceof QuantizerError)) throw error;
+            refusal = error.message;
+          }
+        }
+      }
+      axes[kind] = accepted.map((a) => a.axis);
+      if (accepted[0] !== undefined) plan.push(accepted[0].settings);
+    }
+  }
+  const complete = plan.length === SHAPE.layers * KV_KINDS.length;
+  return {
+    what: "family",
+    name: family.name,
+    families: [family.name],
+    widths: [bits],
+    ...(complete ? await measure(cache, plan) : { refused: refusal }),
+    axis: axes,
+    sinks: family.hooks.includes("sink_tokens"),
+    calibration: plan.some((s) => s.calibrated) ? "offline" : "none",
+    hooks: family.hooks,
+    source: [family.source],
+  };
+}
+
+async function policyRow(cache: RandomCache, host: PolicyHost): Promise<RegistryRow> {
+  const shown = { what: "policy", name: host.name } as const;
+  try {
+    const { plan, asked, window, mode } = await planOf(cache, host);
+    const used = [...new Set(plan.flatMap((c) => c === "exact" ? [] : [c.family]))];
+    const measured = await measure(cache, plan);
+    return {
+      ...shown,
+      families: used,
+      widths: [...new Set(plan.flatMap((c) => c === "exact" ? [16] : c.bits))].sort((a, b) =>
+        a - b
+      ),
+      ...measured,
+      window,
+      axis: used.length === 0 ? { key: [], value: [] } : asked,
+      calibration: mode,
+      hooks: host.hooks.filter((hook) =>
+        hook === "quantizer_family" || used.some((name) => familyOf(name).hooks.includes(hook))
+      ),
+      source: used.map((name) => familyOf(name).source),
+    };
+  } catch (error) {
+    if (!(error instanceof PolicyError || error instanceof QuantizerError)) throw error;
+    return {
+      ...shown,
+      families: [],
+      widths: [],
+      axis: { key: [], value: [] },
+      sinks: 0,
+      calibration: "none",
+      hooks: host.hooks,
+      source: [],
+      refused: error.message,
+    };
+  }
+}
+
+/** The plan of a policy for the random cache, and the axes and the window it asked for. */
+async function planOf(cache: RandomCache, host: PolicyHost) {
+  const { layers, kvHeads, queryHeads, headDim, hidden, vocab } = SHAPE;
+  const workload: WorkloadMeta = {
+    slice: "families",
+    examples: 1,
+    mean_prompt_tokens: MEASURED_TOKENS,
+    max_prompt_tokens: MEASURED_TOKENS,
+    model: {
+      layers,
+      query_heads: queryHeads,
+      kv_heads: kvHeads,
+      head_dim: headDim,
+      hidden_size: hidden,
+      vocab_size: vocab,
+    },
+  };
+  const budget: BudgetState = {
+    budget_bits: BUDGET_BITS,
+    used_bits: 0,
+    remaining_bits: BUDGET_BITS,
+    step: 0,
+    total_steps: null,
+    layers,
+    kv_heads: kvHeads,
+    head_dim: headDim,
+  };
+  const mode = await host.calibrationMode(workload, budget);
+  const calibration = mode === "offline" && host.calibrates
+    ? await host.calibrate(calibrationStatistics(cache.samples, alikeLayers(layers)))
+    : undefined;
+  const planner = new Planner(
+    host,
+    { heads: kvHeads, headDim, layers },
+    {
+      budgetBits: BUDGET_BITS,
+      calibrationMode: mode,
+      ...(calibration === undefined ? {} : { calibration }),
+    },
+    (settings) => Promise.resolve(learned(cache, settings).calibration!),
+  );
+  const stats = new StatsSource(cache.engine, cache.reference);
+  const asked: Record<KvKind, Axis[]> = { key: [], value: [] };
+  const question = {
+    budget,
+    request: {
+      slice: workload.slice,
+      dataset: workload.slice,
+      prompt_tokens: MEASURED_TOKENS,
+      cache_tokens: MEASURED_TOKENS,
+      max_new_tokens: 1,
+    },
+    stats: (layer: number, kind: KvKind, head: number) =>
+      stats.at(layer, kind, head, MEASURED_TOKENS),
+  };
+  const { plan }: PlannedStep = await planner.plan(question, () => stats.load(true));
+  let window = 0;
+  for (const raw of await host.plan(question)) {
+    window = Math.max(window, raw.residual as number);
+    const axis = raw.axis as Axis;
+    if (!asked[raw.kind].includes(axis)) asked[raw.kind].push(axis);
+  }
+  return { plan, asked, window, mode };
+}
+
+/** Settings with what their family learns from the random cache, where they ask for it. */
+function learned(cache: RandomCache, settings: Settings): Settings {
+  if (settings.calibrated !== true) return settings;
+  return {
+    ...settings,
+    calibration: familyOf(settings.family).calibrate!(cache.samples, settings),
+  };
+}
+
+/** Quantizes the random cache and counts what lies in the stores' buffers. */
+async function measure(cache: RandomCache, plan: Plan) {
+  const sources = new Sources(cache.reference, { preRope: true, queries: true }, cache.rope);
+  const stores = new QuantizedCache(sources, openOnCpu, SHAPE.layers, MEASURED_TOKENS);
+  try {
+    stores.grow(plan, MEASURED_TOKENS);
+    await stores.settle();
+    const ranges = stores.ranges();
+    const perToken = entriesPerToken({ heads: SHAPE.kvHeads, headDim: SHAPE.headDim });
+    let stored = 0, quantized = 0, bytes = 0;
+    for (const [i, range] of ranges.entries()) {
+      stored += stores.buffers(i, MEASURED_TOKENS).reduce((sum, b) => sum + b.bytes, 0);
+      quantized += (range.to - range.from) * perToken;
+      bytes += stores.bytes(i, MEASURED_TOKENS, range, perToken);
+    }
+    return {
+      ...(quantized === 0 ? {} : { bits: 8 * stored / quantized }),
+      cacheBits: 8 * bytes / cacheElements(SHAPE, MEASURED_TOKENS),
+      sinks: Math.max(...ranges.map((range) => range.from)),
+    };
+  } finally {
+    stores.free();
+  }
+}

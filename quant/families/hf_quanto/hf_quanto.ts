@@ -1,0 +1,158 @@
+/**
+ * Transformers' `QuantizedCache` on optimum-quanto: 2- or 4-bit codes between the extremes of a
+ * group, and a store that is quantized again and again (quantized_cache.ts).
+ *
+ * huggingface/transformers 5.18.0, src/transformers/cache_utils.py, QuantoQuantizedLayer;
+ * huggingface/optimum-quanto, optimum/quanto/tensor (MaxOptimizer, quantize_affine, group).
+ *
+ * @module
+ */
+import { codeOf, scaleOf, valueOf, zeroOf } from "../../stores/affine/affine_group.ts";
+import type { BlockScheme, GroupArithmetic } from "../../stores/block/block_arithmetic.ts";
+import type { GroupOrder } from "../../stores/block/block_layout.ts";
+import { requantizingFamily } from "../../stores/block/requantizing_family.ts";
+import { type Family, type HookAnswers, QuantizerError, type Settings } from "../../family.ts";
+import arithmetic from "./hf_quanto.wgsl" with { type: "text" };
+import {
+  checkInteger,
+  checkOneWidth,
+  checkOnline,
+  checkOptions,
+  checkWidths,
+  dividingGroup,
+  placeName,
+} from "../../setting_checks.ts";
+
+/** Settings of one layer and kind under `hf_quanto`. */
+export interface QuantoSettings extends Settings {
+  /** `"flat"` is quanto's axis 0, `"channel"` its axis -1. */
+  readonly order: Exclude<GroupOrder, "comb">;
+  readonly groupSize: number;
+  /** Whether groups may reach from one head into the next. */
+  readonly joined: boolean;
+  readonly headDim: number;
+  /** Decoded tokens after which the store is quantized again; 0 and 1 act like 2. */
+  readonly residualLength: number;
+  readonly paramDtype: "f16" | "f32";
+  /** `"f16"` rounds to half precision after every operation, as the official code does on a GPU. */
+  readonly arithmetic: "f32" | "f16";
+}
+
+/** `q_group_size` of the cache when none is given. */
+const DEFAULT_GROUP = 64;
+
+const RULE = { clipRatio: 1, scaleFloor: 0 } as const;
+
+/**
+ * quanto's `scale * code - shift` with `shift = -min`; stored is `min`. All codes of a constant group
+ * are 0, where the official code casts NaN to an integer.
+ */
+function groupArithmetic(precision: "f32" | "f16"): GroupArithmetic {
+  const rule = { ...RULE, arithmetic: precision };
+  return {
+    fit(low, high, topCode, fit) {
+      const zero = zeroOf(low, rule);
+      const scale = scaleOf(zero, high, topCode, rule);
+      fit.scale = scale;
+      fit.zero = zero;
+      fit.multiplier = scale > 0 && scale < Infinity ? 1 / scale : 0;
+      fit.constant = -zero * fit.multiplier;
+    },
+    fillLevels(levels, scale, zero, topCode) {
+      for (let code = 0; code <= topCode; code++) {
+        levels[code] = precision === "f32"
+          ? Math.fround(code * scale) + zero
+          : valueOf(code, scale, zero, precision);
+      }
+    },
+    ...(precision === "f16"
+      ? {
+        codeOf: (x: number, scale: number, zero: number, topCode: number) =>
+          codeOf(x, scale, zero, topCode, precision),
+      }
+      : {}),
+  };
+}
+
+const ARITHMETIC = { f32: groupArithmetic("f32"), f16: groupArithmetic("f16") } as const;
+
+function scheme(settings: QuantoSettings): BlockScheme {
+  return {
+    order: settings.order,
+    groupSize: settings.groupSize,
+    joined: settings.joined,
+    bits: settings.bits,
+    format: settings.paramDtype === "f16" ? "f16_pair" : "f32_pair",
+    arithmetic: ARITHMETIC[settings.arithmetic],
+  };
+}
+
+/** Whether option `quanto_axis` names the axis, in agreement with `choose_axis`. */
+function namesAxis(answers: HookAnswers): boolean {
+  const axis = answers.options?.quanto_axis;
+  if (axis === undefined) return false;
+  if (axis !== 0 && axis !== -1) {
+    throw new QuantizerError(
+      `${placeName(answers)}: option "quanto_axis" is ${JSON.stringify(axis)}; it must be 0 or -1.`,
+    );
+  }
+  if ((axis === 0) !== (answers.axis === "token")) {
+    throw new QuantizerError(
+      `${placeName(answers)}: option "quanto_axis" is ${axis}, but choose_axis is ` +
+        `"${answers.axis}"; axis 0 goes with "token", axis -1 with "channel".`,
+    );
+  }
+  return true;
+}
+
+/**
+ * The family `hf_quanto`. Axis `"token"` is quanto's axis 0 with groups inside one token, `"channel"`
+ * its axis -1 with groups inside one head; tokens at the end that fill no group stay exact.
+ * `residual_length` is the cache's: all of the prompt is quantized, and recent tokens are exact only
+ * since the store was last quantized again.
+ *
+ * Family option `quanto_axis: 0` (with `"token"`) or `quanto_axis: -1` (with `"channel"`) asks for
+ * quanto's own groups, which run through all heads: on axis 0 a group may go on in the next token, on
+ * axis -1 in the next head, and any group size will do. Where the official code fails because groups
+ * do not fit the length, the last tokens stay exact.
+ */
+export const hfQuanto: Family<QuantoSettings> = {
+  name: "hf_quanto",
+  source: "huggingface/transformers 5.18.0, cache_utils.py (QuantoQuantizedLayer); " +
+    "huggingface/optimum-quanto@e33f820, optimum/quanto/tensor",
+  widths: [2, 4],
+  hooks: ["group_size", "family_options"],
+
+  resolve(answers: HookAnswers, { heads, headDim }): QuantoSettings {
+    checkWidths(this, answers, heads);
+    checkOneWidth(this.name, answers);
+    checkOnline(this.name, answers);
+    checkOptions(this.name, answers, ["quanto_axis"]);
+    checkInteger(answers, "residual_length", answers.residualLength, 0);
+    const named = namesAxis(answers);
+    const order = answers.axis === "channel" ? "channel" : "flat";
+    const groupSize = order === "channel" || named
+      ? answers.groupSize ?? DEFAULT_GROUP
+      : dividingGroup(answers, headDim, DEFAULT_GROUP);
+    checkInteger(answers, "group_size", groupSize, 1);
+    return {
+      family: this.name,
+      layer: answers.layer,
+      kind: answers.kind,
+      bits: answers.bits,
+      paramDtype: "f16",
+      order,
+      groupSize,
+      joined: named,
+      headDim,
+      residualLength: answers.residualLength,
+      arithmetic: "f32",
+    };
+  },
+
+  ...requantizingFamily(scheme, ({ family, arithmetic: precision }) => ({
+    name: family,
+    arithmetic,
+    constants: { half_arithmetic: precision === "f16" ? 1 : 0 },
+  })),
+};

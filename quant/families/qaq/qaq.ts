@@ -1,0 +1,115 @@
+/**
+ * QAQ: groups inside one token, codes centred on the group's mean, outliers kept exactly, and
+ * optionally a width per group that follows from the attention it receives.
+ *
+ * Dong et al., "QAQ: Quality Adaptive Quantization for LLM KV Cache", arXiv 2403.04643;
+ * ClubieDong/QAQ-KVCacheQuantization, src/quantizer.py.
+ *
+ * @module
+ */
+import { type Family, type HookAnswers, QuantizerError } from "../../family.ts";
+import { qaqRange, type QaqSettings } from "./qaq_settings.ts";
+import { QaqStoreCpu } from "./qaq_store_cpu.ts";
+import { QaqStoreGpu } from "./qaq_store_gpu.ts";
+import {
+  checkInteger,
+  checkOnline,
+  checkOptions,
+  checkWidths,
+  placeName,
+} from "../../setting_checks.ts";
+
+/** Groups that span heads have one width. */
+function checkEqualWidths(answers: HookAnswers, level: QaqSettings["level"]): void {
+  const { bits } = answers;
+  const other = bits.findIndex((width) => width !== bits[0]);
+  if (level === "head" || other < 0) return;
+  throw new QuantizerError(
+    `${placeName(answers)}: quantization_level "${level}" joins the heads, which were given ` +
+      `${bits[0]} and ${bits[other]} bits; give them equal widths or use level "head".`,
+  );
+}
+
+/**
+ * The family `qaq`. Defaults of absent hooks are choices of this project from the grid of the
+ * official experiments/grid_search.py: level "head", uniform method, 1% outliers, widths 2..4 under
+ * attention, target error 3, query norm 300.
+ *
+ * The official code quantizes a whole cache once. Here a token is quantized when it leaves the
+ * window, and its widths are those of that moment.
+ */
+export const qaq: Family<QaqSettings> = {
+  name: "qaq",
+  source: "arXiv 2403.04643; ClubieDong/QAQ-KVCacheQuantization@f8d47e0, src/quantizer.py",
+  widths: [1, 2, 3, 4, 5, 6, 7, 8],
+  hooks: [
+    "quantization_level",
+    "quantization_method",
+    "symmetric",
+    "outliers_ratio",
+    "use_attentions",
+    "last_n_attentions",
+    "target_quantization_error",
+    "q_norm",
+    "bit_range",
+  ],
+
+  resolve(answers: HookAnswers, { heads }): QaqSettings {
+    checkWidths(this, answers, heads);
+    checkOnline(this.name, answers);
+    checkOptions(this.name, answers, []);
+    checkInteger(answers, "residual_length", answers.residualLength, 0);
+    const level = answers.quantizationLevel ?? "head";
+    const method = answers.quantizationMethod ?? "uniform";
+    const useAttentions = answers.useAttentions ?? false;
+    const lastNAttentions = answers.lastNAttentions ?? 1;
+    const bitRange = answers.bitRange ?? [2, 4];
+    const targetQuantizationError = answers.targetQuantizationError ?? 3;
+    if (answers.axis !== "token") {
+      throw new QuantizerError(
+        `${
+          placeName(answers)
+        }: family "qaq" groups the entries of one token; choose_axis must be ` +
+          `"token", not "${answers.axis}".`,
+      );
+    }
+    if (useAttentions && method === "normal") {
+      throw new QuantizerError(
+        `${
+          placeName(answers)
+        }: widths by attention are defined for quantization_method "uniform" ` +
+          `only, not "normal".`,
+      );
+    }
+    checkInteger(answers, "last_n_attentions", lastNAttentions, 1);
+    if (useAttentions && !(targetQuantizationError > 0)) {
+      throw new QuantizerError(
+        `${placeName(answers)}: target_quantization_error is ${targetQuantizationError}; it must ` +
+          `be above 0.`,
+      );
+    }
+    if (!useAttentions) checkEqualWidths(answers, level);
+    return {
+      family: this.name,
+      layer: answers.layer,
+      kind: answers.kind,
+      bits: answers.bits,
+      paramDtype: "f16",
+      level,
+      method,
+      symmetric: answers.symmetric ?? false,
+      outliersRatio: answers.outliersRatio ?? 0.01,
+      useAttentions,
+      bitRange: [bitRange[0], bitRange[1]],
+      lastNAttentions,
+      targetQuantizationError,
+      qNorm: answers.qNorm ?? 300,
+      residualLength: answers.residualLength,
+    };
+  },
+
+  needs: ({ useAttentions, kind }) => ({ queries: useAttentions && kind === "value" }),
+  quantizedRange: qaqRange,
+  openCpu: (source, settings, tokens) => new QaqStoreCpu(source, settings, tokens),
+  openGpu: (device, source, settings, tokens) => new QaqStoreGpu(device, source, settings, tokens),
+};

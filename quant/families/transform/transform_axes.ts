@@ -1,0 +1,245 @@
+/**
+ * The axes of `transform`: principal components of one layer's keys or values, under what an error
+ * in each direction costs.
+ *
+ * @module
+ */
+import type { CalibrationSamples, LayerSamples } from "../../calibration.ts";
+import type { KvKind } from "../../family.ts";
+import { secondMoment } from "../../numerics/multiply_rows.ts";
+import { type PrincipalAxes, principalAxes } from "../../numerics/principal_axes.ts";
+import { paddedTo4, rowsTimesColumns } from "../../numerics/rows_times_columns.ts";
+import type { CpuTensor } from "../../tensor.ts";
+
+/** Most channels that are transformed together; the axes take time and memory as its square. */
+export const MOST_CHANNELS = 256;
+
+/**
+ * What a logit's variance weighs against the relative squared error of the cache; chosen by
+ * measurement (docs/adaptive.md).
+ */
+export const QUERY_WEIGHT = 4e-3;
+
+/** Tokens that axes and codebooks are learned from, at most. */
+const MOST_ROWS = 8192;
+
+/** Heads whose channels are transformed together: as many as divide the heads and fit. */
+export function blockHeads(heads: number, headDim: number): number {
+  for (let count = heads; count > 1; count--) {
+    if (heads % count === 0 && count * headDim <= MOST_CHANNELS) return count;
+  }
+  return 1;
+}
+
+/** Mean and principal axes of one block of heads. */
+export interface BlockAxes extends PrincipalAxes {
+  readonly mean: Float64Array;
+}
+
+/** Axes of one layer and kind. */
+export interface TransformAxes {
+  readonly blocks: readonly BlockAxes[];
+  /**
+   * Of every component, block after block: what leaving it out costs, a share of the cache's energy
+   * plus, for keys, a weighted logit variance. It is the component's variance too.
+   */
+  readonly variances: readonly number[];
+  /** Every component's share of the cache's energy. */
+  readonly energies: readonly number[];
+}
+
+/** Axes of one calibration set, by layer and kind: policies and stores ask for the same ones. */
+const known = new WeakMap<CalibrationSamples, Map<string, TransformAxes>>();
+
+/** Axes of every block of heads of one layer and kind. */
+export function transformAxes(
+  samples: CalibrationSamples,
+  layerIndex: number,
+  kind: KvKind,
+): TransformAxes {
+  let ofSamples = known.get(samples);
+  if (ofSamples === undefined) known.set(samples, ofSamples = new Map());
+  const key = `${layerIndex} ${kind}`;
+  let axes = ofSamples.get(key);
+  if (axes === undefined) ofSamples.set(key, axes = computeAxes(samples, layerIndex, kind));
+  return axes;
+}
+
+/** The tensors that `transform` codes: keys before RoPE, or values. */
+function codedTensors(layer: LayerSamples, kind: KvKind): readonly CpuTensor[] {
+  return kind === "key" ? layer.preRopeKeys : layer.values;
+}
+
+function computeAxes(
+  samples: CalibrationSamples,
+  layerIndex: number,
+  kind: KvKind,
+): TransformAxes {
+  const layer = samples.layers[layerIndex]!;
+  const tensors = codedTensors(layer, kind);
+  const { heads, headDim } = tensors[0]!;
+  const size = blockHeads(heads, headDim);
+  const n = size * headDim;
+  const energy = meanEnergy(tensors);
+  const blocks: BlockAxes[] = [];
+  for (let head = 0; head < heads; head += size) {
+    const rows = chosenRows(tensors, head, size);
+    const mean = centre(rows, n);
+    const metric = new Float64Array(n * n);
+    for (let i = 0; i < n; i++) metric[i * n + i] = 1 / energy;
+    if (kind === "key") {
+      for (let h = 0; h < size; h++) {
+        const reads = queryMetric(layer.queries, head + h, heads, samples.ropeTheta);
+        for (let i = 0; i < headDim; i++) {
+          for (let j = 0; j < headDim; j++) {
+            metric[(h * headDim + i) * n + h * headDim + j]! += QUERY_WEIGHT *
+              reads[i * headDim + j]! / headDim;
+          }
+        }
+      }
+    }
+    blocks.push({ mean, ...principalAxes(secondMoment(rows, n), metric, n) });
+  }
+  return {
+    blocks,
+    variances: blocks.flatMap(({ variances }) => [...variances]),
+    energies: blocks.flatMap(({ variances, inverse }) =>
+      [...variances].map((variance, i) =>
+        variance * sumOfSquares(inverse.subarray(i * n, (i + 1) * n)) / energy
+      )
+    ),
+  };
+}
+
+/** Tokens that go through a matrix at a time; even. */
+const TILE = 256;
+
+/** Calls `visit` with the values of every component over the calibration set, block after block. */
+export function visitComponents(
+  samples: CalibrationSamples,
+  layer: number,
+  kind: KvKind,
+  visit: (component: number, values: Float32Array<ArrayBuffer>) => void,
+): void {
+  const tensors = codedTensors(samples.layers[layer]!, kind);
+  const { heads, headDim } = tensors[0]!;
+  const { blocks } = transformAxes(samples, layer, kind);
+  const size = heads / blocks.length;
+  const n = size * headDim;
+  const width = paddedTo4(n);
+  for (const [b, { forward, mean }] of blocks.entries()) {
+    const rows = chosenRows(tensors, b * size, size);
+    const tokens = rows.length / n;
+    const matrix = new Float32Array(width * width);
+    for (let i = 0; i < n; i++) {
+      for (let c = 0; c < n; c++) matrix[i * width + c] = forward[i * n + c]!;
+    }
+    const values = Array.from({ length: n }, () => new Float32Array(tokens));
+    const [input, output] = [new Float32Array(TILE * width), new Float32Array(TILE * width)];
+    for (let first = 0; first < tokens; first += TILE) {
+      const count = Math.min(TILE, tokens - first);
+      for (let t = 0; t < count; t++) {
+        for (let c = 0; c < n; c++) input[t * width + c] = rows[(first + t) * n + c]! - mean[c]!;
+      }
+      rowsTimesColumns(input, count + count % 2, matrix, width, width, output);
+      for (let i = 0; i < n; i++) {
+        for (let t = 0; t < count; t++) values[i]![first + t] = output[t * width + i]!;
+      }
+    }
+    values.forEach((own, i) => visit(b * n + i, own));
+  }
+}
+
+function sumOfSquares(values: Float32Array | Float64Array): number {
+  let sum = 0;
+  for (const x of values) sum += x * x;
+  return sum;
+}
+
+/** Squared norm of a token's vector over all heads, averaged over tokens. */
+function meanEnergy(tensors: readonly CpuTensor[]): number {
+  let sum = 0, tokens = 0;
+  for (const { data, capacity } of tensors) {
+    sum += sumOfSquares(data);
+    tokens += capacity;
+  }
+  return Math.max(sum / tokens, Number.MIN_VALUE);
+}
+
+/** Vectors of heads `head .. head + size`, `[tokens][channels]`, of an even choice of tokens. */
+function chosenRows(tensors: readonly CpuTensor[], head: number, size: number): Float64Array {
+  const { headDim } = tensors[0]!;
+  const n = size * headDim;
+  const tokens = tensors.reduce((sum, t) => sum + t.capacity, 0);
+  const stride = Math.max(1, Math.ceil(tokens / MOST_ROWS));
+  const rows = new Float64Array(Math.ceil(tokens / stride) * n);
+  let index = 0, at = 0;
+  for (const { data, capacity } of tensors) {
+    for (let t = 0; t < capacity; t++, index++) {
+      if (index % stride !== 0) continue;
+      for (let h = 0; h < size; h++, at += headDim) {
+        const from = ((head + h) * capacity + t) * headDim;
+        for (let d = 0; d < headDim; d++) rows[at + d] = data[from + d]!;
+      }
+    }
+  }
+  return rows;
+}
+
+/** Takes the mean off rows, in place, and returns it. */
+function centre(rows: Float64Array, n: number): Float64Array {
+  const count = rows.length / n;
+  const mean = new Float64Array(n);
+  for (let at = 0; at < rows.length; at += n) {
+    for (let i = 0; i < n; i++) mean[i] = mean[i]! + rows[at + i]! / count;
+  }
+  for (let at = 0; at < rows.length; at += n) {
+    for (let i = 0; i < n; i++) rows[at + i] = rows[at + i]! - mean[i]!;
+  }
+  return mean;
+}
+
+/**
+ * Second moment of the queries as a key before RoPE meets them. A key at distance `d` before a query
+ * is met by the query turned back by `d` positions, so the moment is averaged over distances, evenly
+ * on a logarithmic scale.
+ */
+function queryMetric(
+  queries: readonly CpuTensor[],
+  kvHead: number,
+  kvHeads: number,
+  theta: number,
+): Float64Array {
+  const { heads, headDim } = queries[0]!;
+  const half = headDim / 2;
+  const group = heads / kvHeads;
+  const longest = Math.max(...queries.map((q) => q.capacity));
+  const distances: number[] = [0];
+  for (let d = 1; d < longest; d *= 2) distances.push(d);
+  const frequency = Float64Array.from({ length: half }, (_, i) => theta ** (-2 * i / headDim));
+  const moment = new Float64Array(headDim * headDim);
+  const turned = new Float64Array(headDim);
+  let count = 0;
+  for (const { data, capacity } of queries) {
+    // Neighbouring queries say much the same; a stride keeps the work small.
+    for (let t = 0; t < capacity; t += 4) {
+      for (let g = 0; g < group; g++) {
+        const from = ((kvHead * group + g) * capacity + t) * headDim;
+        // Back to before RoPE, then to one of the distances: every query is used once.
+        const angle = distances[count % distances.length]! - t;
+        for (let i = 0; i < half; i++) {
+          const [c, s] = [Math.cos(angle * frequency[i]!), Math.sin(angle * frequency[i]!)];
+          const [a, b] = [data[from + i]!, data[from + half + i]!];
+          turned[i] = a * c - b * s;
+          turned[half + i] = b * c + a * s;
+        }
+        for (let i = 0; i < headDim; i++) {
+          for (let j = 0; j < headDim; j++) moment[i * headDim + j]! += turned[i]! * turned[j]!;
+        }
+        count++;
+      }
+    }
+  }
+  for (let i = 0; i < moment.length; i++) moment[i]! /= count;
+  return moment;
+}

@@ -1,0 +1,103 @@
+/**
+ * What `transform` learns: axes, means, levels and frequencies of one layer and kind.
+ *
+ * @module
+ */
+import type { Calibration, CalibrationSamples } from "../../calibration.ts";
+import type { KvKind } from "../../family.ts";
+import { frequenciesOf, FREQUENCY_BITS } from "../../packing/entropy_coder.ts";
+import { alphabetSize, bitsOf, ComponentValues } from "./component_codes.ts";
+import type { TransformSettings } from "./transform.ts";
+import { transformAxes, visitComponents } from "./transform_axes.ts";
+
+/** What an unseen symbol counts as. */
+const UNSEEN = 0.25;
+
+/** Learns everything a store needs. */
+export function learnTransform(
+  samples: CalibrationSamples,
+  settings: TransformSettings,
+): Calibration {
+  const { layer, kind } = settings;
+  const { blocks, variances } = transformAxes(samples, layer, kind);
+  const symbols = alphabetSize(settings.bits[0]!);
+  const steps = new Float32Array(variances.length);
+  const levels: number[] = [];
+  const frequencies: number[] = [];
+  visitComponents(samples, layer, kind, (i, values) => {
+    const step = settings.steps[i]!;
+    if (step === "absent") return;
+    // What is exact always escapes, at no cost.
+    let counts = new Array<number>(symbols - 1).fill(0).concat(1 << FREQUENCY_BITS);
+    let centres = new Array<number>(symbols - 1).fill(0);
+    if (step !== "exact") {
+      steps[i] = stepSize(step, variances[i]!);
+      const fill = new ComponentValues(values).fill(steps[i]!, symbols);
+      counts = frequenciesOf(fill.counts.map((count) => count + UNSEEN));
+      centres = [...fill.levels];
+    }
+    frequencies.push(...counts);
+    levels.push(...centres, 0);
+  });
+  const concat = (parts: Float64Array[]) => Float32Array.from(parts.flatMap((p) => [...p]));
+  return {
+    mean: concat(blocks.map((b) => b.mean)),
+    forward: concat(blocks.map((b) => b.forward)),
+    inverse: concat(blocks.map((b) => b.inverse)),
+    steps,
+    levels: Float32Array.from(levels),
+    frequencies: Int32Array.from(frequencies),
+  };
+}
+
+/** Smallest normal float32: a step that every device divides by alike. */
+const SMALLEST = 1.1754943508222875e-38;
+
+/** A step in the component's own units. */
+function stepSize(deviations: number, variance: number): number {
+  return Math.max(deviations * Math.sqrt(variance), SMALLEST);
+}
+
+/** What coding one component in steps of some sizes costs. */
+export interface ComponentCosts {
+  /** What leaving it out costs, see `TransformAxes`. */
+  readonly variance: number;
+  /** Its share of the cache's energy. */
+  readonly energy: number;
+  /** `bits[width][step]` per value, in the order of the given widths and steps. */
+  readonly bits: readonly (readonly number[])[];
+  /** `error[width][step]`: mean squared error as a share of the component's variance. */
+  readonly error: readonly (readonly number[])[];
+}
+
+/**
+ * What the components of one layer and kind cost.
+ *
+ * @param widths of the codes before they are entropy coded
+ * @param steps in standard deviations
+ */
+export function componentCosts(
+  samples: CalibrationSamples,
+  layer: number,
+  kind: KvKind,
+  widths: readonly number[],
+  steps: readonly number[],
+): ComponentCosts[] {
+  const { variances, energies } = transformAxes(samples, layer, kind);
+  const costs: ComponentCosts[] = [];
+  visitComponents(samples, layer, kind, (i, values) => {
+    const variance = variances[i]!;
+    const sorted = new ComponentValues(values);
+    const fills = widths.map((width) =>
+      steps.map((step) => sorted.fill(stepSize(step, variance), alphabetSize(width)))
+    );
+    const all = Math.max(variance, Number.MIN_VALUE);
+    costs.push({
+      variance,
+      energy: energies[i]!,
+      bits: fills.map((row) => row.map(bitsOf)),
+      error: fills.map((row) => row.map((fill) => fill.error / all)),
+    });
+  });
+  return costs;
+}

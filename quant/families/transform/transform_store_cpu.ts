@@ -1,0 +1,308 @@
+/**
+ * The packed cache of `transform` in host memory: the reference implementation.
+ *
+ * @module
+ */
+import type { BufferContents, Source, Store, StoredBuffer } from "../../family.ts";
+import { throwNotFinite } from "../../finite_input.ts";
+import { paddedTo4, rowsTimesColumns } from "../../numerics/rows_times_columns.ts";
+import { decode, encode } from "../../packing/entropy_coder.ts";
+import { fromHalfBits, HALF_MAX, toHalfBits } from "../../packing/half.ts";
+import type { CpuTensor, TokenRange } from "../../tensor.ts";
+import { DEAD_ZONE, symbolOf } from "./component_codes.ts";
+import { transformRange, type TransformSettings } from "./transform.ts";
+import {
+  GROUP_TOKENS,
+  streamWords,
+  type TransformBlock,
+  transformBuffers,
+  type TransformLayout,
+  transformLayout,
+  worstStreamWords,
+} from "./transform_layout.ts";
+
+/** Groups that go through a matrix at a time. */
+const TILE_GROUPS = 4;
+const TILE_TOKENS = TILE_GROUPS * GROUP_TOKENS;
+
+/** Matrices of one block in the form the product wants: every side padded to a multiple of 4. */
+interface BlockMatrices {
+  /** Padded number of stored components, and of channels. */
+  readonly stored: number;
+  readonly channels: number;
+  /** `[stored][channels]`. */
+  readonly forward: Float32Array;
+  /** `[channels][stored]`. */
+  readonly inverse: Float32Array;
+}
+
+/** What follows from settings alone; every example's store shares it. */
+interface Prepared {
+  readonly layout: TransformLayout;
+  readonly matrices: readonly BlockMatrices[];
+}
+
+const prepared = new WeakMap<TransformSettings, Prepared>();
+
+function prepare(settings: TransformSettings): Prepared {
+  let known = prepared.get(settings);
+  if (known === undefined) {
+    const layout = transformLayout(settings);
+    known = {
+      layout,
+      matrices: layout.blocks.map((block) => blockMatrices(layout, block, settings)),
+    };
+    prepared.set(settings, known);
+  }
+  return known;
+}
+
+function blockMatrices(
+  layout: TransformLayout,
+  block: TransformBlock,
+  { headDim }: TransformSettings,
+): BlockMatrices {
+  const { components } = block;
+  const base = block.firstHead * headDim * block.channels;
+  const stored = paddedTo4(components.length);
+  const channels = paddedTo4(block.channels);
+  const forward = new Float32Array(stored * channels);
+  const inverse = new Float32Array(channels * stored);
+  components.forEach((component, k) => {
+    for (let c = 0; c < block.channels; c++) {
+      forward[k * channels + c] = layout.forward[base + component * block.channels + c]!;
+      inverse[c * stored + k] = layout.inverse[base + component * block.channels + c]!;
+    }
+  });
+  return { stored, channels, forward, inverse };
+}
+
+/** Store of `transform` over host tensors. `grow` throws at once on non-finite input. */
+export class TransformStoreCpu implements Store<CpuTensor> {
+  readonly #source: Source<CpuTensor>;
+  readonly #settings: TransformSettings;
+  readonly #prepared: Prepared;
+  /** Streams, and room for the next one; 0 from the last stream's end on. */
+  #streams = new Uint32Array(0);
+  /** Bit behind the last of each group's stream. */
+  readonly #ends: number[] = [];
+  #quantized: TokenRange;
+
+  constructor(source: Source<CpuTensor>, settings: TransformSettings) {
+    this.#source = source;
+    this.#settings = settings;
+    this.#prepared = prepare(settings);
+    this.#quantized = transformRange(settings, 0);
+  }
+
+  get quantized(): TokenRange {
+    return this.#quantized;
+  }
+
+  rewrites(): boolean {
+    return false;
+  }
+
+  grow(n: number): void {
+    const range = transformRange(this.#settings, n);
+    const { stored } = this.#prepared.layout;
+    const symbols = new Uint8Array(TILE_TOKENS * stored);
+    const raw = new Uint16Array(TILE_TOKENS * stored);
+    const start = Math.max(range.from, this.#quantized.to);
+    for (let token = start; token < range.to; token += TILE_TOKENS) {
+      const count = Math.min(TILE_TOKENS, range.to - token);
+      for (const b of this.#prepared.layout.blocks.keys()) {
+        if (!this.#countSteps(b, token, count, symbols, raw)) {
+          throwNotFinite(this.#source, this.#input, token, token + count);
+        }
+      }
+      const group = GROUP_TOKENS * stored;
+      for (let at = 0; at < count * stored; at += group) {
+        this.#appendStream(symbols.subarray(at, at + group), raw.subarray(at, at + group));
+      }
+    }
+    this.#quantized = range;
+  }
+
+  restore(target: CpuTensor): void {
+    const { layout } = this.#prepared;
+    const { from, to } = this.#quantized;
+    const group = GROUP_TOKENS * layout.stored;
+    const symbols = new Uint8Array(TILE_GROUPS * group);
+    const raw = new Uint16Array(TILE_GROUPS * group);
+    for (let token = from; token < to; token += TILE_TOKENS) {
+      const count = Math.min(TILE_TOKENS, to - token);
+      for (let g = 0; g < count / GROUP_TOKENS; g++) {
+        const at = g * group;
+        const index = (token - from) / GROUP_TOKENS + g;
+        const first = streamWords(this.#ends[index - 1] ?? 0);
+        decode(
+          layout.alphabets,
+          this.#streams.subarray(first),
+          this.#ends[index]! - 32 * first,
+          symbols.subarray(at, at + group),
+          raw.subarray(at, at + group),
+        );
+      }
+      for (const b of layout.blocks.keys()) {
+        this.#restoreTile(b, token, count, symbols, raw, target);
+      }
+    }
+  }
+
+  settle(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  buffers(n: number): readonly StoredBuffer[] {
+    const { from, to } = transformRange(this.#settings, n);
+    const ends = this.#ends.slice(0, (to - from) / GROUP_TOKENS);
+    return transformBuffers(this.#prepared.layout, ends);
+  }
+
+  contents(): Promise<readonly BufferContents[]> {
+    return Promise.resolve([
+      { role: "streams", words: this.#streams.slice(0, streamWords(this.#ends.at(-1) ?? 0)) },
+      { role: "stream_ends", words: Uint32Array.from(this.#ends) },
+    ]);
+  }
+
+  free(): void {}
+
+  /** The tensor that is coded: keys before RoPE, or values. */
+  get #input(): CpuTensor {
+    return this.#settings.kind === "key" ? this.#source.preRope! : this.#source.tensor;
+  }
+
+  /** Symbols of one block's components, of `count` tokens; false where an entry is not finite. */
+  #countSteps(
+    index: number,
+    token: number,
+    count: number,
+    symbols: Uint8Array,
+    raw: Uint16Array,
+  ): boolean {
+    const { data, capacity, headDim } = this.#input;
+    const { layout, matrices } = this.#prepared;
+    const { mean, steps, stored, alphabets } = layout;
+    const block = layout.blocks[index]!;
+    const { channels, forward, stored: columns } = matrices[index]!;
+    const rows = new Float32Array(count * channels);
+    let sum = 0;
+    for (let h = 0; h < block.heads; h++) {
+      const channel = (block.firstHead + h) * headDim;
+      for (let t = 0; t < count; t++) {
+        const from = ((block.firstHead + h) * capacity + token + t) * headDim;
+        const to = t * channels + h * headDim;
+        for (let d = 0; d < headDim; d++) {
+          const x = data[from + d]!;
+          sum += x * 0;
+          rows[to + d] = x - mean[channel + d]!;
+        }
+      }
+    }
+    // 0 times anything finite is 0.
+    if (sum !== 0) return false;
+    const values = new Float32Array(count * columns);
+    rowsTimesColumns(rows, count, forward, columns, channels, values);
+    const escape = alphabets.symbols - 1;
+    const most = alphabets.symbols / 2;
+    for (let t = 0; t < count; t++) {
+      for (let k = 0; k < block.components.length; k++) {
+        const value = finiteHalf(values[t * columns + k]!);
+        const at = t * stored + block.first + k;
+        const step = steps[block.first + k]!;
+        // A step of 0 stands for a component that is exact.
+        const magnitude = Math.floor(Math.abs(value) / step + (0.5 - DEAD_ZONE));
+        const symbol = magnitude < most ? symbolOf(value > 0 ? magnitude : -magnitude) : escape;
+        symbols[at] = step > 0 && symbol < escape ? symbol : escape;
+        if (symbols[at] === escape) raw[at] = toHalfBits(value);
+      }
+    }
+    return true;
+  }
+
+  #appendStream(symbols: Uint8Array, raw: Uint16Array): void {
+    const { alphabets, stored } = this.#prepared.layout;
+    const first = streamWords(this.#ends.at(-1) ?? 0);
+    const worst = worstStreamWords(stored);
+    if (this.#streams.length < first + worst) {
+      const larger = new Uint32Array(2 * (first + worst));
+      larger.set(this.#streams.subarray(0, first));
+      this.#streams = larger;
+    }
+    const bits = encode(alphabets, symbols, raw, this.#streams.subarray(first));
+    this.#ends.push(32 * first + bits);
+  }
+
+  #restoreTile(
+    index: number,
+    token: number,
+    count: number,
+    symbols: Uint8Array,
+    raw: Uint16Array,
+    target: CpuTensor,
+  ): void {
+    const { layout, matrices } = this.#prepared;
+    const { levels, stored, alphabets } = layout;
+    const block = layout.blocks[index]!;
+    const { channels, inverse, stored: columns } = matrices[index]!;
+    const escape = alphabets.symbols - 1;
+    const values = new Float32Array(count * columns);
+    for (let t = 0; t < count; t++) {
+      for (let k = 0; k < block.components.length; k++) {
+        const at = t * stored + block.first + k;
+        const symbol = symbols[at]!;
+        values[t * columns + k] = symbol === escape
+          ? fromHalfBits(raw[at]!)
+          : levels[(block.first + k) * alphabets.symbols + symbol]!;
+      }
+    }
+    const rows = new Float32Array(count * channels);
+    rowsTimesColumns(values, count, inverse, channels, columns, rows);
+    this.#writeRows(block, rows, channels, token, count, target);
+  }
+
+  /** Adds the mean, turns keys to their positions, and writes them to their tokens. */
+  #writeRows(
+    block: TransformBlock,
+    rows: Float32Array,
+    channels: number,
+    token: number,
+    count: number,
+    target: CpuTensor,
+  ): void {
+    const { headDim } = this.#settings;
+    const { mean } = this.#prepared.layout;
+    const rope = this.#settings.kind === "key" ? this.#source.rope : undefined;
+    const half = headDim / 2;
+    for (let h = 0; h < block.heads; h++) {
+      const channel = (block.firstHead + h) * headDim;
+      for (let t = 0; t < count; t++) {
+        const from = t * channels + h * headDim;
+        const to = ((block.firstHead + h) * target.capacity + token + t) * headDim;
+        if (rope === undefined) {
+          for (let d = 0; d < headDim; d++) {
+            target.data[to + d] = rows[from + d]! + mean[channel + d]!;
+          }
+          continue;
+        }
+        const angle = (token + t) * half;
+        for (let d = 0; d < half; d++) {
+          const a = rows[from + d]! + mean[channel + d]!;
+          const b = rows[from + half + d]! + mean[channel + half + d]!;
+          const c = rope.cos.data[angle + d]!;
+          const s = rope.sin.data[angle + d]!;
+          target.data[to + d] = a * c - b * s;
+          target.data[to + half + d] = b * c + a * s;
+        }
+      }
+    }
+  }
+}
+
+/** Entries near the end of the float32 range may overflow in the product; a number must come out. */
+function finiteHalf(value: number): number {
+  if (Math.abs(value) <= HALF_MAX) return value;
+  return value > 0 ? HALF_MAX : value < 0 ? -HALF_MAX : 0;
+}

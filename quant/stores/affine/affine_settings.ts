@@ -1,0 +1,52 @@
+/**
+ * Settings that the asymmetric (affine) families `uniform`, `kivi` and `skvq` resolve to.
+ *
+ * @module
+ */
+import type { AffineRule } from "./affine_group.ts";
+import type { Axis, Settings } from "../../family.ts";
+import { type GroupLayout, groupLayout } from "./group_layout.ts";
+import type { TokenRange } from "../../tensor.ts";
+import { slidingWindow, wholeBlocks } from "../../windows.ts";
+
+/** Settings of one layer and kind under an affine family. */
+export interface AffineSettings extends Settings, AffineRule {
+  /** Direction of the groups. */
+  readonly axis: Axis;
+  /** Channels of a group on the token axis, tokens of a group on the channel axis. */
+  readonly groupSize: number;
+  /** Recent tokens kept exact; a multiple of `groupSize` on the channel axis. */
+  readonly residualLength: number;
+  /** First tokens kept exact. */
+  readonly sinkTokens: number;
+  /** Largest code per head. */
+  readonly topCodes: readonly number[];
+}
+
+/** Largest code of each width: `2^bits - 1`. */
+export function topCodes(bits: readonly number[]): number[] {
+  return bits.map((width) => 2 ** width - 1);
+}
+
+/**
+ * Tokens of a snapshot of `n` tokens that are quantized: on the channel axis whole blocks of
+ * `residualLength`, on the token axis all but sink and window.
+ *
+ * jy-yuan/KIVI, models/llama_kivi.py; cat538/SKVQ, KVcache_manager.py.
+ */
+export function affineRange(settings: AffineSettings, n: number): TokenRange {
+  const { axis, residualLength, sinkTokens } = settings;
+  return axis === "channel"
+    ? wholeBlocks(n, residualLength, sinkTokens)
+    : slidingWindow(n, residualLength, sinkTokens);
+}
+
+/** A residual length as the channel axis can keep it: a multiple of the group, one group at least. */
+export function wholeGroupResidual(residualLength: number, groupSize: number): number {
+  return Math.max(1, Math.ceil(residualLength / groupSize)) * groupSize;
+}
+
+/** Buffer layout under these settings. */
+export function affineLayout(settings: AffineSettings, headDim: number): GroupLayout {
+  return groupLayout({ ...settings, headDim });
+}

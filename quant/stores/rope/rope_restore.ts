@@ -1,0 +1,91 @@
+/**
+ * Rotates restored keys that were quantized before RoPE.
+ *
+ * Su et al., "RoFormer", arXiv 2104.09864; pairs `(i, i + headDim / 2)` as in
+ * huggingface/transformers, models/qwen2/modeling_qwen2.py, rotate_half.
+ *
+ * @module
+ */
+import { bindBuffers, computePipeline, dispatch } from "../../gpu/compute_pipelines.ts";
+import { QuantizerError, type Source } from "../../family.ts";
+import rotate from "./rotate.wgsl" with { type: "text" };
+import type { CpuTensor, GpuTensor, KvShape, TokenRange } from "../../tensor.ts";
+
+/**
+ * The keys before RoPE of a source and its rotary tables.
+ *
+ * @throws {QuantizerError} when the source does not have them
+ */
+export function preRopeOf<T extends KvShape>(
+  source: Source<T>,
+): { tensor: T; rope: { cos: T; sin: T } } {
+  if (source.preRope === undefined || source.rope === undefined) {
+    throw new QuantizerError(
+      `Layer ${source.layer} ${source.kind}s are to be quantized before RoPE, but only the rotated ` +
+        `ones are at hand.`,
+    );
+  }
+  return { tensor: source.preRope, rope: source.rope };
+}
+
+/**
+ * Rotates `row`, one head of the token at position `token`, into `target` from index `at` on.
+ *
+ * @param from index of the head's first channel in `row`
+ */
+export function rotateHead(
+  row: Float32Array,
+  from: number,
+  { cos, sin }: { readonly cos: CpuTensor; readonly sin: CpuTensor },
+  token: number,
+  headDim: number,
+  target: Float32Array,
+  at: number,
+): void {
+  const half = headDim >>> 1;
+  const angles = token * half;
+  const [c, s] = [cos.data, sin.data];
+  for (let i = 0; i < half; i++) {
+    const a = row[from + i]!;
+    const b = row[from + half + i]!;
+    const cosine = c[angles + i]!;
+    const sine = s[angles + i]!;
+    target[at + i] = a * cosine - b * sine;
+    target[at + half + i] = b * cosine + a * sine;
+  }
+}
+
+/** Rotates the tokens `range` of keys in host memory, in place. */
+export function rotateOnCpu(
+  { data, heads, capacity, headDim }: CpuTensor,
+  { from, to }: TokenRange,
+  rope: { readonly cos: CpuTensor; readonly sin: CpuTensor },
+): void {
+  for (let head = 0; head < heads; head++) {
+    for (let token = from; token < to; token++) {
+      const at = (head * capacity + token) * headDim;
+      rotateHead(data, at, rope, token, headDim, data, at);
+    }
+  }
+}
+
+/** Rotates the tokens `range` of keys on a GPU, in place. */
+export function rotateOnGpu(
+  device: GPUDevice,
+  keys: GpuTensor,
+  range: TokenRange,
+  { cos, sin }: { readonly cos: GpuTensor; readonly sin: GpuTensor },
+): void {
+  const { heads, headDim, capacity } = keys;
+  const tokens = range.to - range.from;
+  if (tokens === 0) return;
+  const pipeline = computePipeline(device, "rope", "rotate", [rotate], {});
+  const job = device.createBuffer({
+    size: 32,
+    usage: GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST,
+  });
+  device.queue.writeBuffer(job, 0, Uint32Array.of(heads, headDim, capacity, range.from, tokens));
+  const bound = bindBuffers(device, pipeline, [job, cos.buffer, sin.buffer, keys.buffer]);
+  dispatch(device, pipeline, bound, heads * tokens * headDim / 2);
+  job.destroy();
+}

@@ -1,0 +1,199 @@
+import { assert, assertAlmostEquals, assertEquals, assertRejects } from "@std/assert";
+import { loadCalibrationSet } from "../../calibration/calibration_set.ts";
+import { CALIBRATION_PERCENTILES } from "../../policies/calibration_statistics.ts";
+import {
+  CalibrationCost,
+  CalibrationError,
+  type CalibrationFile,
+  CalibrationStore,
+  Calibrator,
+  readCalibration,
+  writeCalibration,
+} from "../../calibration/calibrator.ts";
+import { samplesThatFit } from "../../calibration/calibration_samples.ts";
+import { SyntheticEngine } from "../engine/synthetic_engine.ts";
+
+const ids = [[1, 2, 3, 4, 5], [9, 8, 7]];
+const samples = ids.map((sample) => ({ ids: sample, reply: 1 }));
+
+Deno.test("calibration statistics are those of the tokens that were run", async () => {
+  const engine = new SyntheticEngine();
+  const { value, samplesSeconds } = await new Calibrator({ engine, samples }).statistics();
+  assertEquals(value.samples, 2);
+  assertEquals(value.tokens, 8);
+  assert(samplesSeconds > 0);
+  assertEquals(value.layers.length, engine.shape.layers);
+  const rows = ids.flatMap((sample) =>
+    sample.map((id, position) => engine.row("value", 1, 1, id, position))
+  );
+  const head = value.layers[1]!.value[1]!;
+  for (let channel = 0; channel < engine.shape.headDim; channel++) {
+    const column = rows.map((row) => row[channel]!);
+    const mean = column.reduce((a, b) => a + b) / column.length;
+    const other = rows.map((row) => row[0]!);
+    const otherMean = other.reduce((a, b) => a + b) / other.length;
+    const covariance = column.reduce((sum, x, i) => sum + (x - mean) * (other[i]! - otherMean), 0) /
+      column.length;
+    assertEquals(head.min[channel], Math.min(...column));
+    assertEquals(head.max[channel], Math.max(...column));
+    assertAlmostEquals(head.mean[channel]!, mean, 1e-9);
+    assertAlmostEquals(head.covariance[channel]![0]!, covariance, 1e-9);
+    assertAlmostEquals(head.std[channel]! ** 2, head.covariance[channel]![channel]!, 1e-9);
+    const sorted = column.toSorted((a, b) => a - b);
+    const median = (sorted[3]! + sorted[4]!) / 2;
+    const at = CALIBRATION_PERCENTILES.indexOf(50);
+    assertAlmostEquals(head.percentiles[at]![channel]!, median, 1e-6);
+  }
+});
+
+Deno.test("query statistics join the query heads of a KV head and undo the rotation", async () => {
+  const engine = new SyntheticEngine();
+  const { headDim, queryHeads, kvHeads } = engine.shape;
+  const { value } = await new Calibrator({ engine, samples }).statistics();
+  const group = queryHeads / kvHeads;
+  for (const [name, kind] of [["query", "query"], ["query_pre_rope", "preRopeQuery"]] as const) {
+    const stats = value.layers[0]![name][1]!;
+    assertEquals(stats.queries, 8 * group);
+    for (const [i, j] of [[0, 0], [1, headDim - 1], [headDim - 1, 1]] as const) {
+      let sum = 0;
+      for (const sample of ids) {
+        sample.forEach((id, position) => {
+          for (let g = 0; g < group; g++) {
+            const row = engine.row(kind, 0, group + g, id, position);
+            sum += row[i]! * row[j]!;
+          }
+        });
+      }
+      assertAlmostEquals(stats.second_moment[i]![j]!, sum / stats.queries, 1e-5);
+    }
+  }
+});
+
+Deno.test("a policy's statistics survive JSON", async () => {
+  const { value } = await new Calibrator({ engine: new SyntheticEngine(), samples }).statistics();
+  assertEquals(JSON.parse(JSON.stringify(value)), value);
+});
+
+Deno.test("statistics come from the cache folder the second time, with their first cost", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const engine = new SyntheticEngine();
+    const first = await new Calibrator({ engine, samples, store: new CalibrationStore(folder) })
+      .statistics();
+    const runs = engine.runs;
+    assert(runs > 0);
+    const again = await new Calibrator({ engine, samples, store: new CalibrationStore(folder) })
+      .statistics();
+    assertEquals(again, first);
+    assertEquals(engine.runs, runs);
+    await new Calibrator({ engine, samples: samples.slice(1), store: new CalibrationStore(folder) })
+      .statistics();
+    assert(engine.runs > runs, "another set must be run");
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("a damaged cache entry is built again", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const engine = new SyntheticEngine();
+    const store = new CalibrationStore(folder);
+    await new Calibrator({ engine, samples, store }).statistics();
+    const runs = engine.runs;
+    for await (const bucket of Deno.readDir(folder)) {
+      for await (const entry of Deno.readDir(`${folder}/${bucket.name}`)) {
+        const path = `${folder}/${bucket.name}/${entry.name}`;
+        const text = await Deno.readTextFile(path);
+        await Deno.writeTextFile(path, text.replace("tokens", "tokenz"));
+      }
+    }
+    await new Calibrator({ engine, samples, store }).statistics();
+    assert(engine.runs > runs);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("a calibration file keeps arrays exactly", async () => {
+  const file: CalibrationFile = {
+    engine: "e",
+    set: "s",
+    entries: [{
+      settings: "{}",
+      seconds: 1,
+      samplesSeconds: 2,
+      value: {
+        wide: Float32Array.of(1.5, -0, 1e-40),
+        narrow: Float16Array.of(65504, -2),
+        whole: Int32Array.of(-1, 7),
+      },
+    }],
+  };
+  assertEquals(await readCalibration(await writeCalibration(file), "f"), file);
+});
+
+Deno.test("damaged calibration files are refused in one sentence", async () => {
+  const good = await writeCalibration({ engine: "e", set: "s", entries: [] });
+  for (
+    const [text, part] of [
+      ["nonsense", "is not JSON"],
+      ["null", "expected"],
+      ['{"format":"other"}', 'has the format "other"'],
+      [good.replace("entries", "entriez"), "do not match"],
+    ] as const
+  ) {
+    await assertRejects(() => readCalibration(text, "f"), CalibrationError, part);
+  }
+});
+
+Deno.test("a calibration file replaces the run", async () => {
+  const engine = new SyntheticEngine();
+  const first = new Calibrator({ engine, samples });
+  const statistics = await first.statistics();
+  const other = new SyntheticEngine();
+  const notices: string[] = [];
+  const second = new Calibrator({
+    engine: other,
+    samples,
+    file: await first.export(),
+    notice: (sentence) => notices.push(sentence),
+  });
+  assertEquals(await second.statistics(), statistics);
+  assertEquals([other.runs, notices.length], [0, 0]);
+});
+
+Deno.test("the cost counts every entry and the pass over the samples once", () => {
+  const cost = new CalibrationCost();
+  const learned = { value: 0, seconds: 2, samplesSeconds: 5 };
+  cost.add(learned);
+  cost.add(learned);
+  cost.add({ value: 0, seconds: 1, samplesSeconds: 5 });
+  cost.addSeconds(0.5);
+  assertEquals(cost.seconds, 8.5);
+});
+
+Deno.test("samples beyond the model's positions or the memory are left out, with a notice", () => {
+  const engine = new SyntheticEngine();
+  const notices: string[] = [];
+  const long = Array<number>(engine.shape.maxPositions + 1).fill(1);
+  new Calibrator({
+    engine,
+    samples: [...samples, { ids: long, reply: 4 }],
+    notice: (sentence) => notices.push(sentence),
+  });
+  assertEquals(notices.length, 1);
+  assert(notices[0]!.includes("2 of 3 samples"));
+  const perToken = 4 * 2 * (3 * 2 + 4) * engine.shape.headDim;
+  assertEquals(samplesThatFit(engine.shape, [5, 3], 8 * perToken), 2);
+  assertEquals(samplesThatFit(engine.shape, [5, 3], 7 * perToken), 1);
+  assertEquals(samplesThatFit(engine.shape, [5, 3], 1), 1);
+});
+
+Deno.test("the embedded set mixes the families and repeats no scored id", async () => {
+  const samples = await loadCalibrationSet();
+  const datasets = new Set(samples.map(({ dataset }) => dataset));
+  assert(datasets.size >= 5);
+  assert(samples.every(({ id }) => id.startsWith("calibration-")));
+  assert(samples.every(({ prompt, target }) => prompt.length > 200 && target.length > 0));
+});

@@ -1,0 +1,78 @@
+/** Sensitivity of layers, with an engine that only looks at one tensor. */
+import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
+import type { KvKind } from "../../quant/family.ts";
+import type { CpuTensor } from "../../quant/tensor.ts";
+import { collectSamples } from "../../calibration/calibration_samples.ts";
+import type { ForwardInput, ForwardOutput } from "../../engine/engine.ts";
+import { measureSensitivity } from "../../calibration/sensitivity.ts";
+import { SyntheticEngine } from "../engine/synthetic_engine.ts";
+
+const tokens = [30, 24, 40].map((length, i) => ({
+  ids: Array.from({ length }, (_, t) => (t * (i + 3)) % 10),
+  reply: 5,
+}));
+
+/** Logits are `scale` times the first channels of one tensor's memory, added up. */
+class OneTensorEngine extends SyntheticEngine {
+  constructor(
+    readonly layer: number,
+    readonly kind: KvKind,
+    readonly scale: number,
+  ) {
+    super();
+  }
+
+  override async forward(input: ForwardInput<CpuTensor>): Promise<ForwardOutput<CpuTensor>> {
+    const output = await super.forward(input);
+    const { vocab, headDim } = this.shape;
+    const memory = input.past[this.layer]![this.kind];
+    for (let row = 0; row < input.logits; row++) {
+      for (let t = 0; t < memory.capacity; t++) {
+        for (let i = 0; i < headDim; i++) {
+          output.logits[row * vocab + i]! += this.scale * memory.data[t * headDim + i]!;
+        }
+      }
+    }
+    return output;
+  }
+}
+
+async function measure(layer: number, kind: KvKind, scale: number) {
+  const engine = new OneTensorEngine(layer, kind, scale);
+  const samples = await collectSamples(engine, tokens.map(({ ids }) => ids));
+  return await measureSensitivity(engine, tokens, samples);
+}
+
+Deno.test("only the tensor that predictions hang on is sensitive", async () => {
+  for (const layer of [0, 1]) {
+    for (const kind of ["key", "value"] as const) {
+      const found = await measure(layer, kind, 1);
+      for (const [l, own] of found.entries()) {
+        for (const k of ["key", "value"] as const) {
+          const reached = l === layer && k === kind;
+          if (reached) assert(own[k] > 0, `layer ${l} ${k}`);
+          else assertEquals(own[k], 0, `layer ${l} ${k}`);
+        }
+      }
+    }
+  }
+});
+
+Deno.test("logits three times as large are nine times as sensitive", async () => {
+  const [once, thrice] = [await measure(1, "value", 1), await measure(1, "value", 3)];
+  assertAlmostEquals(thrice[1]!.value / once[1]!.value, 9, 0.01);
+});
+
+Deno.test("measuring again gives the same numbers", async () => {
+  assertEquals(await measure(0, "key", 1), await measure(0, "key", 1));
+});
+
+Deno.test("samples that are nothing but reply are passed over", async () => {
+  const engine = new OneTensorEngine(0, "key", 1);
+  const short = [{ ids: [1, 2, 3], reply: 2 }];
+  const samples = await collectSamples(engine, short.map(({ ids }) => ids));
+  assertEquals(
+    await measureSensitivity(engine, short, samples),
+    [{ key: 0, value: 0 }, { key: 0, value: 0 }],
+  );
+});
