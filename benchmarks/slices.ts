@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { sha256 } from "../engine/digest.ts";
+import { createHash } from "node:crypto";
 import { datasetOf } from "./datasets.ts";
 import { BenchmarkError, type Example, parseExample } from "./example.ts";
 
@@ -60,7 +60,7 @@ export function isSliceName(name: string): name is SliceName {
 export async function loadSlice(name: SliceName): Promise<Example[]> {
   const slice = slices[name];
   const bytes = await read(new URL(`slices/${slice.file}`, import.meta.url), slice.file);
-  const got = await sha256(bytes);
+  const got = createHash("sha256").update(bytes).digest("hex");
   if (got !== slice.sha256) {
     throw new BenchmarkError(
       `${slice.file} has SHA-256 ${got}, but the frozen slice has ${slice.sha256}: restore the file, or replay ` +

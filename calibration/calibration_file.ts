@@ -7,7 +7,7 @@
  */
 import type { CalibrationStatistics } from "../policies/calibration_statistics.ts";
 import type { Calibration, CalibrationArray } from "../quant/calibration.ts";
-import { QuantizerError } from "../quant/family.ts";
+import { QuantizerError } from "../quant/quantizer_error.ts";
 import { sha256 } from "../engine/digest.ts";
 
 const FORMAT = "kvreplay calibration 2";

@@ -6,7 +6,7 @@
 import type { CalibrationSamples } from "../quant/calibration.ts";
 import type { CpuTensor, KvShape } from "../quant/tensor.ts";
 import type { Engine } from "../engine/engine.ts";
-import { runKnownTokens } from "../replay/reference.ts";
+import { runKnownTokens } from "../engine/prefill.ts";
 
 /** Host memory that the tensors of the samples may take. */
 const MOST_BYTES = 2 ** 30;

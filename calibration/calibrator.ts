@@ -9,7 +9,8 @@
  */
 import type { CalibrationStatistics } from "../policies/calibration_statistics.ts";
 import type { Calibration, CalibrationSamples } from "../quant/calibration.ts";
-import { type Family, QuantizerError, type Settings } from "../quant/family.ts";
+import type { Family, Settings } from "../quant/family.ts";
+import { QuantizerError } from "../quant/quantizer_error.ts";
 import { familyOf } from "../quant/registry.ts";
 import type { KvShape } from "../quant/tensor.ts";
 import type {

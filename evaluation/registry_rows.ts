@@ -9,14 +9,8 @@ import type { PolicyHost } from "../policies/host.ts";
 import { type PlannedStep, Planner } from "../policies/plan.ts";
 import type { BudgetState, WorkloadMeta } from "../policies/policy.ts";
 import { hostBuiltin, policyNames } from "../policies/registry.ts";
-import {
-  type Axis,
-  type Family,
-  KV_KINDS,
-  type KvKind,
-  QuantizerError,
-  type Settings,
-} from "../quant/family.ts";
+import { type Axis, type Family, KV_KINDS, type KvKind, type Settings } from "../quant/family.ts";
+import { QuantizerError } from "../quant/quantizer_error.ts";
 import { families, familyOf } from "../quant/registry.ts";
 import type { ModelShape } from "../engine/engine.ts";
 import { calibrationStatistics } from "../calibration/calibration_statistics.ts";

@@ -5,7 +5,7 @@
  * @module
  */
 import type { KvShape } from "../quant/tensor.ts";
-import { QuantizerError } from "../quant/family.ts";
+import { QuantizerError } from "../quant/quantizer_error.ts";
 import { PolicyError } from "../policies/check.ts";
 import type { PolicyHost } from "../policies/host.ts";
 import { Planner } from "../policies/plan.ts";

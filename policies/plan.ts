@@ -9,9 +9,9 @@ import {
   KV_KINDS,
   type Needs,
   type OptionalHook,
-  QuantizerError,
   type Settings,
 } from "../quant/family.ts";
+import { QuantizerError } from "../quant/quantizer_error.ts";
 import type { Calibration } from "../quant/calibration.ts";
 import { familyOf } from "../quant/registry.ts";
 import type { RawAnswers, StepQuestion } from "./ask.ts";

@@ -7,7 +7,8 @@
  *
  * @module
  */
-import { QuantizerError, type Settings } from "./family.ts";
+import type { Settings } from "./family.ts";
+import { QuantizerError } from "./quantizer_error.ts";
 import type { CpuTensor } from "./tensor.ts";
 
 /**

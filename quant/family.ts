@@ -201,8 +201,3 @@ export interface Family<S extends Settings = Settings> {
     tokens: number,
   ): Store<GpuTensor>;
 }
-
-/** A setting or tensor that a family cannot quantize; the message is one sentence for the user. */
-export class QuantizerError extends Error {
-  override name = "QuantizerError";
-}

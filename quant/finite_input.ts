@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { type KvKind, QuantizerError } from "./family.ts";
+import type { KvKind } from "./family.ts";
+import { QuantizerError } from "./quantizer_error.ts";
 import type { CpuTensor } from "./tensor.ts";
 
 /** The error that names the first entry that is not finite. */

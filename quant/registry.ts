@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { type Family, QuantizerError } from "./family.ts";
+import type { Family } from "./family.ts";
+import { QuantizerError } from "./quantizer_error.ts";
 import { hfHqq } from "./families/hf_hqq/hf_hqq.ts";
 import { hfQuanto } from "./families/hf_quanto/hf_quanto.ts";
 import { kivi } from "./families/kivi/kivi.ts";

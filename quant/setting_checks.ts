@@ -4,7 +4,8 @@
  *
  * @module
  */
-import { type HookAnswers, QuantizerError } from "./family.ts";
+import type { HookAnswers } from "./family.ts";
+import { QuantizerError } from "./quantizer_error.ts";
 
 /** `layer 3 keys` or `layer 3 values`. */
 export function placeName(place: Pick<HookAnswers, "layer" | "kind">): string {

@@ -8,9 +8,9 @@ import {
   type HookAnswers,
   KV_KINDS,
   type KvKind,
-  QuantizerError,
   type Settings,
 } from "../quant/family.ts";
+import { QuantizerError } from "../quant/quantizer_error.ts";
 import { familyOf } from "../quant/registry.ts";
 
 /** What a search keeps fixed. */

@@ -10,7 +10,8 @@ import type { Engine } from "../engine/engine.ts";
 import { type Replayed, replayExample } from "../replay/loop.ts";
 import { quality } from "../replay/metric.ts";
 import type { OpenStore, Plan } from "../replay/quantize.ts";
-import { argmax, freeReference, type Reference, runKnownTokens } from "../replay/reference.ts";
+import { runKnownTokens } from "../engine/prefill.ts";
+import { argmax, freeReference, type Reference } from "../replay/reference.ts";
 import { type RotaryTables, uploadRotary } from "../engine/rotary.ts";
 import type { SearchSample } from "./samples.ts";
 

@@ -6,7 +6,8 @@ import { kvquantNuq2, kvquantNuq4 } from "../../policies/kvquant.ts";
 import { skvqFull2bit } from "../../policies/skvq_full.ts";
 import { PolicyError } from "../../policies/check.ts";
 import type { Policy } from "../../policies/policy.ts";
-import { QuantizerError, type Settings } from "../../quant/family.ts";
+import type { Settings } from "../../quant/family.ts";
+import { QuantizerError } from "../../quant/quantizer_error.ts";
 import { kvquant } from "../../quant/families/kvquant/kvquant.ts";
 import { uniform } from "../../quant/families/uniform/uniform.ts";
 import {

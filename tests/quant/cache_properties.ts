@@ -1,7 +1,8 @@
 /** Properties that every family's packed cache has, on every backend. */
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import fc from "fast-check";
-import { QuantizerError, type Settings } from "../../quant/family.ts";
+import type { Settings } from "../../quant/family.ts";
+import { QuantizerError } from "../../quant/quantizer_error.ts";
 import { type TestBackend, testOnBackends } from "./backends.ts";
 import {
   type CacheScene,

@@ -1,5 +1,5 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { QuantizerError } from "../../quant/family.ts";
+import { QuantizerError } from "../../quant/quantizer_error.ts";
 import { BaseFamily } from "../../search/base_family.ts";
 import { cellPlan, cellsOf } from "../../search/cell_losses.ts";
 

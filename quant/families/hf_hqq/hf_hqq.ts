@@ -11,7 +11,8 @@
 import type { BlockScheme, GroupArithmetic } from "../../stores/block/block_arithmetic.ts";
 import type { GroupOrder } from "../../stores/block/block_layout.ts";
 import { requantizingFamily } from "../../stores/block/requantizing_family.ts";
-import { type Family, type HookAnswers, QuantizerError, type Settings } from "../../family.ts";
+import type { Family, HookAnswers, Settings } from "../../family.ts";
+import { QuantizerError } from "../../quantizer_error.ts";
 import { HALF_MAX } from "../../packing/half.ts";
 import arithmetic from "./hf_hqq.wgsl" with { type: "text" };
 import search from "./hf_hqq_search.wgsl" with { type: "text" };

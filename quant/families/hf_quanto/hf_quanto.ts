@@ -11,7 +11,8 @@ import { codeOf, scaleOf, valueOf, zeroOf } from "../../stores/affine/affine_gro
 import type { BlockScheme, GroupArithmetic } from "../../stores/block/block_arithmetic.ts";
 import type { GroupOrder } from "../../stores/block/block_layout.ts";
 import { requantizingFamily } from "../../stores/block/requantizing_family.ts";
-import { type Family, type HookAnswers, QuantizerError, type Settings } from "../../family.ts";
+import type { Family, HookAnswers, Settings } from "../../family.ts";
+import { QuantizerError } from "../../quantizer_error.ts";
 import arithmetic from "./hf_quanto.wgsl" with { type: "text" };
 import {
   checkInteger,

@@ -7,7 +7,8 @@
  *
  * @module
  */
-import { type Family, type HookAnswers, QuantizerError } from "../../family.ts";
+import type { Family, HookAnswers } from "../../family.ts";
+import { QuantizerError } from "../../quantizer_error.ts";
 import { calibrateKvquant } from "./kvquant_calibrate.ts";
 import { type KvquantQuantizer, kvquantRange, type KvquantSettings } from "./kvquant_settings.ts";
 import { KvquantStoreCpu } from "./kvquant_store_cpu.ts";

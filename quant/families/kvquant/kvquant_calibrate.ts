@@ -6,7 +6,7 @@
  * @module
  */
 import type { Calibration, CalibrationArray, CalibrationSamples } from "../../calibration.ts";
-import { QuantizerError } from "../../family.ts";
+import { QuantizerError } from "../../quantizer_error.ts";
 import { roundToHalf } from "../../packing/half.ts";
 import { kmeans1d } from "../../numerics/kmeans_1d.ts";
 import type { KvquantSettings } from "./kvquant_settings.ts";

@@ -7,7 +7,8 @@
  *
  * @module
  */
-import { type Family, type HookAnswers, QuantizerError } from "../../family.ts";
+import type { Family, HookAnswers } from "../../family.ts";
+import { QuantizerError } from "../../quantizer_error.ts";
 import { qaqRange, type QaqSettings } from "./qaq_settings.ts";
 import { QaqStoreCpu } from "./qaq_store_cpu.ts";
 import { QaqStoreGpu } from "./qaq_store_gpu.ts";

@@ -4,7 +4,8 @@
  *
  * @module
  */
-import { QuantizerError, type Source } from "../../family.ts";
+import type { Source } from "../../family.ts";
+import { QuantizerError } from "../../quantizer_error.ts";
 import type { QaqSettings } from "./qaq_settings.ts";
 import type { KvShape } from "../../tensor.ts";
 

@@ -14,7 +14,8 @@ import { affineRange, topCodes, wholeGroupResidual } from "../../stores/affine/a
 import { AffineStoreCpu } from "../../stores/affine/affine_store_cpu.ts";
 import { AffineStoreGpu } from "../../stores/affine/affine_store_gpu.ts";
 import arithmetic from "./skvq.wgsl" with { type: "text" };
-import { type Family, type HookAnswers, QuantizerError, type Source } from "../../family.ts";
+import type { Family, HookAnswers, Source } from "../../family.ts";
+import { QuantizerError } from "../../quantizer_error.ts";
 import { headsPerBand } from "../../stores/affine/group_layout.ts";
 import { rotateOnCpu, rotateOnGpu } from "../../stores/rope/rope_restore.ts";
 import { type Rotate, RotatedStore } from "../../stores/rope/rotated_store.ts";

@@ -11,7 +11,7 @@ import {
   type CalibrationArray,
   type CalibrationSamples,
 } from "../../calibration.ts";
-import { QuantizerError } from "../../family.ts";
+import { QuantizerError } from "../../quantizer_error.ts";
 import { kmeans } from "../../numerics/kmeans.ts";
 import { placeName } from "../../setting_checks.ts";
 import type { ChannelOrder, SkvqSettings } from "./skvq_settings.ts";

@@ -16,7 +16,8 @@ import {
 } from "../../stores/affine/affine_settings.ts";
 import { AffineStoreCpu } from "../../stores/affine/affine_store_cpu.ts";
 import { AffineStoreGpu } from "../../stores/affine/affine_store_gpu.ts";
-import { type Family, type HookAnswers, QuantizerError } from "../../family.ts";
+import type { Family, HookAnswers } from "../../family.ts";
+import { QuantizerError } from "../../quantizer_error.ts";
 import arithmetic from "../kivi/kivi.wgsl" with { type: "text" };
 import {
   checkDivides,

@@ -4,7 +4,8 @@
  * @module
  */
 import type { AffineSettings } from "../../stores/affine/affine_settings.ts";
-import { QuantizerError, type Source } from "../../family.ts";
+import type { Source } from "../../family.ts";
+import { QuantizerError } from "../../quantizer_error.ts";
 import type { KvShape } from "../../tensor.ts";
 
 /** What keys are corrected towards. */

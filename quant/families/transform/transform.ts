@@ -21,7 +21,8 @@
  * @module
  */
 import type { Calibration, CalibrationSamples } from "../../calibration.ts";
-import { type Family, type HookAnswers, QuantizerError, type Settings } from "../../family.ts";
+import type { Family, HookAnswers, Settings } from "../../family.ts";
+import { QuantizerError } from "../../quantizer_error.ts";
 import {
   checkInteger,
   checkOneWidth,

@@ -10,7 +10,8 @@
  *
  * @module
  */
-import { type Family, type HookAnswers, QuantizerError } from "../../family.ts";
+import type { Family, HookAnswers } from "../../family.ts";
+import { QuantizerError } from "../../quantizer_error.ts";
 import {
   checkInteger,
   checkOnline,

@@ -9,7 +9,8 @@
  * @module
  */
 import { wordsPerRow } from "../../packing/bit_packing.ts";
-import { QuantizerError, type Settings, type StoredBuffer } from "../../family.ts";
+import type { Settings, StoredBuffer } from "../../family.ts";
+import { QuantizerError } from "../../quantizer_error.ts";
 import { sphereLevels } from "../../numerics/lloyd_max.ts";
 import {
   gaussianMatrix,

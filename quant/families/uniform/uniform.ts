@@ -11,7 +11,8 @@ import { affineRange, type AffineSettings, topCodes } from "../../stores/affine/
 import { AffineStoreCpu } from "../../stores/affine/affine_store_cpu.ts";
 import { AffineStoreGpu } from "../../stores/affine/affine_store_gpu.ts";
 import arithmetic from "./uniform.wgsl" with { type: "text" };
-import { type Family, type HookAnswers, QuantizerError } from "../../family.ts";
+import type { Family, HookAnswers } from "../../family.ts";
+import { QuantizerError } from "../../quantizer_error.ts";
 import {
   checkDivides,
   checkInteger,

@@ -7,7 +7,8 @@
  * @module
  */
 import { bindBuffers, computePipeline, dispatch } from "../../gpu/compute_pipelines.ts";
-import { QuantizerError, type Source } from "../../family.ts";
+import type { Source } from "../../family.ts";
+import { QuantizerError } from "../../quantizer_error.ts";
 import rotate from "./rotate.wgsl" with { type: "text" };
 import type { CpuTensor, GpuTensor, KvShape, TokenRange } from "../../tensor.ts";
 

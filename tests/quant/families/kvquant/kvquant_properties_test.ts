@@ -1,7 +1,8 @@
 /** Properties of `kvquant`, each on every backend. */
 import { assert, assertEquals, assertNotEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
-import { type HookAnswers, type KvKind, QuantizerError } from "../../../../quant/family.ts";
+import type { HookAnswers, KvKind } from "../../../../quant/family.ts";
+import { QuantizerError } from "../../../../quant/quantizer_error.ts";
 import { kvquant } from "../../../../quant/families/kvquant/kvquant.ts";
 import type { KvquantSettings } from "../../../../quant/families/kvquant/kvquant_settings.ts";
 import { rotaryTables } from "../../../../engine/rotary.ts";

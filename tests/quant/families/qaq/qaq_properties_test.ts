@@ -1,7 +1,8 @@
 /** Properties of `qaq`, each on every backend. */
 import { assert, assertEquals, assertNotEquals, assertRejects, assertThrows } from "@std/assert";
 import fc from "fast-check";
-import { type HookAnswers, type KvKind, QuantizerError } from "../../../../quant/family.ts";
+import type { HookAnswers, KvKind } from "../../../../quant/family.ts";
+import { QuantizerError } from "../../../../quant/quantizer_error.ts";
 import { qaq } from "../../../../quant/families/qaq/qaq.ts";
 import {
   momentOf,

@@ -1,7 +1,8 @@
 /** `skvq` beyond the overlap subset: reordered and smoothed channels, keys before RoPE. */
 import { assert, assertEquals, assertNotEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
-import { type HookAnswers, type KvKind, QuantizerError } from "../../../../quant/family.ts";
+import type { HookAnswers, KvKind } from "../../../../quant/family.ts";
+import { QuantizerError } from "../../../../quant/quantizer_error.ts";
 import { skvq } from "../../../../quant/families/skvq/skvq.ts";
 import {
   channelOrder,

@@ -7,12 +7,8 @@ import {
   assertThrows,
 } from "@std/assert";
 import fc from "fast-check";
-import {
-  type BufferContents,
-  type HookAnswers,
-  type KvKind,
-  QuantizerError,
-} from "../../../../quant/family.ts";
+import type { BufferContents, HookAnswers, KvKind } from "../../../../quant/family.ts";
+import { QuantizerError } from "../../../../quant/quantizer_error.ts";
 import { kivi } from "../../../../quant/families/kivi/kivi.ts";
 import { secondMoment } from "../../../../quant/numerics/multiply_rows.ts";
 import { squat } from "../../../../quant/families/squat/squat.ts";

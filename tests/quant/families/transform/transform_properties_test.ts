@@ -7,7 +7,8 @@ import {
   assertThrows,
 } from "@std/assert";
 import fc from "fast-check";
-import { type HookAnswers, type KvKind, QuantizerError } from "../../../../quant/family.ts";
+import type { HookAnswers, KvKind } from "../../../../quant/family.ts";
+import { QuantizerError } from "../../../../quant/quantizer_error.ts";
 import { principalAxes } from "../../../../quant/numerics/principal_axes.ts";
 import { alphabetsOf, encode } from "../../../../quant/packing/entropy_coder.ts";
 import { toHalfBits } from "../../../../quant/packing/half.ts";

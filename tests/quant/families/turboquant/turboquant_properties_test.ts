@@ -7,7 +7,8 @@ import {
   assertThrows,
 } from "@std/assert";
 import fc from "fast-check";
-import { type HookAnswers, type KvKind, QuantizerError } from "../../../../quant/family.ts";
+import type { HookAnswers, KvKind } from "../../../../quant/family.ts";
+import { QuantizerError } from "../../../../quant/quantizer_error.ts";
 import { LevelFinder } from "../../../../quant/numerics/level_finder.ts";
 import { sphereLevels } from "../../../../quant/numerics/lloyd_max.ts";
 import {

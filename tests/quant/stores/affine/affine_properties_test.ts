@@ -2,7 +2,8 @@
 import { assert, assertEquals, assertNotEquals, assertRejects } from "@std/assert";
 import fc from "fast-check";
 import type { AffineSettings } from "../../../../quant/stores/affine/affine_settings.ts";
-import { type HookAnswers, QuantizerError, type Store } from "../../../../quant/family.ts";
+import type { HookAnswers, Store } from "../../../../quant/family.ts";
+import { QuantizerError } from "../../../../quant/quantizer_error.ts";
 import { PARAMETER_BITS } from "../../../../quant/packing/parameters.ts";
 import type { KvShape } from "../../../../quant/tensor.ts";
 import { affineContents } from "./affine_contents.ts";

@@ -1,5 +1,6 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { type HookAnswers, QuantizerError } from "../../../../quant/family.ts";
+import type { HookAnswers } from "../../../../quant/family.ts";
+import { QuantizerError } from "../../../../quant/quantizer_error.ts";
 import { familyOf } from "../../../../quant/registry.ts";
 import { defaultUniformGroup } from "../../../../quant/families/uniform/uniform.ts";
 import type { AffineSettings } from "../../../../quant/stores/affine/affine_settings.ts";

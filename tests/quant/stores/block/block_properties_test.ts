@@ -7,7 +7,8 @@ import {
   assertThrows,
 } from "@std/assert";
 import fc from "fast-check";
-import { type HookAnswers, QuantizerError } from "../../../../quant/family.ts";
+import type { HookAnswers } from "../../../../quant/family.ts";
+import { QuantizerError } from "../../../../quant/quantizer_error.ts";
 import {
   requantizationPeriod,
   storedTokens,
