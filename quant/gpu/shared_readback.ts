@@ -6,14 +6,9 @@
  */
 import type { BufferContents, StoredBuffer } from "../family.ts";
 import { usedContents } from "../packing/used_contents.ts";
+import { type WordRegion, Workbench } from "./workbench.ts";
 
-/** Some words of a buffer with usage COPY_SRC. */
-export interface WordRegion {
-  readonly buffer: GPUBuffer;
-  /** First word. */
-  readonly at: number;
-  readonly words: number;
-}
+export type { WordRegion };
 
 /** A store that waits for words from the device. */
 export interface ReadbackClient {
@@ -23,29 +18,11 @@ export interface ReadbackClient {
 }
 
 /** The words of some regions in host memory, one region after the other. */
-export async function readRegions(
+export function readRegions(
   device: GPUDevice,
   regions: readonly WordRegion[],
 ): Promise<Uint32Array<ArrayBuffer>> {
-  const words = regions.reduce((sum, region) => sum + region.words, 0);
-  if (words === 0) return new Uint32Array(0);
-  const staging = device.createBuffer({
-    size: 4 * words,
-    usage: GPUBufferUsage.COPY_DST | GPUBufferUsage.MAP_READ,
-  });
-  try {
-    const encoder = device.createCommandEncoder();
-    let to = 0;
-    for (const { buffer, at, words } of regions) {
-      if (words > 0) encoder.copyBufferToBuffer(buffer, 4 * at, staging, 4 * to, 4 * words);
-      to += words;
-    }
-    device.queue.submit([encoder.finish()]);
-    await staging.mapAsync(GPUMapMode.READ);
-    return new Uint32Array(staging.getMappedRange().slice(0));
-  } finally {
-    staging.destroy();
-  }
+  return Workbench.of(device).read(regions);
 }
 
 /** The part of a store's buffers that is in use. */

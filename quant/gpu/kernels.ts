@@ -1,0 +1,242 @@
+/**
+ * The kernels of one WGSL text on one device, launched by the names that the text gives to things:
+ *
+ * ```ts ignore
+ * const kernels = Kernels.of(device, "mine", [pack, mine], { signed: true });
+ * kernels.run("quantize", { threads: tokens * groups }, {
+ *   job: { heads, head_dim: headDim, tokens },
+ *   source: tensor.buffer,
+ *   codes,
+ * });
+ * ```
+ *
+ * Nothing is counted by hand. The host could write parameters into a list of words and bind buffers
+ * by number, and did; every member that was added in the middle of a struct then moved what eight
+ * files had counted, and nothing but wrong results said so. Here the text is the only place: where a
+ * member lies, how far apart the elements of a table are, which number a binding has, which buffers an
+ * entry point reaches and how many invocations its workgroups have are all read from it. A name that
+ * the text does not have, or one left out, is an error before anything is launched.
+ *
+ * Each text stands in the frame (`frame.wgsl`): it brings the struct `Job` of its parameters, and
+ * takes flat indices, sums over a workgroup and the report of input that is not finite from there.
+ *
+ * @module
+ */
+import { InternalError } from "../../errors.ts";
+import frame from "./frame.wgsl" with { type: "text" };
+import { type BufferVariable, WgslDeclarations } from "./wgsl_declarations.ts";
+import { layoutOf, type TypeLayout, type WgslValues } from "./wgsl_layout.ts";
+import { Workbench } from "./workbench.ts";
+
+/** Most workgroups WebGPU guarantees along one dimension. */
+const MOST_WORKGROUPS = 65535;
+
+/** What a kernel goes over: at least so many invocations, or so many workgroups. */
+export type Extent = { readonly threads: number } | { readonly workgroups: number };
+
+/**
+ * What a kernel is given, by the names of its variables: values for the struct of a uniform variable,
+ * a buffer for each of the others, or `undefined` where there is nothing to read. What an entry point
+ * does not reach may be given all the same, so that the kernels of one text can share a list.
+ */
+export type Bindings = Readonly<Record<string, GPUBuffer | WgslValues | undefined>>;
+
+/** A variable that a kernel reaches, and how its type lies in memory. */
+interface Reached extends BufferVariable {
+  readonly layout: TypeLayout;
+}
+
+/** An entry point, compiled. */
+interface Kernel {
+  readonly pipeline: GPUComputePipeline;
+  readonly layout: GPUBindGroupLayout;
+  /** In the order of their bindings. */
+  readonly reached: readonly Reached[];
+  readonly threads: number;
+}
+
+const known = new WeakMap<GPUDevice, Map<string, Kernels>>();
+
+/** See the module. */
+export class Kernels {
+  readonly #bench: Workbench;
+  readonly #name: string;
+  readonly #code: string;
+  readonly #constants: Record<string, number>;
+  readonly #declarations: WgslDeclarations;
+  readonly #layouts = new Map<string, TypeLayout>();
+  readonly #kernels = new Map<string, Kernel>();
+
+  private constructor(
+    device: GPUDevice,
+    name: string,
+    code: string,
+    constants: Record<string, number>,
+  ) {
+    this.#bench = Workbench.of(device);
+    this.#name = name;
+    this.#code = code;
+    this.#constants = constants;
+    this.#declarations = new WgslDeclarations(code);
+  }
+
+  /**
+   * The kernels of a text; compiled once per device, each when it is first launched.
+   *
+   * @param name what the kernels are called in errors
+   * @param texts WGSL, put together in this order behind the frame
+   * @param constants values of the texts' `override` declarations
+   */
+  static of(
+    device: GPUDevice,
+    name: string,
+    texts: readonly string[],
+    constants: Readonly<Record<string, number | boolean>> = {},
+  ): Kernels {
+    const code = [frame, ...texts].join("\n");
+    const numbers = Object.fromEntries(Object.entries(constants).map(([k, v]) => [k, Number(v)]));
+    const key = JSON.stringify(numbers) + code;
+    let ofDevice = known.get(device);
+    if (ofDevice === undefined) known.set(device, ofDevice = new Map());
+    let kernels = ofDevice.get(key);
+    if (kernels === undefined) {
+      ofDevice.set(key, kernels = new Kernels(device, name, code, numbers));
+    }
+    return kernels;
+  }
+
+  /**
+   * Launches an entry point.
+   *
+   * @param held buffers to be bound where `bindings` says nothing, as far as they are reached
+   * @returns whether there was anything to go over
+   */
+  run(
+    entryPoint: string,
+    over: Extent,
+    bindings: Bindings,
+    held: Readonly<Record<string, GPUBuffer>> = {},
+  ): boolean {
+    if (("threads" in over ? over.threads : over.workgroups) === 0) return false;
+    const { pipeline, layout, reached, threads } = this.#kernel(entryPoint);
+    const workgroups = "threads" in over ? Math.ceil(over.threads / threads) : over.workgroups;
+    for (const name of Object.keys(bindings)) {
+      if (!this.#declarations.buffers.has(name)) {
+        throw new InternalError(`The kernels of ${this.#name} have no buffer "${name}"`);
+      }
+    }
+    const given: Bindings = { ...held, ...bindings };
+    const missing = reached.find(({ name }) => !(name in given));
+    if (missing !== undefined) {
+      throw new InternalError(
+        `Kernel ${entryPoint} of ${this.#name} is launched without its buffer "${missing.name}"`,
+      );
+    }
+    const rows = Math.ceil(workgroups / MOST_WORKGROUPS);
+    const { device, parameters } = this.#bench;
+    this.#bench.launch({
+      pipeline,
+      group: device.createBindGroup({
+        layout,
+        entries: reached.map((variable) => ({
+          binding: variable.binding,
+          resource: variable.access === "uniform"
+            ? { buffer: parameters, size: variable.layout.size }
+            : { buffer: this.#bound(variable, given[variable.name]) },
+        })),
+      }),
+      blocks: reached.filter(({ access }) => access === "uniform").map((variable) =>
+        written(variable, given[variable.name] as WgslValues)
+      ),
+      workgroups: [Math.ceil(workgroups / rows), rows],
+    });
+    return true;
+  }
+
+  /** Whether an entry point reaches a variable. */
+  reaches(entryPoint: string, variable: string): boolean {
+    return this.#kernel(entryPoint).reached.some(({ name }) => name === variable);
+  }
+
+  /** The contents of an array variable with these elements. */
+  table(variable: string, elements: readonly WgslValues[]): Uint32Array<ArrayBuffer> {
+    const { element, stride } = this.#arrayLayout(variable);
+    const words = new Uint32Array(elements.length * stride / 4);
+    const view = new DataView(words.buffer);
+    for (const [i, values] of elements.entries()) {
+      element.write(view, i * stride, values, `An element of "${variable}"`);
+    }
+    return words;
+  }
+
+  /** Words from one element of an array variable to the next. */
+  elementWords(variable: string): number {
+    return this.#arrayLayout(variable).stride / 4;
+  }
+
+  #kernel(entryPoint: string): Kernel {
+    let kernel = this.#kernels.get(entryPoint);
+    if (kernel === undefined) this.#kernels.set(entryPoint, kernel = this.#compile(entryPoint));
+    return kernel;
+  }
+
+  #compile(entryPoint: string): Kernel {
+    const { device } = this.#bench;
+    const label = `${this.#name} ${entryPoint}`;
+    const reached = this.#declarations.reachedBy(entryPoint)
+      .map((variable) => ({ ...variable, layout: this.#layout(variable) }))
+      .sort((a, b) => a.binding - b.binding);
+    const layout = device.createBindGroupLayout({
+      label,
+      entries: reached.map(({ binding, access }) => ({
+        binding,
+        visibility: GPUShaderStage.COMPUTE,
+        buffer: BUFFER_LAYOUTS[access],
+      })),
+    });
+    const module = device.createShaderModule({ label, code: this.#code });
+    const pipeline = device.createComputePipeline({
+      label,
+      layout: device.createPipelineLayout({ bindGroupLayouts: [layout] }),
+      compute: { module, entryPoint, constants: this.#constants },
+    });
+    return { pipeline, layout, reached, threads: this.#declarations.workgroupThreads(entryPoint) };
+  }
+
+  #layout(variable: BufferVariable): TypeLayout {
+    let layout = this.#layouts.get(variable.name);
+    if (layout === undefined) {
+      layout = layoutOf(variable.type, this.#declarations);
+      this.#layouts.set(variable.name, layout);
+    }
+    return layout;
+  }
+
+  #arrayLayout(name: string): { readonly element: TypeLayout; readonly stride: number } {
+    const variable = this.#declarations.buffers.get(name);
+    const { element, stride } = variable === undefined ? {} : this.#layout(variable);
+    if (element === undefined || stride === undefined) {
+      throw new InternalError(`The kernels of ${this.#name} have no array "${name}"`);
+    }
+    return { element, stride };
+  }
+
+  #bound({ name, access }: BufferVariable, given: Bindings[string]): GPUBuffer {
+    if (given instanceof GPUBuffer) return given;
+    if (given === undefined && access === "read") return this.#bench.nothing;
+    throw new InternalError(`Variable "${name}" of ${this.#name} is given no buffer`);
+  }
+}
+
+const BUFFER_LAYOUTS = {
+  uniform: { type: "uniform", hasDynamicOffset: true },
+  read: { type: "read-only-storage" },
+  read_write: { type: "storage" },
+} as const satisfies Record<BufferVariable["access"], GPUBufferBindingLayout>;
+
+/** A uniform variable's bytes. */
+function written({ name, layout }: Reached, values: WgslValues): Uint8Array<ArrayBuffer> {
+  const view = new DataView(new ArrayBuffer(layout.size));
+  layout.write(view, 0, values, `Variable "${name}"`);
+  return new Uint8Array(view.buffer);
+}
