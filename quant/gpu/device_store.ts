@@ -31,6 +31,8 @@ export class DeviceStore<Role extends string> {
   protected readonly bench: Workbench;
   /** The buffers by role. */
   protected readonly memory: Record<Role, GPUBuffer>;
+  /** Tables that the store shares with others (`Workbench.shared`); bound by name like `memory`. */
+  protected tables: Readonly<Record<string, GPUBuffer>> = {};
   /** Words that each buffer was asked to have; the buffer may be larger. */
   readonly #words: Readonly<Record<Role, number>>;
   readonly #owner: StoreOwner;
@@ -78,7 +80,7 @@ export class DeviceStore<Role extends string> {
 
   /** Launches a kernel; variables that are called like a role have the buffer of that role. */
   protected run(kernels: Kernels, entryPoint: string, over: Extent, bindings: Bindings): void {
-    const held = { ...this.memory, failure: this.#failure };
+    const held = { ...this.tables, ...this.memory, failure: this.#failure };
     const ran = kernels.run(entryPoint, over, bindings, held);
     if (ran && kernels.reaches(entryPoint, "failure")) this.#readbacks.await(this.#report);
   }

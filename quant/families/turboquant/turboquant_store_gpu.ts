@@ -25,7 +25,6 @@ function deviceTables(device: GPUDevice, settings: TurboquantSettings, kernels: 
   const tables = turboquantTables(settings);
   const { rotation, inverse, projection, backprojection } = tables;
   const matrices = [rotation, inverse, projection, backprojection];
-  /** Offset of the levels in `tables`. */
   const levels = matrices.reduce((sum, { length }) => sum + length, 0);
   const bench = Workbench.of(device);
   const buffers = bench.shared(tables, () => {
@@ -51,7 +50,8 @@ export class TurboquantStoreGpu extends DeviceStore<"codes" | "norms"> implement
   readonly #settings: TurboquantSettings;
   readonly #layout: TurboquantLayout;
   readonly #kernels: Kernels;
-  readonly #tables: ReturnType<typeof deviceTables>;
+  /** Where the levels begin in `tables`. */
+  readonly #levels: number;
   #quantized: TokenRange;
 
   constructor(
@@ -74,7 +74,9 @@ export class TurboquantStoreGpu extends DeviceStore<"codes" | "norms"> implement
       signs: settings.variant === "prod",
       wide_norms: settings.paramDtype === "f32",
     });
-    this.#tables = deviceTables(device, settings, this.#kernels);
+    const { buffers, levels } = deviceTables(device, settings, this.#kernels);
+    this.tables = buffers;
+    this.#levels = levels;
     this.#quantized = turboquantRange(settings, 0);
   }
 
@@ -111,7 +113,6 @@ export class TurboquantStoreGpu extends DeviceStore<"codes" | "norms"> implement
     tokens: number,
   ): void {
     const { heads, headDim, capacity } = tensor;
-    const { buffers, levels } = this.#tables;
     this.run(this.#kernels, entryPoint, { workgroups: tokens * heads }, {
       job: {
         heads,
@@ -120,9 +121,8 @@ export class TurboquantStoreGpu extends DeviceStore<"codes" | "norms"> implement
         first,
         tokens,
         token_words: this.#layout.tokenWords,
-        levels,
+        levels: this.#levels,
       },
-      ...buffers,
       tensor: tensor.buffer,
     });
   }
