@@ -25,7 +25,7 @@
 import { InternalError } from "../../errors.ts";
 import frame from "./frame.wgsl" with { type: "text" };
 import { type BufferVariable, WgslDeclarations } from "./wgsl_declarations.ts";
-import { layoutOf, type TypeLayout, type WgslValues } from "./wgsl_layout.ts";
+import { layoutOf, type TypeLayout, type WgslValue, type WgslValues } from "./wgsl_layout.ts";
 import { Workbench } from "./workbench.ts";
 
 /** Most workgroups WebGPU guarantees along one dimension. */
@@ -159,7 +159,7 @@ export class Kernels {
   }
 
   /** The contents of an array variable with these elements. */
-  table(variable: string, elements: readonly WgslValues[]): Uint32Array<ArrayBuffer> {
+  table(variable: string, elements: readonly WgslValue[]): Uint32Array<ArrayBuffer> {
     const { element, stride } = this.#arrayLayout(variable);
     const words = new Uint32Array(elements.length * stride / 4);
     const view = new DataView(words.buffer);

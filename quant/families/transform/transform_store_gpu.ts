@@ -11,7 +11,7 @@ import type { BufferContents, Source, Store, StoredBuffer } from "../../family.t
 import { DeviceStore } from "../../gpu/device_store.ts";
 import { Kernels } from "../../gpu/kernels.ts";
 import { SettledStream, type StreamPart } from "../../gpu/settled_stream.ts";
-import { Workbench, type WordRegion } from "../../gpu/workbench.ts";
+import { type WordRegion, Workbench } from "../../gpu/workbench.ts";
 import pack from "../../packing/pack.wgsl" with { type: "text" };
 import type { GpuTensor, TokenRange } from "../../tensor.ts";
 import { DEAD_ZONE } from "./component_codes.ts";
