@@ -121,9 +121,7 @@ export class Kernels {
     const { pipeline, layout, reached, threads } = this.#kernel(entryPoint);
     const workgroups = "threads" in over ? Math.ceil(over.threads / threads) : over.workgroups;
     for (const name of Object.keys(bindings)) {
-      if (!this.#declarations.buffers.has(name)) {
-        throw new InternalError(`The kernels of ${this.#name} have no buffer "${name}"`);
-      }
+      if (!this.#declarations.buffers.has(name)) throw this.#unknown(name);
     }
     const given: Bindings = { ...held, ...bindings };
     const missing = reached.find(({ name }) => !(name in given));
@@ -158,20 +156,22 @@ export class Kernels {
     return this.#kernel(entryPoint).reached.some(({ name }) => name === variable);
   }
 
-  /** The contents of an array variable with these elements. */
-  table(variable: string, elements: readonly WgslValue[]): Uint32Array<ArrayBuffer> {
-    const { element, stride } = this.#arrayLayout(variable);
-    const words = new Uint32Array(elements.length * stride / 4);
-    const view = new DataView(words.buffer);
-    for (const [i, values] of elements.entries()) {
-      element.write(view, i * stride, values, `An element of "${variable}"`);
-    }
-    return words;
+  /** What a buffer has to hold for a variable to have a value: a struct's, or a list for an array. */
+  contents(variable: string, value: WgslValue): Uint32Array<ArrayBuffer> {
+    const layout = this.#layoutOf(variable);
+    const bytes = layout.stride === undefined
+      ? layout.size
+      : layout.stride * (value as readonly WgslValue[]).length;
+    const view = new DataView(new ArrayBuffer(bytes));
+    layout.write(view, 0, value, `Variable "${variable}"`);
+    return new Uint32Array(view.buffer);
   }
 
   /** Words from one element of an array variable to the next. */
   elementWords(variable: string): number {
-    return this.#arrayLayout(variable).stride / 4;
+    const { stride } = this.#layoutOf(variable);
+    if (stride === undefined) throw new InternalError(`Variable "${variable}" is not an array`);
+    return stride / 4;
   }
 
   #kernel(entryPoint: string): Kernel {
@@ -184,7 +184,7 @@ export class Kernels {
     const { device } = this.#bench;
     const label = `${this.#name} ${entryPoint}`;
     const reached = this.#declarations.reachedBy(entryPoint)
-      .map((variable) => ({ ...variable, layout: this.#layout(variable) }))
+      .map((variable) => ({ ...variable, layout: this.#layoutOf(variable.name) }))
       .sort((a, b) => a.binding - b.binding);
     const layout = device.createBindGroupLayout({
       label,
@@ -203,22 +203,19 @@ export class Kernels {
     return { pipeline, layout, reached, threads: this.#declarations.workgroupThreads(entryPoint) };
   }
 
-  #layout(variable: BufferVariable): TypeLayout {
-    let layout = this.#layouts.get(variable.name);
+  #layoutOf(name: string): TypeLayout {
+    let layout = this.#layouts.get(name);
     if (layout === undefined) {
+      const variable = this.#declarations.buffers.get(name);
+      if (variable === undefined) throw this.#unknown(name);
       layout = layoutOf(variable.type, this.#declarations);
-      this.#layouts.set(variable.name, layout);
+      this.#layouts.set(name, layout);
     }
     return layout;
   }
 
-  #arrayLayout(name: string): { readonly element: TypeLayout; readonly stride: number } {
-    const variable = this.#declarations.buffers.get(name);
-    const { element, stride } = variable === undefined ? {} : this.#layout(variable);
-    if (element === undefined || stride === undefined) {
-      throw new InternalError(`The kernels of ${this.#name} have no array "${name}"`);
-    }
-    return { element, stride };
+  #unknown(name: string): InternalError {
+    return new InternalError(`The kernels of ${this.#name} have no buffer "${name}"`);
   }
 
   #bound({ name, access }: BufferVariable, given: Bindings[string]): GPUBuffer {

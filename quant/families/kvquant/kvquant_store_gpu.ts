@@ -115,10 +115,10 @@ export class KvquantStoreGpu extends DeviceStore<Role> implements Store<GpuTenso
       codes: room * layout.words,
       scale_zero: settings.axis === "token" ? parameterWords(settings.paramDtype, room) : 0,
       row_pointers: settings.outliersRatio > 0 ? room : 0,
-      rows: quantize.table("rows", rows),
+      rows: quantize.contents("rows", rows),
       bounds: Float32Array.from(bounds),
       values: Float32Array.from(values),
-      channels: quantize.table("channels", channels),
+      channels: quantize.contents("channels", channels),
     });
     this.#source = source;
     this.#tensor = tensor;

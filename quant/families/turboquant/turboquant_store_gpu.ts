@@ -37,7 +37,7 @@ function deviceTables(device: GPUDevice, settings: TurboquantSettings, kernels: 
     });
     const values = [...matrices, ...tables.levels].flatMap((part) => [...part]);
     return {
-      heads: bench.buffer("heads", kernels.table("heads", heads)),
+      heads: bench.buffer("heads", kernels.contents("heads", heads)),
       tables: bench.buffer("tables", Float32Array.from(values)),
     };
   });

@@ -90,7 +90,7 @@ export class AffineStoreGpu extends DeviceStore<"codes" | "scale_zero" | "bands"
     super(device, source, {
       codes: units * layout.unitWords,
       scale_zero: parameterWords(settings.paramDtype, units * layout.unitGroups),
-      bands: quantize.table("bands", table),
+      bands: quantize.contents("bands", table),
     });
     this.layout = layout;
     this.#source = source;
