@@ -68,7 +68,7 @@ export class DeviceStore<Role extends string> {
 
   /** Waits for what is only known after device work; throws on non-finite input. */
   async settle(): Promise<void> {
-    await this.#readbacks.settle(this.bench.device, this.#report);
+    await this.#readbacks.settle(this.bench, this.#report);
     if (this.#place !== NO_FAILURE) throw this.notFinite(this.#place);
   }
 

@@ -151,6 +151,11 @@ export class Kernels {
     return true;
   }
 
+  /** Invocations of a workgroup of an entry point. */
+  workgroupThreads(entryPoint: string): number {
+    return this.#declarations.workgroupThreads(entryPoint);
+  }
+
   /** Whether an entry point reaches a variable. */
   reaches(entryPoint: string, variable: string): boolean {
     return this.#kernel(entryPoint).reached.some(({ name }) => name === variable);

@@ -64,14 +64,15 @@ export class Workbench {
   #pass: GPUComputePassEncoder | undefined;
   #depth = 0;
   #discarded: GPUBuffer[] = [];
+  /** Buffers that were made here and are not freed yet, and their number. */
+  readonly #made = new WeakSet<GPUBuffer>();
+  #live = 0;
   /** Buffers that stores share, by what they were made for. */
   #shared = new WeakMap<object, Readonly<Record<string, GPUBuffer>>>();
   readonly #allShared = new Set<GPUBuffer>();
   readonly #outlived = new FinalizationRegistry<readonly GPUBuffer[]>((buffers) => {
-    for (const buffer of buffers) {
-      this.#allShared.delete(buffer);
-      buffer.destroy();
-    }
+    for (const buffer of buffers) this.#allShared.delete(buffer);
+    this.free(...buffers);
   });
 
   private constructor(device: GPUDevice) {
@@ -87,6 +88,11 @@ export class Workbench {
     return bench;
   }
 
+  /** How many buffers there are. */
+  get live(): number {
+    return this.#live;
+  }
+
   /** A buffer of zeros with room for so many words, or one that holds `contents`. */
   buffer(label: string, contents: number | Words): GPUBuffer {
     const words = typeof contents === "number" ? contents : contents.length;
@@ -95,6 +101,8 @@ export class Workbench {
       size: Math.max(SMALLEST, 4 * words),
       usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST,
     });
+    this.#made.add(buffer);
+    this.#live++;
     if (typeof contents !== "number") this.#write(buffer, contents, words);
     return buffer;
   }
@@ -133,7 +141,10 @@ export class Workbench {
 
   /** Frees buffers, at the latest when what was recorded is submitted. */
   free(...buffers: readonly GPUBuffer[]): void {
-    this.#discarded.push(...buffers);
+    for (const buffer of buffers) {
+      if (this.#made.delete(buffer)) this.#live--;
+      this.#discarded.push(buffer);
+    }
     if (this.#depth === 0) this.#destroyDiscarded();
   }
 
@@ -217,7 +228,7 @@ export class Workbench {
     this.free(...this.#allShared);
     this.#allShared.clear();
     this.#shared = new WeakMap();
-    this.#nothing?.destroy();
+    if (this.#nothing !== undefined) this.free(this.#nothing);
     this.#parameters?.destroy();
     this.#nothing = this.#parameters = undefined;
   }

@@ -106,11 +106,12 @@ export class TransformStoreGpu extends DeviceStore<"stream_ends"> implements Sto
     settings: TransformSettings,
     tokens: number,
   ) {
+    const model = modelOf(settings);
     const { from, to } = transformRange(settings, tokens);
     super(device, source, { stream_ends: (to - from) / GROUP_TOKENS });
     this.#source = source;
     this.#settings = settings;
-    this.#model = modelOf(settings);
+    this.#model = model;
     this.tables = deviceTables(device, settings);
     this.#components = Kernels.of(device, "transform", [pack, common, componentKernels], {
       channels: settings.heads * settings.headDim,
@@ -118,7 +119,7 @@ export class TransformStoreGpu extends DeviceStore<"stream_ends"> implements Sto
     });
     this.#coder = Kernels.of(device, "transform", [pack, common, streamKernels]);
     this.#streams = new SettledStream(this.bench, "streams", streamWords);
-    const { stored } = this.#model.layout;
+    const { stored } = model.layout;
     this.#room = worstStreamWords(stored);
     this.#most = Math.max(1, Math.floor(MOST_WORDS / Math.max(this.#room, GROUP_TOKENS * stored)));
     this.#quantized = transformRange(settings, 0);

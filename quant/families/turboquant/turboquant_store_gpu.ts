@@ -62,6 +62,12 @@ export class TurboquantStoreGpu extends DeviceStore<"codes" | "norms"> implement
   ) {
     const layout = turboquantLayout(settings);
     const { from, to } = turboquantRange(settings, tokens);
+    const kernels = Kernels.of(device, "turboquant", [pack, turboquant], {
+      channels: settings.headDim,
+      signs: settings.variant === "prod",
+      wide_norms: settings.paramDtype === "f32",
+    });
+    const { buffers, levels } = deviceTables(device, settings, kernels);
     super(device, source, {
       codes: (to - from) * layout.tokenWords,
       norms: normWords(settings, (to - from) * layout.tokenNorms),
@@ -69,12 +75,7 @@ export class TurboquantStoreGpu extends DeviceStore<"codes" | "norms"> implement
     this.#source = source;
     this.#settings = settings;
     this.#layout = layout;
-    this.#kernels = Kernels.of(device, "turboquant", [pack, turboquant], {
-      channels: settings.headDim,
-      signs: settings.variant === "prod",
-      wide_norms: settings.paramDtype === "f32",
-    });
-    const { buffers, levels } = deviceTables(device, settings, this.#kernels);
+    this.#kernels = kernels;
     this.tables = buffers;
     this.#levels = levels;
     this.#quantized = turboquantRange(settings, 0);
