@@ -1,21 +1,12 @@
 /**
- * The kernels of one WGSL text on one device, launched by the names that the text gives to things:
+ * The kernels of one WGSL text on one device, launched by the names that the text gives to things.
  *
- * ```ts ignore
- * const kernels = Kernels.of(device, "mine", [pack, mine], { signed: true });
- * kernels.run("quantize", { threads: tokens * groups }, {
- *   job: { heads, head_dim: headDim, tokens },
- *   source: tensor.buffer,
- *   codes,
- * });
- * ```
- *
- * Nothing is counted by hand. The host could write parameters into a list of words and bind buffers
- * by number, and did; every member that was added in the middle of a struct then moved what eight
- * files had counted, and nothing but wrong results said so. Here the text is the only place: where a
- * member lies, how far apart the elements of a table are, which number a binding has, which buffers an
- * entry point reaches and how many invocations its workgroups have are all read from it. A name that
- * the text does not have, or one left out, is an error before anything is launched.
+ * Nothing is counted by hand. Were parameters a list of words, and buffers bound by number, then a
+ * member added in the middle of a struct would move all behind it, and nothing but wrong results would
+ * say so. Here the text is the only place: where a member lies, how far apart the elements of a table
+ * are, which number a binding has, which buffers an entry point reaches and how many invocations its
+ * workgroups have are all read from it. A name that the text does not have, or one left out, is an
+ * error before anything is launched.
  *
  * Each text stands in the frame (`frame.wgsl`): it brings the struct `Job` of its parameters, and
  * takes flat indices, sums over a workgroup and the report of input that is not finite from there.
@@ -57,7 +48,36 @@ interface Kernel {
 
 const known = new WeakMap<GPUDevice, Map<string, Kernels>>();
 
-/** See the module. */
+/**
+ * See the module.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { Kernels } from "./kernels.ts";
+ * import { Workbench } from "./workbench.ts";
+ *
+ * const scaling = `
+ *   struct Job { factor: f32, count: u32 }
+ *   @group(0) @binding(2) var<storage, read_write> numbers: array<f32>;
+ *   @compute @workgroup_size(workgroup_threads)
+ *   fn scale(@builtin(global_invocation_id) id: vec3u) {
+ *     if (id.x < job.count) { numbers[id.x] *= job.factor; }
+ *   }`;
+ * const device = await (await navigator.gpu?.requestAdapter())?.requestDevice();
+ * if (device !== undefined) {
+ *   const bench = Workbench.of(device);
+ *   const numbers = bench.buffer("numbers", Float32Array.of(1, 2, 3));
+ *   Kernels.of(device, "scaling", [scaling]).run("scale", { threads: 3 }, {
+ *     job: { count: 3, factor: 2.5 },
+ *     numbers,
+ *   });
+ *   const words = await bench.read([{ buffer: numbers, at: 0, words: 3 }]);
+ *   assertEquals([...new Float32Array(words.buffer)], [2.5, 5, 7.5]);
+ *   device.destroy();
+ * }
+ * ```
+ */
 export class Kernels {
   readonly #bench: Workbench;
   readonly #name: string;
@@ -188,6 +208,7 @@ export class Kernels {
   #compile(entryPoint: string): Kernel {
     const { device } = this.#bench;
     const label = `${this.#name} ${entryPoint}`;
+    const threads = this.workgroupThreads(entryPoint);
     const reached = this.#declarations.reachedBy(entryPoint)
       .map((variable) => ({ ...variable, layout: this.#layoutOf(variable.name) }))
       .sort((a, b) => a.binding - b.binding);
@@ -205,7 +226,7 @@ export class Kernels {
       layout: device.createPipelineLayout({ bindGroupLayouts: [layout] }),
       compute: { module, entryPoint, constants: this.#constants },
     });
-    return { pipeline, layout, reached, threads: this.#declarations.workgroupThreads(entryPoint) };
+    return { pipeline, layout, reached, threads };
   }
 
   #layoutOf(name: string): TypeLayout {

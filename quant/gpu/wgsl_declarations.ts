@@ -18,10 +18,9 @@ export interface WrittenType {
 /** A struct's members, in order. */
 export type WrittenStruct = readonly { readonly name: string; readonly type: WrittenType }[];
 
-/** A variable of the address space `uniform` or `storage`. */
+/** A variable of the address space `uniform` or `storage`, in bind group 0. */
 export interface BufferVariable {
   readonly name: string;
-  readonly group: number;
   readonly binding: number;
   readonly access: "uniform" | "read" | "read_write";
   readonly type: WrittenType;
@@ -106,7 +105,6 @@ export class WgslDeclarations {
     if (space[0] !== "uniform" && space[0] !== "storage") return;
     this.buffers.set(name, {
       name,
-      group: this.number(attributes.get("group")![0]!),
       binding: this.number(attributes.get("binding")![0]!),
       access: space[0] === "uniform"
         ? "uniform"

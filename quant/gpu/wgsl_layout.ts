@@ -9,7 +9,7 @@
  * @module
  */
 import { InternalError } from "../../errors.ts";
-import { toHalfBits } from "../packing/half.ts";
+import { HALF_MAX, toHalfBits } from "../packing/half.ts";
 import type { WgslDeclarations, WrittenType } from "./wgsl_declarations.ts";
 
 /** Values of one type: a number, a list of them for a vector or an array, or a struct's by name. */
@@ -40,7 +40,11 @@ const NUMBERS: Readonly<Record<string, TypeLayout>> = {
   u32: numberLayout(4, (view, at, x) => view.setUint32(at, x, true), (x) => x >>> 0 === x),
   i32: numberLayout(4, (view, at, x) => view.setInt32(at, x, true), (x) => (x | 0) === x),
   f32: numberLayout(4, (view, at, x) => view.setFloat32(at, x, true), (x) => !Number.isNaN(x)),
-  f16: numberLayout(2, (view, at, x) => view.setUint16(at, toHalfBits(x), true), Number.isFinite),
+  f16: numberLayout(
+    2,
+    (view, at, x) => view.setUint16(at, toHalfBits(x), true),
+    (x) => Math.abs(x) <= HALF_MAX,
+  ),
 };
 
 /** Last letter of the short names of vectors (`vec3u`). */
@@ -62,7 +66,8 @@ function numberLayout(
     write(view, at, value, place) {
       const x = typeof value === "boolean" ? Number(value) : value;
       if (typeof x !== "number" || !holds(x)) {
-        throw new InternalError(`${place} cannot hold ${JSON.stringify(value)}`);
+        const shown = typeof value === "object" ? JSON.stringify(value) : value;
+        throw new InternalError(`${place} cannot hold ${shown}`);
       }
       set(view, at, x);
     },

@@ -107,6 +107,15 @@ export async function onGpu(
   }
 }
 
+/** Registers a test of `body` on a device alone. */
+export function gpuTest(name: string, body: (device: GPUDevice) => Promise<void> | void): void {
+  Deno.test({
+    name: `${name} (gpu)`,
+    ignore: device === undefined,
+    fn: () => onGpu((_, device) => body(device)),
+  });
+}
+
 /** Registers a test of `body` for each backend. */
 export function testOnBackends(
   name: string,

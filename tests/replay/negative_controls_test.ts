@@ -12,6 +12,7 @@ import { type Device, openEngine } from "../../engine/devices/open.ts";
 import { loadModelFolder } from "../../engine/checkpoint/folder.ts";
 import type { OpenStore } from "../../replay/quantize.ts";
 import { runSlice, type SliceResult } from "../../evaluation/run.ts";
+import { assertNoBuffersLeft } from "../engine/devices/engines.ts";
 import { device as gpu } from "../quant/backends.ts";
 import { randomNumbers } from "../quant/kv_data.ts";
 
@@ -40,6 +41,7 @@ async function onEngine(
   } finally {
     await engine.close();
   }
+  assertNoBuffersLeft(engine);
 }
 
 function replay(
@@ -102,6 +104,19 @@ for (const device of ["cpu", "wasm", "webgpu"] as const) {
       }),
   });
 }
+
+Deno.test({
+  name: "a replay frees the stores that it opened (webgpu)",
+  ignore: gpu === undefined,
+  fn: () =>
+    onEngine("webgpu", async (engine, open) => {
+      const hosts = (
+        ["kivi_overlap_2bit", "qaq_uniform", "turboquant_2bit", "hf_quanto_4bit"] as const
+      ).map(hostBuiltin);
+      const { failures } = await replay(engine, open, hosts, { steps: 2, audit: true });
+      assertEquals(failures, []);
+    }),
+});
 
 /** Stores that keep their scales and zero points, but whose codes are drawn at random. */
 function randomCodes(open: OpenStore<KvShape>): OpenStore<KvShape> {

@@ -2,9 +2,12 @@
  * The engines every model test runs on. The webgpu engine needs an adapter (the software driver will
  * do); without one its tests are reported as ignored, or fail when KVREPLAY_REQUIRE_GPU is 1.
  */
+import { assertEquals } from "@std/assert";
 import type { Engine } from "../../../engine/engine.ts";
 import { openEngine } from "../../../engine/devices/open.ts";
 import { loadModelFolder, type Model } from "../../../engine/checkpoint/folder.ts";
+import type { GpuEngine } from "../../../engine/devices/webgpu.ts";
+import { Workbench } from "../../../quant/gpu/workbench.ts";
 import { device as gpu } from "../../quant/backends.ts";
 
 /** Devices in the order they are tested. */
@@ -28,7 +31,14 @@ export function testOnEngines(
         } finally {
           await engine.close();
         }
+        assertNoBuffersLeft(engine);
       },
     });
   }
+}
+
+/** Fails if a closed engine's device has buffers of tensors or stores that nobody freed. */
+export function assertNoBuffersLeft(engine: Engine): void {
+  if (engine.device !== "webgpu") return;
+  assertEquals(Workbench.of((engine as unknown as GpuEngine).gpu).live, 0, "buffers left behind");
 }
