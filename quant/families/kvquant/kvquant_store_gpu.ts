@@ -7,8 +7,8 @@
  *
  * @module
  */
-import type { BufferContents, Source, Store, StoredBuffer } from "../../family.ts";
-import { DeviceStore } from "../../gpu/device_store.ts";
+import type { BufferContents, Source, StoredBuffer } from "../../family.ts";
+import { GrowingStore } from "../../gpu/growing_store.ts";
 import { Kernels } from "../../gpu/kernels.ts";
 import { SettledStream } from "../../gpu/settled_stream.ts";
 import type { WordRegion } from "../../gpu/workbench.ts";
@@ -31,7 +31,7 @@ import pack from "../../packing/pack.wgsl" with { type: "text" };
 import { parameterWords } from "../../packing/parameters.ts";
 import { quantileRank } from "../../numerics/quantile_ends.ts";
 import { preRopeOf, rotateOnGpu } from "../../stores/rope/rope_restore.ts";
-import type { GpuTensor, TokenRange } from "../../tensor.ts";
+import type { GpuTensor } from "../../tensor.ts";
 
 /** Most words that the outliers of one launch may take. */
 const MOST_WAITING_WORDS = 1 << 23;
@@ -76,20 +76,14 @@ type Role =
   | "channels";
 
 /** Store of `kvquant` over GPU tensors; `settle` throws on non-finite input. */
-export class KvquantStoreGpu extends DeviceStore<Role> implements Store<GpuTensor> {
-  readonly #source: Source<GpuTensor>;
+export class KvquantStoreGpu extends GrowingStore<KvquantSettings, Role> {
   readonly #tensor: GpuTensor;
-  readonly #settings: KvquantSettings;
   readonly #layout: TokenRows;
   readonly #quantizeKernels: Kernels;
   readonly #outlierKernels: Kernels;
   readonly #restoreKernels: Kernels;
   readonly #overlayKernels: Kernels;
   readonly #outliers: SettledStream;
-  #quantized: TokenRange;
-  #tokens = 0;
-  /** Tokens of the last snapshot. */
-  #length = 0;
 
   constructor(
     device: GPUDevice,
@@ -111,7 +105,7 @@ export class KvquantStoreGpu extends DeviceStore<Role> implements Store<GpuTenso
         wide: settings.paramDtype === "f32",
       });
     const quantize = kernels(orderStatistic, quantizeKernel);
-    super(device, source, {
+    super(device, source, settings, kvquantRange, {
       codes: room * layout.words,
       scale_zero: settings.axis === "token" ? parameterWords(settings.paramDtype, room) : 0,
       row_pointers: settings.outliersRatio > 0 ? room : 0,
@@ -120,9 +114,7 @@ export class KvquantStoreGpu extends DeviceStore<Role> implements Store<GpuTenso
       values: Float32Array.from(values),
       channels: quantize.contents("channels", channels),
     });
-    this.#source = source;
     this.#tensor = tensor;
-    this.#settings = settings;
     this.#layout = layout;
     this.#quantizeKernels = quantize;
     this.#outlierKernels = kernels(outlierKernels);
@@ -133,37 +125,17 @@ export class KvquantStoreGpu extends DeviceStore<Role> implements Store<GpuTenso
       "outliers",
       (end) => end * outlierWords(settings),
     );
-    this.#quantized = kvquantRange(settings, 0);
-  }
-
-  get quantized(): TokenRange {
-    return this.#quantized;
   }
 
   get sizesNeedSettle(): boolean {
-    return this.#settings.outliersRatio > 0;
-  }
-
-  rewrites(): boolean {
-    return false;
-  }
-
-  grow(n: number): void {
-    this.#length = n;
-    this.#quantized = kvquantRange(this.#settings, n);
-    const tokens = this.#quantized.to - this.#quantized.from;
-    const worst = this.#tensor.heads * this.#tensor.headDim * outlierWords(this.#settings);
-    const most = Math.max(1, Math.floor(MOST_WAITING_WORDS / worst));
-    while (this.#tokens < tokens) {
-      this.#quantizeTokens(this.#tokens, Math.min(most, tokens - this.#tokens), worst);
-    }
+    return this.settings.outliersRatio > 0;
   }
 
   restore(target: GpuTensor): void {
     this.bench.batch(() => {
-      const entries = target.heads * this.#tokens * target.headDim;
+      const entries = target.heads * this.tokens * target.headDim;
       this.run(this.#restoreKernels, "restore", { threads: entries }, {
-        job: this.#job(target, 0, this.#tokens),
+        job: this.#job(target, 0, this.tokens),
         restored: target.buffer,
       });
       for (const { first, items, words } of this.#outliers.parts) {
@@ -173,23 +145,22 @@ export class KvquantStoreGpu extends DeviceStore<Role> implements Store<GpuTenso
           restored: target.buffer,
         });
       }
-      if (this.#settings.preRope) {
-        const { rope } = preRopeOf(this.#source);
-        rotateOnGpu(this.bench.device, target, this.#quantized, rope);
+      if (this.settings.preRope) {
+        const { rope } = preRopeOf(this.source);
+        rotateOnGpu(this.bench.device, target, this.quantized, rope);
       }
     });
   }
 
   buffers(n: number): readonly StoredBuffer[] {
-    const range = kvquantRange(this.#settings, n);
-    const tokens = range.to - range.from;
+    const tokens = this.tokensAt(n);
     const outliers = this.#outliers.ends[tokens - 1] ?? 0;
-    return kvquantBuffers(this.#settings, this.#layout, this.#tensor.headDim, tokens, outliers);
+    return kvquantBuffers(this.settings, this.#layout, this.#tensor.headDim, tokens, outliers);
   }
 
   async contents(): Promise<readonly BufferContents[]> {
     await this.settle();
-    return await this.used(this.buffers(this.#length), { outliers: this.#outliers.words });
+    return await this.used(this.buffers(this.length), { outliers: this.#outliers.words });
   }
 
   override free(): void {
@@ -205,21 +176,24 @@ export class KvquantStoreGpu extends DeviceStore<Role> implements Store<GpuTenso
     this.#outliers.settle(ends);
   }
 
-  /** Quantizes the tokens `first .. first + tokens - 1`, counted from the first quantized one. */
-  #quantizeTokens(first: number, tokens: number, worst: number): void {
+  protected quantize(first: number, tokens: number): void {
+    const worst = this.#tensor.heads * this.#tensor.headDim * outlierWords(this.settings);
+    const most = Math.max(1, Math.floor(MOST_WAITING_WORDS / worst));
+    for (let done = 0; done < tokens; done += most) {
+      this.#quantizeSome(first + done, Math.min(most, tokens - done), worst);
+    }
+  }
+
+  /** Quantizes some tokens in one go; each has at most `worst` words of outliers. */
+  #quantizeSome(first: number, tokens: number, worst: number): void {
     const { bench } = this;
+    const kernels = this.#quantizeKernels;
     bench.batch(() => {
-      const marks = bench.buffer(
-        "marks",
-        tokens * this.#quantizeKernels.elementWords("marks"),
-      );
-      const bindings = {
-        job: this.#job(this.#tensor, first, tokens),
-        source: this.#tensor.buffer,
-        marks,
-      };
-      this.run(this.#quantizeKernels, "quantize", { workgroups: tokens }, bindings);
-      if (this.#settings.outliersRatio > 0) {
+      const marks = bench.buffer("marks", tokens * kernels.elementWords("marks"));
+      const job = this.#job(this.#tensor, first, tokens);
+      const bindings = { job, source: this.#tensor.buffer, marks };
+      this.run(kernels, "quantize", { workgroups: tokens }, bindings);
+      if (this.settings.outliersRatio > 0) {
         const words = bench.buffer("waiting outliers", tokens * worst);
         const written = { ...bindings, outlier_words: words };
         this.run(this.#outlierKernels, "count_outliers", { workgroups: 1 }, written);
@@ -228,18 +202,17 @@ export class KvquantStoreGpu extends DeviceStore<Role> implements Store<GpuTenso
       }
       bench.free(marks);
     });
-    this.#tokens = first + tokens;
   }
 
   #job({ heads, headDim, capacity }: GpuTensor, first: number, tokens: number) {
-    const t = 1 - this.#settings.outliersRatio / 2;
+    const t = 1 - this.settings.outliersRatio / 2;
     const low = quantileRank(1 - t, heads * headDim);
     const high = quantileRank(t, heads * headDim);
     return {
       heads,
       head_dim: headDim,
       capacity,
-      from_token: this.#quantized.from,
+      from_token: this.quantized.from,
       first,
       tokens,
       token_words: this.#layout.words,

@@ -4,8 +4,8 @@
  * @module
  */
 import { affineRange } from "../../stores/affine/affine_settings.ts";
-import type { BufferContents, Source, Store, StoredBuffer } from "../../family.ts";
-import { DeviceStore } from "../../gpu/device_store.ts";
+import type { BufferContents, Source, StoredBuffer } from "../../family.ts";
+import { GrowingStore } from "../../gpu/growing_store.ts";
 import { Kernels } from "../../gpu/kernels.ts";
 import loadParameters from "../../packing/load_parameters.wgsl" with { type: "text" };
 import pack from "../../packing/pack.wgsl" with { type: "text" };
@@ -18,20 +18,14 @@ import quantizeKernel from "./skvq_cluster_quantize.wgsl" with { type: "text" };
 import restoreKernel from "./skvq_cluster_restore.wgsl" with { type: "text" };
 import { clusterBuffers, clusterTokenWords } from "./skvq_cluster_buffers.ts";
 import type { SkvqSettings } from "./skvq_settings.ts";
-import type { GpuTensor, TokenRange } from "../../tensor.ts";
+import type { GpuTensor } from "../../tensor.ts";
 
 /** Store of `skvq` over GPU tensors; `settle` throws on non-finite input. */
-export class SkvqClusterStoreGpu extends DeviceStore<"codes" | "scale_zero" | "places" | "starts">
-  implements Store<GpuTensor> {
-  readonly #source: Source<GpuTensor>;
-  readonly #settings: SkvqSettings;
+export class SkvqClusterStoreGpu
+  extends GrowingStore<SkvqSettings, "codes" | "scale_zero" | "places" | "starts"> {
   readonly #channels: number;
   readonly #quantize: Kernels;
   readonly #restore: Kernels;
-  #quantized: TokenRange;
-  #tokens = 0;
-  /** Tokens of the last snapshot. */
-  #length = 0;
 
   constructor(
     device: GPUDevice,
@@ -53,59 +47,42 @@ export class SkvqClusterStoreGpu extends DeviceStore<"codes" | "scale_zero" | "p
         (channel) => ({ channel, group, factor: factors[channel]! }),
       )).flat();
     const { from, to } = affineRange(settings, tokens);
-    super(device, source, {
+    super(device, source, settings, affineRange, {
       codes: (to - from) * clusterTokenWords(settings, channels),
       scale_zero: parameterWords(paramDtype, (to - from) * groups),
       places: quantize.contents("places", places),
       starts: Uint32Array.from(starts),
     });
-    this.#source = source;
-    this.#settings = settings;
     this.#channels = channels;
     this.#quantize = quantize;
     this.#restore = kernels(loadParameters, restoreKernel);
-    this.#quantized = affineRange(settings, 0);
-  }
-
-  get quantized(): TokenRange {
-    return this.#quantized;
-  }
-
-  rewrites(): boolean {
-    return false;
-  }
-
-  grow(n: number): void {
-    this.#quantized = affineRange(this.#settings, n);
-    this.#length = n;
-    const tokens = this.#quantized.to - this.#quantized.from;
-    const added = tokens - this.#tokens;
-    if (added <= 0) return;
-    this.run(this.#quantize, "quantize", { threads: added * this.#settings.groups }, {
-      ...this.#bindings(this.#source.tensor, this.#tokens, added),
-      source: this.#source.tensor.buffer,
-    });
-    this.#tokens = tokens;
   }
 
   restore(target: GpuTensor): void {
-    this.run(this.#restore, "restore", { threads: this.#tokens * this.#channels }, {
-      ...this.#bindings(target, 0, this.#tokens),
+    this.run(this.#restore, "restore", { threads: this.tokens * this.#channels }, {
+      ...this.#bindings(target, 0, this.tokens),
       restored: target.buffer,
     });
   }
 
   buffers(n: number): readonly StoredBuffer[] {
-    const { from, to } = affineRange(this.#settings, n);
-    return clusterBuffers(this.#settings, this.#channels, to - from);
+    return clusterBuffers(this.settings, this.#channels, this.tokensAt(n));
   }
 
   contents(): Promise<readonly BufferContents[]> {
-    return this.used(this.buffers(this.#length));
+    return this.used(this.buffers(this.length));
+  }
+
+  protected quantize(first: number, tokens: number): void {
+    const { tensor } = this.source;
+    this.run(this.#quantize, "quantize", { threads: tokens * this.settings.groups }, {
+      ...this.#bindings(tensor, first, tokens),
+      source: tensor.buffer,
+    });
   }
 
   #bindings({ heads, headDim, capacity }: GpuTensor, first: number, tokens: number) {
-    const { groups, bits, topCodes, clipRatio, scaleFloor } = this.#settings;
+    const { groups, bits, topCodes, clipRatio, scaleFloor } = this.settings;
     return {
       job: {
         head_dim: headDim,
@@ -115,8 +92,8 @@ export class SkvqClusterStoreGpu extends DeviceStore<"codes" | "scale_zero" | "p
         groups,
         bits: bits[0]!,
         top_code: topCodes[0]!,
-        token_words: clusterTokenWords(this.#settings, this.#channels),
-        from_token: this.#quantized.from,
+        token_words: clusterTokenWords(this.settings, this.#channels),
+        from_token: this.quantized.from,
         first,
         units: tokens,
         clip_ratio: clipRatio,

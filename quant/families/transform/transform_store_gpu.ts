@@ -7,13 +7,13 @@
  *
  * @module
  */
-import type { BufferContents, Source, Store, StoredBuffer } from "../../family.ts";
-import { DeviceStore } from "../../gpu/device_store.ts";
+import type { BufferContents, Source, StoredBuffer } from "../../family.ts";
+import { GrowingStore } from "../../gpu/growing_store.ts";
 import { Kernels } from "../../gpu/kernels.ts";
 import { SettledStream, type StreamPart } from "../../gpu/settled_stream.ts";
 import { type WordRegion, Workbench } from "../../gpu/workbench.ts";
 import pack from "../../packing/pack.wgsl" with { type: "text" };
-import type { GpuTensor, TokenRange } from "../../tensor.ts";
+import type { GpuTensor } from "../../tensor.ts";
 import { DEAD_ZONE } from "./component_codes.ts";
 import componentKernels from "./transform_components.wgsl" with { type: "text" };
 import streamKernels from "./transform_streams.wgsl" with { type: "text" };
@@ -84,10 +84,8 @@ function deviceTables(device: GPUDevice, settings: TransformSettings) {
 }
 
 /** Store of `transform` over GPU tensors; `settle` throws on non-finite input. */
-export class TransformStoreGpu extends DeviceStore<"stream_ends"> implements Store<GpuTensor> {
+export class TransformStoreGpu extends GrowingStore<TransformSettings, "stream_ends"> {
   readonly sizesNeedSettle = true;
-  readonly #source: Source<GpuTensor>;
-  readonly #settings: TransformSettings;
   readonly #model: Model;
   readonly #components: Kernels;
   readonly #coder: Kernels;
@@ -95,10 +93,6 @@ export class TransformStoreGpu extends DeviceStore<"stream_ends"> implements Sto
   /** Words of a stream at most, and groups that one launch takes. */
   readonly #room: number;
   readonly #most: number;
-  #groups = 0;
-  #quantized: TokenRange;
-  /** Tokens of the last snapshot. */
-  #length = 0;
 
   constructor(
     device: GPUDevice,
@@ -108,9 +102,7 @@ export class TransformStoreGpu extends DeviceStore<"stream_ends"> implements Sto
   ) {
     const model = modelOf(settings);
     const { from, to } = transformRange(settings, tokens);
-    super(device, source, { stream_ends: (to - from) / GROUP_TOKENS });
-    this.#source = source;
-    this.#settings = settings;
+    super(device, source, settings, transformRange, { stream_ends: (to - from) / GROUP_TOKENS });
     this.#model = model;
     this.tables = deviceTables(device, settings);
     this.#components = Kernels.of(device, "transform", [pack, common, componentKernels], {
@@ -122,22 +114,6 @@ export class TransformStoreGpu extends DeviceStore<"stream_ends"> implements Sto
     const { stored } = model.layout;
     this.#room = worstStreamWords(stored);
     this.#most = Math.max(1, Math.floor(MOST_WORDS / Math.max(this.#room, GROUP_TOKENS * stored)));
-    this.#quantized = transformRange(settings, 0);
-  }
-
-  get quantized(): TokenRange {
-    return this.#quantized;
-  }
-
-  rewrites(): boolean {
-    return false;
-  }
-
-  grow(n: number): void {
-    this.#length = n;
-    this.#quantized = transformRange(this.#settings, n);
-    const groups = (this.#quantized.to - this.#quantized.from) / GROUP_TOKENS;
-    while (this.#groups < groups) this.#quantize(Math.min(this.#most, groups - this.#groups));
   }
 
   restore(target: GpuTensor): void {
@@ -149,14 +125,13 @@ export class TransformStoreGpu extends DeviceStore<"stream_ends"> implements Sto
   }
 
   buffers(n: number): readonly StoredBuffer[] {
-    const { from, to } = transformRange(this.#settings, n);
-    const ends = this.#streams.ends.slice(0, (to - from) / GROUP_TOKENS);
+    const ends = this.#streams.ends.slice(0, this.tokensAt(n) / GROUP_TOKENS);
     return transformBuffers(this.#model.layout, ends);
   }
 
   async contents(): Promise<readonly BufferContents[]> {
     await this.settle();
-    return await this.used(this.buffers(this.#length), { streams: this.#streams.words });
+    return await this.used(this.buffers(this.length), { streams: this.#streams.words });
   }
 
   override free(): void {
@@ -172,13 +147,18 @@ export class TransformStoreGpu extends DeviceStore<"stream_ends"> implements Sto
     this.#streams.settle(ends);
   }
 
-  /** Quantizes the next groups. */
-  #quantize(groups: number): void {
+  protected quantize(first: number, tokens: number): void {
+    const end = (first + tokens) / GROUP_TOKENS;
+    for (let group = first / GROUP_TOKENS; group < end; group += this.#most) {
+      this.#quantizeGroups(group, Math.min(this.#most, end - group));
+    }
+  }
+
+  #quantizeGroups(first: number, groups: number): void {
     const { bench } = this;
     const { stored } = this.#model.layout;
-    const { preRope, tensor } = this.#source;
-    const input = this.#settings.kind === "key" ? preRope! : tensor;
-    const first = this.#groups;
+    const { preRope, tensor } = this.source;
+    const input = this.settings.kind === "key" ? preRope! : tensor;
     const tokens = groups * GROUP_TOKENS;
     const words = bench.buffer("waiting streams", groups * this.#room);
     bench.batch(() => {
@@ -197,13 +177,12 @@ export class TransformStoreGpu extends DeviceStore<"stream_ends"> implements Sto
       bench.free(codes, loose, lengths);
     });
     this.#streams.add({ first, items: groups, words });
-    this.#groups += groups;
   }
 
   /** Restores some groups of a part, `done` of which come before them. */
   #restorePart(target: GpuTensor, part: StreamPart, done: number, groups: number): void {
     const tokens = groups * GROUP_TOKENS;
-    const rope = this.#settings.kind === "key" ? this.#source.rope : undefined;
+    const rope = this.settings.kind === "key" ? this.source.rope : undefined;
     this.bench.batch(() => {
       const codes = this.bench.buffer("codes", tokens * this.#model.layout.stored);
       const job = this.#job(target, part.first + done, groups, part.first);
@@ -226,13 +205,13 @@ export class TransformStoreGpu extends DeviceStore<"stream_ends"> implements Sto
       heads: tensor.heads,
       head_dim: tensor.headDim,
       capacity: tensor.capacity,
-      first: this.#quantized.from + firstGroup * GROUP_TOKENS,
+      first: this.quantized.from + firstGroup * GROUP_TOKENS,
       tokens: groups * GROUP_TOKENS,
       first_group: firstGroup,
       block_heads: blocks[0]!.heads,
       stored,
       symbols: alphabets.symbols,
-      rotate: this.#settings.kind === "key",
+      rotate: this.settings.kind === "key",
       ...offsets,
       room: this.#room,
       first_bound: firstBound,

@@ -5,11 +5,11 @@
  */
 import pack from "../../packing/pack.wgsl" with { type: "text" };
 import turboquant from "./turboquant.wgsl" with { type: "text" };
-import type { BufferContents, Source, Store, StoredBuffer } from "../../family.ts";
-import { DeviceStore } from "../../gpu/device_store.ts";
+import type { BufferContents, Source, StoredBuffer } from "../../family.ts";
+import { GrowingStore } from "../../gpu/growing_store.ts";
 import { Kernels } from "../../gpu/kernels.ts";
 import { Workbench } from "../../gpu/workbench.ts";
-import type { GpuTensor, TokenRange } from "../../tensor.ts";
+import type { GpuTensor } from "../../tensor.ts";
 import {
   normWords,
   turboquantBuffers,
@@ -45,14 +45,11 @@ function deviceTables(device: GPUDevice, settings: TurboquantSettings, kernels: 
 }
 
 /** Store of `turboquant` over GPU tensors; `settle` throws on non-finite input. */
-export class TurboquantStoreGpu extends DeviceStore<"codes" | "norms"> implements Store<GpuTensor> {
-  readonly #source: Source<GpuTensor>;
-  readonly #settings: TurboquantSettings;
+export class TurboquantStoreGpu extends GrowingStore<TurboquantSettings, "codes" | "norms"> {
   readonly #layout: TurboquantLayout;
   readonly #kernels: Kernels;
   /** Where the levels begin in `tables`. */
   readonly #levels: number;
-  #quantized: TokenRange;
 
   constructor(
     device: GPUDevice,
@@ -68,43 +65,30 @@ export class TurboquantStoreGpu extends DeviceStore<"codes" | "norms"> implement
       wide_norms: settings.paramDtype === "f32",
     });
     const { buffers, levels } = deviceTables(device, settings, kernels);
-    super(device, source, {
+    super(device, source, settings, turboquantRange, {
       codes: (to - from) * layout.tokenWords,
       norms: normWords(settings, (to - from) * layout.tokenNorms),
     });
-    this.#source = source;
-    this.#settings = settings;
     this.#layout = layout;
     this.#kernels = kernels;
     this.tables = buffers;
     this.#levels = levels;
-    this.#quantized = turboquantRange(settings, 0);
-  }
-
-  get quantized(): TokenRange {
-    return this.#quantized;
-  }
-
-  rewrites(): boolean {
-    return false;
-  }
-
-  grow(n: number): void {
-    const first = this.#quantized.to;
-    this.#quantized = turboquantRange(this.#settings, n);
-    this.#run("quantize", this.#source.tensor, first, this.#quantized.to - first);
   }
 
   restore(target: GpuTensor): void {
-    this.#run("restore", target, 0, this.#quantized.to);
+    this.#run("restore", target, 0, this.tokens);
   }
 
   buffers(n: number): readonly StoredBuffer[] {
-    return turboquantBuffers(this.#settings, this.#layout, turboquantRange(this.#settings, n));
+    return turboquantBuffers(this.settings, this.#layout, turboquantRange(this.settings, n));
   }
 
   contents(): Promise<readonly BufferContents[]> {
     return this.whole("codes", "norms");
+  }
+
+  protected quantize(first: number, tokens: number): void {
+    this.#run("quantize", this.source.tensor, first, tokens);
   }
 
   #run(

@@ -10,13 +10,13 @@ import loadParameters from "../../packing/load_parameters.wgsl" with { type: "te
 import pack from "../../packing/pack.wgsl" with { type: "text" };
 import storeParameters from "../../packing/store_parameters.wgsl" with { type: "text" };
 import { affineLayout, affineRange, type AffineSettings } from "./affine_settings.ts";
-import type { BufferContents, Source, Store, StoredBuffer } from "../../family.ts";
-import { DeviceStore } from "../../gpu/device_store.ts";
+import type { BufferContents, Source, StoredBuffer } from "../../family.ts";
+import { GrowingStore } from "../../gpu/growing_store.ts";
 import { Kernels } from "../../gpu/kernels.ts";
 import type { Band, GroupLayout } from "./group_layout.ts";
 import { PARAMETER_TYPES, parameterWords } from "../../packing/parameters.ts";
 import { storedBuffers } from "./stored_buffers.ts";
-import type { GpuTensor, TokenRange } from "../../tensor.ts";
+import type { GpuTensor } from "../../tensor.ts";
 
 /** Codes that one invocation quantizes: the fewest whole groups that fill whole words. */
 function chunkCodes(band: Band, groupSize: number): number {
@@ -52,17 +52,12 @@ function bandTable({ bands, groupSize }: GroupLayout) {
 }
 
 /** Store of an affine family over GPU tensors; `settle` throws on non-finite input. */
-export class AffineStoreGpu extends DeviceStore<"codes" | "scale_zero" | "bands">
-  implements Store<GpuTensor> {
+export class AffineStoreGpu extends GrowingStore<AffineSettings, "codes" | "scale_zero" | "bands"> {
   /** Where codes and parameters lie in the buffers. */
   readonly layout: GroupLayout;
-  readonly #source: Source<GpuTensor>;
-  readonly #settings: AffineSettings;
   readonly #quantize: Kernels;
   readonly #restore: Kernels;
   readonly #unitChunks: number;
-  #quantized: TokenRange;
-  #units = 0;
 
   /**
    * Opens an empty store with room for a snapshot of `tokens` tokens.
@@ -87,55 +82,41 @@ export class AffineStoreGpu extends DeviceStore<"codes" | "scale_zero" | "bands"
         parameter_type: PARAMETER_TYPES[settings.paramDtype],
       });
     const quantize = kernels(storeParameters, groupQuantize);
-    super(device, source, {
+    super(device, source, settings, affineRange, {
       codes: units * layout.unitWords,
       scale_zero: parameterWords(settings.paramDtype, units * layout.unitGroups),
       bands: quantize.contents("bands", table),
     });
     this.layout = layout;
-    this.#source = source;
-    this.#settings = settings;
     this.#quantize = quantize;
     this.#restore = kernels(loadParameters, groupRestore);
     this.#unitChunks = chunks;
-    this.#quantized = affineRange(settings, 0);
-  }
-
-  get quantized(): TokenRange {
-    return this.#quantized;
-  }
-
-  rewrites(): boolean {
-    return false;
-  }
-
-  grow(n: number): void {
-    const range = affineRange(this.#settings, n);
-    const units = (range.to - range.from) / this.layout.unitTokens;
-    this.#quantized = range;
-    if (units <= this.#units) return;
-    const added = units - this.#units;
-    this.run(this.#quantize, "quantize", { threads: added * this.#unitChunks }, {
-      ...this.#bindings(this.#source.tensor, this.#units, added),
-      source: this.#source.tensor.buffer,
-    });
-    this.#units = units;
   }
 
   restore(target: GpuTensor): void {
-    const tokens = this.#units * this.layout.unitTokens;
-    this.run(this.#restore, "restore", { threads: target.heads * tokens * target.headDim }, {
-      ...this.#bindings(target, 0, this.#units),
+    const units = this.tokens / this.layout.unitTokens;
+    this.run(this.#restore, "restore", { threads: target.heads * this.tokens * target.headDim }, {
+      ...this.#bindings(target, 0, units),
       restored: target.buffer,
     });
   }
 
   buffers(n: number): readonly StoredBuffer[] {
-    return storedBuffers(this.#settings, this.layout, affineRange(this.#settings, n));
+    return storedBuffers(this.settings, this.layout, affineRange(this.settings, n));
   }
 
   contents(): Promise<readonly BufferContents[]> {
     return this.whole("codes", "scale_zero");
+  }
+
+  protected quantize(first: number, tokens: number): void {
+    const { unitTokens } = this.layout;
+    const units = tokens / unitTokens;
+    const { tensor } = this.source;
+    this.run(this.#quantize, "quantize", { threads: units * this.#unitChunks }, {
+      ...this.#bindings(tensor, first / unitTokens, units),
+      source: tensor.buffer,
+    });
   }
 
   /** What both kernels read, to go over `units` units of a tensor. */
@@ -146,7 +127,7 @@ export class AffineStoreGpu extends DeviceStore<"codes" | "scale_zero" | "bands"
         heads: tensor.heads,
         head_dim: tensor.headDim,
         capacity: tensor.capacity,
-        from_token: this.#quantized.from,
+        from_token: this.quantized.from,
         group_size: groupSize,
         unit_tokens: unitTokens,
         unit_words: unitWords,
@@ -155,8 +136,8 @@ export class AffineStoreGpu extends DeviceStore<"codes" | "scale_zero" | "bands"
         bands: bands.length,
         first_unit: firstUnit,
         units,
-        clip_ratio: this.#settings.clipRatio,
-        scale_floor: this.#settings.scaleFloor,
+        clip_ratio: this.settings.clipRatio,
+        scale_floor: this.settings.scaleFloor,
       },
       parameters: this.memory.scale_zero,
     };
