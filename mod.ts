@@ -21,6 +21,7 @@ export type {
   TransformStatistics,
 } from "./policies/calibration_statistics.ts";
 export { isPolicyName, policies, type PolicyName, policyNames } from "./policies/registry.ts";
+export { InternalError, UserError } from "./errors.ts";
 export { BenchmarkError, type Example } from "./benchmarks/example.ts";
 export {
   isSliceName,

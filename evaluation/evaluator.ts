@@ -71,8 +71,8 @@ export class Evaluator {
   /**
    * Loads a model and opens an engine for it.
    *
-   * @throws {ModelError} for a folder that cannot be used
-   * @throws {EngineError} when the device cannot be opened
+   * @throws {UserError} for a folder that cannot be used
+   * @throws {UserError} when the device cannot be opened
    */
   static async create(options: EvaluatorOptions): Promise<Evaluator> {
     const { cacheFolder, notice, calibrationFile } = options;

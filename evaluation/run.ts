@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { InternalError } from "../errors.ts";
 import type { KvShape } from "../quant/tensor.ts";
 import { QuantizerError } from "../quant/quantizer_error.ts";
 import { PolicyError } from "../policies/check.ts";
@@ -11,7 +12,7 @@ import type { PolicyHost } from "../policies/host.ts";
 import { Planner } from "../policies/plan.ts";
 import { quoted } from "../policies/sandbox/sandbox_error.ts";
 import type { BudgetState, WorkloadMeta } from "../policies/policy.ts";
-import { type Audit, audit, AuditError } from "../replay/audit.ts";
+import { type Audit, audit } from "../replay/audit.ts";
 import { CalibrationCost, type Calibrator } from "../calibration/calibrator.ts";
 import type { Engine } from "../engine/engine.ts";
 import { replayExample } from "../replay/loop.ts";
@@ -134,14 +135,14 @@ export async function runSlice<T extends KvShape>(run: SliceRun<T>): Promise<Sli
   });
   if (examples.length === 0) {
     throw new PolicyError(
-      `no example of slice ${run.slice} can be run: ${refused[0]?.reason ?? "it is empty"}`,
+      `No example of slice ${run.slice} can be run: ${refused[0]?.reason ?? "it is empty"}`,
     );
   }
   const fail = (policy: string, error: unknown) => {
     if (!(error instanceof PolicyError || error instanceof QuantizerError)) throw error;
     const how = error instanceof PolicyError && error.saysHow ? "" : "rejected: ";
     // A message may quote the policy: a name of a setting, say.
-    const reason = `policy ${policy}: ${how}${quoted(error.message, 600)}`;
+    const reason = `Policy ${policy}: ${how}${quoted(error.message, 600)}`;
     failures.push({ policy, reason });
     events?.notice?.(reason);
   };
@@ -187,14 +188,7 @@ export async function runSlice<T extends KvShape>(run: SliceRun<T>): Promise<Sli
         fail(policy.host.name, error);
       }
     }
-    for (const policy of [...alive]) {
-      try {
-        checkPeak(policy);
-      } catch (error) {
-        alive.splice(alive.indexOf(policy), 1);
-        fail(policy.host.name, error);
-      }
-    }
+    for (const policy of alive) checkPeak(policy);
     events?.progress?.(total, total, "done");
   } finally {
     await references.close();
@@ -221,12 +215,13 @@ export async function runSlice<T extends KvShape>(run: SliceRun<T>): Promise<Sli
 }
 
 /** The audited sum is the peak that will be reported. */
-function checkPeak({ audit, outcomes }: PolicyRun): void {
+function checkPeak({ host, audit, outcomes }: PolicyRun): void {
   if (audit === undefined) return;
   const reported = summarize(outcomes, 0).peak_kv_memory_mb;
   if (audit.bytes / 2 ** 20 !== reported) {
-    throw new AuditError(
-      `audit: the buffers hold ${audit.bytes / 2 ** 20} MiB, but peak_kv_memory_mb is ${reported}`,
+    throw new InternalError(
+      `Audit of policy ${host.name}: the buffers hold ${audit.bytes / 2 ** 20} MiB, but ` +
+        `peak_kv_memory_mb is ${reported}`,
     );
   }
 }
@@ -235,7 +230,7 @@ function refusal<T extends KvShape>(example: RunExample, run: SliceRun<T>): stri
   const { maxPositions } = run.engine.shape;
   const needed = example.prompt.length + run.maxNewTokens - 1;
   if (needed <= maxPositions) return undefined;
-  return `example ${example.id} refused: its prompt of ${example.prompt.length} tokens and up to ` +
+  return `Example ${example.id} refused: its prompt of ${example.prompt.length} tokens and up to ` +
     `${run.maxNewTokens} new ones need ${needed} positions, the model has ${maxPositions}`;
 }
 
@@ -275,7 +270,7 @@ async function startPolicy<T extends KvShape>(
   const calibrationCost = new CalibrationCost();
   if (mode === "offline" && host.calibrates) {
     if (run.calibration === undefined) {
-      throw new PolicyError('calibration_mode is "offline", but this run has no calibration set');
+      throw new PolicyError(`calibration_mode is "${mode}", but this run has no calibration set`);
     }
     const statistics = await run.calibration.statistics();
     calibrationCost.add(statistics);
@@ -329,6 +324,7 @@ async function onePolicy<T extends KvShape>(
       open,
       reference,
       rope: rope.get,
+      policy: policy.host.name,
       example: example.id,
       peak: replayed.peak,
       answersOf: (cell) => cell === "exact" ? undefined : policy.planner.answersOf(cell),

@@ -43,7 +43,7 @@ export type FamilyName = keyof typeof families;
 export function familyOf(name: string): Family {
   if (!Object.hasOwn(families, name)) {
     throw new QuantizerError(
-      `There is no quantizer family "${name}"; choose one of ${Object.keys(families).join(", ")}.`,
+      `There is no quantizer family "${name}"; choose one of ${Object.keys(families).join(", ")}`,
     );
   }
   return families[name as FamilyName] as unknown as Family;

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { PolicyError } from "../policies/check.ts";
+import { InternalError } from "../errors.ts";
 import {
   type HookAnswers,
   KV_KINDS,
@@ -22,11 +22,6 @@ import type { CellPlan, OpenStore, Plan } from "./quantize.ts";
 import type { Reference } from "./reference.ts";
 import type { RotaryTables } from "../engine/rotary.ts";
 import { snapshot, Sources } from "./snapshot.ts";
-
-/** What an audit found wrong; the message is one sentence. */
-export class AuditError extends PolicyError {
-  override name = "AuditError";
-}
 
 /** The step of an example at which its quantized cache was largest. */
 export interface PeakStep {
@@ -91,6 +86,8 @@ export interface AuditInput<T extends KvShape> {
   readonly open: OpenStore<T>;
   readonly reference: Reference<T>;
   readonly rope: () => RotaryTables<T>;
+  /** Name of the policy, for errors. */
+  readonly policy: string;
   readonly example: string;
   readonly peak: PeakStep;
   /** What the policy answered for a cell of the plan. */
@@ -102,11 +99,12 @@ const HASH_DIGITS = 12;
 /**
  * Opens the stores of the peak again, each for exactly its snapshot, and counts what they hold.
  *
- * @throws {AuditError} when buffers differ from what their stores declare, when the sum differs from
- *   what the replay counted, or when a setting that the policy asked for was not applied
+ * @throws {InternalError} when buffers differ from what their stores declare, when the sum differs
+ *   from what the replay counted, or when a setting that the policy asked for was not applied: a
+ *   fault of the quantizer's, never of the policy's
  */
 export async function audit<T extends KvShape>(input: AuditInput<T>): Promise<Audit> {
-  const { engine, open, reference, example, peak } = input;
+  const { open, reference, policy, example, peak } = input;
   const { plan, needs, tokens, step } = peak;
   const sources = new Sources(reference, needs, needs.preRope ? input.rope() : undefined);
   const stores = plan.map((cell) =>
@@ -121,17 +119,17 @@ export async function audit<T extends KvShape>(input: AuditInput<T>): Promise<Au
     for (const store of stores) await store?.settle();
     const cells: AuditedCell[] = [];
     for (const [i, cell] of plan.entries()) {
-      checkSettings(cell, input.answersOf(cell));
-      cells.push(await auditCell(engine, reference, cell, i, stores[i], tokens));
+      checkSettings(cell, policy, input.answersOf(cell));
+      cells.push(await auditCell(input, cell, i, stores[i]));
     }
     const bytes = cells.reduce(
       (sum, c) => sum + c.buffers.reduce((part, b) => part + b.bytes, c.exactBytes),
       0,
     );
     if (bytes !== peak.bytes) {
-      throw new AuditError(
-        `audit of example ${example}: the buffers of step ${step} hold ${bytes} bytes, but ` +
-          `${peak.bytes} were reported`,
+      throw new InternalError(
+        `Audit of policy ${policy}, example ${example}: the buffers of step ${step} hold ` +
+          `${bytes} bytes, but ${peak.bytes} were reported`,
       );
     }
     return { example, step, tokens, bytes, cells };
@@ -140,24 +138,22 @@ export async function audit<T extends KvShape>(input: AuditInput<T>): Promise<Au
   }
 }
 
-function checkSettings(cell: CellPlan, answers: HookAnswers | undefined): void {
+function checkSettings(cell: CellPlan, policy: string, answers: HookAnswers | undefined): void {
   if (cell === "exact" || answers === undefined) return;
   const missing = notApplied(answers, cell, familyOf(cell.family).hooks);
   if (missing.length > 0) {
-    throw new AuditError(
-      `audit of layer ${cell.layer} ${cell.kind}: family "${cell.family}" did not apply what the ` +
-        `policy asked for: ${missing.join("; ")}`,
+    throw new InternalError(
+      `Audit of policy ${policy}, layer ${cell.layer} ${cell.kind}: family "${cell.family}" did ` +
+        `not apply what was asked for: ${missing.join("; ")}`,
     );
   }
 }
 
 async function auditCell<T extends KvShape>(
-  { backend }: Engine<T>,
-  reference: Reference<T>,
+  { engine: { backend }, reference, policy, peak: { tokens } }: AuditInput<T>,
   cell: CellPlan,
   index: number,
   store: Store<T> | undefined,
-  tokens: number,
 ): Promise<AuditedCell> {
   const layer = Math.floor(index / KV_KINDS.length);
   const kind = KV_KINDS[index % KV_KINDS.length]!;
@@ -166,7 +162,7 @@ async function auditCell<T extends KvShape>(
   const exactTokens = tokens - (to - from);
   const held = store === undefined
     ? { buffers: [], codeBits: [] }
-    : await heldBy(store, tokens, `layer ${layer} ${kind}`);
+    : await heldBy(store, tokens, `policy ${policy}, layer ${layer} ${kind}`);
   const restored = backend.alloc({ heads: real.heads, capacity: tokens, headDim: real.headDim });
   try {
     if (from > 0) backend.copy(real, 0, from, restored, 0);
@@ -198,8 +194,8 @@ async function heldBy<T extends KvShape>(store: Store<T>, tokens: number, place:
   for (const role of roles) {
     const [there, said] = [size(buffers, role), size(declared, role)];
     if (there !== said) {
-      throw new AuditError(
-        `audit of ${place}: buffer ${role} has ${there} bytes, but its store declares ${said}`,
+      throw new InternalError(
+        `Audit of ${place}: buffer ${role} has ${there} bytes, but its store declares ${said}`,
       );
     }
   }
@@ -207,8 +203,8 @@ async function heldBy<T extends KvShape>(store: Store<T>, tokens: number, place:
     const needed = (codes ?? []).reduce((sum, count, h) => sum + count * (bits?.[h] ?? 0), 0);
     // Widths of codes that differ inside a head are means, so rounding may be off by a bit.
     if (8 * bytes < needed - 1) {
-      throw new AuditError(
-        `audit of ${place}: buffer ${role} has ${bytes} bytes, too few for ${
+      throw new InternalError(
+        `Audit of ${place}: buffer ${role} has ${bytes} bytes, too few for ${
           Math.ceil(needed)
         } bits of codes`,
       );

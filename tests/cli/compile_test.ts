@@ -212,7 +212,7 @@ Deno.test("an unknown target or option is told in one sentence", async () => {
       assertEquals([code, stderr.split("\n").length], [1, 2]);
       assertMatch(
         stderr,
-        new RegExp(`^compile: unknown ${what} "${given}"; expected \\[linux-x64`),
+        new RegExp(`^compile: Unknown ${what} "${given}"; expected \\[linux-x64`),
       );
     }
   });

@@ -56,7 +56,7 @@ Deno.test("help is asked for", () => {
 });
 
 const wrong: readonly (readonly [string, ...string[]])[] = [
-  ["--wat", "unknown option --wat", "--models", "--fresh"],
+  ["--wat", "Unknown option --wat", "--models", "--fresh"],
   ["mini", 'unexpected argument "mini"'],
   ["--slices=wikitext", 'unknown slice "wikitext"', "longbench, needle or reasoning"],
   ["--policy=best", 'unknown policy "best"', "kivi_overlap_4bit"],

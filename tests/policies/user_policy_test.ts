@@ -46,7 +46,7 @@ Deno.test("a file runs in the sandbox, and in this process when it is trusted", 
     const trusted = await openPolicyFile(path, { trust: true, notice });
     assert(trusted instanceof InProcessHost);
     assertEquals(notices, [
-      "policy my_policy is trusted: it runs without a sandbox and may do what this program may do",
+      "Policy my_policy is trusted: it runs without a sandbox and may do what this program may do",
     ]);
     assertEquals([boxed.name, trusted.name], ["my_policy", "my_policy"]);
     assertEquals(await boxed.plan(miniQuestion(0)), await trusted.plan(miniQuestion(0)));
@@ -92,7 +92,7 @@ Deno.test("a file that is no policy is refused in one sentence", async () => {
     await write("export default 4;");
     assertEquals(
       await refusal(path),
-      "policy mine: rejected: it cannot be loaded: its default export is a number; expected a class or an object",
+      "Policy mine: rejected: It cannot be loaded: its default export is a number; expected a class or an object",
     );
     assert((await refusal(path, true)).endsWith(
       ": its default export is a number; expected a class or an object",
@@ -102,7 +102,7 @@ Deno.test("a file that is no policy is refused in one sentence", async () => {
     await write('import fs from "node:fs"; export default fs;');
     assertEquals(
       await refusal(path),
-      'policy mine: rejected: it imports "node:fs"; a policy is one file, which imports types only',
+      'policy mine: rejected: It imports "node:fs"; a policy is one file, which imports types only',
     );
     const error = await assertRejects(() => openPolicyFile(path), PolicyError);
     assert(error.cause instanceof SandboxError);

@@ -1,10 +1,11 @@
 /** One body over both machines: honest stores pass, whatever lies is caught. */
+import { InternalError } from "../../errors.ts";
 import { assertEquals, assertMatch, assertNotEquals, assertRejects } from "@std/assert";
 import { GpuBackend } from "../../quant/gpu/backend_gpu.ts";
 import type { HookAnswers, Store, StoredBuffer } from "../../quant/family.ts";
 import { familyOf } from "../../quant/registry.ts";
 import type { Backend, CpuTensor, KvShape } from "../../quant/tensor.ts";
-import { audit, AuditError, type PeakStep } from "../../replay/audit.ts";
+import { audit, type PeakStep } from "../../replay/audit.ts";
 import type { Engine } from "../../engine/engine.ts";
 import { entriesPerToken } from "../../replay/metric.ts";
 import {
@@ -127,6 +128,7 @@ const run = <T extends KvShape>(
     rope: () => {
       throw new Error("nothing here is quantized before RoPE");
     },
+    policy: "kivi",
     example: "e",
     peak,
     answersOf,
@@ -189,14 +191,14 @@ onBothMachines("a store that lies about its size is caught", async (m) => {
     const liar = { ...m, open };
     await assertRejects(
       async () => await run(liar, await lastStep(liar, planOf("kivi"))),
-      AuditError,
-      `audit of layer 0 key: buffer ${role} has `,
+      InternalError,
+      `Audit of policy kivi, layer 0 key: buffer ${role} has `,
     );
   }
   const wide = { ...m, open: lying(m.open, (b) => b.bits ? { ...b, bits: [8, 8] } : b) };
   await assertRejects(
     async () => await run(wide, await lastStep(wide, planOf("kivi"))),
-    AuditError,
+    InternalError,
     "too few for",
   );
 });
@@ -205,7 +207,7 @@ onBothMachines("a sum that is not the reported one is caught", async (m) => {
   const peak = await lastStep(m, planOf("kivi"));
   await assertRejects(
     () => run(m, { ...peak, bytes: peak.bytes - 4 }),
-    AuditError,
+    InternalError,
     `hold ${peak.bytes} bytes, but ${peak.bytes - 4} were reported`,
   );
 });
@@ -224,7 +226,7 @@ onBothMachines("a setting that was not applied is caught", async (m) => {
     [{ clipRatio: 0.9 }, "clip_ratio asked for 0.9, applied is 1"],
   ];
   for (const [change, message] of wrong) {
-    await assertRejects(asking(change), AuditError, message);
+    await assertRejects(asking(change), InternalError, message);
   }
   // A hook that the family does not use is reported elsewhere, not an error here.
   await asking({ outliersRatio: 0.1 })();

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertNotEquals, assertRejects } from "@std/assert";
-import { ModelError } from "../../../engine/checkpoint/error.ts";
+import { UserError } from "../../../errors.ts";
 import { loadModelFolder } from "../../../engine/checkpoint/folder.ts";
 import { modelFolder } from "../../../engine/checkpoint/resolve.ts";
 import { editJson, modelCopy, safetensorsBytes } from "./temporary_folder.ts";
@@ -28,7 +28,7 @@ Deno.test("a path is a model folder, anything else is an unknown model", async (
   assertEquals(await modelFolder(copy.path), copy.path);
   await assertRejects(
     () => modelFolder("maxi"),
-    ModelError,
+    UserError,
     'Unknown model "maxi": use mini, mini-outlier or the path of a model folder.',
   );
 });
@@ -115,7 +115,7 @@ Deno.test("a broken folder is refused in one sentence", async (t) => {
     "no weights": [
       "wide-heads-f16",
       remove("model.safetensors"),
-      "has no weights: neither model.safetensors nor model.safetensors.index.json is there.",
+      "has no weights: neither model.safetensors nor model.safetensors.index.json is there",
     ],
     "no template": [
       "wide-heads-f16",
@@ -146,7 +146,7 @@ Deno.test("a broken folder is refused in one sentence", async (t) => {
     "tokenizer without a model": [
       "wide-heads-f16",
       write("tokenizer.json", "{}"),
-      "tokenizer.json has a model of type undefined; supported are BPE, Unigram, WordPiece.",
+      "tokenizer.json has a model of type undefined; supported are BPE, Unigram, WordPiece",
     ],
     "tokenizer of an unknown kind": [
       "wide-heads-f16",
@@ -181,7 +181,7 @@ Deno.test("a broken folder is refused in one sentence", async (t) => {
     "a layer too many": [
       "wide-heads-f16",
       edit("config.json", (json) => json.num_hidden_layers = 1),
-      "which is not part of the model that its config.json describes.",
+      "which is not part of the model that its config.json describes",
     ],
     "no output head": [
       "wide-heads-f16",
@@ -196,12 +196,12 @@ Deno.test("a broken folder is refused in one sentence", async (t) => {
     "a missing shard": [
       "sharded-bf16",
       remove(THIRD),
-      `lacks the shard "${THIRD}" that ${INDEX} names.`,
+      `lacks the shard "${THIRD}" that ${INDEX} names`,
     ],
     "a tensor that its shard lacks": [
       "sharded-bf16",
       edit(INDEX, (json) => json.weight_map["model.norm.weight"] = FIRST),
-      `says that the tensor "model.norm.weight" is in ${FIRST}, but it is not there.`,
+      `says that the tensor "model.norm.weight" is in ${FIRST}, but it is not there`,
     ],
     "a tensor in two shards": [
       "sharded-bf16",
@@ -229,7 +229,7 @@ Deno.test("a broken folder is refused in one sentence", async (t) => {
       await using copy = await modelCopy(model);
       await loadModelFolder(copy.path);
       await spoil(copy.path);
-      await assertRejects(() => loadModelFolder(copy.path), ModelError, sentence);
+      await assertRejects(() => loadModelFolder(copy.path), UserError, sentence);
     });
   }
 });
@@ -244,10 +244,10 @@ Deno.test("copies of the embedding and old rotary tables are passed over", async
 Deno.test("a folder that is missing or a file is named", async () => {
   await assertRejects(
     () => loadModelFolder("/nowhere/model"),
-    ModelError,
-    "The model folder /nowhere/model does not exist.",
+    UserError,
+    "The model folder /nowhere/model does not exist",
   );
   const file = await Deno.makeTempFile();
-  await assertRejects(() => loadModelFolder(file), ModelError, `${file} is a file; a model is`);
+  await assertRejects(() => loadModelFolder(file), UserError, `${file} is a file; a model is`);
   await Deno.remove(file);
 });

@@ -70,7 +70,7 @@ const REFUSED: readonly {
     what: "a group that does not divide the head",
     changes: { groupSize: 48 },
     message: "a group of 48 does not divide the 64 channels of a head; " +
-      "set group_size to a divisor of 64.",
+      "set group_size to a divisor of 64",
   },
   {
     family: "kivi",
@@ -84,25 +84,25 @@ const REFUSED: readonly {
     family: "kivi",
     what: "a group of 0",
     changes: { axis: "channel", groupSize: 0 },
-    message: "group_size is 0; it must be an integer of at least 1.",
+    message: "group_size is 0; it must be an integer of at least 1",
   },
   {
     family: "kivi",
     what: "a fractional residual length",
     changes: { residualLength: 1.5 },
-    message: "residual_length is 1.5; it must be an integer of at least 0.",
+    message: "residual_length is 1.5; it must be an integer of at least 0",
   },
   {
     family: "kivi",
     what: "a negative sink",
     changes: { sinkTokens: -1 },
-    message: "sink_tokens is -1; it must be an integer of at least 0.",
+    message: "sink_tokens is -1; it must be an integer of at least 0",
   },
   {
     family: "kivi",
     what: "a clip ratio above 1",
     changes: { clipRatio: 1.1 },
-    message: "clip_ratio is 1.1; it must be above 0 and at most 1.",
+    message: "clip_ratio is 1.1; it must be above 0 and at most 1",
   },
   {
     family: "kivi",
@@ -116,13 +116,13 @@ const REFUSED: readonly {
     what: "a width it cannot store",
     changes: { bits: [4, 16] },
     message: 'layer 0 keys, head 1: family "kivi" cannot store codes of 16 bits; ' +
-      "use one of 1, 2, 3, 4, 5, 6, 7, 8.",
+      "use one of 1, 2, 3, 4, 5, 6, 7, 8",
   },
   {
     family: "kivi",
     what: "a width too many",
     changes: { bits: [4, 4, 4] },
-    message: "3 code widths were given for 2 KV heads; give one width per head.",
+    message: "3 code widths were given for 2 KV heads; give one width per head",
   },
   {
     family: "kivi",
@@ -162,7 +162,7 @@ const REFUSED: readonly {
     what: "different widths in heads that share a group",
     changes: { bits: [2, 4] },
     message: "groups of 128 channels join the heads 0 to 1, which were given 2 and 4 bits; " +
-      "give them equal widths or choose a group_size that divides 64.",
+      "give them equal widths or choose a group_size that divides 64",
   },
 ];
 
