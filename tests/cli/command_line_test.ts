@@ -51,9 +51,9 @@ Deno.test("help and version go to stdout", async () => {
 
 Deno.test("a wrong command line ends with code 2, one sentence and nothing on stdout", async () => {
   const wrong: [args: string[], message: string][] = [
-    [[], "expected a command: longbench, needle, reasoning, all"],
-    [["haystack"], 'unknown command "haystack"; expected longbench, needle, reasoning, all'],
-    [["needle", "--policy", "nope"], 'unknown policy "nope"; expected all or reference, '],
+    [[], "Expected a command: longbench, needle, reasoning, all"],
+    [["haystack"], 'Unknown command "haystack"; expected longbench, needle, reasoning, all'],
+    [["needle", "--policy", "nope"], 'Unknown policy "nope"; expected all or reference, '],
   ];
   for (const [args, message] of wrong) {
     const { code, stdout, stderr } = await run(...args);

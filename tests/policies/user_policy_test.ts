@@ -65,15 +65,15 @@ Deno.test("a file that is none is refused in one sentence", async () => {
     for (const trust of [false, true]) {
       assertEquals(
         await refusal("nowhere.ts", trust),
-        'policy file "nowhere.ts" does not exist',
+        'Policy file "nowhere.ts" does not exist',
       );
       assertEquals(
         await refusal(path("folder.ts"), trust),
-        `policy file ${shown("folder.ts")} is a folder`,
+        `Policy file ${shown("folder.ts")} is a folder`,
       );
       assertEquals(
         await refusal("policy.json", trust),
-        'policy file "policy.json" is no module; its name should end in .ts, .mts, .js, .mjs',
+        'Policy file "policy.json" is no module; its name should end in .ts, .mts, .js, .mjs',
       );
       assert((await refusal(path("kivi_overlap_4bit.ts"), trust)).endsWith(
         "has the name of the built-in kivi_overlap_4bit; give it another",
@@ -98,11 +98,11 @@ Deno.test("a file that is no policy is refused in one sentence", async () => {
       ": its default export is a number; expected a class or an object",
     ));
     await write("export default {};");
-    assertEquals(await refusal(path), 'policy "mine" has no method choose_bits');
+    assertEquals(await refusal(path), 'Policy "mine" has no method choose_bits');
     await write('import fs from "node:fs"; export default fs;');
     assertEquals(
       await refusal(path),
-      'policy mine: rejected: It imports "node:fs"; a policy is one file, which imports types only',
+      'Policy mine: rejected: It imports "node:fs"; a policy is one file, which imports types only',
     );
     const error = await assertRejects(() => openPolicyFile(path), PolicyError);
     assert(error.cause instanceof SandboxError);

@@ -44,7 +44,7 @@ Deno.test("a number that is none is refused by its field", () => {
   assertThrows(
     () => testMetricsLine("needle", "x", { ...numbers, cache_error: NaN }),
     InternalError,
-    "cache_error: expected a number below 1e21, got NaN",
+    "cache_error: Expected a number below 1e21, got NaN",
   );
 });
 

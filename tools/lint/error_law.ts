@@ -25,12 +25,12 @@ interface Message {
 const BARE =
   /^(Error|(Aggregate|Eval|Range|Reference|Suppressed|Syntax|Type|URI)Error|DOMException)$/;
 
-/** Classes that are given something before their message, or make it themselves. */
-const MESSAGE_AT: Readonly<Record<string, number | "none">> = {
-  Interrupted: "none",
-  SandboxError: 1,
-  StatsNotLoaded: "none",
-};
+/** Where the message stands among what a class is made with, if not first; some make it themselves. */
+const MESSAGE_AT = new Map<string, number | "none">([
+  ["Interrupted", "none"],
+  ["SandboxError", 1],
+  ["StatsNotLoaded", 0],
+]);
 
 /** Where the two are that all others derive from. */
 const ROOT = /^errors\.ts$/;
@@ -55,7 +55,7 @@ function nameOf(node: Deno.lint.Node): string {
 
 /** Whether the rules below know a class as an error. */
 function isError(name: string): boolean {
-  return name.endsWith("Error") || name in MESSAGE_AT;
+  return name.endsWith("Error") || MESSAGE_AT.has(name);
 }
 
 /** Every text that an expression can be; undefined for one that the source does not show. */
@@ -103,7 +103,7 @@ function messageRule(
       return {
         NewExpression(node) {
           const name = nameOf(node.callee);
-          const at = MESSAGE_AT[name] ?? (name.endsWith("Error") ? 0 : "none");
+          const at = MESSAGE_AT.get(name) ?? (name.endsWith("Error") ? 0 : "none");
           if (at !== "none") check(node.arguments[at] ?? node, "error");
         },
         // The constructor of an error that makes its message itself.
@@ -112,7 +112,7 @@ function messageRule(
         ) {
           check(node.arguments[0], "error");
         },
-        "CallExpression:exit"(node) {
+        CallExpression(node) {
           const callee = node.callee.type === "ChainExpression"
             ? node.callee.expression
             : node.callee;

@@ -47,15 +47,15 @@ Deno.test("the rotary base is read wherever Transformers writes it", () => {
 
 Deno.test("what the graph does not compute is refused", () => {
   const cases: [Record<string, unknown>, string][] = [
-    [{ model_type: "llama" }, 'c: model_type is "llama"; supported is "qwen2".'],
-    [{ model_type: undefined }, 'c lacks the field "model_type".'],
-    [{ hidden_act: "gelu" }, 'c: hidden_act is "gelu"; supported is "silu".'],
+    [{ model_type: "llama" }, 'c: model_type is "llama"; supported is "qwen2"'],
+    [{ model_type: undefined }, 'c lacks the field "model_type"'],
+    [{ hidden_act: "gelu" }, 'c: hidden_act is "gelu"; supported is "silu"'],
     [{ use_sliding_window: true }, "c: use_sliding_window is true; supported is false"],
     [{ layer_types: ["full_attention", "sliding_attention"] }, '"sliding_attention"'],
     [{ layer_types: 3 }, 'must all be "full_attention", not 3'],
     [
       { rope_scaling: { type: "yarn", factor: 4 } },
-      'c, rope_scaling: type is "yarn"; supported is "default".',
+      'c, rope_scaling: type is "yarn"; supported is "default"',
     ],
     [{ rope_parameters: { rope_type: "linear" } }, 'c, rope_parameters: rope_type is "linear"'],
     [{ rope_parameters: [] }, "rope_parameters must be an object or null"],

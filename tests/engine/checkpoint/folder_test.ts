@@ -29,7 +29,7 @@ Deno.test("a path is a model folder, anything else is an unknown model", async (
   await assertRejects(
     () => modelFolder("maxi"),
     UserError,
-    'Unknown model "maxi": use mini, mini-outlier or the path of a model folder.',
+    'Unknown model "maxi": use mini, mini-outlier or the path of a model folder',
   );
 });
 
@@ -131,12 +131,12 @@ Deno.test("a broken folder is refused in one sentence", async (t) => {
     "config with a key twice": [
       "wide-heads-f16",
       write("config.json", '{"model_type": "qwen2", "model_type": "qwen2"}'),
-      'config.json holds the key "model_type" twice.',
+      'config.json holds the key "model_type" twice',
     ],
     "another architecture": [
       "wide-heads-f16",
       edit("config.json", (json) => json.model_type = "mistral"),
-      'config.json: model_type is "mistral"; supported is "qwen2".',
+      'config.json: model_type is "mistral"; supported is "qwen2"',
     ],
     "tokenizer that is not JSON": [
       "wide-heads-f16",
@@ -161,7 +161,7 @@ Deno.test("a broken folder is refused in one sentence", async (t) => {
     "an unusable end token": [
       "wide-heads-f16",
       edit("generation_config.json", (json) => json.eos_token_id = "end"),
-      'generation_config.json: eos_token_id must be a token id or a list of them, not "end".',
+      'generation_config.json: eos_token_id must be a token id or a list of them, not "end"',
     ],
     "no end token": [
       "sharded-bf16",
@@ -171,12 +171,12 @@ Deno.test("a broken folder is refused in one sentence", async (t) => {
     "a tensor of another shape": [
       "wide-heads-f16",
       edit("config.json", (json) => json.intermediate_size = 25),
-      'the tensor "model.layers.0.mlp.gate_proj.weight" has shape [24, 16]; config.json asks for [25, 16].',
+      'the tensor "model.layers.0.mlp.gate_proj.weight" has shape [24, 16]; config.json asks for [25, 16]',
     ],
     "a layer too few": [
       "wide-heads-f16",
       edit("config.json", (json) => json.num_hidden_layers = 3),
-      'lacks the tensor "model.layers.2.input_layernorm.weight" of shape [16].',
+      'lacks the tensor "model.layers.2.input_layernorm.weight" of shape [16]',
     ],
     "a layer too many": [
       "wide-heads-f16",
@@ -186,7 +186,7 @@ Deno.test("a broken folder is refused in one sentence", async (t) => {
     "no output head": [
       "wide-heads-f16",
       edit("config.json", (json) => json.tie_word_embeddings = false),
-      'lacks the tensor "lm_head.weight" of shape [264, 16].',
+      'lacks the tensor "lm_head.weight" of shape [264, 16]',
     ],
     "truncated weights": [
       "wide-heads-f16",
@@ -216,12 +216,12 @@ Deno.test("a broken folder is refused in one sentence", async (t) => {
     "an index without a map": [
       "sharded-bf16",
       write(INDEX, "{}"),
-      'must map tensors to shards in "weight_map".',
+      'must map tensors to shards in "weight_map"',
     ],
     "a shard outside the folder": [
       "sharded-bf16",
       edit(INDEX, (json) => json.weight_map["model.norm.weight"] = "../other.safetensors"),
-      'puts the tensor "model.norm.weight" in "../other.safetensors"; the plain name of a .safetensors file is needed.',
+      'puts the tensor "model.norm.weight" in "../other.safetensors"; the plain name of a .safetensors file is needed',
     ],
   };
   for (const [name, [model, spoil, sentence]] of Object.entries(cases)) {

@@ -52,11 +52,11 @@ Deno.test("hostile files end with one sentence each and leave the other numbers 
   assert(!beside.err.includes("TEST_METRICS"));
   for (
     const sentence of [
-      /^policy forge_in_error: rejected: choose_bits\(0, "key", 0\) threw Error: x .*$/m,
-      /^policy loop_when_asked: timed out: No answer to the plan of step 0 within 1\.5 s$/m,
-      /^policy buffers: out of memory: It took more than 128 MiB$/m,
+      /^Policy forge_in_error: rejected: choose_bits\(0, "key", 0\) threw Error: x .*$/m,
+      /^Policy loop_when_asked: timed out: No answer to the plan of step 0 within 1\.5 s$/m,
+      /^Policy buffers: out of memory: It took more than 128 MiB$/m,
       /^Policy bits_nan: rejected: choose_bits\(0, "key", 0\) returned NaN; expected .*$/m,
-      /^policy random: not deterministic: Asked for the plan of step \d+ a second time .*$/m,
+      /^Policy random: not deterministic: Asked for the plan of step \d+ a second time .*$/m,
     ]
   ) {
     assertMatch(beside.err, sentence);

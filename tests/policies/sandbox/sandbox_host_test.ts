@@ -255,7 +255,7 @@ Deno.test("a policy that cannot be one is refused in one sentence", async () => 
     "export default () => 4;": "rejected: Its constructor threw TypeError",
     "export default class { constructor() { throw new Error('no') } }":
       "rejected: Its constructor threw Error: no",
-    "export default {};": 'policy "mine" has no method choose_bits',
+    "export default {};": 'Policy "mine" has no method choose_bits',
     "null.x; export default {};":
       "rejected: It cannot be loaded: TypeError: Cannot read properties",
     "throw 5;": "rejected: It cannot be loaded: ",
@@ -272,7 +272,7 @@ Deno.test("a policy file that is too long is not sent at all", async () => {
     () => open(`// ${"x".repeat(2000)}`, { messageBytes: 1024 }),
     PolicyError,
   );
-  assertEquals(error.message, 'policy "mine" has 2003 bytes; at most 1024 are loaded');
+  assertEquals(error.message, 'Policy "mine" has 2003 bytes; at most 1024 are loaded');
 });
 
 Deno.test("a policy that differs from run to run is reported, in calibrate and in plans", async () => {
