@@ -44,7 +44,7 @@ export function isPolicyPath(value: string): boolean {
  * await assertRejects(
  *   () => openPolicyFile("./no_such_policy.ts"),
  *   PolicyError,
- *   'policy file "./no_such_policy.ts" does not exist',
+ *   'Policy file "./no_such_policy.ts" does not exist',
  * );
  * ```
  */

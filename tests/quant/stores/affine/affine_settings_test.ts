@@ -63,7 +63,7 @@ const REFUSED: readonly {
     family: "uniform",
     what: "the channel axis",
     changes: { axis: "channel" },
-    message: 'choose_axis must be "token", not "channel".',
+    message: 'choose_axis must be "token", not "channel"',
   },
   {
     family: "uniform",
@@ -109,13 +109,13 @@ const REFUSED: readonly {
     what: "offline calibration",
     changes: { calibrationMode: "offline" },
     message: 'family "kivi" has nothing to calibrate; calibration_mode must be "none", ' +
-      'not "offline".',
+      'not "offline"',
   },
   {
     family: "kivi",
     what: "a width it cannot store",
     changes: { bits: [4, 16] },
-    message: 'layer 0 keys, head 1: family "kivi" cannot store codes of 16 bits; ' +
+    message: 'Layer 0 keys, head 1: family "kivi" cannot store codes of 16 bits; ' +
       "use one of 1, 2, 3, 4, 5, 6, 7, 8",
   },
   {
@@ -128,20 +128,20 @@ const REFUSED: readonly {
     family: "kivi",
     what: "an unknown option",
     changes: { options: { fp8_params: true } },
-    message: 'family "kivi" has no option "fp8_params"; it has no options.',
+    message: 'family "kivi" has no option "fp8_params"; it has no options',
   },
   {
     family: "skvq",
     what: "an unknown option",
     changes: { options: { reordered: true } },
     message:
-      'family "skvq" has no option "reordered"; it knows fp8_params, reorder, smoothing, pre_rope.',
+      'family "skvq" has no option "reordered"; it knows fp8_params, reorder, smoothing, pre_rope',
   },
   {
     family: "skvq",
     what: "an option of the wrong type",
     changes: { options: { fp8_params: "yes" } },
-    message: 'option "fp8_params" is "yes"; it must be true or false.',
+    message: 'option "fp8_params" is "yes"; it must be true or false',
   },
   {
     family: "skvq",
@@ -155,7 +155,7 @@ const REFUSED: readonly {
     what: "values on the channel axis",
     kind: "value",
     changes: { axis: "channel" },
-    message: 'choose_axis must be "token", not "channel".',
+    message: 'choose_axis must be "token", not "channel"',
   },
   {
     family: "skvq",
