@@ -33,6 +33,6 @@ export {
 } from "./benchmarks/slices.ts";
 export { renderPrompt, scoreReply } from "./benchmarks/datasets.ts";
 export type { ExampleOutcome, Prediction, SliceNumbers, StepOutcome } from "./replay/metric.ts";
-export type { Audit, AuditedBuffer, AuditedCell } from "./replay/audit.ts";
-export type { NamedOutcome, PolicyResult, SliceResult } from "./evaluation/run.ts";
+export type { Audit, AuditedBuffer, AuditedTensor } from "./replay/audit.ts";
+export type { NamedOutcome, PolicyResult, SliceResult } from "./evaluation/results.ts";
 export { testMetricsLine } from "./report/test_metrics.ts";
