@@ -187,6 +187,17 @@ export class Lab implements AsyncDisposable {
   }
 
   /**
+   * Replays questions under several policies, which share every reference. A policy that fails is
+   * among the failures and does not keep the others from running.
+   *
+   * @throws {PolicyError} when no example fits the model
+   */
+  replay(
+    what: Question | readonly Question[] | SliceName | SliceInput,
+    policies: readonly PolicyChoice[],
+    options?: ReplayOptions,
+  ): Promise<SliceResult>;
+  /**
    * Replays questions under one policy.
    *
    * @param what an example, a prompt, several of them, a slice by name, or a slice of one's own
@@ -198,17 +209,6 @@ export class Lab implements AsyncDisposable {
     policy: PolicyChoice,
     options?: ReplayOptions,
   ): Promise<PolicyResult>;
-  /**
-   * Replays questions under several policies, which share every reference. A policy that fails is
-   * among the failures and does not keep the others from running.
-   *
-   * @throws {PolicyError} when no example fits the model
-   */
-  replay(
-    what: Question | readonly Question[] | SliceName | SliceInput,
-    policies: readonly PolicyChoice[],
-    options?: ReplayOptions,
-  ): Promise<SliceResult>;
   async replay(
     what: Question | readonly Question[] | SliceName | SliceInput,
     choice: PolicyChoice | readonly PolicyChoice[],
