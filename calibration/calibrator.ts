@@ -9,9 +9,10 @@
  */
 import type { CalibrationStatistics } from "../policies/calibration_statistics.ts";
 import type { Calibration, CalibrationSamples } from "../quant/calibration.ts";
-import type { Family, Settings } from "../quant/family.ts";
+import type { Settings } from "../quant/family.ts";
 import { QuantizerError } from "../quant/quantizer_error.ts";
-import { familyOf } from "../quant/registry.ts";
+import type { Families } from "../quant/registry.ts";
+import { settingsKey } from "../quant/settings_key.ts";
 import type { KvShape } from "../quant/tensor.ts";
 import type {
   CalibrationEntry,
@@ -31,6 +32,8 @@ export * from "./calibration_file.ts";
 /** What a calibrator is given. */
 export interface CalibratorInput<T extends KvShape> {
   readonly engine: Engine<T>;
+  /** Families that may learn. */
+  readonly families: Families;
   /** Every sample, prompt and reply. */
   readonly samples: readonly SampleTokens[];
   /** Where results are kept; absent with `--no-cache`. */
@@ -60,13 +63,13 @@ export class Calibrator<T extends KvShape = KvShape> {
     const count = samplesThatFit(engine.shape, fitting.map(({ ids }) => ids.length));
     if (count < samples.length) {
       notice?.(
-        `calibration uses ${count} of ${samples.length} samples: the others exceed the model's ` +
+        `Calibration uses ${count} of ${samples.length} samples: the others exceed the model's ` +
           `positions or the memory set aside for calibration`,
       );
     }
     this.#tokens = fitting.slice(0, count);
     if (file !== undefined && file.engine !== engine.fingerprint) {
-      notice?.("the calibration file was made with another model, engine or version");
+      notice?.("The calibration file was made with another model, engine or version");
     }
     for (const entry of file?.entries ?? []) this.#learned.set(entry.settings, entry);
     this.#statistics = file?.statistics;
@@ -95,12 +98,12 @@ export class Calibrator<T extends KvShape = KvShape> {
    * @throws {QuantizerError} when it cannot learn from this set
    */
   async family(settings: Settings): Promise<Learned<Calibration>> {
-    const text = settingsText(settings);
+    const text = settingsKey(settings);
     const known = this.#learned.get(text);
     if (known !== undefined) return known;
-    const family: Family = familyOf(settings.family);
+    const family = this.#input.families.of(settings.family);
     if (family.calibrate === undefined) {
-      throw new QuantizerError(`Family "${family.name}" has nothing to calibrate.`);
+      throw new QuantizerError(`Family "${family.name}" has nothing to calibrate`);
     }
     const key = await this.#key(text);
     let entry = (await this.#input.store?.load(key))?.entries.find((e) => e.settings === text);
@@ -132,7 +135,10 @@ export class Calibrator<T extends KvShape = KvShape> {
 
   async #run(): Promise<{ samples: CalibrationSamples; seconds: number }> {
     if (this.#tokens.length === 0) {
-      throw new QuantizerError("The calibration set holds no sample that this model can run.");
+      const { maxPositions } = this.#input.engine.shape;
+      throw new QuantizerError(
+        `The calibration set holds no sample that fits into the model's ${maxPositions} positions`,
+      );
     }
     const start = performance.now();
     const samples = await collectSamples(
@@ -189,9 +195,4 @@ export class CalibrationCost {
   get seconds(): number {
     return this.#seconds + this.#samplesSeconds;
   }
-}
-
-/** Settings as the key of their calibration. */
-function settingsText(settings: Settings): string {
-  return JSON.stringify(settings, (name, value) => name === "calibration" ? undefined : value);
 }

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { InternalError } from "../errors.ts";
 import {
   type HookAnswers,
   KV_KINDS,
@@ -11,22 +12,21 @@ import {
   type OptionalHook,
   type Settings,
 } from "../quant/family.ts";
-import { QuantizerError } from "../quant/quantizer_error.ts";
 import type { Calibration } from "../quant/calibration.ts";
-import { familyOf } from "../quant/registry.ts";
+import { exactSettings } from "../quant/families/exact/exact.ts";
 import type { RawAnswers, StepQuestion } from "./ask.ts";
 import { checkAnswers, type CheckContext, PolicyError } from "./check.ts";
 import type { PolicyHost } from "./host.ts";
 
 /** Thrown by a statistics source that has to fetch tensors first; the planner then asks again. */
-export class StatsNotLoaded extends Error {
+export class StatsNotLoaded extends InternalError {
   override name = "StatsNotLoaded";
 }
 
 /** A step's plan and what its families need. */
 export interface PlannedStep {
   /** One entry per layer and kind, layers outermost, keys before values. */
-  readonly plan: readonly (Settings | "exact")[];
+  readonly plan: readonly Settings[];
   readonly needs: Needs;
 }
 
@@ -67,7 +67,8 @@ export class Planner {
   /**
    * Plans one step.
    * @param loadStats fetches what statistics need, when the policy turns out to read them
-   * @throws {PolicyError} for an answer the contract does not allow or a family cannot express
+   * @throws {PolicyError} for an answer the contract does not allow
+   * @throws {QuantizerError} for answers that a family cannot express
    */
   async plan(question: StepQuestion, loadStats: () => Promise<void>): Promise<PlannedStep> {
     let answers: RawAnswers[];
@@ -81,13 +82,14 @@ export class Planner {
     this.#checkOrder(answers);
     if (this.host.fullPrecision) {
       for (const raw of answers) checkAnswers(raw, this.#checkContext());
-      return { plan: answers.map(() => "exact" as const), needs: {} };
+      const exact = ({ layer, kind }: RawAnswers) => exactSettings(layer, kind, this.shape.heads);
+      return { plan: answers.map(exact), needs: {} };
     }
     const plan: Settings[] = [];
     for (const raw of answers) plan.push(await this.#withCalibration(this.#settings(raw)));
     let needs: Needs = {};
     for (const settings of plan) {
-      const more = familyOf(settings.family).needs(settings);
+      const more = this.context.families.of(settings.family).needs(settings);
       needs = {
         preRope: (needs.preRope ?? false) || (more.preRope ?? false),
         queries: (needs.queries ?? false) || (more.queries ?? false),
@@ -104,7 +106,7 @@ export class Planner {
       const { layer, kind, family } = settings;
       if (this.calibrate === undefined) {
         throw new PolicyError(
-          `layer ${layer} ${kind}: family "${family}" is to be calibrated offline, but this run has ` +
+          `Layer ${layer} ${kind}: family "${family}" is to be calibrated offline, but this run has ` +
             `no calibration set`,
         );
       }
@@ -128,7 +130,7 @@ export class Planner {
       );
     if (!inOrder) {
       throw new PolicyError(
-        `the policy answered ${answers.length} layers and kinds; expected ${expected}, layers in order, keys before values`,
+        `The policy answered ${answers.length} layers and kinds; expected ${expected}, layers in order, keys before values`,
       );
     }
   }
@@ -138,19 +140,15 @@ export class Planner {
     const known = key === undefined ? undefined : this.#resolved.get(key);
     if (known !== undefined) return known;
     const answers = checkAnswers(raw, this.#checkContext());
-    const family = familyOf((raw.optional.quantizer_family as string | undefined) ?? "uniform");
+    const family = this.context.families.of(
+      (raw.optional.quantizer_family as string | undefined) ?? "uniform",
+    );
     for (const hook of Object.keys(raw.optional) as OptionalHook[]) {
       if (hook !== "quantizer_family" && !family.hooks.includes(hook)) {
         this.#ignored.add(`${hook} (${family.name})`);
       }
     }
-    let settings: Settings;
-    try {
-      settings = family.resolve(answers, this.shape);
-    } catch (error) {
-      if (!(error instanceof QuantizerError)) throw error;
-      throw new PolicyError(`layer ${raw.layer} ${raw.kind}: ${error.message}`);
-    }
+    const settings = family.resolve(answers, this.shape);
     for (const what of settings.deviations ?? []) this.#deviations.add(`${family.name}: ${what}`);
     // A policy that answers something new at every step must not fill the memory.
     if (this.#resolved.size > 4096) this.#resolved.clear();

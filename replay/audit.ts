@@ -4,29 +4,19 @@
  *
  * @module
  */
-import { PolicyError } from "../policies/check.ts";
-import {
-  type HookAnswers,
-  KV_KINDS,
-  type KvKind,
-  type Needs,
-  type Store,
-} from "../quant/family.ts";
-import { familyOf } from "../quant/registry.ts";
+import { InternalError, UserError } from "../errors.ts";
+import type { Family, HookAnswers, KvKind, Needs, Settings, Store } from "../quant/family.ts";
+import { exact } from "../quant/families/exact/exact.ts";
+import { builtInFamilies } from "../quant/registry.ts";
 import type { KvShape } from "../quant/tensor.ts";
 import { notApplied } from "../policies/applied_settings.ts";
 import { sha256 } from "../engine/digest.ts";
 import type { Engine } from "../engine/engine.ts";
 import { entriesPerToken } from "./metric.ts";
-import type { CellPlan, OpenStore, Plan } from "./quantize.ts";
+import type { OpenStore, Plan } from "./quantize.ts";
 import type { Reference } from "./reference.ts";
 import type { RotaryTables } from "../engine/rotary.ts";
 import { snapshot, Sources } from "./snapshot.ts";
-
-/** What an audit found wrong; the message is one sentence. */
-export class AuditError extends PolicyError {
-  override name = "AuditError";
-}
 
 /** The step of an example at which its quantized cache was largest. */
 export interface PeakStep {
@@ -50,13 +40,13 @@ export interface AuditedBuffer {
 }
 
 /** One layer and kind. */
-export interface AuditedCell {
+export interface AuditedTensor {
   /** Layer, from 0. */
   readonly layer: number;
   /** Keys or values. */
   readonly kind: KvKind;
-  /** Absent where the cache is exact. */
-  readonly family?: string;
+  /** Family of its store; `exact` where nothing is quantized. */
+  readonly family: string;
   /** Mean width of the codes that are stored, per head or for all heads together, in bits. */
   readonly codeBits: readonly number[];
   /** Every buffer of the store. */
@@ -79,10 +69,10 @@ export interface Audit {
   readonly step: number;
   /** Tokens in the cache then. */
   readonly tokens: number;
-  /** Sum over all cells, buffers and exact tokens. */
+  /** Sum over all tensors, buffers and exact tokens. */
   readonly bytes: number;
   /** Layers in order, keys before values. */
-  readonly cells: readonly AuditedCell[];
+  readonly tensors: readonly AuditedTensor[];
 }
 
 /** What an audit is given. */
@@ -91,10 +81,14 @@ export interface AuditInput<T extends KvShape> {
   readonly open: OpenStore<T>;
   readonly reference: Reference<T>;
   readonly rope: () => RotaryTables<T>;
+  /** Name of the policy, for errors. */
+  readonly policy: string;
   readonly example: string;
   readonly peak: PeakStep;
-  /** What the policy answered for a cell of the plan. */
-  answersOf(cell: CellPlan): HookAnswers | undefined;
+  /** What the policy answered for settings of the plan. */
+  answersOf(settings: Settings): HookAnswers | undefined;
+  /** The family of settings of the plan. */
+  familyOf(settings: Settings): Pick<Family, "name" | "hooks">;
 }
 
 const HASH_DIGITS = 12;
@@ -102,81 +96,85 @@ const HASH_DIGITS = 12;
 /**
  * Opens the stores of the peak again, each for exactly its snapshot, and counts what they hold.
  *
- * @throws {AuditError} when buffers differ from what their stores declare, when the sum differs from
- *   what the replay counted, or when a setting that the policy asked for was not applied
+ * @throws {InternalError} when buffers differ from what their stores declare, when the sum differs
+ *   from what the replay counted, or when a setting that the policy asked for was not applied
+ * @throws {UserError} for the same in a family of the caller's own; neither is the policy's fault
  */
 export async function audit<T extends KvShape>(input: AuditInput<T>): Promise<Audit> {
-  const { engine, open, reference, example, peak } = input;
+  const { open, reference, policy, example, peak } = input;
   const { plan, needs, tokens, step } = peak;
   const sources = new Sources(reference, needs, needs.preRope ? input.rope() : undefined);
-  const stores = plan.map((cell) =>
-    cell === "exact" ? undefined : open(familyOf(cell.family), sources, cell, tokens)
-  );
+  const stores = plan.map((settings) => open(sources, settings, tokens));
   try {
     for (const [i, store] of stores.entries()) {
-      for (let s = store?.carriesState ? peak.begun[i]! : step; s <= step; s++) {
-        store?.grow(snapshot(reference, s).tokens);
+      for (let s = store.carriesState ? peak.begun[i]! : step; s <= step; s++) {
+        store.grow(snapshot(reference, s).tokens);
       }
     }
-    for (const store of stores) await store?.settle();
-    const cells: AuditedCell[] = [];
-    for (const [i, cell] of plan.entries()) {
-      checkSettings(cell, input.answersOf(cell));
-      cells.push(await auditCell(engine, reference, cell, i, stores[i], tokens));
+    for (const store of stores) await store.settle();
+    const tensors: AuditedTensor[] = [];
+    for (const [i, settings] of plan.entries()) {
+      checkSettings(input, settings);
+      tensors.push(await auditTensor(input, settings, stores[i]!));
     }
-    const bytes = cells.reduce(
+    const bytes = tensors.reduce(
       (sum, c) => sum + c.buffers.reduce((part, b) => part + b.bytes, c.exactBytes),
       0,
     );
     if (bytes !== peak.bytes) {
-      throw new AuditError(
-        `audit of example ${example}: the buffers of step ${step} hold ${bytes} bytes, but ` +
-          `${peak.bytes} were reported`,
+      throw new InternalError(
+        `Audit of policy ${policy}, example ${example}: the buffers of step ${step} hold ` +
+          `${bytes} bytes, but ${peak.bytes} were reported`,
       );
     }
-    return { example, step, tokens, bytes, cells };
+    return { example, step, tokens, bytes, tensors };
   } finally {
-    for (const store of stores) store?.free();
+    for (const store of stores) store.free();
   }
 }
 
-function checkSettings(cell: CellPlan, answers: HookAnswers | undefined): void {
-  if (cell === "exact" || answers === undefined) return;
-  const missing = notApplied(answers, cell, familyOf(cell.family).hooks);
+/** Whose fault it is when a family does not do what it says. */
+function faultOf(family: string): typeof InternalError | typeof UserError {
+  return family === exact.name || builtInFamilies.has(family) ? InternalError : UserError;
+}
+
+function checkSettings<T extends KvShape>(
+  { policy, familyOf, answersOf }: AuditInput<T>,
+  settings: Settings,
+): void {
+  const answers = answersOf(settings);
+  if (answers === undefined) return;
+  const { name, hooks } = familyOf(settings);
+  const missing = notApplied(answers, settings, hooks);
   if (missing.length > 0) {
+    const AuditError = faultOf(name);
     throw new AuditError(
-      `audit of layer ${cell.layer} ${cell.kind}: family "${cell.family}" did not apply what the ` +
-        `policy asked for: ${missing.join("; ")}`,
+      `Audit of policy ${policy}, layer ${settings.layer} ${settings.kind}: family "${name}" did ` +
+        `not apply what was asked for: ${missing.join("; ")}`,
     );
   }
 }
 
-async function auditCell<T extends KvShape>(
-  { backend }: Engine<T>,
-  reference: Reference<T>,
-  cell: CellPlan,
-  index: number,
-  store: Store<T> | undefined,
-  tokens: number,
-): Promise<AuditedCell> {
-  const layer = Math.floor(index / KV_KINDS.length);
-  const kind = KV_KINDS[index % KV_KINDS.length]!;
+async function auditTensor<T extends KvShape>(
+  { engine: { backend }, reference, policy, peak: { tokens } }: AuditInput<T>,
+  { family, layer, kind }: Settings,
+  store: Store<T>,
+): Promise<AuditedTensor> {
   const real = reference.layers[layer]![kind];
-  const { from, to } = store?.quantized ?? { from: 0, to: 0 };
+  const { from, to } = store.quantized;
   const exactTokens = tokens - (to - from);
-  const held = store === undefined
-    ? { buffers: [], codeBits: [] }
-    : await heldBy(store, tokens, `layer ${layer} ${kind}`);
+  const place = `policy ${policy}, layer ${layer} ${kind}`;
+  const held = await heldBy(store, tokens, place, faultOf(family));
   const restored = backend.alloc({ heads: real.heads, capacity: tokens, headDim: real.headDim });
   try {
     if (from > 0) backend.copy(real, 0, from, restored, 0);
     if (to < tokens) backend.copy(real, to, tokens - to, restored, to);
-    store?.restore(restored);
+    store.restore(restored);
     const values = await backend.read(restored);
     return {
       layer,
       kind,
-      ...(cell === "exact" ? {} : { family: cell.family }),
+      family,
       ...held,
       exactTokens,
       exactBytes: exactTokens * entriesPerToken(real) * 2,
@@ -188,7 +186,12 @@ async function auditCell<T extends KvShape>(
 }
 
 /** Reads a store's buffers back and holds them against what it declares. */
-async function heldBy<T extends KvShape>(store: Store<T>, tokens: number, place: string) {
+async function heldBy<T extends KvShape>(
+  store: Store<T>,
+  tokens: number,
+  place: string,
+  AuditError: ReturnType<typeof faultOf>,
+) {
   const declared = store.buffers(tokens);
   const contents = await store.contents();
   const roles = new Set([...declared, ...contents].map(({ role }) => role));
@@ -199,7 +202,7 @@ async function heldBy<T extends KvShape>(store: Store<T>, tokens: number, place:
     const [there, said] = [size(buffers, role), size(declared, role)];
     if (there !== said) {
       throw new AuditError(
-        `audit of ${place}: buffer ${role} has ${there} bytes, but its store declares ${said}`,
+        `Audit of ${place}: buffer ${role} has ${there} bytes, but its store declares ${said}`,
       );
     }
   }
@@ -208,7 +211,7 @@ async function heldBy<T extends KvShape>(store: Store<T>, tokens: number, place:
     // Widths of codes that differ inside a head are means, so rounding may be off by a bit.
     if (8 * bytes < needed - 1) {
       throw new AuditError(
-        `audit of ${place}: buffer ${role} has ${bytes} bytes, too few for ${
+        `Audit of ${place}: buffer ${role} has ${bytes} bytes, too few for ${
           Math.ceil(needed)
         } bits of codes`,
       );

@@ -10,13 +10,10 @@
  *
  * @module
  */
-import { InProcessHost } from "../policies/host.ts";
+import { UserError } from "../errors.ts";
 import { kvtunerPolicy } from "../policies/kvtuner.ts";
 import type { KvtunerTable } from "../policies/kvtuner_table.ts";
-import { openEngine } from "../engine/devices/open.ts";
-import { loadModelFolder } from "../engine/checkpoint/folder.ts";
-import { modelFolder } from "../engine/checkpoint/resolve.ts";
-import { runSlice } from "../evaluation/run.ts";
+import { open } from "../evaluation/lab.ts";
 import { loadCalibrationSet } from "../calibration/calibration_set.ts";
 
 /** Widths of a layer's keys and values. */
@@ -40,7 +37,7 @@ const MOST_NEW_TOKENS = 32;
  * `budget` bits.
  *
  * @param costs `costs[layer][choice]`
- * @throws {RangeError} when even the narrowest choices exceed the budget
+ * @throws {UserError} when even the narrowest choices exceed the budget
  *
  * @example
  * ```ts
@@ -72,53 +69,39 @@ export function cheapestChoices(costs: readonly (readonly number[])[], budget: n
     spent = next;
   }
   const best = [...spent.values()].sort((a, b) => a.cost - b.cost)[0];
-  if (best === undefined) throw new RangeError(`No table has at most ${budget} bits in all.`);
+  if (best === undefined) throw new UserError(`No table has at most ${budget} bits in all`);
   return best.path;
 }
 
 async function main(model: string, meanBits: number, file: string): Promise<void> {
-  const loaded = await loadModelFolder(await modelFolder(model));
-  const { engine, open } = await openEngine(loaded, "cpu");
-  const { layers } = engine.shape;
+  await using lab = await open(model, { device: "cpu" });
+  const { layers } = lab.shape;
   const table = (changed: number, choice: Choice): KvtunerTable => ({
     name: `layer ${changed}`,
     layers: Array.from({ length: layers }, (_, l) => l === changed ? choice : CHOICES[0]!),
   });
-  const hosts = Array.from(
+  const policies = Array.from(
     { length: layers },
     (_, layer) =>
-      CHOICES.map((choice, i) =>
-        new InProcessHost(`${layer} ${i}`, kvtunerPolicy(table(layer, choice)))
-      ),
+      CHOICES.map((choice, i) => ({
+        name: `${layer}_${i}`,
+        policy: kvtunerPolicy(table(layer, choice)),
+      })),
   ).flat();
-  const { results } = await runSlice({
-    slice: "calibration",
-    engine,
-    open,
-    examples: (await loadCalibrationSet()).map(({ id, dataset, prompt }) => ({
-      id,
-      dataset,
-      prompt: loaded.tokenizer.encode(loaded.renderChat([{ role: "user", content: prompt }])),
-      score: () => 0,
-    })),
-    // Wide layers are measured once and stand for every layer.
-    hosts: hosts.filter((_, i) => i === 0 || i % CHOICES.length !== 0),
+  // Wide layers are measured once and stand for every layer.
+  const once = policies.filter((_, i) => i === 0 || i % CHOICES.length !== 0);
+  const { results } = await lab.replay(await loadCalibrationSet(), once, {
     maxNewTokens: MOST_NEW_TOKENS,
-    budgetBits: 4,
-    eosIds: loaded.eosIds,
-    decode: () => "",
-    stepwise: false,
   });
-  await engine.close();
   const divergence = new Map(results.map(({ policy, outcomes }) => {
     const steps = outcomes.flatMap((outcome) => outcome.steps);
     return [policy, steps.reduce((sum, { kl }) => sum + kl, 0) / steps.length];
   }));
-  const wide = divergence.get("0 0")!;
+  const wide = divergence.get("0_0")!;
   const costs = Array.from(
     { length: layers },
     (_, layer) =>
-      CHOICES.map((_, i) => i === 0 ? 0 : Math.max(0, divergence.get(`${layer} ${i}`)! - wide)),
+      CHOICES.map((_, i) => i === 0 ? 0 : Math.max(0, divergence.get(`${layer}_${i}`)! - wide)),
   );
   costs.forEach((row, layer) => console.log(layer, ...row.map((cost) => cost.toExponential(2))));
   const chosen = cheapestChoices(costs, Math.floor(meanBits * 2 * layers));
@@ -133,7 +116,7 @@ async function main(model: string, meanBits: number, file: string): Promise<void
 if (import.meta.main) {
   const [model, bits, file] = Deno.args;
   if (model === undefined || !(Number(bits) >= 2) || file === undefined) {
-    console.error("usage: make_kvtuner_table.ts MODEL MEAN_BITS FILE, with at least 2 mean bits");
+    console.error("Usage: make_kvtuner_table.ts MODEL MEAN_BITS FILE, with at least 2 mean bits");
     Deno.exit(2);
   }
   await main(model, Number(bits), file);

@@ -91,7 +91,7 @@ export class WgslDeclarations {
   number(text: string): number {
     const value = numberOf(text) ?? this.#numbers.get(text);
     if (value === undefined) {
-      throw new InternalError(`"${text}" is neither a number nor a constant of the WGSL text`);
+      throw new InternalError(`The WGSL text has no constant "${text}" that is a number`);
     }
     return value;
   }
@@ -154,7 +154,10 @@ class TokenReader {
 
   take(): string {
     const token = this.#tokens[this.#at++];
-    if (token === undefined) throw new InternalError("A WGSL text ends inside a declaration");
+    if (token === undefined) {
+      const last = this.#tokens.slice(-3).join(" ");
+      throw new InternalError(`A WGSL text ends inside a declaration, with "${last}"`);
+    }
     return token;
   }
 

@@ -9,7 +9,7 @@
  *
  * Parameters of kernels change with every launch, and a buffer of its own for each would cost more
  * than most launches. They lie instead in slots of one uniform buffer: a batch collects its parameter
- * blocks in host memory, and they are written in one go before the batch is submitted. The device runs
+ * blocks in cpu memory, and they are written in one go before the batch is submitted. The device runs
  * writes and submissions in their order, so that the next batch may use the same slots again; only a
  * batch with more blocks than there are slots is submitted in pieces.
  *
@@ -195,7 +195,7 @@ export class Workbench {
     });
   }
 
-  /** The words of some regions in host memory, one region after the other; not inside a batch. */
+  /** The words of some regions in cpu memory, one region after the other; not inside a batch. */
   async read(regions: readonly WordRegion[]): Promise<Uint32Array<ArrayBuffer>> {
     const words = regions.reduce((sum, region) => sum + region.words, 0);
     if (words === 0) return new Uint32Array(0);
