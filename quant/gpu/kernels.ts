@@ -86,6 +86,7 @@ export class Kernels {
   readonly #declarations: WgslDeclarations;
   readonly #layouts = new Map<string, TypeLayout>();
   readonly #kernels = new Map<string, Kernel>();
+  #module: GPUShaderModule | undefined;
 
   private constructor(
     device: GPUDevice,
@@ -220,11 +221,11 @@ export class Kernels {
         buffer: BUFFER_LAYOUTS[access],
       })),
     });
-    const module = device.createShaderModule({ label, code: this.#code });
+    this.#module ??= device.createShaderModule({ label: this.#name, code: this.#code });
     const pipeline = device.createComputePipeline({
       label,
       layout: device.createPipelineLayout({ bindGroupLayouts: [layout] }),
-      compute: { module, entryPoint, constants: this.#constants },
+      compute: { module: this.#module, entryPoint, constants: this.#constants },
     });
     return { pipeline, layout, reached, threads };
   }
