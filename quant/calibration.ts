@@ -7,8 +7,6 @@
  *
  * @module
  */
-import type { Settings } from "./family.ts";
-import { QuantizerError } from "./quantizer_error.ts";
 import type { CpuTensor } from "./tensor.ts";
 
 /**
@@ -45,32 +43,4 @@ export interface CalibrationSamples {
   readonly layers: readonly LayerSamples[];
   /** Rotary base: pair `i` of a head turns by `position * ropeTheta^(-2 i / headDim)`. */
   readonly ropeTheta: number;
-}
-
-/**
- * The array `name` of a settings' calibration.
- *
- * @throws {QuantizerError} when there is none, or it has another length than `length`
- */
-export function calibrated<A extends CalibrationArray>(
-  settings: Settings,
-  name: string,
-  type: { new (length: number): A },
-  length: number,
-): A {
-  const array = settings.calibration?.[name];
-  const place = `layer ${settings.layer} ${settings.kind}s`;
-  if (array === undefined) {
-    throw new QuantizerError(
-      `${place}: family "${settings.family}" was not given the calibrated ${name}; ` +
-        `run with the calibration set, or load a calibration of these settings.`,
-    );
-  }
-  if (!(array instanceof type) || array.length !== length) {
-    throw new QuantizerError(
-      `${place}: the calibrated ${name} of family "${settings.family}" has ${array.length} ` +
-        `entries; these settings need ${length}.`,
-    );
-  }
-  return array;
 }

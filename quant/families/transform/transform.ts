@@ -21,7 +21,7 @@
  * @module
  */
 import type { Calibration, CalibrationSamples } from "../../calibration.ts";
-import type { Family, HookAnswers, Settings } from "../../family.ts";
+import type { Family, HookAnswers } from "../../family.ts";
 import { QuantizerError } from "../../quantizer_error.ts";
 import {
   checkInteger,
@@ -30,35 +30,12 @@ import {
   checkWidths,
   placeName,
 } from "../../setting_checks.ts";
-import type { TokenRange } from "../../tensor.ts";
-import { slidingWindow } from "../../windows.ts";
 import { alphabetSize } from "./component_codes.ts";
 import { learnTransform } from "./transform_calibration.ts";
-import { GROUP_TOKENS } from "./transform_layout.ts";
+import { transformRange } from "./transform_layout.ts";
+import type { ComponentStep, TransformSettings } from "./transform_settings.ts";
 import { TransformStoreCpu } from "./transform_store_cpu.ts";
 import { TransformStoreGpu } from "./transform_store_gpu.ts";
-
-/**
- * What becomes of a component: a step in standard deviations; `"absent"` leaves it out, `"exact"`
- * keeps it as a half-precision number, an outlier that would need too many symbols.
- */
-export type ComponentStep = number | "absent" | "exact";
-
-/**
- * Settings of one layer and kind under `transform`. `bits` are those of a code before it is entropy
- * coded, the same for all heads.
- */
-export interface TransformSettings extends Settings {
-  readonly heads: number;
-  readonly headDim: number;
-  /** Every component's step, block after block, in order of decreasing variance. */
-  readonly steps: readonly ComponentStep[];
-  /** Recent tokens kept exact, at least; tokens are quantized in groups of `GROUP_TOKENS`. */
-  readonly residualLength: number;
-  /** First tokens kept exact. */
-  readonly sinkTokens: number;
-  readonly calibrated: true;
-}
 
 /** The family `transform`. */
 export const transform: Family<TransformSettings> = {
@@ -110,12 +87,6 @@ export const transform: Family<TransformSettings> = {
   openGpu: (device, source, settings, tokens) =>
     new TransformStoreGpu(device, source, settings, tokens),
 };
-
-/** All but sinks and window, in whole groups. */
-export function transformRange(settings: TransformSettings, n: number): TokenRange {
-  const { from, to } = slidingWindow(n, settings.residualLength, settings.sinkTokens);
-  return { from, to: to - (to - from) % GROUP_TOKENS };
-}
 
 /** Where a policy says nothing, alphabets reach three standard deviations to each side. */
 const DEFAULT_REACH = 3;

@@ -13,12 +13,12 @@ import { principalAxes } from "../../../../quant/numerics/principal_axes.ts";
 import { alphabetsOf, encode } from "../../../../quant/packing/entropy_coder.ts";
 import { toHalfBits } from "../../../../quant/packing/half.ts";
 import { symbolOf } from "../../../../quant/families/transform/component_codes.ts";
-import {
-  type ComponentStep,
-  transform,
-  type TransformSettings,
-} from "../../../../quant/families/transform/transform.ts";
+import { transform } from "../../../../quant/families/transform/transform.ts";
 import { GROUP_TOKENS } from "../../../../quant/families/transform/transform_layout.ts";
+import type {
+  ComponentStep,
+  TransformSettings,
+} from "../../../../quant/families/transform/transform_settings.ts";
 import { answers } from "../../stores/affine/affine_answers.ts";
 import { testOnBackends } from "../../backends.ts";
 import { runs, testCacheProperties } from "../../cache_properties.ts";
