@@ -9,6 +9,7 @@ import type { PolicyHost } from "../policies/host.ts";
 import { type PlannedStep, Planner } from "../policies/plan.ts";
 import type { BudgetState, WorkloadMeta } from "../policies/policy.ts";
 import { hostBuiltin, policyNames } from "../policies/registry.ts";
+import type { MeasureSensitivity, Sensitivity } from "../quant/calibration.ts";
 import { type Axis, type Family, KV_KINDS, type KvKind, type Settings } from "../quant/family.ts";
 import { QuantizerError } from "../quant/quantizer_error.ts";
 import { builtInFamilies } from "../quant/registry.ts";
@@ -43,8 +44,8 @@ export const MEASURED_TOKENS = 512;
 const BUDGET_BITS = 4;
 
 /** Random numbers come from no model, so no layer is more sensitive than another. */
-const alikeLayers = (layers: number) =>
-  new Array<{ key: number; value: number }>(layers).fill({ key: 1, value: 1 });
+const alikeLayers: MeasureSensitivity = () =>
+  Promise.resolve(new Array<Sensitivity>(SHAPE.layers).fill({ key: 1, value: 1 }));
 
 /** One family at one code width, or one built-in policy. */
 export interface RegistryRow {
@@ -202,7 +203,7 @@ async function planOf(cache: RandomCache, host: PolicyHost) {
   };
   const mode = await host.calibrationMode(workload, budget);
   const calibration = mode === "offline" && host.calibrates
-    ? await host.calibrate(calibrationStatistics(cache.samples, alikeLayers(layers)))
+    ? await host.calibrate(await calibrationStatistics(cache.samples, builtInFamilies, alikeLayers))
     : undefined;
   const planner = new Planner(
     host,

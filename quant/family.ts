@@ -5,7 +5,7 @@
  *
  * @module
  */
-import type { Calibration, CalibrationSamples } from "./calibration.ts";
+import type { Calibration, CalibrationSamples, MeasureSensitivity } from "./calibration.ts";
 import type { CpuTensor, GpuTensor, KvShape, TokenRange } from "./tensor.ts";
 
 /** The two tensors a layer caches. */
@@ -187,6 +187,15 @@ export interface Family<S extends Settings = Settings> {
    * say `calibrated`, once per layer and kind; the same samples and settings give the same result.
    */
   calibrate?(samples: CalibrationSamples, settings: S): Calibration;
+  /**
+   * What policies may know of the samples to choose this family's settings: plain data that JSON can
+   * hold, published to `calibrate` of every policy as `statistics.families` under the family's name.
+   * It may be a promise.
+   *
+   * @param sensitivity measures what noise of the family's choice does to predictions; it runs the
+   *   model a few hundred times
+   */
+  statistics?(samples: CalibrationSamples, sensitivity: MeasureSensitivity): unknown;
   /** Tensors beside the KV cache that these settings read. */
   needs(settings: S): Needs;
   /** Which token positions of a snapshot of `n` tokens are quantized. */

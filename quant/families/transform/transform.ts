@@ -34,6 +34,7 @@ import { alphabetSize } from "./component_codes.ts";
 import { learnTransform } from "./transform_calibration.ts";
 import { transformRange } from "./transform_layout.ts";
 import type { ComponentStep, TransformSettings } from "./transform_settings.ts";
+import { transformStatistics } from "./transform_statistics.ts";
 import { TransformStoreCpu } from "./transform_store_cpu.ts";
 import { TransformStoreGpu } from "./transform_store_gpu.ts";
 
@@ -83,6 +84,7 @@ export const transform: Family<TransformSettings> = {
   quantizedRange: transformRange,
   calibrate: (samples: CalibrationSamples, settings): Calibration =>
     learnTransform(samples, settings),
+  statistics: transformStatistics,
   openCpu: (source, settings) => new TransformStoreCpu(source, settings),
   openGpu: (device, source, settings, tokens) =>
     new TransformStoreGpu(device, source, settings, tokens),
