@@ -7,7 +7,7 @@
 import { PolicyError } from "../policies/check.ts";
 import type { Family, HookAnswers, KvKind, Needs, Settings, Store } from "../quant/family.ts";
 import type { KvShape } from "../quant/tensor.ts";
-import { notApplied } from "../policies/applied_settings.ts";
+import { notApplied } from "../quant/not_applied.ts";
 import { sha256 } from "../engine/digest.ts";
 import type { Engine } from "../engine/engine.ts";
 import { entriesPerToken } from "./metric.ts";
@@ -89,7 +89,7 @@ export interface AuditInput<T extends KvShape> {
   /** What the policy answered for settings of the plan. */
   answersOf(settings: Settings): HookAnswers | undefined;
   /** The family of settings of the plan. */
-  familyOf(settings: Settings): Pick<Family, "name" | "hooks">;
+  familyOf(settings: Settings): Family;
 }
 
 const HASH_DIGITS = 12;
@@ -135,14 +135,14 @@ export async function audit<T extends KvShape>(input: AuditInput<T>): Promise<Au
 
 function checkSettings(
   settings: Settings,
-  { name, hooks }: Pick<Family, "name" | "hooks">,
+  family: Family,
   answers: HookAnswers | undefined,
 ): void {
   if (answers === undefined) return;
-  const missing = notApplied(answers, settings, hooks);
+  const missing = notApplied(family, answers, settings);
   if (missing.length > 0) {
     throw new AuditError(
-      `audit of layer ${settings.layer} ${settings.kind}: family "${name}" did not apply what the ` +
+      `audit of layer ${settings.layer} ${settings.kind}: family "${family.name}" did not apply what the ` +
         `policy asked for: ${missing.join("; ")}`,
     );
   }

@@ -18,6 +18,7 @@ import {
 import { samplesThatFit } from "../../calibration/calibration_samples.ts";
 import { SyntheticEngine } from "../engine/synthetic_engine.ts";
 import { answers } from "../quant/stores/affine/affine_answers.ts";
+import { settingsFor } from "../../quant/settings_for.ts";
 
 const ids = [[1, 2, 3, 4, 5], [9, 8, 7]];
 const samples = ids.map((sample) => ({ ids: sample, reply: 1 }));
@@ -125,7 +126,7 @@ Deno.test("what a family of one's own makes of the samples is not kept: it may h
       calibrate: () => ({ told: Int32Array.of(told) }),
     };
     const settings = {
-      ...uniform.resolve(answers("key"), { heads: 2, headDim: 8 }),
+      ...settingsFor(uniform, answers("key"), { heads: 2, headDim: 8 }),
       family: "mine",
     };
     const learn = async () => {

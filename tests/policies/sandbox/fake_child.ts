@@ -24,7 +24,7 @@ export function fakeChild(whenAsked: string): LaunchChild {
       for (const { kind, seq, text } of incoming.push(bytes)) {
         if (kind === kinds.hello) {
           nonce.set(JSON.parse(text).nonce.match(/../g).map((byte) => parseInt(byte, 16)));
-          write(encode(kinds.reply, seq, nonce, 'A{"hooks": [], "calibrates": false}'));
+          write(encode(kinds.reply, seq, nonce, 'A{"hooks": [], "calibrates": false, "methods": []}'));
         } else if (text.startsWith('{"ask":"mode"')) {
           write(encode(kinds.reply, seq, nonce, 'A"none"'));
         } else {
