@@ -98,25 +98,23 @@ export function checkAnswers(raw: RawAnswers, context: CheckContext): HookAnswer
   if (!fits(TOKENS, raw.residual)) {
     refuse(`residual_length(${layer})`, raw.residual, "a whole number of tokens, 0 or more");
   }
+  const { quantizer_family: family, ...others } = raw.optional;
+  if (family !== undefined && !(typeof family === "string" && context.families.has(family))) {
+    const want = `one of ${context.families.names.join(", ")}`;
+    refuse(`quantizer_family(${layer}, "${kind}")`, family, want);
+  }
   const given: Record<string, unknown> = {};
-  for (const [hook, value] of Object.entries(raw.optional)) {
+  for (const [hook, value] of Object.entries(others)) {
     if (!Object.hasOwn(hooks, hook)) {
       throw new PolicyError(`the policy answered an unknown hook ${shown(hook)}`);
     }
     if (value === undefined) continue;
     const { value: type } = hooks[hook as OptionalHook];
     if (!fits(type, value)) refuse(`${hook}(${layer}, "${kind}")`, value, inWords(type));
-    const name = answerName(hook as OptionalHook);
-    if (name !== undefined) given[name] = value;
+    given[answerName(hook as OptionalHook)!] = value;
   }
-  const o = raw.optional;
-  const family = o.quantizer_family;
-  if (family !== undefined && !(typeof family === "string" && context.families.has(family))) {
-    const want = `one of ${context.families.names.join(", ")}`;
-    refuse(`quantizer_family(${layer}, "${kind}")`, family, want);
-  }
-  if (o.bit_range !== undefined) {
-    const top = (o.bit_range as number[])[1] ?? 0;
+  if (others.bit_range !== undefined) {
+    const top = (others.bit_range as number[])[1] ?? 0;
     if (top > context.budgetBits) {
       throw new PolicyError(
         `bit_range(${layer}, "${kind}") allows ${top} bits for layer ${layer} ${kind}, over the budget of ` +

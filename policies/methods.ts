@@ -18,13 +18,18 @@ export const REQUIRED_METHODS = [
 
 const KNOWN: readonly string[] = [...REQUIRED_METHODS, ...hookNames, "calibrate"];
 
-/** Most methods that are looked at, and the length of their names. */
+/** Most methods that are looked at, and most letters of a name. */
 export const MOST_METHODS = 100;
+
+/** Most methods that are told one by one. */
+const MOST_TOLD = 6;
 
 /**
  * Names of an object's methods, inherited ones included, those that begin with `_` and the
  * constructor left out. No getter is run. Refers to nothing outside itself: its text also runs in the
  * policy's realm.
+ *
+ * @param most names, and letters of a name
  *
  * @example
  * ```ts
@@ -42,13 +47,16 @@ export const MOST_METHODS = 100;
 export function methodsOf(policy: object, most: number): string[] {
   const names: string[] = [];
   let from: object | null = policy;
-  while (from !== null && Object.getPrototypeOf(from) !== null) {
+  while (from !== null) {
+    const next: object | null = Object.getPrototypeOf(from);
+    // What every object has is no method of a policy.
+    if (next === null && from !== policy) break;
     for (const name of Object.getOwnPropertyNames(from)) {
       const method = Object.getOwnPropertyDescriptor(from, name)?.value;
       if (typeof method !== "function" || name === "constructor" || name.startsWith("_")) continue;
       if (names.length < most && !names.includes(name)) names.push(name.slice(0, most));
     }
-    from = Object.getPrototypeOf(from);
+    from = next;
   }
   return names;
 }
@@ -92,11 +100,11 @@ export function unaskedMethods(methods: readonly string[]): string[] {
   const others: string[] = [];
   for (const name of methods.filter((method) => !KNOWN.includes(method))) {
     const meant = nearest(name, free);
-    if (meant === undefined) others.push(shown(name));
+    if (meant === undefined || clauses.length === MOST_TOLD) others.push(shown(name));
     else clauses.push(`its method ${shown(name)} is no hook; did you mean ${meant}?`);
   }
   if (others.length > 0) {
-    const listed = others.length > 6 ? [...others.slice(0, 6), "…"] : others;
+    const listed = others.length > MOST_TOLD ? [...others.slice(0, MOST_TOLD), "…"] : others;
     clauses.push(
       `nothing asks for its method${others.length > 1 ? "s" : ""} ${listed.join(", ")}; ` +
         `a name that begins with _ marks a helper`,

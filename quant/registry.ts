@@ -60,7 +60,7 @@ export class Families {
    */
   constructor(own: readonly Family[] = []) {
     const byName = new Map<string, Family>(
-      Object.entries(families).map(([name, family]) => [name, family as unknown as Family]),
+      Object.entries(families),
     );
     for (const family of own) {
       if (!/^[A-Za-z]\w{0,63}$/.test(family.name)) {

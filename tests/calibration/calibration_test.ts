@@ -94,7 +94,7 @@ Deno.test("families publish statistics under their names", async () => {
   const engine = new SyntheticEngine();
   const { layers, kvHeads, headDim } = engine.shape;
   const seen = {
-    ...uniform as unknown as Family,
+    ...uniform,
     name: "mine",
     statistics: async (given: CalibrationSamples, sensitivity: MeasureSensitivity) => ({
       samples: given.layers[0]!.keys.length,
@@ -120,7 +120,7 @@ Deno.test("what a family of one's own makes of the samples is not kept: it may h
   try {
     let told = 1;
     const mine = {
-      ...uniform as unknown as Family,
+      ...uniform,
       name: "mine",
       statistics: () => told,
       calibrate: () => ({ told: Int32Array.of(told) }),
@@ -151,7 +151,7 @@ Deno.test("a file without what a family publishes is not enough", async () => {
   const engine = new SyntheticEngine();
   const first = new Calibrator({ families: builtInFamilies, engine, samples });
   await first.statistics();
-  const mine = { ...uniform as unknown as Family, name: "mine", statistics: () => 5 };
+  const mine = { ...uniform, name: "mine", statistics: () => 5 };
   const second = new Calibrator({
     families: new Families([mine]),
     engine,

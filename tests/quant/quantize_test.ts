@@ -148,7 +148,7 @@ function distance(a: Float32Array, b: Float32Array): number {
 }
 
 Deno.test("a family of one's own is given as an object", async () => {
-  const mine = { ...uniform, name: "mine" } as unknown as Family;
+  const mine = { ...uniform, name: "mine" };
   const own = await quantize(tensor, { family: mine, bits: 2, kind: "value" });
   const built = await quantize(tensor, { family: "uniform", bits: 2, kind: "value" });
   assertEquals(own.restored, built.restored);

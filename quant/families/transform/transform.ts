@@ -108,7 +108,7 @@ function checkedSteps(
   count: number,
 ): readonly ComponentStep[] {
   if (!Array.isArray(given) || given.length !== count) {
-    const got = Array.isArray(given) ? `${given.length} entries` : JSON.stringify(given);
+    const got = Array.isArray(given) ? `${given.length} entries` : "no array";
     throw new QuantizerError(
       `${placeName(place)}: ${what} has ${got}; expected one step for each of ` +
         `${count} components.`,
