@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { UserError } from "../errors.ts";
 import { type AnswerType, fits, inWords } from "../quant/answer_type.ts";
 import type { HookAnswers } from "../quant/family.ts";
 import { answerName, type AnswersTo, hooks, type OptionalHook } from "../quant/hooks.ts";
@@ -12,7 +13,7 @@ import type { RawAnswers } from "./ask.ts";
 import { shown } from "./shown.ts";
 
 /** A policy returned something the contract does not allow; the message is one sentence. */
-export class PolicyError extends Error {
+export class PolicyError extends UserError {
   override name = "PolicyError";
   /** Whether the message begins with how the policy ended; if not, it was rejected. */
   readonly saysHow: boolean = false;
@@ -106,7 +107,7 @@ export function checkAnswers(raw: RawAnswers, context: CheckContext): HookAnswer
   const given: Record<string, unknown> = {};
   for (const [hook, value] of Object.entries(others)) {
     if (!Object.hasOwn(hooks, hook)) {
-      throw new PolicyError(`the policy answered an unknown hook ${shown(hook)}`);
+      throw new PolicyError(`The policy answered an unknown hook ${shown(hook)}`);
     }
     if (value === undefined) continue;
     const { value: type } = hooks[hook as OptionalHook];

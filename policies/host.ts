@@ -11,7 +11,7 @@ import { PolicyError } from "./check.ts";
 import {
   methodsOf,
   missingMethod,
-  missingSentence,
+  missingMethodError,
   MOST_METHODS,
   unaskedMethods,
 } from "./methods.ts";
@@ -69,7 +69,7 @@ export class InProcessHost implements PolicyHost {
   ) {
     const methods = methodsOf(policy, MOST_METHODS);
     const missing = missingMethod(policy);
-    if (missing !== undefined) throw new PolicyError(missingSentence(name, missing, methods));
+    if (missing !== undefined) throw missingMethodError(name, missing, methods);
     this.hooks = hooksOf(policy);
     this.remarks = unaskedMethods(methods);
   }

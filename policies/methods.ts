@@ -4,6 +4,7 @@
  * @module
  */
 import { hookNames } from "../quant/hooks.ts";
+import { PolicyError } from "./check.ts";
 import { editDistance } from "./edit_distance.ts";
 import type { Policy } from "./policy.ts";
 import { shown } from "./shown.ts";
@@ -68,15 +69,15 @@ export function missingMethod(policy: object): string | undefined {
   );
 }
 
-/** That a policy lacks a method, and what it may have called it instead. */
-export function missingSentence(
+/** The error for a policy that lacks a method, with what it may have called it instead. */
+export function missingMethodError(
   policy: string,
   missing: string,
   methods: readonly string[],
-): string {
+): PolicyError {
   const meant = methods.find((name) => !KNOWN.includes(name) && nearest(name, [missing]));
-  return `policy ${shown(policy)} has no method ${missing}` +
-    (meant === undefined ? "" : `; it has ${shown(meant)}`);
+  const has = meant === undefined ? "" : `; it has ${shown(meant)}`;
+  return new PolicyError(`Policy ${shown(policy)} has no method ${missing}${has}`);
 }
 
 /**

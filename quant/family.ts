@@ -230,7 +230,7 @@ export interface Family<
    * Applies the family's own rules.
    *
    * @param answers checked and complete, see `settingsFor`
-   * @throws {QuantizerError} for a combination the family cannot express
+   * @throws {QuantizerError} for a combination the family cannot express, naming layer and kind
    */
   resolve(
     answers: FamilyAnswers<Filled, Options>,

@@ -91,7 +91,7 @@ function filledOptions<S extends Settings>(
     if (!known.includes(name)) {
       throw new QuantizerError(
         `${placeName(answers)}: family "${family}" has no option "${name}"; ` +
-          (known.length === 0 ? "it has no options." : `it knows ${known.join(", ")}.`),
+          (known.length === 0 ? "it has no options" : `it knows ${known.join(", ")}`),
       );
     }
   }
@@ -108,7 +108,7 @@ function check(answers: HookAnswers, what: string, type: AnswerType, value: unkn
   if (fits(type, value)) return;
   const shown = typeof value === "number" ? value : JSON.stringify(value);
   throw new QuantizerError(
-    `${placeName(answers)}: ${what} is ${shown}; it must be ${inWords(type)}.`,
+    `${placeName(answers)}: ${what} is ${shown}; it must be ${inWords(type)}`,
   );
 }
 
@@ -123,7 +123,7 @@ function checkAxis<S extends Settings>(family: Family<S>, answers: HookAnswers):
     `${placeName(answers)}: family "${family.name}" ` +
       `${family.axes?.because ?? `has no other groups for ${kind}s`}; choose_axis must be ` +
       `"${usual}", not "${axis}"` +
-      opening.map((name) => `, unless option "${name}" asks for it`).join("") + ".",
+      opening.map((name) => `, unless option "${name}" asks for it`).join(""),
   );
 }
 
@@ -147,6 +147,6 @@ function checkMode<S extends Settings>(
     : `family "${name}" has nothing to calibrate`;
   throw new QuantizerError(
     `${placeName(answers)}: ${why}; calibration_mode must be "${learns ? "offline" : "none"}", ` +
-      `not "${mode}".`,
+      `not "${mode}"`,
   );
 }

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { InternalError } from "../errors.ts";
 import { inWords } from "../quant/answer_type.ts";
 import { takenHooks } from "../quant/declared.ts";
 import type { Family, FamilyOption, Settings, Taken } from "../quant/family.ts";
@@ -16,7 +17,7 @@ export function withTables(document: string): string {
   return [hookTable(families), optionTable(families)].reduce((text, table) => {
     const columns = table[0]!.map((title) => `\\| ${title} *`).join("");
     const old = new RegExp(`^${columns}\\|\n(\\|.*\n)+`, "m");
-    if (!old.test(text)) throw new Error(`There is no table with the columns ${table[0]}`);
+    if (!old.test(text)) throw new InternalError(`There is no table with the columns ${table[0]}`);
     return text.replace(old, () => markdown(table));
   }, document);
 }

@@ -1,5 +1,4 @@
 import type { CalibrationSamples, MeasureSensitivity } from "../../quant/calibration.ts";
-import type { Family } from "../../quant/family.ts";
 import { transformNoise } from "../../quant/families/transform/transform_noise.ts";
 import { uniform } from "../../quant/families/uniform/uniform.ts";
 import { builtInFamilies, Families } from "../../quant/registry.ts";

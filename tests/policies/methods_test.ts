@@ -28,7 +28,7 @@ Deno.test("a method that looks like a hook is told with the hook", () => {
       return new InProcessHost("mine", { ...rest, choose_bit: choose_bits } as unknown as Policy);
     },
     Error,
-    'policy "mine" has no method choose_bits; it has "choose_bit"',
+    'Policy "mine" has no method choose_bits; it has "choose_bit"',
   );
 });
 

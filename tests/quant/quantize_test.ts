@@ -1,10 +1,10 @@
 /** Quantizing a tensor without a model, in both memories. */
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import type { Family, KvKind } from "../../quant/family.ts";
+import type { KvKind } from "../../quant/family.ts";
 import { uniform } from "../../quant/families/uniform/uniform.ts";
 import { quantize, type QuantizeOptions } from "../../quant/quantize.ts";
 import { QuantizerError } from "../../quant/quantizer_error.ts";
-import type { CpuTensor, GpuTensor, KvShape } from "../../quant/tensor.ts";
+import type { CpuTensor, GpuTensor } from "../../quant/tensor.ts";
 import { device, onGpu } from "./backends.ts";
 import { kvData } from "./kv_data.ts";
 

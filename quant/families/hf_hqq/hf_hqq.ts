@@ -103,7 +103,7 @@ function checkNamedAxis(answers: HookAnswers, axis: 0 | 1 | undefined): void {
   if (axis === undefined || (axis === 1) === (answers.axis === "token")) return;
   throw new QuantizerError(
     `${placeName(answers)}: option "hqq_axis" is ${axis}, but choose_axis is "${answers.axis}"; ` +
-      `axis 1 goes with "token", axis 0 with "channel".`,
+      `axis 1 goes with "token", axis 0 with "channel"`,
   );
 }
 
@@ -154,7 +154,7 @@ export const hfHqq: Family<HqqSettings, never, HqqOptions> = {
     if (answers.bits[0] === 3 && axis !== 0) {
       throw new QuantizerError(
         `${placeName(answers)}: family "hf_hqq" has codes of 3 bits on HQQ's axis 0 alone; ` +
-          `use 1, 2, 4 or 8 bits, or choose_axis "channel" with option "hqq_axis" 0.`,
+          `use 1, 2, 4 or 8 bits, or choose_axis "channel" with option "hqq_axis" 0`,
       );
     }
     const groupSize = axis === undefined

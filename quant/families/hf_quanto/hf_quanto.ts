@@ -93,7 +93,7 @@ function namesAxis(answers: HookAnswers, axis: 0 | -1 | undefined): boolean {
   if ((axis === 0) !== (answers.axis === "token")) {
     throw new QuantizerError(
       `${placeName(answers)}: option "quanto_axis" is ${axis}, but choose_axis is ` +
-        `"${answers.axis}"; axis 0 goes with "token", axis -1 with "channel".`,
+        `"${answers.axis}"; axis 0 goes with "token", axis -1 with "channel"`,
     );
   }
   return true;

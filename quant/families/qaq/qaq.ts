@@ -33,7 +33,7 @@ function checkEqualWidths(answers: HookAnswers, level: QaqSettings["level"]): vo
   if (level === "head" || other < 0) return;
   throw new QuantizerError(
     `${placeName(answers)}: quantization_level "${level}" joins the heads, which were given ` +
-      `${bits[0]} and ${bits[other]} bits; give them equal widths or use level "head".`,
+      `${bits[0]} and ${bits[other]} bits; give them equal widths or use level "head"`,
   );
 }
 
@@ -70,13 +70,13 @@ export const qaq: Family<QaqSettings, QaqHook> = {
         `${
           placeName(answers)
         }: widths by attention are defined for quantization_method "uniform" ` +
-          `only, not "normal".`,
+          `only, not "normal"`,
       );
     }
     if (useAttentions && !(targetQuantizationError > 0)) {
       throw new QuantizerError(
         `${placeName(answers)}: target_quantization_error is ${targetQuantizationError}; it must ` +
-          `be above 0.`,
+          `be above 0`,
       );
     }
     if (!useAttentions) checkEqualWidths(answers, level);

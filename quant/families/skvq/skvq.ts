@@ -41,7 +41,7 @@ function checkBandWidths(answers: HookAnswers, groupSize: number, headDim: numbe
       throw new QuantizerError(
         `${placeName(answers)}: groups of ${groupSize} channels join the heads ${first} to ` +
           `${first + heads - 1}, which were given ${answers.bits[first]} and ${bits} bits; ` +
-          `give them equal widths or choose a group_size that divides ${headDim}.`,
+          `give them equal widths or choose a group_size that divides ${headDim}`,
       );
     }
   });
@@ -53,9 +53,7 @@ function checkOneWidthForAll(answers: HookAnswers): void {
   if (other < 0) return;
   throw new QuantizerError(
     `${placeName(answers)}: the options "reorder" and "smoothing" group channels over all heads, ` +
-      `which were given ${answers.bits[0]} and ${
-        answers.bits[other]
-      } bits; give them equal widths.`,
+      `which were given ${answers.bits[0]} and ${answers.bits[other]} bits; give them equal widths`,
   );
 }
 
@@ -128,7 +126,7 @@ export const skvq: Family<
         `${
           placeName(answers)
         }: the options "reorder" and "smoothing" rearrange the channels of a ` +
-          `token; choose_axis must be "token", not "channel".`,
+          `token; choose_axis must be "token", not "channel"`,
       );
     }
     return {

@@ -43,7 +43,7 @@ function correction(
   if (headDim % blockChannels !== 0) {
     throw new QuantizerError(
       `${placeName(answers)}: option "quant_group_size" is ${blockChannels}; it must divide the ` +
-        `${headDim} channels of a head.`,
+        `${headDim} channels of a head`,
     );
   }
   return {

@@ -111,7 +111,7 @@ function checkedSteps(
     const got = Array.isArray(given) ? `${given.length} entries` : "no array";
     throw new QuantizerError(
       `${placeName(place)}: ${what} has ${got}; expected one step for each of ` +
-        `${count} components.`,
+        `${count} components`,
     );
   }
   given.forEach((step: unknown, i) => {
@@ -119,7 +119,7 @@ function checkedSteps(
     if (typeof step === "number" && Number.isFinite(step) && step > 0) return;
     throw new QuantizerError(
       `${placeName(place)}: ${what} is ${JSON.stringify(step)} at component ${i}; ` +
-        `expected a positive number of standard deviations, "absent" or "exact".`,
+        `expected a positive number of standard deviations, "absent" or "exact"`,
     );
   });
   return given;

@@ -30,12 +30,12 @@ function checkVector(answers: HookAnswers, headDim: number): void {
   if (groupSize !== undefined && groupSize !== headDim && groupSize !== -1) {
     throw new QuantizerError(
       `${place}: family "turboquant" codes whole vectors; group_size must be ${headDim} or -1, ` +
-        `not ${groupSize}.`,
+        `not ${groupSize}`,
     );
   }
   if (headDim < 3) {
     throw new QuantizerError(
-      `${place}: family "turboquant" needs heads of 3 channels at least, not ${headDim}.`,
+      `${place}: family "turboquant" needs heads of 3 channels at least, not ${headDim}`,
     );
   }
 }
@@ -85,13 +85,13 @@ export const turboquant: Family<TurboquantSettings, never, TurboquantOptions> = 
     if (variant === "prod" && answers.bits.includes(1)) {
       throw new QuantizerError(
         `${place}: the variant "prod" of family "turboquant" spends one bit on signs; ` +
-          `use codes of at least 2 bits, not 1.`,
+          `use codes of at least 2 bits, not 1`,
       );
     }
     if (rotation === "hadamard" && (headDim & (headDim - 1)) !== 0) {
       throw new QuantizerError(
         `${place}: a Hadamard rotation needs a power of two as the channels of a head, not ` +
-          `${headDim}; use rotation "qr".`,
+          `${headDim}; use rotation "qr"`,
       );
     }
     return {
