@@ -9,9 +9,10 @@
  */
 import type { CalibrationStatistics } from "../policies/calibration_statistics.ts";
 import type { Calibration, CalibrationSamples } from "../quant/calibration.ts";
-import type { Family, Settings } from "../quant/family.ts";
+import type { Settings } from "../quant/family.ts";
 import { QuantizerError } from "../quant/quantizer_error.ts";
-import { familyOf } from "../quant/registry.ts";
+import type { Families } from "../quant/registry.ts";
+import { settingsKey } from "../quant/settings_key.ts";
 import type { KvShape } from "../quant/tensor.ts";
 import type {
   CalibrationEntry,
@@ -31,6 +32,8 @@ export * from "./calibration_file.ts";
 /** What a calibrator is given. */
 export interface CalibratorInput<T extends KvShape> {
   readonly engine: Engine<T>;
+  /** Families that may learn. */
+  readonly families: Families;
   /** Every sample, prompt and reply. */
   readonly samples: readonly SampleTokens[];
   /** Where results are kept; absent with `--no-cache`. */
@@ -95,10 +98,10 @@ export class Calibrator<T extends KvShape = KvShape> {
    * @throws {QuantizerError} when it cannot learn from this set
    */
   async family(settings: Settings): Promise<Learned<Calibration>> {
-    const text = settingsText(settings);
+    const text = settingsKey(settings);
     const known = this.#learned.get(text);
     if (known !== undefined) return known;
-    const family: Family = familyOf(settings.family);
+    const family = this.#input.families.of(settings.family);
     if (family.calibrate === undefined) {
       throw new QuantizerError(`Family "${family.name}" has nothing to calibrate.`);
     }
@@ -189,9 +192,4 @@ export class CalibrationCost {
   get seconds(): number {
     return this.#seconds + this.#samplesSeconds;
   }
-}
-
-/** Settings as the key of their calibration. */
-function settingsText(settings: Settings): string {
-  return JSON.stringify(settings, (name, value) => name === "calibration" ? undefined : value);
 }

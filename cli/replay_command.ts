@@ -3,12 +3,12 @@
  *
  * @module
  */
-import { Evaluator, type SliceInput } from "../evaluation/evaluator.ts";
+import { type Lab, open, partsOf, type SliceInput } from "../evaluation/lab.ts";
 import { loadDataFile, loadSlice, type SliceName, slices } from "../benchmarks/slices.ts";
 import { PolicyError } from "../policies/check.ts";
-import { loadCalibrationFile, saveCalibrationFile } from "../calibration/calibrator.ts";
+import { saveCalibrationFile } from "../calibration/calibrator.ts";
 import { CONTRACT_VERSION } from "../policies/contract.ts";
-import type { SliceResult } from "../evaluation/run.ts";
+import type { SliceResult } from "../evaluation/results.ts";
 import { auditTable } from "../report/audit_table.ts";
 import { openOutputFolder, writeAll } from "../report/output_folder.ts";
 import { resultFiles, type RunDescription, type SliceReport } from "../report/result_files.ts";
@@ -36,52 +36,48 @@ export async function replay(options: ReplayOptions): Promise<number> {
   const inputs = await Promise.all(options.slices.map((name) => sliceInput(name, options)));
   if (options.out !== undefined) openOutputFolder(options.out);
   const { calibration } = options;
-  const calibrationFile = calibration !== undefined && await exists(calibration)
-    ? await loadCalibrationFile(calibration)
-    : undefined;
-  const evaluator = await Evaluator.create({
-    model: options.model,
+  const learned = calibration !== undefined && await exists(calibration);
+  await using lab = await open(options.model, {
     device: options.device,
-    ...(options.cache ? { cacheFolder: CACHE_FOLDER } : {}),
-    ...(calibrationFile === undefined ? {} : { calibrationFile }),
+    ...(options.cache ? { cache: CACHE_FOLDER } : {}),
+    ...(learned ? { calibration } : {}),
     notice: inform,
   });
-  try {
-    const reports: SliceReport[] = [];
-    const told = new Set<string>();
-    for (const input of inputs) {
-      const result = await runOne(evaluator, input, options, status, interrupts.signal);
-      for (const remark of remarks(result)) {
-        if (!told.has(remark)) inform(remark);
-        told.add(remark);
-      }
-      print(result, options.quiet);
-      reports.push({
-        data: options.data ?? null,
-        max_new_tokens: input.maxNewTokens,
-        result,
-      });
+  const reports: SliceReport[] = [];
+  const told = new Set<string>();
+  for (const input of inputs) {
+    const result = await runOne(lab, input, options, status, interrupts.signal);
+    for (const remark of remarks(result)) {
+      if (!told.has(remark)) inform(remark);
+      told.add(remark);
     }
-    if (options.out !== undefined) {
-      interrupts.signal.throwIfAborted();
-      writeAll(options.out, resultFiles(describe(options, evaluator), reports));
-      inform(`results are in ${options.out}`);
-    }
-    if (calibration !== undefined && calibrationFile === undefined) {
-      await saveCalibrationFile(calibration, await evaluator.calibration.export());
-      inform(`what was learned offline is in ${calibration}`);
-    }
-    return reports.some(({ result }) => result.failures.length > 0) ? EXIT.failed : 0;
-  } finally {
-    await evaluator.close();
+    print(result, options.quiet);
+    reports.push({
+      data: options.data ?? null,
+      max_new_tokens: input.maxNewTokens,
+      result,
+    });
   }
+  if (options.out !== undefined) {
+    interrupts.signal.throwIfAborted();
+    writeAll(options.out, resultFiles(describe(options, lab), reports));
+    inform(`results are in ${options.out}`);
+  }
+  if (calibration !== undefined && !learned) {
+    await saveCalibrationFile(calibration, await partsOf(lab).calibration.export());
+    inform(`what was learned offline is in ${calibration}`);
+  }
+  return reports.some(({ result }) => result.failures.length > 0) ? EXIT.failed : 0;
 }
 
 async function exists(path: string): Promise<boolean> {
   return await Deno.stat(path).then(() => true, () => false);
 }
 
-async function sliceInput(name: SliceName, options: ReplayOptions): Promise<SliceInput> {
+async function sliceInput(
+  name: SliceName,
+  options: ReplayOptions,
+): Promise<Required<SliceInput>> {
   const examples = options.data === undefined
     ? await loadSlice(name)
     : await loadDataFile(options.data);
@@ -93,7 +89,7 @@ async function sliceInput(name: SliceName, options: ReplayOptions): Promise<Slic
 }
 
 async function runOne(
-  evaluator: Evaluator,
+  lab: Lab,
   input: SliceInput,
   options: ReplayOptions,
   status: StatusLine,
@@ -102,16 +98,13 @@ async function runOne(
   const { hosts, failures } = await openPolicies(options, (sentence) => status.notice(sentence));
   try {
     if (hosts.length === 0) throw new PolicyError(failures[0]?.reason ?? "no policy to run");
-    const result = await evaluator.run(input, {
-      hosts,
+    const result = await lab.replay(input, hosts, {
       budgetBits: options.budgetBits,
       seed: options.seed,
       stepwise: options.stepwise,
       audit: options.audit,
-      events: {
-        progress: (done, total, what) => status.progress(done, total, what),
-        notice: (sentence) => status.notice(sentence),
-      },
+      progress: (done, total, what) => status.progress(done, total, what),
+      notice: (sentence) => status.notice(sentence),
       signal,
     });
     return { ...result, failures: [...failures, ...result.failures] };
@@ -145,12 +138,12 @@ function print(result: SliceResult, quiet: boolean): void {
   }
 }
 
-function describe(options: ReplayOptions, { engine }: Evaluator): RunDescription {
+function describe(options: ReplayOptions, { fingerprint, device }: Lab): RunDescription {
   return {
     contract: CONTRACT_VERSION,
     model: options.model,
-    model_fingerprint: engine.fingerprint,
-    device: engine.device,
+    model_fingerprint: fingerprint,
+    device,
     budget_bits: options.budgetBits,
     seed: options.seed,
     stepwise: options.stepwise,

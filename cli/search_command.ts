@@ -5,9 +5,7 @@
  */
 import { basename, dirname } from "node:path";
 import { loadCalibrationSet } from "../calibration/calibration_set.ts";
-import { openEngine } from "../engine/devices/open.ts";
-import { loadModelFolder } from "../engine/checkpoint/folder.ts";
-import { modelFolder } from "../engine/checkpoint/resolve.ts";
+import { open, partsOf } from "../evaluation/lab.ts";
 import { openOutputFolder, writeAll } from "../report/output_folder.ts";
 import { StatusLine } from "../report/status_line.ts";
 import { BaseFamily } from "../search/base_family.ts";
@@ -35,8 +33,9 @@ export async function searchWidths(options: SearchOptions): Promise<number> {
   for (const file of [options.out, options.json]) {
     if (file !== undefined) openOutputFolder(dirname(file));
   }
-  const model = await loadModelFolder(await modelFolder(options.model));
-  const base = new BaseFamily(options, model.shape, options.maxWidth, options.minWidth);
+  await using lab = await open(options.model, { device: options.device, notice: inform });
+  const { model, engine, families } = partsOf(lab);
+  const base = new BaseFamily(families, options, model.shape, options.maxWidth, options.minWidth);
   if (options.budgetBits < base.widths[0]!) {
     throw new UsageError(
       `--budget-bits ${options.budgetBits} is below the narrowest width of ${options.family}, ${
@@ -58,12 +57,11 @@ export async function searchWidths(options: SearchOptions): Promise<number> {
       }`,
     );
   }
-  const { engine, open } = await openEngine(model, options.device, inform);
   try {
     const start = performance.now();
     const result = await search({
       engine,
-      open,
+      families,
       base,
       samples,
       heldOut,
@@ -115,7 +113,6 @@ export async function searchWidths(options: SearchOptions): Promise<number> {
     return 0;
   } finally {
     await status.stop();
-    await engine.close();
   }
 }
 

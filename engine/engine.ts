@@ -73,6 +73,8 @@ export interface Engine<T extends KvShape = KvShape> {
   /** Hash of everything that decides the numbers: weights, config, graph version, runtime version. */
   readonly fingerprint: string;
   readonly backend: Backend<T>;
+  /** The device that tensors live on; absent where they live in cpu memory. */
+  readonly gpu?: GPUDevice;
   forward(input: ForwardInput<T>): Promise<ForwardOutput<T>>;
   close(): Promise<void>;
 }

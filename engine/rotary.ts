@@ -5,6 +5,7 @@
  * @module
  */
 import type { Backend, KvShape } from "../quant/tensor.ts";
+import type { Engine } from "./engine.ts";
 
 /** Cosines and sines, `[1, positions, headDim / 2]`. */
 export interface RotaryTables<T extends KvShape> {
@@ -43,4 +44,30 @@ export function uploadRotary<T extends KvShape>(
   const { cos, sin } = rotaryTables(positions, headDim, theta);
   const shape = { heads: 1, capacity: positions, headDim: headDim / 2 };
   return { cos: backend.upload(cos, shape), sin: backend.upload(sin, shape) };
+}
+
+/** Tables for an engine's model, made when they are first asked for. */
+export class Rotary<T extends KvShape> {
+  #tables: RotaryTables<T> | undefined;
+
+  /** @param positions of the longest sequence; no more are made than the model has */
+  constructor(
+    private readonly engine: Pick<Engine<T>, "backend" | "shape">,
+    private readonly positions: number,
+  ) {}
+
+  /** The tables. */
+  readonly get = (): RotaryTables<T> => {
+    const { backend, shape } = this.engine;
+    const positions = Math.min(this.positions, shape.maxPositions);
+    return this.#tables ??= uploadRotary(backend, positions, shape.headDim, shape.ropeTheta);
+  };
+
+  /** Frees the tables, where they were made. */
+  free(): void {
+    if (this.#tables === undefined) return;
+    this.engine.backend.free(this.#tables.cos);
+    this.engine.backend.free(this.#tables.sin);
+    this.#tables = undefined;
+  }
 }

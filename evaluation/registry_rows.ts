@@ -11,11 +11,12 @@ import type { BudgetState, WorkloadMeta } from "../policies/policy.ts";
 import { hostBuiltin, policyNames } from "../policies/registry.ts";
 import { type Axis, type Family, KV_KINDS, type KvKind, type Settings } from "../quant/family.ts";
 import { QuantizerError } from "../quant/quantizer_error.ts";
-import { families, familyOf } from "../quant/registry.ts";
+import { builtInFamilies } from "../quant/registry.ts";
+import { exact } from "../quant/families/exact/exact.ts";
 import type { ModelShape } from "../engine/engine.ts";
 import { calibrationStatistics } from "../calibration/calibration_statistics.ts";
 import { cacheElements, entriesPerToken } from "../replay/metric.ts";
-import { openOnCpu, type Plan, QuantizedCache } from "../replay/quantize.ts";
+import { type Plan, QuantizedCache, storesBeside } from "../replay/quantize.ts";
 import { Sources } from "../replay/snapshot.ts";
 import { StatsSource } from "../replay/token_stats.ts";
 import { type RandomCache, randomCache } from "./random_cache.ts";
@@ -76,8 +77,8 @@ export interface RegistryRow {
 export async function registryRows(widths: readonly number[] = [2, 4]): Promise<RegistryRow[]> {
   const cache = randomCache(SHAPE, MEASURED_TOKENS);
   const rows: RegistryRow[] = [];
-  for (const name of Object.keys(families)) {
-    const family = familyOf(name);
+  for (const name of builtInFamilies.names) {
+    const family = builtInFamilies.of(name);
     for (const bits of widths) {
       if (family.widths.includes(bits)) rows.push(await familyRow(cache, family, bits));
     }
@@ -138,22 +139,23 @@ async function policyRow(cache: RandomCache, host: PolicyHost): Promise<Registry
   const shown = { what: "policy", name: host.name } as const;
   try {
     const { plan, asked, window, mode } = await planOf(cache, host);
-    const used = [...new Set(plan.flatMap((c) => c === "exact" ? [] : [c.family]))];
+    const used = [...new Set(plan.map(({ family }) => family))].filter((name) =>
+      name !== exact.name
+    );
     const measured = await measure(cache, plan);
     return {
       ...shown,
       families: used,
-      widths: [...new Set(plan.flatMap((c) => c === "exact" ? [16] : c.bits))].sort((a, b) =>
-        a - b
-      ),
+      widths: [...new Set(plan.flatMap(({ bits }) => bits))].sort((a, b) => a - b),
       ...measured,
       window,
       axis: used.length === 0 ? { key: [], value: [] } : asked,
       calibration: mode,
       hooks: host.hooks.filter((hook) =>
-        hook === "quantizer_family" || used.some((name) => familyOf(name).hooks.includes(hook))
+        hook === "quantizer_family" ||
+        used.some((name) => builtInFamilies.of(name).hooks.includes(hook))
       ),
-      source: used.map((name) => familyOf(name).source),
+      source: used.map((name) => builtInFamilies.of(name).source),
     };
   } catch (error) {
     if (!(error instanceof PolicyError || error instanceof QuantizerError)) throw error;
@@ -206,6 +208,7 @@ async function planOf(cache: RandomCache, host: PolicyHost) {
     host,
     { heads: kvHeads, headDim, layers },
     {
+      families: builtInFamilies,
       budgetBits: BUDGET_BITS,
       calibrationMode: mode,
       ...(calibration === undefined ? {} : { calibration }),
@@ -241,14 +244,19 @@ function learned(cache: RandomCache, settings: Settings): Settings {
   if (settings.calibrated !== true) return settings;
   return {
     ...settings,
-    calibration: familyOf(settings.family).calibrate!(cache.samples, settings),
+    calibration: builtInFamilies.of(settings.family).calibrate!(cache.samples, settings),
   };
 }
 
 /** Quantizes the random cache and counts what lies in the stores' buffers. */
 async function measure(cache: RandomCache, plan: Plan) {
   const sources = new Sources(cache.reference, { preRope: true, queries: true }, cache.rope);
-  const stores = new QuantizedCache(sources, openOnCpu, SHAPE.layers, MEASURED_TOKENS);
+  const stores = new QuantizedCache(
+    sources,
+    storesBeside(cache.engine, builtInFamilies),
+    SHAPE.layers,
+    MEASURED_TOKENS,
+  );
   try {
     stores.grow(plan, MEASURED_TOKENS);
     await stores.settle();

@@ -3,12 +3,12 @@
  *
  * @module
  */
-import { Evaluator } from "../evaluation/evaluator.ts";
-import { loadSlice, type SliceName, slices } from "../benchmarks/slices.ts";
-import { hostBuiltin, type PolicyName } from "../policies/registry.ts";
+import { type Lab, open } from "../evaluation/lab.ts";
+import { type SliceName, slices } from "../benchmarks/slices.ts";
+import type { PolicyName } from "../policies/registry.ts";
 import { CONTRACT_VERSION } from "../policies/contract.ts";
 import type { Device } from "../engine/devices/open.ts";
-import type { PolicyResult } from "../evaluation/run.ts";
+import type { PolicyResult } from "../evaluation/results.ts";
 import type { Cell, CellKey } from "./cell.ts";
 import type { ReadyModel, ReadySlice } from "./fill.ts";
 import { machineText } from "./project_facts.ts";
@@ -38,38 +38,35 @@ export interface ReadyOptions {
  */
 export async function openModel(name: string, options: ReadyOptions): Promise<ReadyModel> {
   const { device, cacheFolder, notice } = options;
-  const evaluator = await Evaluator.create({
-    model: name,
+  const lab = await open(name, {
     device,
-    ...(cacheFolder === undefined ? {} : { cacheFolder }),
+    ...(cacheFolder === undefined ? {} : { cache: cacheFolder }),
     ...(notice === undefined ? {} : { notice }),
   });
   return {
-    slice: (slice) => readySlice(evaluator, name, slice as SliceName, options),
-    close: () => evaluator.close(),
+    slice: (slice) => Promise.resolve(readySlice(lab, name, slice as SliceName, options)),
+    close: () => lab.close(),
   };
 }
 
-async function readySlice(
-  evaluator: Evaluator,
+function readySlice(
+  lab: Lab,
   model: string,
   slice: SliceName,
   options: ReadyOptions,
-): Promise<ReadySlice> {
-  const { engine } = evaluator;
+): ReadySlice {
   const { limit, budgetBits, seed } = options;
   const { maxNewTokens, sha256 } = slices[slice];
-  const examples = (await loadSlice(slice)).slice(0, limit);
   return {
     key: async (policy) => ({
       contract: CONTRACT_VERSION,
       model,
-      model_hash: engine.fingerprint,
+      model_hash: lab.fingerprint,
       slice,
       slice_hash: sha256,
       policy,
       source_hash: await sourceHash(policy, options.version),
-      engine: engine.device,
+      engine: lab.device,
       budget_bits: budgetBits,
       max_new_tokens: maxNewTokens,
       limit: limit ?? null,
@@ -77,24 +74,15 @@ async function readySlice(
     }),
     run: async (key, signal) => {
       const started = Date.now();
-      const host = hostBuiltin(key.policy as PolicyName);
-      try {
-        const { results, failures } = await evaluator.run(
-          { name: slice, examples, maxNewTokens },
-          {
-            hosts: [host],
-            budgetBits,
-            seed,
-            stepwise: false,
-            ...(signal === undefined ? {} : { signal }),
-          },
-        );
-        const result = results[0];
-        if (result === undefined) return { reason: failures[0]!.reason };
-        return cellOf(key, result, options.commit, started);
-      } finally {
-        await host.close();
-      }
+      const { results, failures } = await lab.replay(slice, [key.policy as PolicyName], {
+        budgetBits,
+        seed,
+        ...(limit === undefined ? {} : { limit }),
+        ...(signal === undefined ? {} : { signal }),
+      });
+      const result = results[0];
+      if (result === undefined) return { reason: failures[0]!.reason };
+      return cellOf(key, result, options.commit, started);
     },
   };
 }

@@ -25,7 +25,7 @@ const LOCK = "deno.lock";
 const PROJECT = new URL("../", import.meta.url);
 
 /** Sources that decide the numbers of every policy. */
-export const SHARED: readonly URL[] = ["evaluation/evaluator.ts", "quant/registry.ts", LOCK]
+export const SHARED: readonly URL[] = ["evaluation/lab.ts", "quant/registry.ts", LOCK]
   .map((path) => new URL(path, PROJECT));
 
 let shared: Promise<string> | undefined;

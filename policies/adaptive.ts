@@ -187,6 +187,6 @@ function meanBits(choices: readonly Choice[]): number {
 }
 
 /** Seventy percent of four bits. */
-export const adaptive: Policy = new AdaptiveQuantPolicy({ share: 0.7 });
+export const adaptive = (): Policy => new AdaptiveQuantPolicy({ share: 0.7 });
 /** Half of four bits. */
-export const adaptive2bit: Policy = new AdaptiveQuantPolicy({ share: 0.5 });
+export const adaptive2bit = (): Policy => new AdaptiveQuantPolicy({ share: 0.5 });

@@ -51,7 +51,7 @@ export interface Vocabulary {
  * import { askPolicy } from "./ask.ts";
  * import { kiviOverlap4bit } from "./kivi_overlap.ts";
  *
- * const answers = askPolicy(kiviOverlap4bit, {
+ * const answers = askPolicy(kiviOverlap4bit(), {
  *   budget: {
  *     budget_bits: 4, used_bits: 0, remaining_bits: 4, step: 0, total_steps: null,
  *     layers: 1, kv_heads: 2, head_dim: 64,

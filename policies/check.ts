@@ -5,7 +5,7 @@
  * @module
  */
 import type { HookAnswers, OptionalHook } from "../quant/family.ts";
-import { families } from "../quant/registry.ts";
+import type { Families } from "../quant/registry.ts";
 import type { RawAnswers } from "./ask.ts";
 
 /** A policy returned something the contract does not allow; the message is one sentence. */
@@ -25,6 +25,8 @@ export interface CheckContext {
   readonly seed?: number;
   /** Only the built-in reference may leave the whole cache exact (16 bits). */
   readonly fullPrecision: boolean;
+  /** Families that `quantizer_family` may name. */
+  readonly families: Families;
 }
 
 /** A value as it should appear in a message: short and on one line. */
@@ -65,7 +67,8 @@ const boolean = { ok: (v: unknown) => typeof v === "boolean", want: "true or fal
 const MAX_TOKENS = 1 << 24;
 
 const RULES: Readonly<Record<OptionalHook, { ok(v: unknown): boolean; want: string }>> = {
-  quantizer_family: { ok: (v) => typeof v === "string" && Object.hasOwn(families, v), want: "" },
+  // Which names there are is known to the run alone.
+  quantizer_family: { ok: () => true, want: "" },
   group_size: {
     ok: (v) => v === -1 || integer(1, MAX_TOKENS).ok(v),
     want: "a positive integer, or -1 for the whole head",
@@ -99,11 +102,19 @@ const RULES: Readonly<Record<OptionalHook, { ok(v: unknown): boolean; want: stri
  * @example
  * ```ts
  * import { assertThrows } from "@std/assert";
+ * import { builtInFamilies } from "../quant/registry.ts";
  * import { checkAnswers, PolicyError } from "./check.ts";
  *
  * const raw = { layer: 3, kind: "key" as const, bits: [4, NaN], axis: "channel", residual: 0, optional: {} };
  * assertThrows(
- *   () => checkAnswers(raw, { heads: 2, budgetBits: 4, calibrationMode: "none", fullPrecision: false }),
+ *   () =>
+ *     checkAnswers(raw, {
+ *       heads: 2,
+ *       budgetBits: 4,
+ *       calibrationMode: "none",
+ *       fullPrecision: false,
+ *       families: builtInFamilies,
+ *     }),
  *   PolicyError,
  *   'choose_bits(3, "key", 1) returned NaN',
  * );
@@ -153,12 +164,12 @@ export function checkAnswers(raw: RawAnswers, context: CheckContext): HookAnswer
       throw new PolicyError(`the policy answered an unknown hook ${shown(hook)}`);
     }
     if (o[hook] === undefined) continue;
-    if (!rule.ok(o[hook])) {
-      const want = hook === "quantizer_family"
-        ? `one of ${Object.keys(families).join(", ")}`
-        : rule.want;
-      refuse(`${hook}(${layer}, "${kind}")`, o[hook], want);
-    }
+    if (!rule.ok(o[hook])) refuse(`${hook}(${layer}, "${kind}")`, o[hook], rule.want);
+  }
+  const family = o.quantizer_family;
+  if (family !== undefined && !(typeof family === "string" && context.families.has(family))) {
+    const want = `one of ${context.families.names.join(", ")}`;
+    refuse(`quantizer_family(${layer}, "${kind}")`, family, want);
   }
   if (o.bit_range !== undefined) {
     const top = (o.bit_range as number[])[1] ?? 0;

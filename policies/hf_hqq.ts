@@ -21,6 +21,6 @@ function hqqCache(bits: number): Policy {
 }
 
 /** The cache's default width. */
-export const hfHqq4bit: Policy = hqqCache(4);
+export const hfHqq4bit = (): Policy => hqqCache(4);
 /** Two bits. */
-export const hfHqq2bit: Policy = hqqCache(2);
+export const hfHqq2bit = (): Policy => hqqCache(2);

@@ -20,6 +20,6 @@ function quantoCache(bits: number): Policy {
 }
 
 /** The cache's default width. */
-export const hfQuanto4bit: Policy = quantoCache(4);
+export const hfQuanto4bit = (): Policy => quantoCache(4);
 /** The narrower of quanto's widths. */
-export const hfQuanto2bit: Policy = quantoCache(2);
+export const hfQuanto2bit = (): Policy => quantoCache(2);

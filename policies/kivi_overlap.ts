@@ -19,6 +19,6 @@ function kiviOverlap(bits: number): Policy {
 }
 
 /** KIVI-4 as published. */
-export const kiviOverlap4bit: Policy = kiviOverlap(4);
+export const kiviOverlap4bit = (): Policy => kiviOverlap(4);
 /** KIVI-2 as published. */
-export const kiviOverlap2bit: Policy = kiviOverlap(2);
+export const kiviOverlap2bit = (): Policy => kiviOverlap(2);

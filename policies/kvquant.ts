@@ -20,12 +20,12 @@ const shared = {
 } satisfies Partial<Policy>;
 
 /** nuq4-1%. */
-export const kvquantNuq4: Policy = { ...shared, choose_bits: () => 4 };
+export const kvquantNuq4 = (): Policy => ({ ...shared, choose_bits: () => 4 });
 
 /** nuq2-1% with Q-Norm and an attention sink. */
-export const kvquantNuq2: Policy = {
+export const kvquantNuq2 = (): Policy => ({
   ...shared,
   choose_bits: () => 2,
   sink_tokens: () => 1,
   family_options: () => ({ q_norm: true }),
-};
+});

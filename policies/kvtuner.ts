@@ -46,6 +46,7 @@ export function kvtunerPolicy(table: KvtunerTable, preset: KvtunerPreset = "kivi
 }
 
 /** The built-in table under the KIVI preset. */
-export const kvtunerKivi: Policy = kvtunerPolicy(
-  parseKvtunerTable(miniTable, "mini_kivi_KVTuner3_0.yaml"),
-);
+export const kvtunerKivi = (): Policy =>
+  kvtunerPolicy(
+    parseKvtunerTable(miniTable, "mini_kivi_KVTuner3_0.yaml"),
+  );

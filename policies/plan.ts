@@ -13,7 +13,7 @@ import {
 } from "../quant/family.ts";
 import { QuantizerError } from "../quant/quantizer_error.ts";
 import type { Calibration } from "../quant/calibration.ts";
-import { familyOf } from "../quant/registry.ts";
+import { exactSettings } from "../quant/families/exact/exact.ts";
 import type { RawAnswers, StepQuestion } from "./ask.ts";
 import { checkAnswers, type CheckContext, PolicyError } from "./check.ts";
 import type { PolicyHost } from "./host.ts";
@@ -26,7 +26,7 @@ export class StatsNotLoaded extends Error {
 /** A step's plan and what its families need. */
 export interface PlannedStep {
   /** One entry per layer and kind, layers outermost, keys before values. */
-  readonly plan: readonly (Settings | "exact")[];
+  readonly plan: readonly Settings[];
   readonly needs: Needs;
 }
 
@@ -81,13 +81,14 @@ export class Planner {
     this.#checkOrder(answers);
     if (this.host.fullPrecision) {
       for (const raw of answers) checkAnswers(raw, this.#checkContext());
-      return { plan: answers.map(() => "exact" as const), needs: {} };
+      const exact = ({ layer, kind }: RawAnswers) => exactSettings(layer, kind, this.shape.heads);
+      return { plan: answers.map(exact), needs: {} };
     }
     const plan: Settings[] = [];
     for (const raw of answers) plan.push(await this.#withCalibration(this.#settings(raw)));
     let needs: Needs = {};
     for (const settings of plan) {
-      const more = familyOf(settings.family).needs(settings);
+      const more = this.context.families.of(settings.family).needs(settings);
       needs = {
         preRope: (needs.preRope ?? false) || (more.preRope ?? false),
         queries: (needs.queries ?? false) || (more.queries ?? false),
@@ -138,7 +139,9 @@ export class Planner {
     const known = key === undefined ? undefined : this.#resolved.get(key);
     if (known !== undefined) return known;
     const answers = checkAnswers(raw, this.#checkContext());
-    const family = familyOf((raw.optional.quantizer_family as string | undefined) ?? "uniform");
+    const family = this.context.families.of(
+      (raw.optional.quantizer_family as string | undefined) ?? "uniform",
+    );
     for (const hook of Object.keys(raw.optional) as OptionalHook[]) {
       if (hook !== "quantizer_family" && !family.hooks.includes(hook)) {
         this.#ignored.add(`${hook} (${family.name})`);

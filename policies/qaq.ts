@@ -20,7 +20,7 @@ const shared = {
 } satisfies Partial<Policy>;
 
 /** Widths of 2 to 4 bits by attention: last row, target error 3, query norm 300. */
-export const qaqAttention: Policy = {
+export const qaqAttention = (): Policy => ({
   ...shared,
   // The family chooses between these widths; it asks for none here.
   choose_bits: (_layer, _kind, _head, _stats, budget) => Math.min(4, budget.budget_bits),
@@ -32,7 +32,7 @@ export const qaqAttention: Policy = {
   last_n_attentions: () => 1,
   target_quantization_error: () => 3,
   q_norm: () => 300,
-};
+});
 
 /** Two bits everywhere, the larger of the grid's fixed widths. */
-export const qaqUniform: Policy = { ...shared, choose_bits: () => 2 };
+export const qaqUniform = (): Policy => ({ ...shared, choose_bits: () => 2 });

@@ -10,6 +10,7 @@ import { InProcessHost, type PolicyHost } from "./host.ts";
 import { kiviOverlap2bit, kiviOverlap4bit } from "./kivi_overlap.ts";
 import { kvquantNuq2, kvquantNuq4 } from "./kvquant.ts";
 import { kvtunerKivi } from "./kvtuner.ts";
+import type { Policy } from "./policy.ts";
 import { qaqAttention, qaqUniform } from "./qaq.ts";
 import { reference } from "./reference.ts";
 import { skvqFull2bit } from "./skvq_full.ts";
@@ -18,7 +19,7 @@ import { squat2bit, squat4bit } from "./squat.ts";
 import { turboquant2bit, turboquant3bit } from "./turboquant.ts";
 import { uniformQuant2bit, uniformQuant4bit } from "./uniform_quant.ts";
 
-/** Every built-in policy. */
+/** Every built-in policy, made afresh by each call: a policy may keep what it learned. */
 export const policies = {
   reference,
   uniform_quant_4bit: uniformQuant4bit,
@@ -42,7 +43,7 @@ export const policies = {
   turboquant_2bit: turboquant2bit,
   adaptive,
   adaptive_2bit: adaptive2bit,
-} as const;
+} as const satisfies Record<string, () => Policy>;
 
 /** Name of a built-in policy. */
 export type PolicyName = keyof typeof policies;
@@ -55,7 +56,7 @@ export function isPolicyName(name: string): name is PolicyName {
   return Object.hasOwn(policies, name);
 }
 
-/** A host for a built-in policy. */
+/** A host for a built-in policy, made afresh. */
 export function hostBuiltin(name: PolicyName): PolicyHost {
-  return new InProcessHost(name, policies[name], name === "reference");
+  return new InProcessHost(name, policies[name](), name === "reference");
 }

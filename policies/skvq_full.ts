@@ -11,7 +11,7 @@
 import type { Policy } from "./policy.ts";
 
 /** SKVQ's 2-bit codes with channel reorder, keys before RoPE and fp8 parameters. */
-export const skvqFull2bit: Policy = {
+export const skvqFull2bit = (): Policy => ({
   quantizer_family: () => "skvq",
   choose_bits: () => 2,
   choose_axis: () => "token",
@@ -21,4 +21,4 @@ export const skvqFull2bit: Policy = {
   clip_ratio: () => 0.92,
   family_options: () => ({ fp8_params: true, reorder: true, pre_rope: true }),
   calibration_mode: () => "offline",
-};
+});

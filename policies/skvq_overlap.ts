@@ -8,7 +8,7 @@
 import type { Policy } from "./policy.ts";
 
 /** SKVQ's 2-bit codes without channel reorder, pre-RoPE keys and fp8 parameters. */
-export const skvqOverlap2bit: Policy = {
+export const skvqOverlap2bit = (): Policy => ({
   quantizer_family: () => "skvq",
   choose_bits: () => 2,
   choose_axis: () => "token",
@@ -17,4 +17,4 @@ export const skvqOverlap2bit: Policy = {
   sink_tokens: () => 5,
   clip_ratio: () => 0.92,
   calibration_mode: () => "none",
-};
+});

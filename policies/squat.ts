@@ -21,6 +21,6 @@ function squatCache(bits: number): Policy {
 }
 
 /** Two bits, the default of utils/process_args.py. */
-export const squat2bit: Policy = squatCache(2);
+export const squat2bit = (): Policy => squatCache(2);
 /** Four bits. */
-export const squat4bit: Policy = squatCache(4);
+export const squat4bit = (): Policy => squatCache(4);

@@ -20,6 +20,6 @@ function turboquantCache(bits: number): Policy {
 }
 
 /** Three bits, between the 2.5 and 3.5 per channel of the paper's experiments. */
-export const turboquant3bit: Policy = turboquantCache(3);
+export const turboquant3bit = (): Policy => turboquantCache(3);
 /** Two bits. */
-export const turboquant2bit: Policy = turboquantCache(2);
+export const turboquant2bit = (): Policy => turboquantCache(2);

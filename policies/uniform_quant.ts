@@ -18,6 +18,6 @@ function uniformQuant(bits: number): Policy {
 }
 
 /** Uniform 4-bit codes for keys and values. */
-export const uniformQuant4bit: Policy = uniformQuant(4);
+export const uniformQuant4bit = (): Policy => uniformQuant(4);
 /** Uniform 2-bit codes for keys and values. */
-export const uniformQuant2bit: Policy = uniformQuant(2);
+export const uniformQuant2bit = (): Policy => uniformQuant(2);

@@ -5,6 +5,7 @@
  */
 import type { Family } from "./family.ts";
 import { QuantizerError } from "./quantizer_error.ts";
+import { exact } from "./families/exact/exact.ts";
 import { hfHqq } from "./families/hf_hqq/hf_hqq.ts";
 import { hfQuanto } from "./families/hf_quanto/hf_quanto.ts";
 import { kivi } from "./families/kivi/kivi.ts";
@@ -35,16 +36,60 @@ export const families = {
 /** Name of a family. */
 export type FamilyName = keyof typeof families;
 
-/**
- * The family called `name`.
- *
- * @throws {QuantizerError} when there is none; the message lists the names
- */
-export function familyOf(name: string): Family {
-  if (!Object.hasOwn(families, name)) {
-    throw new QuantizerError(
-      `There is no quantizer family "${name}"; choose one of ${Object.keys(families).join(", ")}.`,
+/** Quantizer families by name: the built-in ones, and those that a caller brings. */
+export class Families {
+  readonly #byName: ReadonlyMap<string, Family>;
+
+  /**
+   * @param own families beside the built-in ones
+   * @throws {QuantizerError} for a name that is taken or is no name
+   */
+  constructor(own: readonly Family[] = []) {
+    const byName = new Map<string, Family>(
+      Object.entries(families).map(([name, family]) => [name, family as unknown as Family]),
     );
+    for (const family of own) {
+      if (!/^[A-Za-z]\w{0,63}$/.test(family.name)) {
+        throw new QuantizerError(
+          `A quantizer family is called ${JSON.stringify(family.name)}; a name has letters, ` +
+            `digits and underscores, and begins with a letter`,
+        );
+      }
+      if (byName.has(family.name) || family.name === exact.name) {
+        throw new QuantizerError(
+          `There is a quantizer family "${family.name}" already; give yours another name`,
+        );
+      }
+      byName.set(family.name, family);
+    }
+    this.#byName = byName;
   }
-  return families[name as FamilyName] as unknown as Family;
+
+  /** Names that a policy may return, in the order they are listed. */
+  get names(): string[] {
+    return [...this.#byName.keys()];
+  }
+
+  /** Whether a policy may return `name`. */
+  has(name: string): boolean {
+    return this.#byName.has(name);
+  }
+
+  /**
+   * The family called `name`; also `exact`, which a plan may name and a policy may not.
+   *
+   * @throws {QuantizerError} when there is none; the message lists the names
+   */
+  of(name: string): Family {
+    const family = name === exact.name ? exact : this.#byName.get(name);
+    if (family === undefined) {
+      throw new QuantizerError(
+        `There is no quantizer family "${name}"; choose one of ${this.names.join(", ")}`,
+      );
+    }
+    return family;
+  }
 }
+
+/** The built-in families alone. */
+export const builtInFamilies: Families = new Families();

@@ -5,20 +5,13 @@
  * @module
  */
 import { PolicyError } from "../policies/check.ts";
-import {
-  type HookAnswers,
-  KV_KINDS,
-  type KvKind,
-  type Needs,
-  type Store,
-} from "../quant/family.ts";
-import { familyOf } from "../quant/registry.ts";
+import type { Family, HookAnswers, KvKind, Needs, Settings, Store } from "../quant/family.ts";
 import type { KvShape } from "../quant/tensor.ts";
 import { notApplied } from "../policies/applied_settings.ts";
 import { sha256 } from "../engine/digest.ts";
 import type { Engine } from "../engine/engine.ts";
 import { entriesPerToken } from "./metric.ts";
-import type { CellPlan, OpenStore, Plan } from "./quantize.ts";
+import type { OpenStore, Plan } from "./quantize.ts";
 import type { Reference } from "./reference.ts";
 import type { RotaryTables } from "../engine/rotary.ts";
 import { snapshot, Sources } from "./snapshot.ts";
@@ -50,13 +43,13 @@ export interface AuditedBuffer {
 }
 
 /** One layer and kind. */
-export interface AuditedCell {
+export interface AuditedTensor {
   /** Layer, from 0. */
   readonly layer: number;
   /** Keys or values. */
   readonly kind: KvKind;
-  /** Absent where the cache is exact. */
-  readonly family?: string;
+  /** Family of its store; `exact` where nothing is quantized. */
+  readonly family: string;
   /** Mean width of the codes that are stored, per head or for all heads together, in bits. */
   readonly codeBits: readonly number[];
   /** Every buffer of the store. */
@@ -79,10 +72,10 @@ export interface Audit {
   readonly step: number;
   /** Tokens in the cache then. */
   readonly tokens: number;
-  /** Sum over all cells, buffers and exact tokens. */
+  /** Sum over all tensors, buffers and exact tokens. */
   readonly bytes: number;
   /** Layers in order, keys before values. */
-  readonly cells: readonly AuditedCell[];
+  readonly tensors: readonly AuditedTensor[];
 }
 
 /** What an audit is given. */
@@ -93,8 +86,10 @@ export interface AuditInput<T extends KvShape> {
   readonly rope: () => RotaryTables<T>;
   readonly example: string;
   readonly peak: PeakStep;
-  /** What the policy answered for a cell of the plan. */
-  answersOf(cell: CellPlan): HookAnswers | undefined;
+  /** What the policy answered for settings of the plan. */
+  answersOf(settings: Settings): HookAnswers | undefined;
+  /** The family of settings of the plan. */
+  familyOf(settings: Settings): Pick<Family, "name" | "hooks">;
 }
 
 const HASH_DIGITS = 12;
@@ -109,22 +104,20 @@ export async function audit<T extends KvShape>(input: AuditInput<T>): Promise<Au
   const { engine, open, reference, example, peak } = input;
   const { plan, needs, tokens, step } = peak;
   const sources = new Sources(reference, needs, needs.preRope ? input.rope() : undefined);
-  const stores = plan.map((cell) =>
-    cell === "exact" ? undefined : open(familyOf(cell.family), sources, cell, tokens)
-  );
+  const stores = plan.map((settings) => open(sources, settings, tokens));
   try {
     for (const [i, store] of stores.entries()) {
-      for (let s = store?.carriesState ? peak.begun[i]! : step; s <= step; s++) {
-        store?.grow(snapshot(reference, s).tokens);
+      for (let s = store.carriesState ? peak.begun[i]! : step; s <= step; s++) {
+        store.grow(snapshot(reference, s).tokens);
       }
     }
-    for (const store of stores) await store?.settle();
-    const cells: AuditedCell[] = [];
-    for (const [i, cell] of plan.entries()) {
-      checkSettings(cell, input.answersOf(cell));
-      cells.push(await auditCell(engine, reference, cell, i, stores[i], tokens));
+    for (const store of stores) await store.settle();
+    const tensors: AuditedTensor[] = [];
+    for (const [i, settings] of plan.entries()) {
+      checkSettings(settings, input.familyOf(settings), input.answersOf(settings));
+      tensors.push(await auditTensor(engine, reference, settings, stores[i]!, tokens));
     }
-    const bytes = cells.reduce(
+    const bytes = tensors.reduce(
       (sum, c) => sum + c.buffers.reduce((part, b) => part + b.bytes, c.exactBytes),
       0,
     );
@@ -134,49 +127,48 @@ export async function audit<T extends KvShape>(input: AuditInput<T>): Promise<Au
           `${peak.bytes} were reported`,
       );
     }
-    return { example, step, tokens, bytes, cells };
+    return { example, step, tokens, bytes, tensors };
   } finally {
-    for (const store of stores) store?.free();
+    for (const store of stores) store.free();
   }
 }
 
-function checkSettings(cell: CellPlan, answers: HookAnswers | undefined): void {
-  if (cell === "exact" || answers === undefined) return;
-  const missing = notApplied(answers, cell, familyOf(cell.family).hooks);
+function checkSettings(
+  settings: Settings,
+  { name, hooks }: Pick<Family, "name" | "hooks">,
+  answers: HookAnswers | undefined,
+): void {
+  if (answers === undefined) return;
+  const missing = notApplied(answers, settings, hooks);
   if (missing.length > 0) {
     throw new AuditError(
-      `audit of layer ${cell.layer} ${cell.kind}: family "${cell.family}" did not apply what the ` +
+      `audit of layer ${settings.layer} ${settings.kind}: family "${name}" did not apply what the ` +
         `policy asked for: ${missing.join("; ")}`,
     );
   }
 }
 
-async function auditCell<T extends KvShape>(
+async function auditTensor<T extends KvShape>(
   { backend }: Engine<T>,
   reference: Reference<T>,
-  cell: CellPlan,
-  index: number,
-  store: Store<T> | undefined,
+  { family, layer, kind }: Settings,
+  store: Store<T>,
   tokens: number,
-): Promise<AuditedCell> {
-  const layer = Math.floor(index / KV_KINDS.length);
-  const kind = KV_KINDS[index % KV_KINDS.length]!;
+): Promise<AuditedTensor> {
   const real = reference.layers[layer]![kind];
-  const { from, to } = store?.quantized ?? { from: 0, to: 0 };
+  const { from, to } = store.quantized;
   const exactTokens = tokens - (to - from);
-  const held = store === undefined
-    ? { buffers: [], codeBits: [] }
-    : await heldBy(store, tokens, `layer ${layer} ${kind}`);
+  const held = await heldBy(store, tokens, `layer ${layer} ${kind}`);
   const restored = backend.alloc({ heads: real.heads, capacity: tokens, headDim: real.headDim });
   try {
     if (from > 0) backend.copy(real, 0, from, restored, 0);
     if (to < tokens) backend.copy(real, to, tokens - to, restored, to);
-    store?.restore(restored);
+    store.restore(restored);
     const values = await backend.read(restored);
     return {
       layer,
       kind,
-      ...(cell === "exact" ? {} : { family: cell.family }),
+      family,
       ...held,
       exactTokens,
       exactBytes: exactTokens * entriesPerToken(real) * 2,

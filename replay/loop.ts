@@ -7,24 +7,19 @@
  *
  * @module
  */
-import { KV_KINDS } from "../quant/family.ts";
 import type { KvShape } from "../quant/tensor.ts";
 import type { StepQuestion } from "../policies/ask.ts";
 import type { PlannedStep, Planner } from "../policies/plan.ts";
 import type { RequestMeta } from "../policies/policy.ts";
-import type { PeakStep } from "./audit.ts";
 import type { Engine } from "../engine/engine.ts";
-import {
-  cacheElements,
-  compare,
-  entriesPerToken,
-  type StepOutcome,
-  TokenSquares,
-} from "./metric.ts";
-import { type CellPlan, type OpenStore, type Plan, planKey, QuantizedCache } from "./quantize.ts";
-import { addExtras, fedIds, type Reference } from "./reference.ts";
-import { type PassStep, restore } from "./restore.ts";
 import type { RotaryTables } from "../engine/rotary.ts";
+import type { PeakStep } from "./audit.ts";
+import { Ledger, type StoredWidths } from "./ledger.ts";
+import { cacheElements, compare, type StepOutcome } from "./metric.ts";
+import { predict } from "./predict.ts";
+import { type OpenStore, QuantizedCache } from "./quantize.ts";
+import { addExtras, fedIds, type Reference } from "./reference.ts";
+import type { PassStep } from "./restore.ts";
 import { snapshot, Sources } from "./snapshot.ts";
 import { StatsSource } from "./token_stats.ts";
 
@@ -51,11 +46,8 @@ export interface Replayed {
   readonly seconds: number;
   /** Replayed logits, `[steps, vocab]`. */
   readonly logits: Float32Array;
-  /**
-   * Mean width of the codes stored at the last step, `widths[layer][kind][head]`, to half a bit; what
-   * the plan says where none are stored, and 16 where the cache is exact.
-   */
-  readonly widths: readonly (readonly (readonly number[])[])[];
+  /** Widths at the last step; 16 where the cache is exact. */
+  readonly widths: StoredWidths;
   /** The first step at which the quantized cache was largest. */
   readonly peak: PeakStep;
 }
@@ -73,74 +65,38 @@ export async function replayExample<T extends KvShape>(input: ReplayInput<T>): P
 class ExampleReplay<T extends KvShape> {
   readonly #ids: number[];
   readonly #stats: StatsSource<T>;
+  readonly #ledger: Ledger;
   readonly #steps: StepOutcome[] = [];
-  readonly #sizes: { bytes: number; codes: number; codeBits: number }[] = [];
   readonly #logits: Float32Array;
   #cache: QuantizedCache<T> | undefined;
   #needs = "";
   #pass: PassStep[] = [];
   #seconds = 0;
-  #lastPlan: Plan = [];
-  #begun: number[] = [];
-  #peak: PeakStep | undefined;
 
   constructor(private readonly input: ReplayInput<T>) {
-    this.#ids = fedIds(input.reference);
-    this.#stats = input.stats ?? new StatsSource(input.engine, input.reference);
-    this.#logits = new Float32Array(this.#ids.length * input.engine.shape.vocab);
+    const { engine, reference, stats } = input;
+    this.#ids = fedIds(reference);
+    this.#stats = stats ?? new StatsSource(engine, reference);
+    this.#ledger = new Ledger(engine.shape);
+    this.#logits = new Float32Array(this.#ids.length * engine.shape.vocab);
   }
 
   async run(): Promise<Replayed> {
     for (let step = 0; step < this.#ids.length; step++) {
       const { tokens } = snapshot(this.input.reference, step);
       const planned = await this.#plan(step, tokens);
-      await this.#prepare(planned);
-      this.#noteBegun(planned.plan, step);
-      this.#lastPlan = planned.plan;
-      await this.#quantize(planned.plan, step, tokens);
-      this.#notePeak(planned, step, tokens);
+      const cache = await this.#cacheFor(planned);
+      await this.#quantize(cache, planned, step, tokens);
     }
-    await this.#flush();
+    await this.#predict();
+    const { tokens } = snapshot(this.input.reference, this.#ids.length - 1);
     return {
       steps: this.#steps,
       seconds: this.#seconds,
       logits: this.#logits,
-      widths: this.#widths(),
-      peak: this.#peak!,
+      widths: this.#ledger.widths(this.#cache!, tokens),
+      peak: this.#ledger.peak,
     };
-  }
-
-  /** Notes where stores start again because their settings changed. */
-  #noteBegun(plan: Plan, step: number): void {
-    const key = (cell: CellPlan | undefined) =>
-      cell === undefined || cell === "exact" ? cell : planKey(cell);
-    this.#begun = plan.map((cell, i) =>
-      this.#begun[i] === undefined || key(cell) !== key(this.#lastPlan[i]) ? step : this.#begun[i]
-    );
-  }
-
-  #notePeak({ plan, needs }: PlannedStep, step: number, tokens: number): void {
-    const { bytes } = this.#sizes.at(-1)!;
-    if (this.#peak !== undefined && bytes <= this.#peak.bytes) return;
-    this.#peak = { step, tokens, bytes, plan, begun: this.#begun, needs };
-  }
-
-  #widths(): number[][][] {
-    const { layers, kvHeads } = this.input.engine.shape;
-    const { tokens } = snapshot(this.input.reference, this.#ids.length - 1);
-    const heads = (width: number) => new Array<number>(kvHeads).fill(width);
-    return Array.from({ length: layers }, (_, layer) =>
-      KV_KINDS.map((_, kind) => {
-        const index = layer * KV_KINDS.length + kind;
-        const cell = this.#lastPlan[index]!;
-        if (cell === "exact") return heads(16);
-        const coded = this.#cache!.buffers(index, tokens)
-          .find(({ bits, codes }) => bits !== undefined && codes!.some((count) => count > 0));
-        const widths = coded?.bits ?? cell.bits;
-        // One mean for all heads, where they are coded together.
-        return (widths.length === kvHeads ? widths : heads(widths[0]!))
-          .map((width) => Math.round(2 * width) / 2);
-      }));
   }
 
   free(): void {
@@ -150,7 +106,7 @@ class ExampleReplay<T extends KvShape> {
 
   #plan(step: number, tokens: number): Promise<PlannedStep> {
     const { engine, budgetBits, request, planner, reference, attentionStats } = this.input;
-    const used = this.#usedBits();
+    const used = this.#ledger.usedBits;
     const question: StepQuestion = {
       budget: {
         budget_bits: budgetBits,
@@ -172,108 +128,70 @@ class ExampleReplay<T extends KvShape> {
     return planner.plan(question, () => this.#stats.load(attentionStats));
   }
 
-  /** Average stored bits per entry over the steps so far. */
-  #usedBits(): number {
-    const bytes = this.#sizes.reduce((sum, s) => sum + s.bytes, 0);
-    const elements = this.#sizes.reduce(
-      (sum, _, step) =>
-        sum + cacheElements(this.input.engine.shape, snapshot(this.input.reference, step).tokens),
-      0,
-    );
-    return elements === 0 ? 0 : 8 * bytes / elements;
-  }
-
-  /** Opens the cache, again when a plan needs tensors that were not asked for before. */
-  async #prepare({ needs }: PlannedStep): Promise<void> {
+  /** The cache, opened again when a plan needs tensors that were not asked for before. */
+  async #cacheFor({ needs }: PlannedStep): Promise<QuantizedCache<T>> {
     const key = JSON.stringify([needs.preRope ?? false, needs.queries ?? false]);
-    if (this.#cache !== undefined && key === this.#needs) return;
-    await this.#flush();
+    if (this.#cache !== undefined && key === this.#needs) return this.#cache;
+    await this.#predict();
     this.free();
     const { engine, reference, open, rope } = this.input;
     if (needs.preRope || needs.queries) await addExtras(engine, reference);
     const sources = new Sources(reference, needs, needs.preRope ? rope() : undefined);
     const longest = snapshot(reference, this.#ids.length - 1).tokens;
-    this.#begun = [];
-    this.#cache = new QuantizedCache(sources, open, engine.shape.layers, longest);
+    this.#ledger.restart();
     this.#needs = key;
+    return this.#cache = new QuantizedCache(sources, open, engine.shape.layers, longest);
   }
 
-  async #quantize(plan: Plan, step: number, tokens: number): Promise<void> {
-    const cache = this.#cache!;
-    const { shape } = this.input.engine;
+  async #quantize(
+    cache: QuantizedCache<T>,
+    planned: PlannedStep,
+    step: number,
+    tokens: number,
+  ): Promise<void> {
+    const { stepwise } = this.input;
+    const asked = performance.now();
+    const ends = this.#pass.length > 0 && (stepwise || cache.breaks(planned.plan, tokens));
+    this.#seconds += (performance.now() - asked) / 1000;
+    if (ends) await this.#predict();
+
     const start = performance.now();
-    let elsewhere = 0;
-    if (this.#pass.length > 0 && (this.input.stepwise || cache.breaks(plan, tokens))) {
-      this.#seconds += (performance.now() - start) / 1000;
-      const flushStart = performance.now();
-      await this.#flush();
-      elsewhere = performance.now() - flushStart;
-    }
-    cache.grow(plan, tokens, this.input.stepwise);
+    cache.grow(planned.plan, tokens, stepwise);
     if (cache.sizesNeedSettle) await cache.settle();
     const ranges = cache.ranges();
-    this.#seconds += (performance.now() - start - elsewhere) / 1000;
+    this.#seconds += (performance.now() - start) / 1000;
     this.#pass.push({ step, tokens, ranges });
-
-    const perToken = entriesPerToken({ heads: shape.kvHeads, headDim: shape.headDim });
-    const size = { bytes: 0, codes: 0, codeBits: 0 };
-    for (const [i, range] of ranges.entries()) {
-      size.bytes += cache.bytes(i, tokens, range, perToken);
-      for (const buffer of cache.buffers(i, tokens)) {
-        buffer.codes?.forEach((codes, head) => {
-          size.codes += codes;
-          size.codeBits += codes * (buffer.bits?.[head] ?? 0);
-        });
-      }
-    }
-    this.#sizes.push(size);
+    this.#ledger.note(cache, planned, step, tokens, ranges);
   }
 
   /** Restores the pass, predicts its tokens again and compares. */
-  async #flush(): Promise<void> {
+  async #predict(): Promise<void> {
     const pass = this.#pass;
     if (pass.length === 0) return;
     this.#pass = [];
-    const cache = this.#cache!;
     const { engine, reference } = this.input;
-    const { backend, shape } = engine;
-
-    const start = performance.now();
-    const memory = restore(backend, reference.layers, cache, pass);
-    const { logits } = await engine.forward({
-      ids: pass.map(({ step }) => this.#ids[step]!),
-      positions: pass.map(({ tokens }) => tokens),
-      past: memory.past,
-      mask: memory.mask,
-      maskLayers: memory.maskLayers,
-      logits: pass.length,
-    });
-    await cache.settle();
-    this.#seconds += (performance.now() - start) / 1000;
-
-    const tokens = pass.at(-1)!.tokens;
-    const squares = (await backend.tokenSquares(
-      reference.layers.flatMap((kv, layer) => [
-        { real: kv.key, restored: memory.past[layer]!.key, tokens },
-        { real: kv.value, restored: memory.past[layer]!.value, tokens },
-      ]),
-    )).map((s) => new TokenSquares(s));
-    for (const { key, value } of memory.past) {
-      backend.free(key);
-      backend.free(value);
-    }
-    const cells = shape.layers * KV_KINDS.length;
-    for (const [row, { step, tokens: n, ranges }] of pass.entries()) {
+    const { shape } = engine;
+    const ids = pass.map(({ step }) => this.#ids[step]!);
+    const { logits, squares, seconds } = await predict(
+      engine,
+      reference,
+      this.#cache!,
+      pass,
+      ids,
+    );
+    this.#seconds += seconds;
+    for (const [row, { step, tokens, ranges }] of pass.entries()) {
       const at = step * shape.vocab;
       this.#logits.set(logits.subarray(row * shape.vocab, (row + 1) * shape.vocab), at);
-      const squaredError = squares.reduce((sum, s, i) => sum + s.ratio(n, ranges[i]!), 0) / cells;
+      const squaredError = squares.reduce((sum, s, i) => sum + s.ratio(tokens, ranges[i]!), 0) /
+        squares.length;
       this.#steps.push({
         ...compare(reference.logits, at, this.#logits, at, shape.vocab),
         step,
         referenceToken: reference.tokens[step]!,
         squaredError,
-        elements: cacheElements(shape, n),
-        ...this.#sizes[step]!,
+        elements: cacheElements(shape, tokens),
+        ...this.#ledger.at(step),
       });
     }
   }

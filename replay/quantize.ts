@@ -5,52 +5,53 @@
  * @module
  */
 import {
-  type Family,
   KV_KINDS,
   type Settings,
+  type Source,
   type Store,
   type StoredBuffer,
 } from "../quant/family.ts";
-import { familyOf } from "../quant/registry.ts";
+import { EXACT_BITS } from "../quant/families/exact/exact.ts";
+import type { Families } from "../quant/registry.ts";
+import { settingsKey } from "../quant/settings_key.ts";
 import type { CpuTensor, GpuTensor, KvShape, TokenRange } from "../quant/tensor.ts";
+import type { Engine } from "../engine/engine.ts";
 import type { Sources } from "./snapshot.ts";
 
-/** What a plan says about one layer and kind: a family's settings, or the full-precision reference. */
-export type CellPlan = Settings | "exact";
+/** A plan: settings for every layer and kind, layers outermost, keys before values. */
+export type Plan = readonly Settings[];
 
-/** A plan: one entry per layer and kind, layers outermost, keys before values. */
-export type Plan = readonly CellPlan[];
-
-/** Opens a store of a family in the memory that the tensors live in. */
+/** Opens the store of one layer and kind in the memory that the tensors live in. */
 export type OpenStore<T extends KvShape> = (
-  family: Family,
   sources: Sources<T>,
   settings: Settings,
   tokens: number,
 ) => Store<T>;
 
-/** Stores in host memory. */
-export const openOnCpu: OpenStore<CpuTensor> = (family, sources, settings, tokens) =>
-  family.openCpu(sources.of(settings.layer, settings.kind), settings, tokens);
+/** Opens stores of these families beside an engine's tensors. */
+export function storesBeside<T extends KvShape>(
+  { gpu }: Pick<Engine<T>, "gpu">,
+  families: Families,
+): OpenStore<T> {
+  const open = (sources: Sources<KvShape>, settings: Settings, tokens: number): Store<KvShape> => {
+    const family = families.of(settings.family);
+    const source = sources.of(settings.layer, settings.kind);
+    return gpu === undefined
+      ? family.openCpu(source as Source<CpuTensor>, settings, tokens) as Store<KvShape>
+      : family.openGpu(gpu, source as Source<GpuTensor>, settings, tokens) as Store<KvShape>;
+  };
+  return open as OpenStore<KvShape> as unknown as OpenStore<T>;
+}
 
-/** Stores in GPU buffers. */
-export const openOnGpu =
-  (device: GPUDevice): OpenStore<GpuTensor> => (family, sources, settings, tokens) =>
-    family.openGpu(device, sources.of(settings.layer, settings.kind), settings, tokens);
-
-interface Cell<T extends KvShape> {
+/** A store and the settings it was opened for. */
+interface OpenedStore<T extends KvShape> {
   readonly key: string;
   readonly store: Store<T>;
 }
 
-/** Bytes of a full-precision entry, whatever the engine computes in. */
-const EXACT_BYTES = 2;
-
-const NOTHING: TokenRange = { from: 0, to: 0 };
-
-/** The quantized cache of one example under one policy. */
+/** The quantized cache of one example under one policy: a store for every layer and kind. */
 export class QuantizedCache<T extends KvShape> {
-  readonly #cells: (Cell<T> | "exact" | undefined)[];
+  readonly #stores: (OpenedStore<T> | undefined)[];
 
   /**
    * @param tokens length of the longest snapshot
@@ -58,19 +59,18 @@ export class QuantizedCache<T extends KvShape> {
   constructor(
     private readonly sources: Sources<T>,
     private readonly open: OpenStore<T>,
-    private readonly layers: number,
+    layers: number,
     private readonly tokens: number,
   ) {
-    this.#cells = new Array(layers * KV_KINDS.length).fill(undefined);
+    this.#stores = new Array(layers * KV_KINDS.length).fill(undefined);
   }
 
   /** Whether following `plan` to `n` tokens would change what earlier steps of the pass restored. */
   breaks(plan: Plan, n: number): boolean {
     return plan.some((wanted, i) => {
-      const cell = this.#cells[i];
-      if (cell === undefined) return false;
-      if (wanted === "exact" || cell === "exact") return wanted !== cell;
-      return cell.key !== planKey(wanted) || cell.store.rewrites(n);
+      const opened = this.#stores[i];
+      return opened !== undefined &&
+        (opened.key !== settingsKey(wanted) || opened.store.rewrites(n));
     });
   }
 
@@ -80,82 +80,56 @@ export class QuantizedCache<T extends KvShape> {
    */
   grow(plan: Plan, n: number, afresh = false): void {
     for (const [i, wanted] of plan.entries()) {
-      let cell = this.#cells[i];
-      if (afresh && cell !== undefined && cell !== "exact" && !cell.store.carriesState) {
-        cell.store.free();
-        cell = undefined;
+      const key = settingsKey(wanted);
+      let opened = this.#stores[i];
+      if (opened?.key !== key || afresh && !opened.store.carriesState) {
+        opened?.store.free();
+        this.#stores[i] = undefined;
+        opened = { key, store: this.open(this.sources, wanted, this.tokens) };
+        this.#stores[i] = opened;
       }
-      if (wanted === "exact") {
-        if (cell !== "exact") cell?.store.free();
-        this.#cells[i] = "exact";
-        continue;
-      }
-      const key = planKey(wanted);
-      if (cell === undefined || cell === "exact" || cell.key !== key) {
-        if (cell !== undefined && cell !== "exact") cell.store.free();
-        const family = familyOf(wanted.family);
-        cell = { key, store: this.open(family, this.sources, wanted, this.tokens) };
-        this.#cells[i] = cell;
-      }
-      cell.store.grow(n);
+      opened.store.grow(n);
     }
   }
 
   /** Whether sizes are known only after `settle`. */
   get sizesNeedSettle(): boolean {
-    return this.#cells.some((c) => c !== undefined && c !== "exact" && c.store.sizesNeedSettle);
+    return this.#stores.some((opened) => opened?.store.sizesNeedSettle);
   }
 
   /** Waits for device work that decides sizes, and reports tensors that cannot be quantized. */
   async settle(): Promise<void> {
-    for (const cell of this.#cells) {
-      if (cell !== undefined && cell !== "exact") await cell.store.settle();
-    }
+    for (const opened of this.#stores) await opened?.store.settle();
   }
 
-  /** The store of one layer and kind, or undefined where the cache is exact. */
-  store(layer: number, kind: 0 | 1): Store<T> | undefined {
-    const cell = this.#cells[layer * KV_KINDS.length + kind];
-    return cell === undefined || cell === "exact" ? undefined : cell.store;
+  /** Writes what is quantized of one layer and kind into `target`, each token at its position. */
+  restore(layer: number, kind: 0 | 1, target: T): void {
+    this.#stores[layer * KV_KINDS.length + kind]?.store.restore(target);
   }
 
   /** Token positions that are quantized now, per layer and kind (keys, values). */
   ranges(): TokenRange[] {
-    return this.#cells.map((cell) =>
-      cell === undefined || cell === "exact" ? NOTHING : { ...cell.store.quantized }
-    );
+    return this.#stores.map((opened) => ({ from: 0, to: 0, ...opened?.store.quantized }));
   }
 
   /**
    * Bytes of one layer and kind at `n` tokens: the store's buffers plus 16 bits for every exact entry.
+   * @param index of layer and kind in a plan
    * @param range what was quantized at `n` tokens
    */
-  bytes(cellIndex: number, n: number, range: TokenRange, entriesPerToken: number): number {
-    const exact = (n - (range.to - range.from)) * entriesPerToken * EXACT_BYTES;
-    return this.buffers(cellIndex, n).reduce((sum, b) => sum + b.bytes, exact);
+  bytes(index: number, n: number, range: TokenRange, entriesPerToken: number): number {
+    const exact = (n - (range.to - range.from)) * entriesPerToken * EXACT_BITS / 8;
+    return this.buffers(index, n).reduce((sum, b) => sum + b.bytes, exact);
   }
 
   /** The buffers of one layer and kind at `n` tokens. */
-  buffers(cellIndex: number, n: number): readonly StoredBuffer[] {
-    const cell = this.#cells[cellIndex];
-    return cell === undefined || cell === "exact" ? [] : cell.store.buffers(n);
+  buffers(index: number, n: number): readonly StoredBuffer[] {
+    return this.#stores[index]?.store.buffers(n) ?? [];
   }
 
   /** Frees every store. */
   free(): void {
-    for (const cell of this.#cells) if (cell !== undefined && cell !== "exact") cell.store.free();
-    this.#cells.fill(undefined);
+    for (const opened of this.#stores) opened?.store.free();
+    this.#stores.fill(undefined);
   }
-}
-
-const keys = new WeakMap<Settings, string>();
-
-/** Equal for settings that give equal stores. Calibration is fixed for a run and left out. */
-export function planKey(settings: Settings): string {
-  let key = keys.get(settings);
-  if (key === undefined) {
-    key = JSON.stringify(settings, (name, value) => name === "calibration" ? undefined : value);
-    keys.set(settings, key);
-  }
-  return key;
 }

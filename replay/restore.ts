@@ -95,7 +95,7 @@ export function versions(
 export function restore<T extends KvShape>(
   backend: Backend<T>,
   reference: readonly LayerKv<T>[],
-  cache: QuantizedCache<T>,
+  cache: Pick<QuantizedCache<T>, "restore">,
   steps: readonly PassStep[],
 ): Memory<T> {
   const n = steps.at(-1)!.tokens;
@@ -114,7 +114,7 @@ export function restore<T extends KvShape>(
       const { from, to } = steps.at(-1)!.ranges[layer * KV_KINDS.length + kind]!;
       if (from > 0) backend.copy(real, 0, from, memory, 0);
       if (to < n) backend.copy(real, to, n - to, memory, to);
-      cache.store(layer, kind)?.restore(memory);
+      cache.restore(layer, kind, memory);
       let at = n;
       for (const entry of layers[layer]!.earlier) {
         backend.copy(

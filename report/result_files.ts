@@ -5,7 +5,7 @@
  */
 import { stringify } from "@std/csv/stringify";
 import type { StepOutcome } from "../replay/metric.ts";
-import type { NamedOutcome, SliceResult } from "../evaluation/run.ts";
+import type { NamedOutcome, SliceResult } from "../evaluation/results.ts";
 import { metricFields } from "./metric_fields.ts";
 
 /** Everything but the policies that decides a run's numbers. */

@@ -4,7 +4,7 @@
  * @module
  */
 import type { SliceNumbers } from "../replay/metric.ts";
-import type { SliceResult } from "../evaluation/run.ts";
+import type { SliceResult } from "../evaluation/results.ts";
 import { plainDecimal } from "./metric_fields.ts";
 
 interface Column {

@@ -6,16 +6,16 @@
 
 /**
  * A multiple-choice knapsack (Kellerer, Pferschy and Pisinger, "Knapsack Problems", 2004, chapter
- * 11), solved exactly: widths are small whole numbers, so a table over cells and bits stays small,
+ * 11), solved exactly: widths are small whole numbers, so a table over lanes and bits stays small,
  * and unlike the plans that a price per bit leads to (Shoham and Gersho, IEEE Transactions on
  * Acoustics, Speech, and Signal Processing 36(9), 1988) its plans need not lie on the convex hull.
  */
 export class Allocator {
-  /** `[cell][bits]`: index of the width that the cell takes when it and all before it share `bits`. */
+  /** `[lane][bits]`: index of the width that the lane takes when it and all before it share `bits`. */
   readonly #choices: readonly Uint8Array[];
 
   /**
-   * @param costs `[cell][width]`, additive over cells
+   * @param costs `[lane][width]`, additive over lanes
    * @param widths ascending whole numbers, one per column of `costs`
    */
   constructor(
@@ -43,7 +43,7 @@ export class Allocator {
   }
 
   /**
-   * Width per cell with the least total cost among those whose mean is at most `averageBits`.
+   * Width per lane with the least total cost among those whose mean is at most `averageBits`.
    *
    * @throws {RangeError} when even the narrowest width everywhere is over the budget
    *
@@ -58,24 +58,24 @@ export class Allocator {
    * ```
    */
   widthsFor(averageBits: number): number[] {
-    const cells = this.costs.length;
+    const lanes = this.costs.length;
     // The sum of fractional averages such as 2.7 may fall short of a whole number by rounding.
-    let bits = Math.floor(Math.min(averageBits, this.widths.at(-1)!) * cells + 1e-9);
-    if (bits < cells * this.widths[0]!) {
+    let bits = Math.floor(Math.min(averageBits, this.widths.at(-1)!) * lanes + 1e-9);
+    if (bits < lanes * this.widths[0]!) {
       throw new RangeError(
         `A mean of ${averageBits} bits is below the narrowest width of ${this.widths[0]}.`,
       );
     }
-    const widths = new Array<number>(cells);
-    for (let cell = cells - 1; cell >= 0; cell--) {
-      const width = this.widths[this.#choices[cell]![bits]!]!;
-      widths[cell] = width;
+    const widths = new Array<number>(lanes);
+    for (let lane = lanes - 1; lane >= 0; lane--) {
+      const width = this.widths[this.#choices[lane]![bits]!]!;
+      widths[lane] = width;
       bits -= width;
     }
     return widths;
   }
 
-  /** Total cost of a width per cell, each among the candidates. */
+  /** Total cost of a width per lane, each among the candidates. */
   costOf(plan: readonly number[]): number {
     return plan.reduce((sum, width, c) => sum + this.costs[c]![this.widths.indexOf(width)]!, 0);
   }

@@ -11,7 +11,7 @@ import {
   type Settings,
 } from "../quant/family.ts";
 import { QuantizerError } from "../quant/quantizer_error.ts";
-import { familyOf } from "../quant/registry.ts";
+import type { Families } from "../quant/registry.ts";
 
 /** What a search keeps fixed. */
 export interface BaseChoice {
@@ -36,17 +36,19 @@ export class BaseFamily {
   readonly axes: Readonly<Record<KvKind, Axis>>;
 
   /**
+   * @param families to choose from
    * @param maxWidth widest code that a plan may use
    * @param minWidth narrowest code that a plan may use
    * @throws {QuantizerError} for a family that cannot take a width per head from a plan
    */
   constructor(
+    private readonly families: Families,
     readonly choice: BaseChoice,
     private readonly shape: { readonly kvHeads: number; readonly headDim: number },
     maxWidth: number,
     minWidth = 1,
   ) {
-    const family = familyOf(choice.family);
+    const family = families.of(choice.family);
     this.widths = CANDIDATES.filter((w) =>
       w >= minWidth && w <= maxWidth && family.widths.includes(w)
     );
@@ -89,7 +91,7 @@ export class BaseFamily {
       ...(groupSize === undefined ? {} : { groupSize }),
     };
     const { kvHeads: heads, headDim } = this.shape;
-    return familyOf(this.choice.family).resolve(answers, { heads, headDim });
+    return this.families.of(this.choice.family).resolve(answers, { heads, headDim });
   }
 
   #axis(kind: KvKind, wanted: Axis): Axis {

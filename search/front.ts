@@ -15,11 +15,11 @@ export interface FrontPlan {
   readonly kind: "searched" | "refined" | "uniform";
   /** Mean width it may spend, in bits. */
   readonly budgetBits: number;
-  /** Width per cell. */
+  /** Width per lane. */
   readonly widths: readonly number[];
   /** Mean of the widths. */
   readonly meanWidth: number;
-  /** Sum of the cells' measured sensitivities, in points of `quality_main`. */
+  /** Sum of the lanes' measured sensitivities, in points of `quality_main`. */
   readonly predictedLoss: number;
 }
 
@@ -55,7 +55,7 @@ export function frontBudgets(widths: readonly number[], chosen: number): number[
  * The plans of a front, by budget; a plan that two budgets share is listed once, under `chosen` or
  * the smaller budget. Uniform plans follow, by width.
  *
- * @param loss sensitivities, `[cell][width]`
+ * @param loss sensitivities, `[lane][width]`
  * @param chosen a budget whose plan must be among them
  */
 export function frontPlans(
@@ -64,19 +64,19 @@ export function frontPlans(
   chosen: number,
 ): FrontPlan[] {
   const allocator = new Allocator(loss, widths);
-  const plan = (kind: FrontPlan["kind"], budgetBits: number, cells: readonly number[]) => ({
+  const plan = (kind: FrontPlan["kind"], budgetBits: number, lanes: readonly number[]) => ({
     kind,
     budgetBits,
-    widths: cells,
-    meanWidth: cells.reduce((a, b) => a + b, 0) / cells.length,
-    predictedLoss: allocator.costOf(cells),
+    widths: lanes,
+    meanWidth: lanes.reduce((a, b) => a + b, 0) / lanes.length,
+    predictedLoss: allocator.costOf(lanes),
   });
   const byWidths = new Map<string, FrontPlan>();
   for (const budget of frontBudgets(widths, chosen)) {
-    const cells = allocator.widthsFor(budget);
-    const key = cells.join();
+    const lanes = allocator.widthsFor(budget);
+    const key = lanes.join();
     if (byWidths.has(key) && budget !== chosen) continue;
-    byWidths.set(key, plan("searched", budget, cells));
+    byWidths.set(key, plan("searched", budget, lanes));
   }
   return [
     ...byWidths.values(),

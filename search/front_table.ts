@@ -11,7 +11,7 @@ import { type WidthPlan, widthPlan } from "./width_plan.ts";
 
 /** A plan's row in the table. */
 function planName({ kind, budgetBits }: FrontPoint): string {
-  return kind === "uniform" ? `every cell at ${budgetBits}` : `${kind}, ${budgetBits} bits`;
+  return kind === "uniform" ? `every lane at ${budgetBits}` : `${kind}, ${budgetBits} bits`;
 }
 
 /** The front as a table; a star marks the plan that is written. */
@@ -52,10 +52,10 @@ export function searchJson(
   { sensitivity, front, chosen }: SearchResult,
   shape: { readonly layers: number; readonly kvHeads: number },
 ): Record<string, unknown> {
-  const { cells, widths, loss } = sensitivity;
+  const { lanes, widths, loss } = sensitivity;
   return {
     widths,
-    sensitivity: cells.map((cell, i) => ({ ...cell, loss: loss[i] })),
+    sensitivity: lanes.map((lane, i) => ({ ...lane, loss: loss[i] })),
     front: front.map((point) => ({
       kind: point.kind,
       budget_bits: point.budgetBits,

@@ -1,7 +1,7 @@
 /**
- * Better plans around a plan. Cells that are harmless one by one may harm together, so that below
+ * Better plans around a plan. Lanes that are harmless one by one may harm together, so that below
  * about 2 bits the sum of sensitivities predicts too little loss; sensitivities measured around a
- * plan instead of around an exact cache see what the other cells do.
+ * plan instead of around an exact cache see what the other lanes do.
  *
  * @module
  */
@@ -14,8 +14,8 @@ const PRICES = Array.from({ length: 12 }, (_, i) => 2 ** -i);
  * Plans worth measuring, from next to no changes to all that promise something. What single changes
  * promise does not add up either, so that every change has a price, and each price gives a plan.
  *
- * @param around `[cell][width]`, sensitivities around the plan
- * @param plan width per cell
+ * @param around `[lane][width]`, sensitivities around the plan
+ * @param plan width per lane
  * @param averageBits mean width at most
  * @returns plans other than `plan`, each once
  *

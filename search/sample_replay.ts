@@ -3,16 +3,17 @@
  *
  * @module
  */
-import type { Needs } from "../quant/family.ts";
-import { familyOf } from "../quant/registry.ts";
+import { KV_KINDS, type Needs } from "../quant/family.ts";
+import { exactSettings } from "../quant/families/exact/exact.ts";
+import type { Families } from "../quant/registry.ts";
 import type { KvShape } from "../quant/tensor.ts";
-import type { Engine } from "../engine/engine.ts";
+import type { Engine, ModelShape } from "../engine/engine.ts";
 import { type Replayed, replayExample } from "../replay/loop.ts";
 import { quality } from "../replay/metric.ts";
-import type { OpenStore, Plan } from "../replay/quantize.ts";
+import { type OpenStore, type Plan, storesBeside } from "../replay/quantize.ts";
 import { runKnownTokens } from "../engine/prefill.ts";
 import { argmax, freeReference, type Reference } from "../replay/reference.ts";
-import { type RotaryTables, uploadRotary } from "../engine/rotary.ts";
+import { Rotary } from "../engine/rotary.ts";
 import type { SearchSample } from "./samples.ts";
 
 /** What a plan did to one sample, or to several of equal weight. */
@@ -23,7 +24,7 @@ export interface PlanCost {
   readonly quality: number;
   /**
    * Points that `quality_main` is expected to lose. A match counts by its chance `exp(-KL)`: one
-   * token on the edge would otherwise outweigh everything that a single cell does.
+   * token on the edge would otherwise outweigh everything that a single lane does.
    */
   readonly loss: number;
   /** Mean width of the codes, in bits; 16 where there are none. */
@@ -34,19 +35,23 @@ export interface PlanCost {
 
 /** A sample with its full-precision run. */
 export class SampleReplay<T extends KvShape> {
-  #rope: RotaryTables<T> | undefined;
+  readonly #rope: Rotary<T>;
+  readonly #open: OpenStore<T>;
 
   private constructor(
     private readonly engine: Engine<T>,
-    private readonly openStore: OpenStore<T>,
+    private readonly families: Families,
     private readonly sample: SearchSample,
     private readonly reference: Reference<T>,
-  ) {}
+  ) {
+    this.#rope = new Rotary(engine, sample.prompt.length + sample.target.length);
+    this.#open = storesBeside(engine, families);
+  }
 
   /** Runs the sample, its target included, in full precision. */
   static async open<T extends KvShape>(
     engine: Engine<T>,
-    openStore: OpenStore<T>,
+    families: Families,
     sample: SearchSample,
   ): Promise<SampleReplay<T>> {
     const { prompt, target } = sample;
@@ -61,9 +66,9 @@ export class SampleReplay<T extends KvShape> {
       prefillMs: 0,
       extras,
     };
-    const replay = new SampleReplay(engine, openStore, sample, reference);
+    const replay = new SampleReplay(engine, families, sample, reference);
     try {
-      const exact = await replay.#run(layers.flatMap(() => ["exact", "exact"] as const));
+      const exact = await replay.#run(exactPlan(engine.shape));
       logits.set(exact.logits);
     } catch (error) {
       replay.free();
@@ -98,20 +103,18 @@ export class SampleReplay<T extends KvShape> {
   /** Frees the sample's tensors. */
   free(): void {
     freeReference(this.engine, this.reference);
-    if (this.#rope === undefined) return;
-    this.engine.backend.free(this.#rope.cos);
-    this.engine.backend.free(this.#rope.sin);
+    this.#rope.free();
   }
 
   #run(plan: Plan): Promise<Replayed> {
-    const planned = { plan, needs: needsOf(plan) };
+    const planned = { plan, needs: this.#needsOf(plan) };
     const { engine, sample } = this;
     return replayExample({
       engine,
-      open: this.openStore,
+      open: this.#open,
       reference: this.reference,
       planner: { plan: () => Promise.resolve(planned) },
-      rope: () => this.#rotary(),
+      rope: this.#rope.get,
       request: {
         slice: "calibration",
         dataset: "calibration",
@@ -123,20 +126,21 @@ export class SampleReplay<T extends KvShape> {
     });
   }
 
-  #rotary(): RotaryTables<T> {
-    const { backend, shape } = this.engine;
-    const positions = this.sample.prompt.length + this.sample.target.length;
-    return this.#rope ??= uploadRotary(backend, positions, shape.headDim, shape.ropeTheta);
+  #needsOf(plan: Plan): Needs {
+    const needs = plan.map((settings) => this.families.of(settings.family).needs(settings));
+    return {
+      preRope: needs.some((n) => n.preRope ?? false),
+      queries: needs.some((n) => n.queries ?? false),
+    };
   }
 }
 
-function needsOf(plan: Plan): Needs {
-  const needs = plan.filter((cell) => cell !== "exact")
-    .map((settings) => familyOf(settings.family).needs(settings));
-  return {
-    preRope: needs.some((n) => n.preRope ?? false),
-    queries: needs.some((n) => n.queries ?? false),
-  };
+/** The plan that leaves the whole cache exact. */
+export function exactPlan({ layers, kvHeads }: Pick<ModelShape, "layers" | "kvHeads">): Plan {
+  return Array.from(
+    { length: layers },
+    (_, layer) => KV_KINDS.map((kind) => exactSettings(layer, kind, kvHeads)),
+  ).flat();
 }
 
 /** Costs of one plan on several samples, each sample of equal weight. */

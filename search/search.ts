@@ -6,7 +6,7 @@
  */
 import type { KvShape } from "../quant/tensor.ts";
 import type { Engine } from "../engine/engine.ts";
-import type { OpenStore } from "../replay/quantize.ts";
+import type { Families } from "../quant/registry.ts";
 import { Allocator } from "./allocation.ts";
 import type { BaseFamily } from "./base_family.ts";
 import { type FrontPlan, frontPlans, type FrontPoint } from "./front.ts";
@@ -14,19 +14,19 @@ import { meanCost, type PlanCost, SampleReplay } from "./sample_replay.ts";
 import type { SearchSample } from "./samples.ts";
 import { neighbours } from "./refine.ts";
 import {
-  type Cell,
-  cellsOf,
+  type Lane,
+  lanesOf,
   meanTable,
   sampleSensitivity,
   type Sensitivity,
-} from "./cell_losses.ts";
+} from "./lane_losses.ts";
 import { type Verdict, verdict } from "./verdict.ts";
 import { replayPlan, type WidthPlan, widthPlan } from "./width_plan.ts";
 
 /** What a search is given. */
 export interface SearchInput<T extends KvShape> {
   readonly engine: Engine<T>;
-  readonly open: OpenStore<T>;
+  readonly families: Families;
   readonly base: BaseFamily;
   /** What plans are found on, at least one. */
   readonly samples: readonly SearchSample[];
@@ -62,7 +62,7 @@ async function found<T extends KvShape>(
   try {
     for (const sample of input.samples) {
       input.signal?.throwIfAborted();
-      replays.push(await SampleReplay.open(input.engine, input.open, sample));
+      replays.push(await SampleReplay.open(input.engine, input.families, sample));
     }
     return await new Search(input, replays).run();
   } finally {
@@ -72,13 +72,13 @@ async function found<T extends KvShape>(
 
 /** Replays plans on the held-out samples, of which one is in memory at a time: they may be long. */
 async function judged<T extends KvShape>(
-  { engine, open, base, heldOut, progress, signal }: SearchInput<T>,
+  { engine, families, base, heldOut, progress, signal }: SearchInput<T>,
   plans: readonly FrontPlan[],
 ): Promise<FrontPoint[]> {
   const costs: PlanCost[][] = plans.map(() => []);
   for (const [s, sample] of heldOut.entries()) {
     signal?.throwIfAborted();
-    const replay = await SampleReplay.open(engine, open, sample);
+    const replay = await SampleReplay.open(engine, families, sample);
     try {
       for (const [p, { widths }] of plans.entries()) {
         signal?.throwIfAborted();
@@ -98,14 +98,14 @@ async function judged<T extends KvShape>(
 }
 
 class Search<T extends KvShape> {
-  readonly #cells: readonly Cell[];
+  readonly #lanes: readonly Lane[];
   #round = 0;
 
   constructor(
     private readonly input: SearchInput<T>,
     private readonly replays: readonly SampleReplay<T>[],
   ) {
-    this.#cells = cellsOf(input.engine.shape);
+    this.#lanes = lanesOf(input.engine.shape);
   }
 
   async run(): Promise<{ plans: FrontPlan[]; sensitivity: Sensitivity }> {
@@ -130,20 +130,20 @@ class Search<T extends KvShape> {
       if (best === before) break;
       plans.push(best);
     }
-    return { plans, sensitivity: { widths: base.widths, cells: this.#cells, loss } };
+    return { plans, sensitivity: { widths: base.widths, lanes: this.#lanes, loss } };
   }
 
   /** Mean sensitivities over the samples. */
   async #table(around: WidthPlan | "exact"): Promise<number[][]> {
     const { base, samples, engine, rounds, progress, signal } = this.input;
-    const perRound = samples.length * this.#cells.length;
+    const perRound = samples.length * this.#lanes.length;
     const tables: number[][][] = [];
     for (const [i, replay] of this.replays.entries()) {
-      const done = this.#round * perRound + i * this.#cells.length;
+      const done = this.#round * perRound + i * this.#lanes.length;
       tables.push(
         await sampleSensitivity(replay, base, engine.shape, around, (index) => {
           signal?.throwIfAborted();
-          const { layer, kind, head } = this.#cells[index]!;
+          const { layer, kind, head } = this.#lanes[index]!;
           const what = `${samples[i]!.id} layer ${layer} ${kind} head ${head}`;
           progress?.(done + index, (1 + rounds) * perRound, what);
         }),

@@ -12,7 +12,7 @@ import type { BaseFamily } from "./base_family.ts";
 export type WidthPlan = Readonly<Record<KvKind, readonly (readonly number[])[]>>;
 
 /**
- * A plan from one width per cell, in the order of `cellsOf`.
+ * A plan from one width per lane, in the order of `lanesOf`.
  *
  * @example
  * ```ts

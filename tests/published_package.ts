@@ -61,19 +61,28 @@ export interface ImportMap {
 }
 
 /**
- * Leads a registry's names for the standard library to what stands in for it here, and nothing else
- * than that to its packages of npm.
+ * What a registry would do for a user: leads the library's names to its entry points, and the names
+ * of the standard library to what stands in for it here, which alone is led to packages of npm.
  *
- * @param server address of what serves the project
+ * @param server address of what serves the package
+ * @param project address of what serves the project
  */
-export async function standardLibrary(server: string): Promise<ImportMap> {
+export async function importMap(server: string, project: string): Promise<ImportMap> {
   const read = async (path: string) => JSON.parse(await Deno.readTextFile(new URL(path, PROJECT)));
-  const config: { imports: Record<string, string>; links: string[] } = await read("deno.json");
+  const config: {
+    name: string;
+    exports: Record<string, string>;
+    imports: Record<string, string>;
+    links: string[];
+  } = await read("deno.json");
   const imports: Record<string, string> = {};
+  for (const [subpath, file] of Object.entries(config.exports)) {
+    imports[config.name + subpath.slice(1)] = new URL(file, server).href;
+  }
   for (const link of config.links) {
     const { name, exports } = await read(`${link}/deno.json`);
     for (const [subpath, file] of Object.entries<string>(exports)) {
-      imports[config.imports[name] + subpath.slice(1)] = new URL(`${link}/${file}`, server).href;
+      imports[config.imports[name] + subpath.slice(1)] = new URL(`${link}/${file}`, project).href;
     }
   }
   const packages = Object.entries(config.imports).filter(([, to]) => to.startsWith("npm:"));
@@ -83,6 +92,6 @@ export async function standardLibrary(server: string): Promise<ImportMap> {
   ]);
   return {
     imports,
-    scopes: { [new URL("std/", server).href]: Object.fromEntries(withSubpaths) },
+    scopes: { [new URL("std/", project).href]: Object.fromEntries(withSubpaths) },
   };
 }

@@ -1,37 +1,35 @@
 /** What is published works where it is imported from a server, in a folder with nothing but an import map. */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { loadSlice } from "../benchmarks/slices.ts";
 import { findAdapter } from "../engine/devices/adapter.ts";
-import { Evaluator } from "../evaluation/evaluator.ts";
-import { hostBuiltin } from "../policies/registry.ts";
-import { publishTo, standardLibrary } from "./published_package.ts";
+import { type Device, open } from "../mod.ts";
+import { entryPoints } from "../tools/gates/entry_points.ts";
+import { importMap, publishTo } from "./published_package.ts";
 import { serveFolder } from "./served_folder.ts";
 
 const PROJECT = new URL("../", import.meta.url);
 
-const SCRIPT = `
-import { loadSlice } from "@kvreplay/kvreplay";
-import { Evaluator } from "@kvreplay/kvreplay/evaluation/evaluator.ts";
-import { hostBuiltin } from "@kvreplay/kvreplay/policies/registry.ts";
-import { openPolicyFile } from "@kvreplay/kvreplay/policies/user_policy.ts";
+/** The lines at the top of the library. */
+const [, TEN_LINES] = /^ \* ```ts\n([\s\S]*?)^ \* ```$/m
+  .exec(await Deno.readTextFile(new URL("mod.ts", PROJECT)))!;
 
-const examples = (await loadSlice("reasoning")).slice(0, 1);
+const SCRIPT = `
+import { type Device, open } from "@kvreplay/kvreplay";
+import { openPolicyFile } from "@kvreplay/kvreplay/policies";
+
 const told: unknown[] = [];
-for (const device of Deno.args) {
-  const evaluator = await Evaluator.create({ model: "mini", device: device as "cpu" });
-  const hosts = [hostBuiltin("kivi_overlap_2bit"), await openPolicyFile("./mine.ts")];
-  const { results, failures } = await evaluator.run(
-    { name: "reasoning", examples, maxNewTokens: 4 },
-    { hosts, budgetBits: 4, stepwise: false },
-  );
+for (const device of Deno.args as Device[]) {
+  await using lab = await open("mini", { device });
+  const mine = await openPolicyFile("./mine.ts");
+  const { results, failures } = await lab.replay("reasoning", ["kivi_overlap_2bit", mine], {
+    limit: 1,
+    maxNewTokens: 4,
+  });
+  await mine.close();
   told.push({ failures, numbers: results.map((r) => [r.policy, r.numbers.quality_main]) });
-  for (const host of hosts) await host.close();
-  await evaluator.close();
 }
-await Evaluator.create({ model: "mini-outlier", device: "cpu" })
-  .catch((error) => told.push(error.message));
+await open("mini-outlier").catch((error) => told.push(error.message));
 console.log(JSON.stringify(told));
 `;
 
@@ -44,25 +42,17 @@ const MINE = `export default {
 `;
 
 /** What the script should tell of the built-in policy. */
-async function quality(device: "cpu" | "wasm" | "webgpu"): Promise<number> {
-  const evaluator = await Evaluator.create({ model: "mini", device });
-  try {
-    const { results } = await evaluator.run(
-      {
-        name: "reasoning",
-        examples: (await loadSlice("reasoning")).slice(0, 1),
-        maxNewTokens: 4,
-      },
-      { hosts: [hostBuiltin("kivi_overlap_2bit")], budgetBits: 4, stepwise: false },
-    );
-    return results[0]!.numbers.quality_main;
-  } finally {
-    await evaluator.close();
-  }
+async function quality(device: Device): Promise<number> {
+  await using lab = await open("mini", { device });
+  const { numbers } = await lab.replay("reasoning", "kivi_overlap_2bit", {
+    limit: 1,
+    maxNewTokens: 4,
+  });
+  return numbers.quality_main;
 }
 
 /** A folder for downloads of its own, in which the packages of npm that are here count as fetched. */
-async function downloads(folder: string): Promise<string> {
+async function downloadsIn(folder: string): Promise<string> {
   const { stdout } = await new Deno.Command(Deno.execPath(), { args: ["info", "--json"] }).output();
   const { npmCache } = JSON.parse(new TextDecoder().decode(stdout));
   await Deno.mkdir(folder);
@@ -82,6 +72,7 @@ Deno.test("the package, as it is served, replays its model in an empty folder", 
   const [user, pack] = [join(folder, "user"), join(folder, "package")];
   await Deno.mkdir(user);
   await Deno.mkdir(pack);
+  const downloads = await downloadsIn(join(folder, "downloads"));
   const library = serveFolder(PROJECT);
   const registry = serveFolder(pathToFileURL(`${pack}/`));
   try {
@@ -97,36 +88,44 @@ Deno.test("the package, as it is served, replays its model in an empty folder", 
       assertEquals(kept.filter((name) => out.includes(name)), []);
     });
 
-    const { imports, scopes } = await standardLibrary(`http://127.0.0.1:${library.addr.port}`);
-    const map = {
-      imports: {
-        "@kvreplay/kvreplay": `${server}/mod.ts`,
-        "@kvreplay/kvreplay/": `${server}/`,
-        ...imports,
-      },
-      scopes,
-    };
+    const map = await importMap(server, `http://127.0.0.1:${library.addr.port}`);
     await Deno.writeTextFile(join(user, "import_map.json"), JSON.stringify(map));
-    await Deno.writeTextFile(join(user, "main.ts"), SCRIPT);
     await Deno.writeTextFile(join(user, "mine.ts"), MINE);
+    const run = async (code: string, ...args: string[]) => {
+      await Deno.writeTextFile(join(user, "main.ts"), code);
+      const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+        args: [
+          ...["run", "--quiet", "--no-prompt", "--check", "--import-map=import_map.json"],
+          `--lock=${await lockFile(join(folder, "lock.json"))}`,
+          ...["--allow-import=127.0.0.1", `--allow-net=127.0.0.1:${registry.addr.port}`],
+          ...["--allow-read", "--allow-ffi", `--allow-run=${Deno.execPath()}`],
+          ...["main.ts", ...args],
+        ],
+        cwd: user,
+        env: { NO_COLOR: "1", DENO_DIR: downloads },
+        stdin: "null",
+      }).output();
+      assert(success, new TextDecoder().decode(stderr));
+      return new TextDecoder().decode(stdout);
+    };
+
+    await t.step("every entry point can be imported", async () => {
+      const names = Object.keys(map.imports).filter((name) => name.startsWith("@kvreplay/"));
+      assertEquals(names.length, (await entryPoints(PROJECT)).length);
+      assertEquals(await run(names.map((name) => `import "${name}";`).join("\n")), "");
+    });
+
+    await t.step("the lines at the top of the library run", async () => {
+      const output = await run(TEN_LINES!.replaceAll(/^ \* ?/gm, ""));
+      assertMatch(
+        output,
+        /^kivi_overlap_2bit [\d.]+ [\d.]+ .*\nkeys_4_values_2 [\d.]+ [\d.]+ .*\n$/,
+      );
+    });
 
     const gpu = Deno.env.get("KVREPLAY_REQUIRE_GPU") === "1" || await findAdapter() !== undefined;
     const devices = ["cpu", "wasm", ...gpu ? ["webgpu"] as const : []] as const;
-    const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-      args: [
-        ...["run", "--quiet", "--no-prompt", "--check", "--import-map=import_map.json"],
-        `--lock=${await lockFile(join(folder, "lock.json"))}`,
-        ...["--allow-import=127.0.0.1", `--allow-net=127.0.0.1:${registry.addr.port}`],
-        ...["--allow-read", "--allow-ffi", `--allow-run=${Deno.execPath()}`],
-        ...["main.ts", ...devices],
-      ],
-      cwd: user,
-      env: { NO_COLOR: "1", DENO_DIR: await downloads(join(folder, "downloads")) },
-      stdin: "null",
-    }).output();
-    assert(success, new TextDecoder().decode(stderr));
-
-    const told = JSON.parse(new TextDecoder().decode(stdout));
+    const told = JSON.parse(await run(SCRIPT, ...devices));
     await t.step("the model comes from the server, and numbers are those of here", async () => {
       assertEquals(told.length, devices.length + 1);
       for (const [i, device] of devices.entries()) {

@@ -10,13 +10,9 @@
  *
  * @module
  */
-import { InProcessHost } from "../policies/host.ts";
 import { kvtunerPolicy } from "../policies/kvtuner.ts";
 import type { KvtunerTable } from "../policies/kvtuner_table.ts";
-import { openEngine } from "../engine/devices/open.ts";
-import { loadModelFolder } from "../engine/checkpoint/folder.ts";
-import { modelFolder } from "../engine/checkpoint/resolve.ts";
-import { runSlice } from "../evaluation/run.ts";
+import { open } from "../evaluation/lab.ts";
 import { loadCalibrationSet } from "../calibration/calibration_set.ts";
 
 /** Widths of a layer's keys and values. */
@@ -77,48 +73,34 @@ export function cheapestChoices(costs: readonly (readonly number[])[], budget: n
 }
 
 async function main(model: string, meanBits: number, file: string): Promise<void> {
-  const loaded = await loadModelFolder(await modelFolder(model));
-  const { engine, open } = await openEngine(loaded, "cpu");
-  const { layers } = engine.shape;
+  await using lab = await open(model, { device: "cpu" });
+  const { layers } = lab.shape;
   const table = (changed: number, choice: Choice): KvtunerTable => ({
     name: `layer ${changed}`,
     layers: Array.from({ length: layers }, (_, l) => l === changed ? choice : CHOICES[0]!),
   });
-  const hosts = Array.from(
+  const policies = Array.from(
     { length: layers },
     (_, layer) =>
-      CHOICES.map((choice, i) =>
-        new InProcessHost(`${layer} ${i}`, kvtunerPolicy(table(layer, choice)))
-      ),
+      CHOICES.map((choice, i) => ({
+        name: `${layer}_${i}`,
+        policy: kvtunerPolicy(table(layer, choice)),
+      })),
   ).flat();
-  const { results } = await runSlice({
-    slice: "calibration",
-    engine,
-    open,
-    examples: (await loadCalibrationSet()).map(({ id, dataset, prompt }) => ({
-      id,
-      dataset,
-      prompt: loaded.tokenizer.encode(loaded.renderChat([{ role: "user", content: prompt }])),
-      score: () => 0,
-    })),
-    // Wide layers are measured once and stand for every layer.
-    hosts: hosts.filter((_, i) => i === 0 || i % CHOICES.length !== 0),
+  // Wide layers are measured once and stand for every layer.
+  const once = policies.filter((_, i) => i === 0 || i % CHOICES.length !== 0);
+  const { results } = await lab.replay(await loadCalibrationSet(), once, {
     maxNewTokens: MOST_NEW_TOKENS,
-    budgetBits: 4,
-    eosIds: loaded.eosIds,
-    decode: () => "",
-    stepwise: false,
   });
-  await engine.close();
   const divergence = new Map(results.map(({ policy, outcomes }) => {
     const steps = outcomes.flatMap((outcome) => outcome.steps);
     return [policy, steps.reduce((sum, { kl }) => sum + kl, 0) / steps.length];
   }));
-  const wide = divergence.get("0 0")!;
+  const wide = divergence.get("0_0")!;
   const costs = Array.from(
     { length: layers },
     (_, layer) =>
-      CHOICES.map((_, i) => i === 0 ? 0 : Math.max(0, divergence.get(`${layer} ${i}`)! - wide)),
+      CHOICES.map((_, i) => i === 0 ? 0 : Math.max(0, divergence.get(`${layer}_${i}`)! - wide)),
   );
   costs.forEach((row, layer) => console.log(layer, ...row.map((cost) => cost.toExponential(2))));
   const chosen = cheapestChoices(costs, Math.floor(meanBits * 2 * layers));

@@ -6,7 +6,7 @@
  * @module
  */
 import type { HookAnswers, KvKind, Settings, Source } from "../../quant/family.ts";
-import { type FamilyName, familyOf } from "../../quant/registry.ts";
+import { builtInFamilies, type FamilyName } from "../../quant/registry.ts";
 import type { CpuTensor, GpuTensor, KvShape } from "../../quant/tensor.ts";
 
 const LAYERS = 16;
@@ -48,7 +48,7 @@ function settingsOf(name: keyof typeof SETTINGS, bits: number): Settings {
     calibrationMode: "none",
     ...changes,
   };
-  return familyOf(family).resolve(answers, SHAPE);
+  return builtInFamilies.of(family).resolve(answers, SHAPE);
 }
 
 function sourceOf<T extends KvShape>(tensor: T, kind: KvKind): Source<T> {
@@ -59,7 +59,7 @@ const cases = (Object.keys(SETTINGS) as (keyof typeof SETTINGS)[])
   .flatMap((name) => WIDTHS.map((bits) => ({ name, bits, ...SETTINGS[name] })));
 
 for (const { name, bits, family: familyName, kind } of cases) {
-  const family = familyOf(familyName);
+  const family = builtInFamilies.of(familyName);
   const settings = settingsOf(name, bits);
   const open = () =>
     tensors.map((tensor) => family.openCpu(sourceOf(tensor, kind), settings, TOKENS));
@@ -93,7 +93,7 @@ if (device === undefined) {
   const gpuTensors = tensors.map(upload);
   const gpuTarget = upload(target);
   for (const { name, bits, family: familyName, kind } of cases) {
-    const family = familyOf(familyName);
+    const family = builtInFamilies.of(familyName);
     const settings = settingsOf(name, bits);
     const open = () =>
       gpuTensors.map((tensor) => family.openGpu(device, sourceOf(tensor, kind), settings, TOKENS));

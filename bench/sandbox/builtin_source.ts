@@ -20,7 +20,7 @@ export async function builtinSource(builtin: PolicyName): Promise<PolicySource> 
     const exports: Record<string, unknown> = await import(url.href);
     const found = Object.keys(exports).find((name) => exports[name] === policies[builtin]);
     if (found === undefined) continue;
-    const text = `${await Deno.readTextFile(url)}\nexport default ${found};\n`;
+    const text = `${await Deno.readTextFile(url)}\nexport default ${found}();\n`;
     return { name: `${builtin}_sandboxed`, text, language: "ts" };
   }
   throw new Error(`no file in policies/ exports the built-in ${builtin}`);

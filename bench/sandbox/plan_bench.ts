@@ -28,7 +28,7 @@ const { default: readingPolicy } = await import(
 );
 
 const hosts: [string, boolean, PolicyHost][] = [
-  ["kivi_overlap_4bit", false, new InProcessHost("in process", policies.kivi_overlap_4bit)],
+  ["kivi_overlap_4bit", false, new InProcessHost("in process", policies.kivi_overlap_4bit())],
   ["kivi_overlap_4bit", true, await SandboxHost.open(kivi)],
   ["reads statistics", false, new InProcessHost("in process", policyOf(readingPolicy) as Policy)],
   ["reads statistics", true, await SandboxHost.open(reading)],

@@ -13,21 +13,15 @@ import type { PolicyHost } from "../../policies/host.ts";
 import { hostBuiltin, type PolicyName } from "../../policies/registry.ts";
 import { SandboxHost } from "../../policies/sandbox/mod.ts";
 import type { SliceNumbers } from "../../replay/metric.ts";
-import { Evaluator } from "../../evaluation/evaluator.ts";
-import { loadSlice, type SliceName, slices } from "../../benchmarks/slices.ts";
+import { open } from "../../evaluation/lab.ts";
+import type { SliceName } from "../../benchmarks/slices.ts";
 import { builtinSource } from "./builtin_source.ts";
 
 const POLICIES: readonly PolicyName[] = ["kivi_overlap_4bit", "uniform_quant_4bit"];
 
 const name = (Deno.args[0] ?? "longbench") as SliceName;
 const turns = Number(Deno.args[1] ?? 5);
-const examples = await loadSlice(name);
-const { maxNewTokens } = slices[name];
-const evaluator = await Evaluator.create({
-  model: "mini",
-  device: "cpu",
-  cacheFolder: ".cache/kvreplay",
-});
+await using lab = await open("mini", { device: "cpu", cache: ".cache/kvreplay" });
 
 interface Turn {
   /** Wall time of the slice, the start of the policy included. */
@@ -38,12 +32,9 @@ interface Turn {
 async function turn(open: () => Promise<PolicyHost>): Promise<Turn> {
   const start = performance.now();
   const host = await open();
-  const { results } = await evaluator.run(
-    { name, examples, maxNewTokens },
-    { hosts: [host], budgetBits: 4, stepwise: false },
-  );
+  const { numbers } = await lab.replay(name, host);
   await host.close();
-  return { ms: performance.now() - start, numbers: results[0]!.numbers };
+  return { ms: performance.now() - start, numbers };
 }
 
 /** The numbers that must not depend on where a policy runs. */
@@ -69,4 +60,3 @@ for (const builtin of POLICIES) {
       `numbers ${same ? "identical" : "DIFFER"}`,
   );
 }
-await evaluator.close();

@@ -3,29 +3,19 @@
  *
  * @module
  */
-import type { KvShape } from "../../quant/tensor.ts";
 import type { Engine } from "../engine.ts";
 import type { Model } from "../checkpoint/folder.ts";
-import { openOnCpu, openOnGpu, type OpenStore } from "../../replay/quantize.ts";
 import { findAdapter, type FoundAdapter } from "./adapter.ts";
 import { openCpuEngine } from "./cpu.ts";
 import { EngineError } from "./engine_error.ts";
 import { openWasmEngine } from "./wasm.ts";
 import { openWebGpuEngine } from "./webgpu.ts";
 
-/** Devices by name, as the command line spells them. */
-export const devices = ["auto", "webgpu", "cpu", "wasm"] as const;
+/** Name of a device, as the command line spells it. */
+export type Device = "auto" | "webgpu" | "cpu" | "wasm";
 
-/** Name of a device. */
-export type Device = typeof devices[number];
-
-/** An engine, and how stores are opened in its memory. */
-export interface OpenedEngine {
-  /** The model, ready to run. */
-  readonly engine: Engine;
-  /** Opens a quantizer's store beside the engine's tensors. */
-  readonly open: OpenStore<KvShape>;
-}
+/** Devices by name. */
+export const devices = ["auto", "webgpu", "cpu", "wasm"] as const satisfies readonly Device[];
 
 /**
  * Opens a model on a device. `auto` takes WebGPU on a real GPU, else the processor, and says which.
@@ -37,22 +27,21 @@ export async function openEngine(
   model: Model,
   device: Device,
   notice?: (sentence: string) => void,
-): Promise<OpenedEngine> {
-  if (device === "cpu") return onHost(await openCpuEngine(model));
-  if (device === "wasm") return onHost(await openWasmEngine(model));
+): Promise<Engine> {
+  if (device === "cpu") return await openCpuEngine(model);
+  if (device === "wasm") return await openWasmEngine(model);
   const found = await findAdapter();
   if (device === "auto") {
     const choice = chooseDevice(found);
     notice?.(choice.reason);
-    if (choice.device === "cpu") return onHost(await openCpuEngine(model));
+    if (choice.device === "cpu") return await openCpuEngine(model);
   }
   if (found === undefined) {
     throw new EngineError(
       "There is no WebGPU adapter on this machine: install the driver of its GPU, or a software driver (Debian: apt-get install mesa-vulkan-drivers), or use --device cpu.",
     );
   }
-  const engine = await openWebGpuEngine(model, found);
-  return { engine, open: openOnGpu(engine.gpu) as unknown as OpenStore<KvShape> };
+  return await openWebGpuEngine(model, found);
 }
 
 /**
@@ -79,8 +68,4 @@ export function chooseDevice(
       reason: `Device cpu: the only WebGPU adapter is a software driver (${description}).`,
     }
     : { device: "webgpu", reason: `Device webgpu: ${description}.` };
-}
-
-function onHost(engine: Engine): OpenedEngine {
-  return { engine, open: openOnCpu as unknown as OpenStore<KvShape> };
 }

@@ -1,3 +1,4 @@
+import { builtInFamilies } from "../../quant/registry.ts";
 import { assert, assertAlmostEquals, assertEquals, assertRejects } from "@std/assert";
 import { loadCalibrationSet } from "../../calibration/calibration_set.ts";
 import { CALIBRATION_PERCENTILES } from "../../policies/calibration_statistics.ts";
@@ -18,7 +19,11 @@ const samples = ids.map((sample) => ({ ids: sample, reply: 1 }));
 
 Deno.test("calibration statistics are those of the tokens that were run", async () => {
   const engine = new SyntheticEngine();
-  const { value, samplesSeconds } = await new Calibrator({ engine, samples }).statistics();
+  const { value, samplesSeconds } = await new Calibrator({
+    families: builtInFamilies,
+    engine,
+    samples,
+  }).statistics();
   assertEquals(value.samples, 2);
   assertEquals(value.tokens, 8);
   assert(samplesSeconds > 0);
@@ -49,7 +54,8 @@ Deno.test("calibration statistics are those of the tokens that were run", async 
 Deno.test("query statistics join the query heads of a KV head and undo the rotation", async () => {
   const engine = new SyntheticEngine();
   const { headDim, queryHeads, kvHeads } = engine.shape;
-  const { value } = await new Calibrator({ engine, samples }).statistics();
+  const { value } = await new Calibrator({ families: builtInFamilies, engine, samples })
+    .statistics();
   const group = queryHeads / kvHeads;
   for (const [name, kind] of [["query", "query"], ["query_pre_rope", "preRopeQuery"]] as const) {
     const stats = value.layers[0]![name][1]!;
@@ -70,7 +76,11 @@ Deno.test("query statistics join the query heads of a KV head and undo the rotat
 });
 
 Deno.test("a policy's statistics survive JSON", async () => {
-  const { value } = await new Calibrator({ engine: new SyntheticEngine(), samples }).statistics();
+  const { value } = await new Calibrator({
+    families: builtInFamilies,
+    engine: new SyntheticEngine(),
+    samples,
+  }).statistics();
   assertEquals(JSON.parse(JSON.stringify(value)), value);
 });
 
@@ -78,15 +88,30 @@ Deno.test("statistics come from the cache folder the second time, with their fir
   const folder = await Deno.makeTempDir();
   try {
     const engine = new SyntheticEngine();
-    const first = await new Calibrator({ engine, samples, store: new CalibrationStore(folder) })
+    const first = await new Calibrator({
+      families: builtInFamilies,
+      engine,
+      samples,
+      store: new CalibrationStore(folder),
+    })
       .statistics();
     const runs = engine.runs;
     assert(runs > 0);
-    const again = await new Calibrator({ engine, samples, store: new CalibrationStore(folder) })
+    const again = await new Calibrator({
+      families: builtInFamilies,
+      engine,
+      samples,
+      store: new CalibrationStore(folder),
+    })
       .statistics();
     assertEquals(again, first);
     assertEquals(engine.runs, runs);
-    await new Calibrator({ engine, samples: samples.slice(1), store: new CalibrationStore(folder) })
+    await new Calibrator({
+      families: builtInFamilies,
+      engine,
+      samples: samples.slice(1),
+      store: new CalibrationStore(folder),
+    })
       .statistics();
     assert(engine.runs > runs, "another set must be run");
   } finally {
@@ -99,7 +124,7 @@ Deno.test("a damaged cache entry is built again", async () => {
   try {
     const engine = new SyntheticEngine();
     const store = new CalibrationStore(folder);
-    await new Calibrator({ engine, samples, store }).statistics();
+    await new Calibrator({ families: builtInFamilies, engine, samples, store }).statistics();
     const runs = engine.runs;
     for await (const bucket of Deno.readDir(folder)) {
       for await (const entry of Deno.readDir(`${folder}/${bucket.name}`)) {
@@ -108,7 +133,7 @@ Deno.test("a damaged cache entry is built again", async () => {
         await Deno.writeTextFile(path, text.replace("tokens", "tokenz"));
       }
     }
-    await new Calibrator({ engine, samples, store }).statistics();
+    await new Calibrator({ families: builtInFamilies, engine, samples, store }).statistics();
     assert(engine.runs > runs);
   } finally {
     await Deno.remove(folder, { recursive: true });
@@ -149,11 +174,12 @@ Deno.test("damaged calibration files are refused in one sentence", async () => {
 
 Deno.test("a calibration file replaces the run", async () => {
   const engine = new SyntheticEngine();
-  const first = new Calibrator({ engine, samples });
+  const first = new Calibrator({ families: builtInFamilies, engine, samples });
   const statistics = await first.statistics();
   const other = new SyntheticEngine();
   const notices: string[] = [];
   const second = new Calibrator({
+    families: builtInFamilies,
     engine: other,
     samples,
     file: await first.export(),
@@ -178,6 +204,7 @@ Deno.test("samples beyond the model's positions or the memory are left out, with
   const notices: string[] = [];
   const long = Array<number>(engine.shape.maxPositions + 1).fill(1);
   new Calibrator({
+    families: builtInFamilies,
     engine,
     samples: [...samples, { ids: long, reply: 4 }],
     notice: (sentence) => notices.push(sentence),

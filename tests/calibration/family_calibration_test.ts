@@ -1,4 +1,5 @@
 /** Families that learn offline, through the calibrator. */
+import { builtInFamilies } from "../../quant/registry.ts";
 import { assert, assertEquals, assertNotEquals, assertRejects } from "@std/assert";
 import { Planner } from "../../policies/plan.ts";
 import { InProcessHost } from "../../policies/host.ts";
@@ -36,7 +37,11 @@ function keySettings(layer = 0, bits = 4): Settings {
 }
 
 Deno.test("a family learns from the tensors of its own layer and kind", async () => {
-  const calibrator = new Calibrator({ engine: new SyntheticEngine(), samples });
+  const calibrator = new Calibrator({
+    families: builtInFamilies,
+    engine: new SyntheticEngine(),
+    samples,
+  });
   const first = await calibrator.family(keySettings(0));
   const second = await calibrator.family(keySettings(1));
   assertNotEquals(first.value, second.value);
@@ -61,7 +66,8 @@ Deno.test("a family learns from the tensors of its own layer and kind", async ()
 
 Deno.test("the same samples and settings give the same calibration, other settings another", async () => {
   const learn = async (settings: Settings) =>
-    (await new Calibrator({ engine: new SyntheticEngine(), samples }).family(settings)).value;
+    (await new Calibrator({ families: builtInFamilies, engine: new SyntheticEngine(), samples })
+      .family(settings)).value;
   assertEquals(await learn(keySettings()), await learn(keySettings()));
   assertNotEquals(await learn(keySettings()), await learn(keySettings(0, 3)));
 });
@@ -71,7 +77,12 @@ Deno.test("calibrations come from the cache folder the second time, keyed by set
   try {
     const engine = new SyntheticEngine();
     const open = (set = samples) =>
-      new Calibrator({ engine, samples: set, store: new CalibrationStore(folder) });
+      new Calibrator({
+        families: builtInFamilies,
+        engine,
+        samples: set,
+        store: new CalibrationStore(folder),
+      });
     const first = await open().family(keySettings());
     const runs = engine.runs;
     const again = await open().family(keySettings());
@@ -87,24 +98,42 @@ Deno.test("calibrations come from the cache folder the second time, keyed by set
 });
 
 Deno.test("a calibration file replaces learning, and another model's is named", async () => {
-  const first = new Calibrator({ engine: new SyntheticEngine(), samples });
+  const first = new Calibrator({
+    families: builtInFamilies,
+    engine: new SyntheticEngine(),
+    samples,
+  });
   const learned = await first.family(keySettings());
   const file = await readCalibration(await writeCalibration(await first.export()), "f");
   const engine = new SyntheticEngine();
   const notices: string[] = [];
   const notice = (sentence: string) => notices.push(sentence);
-  const second = new Calibrator({ engine, samples, file, notice });
+  const second = new Calibrator({ families: builtInFamilies, engine, samples, file, notice });
   assertEquals(await second.family(keySettings()), learned);
   assertEquals([engine.runs, notices.length], [0, 0]);
-  new Calibrator({ engine, samples, file: { ...file, engine: "another" }, notice });
+  new Calibrator({
+    families: builtInFamilies,
+    engine,
+    samples,
+    file: { ...file, engine: "another" },
+    notice,
+  });
   assertEquals(notices.length, 1);
 });
 
 Deno.test("a family that learns nothing is refused", async () => {
-  const calibrator = new Calibrator({ engine: new SyntheticEngine(), samples });
+  const calibrator = new Calibrator({
+    families: builtInFamilies,
+    engine: new SyntheticEngine(),
+    samples,
+  });
   const settings = uniform.resolve(answers("key", { groupSize: 8 }), { heads: 2, headDim: 8 });
   await assertRejects(() => calibrator.family(settings), QuantizerError, "nothing to calibrate");
-  const empty = new Calibrator({ engine: new SyntheticEngine(), samples: [] });
+  const empty = new Calibrator({
+    families: builtInFamilies,
+    engine: new SyntheticEngine(),
+    samples: [],
+  });
   await assertRejects(() => empty.family(keySettings()), QuantizerError, "no sample");
 });
 
@@ -112,7 +141,7 @@ function planner(policy: Policy, calibrator?: Calibrator): Planner {
   return new Planner(
     new InProcessHost("test", policy),
     { heads: 2, headDim: 64, layers: 2 },
-    { budgetBits: 4, calibrationMode: "offline" },
+    { families: builtInFamilies, budgetBits: 4, calibrationMode: "offline" },
     calibrator && (async (settings) => (await calibrator.family(settings)).value),
   );
 }
@@ -137,7 +166,7 @@ const question = {
 for (const [name, policy] of Object.entries({ kvquantNuq4, kvquantNuq2, skvqFull2bit })) {
   Deno.test(`${name}: the plan carries what its family learned, once for all steps`, async () => {
     const engine = new SyntheticEngine({ headDim: 64, hidden: 256 });
-    const plans = planner(policy, new Calibrator({ engine, samples }));
+    const plans = planner(policy(), new Calibrator({ families: builtInFamilies, engine, samples }));
     const load = () => Promise.resolve();
     const first = await plans.plan(question, load);
     const runs = engine.runs;
@@ -145,7 +174,6 @@ for (const [name, policy] of Object.entries({ kvquantNuq4, kvquantNuq2, skvqFull
     assertEquals(first.needs, { preRope: true, queries: false });
     assertEquals(engine.runs, runs);
     for (const [i, settings] of first.plan.entries()) {
-      assert(settings !== "exact");
       assert(settings.calibration !== undefined);
       assert(settings === second.plan[i]);
     }
@@ -155,7 +183,7 @@ for (const [name, policy] of Object.entries({ kvquantNuq4, kvquantNuq2, skvqFull
 Deno.test("a policy that calibrates is refused by a run without a calibration set", async () => {
   const load = () => Promise.resolve();
   await assertRejects(
-    () => planner(kvquantNuq4).plan(question, load),
+    () => planner(kvquantNuq4()).plan(question, load),
     PolicyError,
     "calibration set",
   );

@@ -88,7 +88,7 @@ Deno.test("the built-in table has a mean of three bits, none above four", () => 
     { length: 8 },
     (_, layer) =>
       (["key", "value"] as const).map((kind) =>
-        kvtunerKivi.choose_bits(layer, kind, 0, stats, budget)
+        kvtunerKivi().choose_bits(layer, kind, 0, stats, budget)
       ),
   ).flat();
   assertEquals(widths.reduce((a, b) => a + b) / widths.length, 3);

@@ -3,7 +3,7 @@ import { assertEquals } from "@std/assert";
 import { askPolicy } from "../../policies/ask.ts";
 import { checkAnswers } from "../../policies/check.ts";
 import { policies, type PolicyName } from "../../policies/registry.ts";
-import { familyOf } from "../../quant/registry.ts";
+import { builtInFamilies } from "../../quant/registry.ts";
 
 const ASKED = {
   budget: {
@@ -77,15 +77,16 @@ const OFFICIAL: Readonly<Partial<Record<PolicyName, Readonly<Record<"key" | "val
 
 for (const [name, expected] of Object.entries(OFFICIAL)) {
   Deno.test(`${name} has its official settings, and no hook that is ignored`, () => {
-    const policy = policies[name as PolicyName];
+    const policy = policies[name as PolicyName]();
     for (const raw of askPolicy(policy, ASKED).filter(({ layer }) => layer === 4)) {
       const answers = checkAnswers(raw, {
         heads: 2,
         budgetBits: 4,
         calibrationMode: policy.calibration_mode({} as never, ASKED.budget),
         fullPrecision: false,
+        families: builtInFamilies,
       });
-      const family = familyOf(raw.optional.quantizer_family as string);
+      const family = builtInFamilies.of(raw.optional.quantizer_family as string);
       const settings = family.resolve(answers, { heads: 2, headDim: 64 });
       const wanted = expected[raw.kind];
       const found = Object.fromEntries(

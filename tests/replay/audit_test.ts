@@ -2,18 +2,13 @@
 import { assertEquals, assertMatch, assertNotEquals, assertRejects } from "@std/assert";
 import { GpuBackend } from "../../quant/gpu/backend_gpu.ts";
 import type { HookAnswers, Store, StoredBuffer } from "../../quant/family.ts";
-import { familyOf } from "../../quant/registry.ts";
+import { exactSettings } from "../../quant/families/exact/exact.ts";
+import { builtInFamilies } from "../../quant/registry.ts";
 import type { Backend, CpuTensor, KvShape } from "../../quant/tensor.ts";
 import { audit, AuditError, type PeakStep } from "../../replay/audit.ts";
 import type { Engine } from "../../engine/engine.ts";
 import { entriesPerToken } from "../../replay/metric.ts";
-import {
-  openOnCpu,
-  openOnGpu,
-  type OpenStore,
-  type Plan,
-  QuantizedCache,
-} from "../../replay/quantize.ts";
+import { type OpenStore, type Plan, QuantizedCache, storesBeside } from "../../replay/quantize.ts";
 import type { Reference } from "../../replay/reference.ts";
 import { snapshot, Sources } from "../../replay/snapshot.ts";
 import { randomCache } from "../../evaluation/random_cache.ts";
@@ -42,12 +37,12 @@ interface Machine<T extends KvShape> {
 function machine<T extends KvShape>(
   upload: (tensor: CpuTensor) => T,
   backend: Backend<T>,
-  open: OpenStore<T>,
+  gpu: { readonly gpu?: GPUDevice } = {},
 ): Machine<T> {
   const { engine, reference } = randomCache(SHAPE, 90 + STEPS);
   return {
     engine: { ...engine, backend } as unknown as Engine<T>,
-    open,
+    open: storesBeside<T>(gpu, builtInFamilies),
     reference: {
       ...reference,
       prompt: reference.prompt.slice(0, 91),
@@ -65,14 +60,14 @@ function onBothMachines(
 ): void {
   Deno.test(`${name} (cpu)`, () => {
     const { engine } = randomCache(SHAPE, 1);
-    return body(machine((tensor) => tensor, engine.backend, openOnCpu));
+    return body(machine((tensor) => tensor, engine.backend));
   });
   Deno.test({
     name: `${name} (gpu)`,
     ignore: device === undefined,
     fn: async () => {
       const backend = new GpuBackend(device!);
-      const made = machine((t) => backend.upload(t.data, t), backend, openOnGpu(device!));
+      const made = machine((t) => backend.upload(t.data, t), backend, { gpu: device! });
       await body(made);
       for (const { key, value } of made.reference.layers) {
         backend.free(key);
@@ -92,13 +87,13 @@ const answersFor = (layer: number, kind: "key" | "value"): HookAnswers => ({
   calibrationMode: "none",
 });
 
-const cells = [0, 1].flatMap((layer) =>
+const tensors = [0, 1].flatMap((layer) =>
   (["key", "value"] as const).map((kind) => answersFor(layer, kind))
 );
 
-const planOf = (family: string, given: readonly HookAnswers[] = cells): Plan =>
+const planOf = (family: string, given: readonly HookAnswers[] = tensors): Plan =>
   given.map((answers) =>
-    familyOf(family).resolve(answers, { heads: SHAPE.kvHeads, headDim: SHAPE.headDim })
+    builtInFamilies.of(family).resolve(answers, { heads: SHAPE.kvHeads, headDim: SHAPE.headDim })
   );
 
 /** The last step as a replay counts it, the stores grown step by step. */
@@ -130,6 +125,7 @@ const run = <T extends KvShape>(
     example: "e",
     peak,
     answersOf,
+    familyOf: ({ family }) => builtInFamilies.of(family),
   });
 
 /** Stores whose declared buffers are changed. */
@@ -150,26 +146,27 @@ function lying<T extends KvShape>(
 }
 
 onBothMachines("honest stores add up, and hashes tell contents apart", async (m) => {
-  const plan: Plan = [...planOf("kivi").slice(0, 3), "exact"];
+  const plan: Plan = [...planOf("kivi").slice(0, 3), exactSettings(1, "value", SHAPE.kvHeads)];
   const peak = await lastStep(m, plan);
-  const found = await run(m, peak, (cell) => cells[plan.indexOf(cell)]);
+  // Nobody asks for what is exact.
+  const found = await run(m, peak, (settings) => tensors.slice(0, 3)[plan.indexOf(settings)]);
   assertEquals(found.bytes, peak.bytes);
-  assertEquals(found.cells.map((c) => c.exactTokens), [30, 20, 30, 94]);
-  assertEquals(found.cells.map((c) => c.codeBits), [[2, 4], [2, 4], [2, 4], []]);
+  assertEquals(found.tensors.map((c) => c.exactTokens), [30, 20, 30, 94]);
+  assertEquals(found.tensors.map((c) => c.codeBits), [[2, 4], [2, 4], [2, 4], []]);
   // 64 tokens of keys, 32 channels, 2 and 4 bits; a scale and zero point for each group of 16.
-  assertEquals(found.cells[0]!.buffers, [
+  assertEquals(found.tensors[0]!.buffers, [
     { role: "codes", bytes: 64 * 32 * 6 / 8 },
     { role: "scale_zero", bytes: 64 * 64 / 16 * 4 },
   ]);
-  assertMatch(found.cells[0]!.wordsHash!, /^[0-9a-f]{12}$/);
-  assertNotEquals(found.cells[0]!.wordsHash, found.cells[2]!.wordsHash);
-  assertNotEquals(found.cells[0]!.restoredHash, found.cells[2]!.restoredHash);
+  assertMatch(found.tensors[0]!.wordsHash!, /^[0-9a-f]{12}$/);
+  assertNotEquals(found.tensors[0]!.wordsHash, found.tensors[2]!.wordsHash);
+  assertNotEquals(found.tensors[0]!.restoredHash, found.tensors[2]!.restoredHash);
   assertEquals(await run(m, peak), found);
   assertMatch(auditTable("p", found), new RegExp(`\nsum ${peak.bytes} bytes = `));
 });
 
 onBothMachines("caches that quantize themselves again are grown through every step", async (m) => {
-  const online = cells.map((a) => ({
+  const online = tensors.map((a) => ({
     ...a,
     bits: [4, 4],
     axis: "token" as const,
@@ -214,7 +211,7 @@ onBothMachines("a setting that was not applied is caught", async (m) => {
   const plan = planOf("kivi");
   const peak = await lastStep(m, plan);
   const asking = (change: Partial<HookAnswers>) => () =>
-    run(m, peak, (cell) => ({ ...cells[plan.indexOf(cell)]!, ...change }));
+    run(m, peak, (cell) => ({ ...tensors[plan.indexOf(cell)]!, ...change }));
   const wrong: [Partial<HookAnswers>, string][] = [
     [{ bits: [2, 2] }, "choose_bits asked for [2,2], applied is [2,4]"],
     [{ axis: "token" }, 'choose_axis asked for "token", applied is "channel"'],

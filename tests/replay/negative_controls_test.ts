@@ -10,10 +10,12 @@ import { Calibrator } from "../../calibration/calibrator.ts";
 import type { Engine } from "../../engine/engine.ts";
 import { type Device, openEngine } from "../../engine/devices/open.ts";
 import { loadModelFolder } from "../../engine/checkpoint/folder.ts";
-import type { OpenStore } from "../../replay/quantize.ts";
-import { runSlice, type SliceResult } from "../../evaluation/run.ts";
+import type { SliceResult } from "../../evaluation/results.ts";
+import { runSlice } from "../../evaluation/slice_run.ts";
+import { builtInFamilies, type Families } from "../../quant/registry.ts";
 import { device as gpu } from "../quant/backends.ts";
 import { randomNumbers } from "../quant/kv_data.ts";
+import { WrappedFamilies } from "./wrapped_families.ts";
 
 const model = await loadModelFolder("models/mini");
 
@@ -32,11 +34,11 @@ const prompt = (sentences: number) =>
 
 async function onEngine(
   device: Device,
-  body: (engine: Engine, open: OpenStore<KvShape>) => Promise<void>,
+  body: (engine: Engine) => Promise<void>,
 ): Promise<void> {
-  const { engine, open } = await openEngine(model, device);
+  const engine = await openEngine(model, device);
   try {
-    await body(engine, open);
+    await body(engine);
   } finally {
     await engine.close();
   }
@@ -44,20 +46,21 @@ async function onEngine(
 
 function replay(
   engine: Engine,
-  open: OpenStore<KvShape>,
   hosts: readonly PolicyHost[],
   options: {
     readonly steps?: number;
     readonly stepwise?: boolean;
     readonly sentences?: number;
     readonly audit?: boolean;
+    readonly families?: Families;
   } = {},
 ): Promise<SliceResult> {
   const { steps = 4, stepwise = false, sentences = 6, audit = false } = options;
+  const { families = builtInFamilies } = options;
   return runSlice({
     slice: "control",
     engine,
-    open,
+    families,
     examples: [{ id: "c", dataset: "control", prompt: prompt(sentences), score: () => 1 }],
     hosts,
     maxNewTokens: steps,
@@ -68,6 +71,7 @@ function replay(
     audit,
     calibration: new Calibrator({
       engine,
+      families,
       samples: ["coin", "lamp"].map((about) => ({
         ids: model.tokenizer.encode(text(about, 12)),
         reply: 4,
@@ -81,10 +85,10 @@ for (const device of ["cpu", "wasm", "webgpu"] as const) {
     name: `the reference policy scores exactly 100 (${device})`,
     ignore: device === "webgpu" && gpu === undefined,
     fn: () =>
-      onEngine(device, async (engine, open) => {
+      onEngine(device, async (engine) => {
         // Stepwise is the same code on every engine; a software GPU takes seconds for it.
         for (const stepwise of device === "webgpu" ? [false] : [false, true]) {
-          const { results, failures } = await replay(engine, open, [hostBuiltin("reference")], {
+          const { results, failures } = await replay(engine, [hostBuiltin("reference")], {
             stepwise,
             steps: 2,
             audit: true,
@@ -97,17 +101,16 @@ for (const device of ["cpu", "wasm", "webgpu"] as const) {
           // exp(-KL) is 1: the divergence is 0 in the digits that are reported.
           assertEquals(numbers.replay_agreement, 1);
           assertEquals([numbers.avg_bits_per_kv_token, numbers.code_bits], [16, 16]);
-          assert(audit?.cells.every((cell) => cell.buffers.length === 0));
+          assert(audit?.tensors.every(({ buffers }) => buffers.length === 0));
         }
       }),
   });
 }
 
 /** Stores that keep their scales and zero points, but whose codes are drawn at random. */
-function randomCodes(open: OpenStore<KvShape>): OpenStore<KvShape> {
+function randomCodes(): Families {
   const random = randomNumbers(1);
-  return (...args) => {
-    const store = open(...args);
+  return new WrappedFamilies(<T extends KvShape>(store: Store<T>) => {
     const scramble = async () => {
       await store.settle();
       for (const { role, words } of await store.contents()) {
@@ -123,22 +126,25 @@ function randomCodes(open: OpenStore<KvShape>): OpenStore<KvShape> {
         const value = Reflect.get(target, name, target);
         return typeof value === "function" ? value.bind(target) : value;
       },
-    }) as Store<KvShape>;
-  };
+    }) as Store<T>;
+  });
 }
 
 Deno.test("random codes are worse than every real policy of two bits", () =>
-  onEngine("cpu", async (engine, open) => {
+  onEngine("cpu", async (engine) => {
     // Longer than the windows of 128 exact tokens.
     const long = { sentences: 12 };
-    const real = await replay(engine, open, policyNames.map(hostBuiltin), long);
+    const real = await replay(engine, policyNames.map(hostBuiltin), long);
     assertEquals(real.failures, []);
     const twoBits = real.results.filter(({ numbers }) => numbers.code_bits <= 2.5);
     for (const policy of ["uniform_quant_2bit", "kivi_overlap_2bit", "skvq_overlap_2bit"]) {
       assert(twoBits.some((r) => r.policy === policy), `${policy} has no codes of 2 bits`);
     }
-    const host = new InProcessHost("random_codes", uniformQuant2bit);
-    const { results, failures } = await replay(engine, randomCodes(open), [host], long);
+    const host = new InProcessHost("random_codes", uniformQuant2bit());
+    const { results, failures } = await replay(engine, [host], {
+      ...long,
+      families: randomCodes(),
+    });
     assertEquals(failures, []);
     const { numbers } = results[0]!;
     const honest = real.results.find(({ policy }) => policy === "uniform_quant_2bit")!;
@@ -150,14 +156,14 @@ Deno.test("random codes are worse than every real policy of two bits", () =>
   }));
 
 Deno.test("hooks that no family uses are reported", () =>
-  onEngine("cpu", async (engine, open) => {
+  onEngine("cpu", async (engine) => {
     const policy: Policy = {
-      ...uniformQuant2bit,
+      ...uniformQuant2bit(),
       clip_ratio: () => 0.9,
       q_norm: () => 300,
       group_size: () => 32,
     };
-    const { results, failures } = await replay(engine, open, [
+    const { results, failures } = await replay(engine, [
       new InProcessHost("heedless", policy),
       hostBuiltin("uniform_quant_2bit"),
     ], { steps: 1 });
@@ -169,18 +175,16 @@ Deno.test("hooks that no family uses are reported", () =>
   }));
 
 Deno.test("a policy whose stores under-report their memory fails its audit", () =>
-  onEngine("cpu", async (engine, open) => {
-    const halved: OpenStore<KvShape> = (...args) => {
-      const store = open(...args);
+  onEngine("cpu", async (engine) => {
+    const families = new WrappedFamilies((store) => {
       const buffers = store.buffers.bind(store);
       store.buffers = (n) => buffers(n).map((b) => ({ ...b, bytes: b.bytes / 2 }));
       return store;
-    };
+    });
     const { results, failures } = await replay(
       engine,
-      halved,
       ["reference", "uniform_quant_2bit"].map((name) => hostBuiltin(name as PolicyName)),
-      { steps: 1, audit: true },
+      { steps: 1, audit: true, families },
     );
     assertEquals(results.map((r) => r.policy), ["reference"]);
     assertEquals(failures.map((f) => f.policy), ["uniform_quant_2bit"]);

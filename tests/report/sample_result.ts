@@ -1,5 +1,5 @@
 import type { SliceNumbers } from "../../replay/metric.ts";
-import type { SliceResult } from "../../evaluation/run.ts";
+import type { SliceResult } from "../../evaluation/results.ts";
 
 /** Numbers of which every one differs. */
 export const numbers: SliceNumbers = {
@@ -37,6 +37,8 @@ export const result: SliceResult = {
       seconds: 0.25,
       score: 1,
       referenceScore: 1,
+      reply: "12 34",
+      referenceReply: "12 34",
       prefillMs: 12,
       steps: [0, 1].map((step) => ({
         step,

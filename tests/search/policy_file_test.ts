@@ -1,4 +1,5 @@
 /** A written policy, read back through the sandbox and asked for its whole plan. */
+import { builtInFamilies } from "../../quant/registry.ts";
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import type { StepQuestion } from "../../policies/ask.ts";
 import { openPolicyFile } from "../../policies/user_policy.ts";
@@ -14,7 +15,7 @@ const origin = {
   samples: ["calibration-needle-0"],
   heldOut: ["calibration-needle-1"],
   budgetBits: 3.7,
-  verdict: "every cell at 2 is written",
+  verdict: "every lane at 2 is written",
   command: "kvreplay search --budget-bits 3.7",
 };
 const question: StepQuestion = {
@@ -43,7 +44,12 @@ const question: StepQuestion = {
 Deno.test("the file gives exactly the plan", async () => {
   const folder = await Deno.makeTempDir({ prefix: "kvreplay-test-" });
   try {
-    const base = new BaseFamily({ family: "kivi", groupSize: 16, residualLength: 48 }, shape, 8);
+    const base = new BaseFamily(
+      builtInFamilies,
+      { family: "kivi", groupSize: 16, residualLength: 48 },
+      shape,
+      8,
+    );
     await Deno.writeTextFile(`${folder}/plan.ts`, policyFileText(plan, base, origin));
     const host = await openPolicyFile(`${folder}/plan.ts`);
     try {
@@ -70,7 +76,12 @@ Deno.test("the file gives exactly the plan", async () => {
 });
 
 Deno.test("the comment says where the plan comes from, and no name can end it", () => {
-  const base = new BaseFamily({ family: "turboquant", residualLength: 8 }, shape, 4);
+  const base = new BaseFamily(
+    builtInFamilies,
+    { family: "turboquant", residualLength: 8 },
+    shape,
+    4,
+  );
   const text = policyFileText(plan, base, { ...origin, model: "my/*/model\n*/ throw 1; /*" });
   assertEquals(text.indexOf("*/"), text.indexOf("\n */") + 2);
   for (
@@ -79,7 +90,7 @@ Deno.test("the comment says where the plan comes from, and no name can end it", 
       "calibration-needle-0",
       "held out: calibration-needle-1",
       "3.7 code bits",
-      "verdict:  every cell at 2 is written",
+      "verdict:  every lane at 2 is written",
     ]
   ) {
     assertStringIncludes(text, said);

@@ -12,7 +12,7 @@ Deno.test("neighbours stay within the budget and differ from the plan and each o
   for (const widths of found) assert(widths.reduce((a, b) => a + b, 0) <= 2 * plan.length);
 });
 
-Deno.test("the boldest neighbour changes more cells than the most careful one", () => {
+Deno.test("the boldest neighbour changes more lanes than the most careful one", () => {
   const plan = [2, 2, 2, 2];
   const changes = neighbours(AROUND, WIDTHS, plan, 2)
     .map((widths) => widths.filter((width, c) => width !== plan[c]).length);

@@ -22,7 +22,7 @@ export function testOnEngines(
       ignore: device === "webgpu" && gpu === undefined,
       fn: async () => {
         const model = await loadModelFolder(folder);
-        const { engine } = await openEngine(model, device);
+        const engine = await openEngine(model, device);
         try {
           await body(engine, model);
         } finally {

@@ -46,7 +46,7 @@ Deno.test({
   fn: async () => {
     await withoutGpu(async () => {
       const notices: string[] = [];
-      const { engine } = await openEngine(model, "auto", (sentence) => notices.push(sentence));
+      const engine = await openEngine(model, "auto", (sentence) => notices.push(sentence));
       assertEquals([engine.device, engine.backend.name], ["cpu", "cpu"]);
       assertEquals(notices, ["Device cpu: there is no WebGPU adapter."]);
       await engine.close();

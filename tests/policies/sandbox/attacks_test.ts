@@ -5,7 +5,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { hostBuiltin } from "../../../policies/registry.ts";
 import { SandboxHost, type SandboxLimits } from "../../../policies/sandbox/mod.ts";
-import type { SliceResult } from "../../../evaluation/run.ts";
+import type { SliceResult } from "../../../evaluation/results.ts";
 import { numbersOf, tinyRun } from "./tiny_run.ts";
 
 const FOLDER = new URL("./attacks/", import.meta.url);

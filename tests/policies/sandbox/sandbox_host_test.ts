@@ -1,3 +1,4 @@
+import { builtInFamilies } from "../../../quant/registry.ts";
 import { assert, assertEquals, assertMatch, assertNotEquals, assertRejects } from "@std/assert";
 import { builtinSource } from "../../../bench/sandbox/builtin_source.ts";
 import { miniQuestion } from "../../../bench/sandbox/questions.ts";
@@ -33,7 +34,7 @@ const BUDGET: BudgetState = miniQuestion(0).budget;
 async function calibrationStatistics() {
   const engine = new SyntheticEngine({ layers: 8, headDim: 64 });
   const samples = [{ ids: Array.from({ length: 40 }, (_, i) => i % 10), reply: 4 }];
-  return (await new Calibrator({ engine, samples }).statistics()).value;
+  return (await new Calibrator({ engine, families: builtInFamilies, samples }).statistics()).value;
 }
 
 function open(text: string, limits: Partial<SandboxLimits> = {}): Promise<SandboxHost> {

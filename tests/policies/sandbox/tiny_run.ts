@@ -6,8 +6,9 @@ import { CpuBackend } from "../../../quant/backend_cpu.ts";
 import type { CpuTensor } from "../../../quant/tensor.ts";
 import type { PolicyHost } from "../../../policies/host.ts";
 import type { ForwardInput, ForwardOutput } from "../../../engine/engine.ts";
-import { openOnCpu } from "../../../replay/quantize.ts";
-import { runSlice, type SliceResult } from "../../../evaluation/run.ts";
+import { builtInFamilies } from "../../../quant/registry.ts";
+import type { SliceResult } from "../../../evaluation/results.ts";
+import { runSlice } from "../../../evaluation/slice_run.ts";
 import { SyntheticEngine } from "../../engine/synthetic_engine.ts";
 
 const VOCAB = 16;
@@ -55,7 +56,7 @@ export async function tinyRun(hosts: readonly PolicyHost[]): Promise<SliceResult
   return await runSlice({
     slice: "tiny",
     engine: new TinyEngine(),
-    open: openOnCpu,
+    families: builtInFamilies,
     examples: [40, 55].map((tokens) => ({
       id: `tiny-${tokens}`,
       dataset: "synthetic",

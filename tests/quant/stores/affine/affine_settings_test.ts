@@ -1,7 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import type { HookAnswers } from "../../../../quant/family.ts";
 import { QuantizerError } from "../../../../quant/quantizer_error.ts";
-import { familyOf } from "../../../../quant/registry.ts";
+import { builtInFamilies } from "../../../../quant/registry.ts";
 import { defaultUniformGroup } from "../../../../quant/families/uniform/uniform.ts";
 import type { AffineSettings } from "../../../../quant/stores/affine/affine_settings.ts";
 import { answers } from "./affine_answers.ts";
@@ -179,6 +179,10 @@ Deno.test("skvq takes different widths in heads that share no group", () => {
 });
 
 Deno.test("an unknown family is an error that lists the known ones", () => {
-  assertThrows(() => familyOf("kiwi"), QuantizerError, "uniform, kivi, skvq");
-  assertThrows(() => familyOf("toString"), QuantizerError, 'no quantizer family "toString"');
+  assertThrows(() => builtInFamilies.of("kiwi"), QuantizerError, "uniform, kivi, skvq");
+  assertThrows(
+    () => builtInFamilies.of("toString"),
+    QuantizerError,
+    'no quantizer family "toString"',
+  );
 });

@@ -1,9 +1,10 @@
 /**
  * How much quality each layer, kind and head loses at each width: measured on the model's
- * predictions and on the restored cache, one cell at a time.
+ * predictions and on the restored cache, one lane at a time.
  *
  * @module
  */
+import { exactSettings } from "../quant/families/exact/exact.ts";
 import { KV_KINDS, type KvKind } from "../quant/family.ts";
 import type { KvShape } from "../quant/tensor.ts";
 import type { ModelShape } from "../engine/engine.ts";
@@ -13,25 +14,25 @@ import type { SampleReplay } from "./sample_replay.ts";
 import type { WidthPlan } from "./width_plan.ts";
 
 /** What a plan chooses a width for. */
-export interface Cell {
+export interface Lane {
   readonly layer: number;
   readonly kind: KvKind;
   /** KV head. */
   readonly head: number;
 }
 
-/** Measured sensitivity of every cell. */
+/** Measured sensitivity of every lane. */
 export interface Sensitivity {
   /** Candidate widths, ascending. */
   readonly widths: readonly number[];
   /** Layers outermost, then keys before values, then heads. */
-  readonly cells: readonly Cell[];
-  /** `loss[cell][width]`, in points of `quality_main`, averaged over samples. */
+  readonly lanes: readonly Lane[];
+  /** `loss[lane][width]`, in points of `quality_main`, averaged over samples. */
   readonly loss: readonly (readonly number[])[];
 }
 
-/** Every cell of a model. */
-export function cellsOf({ layers, kvHeads }: Pick<ModelShape, "layers" | "kvHeads">): Cell[] {
+/** Every lane of a model. */
+export function lanesOf({ layers, kvHeads }: Pick<ModelShape, "layers" | "kvHeads">): Lane[] {
   return Array.from(
     { length: layers },
     (_, layer) =>
@@ -42,50 +43,50 @@ export function cellsOf({ layers, kvHeads }: Pick<ModelShape, "layers" | "kvHead
 }
 
 /**
- * The plan that gives one cell a width. Around it is either a given plan, or an exact cache: then
+ * The plan that gives one lane a width. Around it is either a given plan, or an exact cache: then
  * only the other heads of the same tensor are quantized, at the family's widest width, since a store
  * holds all heads of a tensor.
  */
-export function cellPlan(
+export function lanePlan(
   base: BaseFamily,
   shape: Pick<ModelShape, "layers" | "kvHeads">,
-  cell: Cell,
+  lane: Lane,
   width: number,
   around: WidthPlan | "exact" = "exact",
 ): Plan {
   const wide = new Array<number>(shape.kvHeads).fill(base.widest);
   return Array.from({ length: shape.layers }, (_, layer) =>
     KV_KINDS.map((kind) => {
-      const own = layer === cell.layer && kind === cell.kind;
-      if (around === "exact" && !own) return "exact" as const;
+      const own = layer === lane.layer && kind === lane.kind;
+      if (around === "exact" && !own) return exactSettings(layer, kind, shape.kvHeads);
       const heads = around === "exact" ? wide : around[kind][layer]!;
-      return base.settings(layer, kind, own ? heads.with(cell.head, width) : heads);
+      return base.settings(layer, kind, own ? heads.with(lane.head, width) : heads);
     })).flat();
 }
 
 /**
  * Measures one sample.
  *
- * @param around what surrounds the cell that is measured
- * @param onCell called before each cell
- * @returns `[cell][width]`, loss over the sample's target tokens, in points
+ * @param around what surrounds the lane that is measured
+ * @param onLane called before each lane
+ * @returns `[lane][width]`, loss over the sample's target tokens, in points
  */
 export async function sampleSensitivity<T extends KvShape>(
   replay: SampleReplay<T>,
   base: BaseFamily,
   shape: Pick<ModelShape, "layers" | "kvHeads">,
   around: WidthPlan | "exact",
-  onCell: (index: number) => void = () => {},
+  onLane: (index: number) => void = () => {},
 ): Promise<number[][]> {
-  // Several cells may lead to one plan: at a width that the surroundings have anyway.
+  // Several lanes may lead to one plan: at a width that the surroundings have anyway.
   const known = new Map<string, number>();
   const table: number[][] = [];
-  for (const [index, cell] of cellsOf(shape).entries()) {
-    onCell(index);
+  for (const [index, lane] of lanesOf(shape).entries()) {
+    onLane(index);
     const row: number[] = [];
     for (const width of base.widths) {
-      const plan = cellPlan(base, shape, cell, width, around);
-      const key = plan.map((settings) => settings === "exact" ? "exact" : settings.bits).join(";");
+      const plan = lanePlan(base, shape, lane, width, around);
+      const key = plan.map(({ bits }) => bits).join(";");
       const loss = known.get(key) ?? (await replay.cost(plan)).loss;
       known.set(key, loss);
       row.push(loss);

@@ -1,0 +1,316 @@
+/**
+ * The door: a model on an engine, ready to replay examples under policies and to look at what the
+ * model itself computed. The command line, the leaderboard, the search and the benchmarks come
+ * through here as a reader of `mod.ts` does.
+ *
+ * @module
+ */
+import { BenchmarkError, type Example } from "../benchmarks/example.ts";
+import {
+  isSliceName,
+  loadSlice,
+  type SliceName,
+  sliceNames,
+  slices,
+} from "../benchmarks/slices.ts";
+import { loadCalibrationSet } from "../calibration/calibration_set.ts";
+import { CalibrationStore, Calibrator, loadCalibrationFile } from "../calibration/calibrator.ts";
+import { loadModelFolder, type Model } from "../engine/checkpoint/folder.ts";
+import { modelFolder } from "../engine/checkpoint/resolve.ts";
+import { type Device, openEngine } from "../engine/devices/open.ts";
+import type { Engine, ModelShape } from "../engine/engine.ts";
+import { PolicyError } from "../policies/check.ts";
+import type { PolicyHost } from "../policies/host.ts";
+import type { Family } from "../quant/family.ts";
+import { Families } from "../quant/registry.ts";
+import { runReference } from "../replay/reference.ts";
+import { openHosts, type PolicyChoice } from "./policy_choice.ts";
+import { type Prompt, type Question, readyToRun, userTurn } from "./question.ts";
+import { ReferenceCache } from "./reference_cache.ts";
+import { ReferenceView } from "./reference_view.ts";
+import type { PolicyResult, SliceResult } from "./results.ts";
+import { refusalOf, runSlice } from "./slice_run.ts";
+
+export type { Device, ModelShape };
+
+/** How a lab is opened. */
+export interface LabOptions {
+  /**
+   * Where the model runs: `webgpu`, `cpu` (onnxruntime-node), `wasm`, or `auto`, which takes a real
+   * GPU if there is one, else `cpu`. Default `auto`.
+   */
+  readonly device?: Device;
+  /** Folder in which references and calibrations are kept; absent keeps nothing. */
+  readonly cache?: string;
+  /** Quantizer families of yours; their names are then names that a policy may return. */
+  readonly families?: readonly Family[];
+  /** A file of what was learned offline before (`--calibration`), instead of learning it again. */
+  readonly calibration?: string;
+  /** Takes a sentence for the user: which device was chosen, what had to be left out. */
+  readonly notice?: (sentence: string) => void;
+}
+
+/** Examples under a name: a slice of one's own. */
+export interface SliceInput {
+  /** Name under which results are reported. */
+  readonly name: string;
+  /** What is asked. */
+  readonly examples: readonly Question[];
+  /** Longest answer, in tokens; default 64. */
+  readonly maxNewTokens?: number;
+}
+
+/** What one replay may vary. */
+export interface ReplayOptions {
+  /** No code may be wider; 1 to 8, default 4. */
+  readonly budgetBits?: number;
+  /** Seed of everything that is drawn at random; default 0. */
+  readonly seed?: number;
+  /** Examples of the slice, from its start; absent for all. */
+  readonly limit?: number;
+  /** Longest answer, in tokens; absent for what the slice says. */
+  readonly maxNewTokens?: number;
+  /** Gives every step stores and a pass of its own: slow, and the same numbers. Default false. */
+  readonly stepwise?: boolean;
+  /** Counts the reported memory once more in the buffers themselves. Default false. */
+  readonly audit?: boolean;
+  /** Ends the run before its next example or policy. */
+  readonly signal?: AbortSignal;
+  /** `done` of `total` pieces of work (one example under one policy, or one reference). */
+  readonly progress?: (done: number, total: number, what: string) => void;
+  /** Takes a sentence for the user: an example that is refused, a policy that failed. */
+  readonly notice?: (sentence: string) => void;
+}
+
+/** Answers that no slice says the length of, in tokens. */
+const MAX_NEW_TOKENS = 64;
+
+/** Budget of the published runs of the contract. */
+const BUDGET_BITS = 4;
+
+/**
+ * Opens a model.
+ *
+ * @param model `mini`, `mini-outlier`, or a Hugging Face folder of the Qwen2 architecture
+ * @throws {ModelError} for a folder that cannot be used
+ * @throws {EngineError} when the device cannot be opened
+ * @throws {QuantizerError} for a family whose name is taken
+ *
+ * @example
+ * ```ts
+ * import { assert } from "@std/assert";
+ * import { open } from "@kvreplay/kvreplay";
+ *
+ * await using lab = await open("mini", { device: "cpu" });
+ * assert(lab.shape.layers === 8);
+ * ```
+ */
+export async function open(model: string, options: LabOptions = {}): Promise<Lab> {
+  return await Lab.open(model, options);
+}
+
+/** What a lab is made of. */
+export interface LabParts {
+  /** The model: shape, tokenizer, chat template. */
+  readonly model: Model;
+  /** The model on its device. */
+  readonly engine: Engine;
+  /** Families that policies may choose. */
+  readonly families: Families;
+  /** What was learned offline so far. */
+  readonly calibration: Calibrator;
+  /** References on disk. */
+  readonly cache?: ReferenceCache;
+}
+
+/** The parts of a lab, for the rooms of this project that work on them; readers have `Lab` alone. */
+export let partsOf: (lab: Lab) => LabParts;
+
+/** A model, ready for work; runs of one lab wait for each other. */
+export class Lab implements AsyncDisposable {
+  static {
+    partsOf = (lab) => lab.#parts;
+  }
+
+  readonly #parts: LabParts;
+  /** Ends when the last run that was asked for has ended. */
+  #last: Promise<unknown> = Promise.resolve();
+
+  private constructor(parts: LabParts) {
+    this.#parts = parts;
+  }
+
+  /** See `open`. */
+  static async open(name: string, options: LabOptions): Promise<Lab> {
+    const { device = "auto", cache, notice } = options;
+    // What can be wrong with the user's own things is found before the model is loaded.
+    const families = new Families(options.families);
+    const file = options.calibration === undefined
+      ? undefined
+      : await loadCalibrationFile(options.calibration);
+    const model = await loadModelFolder(await modelFolder(name));
+    const engine = await openEngine(model, device, notice);
+    const calibration = new Calibrator({
+      engine,
+      families,
+      samples: (await loadCalibrationSet()).map(({ prompt, target }) => {
+        const turn = userTurn(model, prompt);
+        const ids = model.tokenizer.encode(turn + target);
+        return { ids, reply: ids.length - model.tokenizer.encode(turn).length };
+      }),
+      ...(cache === undefined ? {} : { store: new CalibrationStore(`${cache}/calibrations`) }),
+      ...(file === undefined ? {} : { file }),
+      ...(notice === undefined ? {} : { notice }),
+    });
+    return new Lab({
+      model,
+      engine,
+      families,
+      calibration,
+      ...(cache === undefined ? {} : { cache: new ReferenceCache(`${cache}/references`) }),
+    });
+  }
+
+  /** Architecture sizes of the model. */
+  get shape(): ModelShape {
+    return this.#parts.engine.shape;
+  }
+
+  /** Where the model runs. */
+  get device(): Exclude<Device, "auto"> {
+    return this.#parts.engine.device;
+  }
+
+  /** Hash of everything that decides the numbers: weights, config, graph version, runtime version. */
+  get fingerprint(): string {
+    return this.#parts.engine.fingerprint;
+  }
+
+  /**
+   * Replays questions under several policies, which share every reference. A policy that fails is
+   * among the failures and does not keep the others from running.
+   *
+   * @throws {PolicyError} when no example fits the model
+   */
+  replay(
+    what: Question | readonly Question[] | SliceName | SliceInput,
+    policies: readonly PolicyChoice[],
+    options?: ReplayOptions,
+  ): Promise<SliceResult>;
+  /**
+   * Replays questions under one policy.
+   *
+   * @param what an example, a prompt, several of them, a slice by name, or a slice of one's own
+   * @param policy a built-in by name, or any object or class that satisfies `Policy`
+   * @throws {PolicyError} when the policy fails, or no example fits the model
+   */
+  replay(
+    what: Question | readonly Question[] | SliceName | SliceInput,
+    policy: PolicyChoice,
+    options?: ReplayOptions,
+  ): Promise<PolicyResult>;
+  async replay(
+    what: Question | readonly Question[] | SliceName | SliceInput,
+    choice: PolicyChoice | readonly PolicyChoice[],
+    options: ReplayOptions = {},
+  ): Promise<PolicyResult | SliceResult> {
+    const several = Array.isArray(choice);
+    const hosts = openHosts(several ? choice : [choice as PolicyChoice]);
+    const slice = await sliceOf(what);
+    const result = await this.#inTurn(() => this.#run(slice, hosts, options));
+    if (several) return result;
+    const [only] = result.results;
+    if (only === undefined) throw new PolicyError(result.failures[0]!.reason);
+    return only;
+  }
+
+  /**
+   * The full-precision run of one question: tokens, logits, and the tensors of the cache. Free it
+   * with `using`, or by its `free`.
+   *
+   * @param question an example or a prompt
+   * @param maxNewTokens longest answer, in tokens
+   * @throws {PolicyError} when the model has too few positions
+   */
+  async reference(
+    question: Example | Prompt,
+    maxNewTokens: number = MAX_NEW_TOKENS,
+  ): Promise<ReferenceView> {
+    const { model, engine } = this.#parts;
+    const example = readyToRun(model, question, 0);
+    const refusal = refusalOf(example, maxNewTokens, engine.shape);
+    if (refusal !== undefined) throw new PolicyError(refusal);
+    const reference = await this.#inTurn(() =>
+      runReference(engine, example.prompt, maxNewTokens, model.eosIds)
+    );
+    return new ReferenceView(
+      engine,
+      reference,
+      (ids) => model.tokenizer.decode(ids),
+      (work) => this.#inTurn(work),
+    );
+  }
+
+  /** Closes the engine, after what is under way. */
+  async close(): Promise<void> {
+    await this.#inTurn(() => this.#parts.engine.close());
+  }
+
+  /** The same as `close`, for `await using`. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  #run(
+    slice: SliceInput,
+    hosts: readonly PolicyHost[],
+    options: ReplayOptions,
+  ): Promise<SliceResult> {
+    const { model, engine, families, calibration, cache } = this.#parts;
+    const { progress, notice } = options;
+    return runSlice({
+      slice: slice.name,
+      engine,
+      families,
+      examples: slice.examples.slice(0, options.limit).map((q, i) => readyToRun(model, q, i)),
+      hosts,
+      maxNewTokens: options.maxNewTokens ?? slice.maxNewTokens ?? MAX_NEW_TOKENS,
+      budgetBits: options.budgetBits ?? BUDGET_BITS,
+      seed: options.seed ?? 0,
+      eosIds: model.eosIds,
+      decode: (ids) => model.tokenizer.decode(ids),
+      stepwise: options.stepwise ?? false,
+      audit: options.audit ?? false,
+      calibration,
+      ...(cache === undefined ? {} : { cache }),
+      events: {
+        ...(progress === undefined ? {} : { progress }),
+        ...(notice === undefined ? {} : { notice }),
+      },
+      ...(options.signal === undefined ? {} : { signal: options.signal }),
+    });
+  }
+
+  /** An engine runs one thing at a time. */
+  #inTurn<V>(work: () => Promise<V>): Promise<V> {
+    const turn = this.#last.then(work, work);
+    this.#last = turn;
+    return turn;
+  }
+}
+
+async function sliceOf(
+  what: Question | readonly Question[] | SliceName | SliceInput,
+): Promise<SliceInput> {
+  if (typeof what === "string") {
+    if (!isSliceName(what)) {
+      throw new BenchmarkError(
+        `There is no slice ${JSON.stringify(what)}; choose one of ${sliceNames.join(", ")}`,
+      );
+    }
+    const { maxNewTokens } = slices[what];
+    return { name: what, examples: await loadSlice(what), maxNewTokens };
+  }
+  if (Array.isArray(what)) return { name: "examples", examples: what };
+  return "examples" in what ? what : { name: "examples", examples: [what as Question] };
+}

@@ -1,0 +1,252 @@
+/**
+ * One policy on one slice: its calibration, its examples, and what they add up to.
+ *
+ * @module
+ */
+import { CalibrationCost, type Calibrator } from "../calibration/calibrator.ts";
+import type { Engine } from "../engine/engine.ts";
+import type { Rotary } from "../engine/rotary.ts";
+import { PolicyError } from "../policies/check.ts";
+import type { PolicyHost } from "../policies/host.ts";
+import { Planner } from "../policies/plan.ts";
+import type { BudgetState, WorkloadMeta } from "../policies/policy.ts";
+import type { Families } from "../quant/registry.ts";
+import type { KvShape } from "../quant/tensor.ts";
+import { type Audit, audit, AuditError } from "../replay/audit.ts";
+import type { StoredWidths } from "../replay/ledger.ts";
+import { replayExample } from "../replay/loop.ts";
+import { summarize } from "../replay/metric.ts";
+import { type OpenStore, storesBeside } from "../replay/quantize.ts";
+import type { Reference } from "../replay/reference.ts";
+import type { StatsSource } from "../replay/token_stats.ts";
+import type { NamedOutcome, PolicyResult } from "./results.ts";
+
+/** An example, ready for the model. */
+export interface RunExample {
+  readonly id: string;
+  readonly dataset: string;
+  /** Where the answer lies in the context, 0..1, for needle slices. */
+  readonly depth?: number;
+  /** Token ids of the rendered prompt. */
+  readonly prompt: readonly number[];
+  /** Score of an answer's text, 0..1, when the reference answers `reference`. */
+  score(answer: string, reference: string): number;
+}
+
+/** What every policy of a run shares. */
+export interface RunSettings<T extends KvShape> {
+  /** Name under which results are reported. */
+  readonly slice: string;
+  readonly engine: Engine<T>;
+  /** Families that policies may choose. */
+  readonly families: Families;
+  /** Longest answer, in tokens. */
+  readonly maxNewTokens: number;
+  /** No code may be wider. */
+  readonly budgetBits: number;
+  /** Seed of everything that is drawn at random. */
+  readonly seed?: number;
+  /** Ids that end an answer. */
+  readonly eosIds: readonly number[];
+  /** Text of ids, special tokens left out. */
+  decode(ids: readonly number[]): string;
+  /** Whether every step has stores and a pass of its own. */
+  readonly stepwise: boolean;
+  /** Whether the buffers of each policy's largest snapshot are counted once more. */
+  readonly audit?: boolean;
+  /** Samples that are never scored, for policies that calibrate. */
+  readonly calibration?: Calibrator<T>;
+}
+
+/** An example's full-precision run, and what the policies of a run share of it. */
+export interface ReadyExample<T extends KvShape> {
+  readonly example: RunExample;
+  readonly reference: Reference<T>;
+  readonly rope: Rotary<T>;
+  readonly stats: StatsSource<T>;
+}
+
+/** A policy while its slice is run. */
+export class PolicyRun<T extends KvShape> {
+  readonly #outcomes: NamedOutcome[] = [];
+  readonly #open: OpenStore<T>;
+  #widths: StoredWidths = [];
+  #audit: Audit | undefined;
+
+  private constructor(
+    private readonly run: RunSettings<T>,
+    readonly host: PolicyHost,
+    private readonly planner: Planner,
+    private readonly cost: CalibrationCost,
+  ) {
+    this.#open = storesBeside(run.engine, run.families);
+  }
+
+  /**
+   * Lets a policy calibrate, if it wants to.
+   *
+   * @throws {PolicyError} when it cannot be run
+   */
+  static async start<T extends KvShape>(
+    run: RunSettings<T>,
+    host: PolicyHost,
+    examples: readonly RunExample[],
+  ): Promise<PolicyRun<T>> {
+    const { engine: { shape }, families, calibration, budgetBits, seed } = run;
+    const calibrationMode = await host.calibrationMode(
+      workloadOf(run, examples),
+      firstBudget(run),
+    );
+    const cost = new CalibrationCost();
+    let lesson: unknown;
+    if (calibrationMode === "offline" && host.calibrates) {
+      if (calibration === undefined) {
+        throw new PolicyError(
+          'calibration_mode is "offline", but this run has no calibration set',
+        );
+      }
+      const statistics = await calibration.statistics();
+      cost.add(statistics);
+      const start = performance.now();
+      lesson = await host.calibrate(statistics.value);
+      cost.addSeconds((performance.now() - start) / 1000);
+    }
+    const planner = new Planner(
+      host,
+      { heads: shape.kvHeads, headDim: shape.headDim, layers: shape.layers },
+      {
+        families,
+        budgetBits,
+        calibrationMode,
+        ...(seed === undefined ? {} : { seed }),
+        ...(lesson === undefined ? {} : { calibration: lesson }),
+      },
+      calibration === undefined ? undefined : async (settings) => {
+        const learned = await calibration.family(settings);
+        cost.add(learned);
+        return learned.value;
+      },
+    );
+    return new PolicyRun(run, host, planner, cost);
+  }
+
+  /** Replays an example. */
+  async replay({ example, reference, rope, stats }: ReadyExample<T>): Promise<void> {
+    const { engine, slice, maxNewTokens, budgetBits, stepwise, eosIds } = this.run;
+    const replayed = await replayExample({
+      engine,
+      open: this.#open,
+      reference,
+      planner: this.planner,
+      rope: rope.get,
+      request: { slice, dataset: example.dataset, max_new_tokens: maxNewTokens },
+      budgetBits,
+      attentionStats: this.host.hooks.includes("use_attentions"),
+      stepwise,
+      stats,
+    });
+    this.#widths = replayed.widths;
+    if (this.run.audit && replayed.peak.bytes > (this.#audit?.bytes ?? -1)) {
+      this.#audit = await audit({
+        engine,
+        open: this.#open,
+        reference,
+        rope: rope.get,
+        example: example.id,
+        peak: replayed.peak,
+        answersOf: (settings) => this.planner.answersOf(settings),
+        familyOf: ({ family }) => this.run.families.of(family),
+      });
+    }
+    const answer = (ids: readonly number[]) => {
+      const end = ids.findIndex((id) => eosIds.includes(id));
+      return this.run.decode(end < 0 ? ids : ids.slice(0, end));
+    };
+    const reply = answer(replayed.steps.map((s) => s.token));
+    const referenceReply = answer(reference.tokens);
+    this.#outcomes.push({
+      id: example.id,
+      dataset: example.dataset,
+      ...(example.depth === undefined ? {} : { depth: example.depth }),
+      steps: replayed.steps,
+      seconds: replayed.seconds,
+      reply,
+      referenceReply,
+      score: example.score(reply, referenceReply),
+      referenceScore: example.score(referenceReply, referenceReply),
+      prefillMs: reference.prefillMs,
+    });
+  }
+
+  /**
+   * What can only be said when all examples are done.
+   *
+   * @throws {PolicyError} when the policy answers otherwise the second time
+   * @throws {AuditError} when the audited sum is not the peak that will be reported
+   */
+  async finish(): Promise<void> {
+    await this.host.verifyDeterminism?.();
+    if (this.#audit === undefined) return;
+    const reported = summarize(this.#outcomes, 0).peak_kv_memory_mb;
+    const held = this.#audit.bytes / 2 ** 20;
+    if (held !== reported) {
+      throw new AuditError(
+        `audit: the buffers hold ${held} MiB, but peak_kv_memory_mb is ${reported}`,
+      );
+    }
+  }
+
+  /** `quality_main` so far. */
+  get quality(): number {
+    return summarize(this.#outcomes, 0).quality_main;
+  }
+
+  /** @param referenceQuality `quality_main` of full precision */
+  result(referenceQuality: number): PolicyResult {
+    return {
+      policy: this.host.name,
+      numbers: summarize(this.#outcomes, this.cost.seconds, referenceQuality),
+      outcomes: this.#outcomes,
+      ignoredHooks: this.planner.ignoredHooks,
+      deviations: this.planner.deviations,
+      widths: this.#widths,
+      ...(this.#audit === undefined ? {} : { audit: this.#audit }),
+    };
+  }
+}
+
+function workloadOf<T extends KvShape>(
+  { slice, engine: { shape } }: RunSettings<T>,
+  examples: readonly RunExample[],
+): WorkloadMeta {
+  const lengths = examples.map((e) => e.prompt.length);
+  return {
+    slice,
+    examples: examples.length,
+    mean_prompt_tokens: lengths.reduce((a, b) => a + b, 0) / lengths.length,
+    max_prompt_tokens: Math.max(...lengths),
+    model: {
+      layers: shape.layers,
+      query_heads: shape.queryHeads,
+      kv_heads: shape.kvHeads,
+      head_dim: shape.headDim,
+      hidden_size: shape.hidden,
+      vocab_size: shape.vocab,
+    },
+  };
+}
+
+function firstBudget<T extends KvShape>(
+  { budgetBits, engine: { shape } }: RunSettings<T>,
+): BudgetState {
+  return {
+    budget_bits: budgetBits,
+    used_bits: 0,
+    remaining_bits: budgetBits,
+    step: 0,
+    total_steps: null,
+    layers: shape.layers,
+    kv_heads: shape.kvHeads,
+    head_dim: shape.headDim,
+  };
+}

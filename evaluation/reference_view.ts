@@ -1,0 +1,92 @@
+/**
+ * The full-precision run of one question, for people who want to look.
+ *
+ * @module
+ */
+import type { Engine } from "../engine/engine.ts";
+import { PolicyError } from "../policies/check.ts";
+import type { CpuTensor, KvShape } from "../quant/tensor.ts";
+import { addExtras, freeReference, type Reference } from "../replay/reference.ts";
+
+/** Tensors of one layer in cpu memory, every token of prompt and answer but the last. */
+export interface LayerTensors {
+  /** Keys after RoPE, as they are cached, `[kvHeads, tokens, headDim]`. */
+  readonly key: CpuTensor;
+  /** Values, `[kvHeads, tokens, headDim]`. */
+  readonly value: CpuTensor;
+  /** Keys before RoPE, `[kvHeads, tokens, headDim]`. */
+  readonly preRopeKey: CpuTensor;
+  /** Queries after RoPE, `[queryHeads, tokens, headDim]`. */
+  readonly query: CpuTensor;
+}
+
+/** What the model computed for one question. */
+export class ReferenceView implements Disposable {
+  readonly #engine: Engine;
+  readonly #reference: Reference<KvShape>;
+
+  /** Token ids of the rendered prompt. */
+  readonly prompt: readonly number[];
+  /** Token ids of the answer, its end token included when there was one. */
+  readonly tokens: readonly number[];
+  /** The answer as text, special tokens left out. */
+  readonly reply: string;
+  /** Logits of every step of the answer, `[tokens of the answer, vocabulary]`. */
+  readonly logits: Float32Array;
+  /** Wall time of the prefill, in milliseconds. */
+  readonly prefillMs: number;
+
+  /** Made by `Lab.reference`. */
+  constructor(
+    engine: Engine,
+    reference: Reference<KvShape>,
+    decode: (ids: readonly number[]) => string,
+    private readonly inTurn: <V>(work: () => Promise<V>) => Promise<V>,
+  ) {
+    this.#engine = engine;
+    this.#reference = reference;
+    this.prompt = reference.prompt;
+    this.tokens = reference.tokens;
+    this.reply = decode(reference.tokens);
+    this.logits = reference.logits;
+    this.prefillMs = reference.prefillMs;
+  }
+
+  /**
+   * The tensors of a layer.
+   *
+   * @param layer from 0
+   * @throws {PolicyError} for a layer that the model does not have
+   */
+  async layer(layer: number): Promise<LayerTensors> {
+    const kv = this.#reference.layers[layer];
+    if (kv === undefined) {
+      throw new PolicyError(
+        `There is no layer ${layer}; the model has ${this.#reference.layers.length}, counted from 0`,
+      );
+    }
+    const { backend } = this.#engine;
+    const extras = await this.inTurn(() => addExtras(this.#engine, this.#reference));
+    const read = async (tensor: KvShape): Promise<CpuTensor> => {
+      const { heads, capacity, headDim } = tensor;
+      // A copy: in cpu memory a backend hands out the tensor's own.
+      return { heads, capacity, headDim, data: (await backend.read(tensor)).slice() };
+    };
+    return {
+      key: await read(kv.key),
+      value: await read(kv.value),
+      preRopeKey: await read(extras.preRopeKeys[layer]!),
+      query: await read(extras.queries[layer]!),
+    };
+  }
+
+  /** Lets go of the tensors. */
+  free(): void {
+    freeReference(this.#engine, this.#reference);
+  }
+
+  /** The same as `free`, for `using`. */
+  [Symbol.dispose](): void {
+    this.free();
+  }
+}

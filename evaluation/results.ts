@@ -1,0 +1,52 @@
+/**
+ * What a run leaves: numbers, and every outcome behind them.
+ *
+ * @module
+ */
+import type { Audit } from "../replay/audit.ts";
+import type { StoredWidths } from "../replay/ledger.ts";
+import type { ExampleOutcome, SliceNumbers } from "../replay/metric.ts";
+
+/** One example under one policy, with what identifies it. */
+export interface NamedOutcome extends ExampleOutcome {
+  /** The example's id. */
+  readonly id: string;
+  /** Its dataset, as LongBench's field names it. */
+  readonly dataset: string;
+  /** Where the answer lies in the context, 0..1, where the slice says. */
+  readonly depth?: number;
+  /** Text of the replayed answer, up to its first end token. */
+  readonly reply: string;
+  /** The same of the reference's answer. */
+  readonly referenceReply: string;
+}
+
+/** A policy's result on a slice. */
+export interface PolicyResult {
+  /** Name of the policy. */
+  readonly policy: string;
+  /** The numbers of the slice. */
+  readonly numbers: SliceNumbers;
+  /** Every example, in the order of the run. */
+  readonly outcomes: readonly NamedOutcome[];
+  /** Hooks the policy defines and its families do not use. */
+  readonly ignoredHooks: readonly string[];
+  /** Where its settings depart from the official rules of their families, as `family: what`. */
+  readonly deviations: readonly string[];
+  /** Widths of the stored codes at the last step of the last example. */
+  readonly widths: StoredWidths;
+  /** The largest snapshot, where an audit was asked for. */
+  readonly audit?: Audit;
+}
+
+/** What a run of one slice leaves. */
+export interface SliceResult {
+  /** Name of the slice. */
+  readonly slice: string;
+  /** Policies that ran to the end, in the order they were asked for. */
+  readonly results: readonly PolicyResult[];
+  /** Policies that failed, each with its one sentence. */
+  readonly failures: readonly { readonly policy: string; readonly reason: string }[];
+  /** Examples that were refused, each with its one sentence. */
+  readonly refused: readonly { readonly id: string; readonly reason: string }[];
+}

@@ -1,0 +1,157 @@
+/**
+ * One slice under several policies: prefill and reference pass happen once per example and serve
+ * every policy of the run. A policy that fails is told and left out; the others go on.
+ *
+ * @module
+ */
+import type { ModelShape } from "../engine/engine.ts";
+import { Rotary } from "../engine/rotary.ts";
+import { PolicyError } from "../policies/check.ts";
+import type { PolicyHost } from "../policies/host.ts";
+import { quoted } from "../policies/sandbox/sandbox_error.ts";
+import { QuantizerError } from "../quant/quantizer_error.ts";
+import type { KvShape } from "../quant/tensor.ts";
+import { freeReference } from "../replay/reference.ts";
+import { StatsSource } from "../replay/token_stats.ts";
+import { PolicyRun, type RunExample, type RunSettings } from "./policy_run.ts";
+import type { ReferenceCache } from "./reference_cache.ts";
+import { References } from "./references.ts";
+import type { SliceResult } from "./results.ts";
+
+/** What a run of one slice is given. */
+export interface SliceRun<T extends KvShape> extends RunSettings<T> {
+  readonly examples: readonly RunExample[];
+  readonly hosts: readonly PolicyHost[];
+  /** References on disk; absent with `--no-cache`. */
+  readonly cache?: ReferenceCache;
+  readonly events?: RunEvents;
+  readonly signal?: AbortSignal;
+}
+
+/** What a run tells while it goes on. */
+export interface RunEvents {
+  /** `done` of `total` pieces of work (one example under one policy, or one reference). */
+  progress?(done: number, total: number, what: string): void;
+  /** A sentence for stderr. */
+  notice?(sentence: string): void;
+}
+
+/**
+ * Runs a slice.
+ *
+ * @throws {PolicyError} when no example fits the model
+ * @throws the signal's reason when it is aborted
+ */
+export async function runSlice<T extends KvShape>(run: SliceRun<T>): Promise<SliceResult> {
+  const { engine, events, signal } = run;
+  const { examples, refused } = fitting(run);
+  const policies = new Policies<T>(events);
+  for (const host of run.hosts) {
+    await policies.start(host, () => PolicyRun.start(run, host, examples));
+  }
+  const total = examples.length * (run.hosts.length + 1);
+  let done = 0;
+  const longest = Math.max(...run.examples.map((e) => e.prompt.length)) + run.maxNewTokens;
+  const rope = new Rotary(engine, longest);
+  const references = new References(run, examples);
+  try {
+    for (const [i, example] of examples.entries()) {
+      signal?.throwIfAborted();
+      events?.progress?.(done, total, `${example.id} reference`);
+      const reference = await references.get(i);
+      done++;
+      try {
+        const ready = { example, reference, rope, stats: new StatsSource(engine, reference) };
+        await policies.each((policy) => {
+          signal?.throwIfAborted();
+          events?.progress?.(done++, total, `${example.id} ${policy.host.name}`);
+          return policy.replay(ready);
+        });
+      } finally {
+        freeReference(engine, reference);
+      }
+    }
+    await policies.each((policy) => policy.finish());
+    events?.progress?.(total, total, "done");
+  } finally {
+    await references.close();
+    run.calibration?.releaseSamples();
+    rope.free();
+  }
+  const reference = policies.alive.find((p) => p.host.fullPrecision);
+  // Full precision scores exactly 100, so a run without the reference policy knows it too.
+  const quality = reference?.quality ?? 100;
+  return {
+    slice: run.slice,
+    results: policies.alive.map((p) => p.result(quality)),
+    failures: policies.failures,
+    refused,
+  };
+}
+
+/** The examples that the model has positions for, and why others are refused. */
+function fitting<T extends KvShape>(run: SliceRun<T>) {
+  const refused: { id: string; reason: string }[] = [];
+  const examples = run.examples.filter((example) => {
+    const reason = refusalOf(example, run.maxNewTokens, run.engine.shape);
+    if (reason === undefined) return true;
+    refused.push({ id: example.id, reason });
+    run.events?.notice?.(reason);
+    return false;
+  });
+  if (examples.length === 0) {
+    throw new PolicyError(
+      `no example of slice ${run.slice} can be run: ${refused[0]?.reason ?? "it is empty"}`,
+    );
+  }
+  return { examples, refused };
+}
+
+/** Why the model has no positions for an example; undefined when it has. */
+export function refusalOf(
+  { id, prompt }: Pick<RunExample, "id" | "prompt">,
+  maxNewTokens: number,
+  { maxPositions }: Pick<ModelShape, "maxPositions">,
+): string | undefined {
+  const needed = prompt.length + maxNewTokens - 1;
+  if (needed <= maxPositions) return undefined;
+  return `example ${id} refused: its prompt of ${prompt.length} tokens and up to ` +
+    `${maxNewTokens} new ones need ${needed} positions, the model has ${maxPositions}`;
+}
+
+/** The policies of a run that have not failed. */
+class Policies<T extends KvShape> {
+  readonly alive: PolicyRun<T>[] = [];
+  readonly failures: { readonly policy: string; readonly reason: string }[] = [];
+
+  constructor(private readonly events: RunEvents | undefined) {}
+
+  async start(host: PolicyHost, open: () => Promise<PolicyRun<T>>): Promise<void> {
+    try {
+      this.alive.push(await open());
+    } catch (error) {
+      this.#fail(host.name, error);
+    }
+  }
+
+  /** Does something with each; those that fail at it are no longer alive. */
+  async each(work: (policy: PolicyRun<T>) => Promise<void>): Promise<void> {
+    for (const policy of [...this.alive]) {
+      try {
+        await work(policy);
+      } catch (error) {
+        this.alive.splice(this.alive.indexOf(policy), 1);
+        this.#fail(policy.host.name, error);
+      }
+    }
+  }
+
+  #fail(policy: string, error: unknown): void {
+    if (!(error instanceof PolicyError || error instanceof QuantizerError)) throw error;
+    const how = error instanceof PolicyError && error.saysHow ? "" : "rejected: ";
+    // A message may quote the policy: a name of a setting, say.
+    const reason = `policy ${policy}: ${how}${quoted(error.message, 600)}`;
+    this.failures.push({ policy, reason });
+    this.events?.notice?.(reason);
+  }
+}

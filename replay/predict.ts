@@ -1,0 +1,62 @@
+/**
+ * The steps of a pass go through the model together: their tokens are predicted again from the
+ * restored cache.
+ *
+ * @module
+ */
+import type { KvShape } from "../quant/tensor.ts";
+import type { Engine } from "../engine/engine.ts";
+import { TokenSquares } from "./metric.ts";
+import type { QuantizedCache } from "./quantize.ts";
+import type { Reference } from "./reference.ts";
+import { type PassStep, restore } from "./restore.ts";
+
+/** What a pass gives. */
+export interface PassOutcome {
+  /** Replayed logits, `[steps of the pass, vocab]`. */
+  readonly logits: Float32Array;
+  /** Per layer and kind, what restoring changed. */
+  readonly squares: readonly TokenSquares[];
+  /** Wall time of restoring and of the model, in seconds. */
+  readonly seconds: number;
+}
+
+/**
+ * Restores a pass and runs its tokens.
+ *
+ * @param ids the token that each step of the pass feeds
+ */
+export async function predict<T extends KvShape>(
+  engine: Engine<T>,
+  reference: Reference<T>,
+  cache: QuantizedCache<T>,
+  pass: readonly PassStep[],
+  ids: readonly number[],
+): Promise<PassOutcome> {
+  const { backend } = engine;
+  const start = performance.now();
+  const { past, mask, maskLayers } = restore(backend, reference.layers, cache, pass);
+  const { logits } = await engine.forward({
+    ids,
+    positions: pass.map(({ tokens }) => tokens),
+    past,
+    mask,
+    maskLayers,
+    logits: pass.length,
+  });
+  await cache.settle();
+  const seconds = (performance.now() - start) / 1000;
+
+  const tokens = pass.at(-1)!.tokens;
+  const squares = await backend.tokenSquares(
+    reference.layers.flatMap(({ key, value }, layer) => [
+      { real: key, restored: past[layer]!.key, tokens },
+      { real: value, restored: past[layer]!.value, tokens },
+    ]),
+  );
+  for (const { key, value } of past) {
+    backend.free(key);
+    backend.free(value);
+  }
+  return { logits, squares: squares.map((s) => new TokenSquares(s)), seconds };
+}
