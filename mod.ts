@@ -4,20 +4,15 @@
  * ```ts
  * import { open } from "@kvreplay/kvreplay";
  *
- * await using lab = await open("mini", { device: "cpu" });
- * const run = await lab.replay("reasoning", ["kivi_overlap_2bit", {
- *   name: "keys_4_values_2",
- *   policy: {
- *     quantizer_family: () => "kivi",
- *     choose_bits: (_layer, kind) => kind === "key" ? 4 : 2,
- *     choose_axis: (_layer, kind) => kind === "key" ? "channel" : "token",
- *     residual_length: () => 32,
- *     calibration_mode: () => "none",
- *   },
- * }], { limit: 2 });
+ * await using lab = await open("mini");
+ * const run = await lab.replay("reasoning", ["kivi_overlap_2bit", "skvq_overlap_2bit"], { limit: 4 });
  * for (const { policy, numbers, outcomes } of run.results) {
  *   console.log(policy, numbers.quality_main, numbers.avg_bits_per_kv_token, outcomes[0]?.reply);
  * }
+ * const prompt = "A machine uses 7 watts. How many joules does it use in 5 seconds?";
+ * using reference = await lab.reference({ prompt });
+ * const { key } = await reference.layer(0);
+ * console.log(reference.reply, reference.logits.length, [key.heads, key.capacity, key.headDim]);
  * ```
  *
  * `@kvreplay/kvreplay/quant` quantizes a tensor without a model, `/policies` has the interface that
