@@ -10,10 +10,6 @@ import { serveFolder } from "./served_folder.ts";
 
 const PROJECT = new URL("../", import.meta.url);
 
-/** The lines at the top of the library. */
-const [, TEN_LINES] = /^ \* ```ts\n([\s\S]*?)^ \* ```$/m
-  .exec(await Deno.readTextFile(new URL("mod.ts", PROJECT)))!;
-
 const SCRIPT = `
 import { type Device, open } from "@kvreplay/kvreplay";
 import { openPolicyFile } from "@kvreplay/kvreplay/policies";
@@ -115,12 +111,10 @@ Deno.test("the package, as it is served, replays its model in an empty folder", 
       assertEquals(await run(names.map((name) => `import "${name}";`).join("\n")), "");
     });
 
-    await t.step("the lines at the top of the library run", async () => {
-      const output = await run(TEN_LINES!.replaceAll(/^ \* ?/gm, ""));
-      assertMatch(
-        output,
-        /^kivi_overlap_2bit [\d.]+ [\d.]+ .*\nkeys_4_values_2 [\d.]+ [\d.]+ .*\n$/,
-      );
+    await t.step("the ten lines at the top of the library run", async () => {
+      const text = await Deno.readTextFile(new URL("mod.ts", PROJECT));
+      const [, lines] = /```ts\n([^]*?)```/.exec(text.replaceAll(/^ \* ?/gm, ""))!;
+      assertMatch(await run(lines!), /^kivi_overlap_2bit 9\d\.\d+ \d\.\d+ .+/m);
     });
 
     const gpu = Deno.env.get("KVREPLAY_REQUIRE_GPU") === "1" || await findAdapter() !== undefined;

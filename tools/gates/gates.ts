@@ -11,6 +11,7 @@ import { moduleGraph, sourceFiles } from "./module_graph.ts";
 import { packageFiles, tooLarge } from "./package.ts";
 import { upwardRows, wrongArrows } from "./rooms.ts";
 import { runDeno } from "./run_deno.ts";
+import { undocumented } from "./undocumented.ts";
 
 const PROJECT = new URL("../../", import.meta.url);
 
@@ -25,10 +26,10 @@ async function imports(): Promise<string[]> {
 
 async function documentation(): Promise<string[]> {
   const entries = await entryPoints(PROJECT);
-  const lint = await runDeno(PROJECT, "doc", "--lint", ...entries);
-  if (!lint.success) return [lint.stderr.trim()];
   const { success, stdout, stderr } = await runDeno(PROJECT, "doc", "--json", ...entries);
-  return success ? exportsWithoutExample(JSON.parse(stdout)) : [stderr.trim()];
+  if (!success) return [stderr.trim()];
+  const lint = await runDeno(PROJECT, "doc", "--lint", ...entries);
+  return [...undocumented(PROJECT, lint), ...exportsWithoutExample(JSON.parse(stdout))];
 }
 
 async function publishing(): Promise<string[]> {

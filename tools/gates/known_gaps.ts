@@ -14,18 +14,34 @@ export interface KnownArrow {
 /** Imports that are still there. */
 export const knownArrows: readonly KnownArrow[] = [
   { from: "calibration/sensitivity.ts", to: "replay/reference.ts" },
-  { from: "engine/devices/open.ts", to: "replay/quantize.ts" },
   { from: "stats/example_totals.ts", to: "replay/metric.ts" },
+];
+
+/** Files with exports that `deno doc --lint` finds undocumented. */
+export const knownUndocumented: readonly string[] = [
+  "engine/engine.ts",
+  "policies/check.ts",
+  "quant/family.ts",
+  "quant/quantize.ts",
+  "quant/quantizer_error.ts",
 ];
 
 /** Exports that have no example yet. */
 export const knownWithoutExample: readonly string[] = [
-  ...["Audit", "AuditedBuffer", "AuditedCell", "Axis", "BenchmarkError", "BudgetState"],
-  ...["CalibrationStatistics", "ComponentStatistics", "Example", "ExampleOutcome"],
-  ...["HeadStatistics", "KvKind", "LayerStatistics", "NamedOutcome", "OptionalHooks", "Policy"],
-  ...["PolicyName", "PolicyResult", "Prediction", "QueryStatistics", "RequestMeta", "Slice"],
-  ...["SliceName", "SliceNumbers", "SliceResult", "StepOutcome", "TokenStats"],
-  ...["TransformStatistics", "WorkloadMeta", "isPolicyName", "isSliceName", "loadDataFile"],
-  ...["loadSlice", "policies", "policyNames", "scoreReply", "sliceNames", "slices"],
-  "testMetricsLine",
+  ...["Audit", "AuditedBuffer", "AuditedTensor", "Axis", "BenchmarkError", "BudgetState"],
+  ...["BufferContents", "Calibration", "CalibrationArray", "CalibrationSamples"],
+  ...["CalibrationStatistics", "ComponentStatistics", "CpuTensor", "Dataset", "DatasetName"],
+  ...["Device", "Example", "ExampleOutcome", "Families", "Family", "FamilyName", "GpuTensor"],
+  ...["HeadStatistics", "HookAnswers", "KV_KINDS", "KvKind", "KvShape", "Lab", "LabOptions"],
+  ...["LaunchChild", "LayerSamples", "LayerStatistics", "LayerTensors", "ModelShape"],
+  ...["NamedOutcome", "Needs", "OptionalHook", "OptionalHooks", "OwnPolicy", "Policy"],
+  ...["PolicyChoice", "PolicyError", "PolicyFileOptions", "PolicyHost", "PolicyName"],
+  ...["PolicyResult", "Prediction", "Prompt", "QuantizeOptions", "Quantized", "QuantizerError"],
+  ...["QueryStatistics", "Question", "RawAnswers", "ReferenceView", "ReplayOptions"],
+  ...["RequestMeta", "SandboxLimits", "SandboxOptions", "Settings", "Slice", "SliceInput"],
+  ...["SliceName", "SliceNumbers", "SliceResult", "Source", "StepOutcome", "StepQuestion"],
+  ...["Store", "StoredBuffer", "StoredWidths", "TokenRange", "TokenStats"],
+  ...["TransformStatistics", "WorkloadMeta", "builtInFamilies", "datasets", "families"],
+  ...["isPolicyName", "isSliceName", "loadDataFile", "loadSlice", "parseExamples", "policies"],
+  ...["policyNames", "scoreReply", "sliceNames", "slices", "testMetricsLine"],
 ];
