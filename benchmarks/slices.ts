@@ -142,6 +142,6 @@ async function read(path: string): Promise<Uint8Array<ArrayBuffer>> {
       : error instanceof Deno.errors.IsADirectory
       ? "is a directory"
       : (error as Error).message;
-    throw new BenchmarkError(`cannot read ${path}: ${reason}; expected a file of JSON lines`);
+    throw new BenchmarkError(`Cannot read ${path}: ${reason}; expected a file of JSON lines`);
   }
 }

@@ -4,7 +4,7 @@
  * @module
  */
 import { duplicateKey } from "./duplicate_key.ts";
-import { ModelError } from "./error.ts";
+import { UserError } from "../../errors.ts";
 import { type ModelFile, openModelFile, openNeededFile } from "./model_file.ts";
 
 /** A parsed JSON object. */
@@ -19,7 +19,7 @@ export function isJsonObject(value: unknown): value is JsonObject {
  * Parses the text of a JSON object in which no key occurs twice.
  *
  * @param what what the text is, for errors: usually the file's path
- * @throws {ModelError} when the text is not JSON, not an object, or has a duplicate key
+ * @throws {UserError} when the text is not JSON, not an object, or has a duplicate key
  *
  * @example
  * ```ts
@@ -34,18 +34,18 @@ export function parseJsonObject(text: string, what: string): JsonObject {
   try {
     value = JSON.parse(text);
   } catch (error) {
-    throw new ModelError(`${what} is not valid JSON: ${(error as Error).message}.`);
+    throw new UserError(`${what} is not valid JSON: ${(error as Error).message}`);
   }
-  if (!isJsonObject(value)) throw new ModelError(`${what} must hold a JSON object.`);
+  if (!isJsonObject(value)) throw new UserError(`${what} must hold a JSON object`);
   const twice = duplicateKey(text);
-  if (twice !== undefined) throw new ModelError(`${what} holds the key "${twice}" twice.`);
+  if (twice !== undefined) throw new UserError(`${what} holds the key "${twice}" twice`);
   return value;
 }
 
 /**
  * Reads a text file of a model folder.
  *
- * @throws {ModelError} when the file is absent, unreadable or not UTF-8
+ * @throws {UserError} when the file is absent, unreadable or not UTF-8
  */
 export async function readText(path: string): Promise<string> {
   using file = await openNeededFile(path);
@@ -63,6 +63,6 @@ async function decoded(file: ModelFile): Promise<string> {
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
   } catch {
-    throw new ModelError(`${file.path} is not UTF-8 text.`);
+    throw new UserError(`${file.path} is not UTF-8 text`);
   }
 }

@@ -5,7 +5,7 @@
  * @module
  */
 import { join } from "node:path";
-import { ModelError } from "./error.ts";
+import { UserError } from "../../errors.ts";
 
 /** An open file of a model. */
 export interface ModelFile extends Disposable {
@@ -16,7 +16,7 @@ export interface ModelFile extends Disposable {
   /**
    * Bytes `at .. at + count` of it.
    *
-   * @throws {ModelError} when the file is shorter
+   * @throws {UserError} when the file is shorter
    */
   read(at: number, count: number): Promise<Uint8Array<ArrayBuffer>>;
 }
@@ -35,7 +35,7 @@ export function fileIn(folder: string, name: string): string {
  * Opens a file; undefined when there is none. What comes from a server is fetched whole.
  *
  * @param path in the file system, or a URL
- * @throws {ModelError} when it is there but cannot be read
+ * @throws {UserError} when it is there but cannot be read
  */
 export async function openModelFile(path: string): Promise<ModelFile | undefined> {
   try {
@@ -44,19 +44,20 @@ export async function openModelFile(path: string): Promise<ModelFile | undefined
     if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) {
       return undefined;
     }
-    throw new ModelError(`${path} cannot be read: ${(error as Error).message}.`);
+    if (error instanceof UserError) throw error;
+    throw new UserError(`${path} cannot be read: ${(error as Error).message}`);
   }
 }
 
 /**
  * Opens a file that a model cannot do without.
  *
- * @throws {ModelError} when there is none, or it cannot be read
+ * @throws {UserError} when there is none, or it cannot be read
  */
 export async function openNeededFile(path: string): Promise<ModelFile> {
   const file = await openModelFile(path);
   if (file !== undefined) return file;
-  throw new ModelError(`${path} does not exist; a model folder must have it.`);
+  throw new UserError(`${path} does not exist; a model folder must have it`);
 }
 
 async function openFile(path: string): Promise<ModelFile | undefined> {
@@ -88,7 +89,7 @@ async function fetchFile(path: string): Promise<ModelFile | undefined> {
   if (!response.ok) {
     await response.body?.cancel();
     if (response.status === 404) return undefined;
-    throw new Error(`the server answers ${response.status} ${response.statusText}`.trimEnd());
+    throw new UserError(`${path} cannot be read: its server answers ${response.status}`);
   }
   const whole = await response.bytes();
   return {
@@ -102,6 +103,6 @@ async function fetchFile(path: string): Promise<ModelFile | undefined> {
   };
 }
 
-function endedEarly(path: string): ModelError {
-  return new ModelError(`${path} ended while it was read.`);
+function endedEarly(path: string): UserError {
+  return new UserError(`${path} ended while it was read`);
 }

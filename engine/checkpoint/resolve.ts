@@ -4,7 +4,7 @@
  * @module
  */
 import { fileURLToPath } from "node:url";
-import { ModelError } from "./error.ts";
+import { UserError } from "../../errors.ts";
 import { fileIn, openModelFile } from "./model_file.ts";
 
 /**
@@ -23,7 +23,7 @@ export const DEFAULT_MODEL: EmbeddedModel = "mini";
  * The folder of a model: an embedded one by its name, else the name is a path. Where this module comes
  * from a server, the embedded models lie there too, and their folders are URLs.
  *
- * @throws {ModelError} for an embedded model that did not come along, and listing the names when
+ * @throws {UserError} for an embedded model that did not come along, and listing the names when
  *   `model` is neither a name nor an existing folder
  *
  * @example
@@ -40,8 +40,8 @@ export async function modelFolder(model: string): Promise<string> {
   }
   const isFolder = await Deno.stat(model).then((info) => info.isDirectory, () => false);
   if (isFolder) return model;
-  throw new ModelError(
-    `Unknown model "${model}": use ${embeddedModels.join(", ")} or the path of a model folder.`,
+  throw new UserError(
+    `Unknown model "${model}": use ${embeddedModels.join(", ")} or the path of a model folder`,
   );
 }
 
@@ -49,14 +49,14 @@ export async function modelFolder(model: string): Promise<string> {
  * The folder of an embedded model.
  *
  * @param models URL of the folder that holds the models, with a slash at its end
- * @throws {ModelError} when the model is not there
+ * @throws {UserError} when the model is not there
  */
 export async function embeddedFolder(model: string, models: URL): Promise<string> {
   const url = new URL(model, models);
   const folder = url.protocol === "file:" ? fileURLToPath(url) : url.href;
   using config = await openModelFile(fileIn(folder, "config.json"));
   if (config !== undefined) return folder;
-  throw new ModelError(
+  throw new UserError(
     `The model "${model}" is not at ${folder}: the published package holds only "${DEFAULT_MODEL}", so clone the repository or take the binary to have it`,
   );
 }

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { UserError } from "../../errors.ts";
 import { runDeno } from "./run_deno.ts";
 
 /** One file that imports another; paths in the project. */
@@ -32,7 +33,7 @@ interface Info {
  * import through the import map leads out of the project, wherever the map puts it.
  *
  * @param entries paths in the project; what they import is followed
- * @throws {Error} when Deno cannot read an entry, or a module imports what is not there
+ * @throws {UserError} when Deno cannot read an entry, or a module imports what is not there
  */
 export async function moduleGraph(project: URL, entries: readonly string[]): Promise<Import[]> {
   const imports: Import[] = [];
@@ -40,15 +41,17 @@ export async function moduleGraph(project: URL, entries: readonly string[]): Pro
   for (const entry of entries) {
     if (seen.has(new URL(entry, project).href)) continue;
     const { success, stdout, stderr } = await runDeno(project, "info", "--json", entry);
-    if (!success) throw new Error(`Deno cannot say what ${entry} imports: ${stderr.trim()}`);
+    if (!success) throw new UserError(`Deno cannot say what ${entry} imports: ${stderr.trim()}`);
     for (const { specifier, error, dependencies = [] } of (JSON.parse(stdout) as Info).modules) {
       if (seen.has(specifier) || !specifier.startsWith(project.href)) continue;
       seen.add(specifier);
-      if (error !== undefined) throw new Error(error);
+      if (error !== undefined) throw new UserError(`${specifier} cannot be read: ${error}`);
       const from = specifier.slice(project.href.length);
       for (const { specifier: written, code, type } of dependencies) {
         const failure = code?.error ?? type?.error;
-        if (failure !== undefined) throw new Error(`${from} imports what is not there: ${failure}`);
+        if (failure !== undefined) {
+          throw new UserError(`${from} imports what is not there: ${failure}`);
+        }
         const to = code?.specifier ?? type?.specifier;
         if (!written.startsWith(".") || to?.startsWith(project.href) !== true) continue;
         imports.push({ from, to: to.slice(project.href.length), typesOnly: code === undefined });

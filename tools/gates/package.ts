@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { UserError } from "../../errors.ts";
 import { runDeno } from "./run_deno.ts";
 
 /** What JSR takes of one version, in bytes: all its files together (jsr-io/jsr, api/src/tarball.rs). */
@@ -18,17 +19,19 @@ export interface PackageFile {
 /**
  * The files of the package.
  *
- * @throws {Error} with what Deno says, when the project cannot be published
+ * @throws {UserError} with what Deno says, when the project cannot be published
  */
 export async function packageFiles(project: URL): Promise<PackageFile[]> {
   const { success, stderr } = await runDeno(project, "publish", "--dry-run", "--allow-dirty");
-  if (!success) throw new Error(stderr.trim());
+  if (!success) throw new UserError(`The project cannot be published: ${stderr.trim()}`);
   const lines = stderr.matchAll(/^ {3}(file:\S+) \([\d.]+[KM]?B\)$/gm);
   const files = Array.from(lines, async ([, href]) => {
     const url = new URL(href!);
     return { path: url.href.slice(project.href.length), bytes: (await Deno.stat(url)).size };
   });
-  if (files.length === 0) throw new Error(`Deno lists no files of the package: ${stderr.trim()}`);
+  if (files.length === 0) {
+    throw new UserError(`Deno lists no file of the package: ${stderr.trim()}`);
+  }
   return await Promise.all(files);
 }
 

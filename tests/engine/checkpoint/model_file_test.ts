@@ -1,7 +1,7 @@
 /** A model on a server: read as from a folder, and refused in one sentence. */
 import { assertEquals, assertRejects } from "@std/assert";
 import { pathToFileURL } from "node:url";
-import { ModelError } from "../../../engine/checkpoint/error.ts";
+import { UserError } from "../../../errors.ts";
 import { loadModelFolder } from "../../../engine/checkpoint/folder.ts";
 import { openModelFile } from "../../../engine/checkpoint/model_file.ts";
 import { embeddedFolder } from "../../../engine/checkpoint/resolve.ts";
@@ -26,22 +26,22 @@ Deno.test("a model that a server lacks, or will not give, is refused in one sent
   await Deno.remove(`${copy.path}/tokenizer.json`);
   await assertRejects(
     () => loadModelFolder(at),
-    ModelError,
+    UserError,
     `${at}/tokenizer.json does not exist`,
   );
   await using closed = Deno.serve(
     { hostname: "127.0.0.1", port: 0, onListen: () => {} },
-    () => new Response("", { status: 503, statusText: "Service Unavailable" }),
+    () => new Response("", { status: 503 }),
   );
   const there = `http://127.0.0.1:${closed.addr.port}`;
   await assertRejects(
     () => loadModelFolder(there),
-    ModelError,
-    `${there}/config.json cannot be read: the server answers 503 Service Unavailable`,
+    UserError,
+    `${there}/config.json cannot be read: its server answers 503`,
   );
   await assertRejects(
     () => loadModelFolder("https://models.invalid/mini"),
-    ModelError,
+    UserError,
     "https://models.invalid/mini/config.json cannot be read: Requires net access",
   );
 });
@@ -58,7 +58,7 @@ Deno.test("bytes of a file are the same from a server, and none are read beyond 
     assertEquals(await file.read(whole.length, 0), new Uint8Array());
     await assertRejects(
       () => file.read(whole.length - 3, 4),
-      ModelError,
+      UserError,
       `${place} ended while it was read`,
     );
   }
@@ -71,7 +71,7 @@ Deno.test("an embedded model that did not come along is told how to get", async 
   for (const models of [folder, new URL(`http://127.0.0.1:${server.addr.port}/`)]) {
     await assertRejects(
       () => embeddedFolder("mini-outlier", models),
-      ModelError,
+      UserError,
       'the published package holds only "mini", so clone the repository or take the binary to have it',
     );
   }
