@@ -19,7 +19,7 @@ export function calibrated<A extends CalibrationArray>(
   length: number,
 ): A {
   const array = settings.calibration?.[name];
-  const place = `layer ${settings.layer} ${settings.kind}s`;
+  const place = `Layer ${settings.layer} ${settings.kind}s`;
   if (array === undefined) {
     throw new QuantizerError(
       `${place}: family "${settings.family}" was not given the calibrated ${name}; ` +
