@@ -55,6 +55,8 @@ export class Families {
   readonly #byName: ReadonlyMap<string, Family>;
 
   /**
+   * Takes the built-in families, and others beside them.
+   *
    * @param own families beside the built-in ones
    * @throws {QuantizerError} for a name that is taken or is no name
    */
