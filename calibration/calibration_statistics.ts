@@ -17,6 +17,7 @@ import type { CalibrationSamples } from "../quant/calibration.ts";
 import type { KvKind } from "../quant/family.ts";
 import { secondMoment } from "../quant/numerics/multiply_rows.ts";
 import { percentile } from "../quant/numerics/percentile.ts";
+import type { RotaryPositions } from "../quant/rotary_positions.ts";
 import type { CpuTensor } from "../quant/tensor.ts";
 import { componentCosts } from "../quant/families/transform/transform_calibration.ts";
 import { rotaryTables } from "../engine/rotary.ts";
@@ -41,7 +42,7 @@ export function calibrationStatistics(
       const kvHeads = layer.values[0]!.heads;
       const perHead = <S>(compute: (head: number) => S) =>
         Array.from({ length: kvHeads }, (_, h) => compute(h));
-      const unrotated = layer.queries.map((query) => rotatedBack(query, samples.ropeTheta));
+      const unrotated = layer.queries.map((query) => rotatedBack(query, samples.rotary));
       return {
         key: perHead((head) => headStatistics(layer.keys, head)),
         key_pre_rope: perHead((head) => headStatistics(layer.preRopeKeys, head)),
@@ -171,11 +172,11 @@ function moments(
   return { mean: Array.from(sum, (s) => s * headDim / rows.length), moment };
 }
 
-/** Queries before RoPE: every row turned back by the angle of its position. */
-function rotatedBack(query: CpuTensor, theta: number): CpuTensor {
+/** Queries before RoPE: every row turned back by the angle of its position, and without the scale. */
+function rotatedBack(query: CpuTensor, rotary: RotaryPositions): CpuTensor {
   const { heads, capacity, headDim } = query;
   const half = headDim / 2;
-  const { cos, sin } = rotaryTables(capacity, headDim, theta);
+  const { cos, sin } = rotaryTables(capacity, { ...rotary, scale: 1 / rotary.scale });
   const data = new Float32Array(query.data.length);
   for (let row = 0; row < heads * capacity; row++) {
     const base = row * headDim;

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { RotaryPositions } from "../quant/rotary_positions.ts";
 import type { Backend, KvShape } from "../quant/tensor.ts";
 
 /** Architecture sizes of a decoder-only model. */
@@ -14,7 +15,8 @@ export interface ModelShape {
   readonly headDim: number;
   readonly vocab: number;
   readonly maxPositions: number;
-  readonly ropeTheta: number;
+  /** How queries and keys are turned by their position. */
+  readonly rotary: RotaryPositions;
 }
 
 /** Keys and values of one layer. */

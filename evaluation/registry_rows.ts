@@ -14,6 +14,7 @@ import { QuantizerError } from "../quant/quantizer_error.ts";
 import { builtInFamilies } from "../quant/registry.ts";
 import { exact } from "../quant/families/exact/exact.ts";
 import type { ModelShape } from "../engine/engine.ts";
+import { plainRotary } from "../engine/rotary.ts";
 import { calibrationStatistics } from "../calibration/calibration_statistics.ts";
 import { cacheElements, entriesPerToken } from "../replay/metric.ts";
 import { type Plan, QuantizedCache, storesBeside } from "../replay/quantize.ts";
@@ -33,7 +34,7 @@ const SHAPE: ModelShape = {
   headDim: 64,
   vocab: 1,
   maxPositions: 1024,
-  ropeTheta: 1e6,
+  rotary: plainRotary(64, 1e6),
 };
 
 /** Tokens of that cache. */

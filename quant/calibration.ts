@@ -9,6 +9,7 @@
  */
 import type { Settings } from "./family.ts";
 import { QuantizerError } from "./quantizer_error.ts";
+import type { RotaryPositions } from "./rotary_positions.ts";
 import type { CpuTensor } from "./tensor.ts";
 
 /**
@@ -43,8 +44,8 @@ export interface LayerSamples {
 export interface CalibrationSamples {
   /** One entry per layer. */
   readonly layers: readonly LayerSamples[];
-  /** Rotary base: pair `i` of a head turns by `position * ropeTheta^(-2 i / headDim)`. */
-  readonly ropeTheta: number;
+  /** How the keys and queries were turned. */
+  readonly rotary: RotaryPositions;
 }
 
 /**

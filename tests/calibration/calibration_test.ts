@@ -52,7 +52,7 @@ Deno.test("calibration statistics are those of the tokens that were run", async 
 });
 
 Deno.test("query statistics join the query heads of a KV head and undo the rotation", async () => {
-  const engine = new SyntheticEngine();
+  const engine = new SyntheticEngine({ rotary: { ...plainRotary(8, 100), scale: 1.25 } });
   const { headDim, queryHeads, kvHeads } = engine.shape;
   const { value } = await new Calibrator({ families: builtInFamilies, engine, samples })
     .statistics();
