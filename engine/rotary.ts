@@ -13,35 +13,23 @@ export interface RotaryTables<T extends KvShape> {
   readonly sin: T;
 }
 
-/**
- * Rotary positions without any scaling: pair `i` turns by `theta^(-2 i / headDim)` per token.
- *
- * @example
- * ```ts
- * import { assertEquals } from "@std/assert";
- * import { plainRotary } from "./rotary.ts";
- *
- * assertEquals(plainRotary(4, 10000), { frequencies: [1, Math.fround(0.01)], scale: 1 });
- * ```
- */
+/** Rotary positions of a model that was made for the contexts it was trained on. */
 export function plainRotary(headDim: number, theta: number): RotaryPositions {
-  // Rounded where Transformers rounds (modeling_rope_utils.py): an ulp here is 2e-4 rad at 4,000 tokens.
-  const frequencies = Array.from(
-    { length: headDim / 2 },
-    (_, i) => Math.fround(1 / Math.fround(theta ** Math.fround(2 * i / headDim))),
-  );
-  return { frequencies, scale: 1 };
+  return { theta, stretch: new Array<number>(headDim / 2).fill(1), scale: 1 };
 }
 
 /** Tables for the first `positions` positions, computed in float64 and stored in float32. */
 export function rotaryTables(
   positions: number,
-  { frequencies, scale }: RotaryPositions,
+  { theta, stretch, scale }: RotaryPositions,
 ): { cos: Float32Array<ArrayBuffer>; sin: Float32Array<ArrayBuffer> } {
-  const half = frequencies.length;
+  const half = stretch.length;
   const cos = new Float32Array(positions * half);
   const sin = new Float32Array(positions * half);
-  for (const [i, frequency] of frequencies.entries()) {
+  for (let i = 0; i < half; i++) {
+    // Rounded where Transformers rounds (modeling_rope_utils.py): an ulp here is 2e-4 rad at 4,000 tokens.
+    const plain = Math.fround(1 / Math.fround(theta ** Math.fround(i / half)));
+    const frequency = Math.fround(plain / stretch[i]!);
     for (let p = 0; p < positions; p++) {
       const angle = Math.fround(p * frequency);
       cos[p * half + i] = Math.fround(Math.cos(angle)) * scale;
@@ -58,7 +46,7 @@ export function uploadRotary<T extends KvShape>(
   rotary: RotaryPositions,
 ): RotaryTables<T> {
   const { cos, sin } = rotaryTables(positions, rotary);
-  const shape = { heads: 1, capacity: positions, headDim: rotary.frequencies.length };
+  const shape = { heads: 1, capacity: positions, headDim: rotary.stretch.length };
   return { cos: backend.upload(cos, shape), sin: backend.upload(sin, shape) };
 }
 

@@ -5,12 +5,17 @@
  */
 
 /**
- * Rotary positions of a model: the channels `i` and `i + headDim / 2` of a query or key are a pair
- * that is turned by `position * frequencies[i]` and multiplied by `scale`.
+ * Rotary positions: the channels `i` and `i + headDim / 2` of a query or key are a pair, which is
+ * turned by `position * theta^(-2 i / headDim) / stretch[i]` and multiplied by `scale`.
  */
 export interface RotaryPositions {
-  /** Radians per token of every pair, `[headDim / 2]`; float32 numbers. */
-  readonly frequencies: readonly number[];
-  /** 1, except where a longer context was made room for with YaRN. */
+  /** Base of the angles. */
+  readonly theta: number;
+  /**
+   * How much slower than in plain rotary positions each pair turns, `[headDim / 2]`: 1, except where
+   * room was made for contexts longer than those of the training.
+   */
+  readonly stretch: readonly number[];
+  /** 1, except with YaRN. */
   readonly scale: number;
 }

@@ -1,14 +1,10 @@
 /**
- * Rotary positions as a `config.json` describes them, scaled for contexts longer than the model was
- * trained on or not.
- *
- * All is computed and rounded in the order of huggingface/transformers, `modeling_rope_utils.py`,
- * where tensors are float32 and scalars float64.
+ * Rotary positions as a `config.json` describes them (huggingface/transformers,
+ * `modeling_rope_utils.py`).
  *
  * @module
  */
 import type { RotaryPositions } from "../../quant/rotary_positions.ts";
-import { plainRotary } from "../rotary.ts";
 import { ConfigFields } from "./config_fields.ts";
 import { ModelError } from "./error.ts";
 import { isJsonObject, type JsonObject } from "./json_file.ts";
@@ -23,21 +19,18 @@ interface RopeBase {
   readonly maxPositions: number;
 }
 
-/** Rotary positions, and how many of them there are, where the parameters say so. */
-interface Rope {
-  readonly rotary: RotaryPositions;
+/** What a type makes of them. */
+interface Rope extends Pick<RotaryPositions, "stretch">, Partial<Pick<RotaryPositions, "scale">> {
+  /** Positions that there is room for now. */
   readonly positions?: number;
 }
 
-const f32 = Math.fround;
-
-/** Values of `rope_type`. */
+/** Values of `rope_type`: how much slower each pair turns, and what else there is to it. */
 const ropeTypes = {
-  default: (_, { headDim, theta }) => ({ rotary: plainRotary(headDim, theta) }),
-  linear: (fields, { headDim, theta }) => {
+  default: (_, base) => ({ stretch: everyPair(base, () => 1) }),
+  linear: (fields, base) => {
     const factor = fields.positive("factor");
-    const { frequencies } = plainRotary(headDim, theta);
-    return { rotary: { frequencies: frequencies.map((f) => f32(f / f32(factor))), scale: 1 } };
+    return { stretch: everyPair(base, () => factor) };
   },
   llama3,
   yarn,
@@ -54,7 +47,7 @@ export function readRope(
   json: JsonObject,
   path: string,
   { headDim, maxPositions }: Pick<RopeBase, "headDim" | "maxPositions">,
-): Required<Rope> {
+): { rotary: RotaryPositions; positions: number } {
   const name = isGiven(json.rope_scaling) ? "rope_scaling" : "rope_parameters";
   const given = json[name] ?? {};
   if (!isJsonObject(given)) throw new ModelError(`${path}: ${name} must be an object or null.`);
@@ -73,13 +66,9 @@ export function readRope(
     "original_max_position_embeddings",
     fields.size("original_max_position_embeddings", maxPositions),
   );
-  const { rotary, positions = maxPositions }: Rope = ropeTypes[type](fields, {
-    headDim,
-    theta,
-    trained,
-    maxPositions,
-  });
-  return { rotary, positions };
+  const base = { headDim, theta, trained, maxPositions };
+  const { stretch, scale = 1, positions = maxPositions }: Rope = ropeTypes[type](fields, base);
+  return { rotary: { theta, stretch, scale }, positions };
 }
 
 function isGiven(value: unknown): boolean {
@@ -87,30 +76,33 @@ function isGiven(value: unknown): boolean {
     !(isJsonObject(value) && Object.keys(value).length === 0);
 }
 
+/** One number for each pair of channels. */
+function everyPair({ headDim }: RopeBase, of: (pair: number) => number): number[] {
+  return Array.from({ length: headDim / 2 }, (_, i) => of(i));
+}
+
 /**
- * Llama 3.1: waves that are long beside the context of the training are stretched, short ones are
- * left, and between them there is a smooth way.
+ * Llama 3.1: pairs that turn less than `low_freq_factor` times within the trained context are slowed
+ * down, those that turn more than `high_freq_factor` times are not, and between them there is a
+ * smooth way.
  */
-function llama3(fields: ConfigFields, { headDim, theta, trained }: RopeBase): Rope {
+function llama3(fields: ConfigFields, base: RopeBase): Rope {
   const factor = fields.positive("factor");
   const low = fields.positive("low_freq_factor");
   const high = fields.positive("high_freq_factor");
   if (high <= low) {
     throw fields.wrong("high_freq_factor", high, `more than low_freq_factor, ${low}`);
   }
-  const frequencies = plainRotary(headDim, theta).frequencies.map((f) => {
-    const wave = f32(f32(1 / f) * f32(2 * Math.PI));
-    if (wave > f32(trained / low)) return f32(f / f32(factor));
-    if (wave < f32(trained / high)) return f;
-    const turns = f32(f32(1 / wave) * f32(trained));
-    const smooth = f32(f32(turns - f32(low)) / f32(high - low));
-    return f32(f32(f32(f32(1 - smooth) * f) / f32(factor)) + f32(smooth * f));
+  const stretch = everyPair(base, (i) => {
+    const turns = base.trained * base.theta ** (-2 * i / base.headDim) / (2 * Math.PI);
+    return blended(factor, (turns - low) / (high - low));
   });
-  return { rotary: { frequencies, scale: 1 } };
+  return { stretch };
 }
 
 /** YaRN (Peng et al., 2023, arXiv 2309.00071). */
-function yarn(fields: ConfigFields, { headDim, theta, trained, maxPositions }: RopeBase): Rope {
+function yarn(fields: ConfigFields, base: RopeBase): Rope {
+  const { headDim, theta, trained, maxPositions } = base;
   const factor = fields.positive("factor", maxPositions / trained);
   const longer = (mscale: number) => factor <= 1 ? 1 : 0.1 * mscale * Math.log(factor) + 1;
   const mscale = fields.notNegative("mscale", 0);
@@ -119,26 +111,26 @@ function yarn(fields: ConfigFields, { headDim, theta, trained, maxPositions }: R
     "attention_factor",
     mscale > 0 && mscaleAllDim > 0 ? longer(mscale) / longer(mscaleAllDim) : longer(1),
   );
-
-  // Pairs that turn `turns` times within the trained context, as a place among the pairs.
+  // Which pair turns so many times within the trained context.
   const pairOf = (turns: number) =>
     headDim * Math.log(trained / (turns * 2 * Math.PI)) / (2 * Math.log(theta));
-  const whole = fields.oneOf("truncate", [true, false], true);
-  const [from, to] = [
-    pairOf(fields.notNegative("beta_fast", 0) || 32),
-    pairOf(fields.notNegative("beta_slow", 0) || 1),
-  ];
-  const first = Math.max(whole ? Math.floor(from) : from, 0);
-  let last = Math.min(whole ? Math.ceil(to) : to, headDim - 1);
-  if (last === first) last += 0.001;
-  const frequencies = Array.from({ length: headDim / 2 }, (_, i) => {
-    const wave = f32(theta ** f32(2 * i / headDim));
-    const left = f32(1 / wave);
-    const stretched = f32(1 / f32(f32(factor) * wave));
-    const ramp = Math.min(Math.max(f32(f32(i - f32(first)) / f32(last - first)), 0), 1);
-    const share = f32(1 - ramp);
-    return f32(f32(stretched * f32(1 - share)) + f32(left * share));
-  });
-  const positions = Math.max(maxPositions, Math.floor(factor * trained));
-  return { rotary: { frequencies, scale: f32(scale) }, positions };
+  let first = pairOf(fields.notNegative("beta_fast", 0) || 32);
+  let last = pairOf(fields.notNegative("beta_slow", 0) || 1);
+  if (fields.oneOf("truncate", [true, false], true)) {
+    [first, last] = [Math.floor(first), Math.ceil(last)];
+  }
+  first = Math.max(first, 0);
+  last = Math.min(last, headDim - 1);
+  const width = last === first ? 0.001 : last - first;
+  return {
+    stretch: everyPair(base, (i) => blended(factor, 1 - (i - first) / width)),
+    scale,
+    positions: Math.max(maxPositions, Math.floor(factor * trained)),
+  };
+}
+
+/** Stretch of a pair whose speed is `share` of the plain one and otherwise of the stretched one. */
+function blended(factor: number, share: number): number {
+  const kept = Math.min(Math.max(share, 0), 1);
+  return 1 / (kept + (1 - kept) / factor);
 }

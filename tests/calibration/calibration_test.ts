@@ -12,6 +12,7 @@ import {
   writeCalibration,
 } from "../../calibration/calibrator.ts";
 import { samplesThatFit } from "../../calibration/calibration_samples.ts";
+import { plainRotary } from "../../engine/rotary.ts";
 import { SyntheticEngine } from "../engine/synthetic_engine.ts";
 
 const ids = [[1, 2, 3, 4, 5], [9, 8, 7]];

@@ -209,7 +209,7 @@ function queryMetric(
   queries: readonly CpuTensor[],
   kvHead: number,
   kvHeads: number,
-  { frequencies, scale }: RotaryPositions,
+  { theta, stretch, scale }: RotaryPositions,
 ): Float64Array {
   const { heads, headDim } = queries[0]!;
   const half = headDim / 2;
@@ -217,6 +217,7 @@ function queryMetric(
   const longest = Math.max(...queries.map((q) => q.capacity));
   const distances: number[] = [0];
   for (let d = 1; d < longest; d *= 2) distances.push(d);
+  const frequency = Float64Array.from(stretch, (s, i) => theta ** (-2 * i / headDim) / s);
   const moment = new Float64Array(headDim * headDim);
   const turned = new Float64Array(headDim);
   let count = 0;
@@ -228,7 +229,7 @@ function queryMetric(
         // Back to before RoPE, then to one of the distances: every query is used once.
         const angle = distances[count % distances.length]! - t;
         for (let i = 0; i < half; i++) {
-          const turn = angle * frequencies[i]!;
+          const turn = angle * frequency[i]!;
           const [c, s] = [scale * Math.cos(turn), scale * Math.sin(turn)];
           const [a, b] = [data[from + i]!, data[from + half + i]!];
           turned[i] = a * c - b * s;
