@@ -1,38 +1,44 @@
 /**
  * Replay a language model's KV cache through quantizers and see what it costs.
  *
+ * ```ts
+ * import { open } from "@kvreplay/kvreplay";
+ *
+ * await using lab = await open("mini");
+ * const run = await lab.replay("reasoning", ["kivi_overlap_2bit", "skvq_overlap_2bit"], { limit: 4 });
+ * for (const { policy, numbers, outcomes } of run.results) {
+ *   console.log(policy, numbers.quality_main, numbers.avg_bits_per_kv_token, outcomes[0]?.reply);
+ * }
+ * const prompt = "A machine uses 7 watts. How many joules does it use in 5 seconds?";
+ * using reference = await lab.reference({ prompt });
+ * const { key } = await reference.layer(0);
+ * console.log(reference.reply, reference.logits.length, [key.heads, key.capacity, key.headDim]);
+ * ```
+ *
+ * `@kvreplay/kvreplay/quant` quantizes a tensor without a model, `/policies` has the interface that
+ * a policy satisfies, `/benchmarks` the examples.
+ *
  * @module
  */
-export type {
-  BudgetState,
-  OptionalHooks,
-  Policy,
-  RequestMeta,
-  TokenStats,
-  WorkloadMeta,
-} from "./policies/policy.ts";
-export type { Axis, KvKind } from "./quant/family.ts";
-export type {
-  CalibrationStatistics,
-  ComponentStatistics,
-  HeadStatistics,
-  LayerStatistics,
-  QueryStatistics,
-  TransformStatistics,
-} from "./policies/calibration_statistics.ts";
-export { isPolicyName, policies, type PolicyName, policyNames } from "./policies/registry.ts";
-export { BenchmarkError, type Example } from "./benchmarks/example.ts";
 export {
-  isSliceName,
-  loadDataFile,
-  loadSlice,
-  type Slice,
-  type SliceName,
-  sliceNames,
-  slices,
-} from "./benchmarks/slices.ts";
-export { renderPrompt, scoreReply } from "./benchmarks/datasets.ts";
-export type { ExampleOutcome, Prediction, SliceNumbers, StepOutcome } from "./replay/metric.ts";
-export type { Audit, AuditedBuffer, AuditedTensor } from "./replay/audit.ts";
+  type Device,
+  Lab,
+  type LabOptions,
+  type ModelShape,
+  open,
+  type ReplayOptions,
+  type SliceInput,
+} from "./evaluation/lab.ts";
+export type { Prompt, Question } from "./evaluation/question.ts";
+export type { OwnPolicy, PolicyChoice } from "./evaluation/policy_choice.ts";
+export type { LayerTensors, ReferenceView } from "./evaluation/reference_view.ts";
 export type { NamedOutcome, PolicyResult, SliceResult } from "./evaluation/results.ts";
+export type { Policy } from "./policies/policy.ts";
+export type { PolicyName } from "./policies/registry.ts";
+export type { Example } from "./benchmarks/example.ts";
+export type { SliceName } from "./benchmarks/slices.ts";
+export type { Family } from "./quant/family.ts";
+export type { ExampleOutcome, Prediction, SliceNumbers, StepOutcome } from "./replay/metric.ts";
+export type { StoredWidths } from "./replay/ledger.ts";
+export type { Audit, AuditedBuffer, AuditedTensor } from "./replay/audit.ts";
 export { testMetricsLine } from "./report/test_metrics.ts";

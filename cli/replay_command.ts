@@ -3,10 +3,10 @@
  *
  * @module
  */
-import { type Lab, open, type SliceInput } from "../evaluation/lab.ts";
+import { type Lab, open, partsOf, type SliceInput } from "../evaluation/lab.ts";
 import { loadDataFile, loadSlice, type SliceName, slices } from "../benchmarks/slices.ts";
 import { PolicyError } from "../policies/check.ts";
-import { loadCalibrationFile, saveCalibrationFile } from "../calibration/calibrator.ts";
+import { saveCalibrationFile } from "../calibration/calibrator.ts";
 import { CONTRACT_VERSION } from "../policies/contract.ts";
 import type { SliceResult } from "../evaluation/results.ts";
 import { auditTable } from "../report/audit_table.ts";
@@ -36,13 +36,11 @@ export async function replay(options: ReplayOptions): Promise<number> {
   const inputs = await Promise.all(options.slices.map((name) => sliceInput(name, options)));
   if (options.out !== undefined) openOutputFolder(options.out);
   const { calibration } = options;
-  const calibrationFile = calibration !== undefined && await exists(calibration)
-    ? await loadCalibrationFile(calibration)
-    : undefined;
+  const learned = calibration !== undefined && await exists(calibration);
   await using lab = await open(options.model, {
     device: options.device,
     ...(options.cache ? { cache: CACHE_FOLDER } : {}),
-    ...(calibrationFile === undefined ? {} : { calibration: calibrationFile }),
+    ...(learned ? { calibration } : {}),
     notice: inform,
   });
   const reports: SliceReport[] = [];
@@ -65,8 +63,8 @@ export async function replay(options: ReplayOptions): Promise<number> {
     writeAll(options.out, resultFiles(describe(options, lab), reports));
     inform(`results are in ${options.out}`);
   }
-  if (calibration !== undefined && calibrationFile === undefined) {
-    await saveCalibrationFile(calibration, await lab.calibration.export());
+  if (calibration !== undefined && !learned) {
+    await saveCalibrationFile(calibration, await partsOf(lab).calibration.export());
     inform(`what was learned offline is in ${calibration}`);
   }
   return reports.some(({ result }) => result.failures.length > 0) ? EXIT.failed : 0;
@@ -140,12 +138,12 @@ function print(result: SliceResult, quiet: boolean): void {
   }
 }
 
-function describe(options: ReplayOptions, { engine }: Lab): RunDescription {
+function describe(options: ReplayOptions, { fingerprint, device }: Lab): RunDescription {
   return {
     contract: CONTRACT_VERSION,
     model: options.model,
-    model_fingerprint: engine.fingerprint,
-    device: engine.device,
+    model_fingerprint: fingerprint,
+    device,
     budget_bits: options.budgetBits,
     seed: options.seed,
     stepwise: options.stepwise,

@@ -5,7 +5,7 @@
  */
 import { basename, dirname } from "node:path";
 import { loadCalibrationSet } from "../calibration/calibration_set.ts";
-import { open } from "../evaluation/lab.ts";
+import { open, partsOf } from "../evaluation/lab.ts";
 import { openOutputFolder, writeAll } from "../report/output_folder.ts";
 import { StatusLine } from "../report/status_line.ts";
 import { BaseFamily } from "../search/base_family.ts";
@@ -34,7 +34,7 @@ export async function searchWidths(options: SearchOptions): Promise<number> {
     if (file !== undefined) openOutputFolder(dirname(file));
   }
   await using lab = await open(options.model, { device: options.device, notice: inform });
-  const { model, engine, families } = lab;
+  const { model, engine, families } = partsOf(lab);
   const base = new BaseFamily(families, options, model.shape, options.maxWidth, options.minWidth);
   if (options.budgetBits < base.widths[0]!) {
     throw new UsageError(

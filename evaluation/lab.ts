@@ -14,11 +14,11 @@ import {
   slices,
 } from "../benchmarks/slices.ts";
 import { loadCalibrationSet } from "../calibration/calibration_set.ts";
-import { type CalibrationFile, CalibrationStore, Calibrator } from "../calibration/calibrator.ts";
+import { CalibrationStore, Calibrator, loadCalibrationFile } from "../calibration/calibrator.ts";
 import { loadModelFolder, type Model } from "../engine/checkpoint/folder.ts";
 import { modelFolder } from "../engine/checkpoint/resolve.ts";
 import { type Device, openEngine } from "../engine/devices/open.ts";
-import type { Engine } from "../engine/engine.ts";
+import type { Engine, ModelShape } from "../engine/engine.ts";
 import { PolicyError } from "../policies/check.ts";
 import type { PolicyHost } from "../policies/host.ts";
 import type { Family } from "../quant/family.ts";
@@ -31,6 +31,8 @@ import { ReferenceView } from "./reference_view.ts";
 import type { PolicyResult, SliceResult } from "./results.ts";
 import { refusalOf, runSlice } from "./slice_run.ts";
 
+export type { Device, ModelShape };
+
 /** How a lab is opened. */
 export interface LabOptions {
   /**
@@ -42,8 +44,8 @@ export interface LabOptions {
   readonly cache?: string;
   /** Quantizer families of yours; their names are then names that a policy may return. */
   readonly families?: readonly Family[];
-  /** What was learned offline before, instead of learning it again. */
-  readonly calibration?: CalibrationFile;
+  /** A file of what was learned offline before (`--calibration`), instead of learning it again. */
+  readonly calibration?: string;
   /** Takes a sentence for the user: which device was chosen, what had to be left out. */
   readonly notice?: (sentence: string) => void;
 }
@@ -100,42 +102,55 @@ const BUDGET_BITS = 4;
  * import { open } from "@kvreplay/kvreplay";
  *
  * await using lab = await open("mini", { device: "cpu" });
- * assert(lab.engine.shape.layers === 8);
+ * assert(lab.shape.layers === 8);
  * ```
  */
 export async function open(model: string, options: LabOptions = {}): Promise<Lab> {
   return await Lab.open(model, options);
 }
 
+/** What a lab is made of. */
+export interface LabParts {
+  /** The model: shape, tokenizer, chat template. */
+  readonly model: Model;
+  /** The model on its device. */
+  readonly engine: Engine;
+  /** Families that policies may choose. */
+  readonly families: Families;
+  /** What was learned offline so far. */
+  readonly calibration: Calibrator;
+  /** References on disk. */
+  readonly cache?: ReferenceCache;
+}
+
+/** The parts of a lab, for the rooms of this project that work on them; readers have `Lab` alone. */
+export let partsOf: (lab: Lab) => LabParts;
+
 /** A model, ready for work; runs of one lab wait for each other. */
 export class Lab implements AsyncDisposable {
-  readonly #cache: ReferenceCache | undefined;
+  static {
+    partsOf = (lab) => lab.#parts;
+  }
+
+  readonly #parts: LabParts;
   /** Ends when the last run that was asked for has ended. */
   #last: Promise<unknown> = Promise.resolve();
 
-  private constructor(
-    /** The model: shape, tokenizer, chat template, weights. */
-    readonly model: Model,
-    /** The model on its device. */
-    readonly engine: Engine,
-    /** Families that policies may choose. */
-    readonly families: Families,
-    /** What was learned offline so far. */
-    readonly calibration: Calibrator,
-    cacheFolder: string | undefined,
-  ) {
-    this.#cache = cacheFolder === undefined
-      ? undefined
-      : new ReferenceCache(`${cacheFolder}/references`);
+  private constructor(parts: LabParts) {
+    this.#parts = parts;
   }
 
   /** See `open`. */
   static async open(name: string, options: LabOptions): Promise<Lab> {
-    const { device = "auto", cache, calibration: file, notice } = options;
+    const { device = "auto", cache, notice } = options;
+    // What can be wrong with the user's own things is found before the model is loaded.
     const families = new Families(options.families);
+    const file = options.calibration === undefined
+      ? undefined
+      : await loadCalibrationFile(options.calibration);
     const model = await loadModelFolder(await modelFolder(name));
     const engine = await openEngine(model, device, notice);
-    const calibrator = new Calibrator({
+    const calibration = new Calibrator({
       engine,
       families,
       samples: (await loadCalibrationSet()).map(({ prompt, target }) => {
@@ -147,9 +162,41 @@ export class Lab implements AsyncDisposable {
       ...(file === undefined ? {} : { file }),
       ...(notice === undefined ? {} : { notice }),
     });
-    return new Lab(model, engine, families, calibrator, cache);
+    return new Lab({
+      model,
+      engine,
+      families,
+      calibration,
+      ...(cache === undefined ? {} : { cache: new ReferenceCache(`${cache}/references`) }),
+    });
   }
 
+  /** Architecture sizes of the model. */
+  get shape(): ModelShape {
+    return this.#parts.engine.shape;
+  }
+
+  /** Where the model runs. */
+  get device(): Exclude<Device, "auto"> {
+    return this.#parts.engine.device;
+  }
+
+  /** Hash of everything that decides the numbers: weights, config, graph version, runtime version. */
+  get fingerprint(): string {
+    return this.#parts.engine.fingerprint;
+  }
+
+  /**
+   * Replays questions under several policies, which share every reference. A policy that fails is
+   * among the failures and does not keep the others from running.
+   *
+   * @throws {PolicyError} when no example fits the model
+   */
+  replay(
+    what: Question | readonly Question[] | SliceName | SliceInput,
+    policies: readonly PolicyChoice[],
+    options?: ReplayOptions,
+  ): Promise<SliceResult>;
   /**
    * Replays questions under one policy.
    *
@@ -162,17 +209,6 @@ export class Lab implements AsyncDisposable {
     policy: PolicyChoice,
     options?: ReplayOptions,
   ): Promise<PolicyResult>;
-  /**
-   * Replays questions under several policies, which share every reference. A policy that fails is
-   * among the failures and does not keep the others from running.
-   *
-   * @throws {PolicyError} when no example fits the model
-   */
-  replay(
-    what: Question | readonly Question[] | SliceName | SliceInput,
-    policies: readonly PolicyChoice[],
-    options?: ReplayOptions,
-  ): Promise<SliceResult>;
   async replay(
     what: Question | readonly Question[] | SliceName | SliceInput,
     choice: PolicyChoice | readonly PolicyChoice[],
@@ -200,7 +236,7 @@ export class Lab implements AsyncDisposable {
     question: Example | Prompt,
     maxNewTokens: number = MAX_NEW_TOKENS,
   ): Promise<ReferenceView> {
-    const { model, engine } = this;
+    const { model, engine } = this.#parts;
     const example = readyToRun(model, question, 0);
     const refusal = refusalOf(example, maxNewTokens, engine.shape);
     if (refusal !== undefined) throw new PolicyError(refusal);
@@ -217,7 +253,7 @@ export class Lab implements AsyncDisposable {
 
   /** Closes the engine, after what is under way. */
   async close(): Promise<void> {
-    await this.#inTurn(() => this.engine.close());
+    await this.#inTurn(() => this.#parts.engine.close());
   }
 
   /** The same as `close`, for `await using`. */
@@ -230,7 +266,7 @@ export class Lab implements AsyncDisposable {
     hosts: readonly PolicyHost[],
     options: ReplayOptions,
   ): Promise<SliceResult> {
-    const { model, engine, families } = this;
+    const { model, engine, families, calibration, cache } = this.#parts;
     const { progress, notice } = options;
     return runSlice({
       slice: slice.name,
@@ -245,8 +281,8 @@ export class Lab implements AsyncDisposable {
       decode: (ids) => model.tokenizer.decode(ids),
       stepwise: options.stepwise ?? false,
       audit: options.audit ?? false,
-      calibration: this.calibration,
-      ...(this.#cache === undefined ? {} : { cache: this.#cache }),
+      calibration,
+      ...(cache === undefined ? {} : { cache }),
       events: {
         ...(progress === undefined ? {} : { progress }),
         ...(notice === undefined ? {} : { notice }),

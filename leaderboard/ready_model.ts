@@ -55,19 +55,18 @@ function readySlice(
   slice: SliceName,
   options: ReadyOptions,
 ): ReadySlice {
-  const { engine } = lab;
   const { limit, budgetBits, seed } = options;
   const { maxNewTokens, sha256 } = slices[slice];
   return {
     key: async (policy) => ({
       contract: CONTRACT_VERSION,
       model,
-      model_hash: engine.fingerprint,
+      model_hash: lab.fingerprint,
       slice,
       slice_hash: sha256,
       policy,
       source_hash: await sourceHash(policy, options.version),
-      engine: engine.device,
+      engine: lab.device,
       budget_bits: budgetBits,
       max_new_tokens: maxNewTokens,
       limit: limit ?? null,

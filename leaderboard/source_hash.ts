@@ -12,7 +12,7 @@ const RELATIVE = /["'](\.{1,2}\/[\w./-]+\.(?:ts|js|json|jsonl|wgsl|yaml))["']/g;
 const PROJECT = new URL("../", import.meta.url);
 
 /** Sources that decide the numbers of every policy. */
-const SHARED: readonly URL[] = ["evaluation/evaluator.ts", "quant/registry.ts"]
+const SHARED: readonly URL[] = ["evaluation/lab.ts", "quant/registry.ts"]
   .map((path) => new URL(path, PROJECT));
 
 let shared: Promise<string> | undefined;

@@ -74,7 +74,7 @@ export function cheapestChoices(costs: readonly (readonly number[])[], budget: n
 
 async function main(model: string, meanBits: number, file: string): Promise<void> {
   await using lab = await open(model, { device: "cpu" });
-  const { layers } = lab.engine.shape;
+  const { layers } = lab.shape;
   const table = (changed: number, choice: Choice): KvtunerTable => ({
     name: `layer ${changed}`,
     layers: Array.from({ length: layers }, (_, l) => l === changed ? choice : CHOICES[0]!),

@@ -11,11 +11,11 @@ import { EngineError } from "./engine_error.ts";
 import { openWasmEngine } from "./wasm.ts";
 import { openWebGpuEngine } from "./webgpu.ts";
 
-/** Devices by name, as the command line spells them. */
-export const devices = ["auto", "webgpu", "cpu", "wasm"] as const;
+/** Name of a device, as the command line spells it. */
+export type Device = "auto" | "webgpu" | "cpu" | "wasm";
 
-/** Name of a device. */
-export type Device = typeof devices[number];
+/** Devices by name. */
+export const devices = ["auto", "webgpu", "cpu", "wasm"] as const satisfies readonly Device[];
 
 /**
  * Opens a model on a device. `auto` takes WebGPU on a real GPU, else the processor, and says which.

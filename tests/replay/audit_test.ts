@@ -149,7 +149,8 @@ function lying<T extends KvShape>(
 onBothMachines("honest stores add up, and hashes tell contents apart", async (m) => {
   const plan: Plan = [...planOf("kivi").slice(0, 3), exactSettings(1, "value", SHAPE.kvHeads)];
   const peak = await lastStep(m, plan);
-  const found = await run(m, peak, (cell) => tensors[plan.indexOf(cell)]);
+  // Nobody asks for what is exact.
+  const found = await run(m, peak, (settings) => tensors.slice(0, 3)[plan.indexOf(settings)]);
   assertEquals(found.bytes, peak.bytes);
   assertEquals(found.tensors.map((c) => c.exactTokens), [30, 20, 30, 94]);
   assertEquals(found.tensors.map((c) => c.codeBits), [[2, 4], [2, 4], [2, 4], []]);

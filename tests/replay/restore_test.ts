@@ -1,10 +1,8 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { CpuBackend } from "../../quant/backend_cpu.ts";
-import type { Store } from "../../quant/family.ts";
 import type { CpuTensor, TokenRange } from "../../quant/tensor.ts";
 import { MASKED } from "../../engine/engine.ts";
-import type { QuantizedCache } from "../../replay/quantize.ts";
 import { type PassStep, restore } from "../../replay/restore.ts";
 
 const HEADS = 2;
@@ -72,20 +70,15 @@ Deno.test("every step sees each earlier token exactly once, in the version of th
     }));
     const backend = new CpuBackend();
     const last = steps.at(-1)!;
-    const store = (layer: number, kind: 0 | 1) => ({
-      restore(target: CpuTensor) {
+    const cache = {
+      restore(layer: number, kind: 0 | 1, target: CpuTensor) {
         const { from, to } = last.ranges[layer * 2 + kind]!;
         if (to > from) {
           backend.copy(marked(layer, kind, true, capacity), from, to - from, target, from);
         }
       },
-    } as unknown as Store<CpuTensor>);
-    const memory = restore(
-      backend,
-      reference,
-      { store } as unknown as QuantizedCache<CpuTensor>,
-      steps,
-    );
+    };
+    const memory = restore(backend, reference, cache, steps);
 
     for (let layer = 0; layer < layers; layer++) {
       const { key, value } = memory.past[layer]!;

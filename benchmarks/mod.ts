@@ -1,0 +1,17 @@
+/**
+ * Benchmarks: slices of examples, their prompts and their scores. Nothing here needs a model.
+ *
+ * @module
+ */
+export { BenchmarkError, type Example, parseExample } from "./example.ts";
+export {
+  isSliceName,
+  loadDataFile,
+  loadSlice,
+  parseExamples,
+  type Slice,
+  type SliceName,
+  sliceNames,
+  slices,
+} from "./slices.ts";
+export { type Dataset, type DatasetName, datasets, renderPrompt, scoreReply } from "./datasets.ts";

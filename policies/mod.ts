@@ -1,0 +1,26 @@
+/**
+ * Policies: the interface that one satisfies, the built-in ones, and files of one's own in a sandbox.
+ *
+ * @module
+ */
+export type {
+  BudgetState,
+  OptionalHooks,
+  Policy,
+  RequestMeta,
+  TokenStats,
+  WorkloadMeta,
+} from "./policy.ts";
+export type {
+  CalibrationStatistics,
+  ComponentStatistics,
+  HeadStatistics,
+  LayerStatistics,
+  QueryStatistics,
+  TransformStatistics,
+} from "./calibration_statistics.ts";
+export type { PolicyHost } from "./host.ts";
+export { PolicyError } from "./check.ts";
+export { isPolicyName, policies, type PolicyName, policyNames } from "./registry.ts";
+export { openPolicyFile, type PolicyFileOptions } from "./user_policy.ts";
+export type { SandboxLimits } from "./sandbox/limits.ts";

@@ -1,0 +1,219 @@
+/** The door: what may be asked, who answers, and what it costs the others. */
+import { assert, assertEquals, assertMatch, assertNotEquals, assertRejects } from "@std/assert";
+import type { Family } from "../../quant/family.ts";
+import { uniform } from "../../quant/families/uniform/uniform.ts";
+import { QuantizerError } from "../../quant/quantizer_error.ts";
+import { BenchmarkError } from "../../benchmarks/example.ts";
+import { renderPrompt } from "../../benchmarks/datasets.ts";
+import { loadSlice } from "../../benchmarks/slices.ts";
+import { open } from "../../evaluation/lab.ts";
+import type { PolicyResult } from "../../evaluation/results.ts";
+import { PolicyError } from "../../policies/check.ts";
+import type { Policy } from "../../policies/policy.ts";
+
+const [example, second] = await loadSlice("reasoning");
+
+/** Two bits everywhere, in one family. */
+const twoBits = (family: string): Policy => ({
+  quantizer_family: () => family,
+  choose_bits: () => 2,
+  choose_axis: () => "token",
+  residual_length: () => 0,
+  calibration_mode: () => "none",
+});
+
+/** The numbers without the timings. */
+function untimed({ numbers }: PolicyResult) {
+  const { decode_tokens_per_s: _d, prefill_latency_ms: _p, calibration_cost_s: _c, ...rest } =
+    numbers;
+  return rest;
+}
+
+Deno.test("one policy gives its result, several share references and give all", async () => {
+  await using lab = await open("mini", { device: "cpu" });
+  const told: [number, number, string][] = [];
+  const both = await lab.replay([example!, second!], ["reference", "kivi_overlap_2bit"], {
+    maxNewTokens: 4,
+    progress: (...work) => told.push(work),
+  });
+  assertEquals(both.results.map(({ policy }) => policy), ["reference", "kivi_overlap_2bit"]);
+  // Two references, and two examples under two policies.
+  assertEquals(told.at(-1), [6, 6, "done"]);
+  assertEquals(told.filter(([, , what]) => what.endsWith(" reference")).length, 4);
+  const alone = await lab.replay([example!, second!], "kivi_overlap_2bit", { maxNewTokens: 4 });
+  assertEquals(untimed(alone), untimed(both.results[1]!));
+  assertEquals(alone.outcomes.map(({ id }) => id), [example!.id, second!.id]);
+  assertEquals(alone.outcomes[0]!.steps.map(({ step }) => step), [0, 1, 2, 3]);
+  const one = await lab.replay(example!, "kivi_overlap_2bit", { maxNewTokens: 4 });
+  assertEquals(one.outcomes[0]!.steps, alone.outcomes[0]!.steps);
+  const limited = await lab.replay("reasoning", "reference", { limit: 1, maxNewTokens: 2 });
+  assertEquals([limited.numbers.examples, limited.numbers.steps], [1, 2]);
+});
+
+Deno.test("a reply is told as text, and a prompt without a score is judged by the reference's", async () => {
+  await using lab = await open("mini", { device: "cpu" });
+  const question = { prompt: renderPrompt(example!), id: "mine" };
+  const { outcomes: [exact] } = await lab.replay(question, "reference");
+  assertEquals(exact!.reply, exact!.referenceReply);
+  assertEquals([exact!.id, exact!.score, exact!.referenceScore], ["mine", 1, 1]);
+  using reference = await lab.reference(question);
+  assertEquals(reference.reply, exact!.reply);
+  const scored = { ...question, score: (reply: string) => reply === "" ? 1 : 0.25 };
+  const { outcomes: [own] } = await lab.replay(scored, "reference");
+  assertEquals([own!.score, own!.referenceScore], [0.25, 0.25]);
+});
+
+Deno.test("a family of one's own is a name that a policy may return", async () => {
+  let opened = 0;
+  const mine: Family = {
+    ...uniform as unknown as Family,
+    name: "mine",
+    source: "this test",
+    openCpu(...given) {
+      opened++;
+      return (uniform as unknown as Family).openCpu(...given);
+    },
+  };
+  await using lab = await open("mini", { device: "cpu", families: [mine] });
+  const options = { maxNewTokens: 3, audit: true };
+  const own = await lab.replay(example!, { name: "own", policy: twoBits("mine") }, options);
+  assert(opened > 0);
+  const known = await lab.replay(example!, twoBits("uniform"), options);
+  assertEquals(untimed(own), untimed(known));
+  assertEquals([own.policy, known.policy], ["own", "policy"]);
+  assertEquals(own.audit?.tensors.map(({ family }) => family).slice(0, 2), ["mine", "mine"]);
+  await assertRejects(
+    () => lab.replay(example!, twoBits("yours")),
+    PolicyError,
+    'returned "yours"; expected one of uniform, kivi,',
+  );
+  await assertRejects(
+    () => lab.replay(example!, twoBits("exact")),
+    PolicyError,
+    'returned "exact"; expected one of uniform, kivi,',
+  );
+  await assertRejects(
+    () => open("mini", { families: [{ ...mine, name: "kivi" }] }),
+    QuantizerError,
+    'There is a quantizer family "kivi" already',
+  );
+});
+
+Deno.test("classes and built-ins are made afresh, and runs of one lab wait for each other", async () => {
+  await using lab = await open("mini", { device: "cpu" });
+  let made = 0;
+  class Counted implements Policy {
+    #asked = 0;
+    constructor() {
+      made++;
+    }
+    choose_bits() {
+      // An object that two runs share would go on counting.
+      return this.#asked++ < 16 ? 2 : 4;
+    }
+    choose_axis() {
+      return "token" as const;
+    }
+    residual_length() {
+      return 0;
+    }
+    calibration_mode() {
+      return "none" as const;
+    }
+  }
+  const run = () => lab.replay(example!, Counted, { maxNewTokens: 2 });
+  const [first, again] = await Promise.all([run(), run()]);
+  assertEquals(made, 2);
+  assertEquals(first.policy, "Counted");
+  assertEquals(untimed(first), untimed(again));
+  const budgets = [4, 2].map((budgetBits) =>
+    lab.replay(example!, "qaq_attention", { budgetBits, maxNewTokens: 2 })
+  );
+  const [four, two] = await Promise.all(budgets);
+  assertNotEquals(untimed(four!), untimed(two!));
+  const alone = await lab.replay(example!, "qaq_attention", { budgetBits: 4, maxNewTokens: 2 });
+  assertEquals(untimed(four!), untimed(alone));
+});
+
+Deno.test("what cannot be run is refused in one sentence", async () => {
+  await using lab = await open("mini", { device: "cpu" });
+  const same = [twoBits("uniform"), { name: "policy", policy: twoBits("kivi") }];
+  for (
+    const [run, type, sentence] of [
+      [() => lab.replay("no_slice" as "needle", "reference"), BenchmarkError, "longbench, needle"],
+      [() => lab.replay(example!, "adaptiv" as "adaptive"), PolicyError, '"adaptiv"; choose one'],
+      [() => lab.replay(example!, same), PolicyError, "Two policies are called policy"],
+      [
+        () => lab.replay(example!, { name: "adaptive", policy: twoBits("kivi") }),
+        PolicyError,
+        "has the name of the built-in adaptive",
+      ],
+      [
+        () => lab.replay(example!, { name: "two words", policy: twoBits("kivi") }),
+        PolicyError,
+        'is called "two words"',
+      ],
+      [
+        () => lab.replay(example!, { choose_bits: () => 2 } as unknown as Policy),
+        PolicyError,
+        "has no method choose_axis",
+      ],
+      [() => lab.replay(example!, "reference", { maxNewTokens: 1e6 }), PolicyError, "positions"],
+      [() => lab.reference(example!, 1e6), PolicyError, "positions"],
+    ] as const
+  ) {
+    const error = await assertRejects(run, type);
+    assert(error.message.includes(sentence), error.message);
+  }
+});
+
+Deno.test("a policy that fails costs the others nothing, and alone it rejects", async () => {
+  await using lab = await open("mini", { device: "cpu" });
+  const wide = { name: "wide", policy: { ...twoBits("uniform"), choose_bits: () => 8 } };
+  const { results, failures } = await lab.replay(example!, [wide, "reference"], {
+    maxNewTokens: 2,
+  });
+  assertEquals(results.map(({ policy }) => policy), ["reference"]);
+  assertEquals(failures.map(({ policy }) => policy), ["wide"]);
+  assertMatch(failures[0]!.reason, /over the budget of 4/);
+  await assertRejects(() => lab.replay(example!, wide), PolicyError, "over the budget of 4");
+  const { numbers } = await lab.replay(example!, wide, { budgetBits: 8, maxNewTokens: 2 });
+  assertEquals(numbers.code_bits, 8);
+});
+
+Deno.test("a run ends where its signal says, and the lab goes on", async () => {
+  await using lab = await open("mini", { device: "cpu" });
+  const stop = new AbortController();
+  const why = new Error("enough");
+  const run = lab.replay("reasoning", "kivi_overlap_2bit", {
+    maxNewTokens: 2,
+    signal: stop.signal,
+    progress: (done) => done > 2 && stop.abort(why),
+  });
+  assertEquals(await assertRejects(() => run), why);
+  const { numbers } = await lab.replay(example!, "reference", { maxNewTokens: 1 });
+  assertEquals(numbers.quality_main, 100);
+});
+
+Deno.test("a reference shows tokens, logits and the tensors of every layer", async () => {
+  await using lab = await open("mini", { device: "cpu" });
+  using reference = await lab.reference(example!, 5);
+  const { layers, kvHeads, queryHeads, headDim, vocab } = lab.shape;
+  assertEquals(reference.tokens.length, 5);
+  assertEquals(reference.logits.length, 5 * vocab);
+  const row = reference.logits.subarray(0, vocab);
+  assertEquals(row.indexOf(Math.max(...row)), reference.tokens[0]);
+  const tokens = reference.prompt.length - 1 + 5;
+  const { key, value, preRopeKey, query } = await reference.layer(layers - 1);
+  for (const [tensor, heads] of [[key, kvHeads], [value, kvHeads], [query, queryHeads]] as const) {
+    assertEquals([tensor.heads, tensor.capacity, tensor.headDim], [heads, tokens, headDim]);
+    assert(tensor.data.every(Number.isFinite) && tensor.data.some((x) => x !== 0));
+  }
+  // The first position is not turned; later ones are.
+  assertEquals(preRopeKey.data.subarray(0, headDim), key.data.subarray(0, headDim));
+  assertNotEquals(
+    preRopeKey.data.subarray(headDim, 2 * headDim),
+    key.data.subarray(headDim, 2 * headDim),
+  );
+  await assertRejects(() => reference.layer(layers), PolicyError, `There is no layer ${layers}`);
+});
