@@ -38,6 +38,7 @@ export type { PolicyName } from "./policies/registry.ts";
 export type { Example } from "./benchmarks/example.ts";
 export type { SliceName } from "./benchmarks/slices.ts";
 export type { Family } from "./quant/family.ts";
+export type { RotaryPositions } from "./quant/rotary_positions.ts";
 export type { ExampleOutcome, Prediction, SliceNumbers, StepOutcome } from "./replay/metric.ts";
 export type { StoredWidths } from "./replay/ledger.ts";
 export type { Audit, AuditedBuffer, AuditedTensor } from "./replay/audit.ts";

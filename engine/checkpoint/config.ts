@@ -77,7 +77,7 @@ const plain: Readonly<Record<string, readonly unknown[]>> = {
  */
 export function readConfig(json: JsonObject, path: string): ModelConfig {
   const type = new ConfigFields(json, path).oneOf("model_type", modelTypes);
-  const architecture: Architecture = architectures[type];
+  const architecture = architectures[type];
   const all = { ...architecture.defaults, ...json };
   const field = new ConfigFields(all, path);
   const hidden = field.size("hidden_size");

@@ -3,24 +3,19 @@
  *
  * @module
  */
-import type { DecoderParts, ModuleNames } from "../../onnx/decoder.ts";
+import type { ModuleNames } from "../../onnx/decoder.ts";
 import type { JsonObject } from "../json_file.ts";
 
 /** How the models of one `model_type` differ from the others'. */
 export interface Architecture {
-  /** Where the computation is defined. */
-  readonly source: string;
   /** Values of fields that a `config.json` leaves out. */
   readonly defaults: JsonObject;
   /** What its checkpoints call the modules. */
   readonly names: ModuleNames;
   /** Which projections have biases: yes, no, or what the field of this name says. */
-  readonly biases: {
-    readonly [B in "attentionBias" | "outputBias" | "mlpBias"]:
-      | DecoderParts[B]
-      | "attention_bias"
-      | "mlp_bias";
-  };
+  readonly biases: Readonly<
+    Record<"attentionBias" | "outputBias" | "mlpBias", boolean | "attention_bias" | "mlp_bias">
+  >;
   /** Whether every query and key head is normalised before RoPE. */
   readonly headNorms: boolean;
   /**
