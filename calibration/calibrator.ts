@@ -11,7 +11,7 @@ import type { CalibrationStatistics } from "../policies/calibration_statistics.t
 import type { Calibration, CalibrationSamples } from "../quant/calibration.ts";
 import type { Settings } from "../quant/family.ts";
 import { QuantizerError } from "../quant/quantizer_error.ts";
-import type { Families } from "../quant/registry.ts";
+import { type Families, isFamilyName } from "../quant/registry.ts";
 import { settingsKey } from "../quant/settings_key.ts";
 import type { KvShape } from "../quant/tensor.ts";
 import type {
@@ -63,13 +63,13 @@ export class Calibrator<T extends KvShape = KvShape> {
     const count = samplesThatFit(engine.shape, fitting.map(({ ids }) => ids.length));
     if (count < samples.length) {
       notice?.(
-        `calibration uses ${count} of ${samples.length} samples: the others exceed the model's ` +
+        `Calibration uses ${count} of ${samples.length} samples: the others exceed the model's ` +
           `positions or the memory set aside for calibration`,
       );
     }
     this.#tokens = fitting.slice(0, count);
     if (file !== undefined && file.engine !== engine.fingerprint) {
-      notice?.("the calibration file was made with another model, engine or version");
+      notice?.("The calibration file was made with another model, engine or version");
     }
     for (const entry of file?.entries ?? []) this.#learned.set(entry.settings, entry);
     this.#statistics = file?.statistics;
@@ -77,18 +77,25 @@ export class Calibrator<T extends KvShape = KvShape> {
 
   /** Statistics of the whole set, for a policy's `calibrate`. */
   async statistics(): Promise<Learned<CalibrationStatistics>> {
-    if (this.#statistics !== undefined) return this.#statistics;
+    const { engine, families, signal } = this.#input;
+    const publishing = families.names.filter((name) => families.of(name).statistics !== undefined);
+    // A file may come from a run that had other families.
+    const known = this.#statistics;
+    if (known !== undefined && publishing.every((name) => name in known.value.families)) {
+      return known;
+    }
+    const store = this.#storeFor(...publishing);
     const key = await this.#key("statistics");
-    const kept = (await this.#input.store?.load(key))?.statistics;
+    const kept = (await store?.load(key))?.statistics;
     if (kept !== undefined) return this.#statistics = kept;
-    const { engine, signal } = this.#input;
-    this.#statistics = await this.#learn(async (samples) =>
+    this.#statistics = await this.#learn((samples) =>
       calibrationStatistics(
         samples,
-        await measureSensitivity(engine, this.#tokens, samples, signal),
+        families,
+        (noise) => measureSensitivity(engine, this.#tokens, samples, noise, signal),
       )
     );
-    await this.#input.store?.save(key, await this.#file([], this.#statistics));
+    await store?.save(key, await this.#file([], this.#statistics));
     return this.#statistics;
   }
 
@@ -103,14 +110,15 @@ export class Calibrator<T extends KvShape = KvShape> {
     if (known !== undefined) return known;
     const family = this.#input.families.of(settings.family);
     if (family.calibrate === undefined) {
-      throw new QuantizerError(`Family "${family.name}" has nothing to calibrate.`);
+      throw new QuantizerError(`Family "${family.name}" has nothing to calibrate`);
     }
+    const store = this.#storeFor(settings.family);
     const key = await this.#key(text);
-    let entry = (await this.#input.store?.load(key))?.entries.find((e) => e.settings === text);
+    let entry = (await store?.load(key))?.entries.find((e) => e.settings === text);
     if (entry === undefined) {
       const learned = await this.#learn((samples) => family.calibrate!(samples, settings));
       entry = { settings: text, ...learned };
-      await this.#input.store?.save(key, await this.#file([entry]));
+      await store?.save(key, await this.#file([entry]));
     }
     this.#learned.set(text, entry);
     return entry;
@@ -126,6 +134,11 @@ export class Calibrator<T extends KvShape = KvShape> {
     this.#samples = undefined;
   }
 
+  /** Where results of these families are kept: one's own may have changed since the last run. */
+  #storeFor(...names: readonly string[]): CalibrationStore | undefined {
+    return names.every(isFamilyName) ? this.#input.store : undefined;
+  }
+
   async #learn<V>(compute: (samples: CalibrationSamples) => V | Promise<V>): Promise<Learned<V>> {
     const { samples, seconds: samplesSeconds } = await (this.#samples ??= this.#run());
     const start = performance.now();
@@ -135,7 +148,10 @@ export class Calibrator<T extends KvShape = KvShape> {
 
   async #run(): Promise<{ samples: CalibrationSamples; seconds: number }> {
     if (this.#tokens.length === 0) {
-      throw new QuantizerError("The calibration set holds no sample that this model can run.");
+      const { maxPositions } = this.#input.engine.shape;
+      throw new QuantizerError(
+        `The calibration set holds no sample that fits into the model's ${maxPositions} positions`,
+      );
     }
     const start = performance.now();
     const samples = await collectSamples(

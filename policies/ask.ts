@@ -5,7 +5,8 @@
  *
  * @module
  */
-import { KV_KINDS, type KvKind, OPTIONAL_HOOKS, type OptionalHook } from "../quant/family.ts";
+import { KV_KINDS, type KvKind } from "../quant/family.ts";
+import { hookNames, type OptionalHook } from "../quant/hooks.ts";
 import type { BudgetState, Policy, RequestMeta, TokenStats } from "./policy.ts";
 
 /** Everything a policy may know at one step. */
@@ -29,7 +30,7 @@ export interface RawAnswers {
 
 /** The optional hooks an object defines as functions. */
 export function hooksOf(policy: Policy): OptionalHook[] {
-  return OPTIONAL_HOOKS.filter((hook) => typeof policy[hook] === "function");
+  return hookNames.filter((hook) => typeof policy[hook] === "function");
 }
 
 /** Names that `askPolicy` goes through. */

@@ -13,12 +13,16 @@ export type {
 } from "./policy.ts";
 export type {
   CalibrationStatistics,
-  ComponentStatistics,
   HeadStatistics,
   LayerStatistics,
   QueryStatistics,
-  TransformStatistics,
 } from "./calibration_statistics.ts";
+export type { FamilyStatistics } from "../quant/registry.ts";
+export type {
+  ComponentStatistics,
+  TransformLayerStatistics,
+  TransformStatistics,
+} from "../quant/families/transform/transform_statistics.ts";
 export type { PolicyHost } from "./host.ts";
 export { PolicyError } from "./check.ts";
 export { isPolicyName, policies, type PolicyName, policyNames } from "./registry.ts";

@@ -4,22 +4,19 @@
  *
  * @module
  */
-import {
-  type HookAnswers,
-  KV_KINDS,
-  type Needs,
-  type OptionalHook,
-  type Settings,
-} from "../quant/family.ts";
-import { QuantizerError } from "../quant/quantizer_error.ts";
+import { InternalError } from "../errors.ts";
+import { takenHooks } from "../quant/declared.ts";
+import { type HookAnswers, KV_KINDS, type Needs, type Settings } from "../quant/family.ts";
+import type { OptionalHook } from "../quant/hooks.ts";
 import type { Calibration } from "../quant/calibration.ts";
+import { settingsFor } from "../quant/settings_for.ts";
 import { exactSettings } from "../quant/families/exact/exact.ts";
 import type { RawAnswers, StepQuestion } from "./ask.ts";
 import { checkAnswers, type CheckContext, PolicyError } from "./check.ts";
 import type { PolicyHost } from "./host.ts";
 
 /** Thrown by a statistics source that has to fetch tensors first; the planner then asks again. */
-export class StatsNotLoaded extends Error {
+export class StatsNotLoaded extends InternalError {
   override name = "StatsNotLoaded";
 }
 
@@ -37,6 +34,8 @@ export class Planner {
   readonly #answers = new WeakMap<Settings, HookAnswers>();
   readonly #ignored = new Set<string>();
   readonly #deviations = new Set<string>();
+  /** Families that were chosen and take no lesson, although the policy has one. */
+  readonly #untaught = new Set<string>();
 
   constructor(
     private readonly host: PolicyHost,
@@ -59,6 +58,12 @@ export class Planner {
     return [...this.#deviations];
   }
 
+  /** What else a reader of the numbers must know, one clause each. */
+  get remarks(): string[] {
+    const families = [...this.#untaught].join(", ");
+    return families === "" ? [] : [`what its calibrate returned is not used by ${families}`];
+  }
+
   /** The checked answers that settings of a plan were resolved from. */
   answersOf(settings: Settings): HookAnswers | undefined {
     return this.#answers.get(settings);
@@ -67,7 +72,8 @@ export class Planner {
   /**
    * Plans one step.
    * @param loadStats fetches what statistics need, when the policy turns out to read them
-   * @throws {PolicyError} for an answer the contract does not allow or a family cannot express
+   * @throws {PolicyError} for an answer the contract does not allow
+   * @throws {QuantizerError} for answers that a family cannot express
    */
   async plan(question: StepQuestion, loadStats: () => Promise<void>): Promise<PlannedStep> {
     let answers: RawAnswers[];
@@ -105,7 +111,7 @@ export class Planner {
       const { layer, kind, family } = settings;
       if (this.calibrate === undefined) {
         throw new PolicyError(
-          `layer ${layer} ${kind}: family "${family}" is to be calibrated offline, but this run has ` +
+          `Layer ${layer} ${kind}: family "${family}" is to be calibrated offline, but this run has ` +
             `no calibration set`,
         );
       }
@@ -129,7 +135,7 @@ export class Planner {
       );
     if (!inOrder) {
       throw new PolicyError(
-        `the policy answered ${answers.length} layers and kinds; expected ${expected}, layers in order, keys before values`,
+        `The policy answered ${answers.length} layers and kinds; expected ${expected}, layers in order, keys before values`,
       );
     }
   }
@@ -142,18 +148,14 @@ export class Planner {
     const family = this.context.families.of(
       (raw.optional.quantizer_family as string | undefined) ?? "uniform",
     );
+    const taken = takenHooks(family);
     for (const hook of Object.keys(raw.optional) as OptionalHook[]) {
-      if (hook !== "quantizer_family" && !family.hooks.includes(hook)) {
+      if (hook !== "quantizer_family" && !taken.includes(hook)) {
         this.#ignored.add(`${hook} (${family.name})`);
       }
     }
-    let settings: Settings;
-    try {
-      settings = family.resolve(answers, this.shape);
-    } catch (error) {
-      if (!(error instanceof QuantizerError)) throw error;
-      throw new PolicyError(`layer ${raw.layer} ${raw.kind}: ${error.message}`);
-    }
+    if (answers.lesson !== undefined && !family.takesLesson) this.#untaught.add(family.name);
+    const settings = settingsFor(family, answers, this.shape);
     for (const what of settings.deviations ?? []) this.#deviations.add(`${family.name}: ${what}`);
     // A policy that answers something new at every step must not fill the memory.
     if (this.#resolved.size > 4096) this.#resolved.clear();

@@ -7,9 +7,9 @@
 import type { HookAnswers } from "./family.ts";
 import { QuantizerError } from "./quantizer_error.ts";
 
-/** `layer 3 keys` or `layer 3 values`. */
+/** `Layer 3 keys` or `Layer 3 values`, at the start of a sentence. */
 export function placeName(place: Pick<HookAnswers, "layer" | "kind">): string {
-  return `layer ${place.layer} ${place.kind}s`;
+  return `Layer ${place.layer} ${place.kind}s`;
 }
 
 /** Every head has a width, and the family can store it. */
@@ -23,14 +23,14 @@ export function checkWidths(
       `${
         placeName(answers)
       }: ${answers.bits.length} code widths were given for ${heads} KV heads; ` +
-        `give one width per head.`,
+        `give one width per head`,
     );
   }
   answers.bits.forEach((bits, head) => {
     if (!family.widths.includes(bits)) {
       throw new QuantizerError(
         `${placeName(answers)}, head ${head}: family "${family.name}" cannot store codes of ` +
-          `${bits} bits; use one of ${family.widths.join(", ")}.`,
+          `${bits} bits; use one of ${family.widths.join(", ")}`,
       );
     }
   });
@@ -45,7 +45,7 @@ export function checkInteger(
 ): void {
   if (!Number.isInteger(value) || value < least) {
     throw new QuantizerError(
-      `${placeName(answers)}: ${name} is ${value}; it must be an integer of at least ${least}.`,
+      `${placeName(answers)}: ${name} is ${value}; it must be an integer of at least ${least}`,
     );
   }
 }
@@ -60,57 +60,9 @@ export function checkDivides(
   if (total % groupSize !== 0) {
     throw new QuantizerError(
       `${placeName(answers)}: a group of ${groupSize} does not divide the ${total} ${what}; ` +
-        `set group_size to a divisor of ${total}.`,
+        `set group_size to a divisor of ${total}`,
     );
   }
-}
-
-/** The clip ratio lies in (0, 1]. */
-export function checkClipRatio(answers: HookAnswers, clipRatio: number): void {
-  if (!(clipRatio > 0 && clipRatio <= 1)) {
-    throw new QuantizerError(
-      `${placeName(answers)}: clip_ratio is ${clipRatio}; it must be above 0 and at most 1.`,
-    );
-  }
-}
-
-/** The family needs no calibration, so the policy must not run one. */
-export function checkOnline(family: string, answers: HookAnswers): void {
-  if (answers.calibrationMode !== "none") {
-    throw new QuantizerError(
-      `${placeName(answers)}: family "${family}" has nothing to calibrate; ` +
-        `calibration_mode must be "none", not "${answers.calibrationMode}".`,
-    );
-  }
-}
-
-/** Only `known` names appear among the family's own options. */
-export function checkOptions(
-  family: string,
-  answers: HookAnswers,
-  known: readonly string[],
-): void {
-  for (const name of Object.keys(answers.options ?? {})) {
-    if (!known.includes(name)) {
-      throw new QuantizerError(
-        `${placeName(answers)}: family "${family}" has no option "${name}"; ` +
-          (known.length === 0 ? "it has no options." : `it knows ${known.join(", ")}.`),
-      );
-    }
-  }
-}
-
-/** A family option that must be true or false. */
-export function booleanOption(answers: HookAnswers, name: string, absent: boolean): boolean {
-  const value = answers.options?.[name];
-  if (value === undefined) return absent;
-  if (typeof value !== "boolean") {
-    throw new QuantizerError(
-      `${placeName(answers)}: option "${name}" is ${JSON.stringify(value)}; ` +
-        `it must be true or false.`,
-    );
-  }
-  return value;
 }
 
 /** Every head has the same width, as a family needs that knows one width per layer and kind. */
@@ -120,7 +72,7 @@ export function checkOneWidth(family: string, answers: HookAnswers): void {
   if (head > 0) {
     throw new QuantizerError(
       `${placeName(answers)}: family "${family}" has one width for all heads of a layer, but ` +
-        `head 0 was given ${first} bits and head ${head} ${answers.bits[head]}.`,
+        `head 0 was given ${first} bits and head ${head} ${answers.bits[head]}`,
     );
   }
 }

@@ -15,6 +15,7 @@ import { skvq } from "../../quant/families/skvq/skvq.ts";
 import { uniform } from "../../quant/families/uniform/uniform.ts";
 import type { Family, HookAnswers, KvKind } from "../../quant/family.ts";
 import type { GpuTensor } from "../../quant/tensor.ts";
+import { settingsFor } from "../../quant/settings_for.ts";
 
 const ROUNDS = 9;
 const HEADS = 8;
@@ -26,12 +27,12 @@ const PATTERN = 1 << 20;
 const [mebibytes = 256, repeats = 16] = Deno.args.map(Number);
 const tokens = Math.floor(mebibytes * 2 ** 20 / (4 * HEADS * HEAD_DIM) / 128) * 128;
 if (!(tokens > WARM_TOKENS) || !(repeats >= 1)) {
-  console.error(`Give at least 1 MiB and 1 kernel per round, not ${Deno.args.join(" ")}.`);
+  console.error(`Give at least 1 MiB and 1 kernel per round, not ${Deno.args.join(" ")}`);
   Deno.exit(2);
 }
 const adapter = await navigator.gpu?.requestAdapter({ powerPreference: "high-performance" });
 if (!adapter) {
-  console.error("There is no WebGPU adapter on this machine.");
+  console.error("There is no WebGPU adapter on this machine");
   Deno.exit(1);
 }
 const { maxBufferSize, maxStorageBufferBindingSize } = adapter.limits;
@@ -95,7 +96,7 @@ for (const { name, kind, axis, changes, ...rest } of cases) {
       calibrationMode: "none",
       ...changes,
     };
-    const settings = family.resolve(answers, shape);
+    const settings = settingsFor(family, answers, shape);
     const open = () => {
       const store = family.openGpu(
         device,

@@ -9,7 +9,7 @@ import type { DecoderParts } from "../onnx/decoder.ts";
 import type { Architecture } from "./architectures/architecture.ts";
 import { architectures, modelTypes } from "./architectures/registry.ts";
 import { ConfigFields } from "./config_fields.ts";
-import { ModelError } from "./error.ts";
+import { UserError } from "../../errors.ts";
 import { isJsonObject, type JsonObject } from "./json_file.ts";
 import { readRope } from "./rope_parameters.ts";
 
@@ -56,7 +56,7 @@ const plain: Readonly<Record<string, readonly unknown[]>> = {
  * huggingface/transformers.
  *
  * @param path used in errors
- * @throws {ModelError} naming the field, its value and what is supported
+ * @throws {UserError} naming the field, its value and what is supported
  *
  * @example
  * ```ts
@@ -85,13 +85,13 @@ export function readConfig(json: JsonObject, path: string): ModelConfig {
   const queryHeads = field.size("num_attention_heads");
   const kvHeads = field.size("num_key_value_heads", queryHeads);
   if (queryHeads % kvHeads !== 0) {
-    throw new ModelError(
-      `${path}: num_attention_heads (${queryHeads}) must be a multiple of num_key_value_heads (${kvHeads}).`,
+    throw new UserError(
+      `${path}: num_attention_heads (${queryHeads}) must be a multiple of num_key_value_heads (${kvHeads})`,
     );
   }
   const headDim = field.size("head_dim", hidden / queryHeads);
   if (headDim % 2 !== 0) {
-    throw new ModelError(`${path}: head_dim must be even, not ${headDim}.`);
+    throw new UserError(`${path}: head_dim must be even, not ${headDim}`);
   }
   for (const [name, values] of Object.entries(plain)) field.oneOf(name, values, values[0]);
   checkQuantization(all, path);
@@ -120,7 +120,7 @@ export function readConfig(json: JsonObject, path: string): ModelConfig {
 /**
  * `eos_token_id` of a configuration, a number or a list; undefined when it is absent or null.
  *
- * @throws {ModelError} for anything else
+ * @throws {UserError} for anything else
  */
 export function readEosIds(json: JsonObject, path: string): number[] | undefined {
   const value = json.eos_token_id;
@@ -129,8 +129,8 @@ export function readEosIds(json: JsonObject, path: string): number[] | undefined
   if (ids.length > 0 && ids.every((id) => Number.isSafeInteger(id) && (id as number) >= 0)) {
     return ids as number[];
   }
-  throw new ModelError(
-    `${path}: eos_token_id must be a token id or a list of them, not ${JSON.stringify(value)}.`,
+  throw new UserError(
+    `${path}: eos_token_id must be a token id or a list of them, not ${JSON.stringify(value)}`,
   );
 }
 
@@ -154,10 +154,10 @@ function readParts(field: ConfigFields, { names, biases, headNorms }: Architectu
 function checkQuantization({ quantization_config: config }: JsonObject, path: string): void {
   if (config === undefined || config === null) return;
   const method = isJsonObject(config) ? config.quant_method : config;
-  throw new ModelError(
+  throw new UserError(
     `${path}: quantization_config names the method ${
       JSON.stringify(method)
-    }; supported are weights in float32, float16 or bfloat16, without one.`,
+    }; supported are weights in float32, float16 or bfloat16, without one`,
   );
 }
 
@@ -172,8 +172,8 @@ function checkWindows(
   const types = json.layer_types ?? undefined;
   const other = Array.isArray(types) ? types.find((type) => type !== "full_attention") : types;
   if (other !== undefined) {
-    throw new ModelError(
-      `${path}: layer_types must all be "full_attention", not ${JSON.stringify(other)}.`,
+    throw new UserError(
+      `${path}: layer_types must all be "full_attention", not ${JSON.stringify(other)}`,
     );
   }
   const field = new ConfigFields(json, path);

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { ModelError } from "./error.ts";
+import { UserError } from "../../errors.ts";
 import type { JsonObject } from "./json_file.ts";
 
 /** Fields of one object; a field that is null counts as absent. */
@@ -40,15 +40,15 @@ export class ConfigFields {
   }
 
   /** The error of a field with a value that cannot be used. */
-  wrong(name: string, value: unknown, wanted: string): ModelError {
-    return new ModelError(
-      `${this.path}: ${name} is ${JSON.stringify(value)}; supported is ${wanted}.`,
+  wrong(name: string, value: unknown, wanted: string): UserError {
+    return new UserError(
+      `${this.path}: ${name} is ${JSON.stringify(value)}; supported is ${wanted}`,
     );
   }
 
   #get(name: string, fallback: unknown): unknown {
     const value = this.json[name] ?? fallback;
-    if (value === undefined) throw new ModelError(`${this.path} lacks the field "${name}".`);
+    if (value === undefined) throw new UserError(`${this.path} lacks the field "${name}"`);
     return value;
   }
 }

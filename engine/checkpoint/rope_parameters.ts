@@ -6,7 +6,7 @@
  */
 import type { RotaryPositions } from "../../quant/rotary_positions.ts";
 import { ConfigFields } from "./config_fields.ts";
-import { ModelError } from "./error.ts";
+import { UserError } from "../../errors.ts";
 import { isJsonObject, type JsonObject } from "./json_file.ts";
 
 /** What every type starts from. */
@@ -41,7 +41,7 @@ const ropeTypes = {
  *
  * @param path of the configuration, for errors
  * @returns the rotary positions, and how many of them the model has
- * @throws {ModelError} for a type that is not supported, or a parameter that is missing or wrong
+ * @throws {UserError} for a type that is not supported, or a parameter that is missing or wrong
  */
 export function readRope(
   json: JsonObject,
@@ -50,7 +50,7 @@ export function readRope(
 ): { rotary: RotaryPositions; positions: number } {
   const name = isGiven(json.rope_scaling) ? "rope_scaling" : "rope_parameters";
   const given = json[name] ?? {};
-  if (!isJsonObject(given)) throw new ModelError(`${path}: ${name} must be an object or null.`);
+  if (!isJsonObject(given)) throw new UserError(`${path}: ${name} must be an object or null`);
   const top = new ConfigFields(json, path);
   const fields = new ConfigFields(given, `${path}, ${name}`);
   for (const [key, value] of Object.entries(given)) {

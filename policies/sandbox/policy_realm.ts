@@ -1,3 +1,4 @@
+// deno-lint-ignore-file error-law/class -- its text runs where there are no classes of ours
 /**
  * What runs in the same realm as the policy: it takes away what a policy has no use for, asks the
  * policy, and turns its answers into text. Nothing here is trusted by the evaluator: a policy can
@@ -5,8 +6,9 @@
  *
  * @module
  */
-import type { OptionalHook } from "../../quant/family.ts";
+import type { OptionalHook } from "../../quant/hooks.ts";
 import type { askPolicy, Vocabulary } from "../ask.ts";
+import type { methodsOf } from "../methods.ts";
 import type { BudgetState, Policy, RequestMeta, TokenStats, WorkloadMeta } from "../policy.ts";
 import type { exportProblem, policyOf } from "./default_export.ts";
 import type { encodeValue } from "./reply_value.ts";
@@ -17,6 +19,8 @@ export interface RealmParts {
   readonly encode: typeof encodeValue;
   readonly exportProblem: typeof exportProblem;
   readonly policyOf: typeof policyOf;
+  readonly methodsOf: typeof methodsOf;
+  readonly mostMethods: number;
   readonly words: Vocabulary;
   /** Names of the statistics, in the order of a row. */
   readonly stats: readonly string[];
@@ -47,6 +51,8 @@ export interface Started {
   readonly hooks: readonly OptionalHook[];
   /** Whether the policy has `calibrate`. */
   readonly calibrates: boolean;
+  /** Names of all its methods. */
+  readonly methods: readonly string[];
 }
 
 /** A policy in its realm. Only text goes in and out. */
@@ -85,7 +91,7 @@ export function policyRealm(
   const kept = new Set<PropertyKey>(parts.globals);
   for (const name of Reflect.ownKeys(globalThis)) {
     if (!kept.has(name) && !Reflect.deleteProperty(globalThis, name)) {
-      throw new Error(`the sandbox cannot take away ${String(name)}`);
+      throw new Error(`The sandbox cannot take away ${String(name)}`);
     }
   }
   const silent: Record<string, () => void> = {};
@@ -132,7 +138,7 @@ export function policyRealm(
     }
 
     function start(): Started {
-      call = ["its constructor"];
+      call = ["Its constructor"];
       const real = parts.policyOf(exports.default) as Record<
         string,
         (...given: unknown[]) => unknown
@@ -149,7 +155,8 @@ export function policyRealm(
           return real[name]!(...given);
         };
       }
-      return { ...(missing === undefined ? {} : { missing }), hooks, calibrates };
+      const methods = parts.methodsOf(real, parts.mostMethods);
+      return { ...(missing === undefined ? {} : { missing }), hooks, calibrates, methods };
     }
 
     /** The plan as rows `[bits, axis, residual, …hooks]`, or the kind whose statistics are missing. */
@@ -159,7 +166,7 @@ export function policyRealm(
         const row = question.stats[kind]?.[layer]?.[head];
         if (row === undefined) {
           needed = kind;
-          throw new Error(`statistics of ${kind}s are on their way`);
+          throw new Error(`Statistics of ${kind}s are on their way`);
         }
         const named: Record<string, number> = {};
         parts.stats.forEach((name, i) => named[name] = row[i]!);
@@ -170,7 +177,7 @@ export function policyRealm(
           ...parts.words,
           hooks,
         });
-        call = ["reading its answers"];
+        call = ["Reading its answers"];
         const rows = cells.map((cell) =>
           [cell.bits, cell.axis, cell.residual, ...hooks.map((hook) => cell.optional[hook])]
             .map(parts.encode)
@@ -187,7 +194,7 @@ export function policyRealm(
       reply = undefined;
       call = [];
       const answer = (value: unknown) => {
-        call = ["reading its answer"];
+        call = ["Reading its answer"];
         try {
           reply = `A${stringify(parts.encode(value))}`;
         } catch (error) {

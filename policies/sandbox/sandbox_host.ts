@@ -3,12 +3,15 @@
  *
  * @module
  */
-import { KV_KINDS, type KvKind, OPTIONAL_HOOKS, type OptionalHook } from "../../quant/family.ts";
+import { KV_KINDS, type KvKind } from "../../quant/family.ts";
+import { hookNames, type OptionalHook } from "../../quant/hooks.ts";
 import { type RawAnswers, STAT_NAMES, type StepQuestion } from "../ask.ts";
 import type { CalibrationStatistics } from "../calibration_statistics.ts";
-import { PolicyError, shown } from "../check.ts";
-import { checkCalibrationMode, type PolicyHost, REQUIRED_METHODS } from "../host.ts";
+import { PolicyError } from "../check.ts";
+import { checkCalibrationMode, type PolicyHost } from "../host.ts";
+import { missingMethodError, MOST_METHODS, REQUIRED_METHODS, unaskedMethods } from "../methods.ts";
 import type { BudgetState, WorkloadMeta } from "../policy.ts";
+import { shown } from "../shown.ts";
 import { type LaunchChild, launchChild } from "./child.ts";
 import { ChildLink } from "./child_link.ts";
 import { limitsWith, type SandboxLimits } from "./limits.ts";
@@ -47,6 +50,7 @@ export class SandboxHost implements PolicyHost {
   readonly name: string;
   readonly hooks: readonly OptionalHook[];
   readonly calibrates: boolean;
+  readonly remarks: readonly string[];
   readonly fullPrecision = false;
   /** Kinds whose statistics the policy has read. */
   readonly #kinds = new Set<KvKind>();
@@ -65,6 +69,7 @@ export class SandboxHost implements PolicyHost {
     this.name = source.name;
     this.hooks = started.hooks;
     this.calibrates = started.calibrates;
+    this.remarks = unaskedMethods(started.methods);
   }
 
   /**
@@ -109,7 +114,7 @@ export class SandboxHost implements PolicyHost {
     const bytes = new TextEncoder().encode(source.text).length;
     if (bytes > limits.messageBytes) {
       throw new PolicyError(
-        `policy ${
+        `Policy ${
           shown(source.name)
         } has ${bytes} bytes; at most ${limits.messageBytes} are loaded`,
       );
@@ -119,7 +124,7 @@ export class SandboxHost implements PolicyHost {
       const reply = await link.hello({ source: source.text, language: source.language });
       const started = startedWith(answerOf(reply, "its list of methods", limits));
       if (started.missing !== undefined) {
-        throw new PolicyError(`policy ${shown(source.name)} has no method ${started.missing}`);
+        throw missingMethodError(source.name, started.missing, started.methods);
       }
       return new SandboxHost(source, link, limits, launch, started);
     } catch (error) {
@@ -167,7 +172,7 @@ export class SandboxHost implements PolicyHost {
       if (kind === undefined) return await this.#guard(() => this.#answers(reply, where, budget));
       if (this.#kinds.has(kind)) {
         return await this.#guard(() => {
-          throw new SandboxError("crashed", `it asks for statistics of ${kind}s that it was sent`);
+          throw new SandboxError("crashed", `It asks for statistics of ${kind}s that it was sent`);
         });
       }
       this.#kinds.add(kind);
@@ -185,10 +190,10 @@ export class SandboxHost implements PolicyHost {
     try {
       await link.hello({ source: this.source.text, language: this.source.language });
       for (const { question, ms, awaited, reply } of this.#kept) {
-        if (await link.ask(question, ms, `no answer to ${awaited}`) !== reply) {
+        if (await link.ask(question, ms, `No answer to ${awaited}`) !== reply) {
           throw new SandboxError(
             "not deterministic",
-            `asked for ${awaited} a second time in a fresh process, it answered differently`,
+            `Asked for ${awaited} a second time in a fresh process, it answered differently`,
           );
         }
       }
@@ -227,13 +232,13 @@ export class SandboxHost implements PolicyHost {
     const left = this.limits.runMs - this.#spentMs;
     const start = performance.now();
     return await this.#guard(async () => {
-      if (left <= 0) throw new SandboxError("timed out", overRun(this.limits));
+      if (left <= 0) throw overRun(this.limits);
       let reply: string;
       try {
-        reply = await this.link.ask(text, Math.min(ms, left), `no answer to ${awaited}`);
+        reply = await this.link.ask(text, Math.min(ms, left), `No answer to ${awaited}`);
       } catch (error) {
         const late = error instanceof SandboxError && error.failure === "timed out";
-        throw late && left < ms ? new SandboxError("timed out", overRun(this.limits)) : error;
+        throw late && left < ms ? overRun(this.limits) : error;
       } finally {
         this.#spentMs += performance.now() - start;
       }
@@ -254,7 +259,7 @@ export class SandboxHost implements PolicyHost {
     }
     if (text === undefined || text.length > most) {
       throw new PolicyError(
-        `what ${question.ask} is given takes more than a quarter of the sandbox's ` +
+        `What ${question.ask} is given takes more than a quarter of the sandbox's ` +
           `${this.limits.memoryMib} MiB; raise its memory limit`,
       );
     }
@@ -280,7 +285,10 @@ export class SandboxHost implements PolicyHost {
     const fits = Array.isArray(rows) && rows.length === cells &&
       rows.every((row) => Array.isArray(row) && row.length === columns && Array.isArray(row[0]));
     if (!fits) {
-      throw new SandboxError("rejected", `${where} has not ${cells} rows of ${columns} answers`);
+      throw new SandboxError(
+        "rejected",
+        `Expected ${cells} rows of ${columns} answers in ${where}`,
+      );
     }
     const answers = (rows as [unknown[], ...unknown[]][]).map(
       ([bits, axis, residual, ...optional], i): RawAnswers => ({
@@ -297,8 +305,8 @@ export class SandboxHost implements PolicyHost {
   }
 }
 
-function overRun({ runMs }: SandboxLimits): string {
-  return `it took more than ${runMs / 1000} s in one run`;
+function overRun({ runMs }: SandboxLimits): SandboxError {
+  return new SandboxError("timed out", `It took more than ${runMs / 1000} s in one run`);
 }
 
 /** The value of a reply, or what went wrong in the policy. */
@@ -313,12 +321,13 @@ function answerOf(reply: string, what: string, limits: SandboxLimits): unknown {
   if (reply[0] === "I") throw importing(shown(quoted(rest, 60)));
   if (reply[0] === "L") {
     if (rest.includes(NO_IMPORT)) throw importing("something while it runs");
-    throw new SandboxError("rejected", `it cannot be loaded: ${quoted(rest)}`);
+    throw new SandboxError("rejected", `It cannot be loaded: ${quoted(rest)}`);
   }
   if (reply[0] === "B") {
-    throw new SandboxError("rejected", `${what} is longer than ${limits.messageBytes} bytes`);
+    throw new SandboxError("rejected", `More than ${limits.messageBytes} bytes in ${what}`);
   }
-  throw new SandboxError("crashed", "its process sent a reply that means nothing");
+  // deno-lint-ignore error-law/value -- what a policy's process sends is not repeated
+  throw new SandboxError("crashed", "Its process sent a reply that means nothing");
 }
 
 /** Two texts, whatever a realm that was spoilt has sent in their place. */
@@ -334,7 +343,7 @@ const NO_IMPORT = "A dynamic import callback was not specified";
 function importing(what: string): SandboxError {
   return new SandboxError(
     "rejected",
-    `it imports ${what}; a policy is one file, which imports types only`,
+    `It imports ${what}; a policy is one file, which imports types only`,
   );
 }
 
@@ -343,20 +352,25 @@ function decoded(text: string, what: string): unknown {
     return decodeReply(text);
   } catch (error) {
     if (!(error instanceof ReplyError)) throw error;
-    throw new SandboxError("rejected", `${what} cannot be read: ${error.message}`);
+    throw new SandboxError("rejected", `Cannot read ${what}: ${error.message}`);
   }
 }
 
-/** What the policy has, of the names that exist. */
+/** What the policy has: of the names that exist, and as many others as are worth a word. */
 function startedWith(value: unknown): Started {
-  const { missing, hooks, calibrates } = Object(value) as Partial<Record<keyof Started, unknown>>;
-  if (!Array.isArray(hooks)) {
-    throw new SandboxError("rejected", "it has spoilt how its methods are found");
+  const { missing, hooks, calibrates, methods } = Object(value) as Partial<
+    Record<keyof Started, unknown>
+  >;
+  if (!Array.isArray(hooks) || !Array.isArray(methods)) {
+    // deno-lint-ignore error-law/value -- what a policy sends is not repeated
+    throw new SandboxError("rejected", "It has spoilt how its methods are found");
   }
   const lacks = REQUIRED_METHODS.find((name) => name === missing);
   return {
     ...(lacks === undefined ? {} : { missing: lacks }),
-    hooks: OPTIONAL_HOOKS.filter((hook) => hooks.includes(hook)),
+    hooks: hookNames.filter((hook) => hooks.includes(hook)),
     calibrates: calibrates === true,
+    methods: methods.slice(0, MOST_METHODS)
+      .filter((name) => typeof name === "string" && name.length <= MOST_METHODS),
   };
 }

@@ -22,6 +22,20 @@ export interface SquatCorrection {
   readonly keyRope: "after" | "before";
 }
 
+/** The family's options, for keys. */
+export interface SquatOptions {
+  /** Singular vectors of the prompt's queries that are kept. */
+  readonly subspace_dim: number;
+  /** Weight of errors inside the subspace. */
+  readonly lambda: number;
+  /** Channels that are quantized together before the rest is corrected. */
+  readonly quant_group_size?: number;
+  /** Whether the queries that span the subspace are those after RoPE. */
+  readonly query_rope: "after" | "before";
+  /** Whether keys are quantized after RoPE. */
+  readonly key_rope: "after" | "before";
+}
+
 /** Settings of one layer and kind under `squat`; values have no correction. */
 export interface SquatSettings extends AffineSettings {
   readonly correction?: SquatCorrection;
@@ -36,13 +50,13 @@ export function queriesOf<T extends KvShape>(source: Source<T>): T {
   const { queries, tensor, layer } = source;
   if (queries === undefined) {
     throw new QuantizerError(
-      `Layer ${layer} keys are to be corrected towards the queries, but no queries are at hand.`,
+      `Layer ${layer} keys are to be corrected towards the queries, but no queries are at hand`,
     );
   }
   if (queries.heads % tensor.heads !== 0 || queries.headDim !== tensor.headDim) {
     throw new QuantizerError(
       `Layer ${layer} has ${queries.heads} query heads of ${queries.headDim} channels, which do ` +
-        `not share ${tensor.heads} KV heads of ${tensor.headDim}.`,
+        `not share ${tensor.heads} KV heads of ${tensor.headDim}`,
     );
   }
   return queries;

@@ -1,7 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { modelTypes } from "../../../engine/checkpoint/architectures/registry.ts";
 import { readConfig, readEosIds } from "../../../engine/checkpoint/config.ts";
-import { ModelError } from "../../../engine/checkpoint/error.ts";
+import { UserError } from "../../../errors.ts";
 import { plainRotary } from "../../../engine/rotary.ts";
 
 const base = {
@@ -85,18 +85,18 @@ Deno.test("a sliding window is refused only where it hides something", () => {
   ];
   for (const json of harmless) readConfig({ ...base, ...json }, "c");
   const wrong: [Record<string, unknown>, string][] = [
-    [mistral, "c: sliding_window is 4096; supported is null, or no less than the context of 8192."],
+    [mistral, "c: sliding_window is 4096; supported is null, or no less than the context of 8192"],
     [{ ...mistral, sliding_window: 8191 }, "c: sliding_window is 8191; supported is null, or no"],
     [{ ...mistral, use_sliding_window: false }, "c: sliding_window is 4096"],
-    [{ model_type: "llama", sliding_window: 1024 }, "no less than the context of 2048."],
-    [{ ...qwen, max_window_layers: 1 }, "no less than the context of 32768."],
+    [{ model_type: "llama", sliding_window: 1024 }, "no less than the context of 2048"],
+    [{ ...qwen, max_window_layers: 1 }, "no less than the context of 32768"],
     [{ ...qwen, max_window_layers: 0 }, "c: sliding_window is 4096"],
     [{ ...qwen, use_sliding_window: "yes" }, 'use_sliding_window is "yes"'],
     [{ layer_types: ["full_attention", "sliding_attention"] }, '"sliding_attention"'],
     [{ layer_types: 3 }, 'must all be "full_attention", not 3'],
   ];
   for (const [json, sentence] of wrong) {
-    assertThrows(() => readConfig({ ...base, ...json }, "c"), ModelError, sentence);
+    assertThrows(() => readConfig({ ...base, ...json }, "c"), UserError, sentence);
   }
 });
 
@@ -104,23 +104,23 @@ Deno.test("what the graph does not compute is refused", () => {
   const cases: [Record<string, unknown>, string][] = [
     [
       { model_type: "gemma2" },
-      'c: model_type is "gemma2"; supported is "llama" or "mistral" or "qwen2" or "qwen3".',
+      'c: model_type is "gemma2"; supported is "llama" or "mistral" or "qwen2" or "qwen3"',
     ],
-    [{ model_type: undefined }, 'c lacks the field "model_type".'],
+    [{ model_type: undefined }, 'c lacks the field "model_type"'],
     [{ model_type: "constructor" }, 'c: model_type is "constructor"'],
-    [{ hidden_act: "gelu" }, 'c: hidden_act is "gelu"; supported is "silu" or "swish".'],
+    [{ hidden_act: "gelu" }, 'c: hidden_act is "gelu"; supported is "silu" or "swish"'],
     [
       { quantization_config: { quant_method: "gptq", bits: 4 } },
       'c: quantization_config names the method "gptq"; supported are weights in float32',
     ],
     [{ rope_parameters: { rope_type: "longrope" } }, 'c, rope_parameters: rope_type is "longrope"'],
-    [{ is_causal: false }, "c: is_causal is false; supported is true."],
-    [{ final_logit_softcapping: 30 }, "c: final_logit_softcapping is 30; supported is null."],
-    [{ logit_scale: 0.5 }, "c: logit_scale is 0.5; supported is 1."],
-    [{ mlp_bias: true }, "c: mlp_bias is true; supported is false."],
+    [{ is_causal: false }, "c: is_causal is false; supported is true"],
+    [{ final_logit_softcapping: 30 }, "c: final_logit_softcapping is 30; supported is null"],
+    [{ logit_scale: 0.5 }, "c: logit_scale is 0.5; supported is 1"],
+    [{ mlp_bias: true }, "c: mlp_bias is true; supported is false"],
     [
       { model_type: "mistral", sliding_window: null, attention_bias: true },
-      "c: attention_bias is true; supported is false.",
+      "c: attention_bias is true; supported is false",
     ],
     [
       { model_type: "llama", attention_bias: "qkv" },
@@ -137,7 +137,7 @@ Deno.test("what the graph does not compute is refused", () => {
     [{ tie_word_embeddings: "yes" }, 'tie_word_embeddings is "yes"; supported is true or false'],
   ];
   for (const [change, sentence] of cases) {
-    assertThrows(() => readConfig({ ...base, ...change }, "c"), ModelError, sentence);
+    assertThrows(() => readConfig({ ...base, ...change }, "c"), UserError, sentence);
   }
   for (const model_type of modelTypes) {
     readConfig({ ...base, model_type, sliding_window: null, pretraining_tp: 2 }, "c");
@@ -150,6 +150,6 @@ Deno.test("end tokens are a number, a list or nothing", () => {
   assertEquals(readEosIds({ eos_token_id: null }, "g"), undefined);
   assertEquals(readEosIds({}, "g"), undefined);
   for (const wrong of ["2", [], [1.5], -1, [null]]) {
-    assertThrows(() => readEosIds({ eos_token_id: wrong }, "g"), ModelError, "g: eos_token_id");
+    assertThrows(() => readEosIds({ eos_token_id: wrong }, "g"), UserError, "g: eos_token_id");
   }
 });

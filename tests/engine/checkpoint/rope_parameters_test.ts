@@ -1,5 +1,5 @@
 import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
-import { ModelError } from "../../../engine/checkpoint/error.ts";
+import { UserError } from "../../../errors.ts";
 import { readRope } from "../../../engine/checkpoint/rope_parameters.ts";
 
 const golden: {
@@ -69,23 +69,23 @@ Deno.test("parameters that are not supported are refused by name", () => {
   const cases: [Record<string, unknown>, string][] = [
     [
       { rope_scaling: { type: "dynamic", factor: 4 } },
-      'c, rope_scaling: type is "dynamic"; supported is "default" or "linear" or "llama3" or "yarn".',
+      'c, rope_scaling: type is "dynamic"; supported is "default" or "linear" or "llama3" or "yarn"',
     ],
     [{ rope_parameters: { rope_type: "longrope" } }, 'c, rope_parameters: rope_type is "longrope"'],
-    [{ rope_parameters: { rope_type: "linear" } }, 'c, rope_parameters lacks the field "factor".'],
-    [{ rope_parameters: { ...llama3, high_freq_factor: 1 } }, "is more than low_freq_factor, 1."],
+    [{ rope_parameters: { rope_type: "linear" } }, 'c, rope_parameters lacks the field "factor"'],
+    [{ rope_parameters: { ...llama3, high_freq_factor: 1 } }, "is more than low_freq_factor, 1"],
     [{ rope_parameters: { ...llama3, low_freq_factor: null } }, '"low_freq_factor"'],
     [{ rope_parameters: { rope_type: "yarn", attention_factor: "1" } }, 'attention_factor is "1"'],
     [{ rope_parameters: { rope_type: "yarn", beta_fast: -1 } }, "beta_fast is -1; supported is a"],
     [{ rope_parameters: { rope_type: "yarn", truncate: 1 } }, "truncate is 1"],
-    [{ rope_parameters: [] }, "c: rope_parameters must be an object or null."],
+    [{ rope_parameters: [] }, "c: rope_parameters must be an object or null"],
     [
       { rope_parameters: { full_attention: { rope_type: "default" } } },
-      'full_attention is {"rope_type":"default"}; supported is one set of parameters for all layers.',
+      'full_attention is {"rope_type":"default"}; supported is one set of parameters for all layers',
     ],
-    [{ partial_rotary_factor: 0.5 }, "c: partial_rotary_factor is 0.5; supported is 1."],
+    [{ partial_rotary_factor: 0.5 }, "c: partial_rotary_factor is 0.5; supported is 1"],
     [{ rope_parameters: { partial_rotary_factor: 0.5 } }, "rope_parameters: partial_rotary_factor"],
-    [{ rope_theta: 0 }, "c: rope_theta is 0; supported is a positive number."],
+    [{ rope_theta: 0 }, "c: rope_theta is 0; supported is a positive number"],
   ];
-  for (const [json, sentence] of cases) assertThrows(() => read(json), ModelError, sentence);
+  for (const [json, sentence] of cases) assertThrows(() => read(json), UserError, sentence);
 });
