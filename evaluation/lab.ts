@@ -91,7 +91,7 @@ const BUDGET_BITS = 4;
 /**
  * Opens a model.
  *
- * @param model `mini`, `mini-outlier`, or a Hugging Face folder of the Qwen2 architecture
+ * @param model `mini`, `mini-outlier`, or a Hugging Face folder of a known architecture
  * @throws {UserError} for a folder that cannot be used, or a device that cannot be opened
  * @throws {QuantizerError} for a family whose name is taken
  *

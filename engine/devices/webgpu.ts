@@ -10,7 +10,7 @@ import { Workbench } from "../../quant/gpu/workbench.ts";
 import type { GpuTensor } from "../../quant/tensor.ts";
 import type { Engine, ForwardInput, ForwardOutput, ModelShape } from "../engine.ts";
 import type { Model } from "../checkpoint/folder.ts";
-import { names } from "../onnx/qwen2.ts";
+import { names } from "../onnx/decoder.ts";
 import { type FoundAdapter, openDevice } from "./adapter.ts";
 import { feedsOf, fetchesOf, kvShapeOf, layersOf } from "./feeds.ts";
 import { fingerprint } from "./fingerprint.ts";
