@@ -11,8 +11,11 @@ import { toFloat32 } from "./float_types.ts";
 import { isFile, isJsonObject, parseJsonObject, readText } from "./json_file.ts";
 import { SafetensorsFile, type TensorEntry } from "./safetensors.ts";
 
-const SINGLE = "model.safetensors";
-const INDEX = "model.safetensors.index.json";
+/** The one file of weights that are not split. */
+export const WEIGHTS = "model.safetensors";
+
+/** Names the shards of weights that are. */
+export const WEIGHTS_INDEX = "model.safetensors.index.json";
 
 /** A tensor's values and shape. */
 export interface Weight {
@@ -85,17 +88,17 @@ export async function readWeights(
 }
 
 async function openFiles(folder: string): Promise<SafetensorsFile[]> {
-  if (await isFile(join(folder, SINGLE))) return [await SafetensorsFile.open(join(folder, SINGLE))];
-  const indexPath = join(folder, INDEX);
+  if (await isFile(join(folder, WEIGHTS))) return [await SafetensorsFile.open(join(folder, WEIGHTS))];
+  const indexPath = join(folder, WEIGHTS_INDEX);
   if (!await isFile(indexPath)) {
-    throw new ModelError(`${folder} has no weights: neither ${SINGLE} nor ${INDEX} is there.`);
+    throw new ModelError(`${folder} has no weights: neither ${WEIGHTS} nor ${WEIGHTS_INDEX} is there.`);
   }
   const shardOf = readIndex(parseJsonObject(await readText(indexPath), indexPath), indexPath);
   const files: SafetensorsFile[] = [];
   try {
     for (const shard of new Set(shardOf.values())) {
       if (!await isFile(join(folder, shard))) {
-        throw new ModelError(`${folder} lacks the shard "${shard}" that ${INDEX} names.`);
+        throw new ModelError(`${folder} lacks the shard "${shard}" that ${WEIGHTS_INDEX} names.`);
       }
       const file = await SafetensorsFile.open(join(folder, shard));
       files.push(file);
@@ -114,7 +117,13 @@ async function openFiles(folder: string): Promise<SafetensorsFile[]> {
   }
 }
 
-function readIndex(json: Record<string, unknown>, path: string): Map<string, string> {
+/**
+ * Reads the shard of every tensor from an index.
+ *
+ * @param path of the index, for errors
+ * @throws {ModelError} when it names none, or one outside its folder
+ */
+export function readIndex(json: Record<string, unknown>, path: string): Map<string, string> {
   const map = json.weight_map;
   if (!isJsonObject(map) || Object.keys(map).length === 0) {
     throw new ModelError(`${path} must map tensors to shards in "weight_map".`);
