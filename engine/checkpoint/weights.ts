@@ -88,10 +88,14 @@ export async function readWeights(
 }
 
 async function openFiles(folder: string): Promise<SafetensorsFile[]> {
-  if (await isFile(join(folder, WEIGHTS))) return [await SafetensorsFile.open(join(folder, WEIGHTS))];
+  if (await isFile(join(folder, WEIGHTS))) {
+    return [await SafetensorsFile.open(join(folder, WEIGHTS))];
+  }
   const indexPath = join(folder, WEIGHTS_INDEX);
   if (!await isFile(indexPath)) {
-    throw new UserError(`${folder} has no weights: neither ${WEIGHTS} nor ${WEIGHTS_INDEX} is there`);
+    throw new UserError(
+      `${folder} has no weights: neither ${WEIGHTS} nor ${WEIGHTS_INDEX} is there`,
+    );
   }
   const shardOf = readIndex(parseJsonObject(await readText(indexPath), indexPath), indexPath);
   const files: SafetensorsFile[] = [];

@@ -86,5 +86,7 @@ function folderOf(name: string, variables: Variables): string | undefined {
 function userFolder(variables: Variables): string {
   const folder = variables(HOME);
   if (folder !== undefined && folder !== "") return folder;
-  throw new UserError(`Neither HF_HOME nor ${HOME} says where the hub's files are: set one of them`);
+  throw new UserError(
+    `Neither HF_HOME nor ${HOME} says where the hub's files are: set one of them`,
+  );
 }

@@ -40,7 +40,9 @@ export async function cachedModel(
   const cache = new RepoCache(cacheFolder, name.repo);
   const commit = await cache.commitOf(name.revision);
   if (commit === undefined) {
-    throw new UserError(`The model ${hubNameText(name)} is not in the hub's cache at ${cacheFolder}; ${advice}`);
+    throw new UserError(
+      `The model ${hubNameText(name)} is not in the hub's cache at ${cacheFolder}; ${advice}`,
+    );
   }
   const folder = cache.snapshot(commit);
   const { files, missing } = await modelFiles(name, {
@@ -54,7 +56,9 @@ export async function cachedModel(
   ];
   if (lacking.length > 0) {
     throw new UserError(
-      `Of the model ${hubNameText(name)} the hub's cache at ${cacheFolder} lacks ${lacking.join(", ")}; ${advice}`,
+      `Of the model ${hubNameText(name)} the hub's cache at ${cacheFolder} lacks ${
+        lacking.join(", ")
+      }; ${advice}`,
     );
   }
   const path = name.file === undefined ? folder : join(folder, splitFiles(name.file)[0]!);

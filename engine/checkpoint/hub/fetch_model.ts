@@ -39,7 +39,11 @@ export interface FetchedModel {
 export async function fetchModel(name: HubName, options: FetchOptions): Promise<FetchedModel> {
   const { access, cacheFolder, patience, notice } = options;
   if (access.offline) {
-    const { path, commit } = await cachedModel(name, cacheFolder, "HF_HUB_OFFLINE is set: unset it");
+    const { path, commit } = await cachedModel(
+      name,
+      cacheFolder,
+      "HF_HUB_OFFLINE is set: unset it",
+    );
     return { path, commit, received: 0 };
   }
   const client = new HubClient({

@@ -139,7 +139,9 @@ export class HubClient {
     const to = URL.parse(location, from);
     if (to !== null && (to.protocol === "https:" || to.protocol === from.protocol)) return to;
     throw new UserError(
-      `The hub at ${this.access.endpoint} redirects to ${JSON.stringify(location)}, which is not safe to follow`,
+      `The hub at ${this.access.endpoint} redirects to ${
+        JSON.stringify(location)
+      }, which is not safe to follow`,
     );
   }
 
@@ -178,8 +180,12 @@ export class HubClient {
     const allowed = [...new Set(hosts)].join(",");
     return new UserError(
       Deno.build.standalone
-        ? `This program may not reach ${hostOf(url)}: use another to bring ${this.repo.name} into the hub's cache, or clone the repository and run deno run -P=fetch --allow-net=${allowed} cli.ts fetch ${this.repo.name}`
-        : `This program may not reach ${hostOf(url)}: allow it with deno run -P=fetch --allow-net=${allowed} cli.ts fetch ${this.repo.name}`,
+        ? `This program may not reach ${
+          hostOf(url)
+        }: use another to bring ${this.repo.name} into the hub's cache, or clone the repository and run deno run -P=fetch --allow-net=${allowed} cli.ts fetch ${this.repo.name}`
+        : `This program may not reach ${
+          hostOf(url)
+        }: allow it with deno run -P=fetch --allow-net=${allowed} cli.ts fetch ${this.repo.name}`,
     );
   }
 

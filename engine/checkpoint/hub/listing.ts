@@ -43,7 +43,9 @@ async function list(client: HubClient, revision: string): Promise<Listing> {
     : String((repo.type === "model" ? await modelInfo(asked) : await datasetInfo(asked)).sha);
   if (!isCommit(commit)) {
     throw new UserError(
-      `${hubUrl} says that ${name} is at commit ${JSON.stringify(commit)}; a hub would give 40 digits`,
+      `${hubUrl} says that ${name} is at commit ${
+        JSON.stringify(commit)
+      }; a hub would give 40 digits`,
     );
   }
   const files = new Map<string, RepoFile>();
@@ -57,7 +59,9 @@ async function list(client: HubClient, revision: string): Promise<Listing> {
     // The hash becomes the name of a file.
     if (!isBlobHex(blob) || !Number.isSafeInteger(size) || size < 0) {
       throw new UserError(
-        `${hubUrl} lists ${path} of ${name} with the hash ${JSON.stringify(blob.hex)} and the size ${size}; a hub would give both`,
+        `${hubUrl} lists ${path} of ${name} with the hash ${
+          JSON.stringify(blob.hex)
+        } and the size ${size}; a hub would give both`,
       );
     }
     files.set(path, { path, size, blob });

@@ -28,7 +28,8 @@ export interface HubName {
 export const DEFAULT_REVISION = "main";
 
 /** `OWNER/NAME`, then `@REVISION` and `:FILE`; what cannot be a path relative to this folder. */
-const SHAPE = /^(?<name>[^/\\\s@:.~][^/\\\s@:]*\/[^/\\\s@:]+)(?:@(?<revision>[^:]*))?(?::(?<file>.*))?$/s;
+const SHAPE =
+  /^(?<name>[^/\\\s@:.~][^/\\\s@:]*\/[^/\\\s@:]+)(?:@(?<revision>[^:]*))?(?::(?<file>.*))?$/s;
 
 /**
  * Reads a name of the hub.
@@ -54,17 +55,23 @@ export function parseHubName(text: string): HubName | undefined {
   if (name === undefined) return undefined;
   if (!isRepoName(name)) {
     throw new UserError(
-      `${JSON.stringify(text)} is no name of a model: owner and name have letters, digits, "-", "_" and ".", begin and end with a letter, a digit or "_", and have no "--" or ".."`,
+      `${
+        JSON.stringify(text)
+      } is no name of a model: owner and name have letters, digits, "-", "_" and ".", begin and end with a letter, a digit or "_", and have no "--" or ".."`,
     );
   }
   if (!isRevision(revision)) {
     throw new UserError(
-      `${JSON.stringify(text)} names no revision after "@": give a branch, a tag or a commit, as in ${name}@main`,
+      `${
+        JSON.stringify(text)
+      } names no revision after "@": give a branch, a tag or a commit, as in ${name}@main`,
     );
   }
   if (file !== undefined && !(isRepoPath(file) && file.endsWith(".gguf"))) {
     throw new UserError(
-      `${JSON.stringify(text)} names no GGUF file after ":": give its path in the repository, as in ${name}:model-q4_0.gguf`,
+      `${
+        JSON.stringify(text)
+      } names no GGUF file after ":": give its path in the repository, as in ${name}:model-q4_0.gguf`,
     );
   }
   return { repo: { type: "model", name }, revision, ...(file === undefined ? {} : { file }) };

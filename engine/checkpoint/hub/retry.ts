@@ -60,10 +60,14 @@ export class Retry {
   async #wait(error: TransientError): Promise<void> {
     const { message, waitMs } = error;
     if (++this.#failures === MOST_FAILURES) {
-      throw new UserError(`${message}, and ${MOST_FAILURES - 1} more attempts changed nothing: try again later`);
+      throw new UserError(
+        `${message}, and ${MOST_FAILURES - 1} more attempts changed nothing: try again later`,
+      );
     }
     if (waitMs !== undefined && waitMs > LONGEST_ASKED_MS) {
-      throw new UserError(`${message} and asks to wait for ${Math.ceil(waitMs / 1000)} s: try again then`);
+      throw new UserError(
+        `${message} and asks to wait for ${Math.ceil(waitMs / 1000)} s: try again then`,
+      );
     }
     const growing = Math.min(PAUSE_MS.longest, PAUSE_MS.first * 2 ** (this.#failures - 1));
     const ms = Math.max(growing, waitMs ?? 0);

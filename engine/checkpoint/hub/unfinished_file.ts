@@ -59,7 +59,9 @@ export class UnfinishedFile implements Disposable {
     const isRest = status === 206 && Number(from) === this.#at && Number(size) === this.file.size;
     if (status === 206 && !isRest) {
       throw new TransientError(
-        `For the rest of ${this.file.path} from byte ${this.#at} the server sent ${range ?? "a part without its place"}`,
+        `For the rest of ${this.file.path} from byte ${this.#at} the server sent ${
+          range ?? "a part without its place"
+        }`,
       );
     }
     this.#ofOneAnswer = !isRest || this.#at === 0;

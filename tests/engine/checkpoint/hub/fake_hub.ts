@@ -104,11 +104,18 @@ export class FakeHub implements AsyncDisposable {
   #answer(request: Request): Response {
     const url = new URL(request.url);
     const { pathname } = url;
-    const api = /^\/api\/(model|dataset)s\/([^/]+\/[^/]+)\/(revision|tree)\/([^/]+)$/.exec(pathname);
+    const api = /^\/api\/(model|dataset)s\/([^/]+\/[^/]+)\/(revision|tree)\/([^/]+)$/.exec(
+      pathname,
+    );
     if (api !== null) {
       const [, type, name, what, revision] = api;
-      return this.#asked(request, type!, name!, decodeURIComponent(revision!), (repo, commit) =>
-        what === "tree" ? this.#tree(url, repo, commit) : info(repo, commit));
+      return this.#asked(
+        request,
+        type!,
+        name!,
+        decodeURIComponent(revision!),
+        (repo, commit) => what === "tree" ? this.#tree(url, repo, commit) : info(repo, commit),
+      );
     }
     const cached = /^\/api\/resolve-cache\/(model|dataset)s\/([^/]+\/[^/]+)\/([0-9a-f]{40})\/(.+)$/
       .exec(pathname);
@@ -123,8 +130,13 @@ export class FakeHub implements AsyncDisposable {
     if (resolve !== null) {
       const [, prefix, name, revision, path] = resolve;
       const type = prefix === undefined ? "model" : "dataset";
-      return this.#asked(request, type, name!, decodeURIComponent(revision!), (repo, commit) =>
-        this.#resolve(repo, commit, decodeURIComponent(path!)));
+      return this.#asked(
+        request,
+        type,
+        name!,
+        decodeURIComponent(revision!),
+        (repo, commit) => this.#resolve(repo, commit, decodeURIComponent(path!)),
+      );
     }
     return refusal(404, null, "Not found");
   }
@@ -173,7 +185,12 @@ export class FakeHub implements AsyncDisposable {
       parts.forEach((_, i) => folders.add(parts.slice(0, i + 1).join("/")));
     }
     const all = [
-      ...[...folders].map((path) => ({ type: "directory", oid: gitSha1(encode(path)), size: 0, path })),
+      ...[...folders].map((path) => ({
+        type: "directory",
+        oid: gitSha1(encode(path)),
+        size: 0,
+        path,
+      })),
       ...files.map(([path, bytes]) => treeEntry(path, bytes)),
     ];
     const from = Number(url.searchParams.get("cursor") ?? 0);
