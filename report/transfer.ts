@@ -7,6 +7,9 @@
 /** Milliseconds over which the speed is taken. */
 const WINDOW_MS = 10_000;
 
+/** Bytes that come within this time are one arrival. */
+const ARRIVAL_MS = 250;
+
 /**
  * A download under way.
  *
@@ -27,7 +30,7 @@ export class Transfer {
   #done = 0;
   #total = 0;
   /** When bytes came, and how many. */
-  #arrivals: { readonly ms: number; readonly bytes: number }[];
+  #arrivals: { readonly ms: number; bytes: number }[];
 
   /** @param now milliseconds since some time */
   constructor(private readonly now: () => number = () => performance.now()) {
@@ -39,7 +42,9 @@ export class Transfer {
     this.#done = at.done;
     this.#total = at.total;
     const ms = this.now();
-    this.#arrivals.push({ ms, bytes: at.received });
+    const last = this.#arrivals.at(-1)!;
+    if (this.#arrivals.length > 1 && ms - last.ms < ARRIVAL_MS) last.bytes += at.received;
+    else this.#arrivals.push({ ms, bytes: at.received });
     // The first of those that stay only says since when.
     while (this.#arrivals.length > 2 && this.#arrivals[1]!.ms < ms - WINDOW_MS) {
       this.#arrivals.shift();

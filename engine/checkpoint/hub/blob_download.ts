@@ -7,7 +7,7 @@
 import { dirname } from "node:path";
 import { UserError } from "../../../errors.ts";
 import type { HubClient } from "./hub_client.ts";
-import { type RepoCache, type RepoFile, sizeOf } from "./repo_cache.ts";
+import { removeIfPresent, type RepoCache, type RepoFile, sizeOf } from "./repo_cache.ts";
 import { TransientError } from "./retry.ts";
 import { UnfinishedFile } from "./unfinished_file.ts";
 
@@ -91,7 +91,7 @@ async function bring(
   using unfinished = await UnfinishedFile.open(path, file);
   progress?.(unfinished.at, 0);
   const retry = client.retry();
-  await retry.run(async () => {
+  const ask = async () => {
     if (unfinished.at === file.size) return;
     const { range } = unfinished;
     const answer = await client.request(url, new Headers(range === undefined ? {} : { range }));
@@ -104,7 +104,13 @@ async function bring(
     if (unfinished.at < file.size) {
       throw new TransientError(`${file.path} was cut after ${unfinished.at} of ${file.size} bytes`);
     }
-  });
+  };
+  try {
+    await retry.run(ask);
+  } catch (error) {
+    if (unfinished.at === 0) await removeIfPresent(path);
+    throw error;
+  }
   const wrong = await unfinished.finish();
   return wrong === undefined ? undefined : { wrong, ofOneAnswer: unfinished.ofOneAnswer };
 }

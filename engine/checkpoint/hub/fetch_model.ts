@@ -62,7 +62,13 @@ export async function fetchModel(name: HubName, options: FetchOptions): Promise<
       return await repo.text(path);
     },
   });
-  if (missing.length > 0) throw new UserError(lacking(name, commit, missing, [...listed.keys()]));
+  if (missing.length > 0) {
+    throw new UserError(
+      `${hubNameText(name)} has no ${missing.join(", ")} at commit ${commit}${
+        ggufAdvice([...listed.keys()])
+      }`,
+    );
+  }
   received += await repo.bring(files);
   await repo.publish(name.revision);
   const path = name.file === undefined ? folder : join(folder, splitFiles(name.file)[0]!);
@@ -72,16 +78,11 @@ export async function fetchModel(name: HubName, options: FetchOptions): Promise<
 /** Most names of files in a message. */
 const MOST_NAMES = 8;
 
-function lacking(
-  name: HubName,
-  commit: string,
-  missing: readonly string[],
-  listed: readonly string[],
-): string {
-  const lacks = `${hubNameText(name)} has no ${missing.join(", ")} at commit ${commit}`;
+/** What to name instead, where there are GGUF files. */
+function ggufAdvice(listed: readonly string[]): string {
   const gguf = listed.filter((path) => path.endsWith(".gguf"));
-  if (gguf.length === 0) return `${lacks}, which a model is loaded from`;
+  if (gguf.length === 0) return ", which a model is loaded from";
   const some = gguf.slice(0, MOST_NAMES).join(", ");
   const more = gguf.length > MOST_NAMES ? `, and ${gguf.length - MOST_NAMES} more` : "";
-  return `${lacks}: name one of its GGUF files after a colon, of ${some}${more}`;
+  return `: name one of its GGUF files after a colon, of ${some}${more}`;
 }

@@ -194,10 +194,9 @@ export class HubClient {
     const { endpoint, token } = this.access;
     const { type, name } = this.repo;
     if (PASSING.has(status)) {
-      return new TransientError(
-        `The hub at ${endpoint} answers ${status} for ${name}`,
-        retryAfter(headers),
-      );
+      const error = new TransientError(`The hub at ${endpoint} answers ${status} for ${name}`);
+      error.waitMs = retryAfter(headers);
+      return error;
     }
     const code = headers.get("x-error-code");
     if (code === "GatedRepo") {

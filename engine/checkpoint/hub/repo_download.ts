@@ -30,6 +30,12 @@ export interface RepoEvents {
   notice?(sentence: string): void;
 }
 
+/** Contents that are complete, and whether nothing else uses them yet. */
+interface Contents {
+  readonly file: RepoFile;
+  readonly fresh: boolean;
+}
+
 /** The files of a revision, as the hub listed them once. */
 export class RepoDownload {
   private constructor(
@@ -61,7 +67,8 @@ export class RepoDownload {
   }
 
   /**
-   * Brings files, in this order.
+   * Brings files. None is in the commit's folder before the contents of all are complete; they are put
+   * there in this order.
    *
    * @param paths files of the listing
    * @returns bytes that came from the hub
@@ -72,19 +79,25 @@ export class RepoDownload {
     const total = files.reduce((sum, { size }) => sum + size, 0);
     let done = 0;
     let fromHub = 0;
-    for (const file of files) {
-      const before = done;
-      const tell = (at: number, received: number) => {
-        fromHub += received;
-        this.events.progress?.({ path: file.path, done: before + at, total, received });
-      };
-      try {
-        await this.#bringOne(file, tell);
-      } catch (error) {
-        throw this.#unwritable(error);
+    const waiting: Contents[] = [];
+    try {
+      for (const file of files) {
+        const before = done;
+        const tell = (at: number, received: number) => {
+          fromHub += received;
+          this.events.progress?.({ path: file.path, done: before + at, total, received });
+        };
+        const contents = await this.#contents(file, tell);
+        if (contents !== undefined) waiting.push(contents);
+        done += file.size;
+        tell(file.size, 0);
       }
-      done += file.size;
-      tell(file.size, 0);
+      for (const [i, { file, fresh }] of waiting.entries()) {
+        const last = !waiting.slice(i + 1).some((other) => other.file.blob.hex === file.blob.hex);
+        await this.cache.place(this.listing.commit, file, fresh && last);
+      }
+    } catch (error) {
+      throw this.#unwritable(error);
     }
     return fromHub;
   }
@@ -103,21 +116,22 @@ export class RepoDownload {
     return await Deno.readTextFile(join(this.folder, path));
   }
 
-  async #bringOne(file: RepoFile, progress: (at: number, received: number) => void): Promise<void> {
-    const { commit } = this.listing;
-    const target = join(this.folder, file.path);
-    if (await this.#isRight(target, file)) return;
+  /** Brings the contents of a file; undefined when it is in the commit's folder already. */
+  async #contents(
+    file: RepoFile,
+    progress: (at: number, received: number) => void,
+  ): Promise<Contents | undefined> {
+    if (await this.#isRight(join(this.folder, file.path), file)) return undefined;
     const blob = this.cache.blob(file);
-    let fresh = false;
-    if (!await this.#isRight(blob, file)) {
-      await removeIfPresent(blob);
-      const { notice } = this.events;
-      fresh = await downloadBlob(this.client, this.cache, commit, file, {
-        progress,
-        ...(notice === undefined ? {} : { notice }),
-      });
-    }
-    await this.cache.place(commit, file, fresh);
+    if (await this.#isRight(blob, file)) return { file, fresh: false };
+    await removeIfPresent(blob);
+    const { notice } = this.events;
+    const { commit } = this.listing;
+    const fresh = await downloadBlob(this.client, this.cache, commit, file, {
+      progress,
+      ...(notice === undefined ? {} : { notice }),
+    });
+    return { file, fresh };
   }
 
   /** Whether a file is there, and is what the listing says. */

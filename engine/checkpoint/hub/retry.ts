@@ -7,10 +7,8 @@ import { UserError } from "../../../errors.ts";
 
 /** A failure that may pass; its sentence is for the user when it does not. */
 export class TransientError extends UserError {
-  /** @param waitMs how long the server asks to wait, in milliseconds */
-  constructor(message: string, readonly waitMs?: number) {
-    super(message);
-  }
+  /** How long the server asks to wait, in milliseconds. */
+  waitMs: number | undefined;
 }
 
 /** Failures in a row until one is final. */

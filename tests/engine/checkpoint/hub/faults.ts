@@ -68,3 +68,23 @@ function withBody(
   });
   return new Response(body, { status, headers });
 }
+
+/** There is one byte more. */
+export const longer: Fault = (good) => {
+  good.headers.delete("content-length");
+  return withBody(good, (bytes, controller) => {
+    controller.enqueue(bytes);
+    controller.enqueue(new Uint8Array(1));
+    controller.close();
+  });
+};
+
+/** All of these bytes, whatever was asked for. */
+export function wholeFile(bytes: Uint8Array): Fault {
+  return () => new Response(new Uint8Array(bytes));
+}
+
+/** The address is another. */
+export function redirect(code: number, location: string): (good: Response) => Response {
+  return () => new Response(null, { status: code, headers: { location } });
+}
