@@ -7,6 +7,9 @@
 /** Milliseconds over which the speed is taken. */
 const WINDOW_MS = 10_000;
 
+/** A longer time left says no more than that little came so far. */
+const LONGEST_LEFT_S = 100 * 3600;
+
 /** Bytes that come within this time are one arrival. */
 const ARRIVAL_MS = 250;
 
@@ -65,7 +68,8 @@ export class Transfer {
     const text = `${bytesText(this.#done)} of ${bytesText(this.#total)}`;
     if (speed === 0) return text;
     const left = (this.#total - this.#done) / speed;
-    return `${text}, ${bytesText(speed)}/s, ${durationText(left)} left`;
+    return `${text}, ${bytesText(speed)}/s` +
+      (left < LONGEST_LEFT_S ? `, ${durationText(left)} left` : "");
   }
 }
 

@@ -29,6 +29,9 @@ Deno.test("the speed is that of the last ten seconds, and of what was received",
   assertAlmostEquals(transfer.speed, 5e6, 1e5);
   receive(11, 1e6);
   assertEquals(transfer.text(), "7.21 GB of 20.0 GB, 1.00 MB/s, 3 h 33 min left");
+  // Hardly anything: that is no forecast.
+  receive(20, 1000);
+  assertEquals(transfer.text(), "7.21 GB of 20.0 GB, 1.00 kB/s");
 });
 
 Deno.test("bytes have three digits", () => {

@@ -74,10 +74,8 @@ async function lock(path: string, wait: () => void): Promise<Disposable> {
 }
 
 /** The address of a file's contents. */
-function resolveUrl({ repo, access }: HubClient, commit: string, path: string): string {
-  const folder = repo.type === "model" ? "" : `${repo.type}s/`;
-  const escaped = path.split("/").map(encodeURIComponent).join("/");
-  return `${access.endpoint}/${folder}${repo.name}/resolve/${commit}/${escaped}`;
+function resolveUrl({ address }: HubClient, commit: string, path: string): string {
+  return `${address}/resolve/${commit}/${path.split("/").map(encodeURIComponent).join("/")}`;
 }
 
 /** Fills the unfinished file from where it ends; the result is what is wrong with it, if anything. */

@@ -53,6 +53,12 @@ export class HubClient {
     this.#origin = new URL(access.endpoint).origin;
   }
 
+  /** Address of the repository. */
+  get address(): string {
+    const { type, name } = this.repo;
+    return `${this.access.endpoint}/${type === "model" ? "" : `${type}s/`}${name}`;
+  }
+
   /** Tries something until it succeeds, or has failed too often in a row. */
   retry(): Retry {
     return new Retry((ms) => this.#patience.pause(ms), this.#notice);
@@ -86,7 +92,7 @@ export class HubClient {
       if (answer.status < 300 || answer.status > 399 || location === null) {
         if (answer.ok) return answer;
         await answer.body?.cancel();
-        throw this.#refusal(answer, at);
+        throw this.#refusal(answer, at, url);
       }
       await answer.body?.cancel();
       at = this.#redirected(at, location);
@@ -189,31 +195,37 @@ export class HubClient {
     );
   }
 
-  /** What an answer that is none of the good ones means; headers as in huggingface_hub, `_http.py`. */
-  #refusal({ status, headers }: Response, url: URL): UserError {
+  /**
+   * What an answer that is none of the good ones means; headers as in huggingface_hub, `_http.py`.
+   *
+   * @param at where the answer comes from, `asked` what was asked for at first
+   */
+  #refusal({ status, headers }: Response, at: URL, asked: string): UserError {
     const { endpoint, token } = this.access;
     const { type, name } = this.repo;
     if (PASSING.has(status)) {
-      const error = new TransientError(`The hub at ${endpoint} answers ${status} for ${name}`);
+      const error = new TransientError(`${at.host} answers ${status} for ${name}`);
       error.waitMs = retryAfter(headers);
       return error;
     }
+    if (at.origin !== this.#origin) {
+      return new UserError(`${at.host}, where the hub keeps files of ${name}, answers ${status}`);
+    }
+    const path = decodeURIComponent(new URL(asked).pathname);
     const code = headers.get("x-error-code");
     if (code === "GatedRepo") {
       return new UserError(
-        `The ${type} ${name} is gated: ask for access at ${endpoint}/${name}, and give the token of an account that has it in HF_TOKEN or with hf auth login`,
+        `The ${type} ${name} is gated: ask for access at ${this.address}, and give the token of an account that has it in HF_TOKEN or with hf auth login`,
       );
     }
     if (code === "RevisionNotFound") {
-      const [, revision = ""] = /\/(?:revision|tree|resolve)\/([^/]+)/.exec(url.pathname) ?? [];
+      const [, revision = ""] = /\/(?:revision|tree)\/(.+)$/.exec(path) ?? [];
       return new UserError(
-        `The ${type} ${name} has no revision ${
-          JSON.stringify(decodeURIComponent(revision))
-        }: give a branch, a tag or a commit that is there`,
+        `The ${type} ${name} has no revision "${revision}": give a branch, a tag or a commit that is there`,
       );
     }
     if (code === "EntryNotFound") {
-      return new UserError(`The ${type} ${name} has no file ${decodeURI(url.pathname)}`);
+      return new UserError(`The ${type} ${name} has no file ${path}`);
     }
     if (token !== undefined && status === 401 && code === null) {
       return new UserError(
@@ -227,7 +239,7 @@ export class HubClient {
         }`,
       );
     }
-    return new UserError(`The hub at ${endpoint} answers ${status} for ${url.pathname}`);
+    return new UserError(`The hub at ${endpoint} answers ${status} for ${path}`);
   }
 }
 

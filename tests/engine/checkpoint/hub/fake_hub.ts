@@ -256,13 +256,21 @@ export function commitOf(repo: FakeRepo, revision: string): string {
 }
 
 /** Name of contents in git. */
-export function gitSha1(bytes: Uint8Array): string {
-  return createHash("sha1").update(`blob ${bytes.length}\0`).update(bytes).digest("hex");
-}
+export const gitSha1 = once((bytes) =>
+  createHash("sha1").update(`blob ${bytes.length}\0`).update(bytes).digest("hex")
+);
 
 /** Name of contents in LFS. */
-export function sha256(bytes: Uint8Array): string {
-  return createHash("sha256").update(bytes).digest("hex");
+export const sha256 = once((bytes) => createHash("sha256").update(bytes).digest("hex"));
+
+/** Works a name out once for the same contents. */
+function once(nameOf: (bytes: Uint8Array) => string): (bytes: Uint8Array) => string {
+  const names = new WeakMap<Uint8Array, string>();
+  return (bytes) => {
+    const name = names.get(bytes) ?? nameOf(bytes);
+    names.set(bytes, name);
+    return name;
+  };
 }
 
 /** Whether the hub would keep a file outside git. */

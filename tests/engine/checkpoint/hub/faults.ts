@@ -12,7 +12,7 @@ export function cutAfter(count: number): Fault {
     withBody(good, async (bytes, controller) => {
       controller.enqueue(bytes.slice(0, count));
       // What was sent must have left before the connection ends.
-      await new Promise((resolve) => setTimeout(resolve, 50));
+      await new Promise((resolve) => setTimeout(resolve, 100));
       controller.error(new Error("cut"));
     });
 }

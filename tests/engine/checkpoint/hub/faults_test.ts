@@ -1,5 +1,6 @@
 /** Everything that can go wrong on the way: what is tried again, what is told, what is kept. */
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import fc from "fast-check";
 import { UserError } from "../../../../errors.ts";
 import { commitOf, GOOD_TOKEN, sha256, TOKEN } from "./fake_hub.ts";
 import {
@@ -46,6 +47,27 @@ Deno.test("a download that is cut goes on where it was cut", async () => {
   assertEquals(received, scene.progress.at(-1)!.total);
   assertEquals(scene.pauses, [1000, 1000]);
   assertStringIncludes(scene.notices[0]!, "trying again in 1 s");
+});
+
+Deno.test("wherever a download is cut, every byte comes once", async () => {
+  const cuts = fc.array(fc.integer({ min: 1, max: 40_000 }), { minLength: 1, maxLength: 4 });
+  await fc.assert(
+    fc.asyncProperty(cuts, async (counts) => {
+      await using scene = await FetchScene.open(WHOLE);
+      for (const count of counts) scene.hub.fail("cdn", /./, cutAfter(count));
+      await assertFetched(scene);
+      let at = 0;
+      const expected: (string | null)[] = [null];
+      for (const count of counts) {
+        at += count;
+        // What is cut after its last byte is whole.
+        if (at >= LENGTH) break;
+        expected.push(`bytes=${at}-`);
+      }
+      assertEquals(ranges(scene), expected);
+    }),
+    { numRuns: 8 },
+  );
 });
 
 Deno.test("a download that is cut too often is given up, and the next one goes on with it", async () => {
@@ -173,7 +195,9 @@ Deno.test("a busy server is asked again when it says, and a broken one a few tim
   await assertRejects(
     () => scene.fetch(WHOLE.name),
     UserError,
-    `The hub at ${scene.hub.endpoint} answers 503 for acme/Wide-0.1B, and 4 more attempts changed nothing: try again later`,
+    `${
+      new URL(scene.hub.endpoint).host
+    } answers 503 for acme/Wide-0.1B, and 4 more attempts changed nothing: try again later`,
   );
   assertEquals(scene.pauses, [1000, 2000, 4000, 8000]);
   assertEquals(leftovers(scene), []);
@@ -207,9 +231,14 @@ Deno.test("what is refused is told in one sentence, and not tried again", async 
       "does not know the token that it was sent for acme/Wide-0.1B: log in again with hf auth login, or set HF_TOKEN",
     ],
     [
-      `${WHOLE.name}@v9`,
+      `${WHOLE.name}@refs/pr/9`,
       undefined,
-      'The model acme/Wide-0.1B has no revision "v9": give a branch, a tag or a commit that is there',
+      'The model acme/Wide-0.1B has no revision "refs/pr/9": give a branch, a tag or a commit that is there',
+    ],
+    [
+      `${WHOLE.name}@${"9".repeat(40)}`,
+      undefined,
+      `The model acme/Wide-0.1B has no revision "${"9".repeat(40)}"`,
     ],
     [GATED.name, undefined, "The model acme/Gated is gated: ask for access at "],
     [GATED.name, TOKEN, "The model acme/Gated is gated: ask for access at "],
@@ -243,6 +272,21 @@ Deno.test("a file that is listed and not there is told by its path", async () =>
       commitOf(WHOLE, "main")
     }/tokenizer.json`,
   );
+});
+
+Deno.test("a refusal of the host behind the hub is told as that, and so is a strange one", async () => {
+  await using scene = await FetchScene.open(WHOLE);
+  for (const [host, where] of [["cdn", scene.hub.cdn], ["hub", scene.hub.endpoint]] as const) {
+    scene.hub.fail(host, host === "cdn" ? /./ : /\/revision\//, status(403));
+    const { message } = await assertRejects(() => scene.fetch(WHOLE.name), UserError);
+    assertEquals(
+      message,
+      host === "cdn"
+        ? `${new URL(where).host}, where the hub keeps files of acme/Wide-0.1B, answers 403`
+        : `The hub at ${where} answers 403 for /api/models/acme/Wide-0.1B/revision/main`,
+    );
+    assertEquals(scene.pauses, []);
+  }
 });
 
 Deno.test("the token goes to the hub and to no other host, and neither does its address", async () => {
