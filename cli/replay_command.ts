@@ -140,10 +140,11 @@ function print(result: SliceResult, quiet: boolean): void {
   }
 }
 
-function describe(options: ReplayOptions, { fingerprint, device }: Lab): RunDescription {
+function describe(options: ReplayOptions, { fingerprint, device, hub }: Lab): RunDescription {
   return {
     contract: CONTRACT_VERSION,
     model: options.model,
+    model_hub: hub ?? null,
     model_fingerprint: fingerprint,
     device,
     budget_bits: options.budgetBits,

@@ -16,7 +16,8 @@ import {
 import { loadCalibrationSet } from "../calibration/calibration_set.ts";
 import { CalibrationStore, Calibrator, loadCalibrationFile } from "../calibration/calibrator.ts";
 import { loadModelFolder, type Model } from "../engine/checkpoint/folder.ts";
-import { modelFolder } from "../engine/checkpoint/resolve.ts";
+import type { HubSource } from "../engine/checkpoint/hub/cached_model.ts";
+import { findModel } from "../engine/checkpoint/resolve.ts";
 import { type Device, openEngine } from "../engine/devices/open.ts";
 import type { Engine, ModelShape } from "../engine/engine.ts";
 import { PolicyError } from "../policies/check.ts";
@@ -31,7 +32,7 @@ import { ReferenceView } from "./reference_view.ts";
 import type { PolicyResult, SliceResult } from "./results.ts";
 import { refusalOf, runSlice } from "./slice_run.ts";
 
-export type { Device, ModelShape };
+export type { Device, HubSource, ModelShape };
 
 /** How a lab is opened. */
 export interface LabOptions {
@@ -91,8 +92,9 @@ const BUDGET_BITS = 4;
 /**
  * Opens a model.
  *
- * @param model `mini`, `mini-outlier`, or a Hugging Face folder of a known architecture
- * @throws {UserError} for a folder that cannot be used, or a device that cannot be opened
+ * @param model `mini`, `mini-outlier`, a Hugging Face folder of a known architecture, or the name of
+ *   such a model on the hub, `OWNER/NAME` or `OWNER/NAME@REVISION`, that is in the hub's cache
+ * @throws {UserError} for a model that cannot be used or is not there, or a device that cannot be opened
  * @throws {QuantizerError} for a family whose name is taken
  *
  * @example
@@ -120,6 +122,8 @@ export interface LabParts {
   readonly calibration: Calibrator;
   /** References on disk. */
   readonly cache?: ReferenceCache;
+  /** Where the model comes from, if from the hub. */
+  readonly hub?: HubSource;
 }
 
 /** The parts of a lab, for the rooms of this project that work on them; readers have `Lab` alone. */
@@ -147,7 +151,8 @@ export class Lab implements AsyncDisposable {
     const file = options.calibration === undefined
       ? undefined
       : await loadCalibrationFile(options.calibration);
-    const model = await loadModelFolder(await modelFolder(name));
+    const { path, hub } = await findModel(name);
+    const model = await loadModelFolder(path);
     const engine = await openEngine(model, device, notice);
     const calibration = new Calibrator({
       engine,
@@ -167,6 +172,7 @@ export class Lab implements AsyncDisposable {
       families,
       calibration,
       ...(cache === undefined ? {} : { cache: new ReferenceCache(`${cache}/references`) }),
+      ...(hub === undefined ? {} : { hub }),
     });
   }
 
@@ -183,6 +189,11 @@ export class Lab implements AsyncDisposable {
   /** Hash of everything that decides the numbers: weights, config, graph version, runtime version. */
   get fingerprint(): string {
     return this.#parts.engine.fingerprint;
+  }
+
+  /** Repository and commit of a model of the hub; undefined for any other. */
+  get hub(): HubSource | undefined {
+    return this.#parts.hub;
   }
 
   /**
