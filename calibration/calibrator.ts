@@ -79,7 +79,7 @@ export class Calibrator<T extends KvShape = KvShape> {
   async statistics(): Promise<Learned<CalibrationStatistics>> {
     if (this.#statistics !== undefined) return this.#statistics;
     const key = await this.#key("statistics");
-    const kept = (await this.#input.store?.load(key))?.statistics;
+    const kept = (await this.#kept(key))?.statistics;
     if (kept !== undefined) return this.#statistics = kept;
     const { engine, signal } = this.#input;
     this.#statistics = await this.#learn(async (samples) =>
@@ -106,7 +106,7 @@ export class Calibrator<T extends KvShape = KvShape> {
       throw new QuantizerError(`Family "${family.name}" has nothing to calibrate.`);
     }
     const key = await this.#key(text);
-    let entry = (await this.#input.store?.load(key))?.entries.find((e) => e.settings === text);
+    let entry = (await this.#kept(key))?.entries.find((e) => e.settings === text);
     if (entry === undefined) {
       const learned = await this.#learn((samples) => family.calibrate!(samples, settings));
       entry = { settings: text, ...learned };
@@ -155,6 +155,14 @@ export class Calibrator<T extends KvShape = KvShape> {
     return await sha256(
       JSON.stringify([CONTRACT_VERSION, engine.fingerprint, await this.#setHash(), what]),
     );
+  }
+
+  /** What was kept under a key, when this engine learned it from this set. */
+  async #kept(key: string): Promise<CalibrationFile | undefined> {
+    const file = await this.#input.store?.load(key);
+    const isOwn = file?.engine === this.#input.engine.fingerprint &&
+      file.set === await this.#setHash();
+    return isOwn ? file : undefined;
   }
 
   async #file(
