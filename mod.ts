@@ -37,6 +37,7 @@ export type { Policy } from "./policies/policy.ts";
 export type { PolicyName } from "./policies/registry.ts";
 export type { Example } from "./benchmarks/example.ts";
 export type { SliceName } from "./benchmarks/slices.ts";
+export { InternalError, UserError } from "./errors.ts";
 export type { Family } from "./quant/family.ts";
 export type { ExampleOutcome, Prediction, SliceNumbers, StepOutcome } from "./replay/metric.ts";
 export type { StoredWidths } from "./replay/ledger.ts";

@@ -4,9 +4,10 @@
  *
  * @module
  */
+import { UserError } from "../errors.ts";
 
 /** A slice or data file that cannot be used; the message is one sentence for the user. */
-export class BenchmarkError extends Error {
+export class BenchmarkError extends UserError {
   /** Tells it from other errors without its class. */
   override name = "BenchmarkError";
 }

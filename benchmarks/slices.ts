@@ -135,6 +135,6 @@ async function read(path: string | URL, name: string): Promise<Uint8Array<ArrayB
       : error instanceof Deno.errors.IsADirectory
       ? "is a directory"
       : (error as Error).message;
-    throw new BenchmarkError(`cannot read ${name}: ${reason}; expected a file of JSON lines`);
+    throw new BenchmarkError(`Cannot read ${name}: ${reason}; expected a file of JSON lines`);
   }
 }

@@ -7,13 +7,13 @@
  */
 import type { CalibrationStatistics } from "../policies/calibration_statistics.ts";
 import type { Calibration, CalibrationArray } from "../quant/calibration.ts";
-import { QuantizerError } from "../quant/quantizer_error.ts";
+import { UserError } from "../errors.ts";
 import { sha256 } from "../engine/digest.ts";
 
 const FORMAT = "kvreplay calibration 2";
 
 /** A calibration file that cannot be used; the message is one sentence. */
-export class CalibrationError extends QuantizerError {
+export class CalibrationError extends UserError {
   override name = "CalibrationError";
 }
 
@@ -75,18 +75,18 @@ export async function readCalibration(text: string, name: string): Promise<Calib
   try {
     outer = JSON.parse(text);
   } catch {
-    throw new CalibrationError(`Calibration file "${name}" is not JSON.`);
+    throw new CalibrationError(`Calibration file "${name}" is not JSON`);
   }
   if (outer?.format !== FORMAT || typeof outer.body !== "string") {
     throw new CalibrationError(
       `Calibration file "${name}" has the format ${
         JSON.stringify(outer?.format)
-      }; expected "${FORMAT}".`,
+      }; expected "${FORMAT}"`,
     );
   }
   if (outer.sha256 !== await sha256(outer.body)) {
     throw new CalibrationError(
-      `Calibration file "${name}" is damaged: its contents do not match their SHA-256.`,
+      `Calibration file "${name}" is damaged: its contents do not match their SHA-256`,
     );
   }
   const body = JSON.parse(outer.body);
@@ -117,7 +117,7 @@ export async function loadCalibrationFile(path: string): Promise<CalibrationFile
     text = await Deno.readTextFile(path);
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
-    throw new CalibrationError(`There is no calibration file "${path}".`);
+    throw new CalibrationError(`There is no calibration file "${path}"`);
   }
   return await readCalibration(text, path);
 }

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { UserError } from "../errors.ts";
 
 /** One calibration sample. */
 export interface CalibrationText {
@@ -23,7 +24,7 @@ export const CALIBRATION_SHA256 =
 /**
  * Reads the set.
  *
- * @throws {Error} when the file is not the one this version was made with
+ * @throws {UserError} when the file is not the one this version was made with
  *
  * @example
  * ```ts
@@ -39,8 +40,8 @@ export async function loadCalibrationSet(): Promise<CalibrationText[]> {
   const bytes = await Deno.readFile(new URL("calibration.jsonl", import.meta.url));
   const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
   if (hash !== CALIBRATION_SHA256) {
-    throw new Error(
-      `The calibration set has the SHA-256 ${hash}; expected ${CALIBRATION_SHA256}.`,
+    throw new UserError(
+      `The calibration set has the SHA-256 ${hash}; expected ${CALIBRATION_SHA256}: restore the file`,
     );
   }
   const lines = new TextDecoder().decode(bytes).trimEnd().split("\n");

@@ -63,13 +63,13 @@ export class Calibrator<T extends KvShape = KvShape> {
     const count = samplesThatFit(engine.shape, fitting.map(({ ids }) => ids.length));
     if (count < samples.length) {
       notice?.(
-        `calibration uses ${count} of ${samples.length} samples: the others exceed the model's ` +
+        `Calibration uses ${count} of ${samples.length} samples: the others exceed the model's ` +
           `positions or the memory set aside for calibration`,
       );
     }
     this.#tokens = fitting.slice(0, count);
     if (file !== undefined && file.engine !== engine.fingerprint) {
-      notice?.("the calibration file was made with another model, engine or version");
+      notice?.("The calibration file was made with another model, engine or version");
     }
     for (const entry of file?.entries ?? []) this.#learned.set(entry.settings, entry);
     this.#statistics = file?.statistics;
@@ -103,7 +103,7 @@ export class Calibrator<T extends KvShape = KvShape> {
     if (known !== undefined) return known;
     const family = this.#input.families.of(settings.family);
     if (family.calibrate === undefined) {
-      throw new QuantizerError(`Family "${family.name}" has nothing to calibrate.`);
+      throw new QuantizerError(`Family "${family.name}" has nothing to calibrate`);
     }
     const key = await this.#key(text);
     let entry = (await this.#kept(key))?.entries.find((e) => e.settings === text);
@@ -135,7 +135,10 @@ export class Calibrator<T extends KvShape = KvShape> {
 
   async #run(): Promise<{ samples: CalibrationSamples; seconds: number }> {
     if (this.#tokens.length === 0) {
-      throw new QuantizerError("The calibration set holds no sample that this model can run.");
+      const { maxPositions } = this.#input.engine.shape;
+      throw new QuantizerError(
+        `The calibration set holds no sample that fits into the model's ${maxPositions} positions`,
+      );
     }
     const start = performance.now();
     const samples = await collectSamples(

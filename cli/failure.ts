@@ -3,27 +3,12 @@
  *
  * @module
  */
+import { InternalError, UserError } from "../errors.ts";
 import { Interrupted } from "./interrupt.ts";
 import { UsageError } from "./usage_error.ts";
 
 /** Exit codes: a failed run, and a wrong command line. */
 export const EXIT = { failed: 1, usage: 2 } as const;
-
-/**
- * Errors whose message is a sentence for the user, by name: their modules are loaded only by the
- * commands that need them.
- */
-const SENTENCES: ReadonlySet<string> = new Set([
-  "BenchmarkError",
-  "CalibrationError",
-  "EngineError",
-  "MetricError",
-  "ModelError",
-  "OutputError",
-  "PolicyError",
-  "QuantizerError",
-  "SandboxError",
-]);
 
 /** The text for stderr and the exit code of a failure. */
 export function describeFailure(error: unknown): { text: string; exitCode: number } {
@@ -31,15 +16,18 @@ export function describeFailure(error: unknown): { text: string; exitCode: numbe
     return { text: `${error.message} (--help explains)`, exitCode: EXIT.usage };
   }
   if (error instanceof Interrupted) return { text: error.message, exitCode: error.exitCode };
+  if (error instanceof UserError) return { text: error.message, exitCode: EXIT.failed };
   if (error instanceof Deno.errors.NotCapable) {
     return {
       text: `${error.message}: start it through its task, or give deno that permission`,
       exitCode: EXIT.failed,
     };
   }
-  if (error instanceof Error && SENTENCES.has(error.name)) {
-    return { text: error.message, exitCode: EXIT.failed };
+  const report = "Internal error, please report it:";
+  // Its sentence names what did not hold, and where; only what nobody foresaw needs a stack.
+  if (error instanceof InternalError) {
+    return { text: `${report} ${error.message}`, exitCode: EXIT.failed };
   }
   const detail = error instanceof Error ? error.stack ?? error.message : String(error);
-  return { text: `internal error, please report it:\n${detail}`, exitCode: EXIT.failed };
+  return { text: `${report}\n${detail}`, exitCode: EXIT.failed };
 }

@@ -3,17 +3,18 @@
  *
  * @module
  */
+import { UserError } from "../errors.ts";
 
 const EXIT_CODES = { SIGINT: 130, SIGTERM: 143 } as const;
 
 /** Why a run was ended from outside. */
-export class Interrupted extends Error {
+export class Interrupted extends UserError {
   override name = "Interrupted";
   /** Exit code of a process that such a signal ends. */
   readonly exitCode: number;
 
   constructor(signal: keyof typeof EXIT_CODES) {
-    super(`interrupted by ${signal}; no result files were written`);
+    super(`Interrupted by ${signal}; no result files were written`);
     this.exitCode = EXIT_CODES[signal];
   }
 }
@@ -32,7 +33,7 @@ export class InterruptListener implements Disposable {
       const listener = () => {
         if (this.#controller.signal.aborted) Deno.exit(EXIT_CODES[name]);
         this.#controller.abort(new Interrupted(name));
-        notice("stopping after the present example; again to stop at once");
+        notice("Stopping after the present example; again to stop at once");
       };
       Deno.addSignalListener(name, listener);
       this.#listeners.push({ name, listener });

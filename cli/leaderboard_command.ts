@@ -44,14 +44,14 @@ export async function leaderboard(options: LeaderboardOptions): Promise<number> 
     });
   } catch (error) {
     if (interrupts.signal.aborted) {
-      inform(`finished cells are in ${cellFolder}; the same command goes on from there`);
+      inform(`Finished cells are in ${cellFolder}; the same command goes on from there`);
     }
     throw error;
   } finally {
     await status.stop();
   }
   if (filled.cells.length === 0) {
-    status.notice("no cell could be finished: no result files were written");
+    status.notice("No cell could be finished: no result files were written");
     return EXIT.failed;
   }
   const board = new Board({ ...filled, ...options });
@@ -59,7 +59,7 @@ export async function leaderboard(options: LeaderboardOptions): Promise<number> 
   const facts = { version: VERSION, commit, versions: libraryVersions(), reused: filled.reused };
   const manifest = manifestOf(board, { ...facts, started, finished: new Date() });
   writeAll(options.out, resultFiles(board, manifest));
-  inform(`results are in ${options.out}; open ${options.out}/report.html`);
+  inform(`Results are in ${options.out}; open ${options.out}/report.html`);
   return filled.failures.length > 0 ? EXIT.failed : 0;
 }
 

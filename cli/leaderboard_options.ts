@@ -112,6 +112,7 @@ export function parseLeaderboardOptions(args: readonly string[]): LeaderboardOpt
   });
   if (parsed.help) return undefined;
   if (parsed.fresh && parsed.resume) {
+    // deno-lint-ignore error-law/value -- the options that contradict each other have none
     throw new UsageError("--fresh runs every cell again and --resume does not: give one of them");
   }
   const values = new OptionValues(parsed, EXAMPLES);

@@ -20,7 +20,7 @@ function help(): string {
 async function dispatch(args: readonly string[]): Promise<number> {
   const [name, ...rest] = args;
   if (name === undefined) {
-    throw new UsageError(`expected a command: ${Object.keys(commands).join(", ")}`);
+    throw new UsageError(`Expected a command: ${Object.keys(commands).join(", ")}`);
   }
   if (name === "--help" || name === "-h") {
     console.log(help());
@@ -32,7 +32,7 @@ async function dispatch(args: readonly string[]): Promise<number> {
   }
   if (!isCommandName(name)) {
     throw new UsageError(
-      `unknown ${name.startsWith("-") ? "option" : "command"} ${JSON.stringify(name)}; ` +
+      `Unknown ${name.startsWith("-") ? "option" : "command"} ${JSON.stringify(name)}; ` +
         `expected ${Object.keys(commands).join(", ")}, --help or --version`,
     );
   }

@@ -20,8 +20,8 @@ export function refuseUnknown(
   return (arg, key) => {
     throw new UsageError(
       key === undefined
-        ? `unexpected argument ${JSON.stringify(arg)}; expected only options: ${known}`
-        : `unknown option ${arg.split("=")[0]}; expected one of ${known}`,
+        ? `Unexpected argument ${JSON.stringify(arg)}; expected only options: ${known}`
+        : `Unknown option ${arg.split("=")[0]}; expected one of ${known}`,
     );
   };
 }
@@ -98,7 +98,7 @@ export class OptionValues<Name extends string> {
 export function known<T extends string>(what: string, text: string, values: readonly T[]): T {
   const found = values.find((value) => value === text);
   if (found === undefined) {
-    throw new UsageError(`unknown ${what} ${JSON.stringify(text)}; expected ${list(values)}`);
+    throw new UsageError(`Unknown ${what} ${JSON.stringify(text)}; expected ${list(values)}`);
   }
   return found;
 }
@@ -132,7 +132,7 @@ function namesOrFiles(
     if (name === "all") return policyNames;
     if (isPolicyName(name) || isFile(name)) return [name];
     throw new UsageError(
-      `unknown policy ${JSON.stringify(name)}; expected all or ${list(policyNames)}`,
+      `Unknown policy ${JSON.stringify(name)}; expected all or ${list(policyNames)}`,
     );
   });
   return [...new Set(chosen)];

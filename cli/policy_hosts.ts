@@ -54,7 +54,7 @@ async function openBuiltin(
     text = await Deno.readTextFile(kvtunerTable);
   } catch (error) {
     if (!(error instanceof Error)) throw error;
-    throw new PolicyError(`the table ${kvtunerTable} cannot be read: ${error.message}`);
+    throw new PolicyError(`The table ${kvtunerTable} cannot be read: ${error.message}`);
   }
   return new InProcessHost(name, kvtunerPolicy(parseKvtunerTable(text, kvtunerTable)));
 }

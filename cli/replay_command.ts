@@ -61,11 +61,11 @@ export async function replay(options: ReplayOptions): Promise<number> {
   if (options.out !== undefined) {
     interrupts.signal.throwIfAborted();
     writeAll(options.out, resultFiles(describe(options, lab), reports));
-    inform(`results are in ${options.out}`);
+    inform(`Results are in ${options.out}`);
   }
   if (calibration !== undefined && !learned) {
     await saveCalibrationFile(calibration, await partsOf(lab).calibration.export());
-    inform(`what was learned offline is in ${calibration}`);
+    inform(`What was learned offline is in ${calibration}`);
   }
   return reports.some(({ result }) => result.failures.length > 0) ? EXIT.failed : 0;
 }
@@ -97,7 +97,8 @@ async function runOne(
 ): Promise<SliceResult> {
   const { hosts, failures } = await openPolicies(options, (sentence) => status.notice(sentence));
   try {
-    if (hosts.length === 0) throw new PolicyError(failures[0]?.reason ?? "no policy to run");
+    // deno-lint-ignore error-law/visible -- the sentence of a failure
+    if (hosts.length === 0) throw new PolicyError(failures[0]?.reason ?? "No policy to run");
     const result = await lab.replay(input, hosts, {
       budgetBits: options.budgetBits,
       seed: options.seed,
@@ -118,12 +119,12 @@ async function runOne(
 function* remarks({ results }: SliceResult): Generator<string> {
   for (const { policy, ignoredHooks, deviations } of results) {
     if (ignoredHooks.length > 0) {
-      yield `policy ${policy}: ignored, since its families do not use it: ${
+      yield `Policy ${policy}: ignored, since its families do not use it: ${
         ignoredHooks.join(", ")
       }`;
     }
     for (const deviation of deviations) {
-      yield `policy ${policy}: not as the official code has it: ${deviation}`;
+      yield `Policy ${policy}: not as the official code has it: ${deviation}`;
     }
   }
 }

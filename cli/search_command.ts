@@ -108,7 +108,7 @@ export async function searchWidths(options: SearchOptions): Promise<number> {
     }
     write(options.out, text);
     inform(
-      `searched in ${seconds.toFixed(1)} s on ${ids.join(", ")}; the plan is in ${options.out}`,
+      `Searched in ${seconds.toFixed(1)} s on ${ids.join(", ")}; the plan is in ${options.out}`,
     );
     return 0;
   } finally {

@@ -96,8 +96,7 @@ const BUDGET_BITS = 4;
  * Opens a model.
  *
  * @param model `mini`, `mini-outlier`, or a Hugging Face folder of the Qwen2 architecture
- * @throws {ModelError} for a folder that cannot be used
- * @throws {EngineError} when the device cannot be opened
+ * @throws {UserError} for a folder that cannot be used, or a device that cannot be opened
  * @throws {QuantizerError} for a family whose name is taken
  * @throws {CacheError} for a cache folder that cannot be written
  *
@@ -234,6 +233,7 @@ export class Lab implements AsyncDisposable {
     const result = await this.#inTurn(() => this.#run(slice, hosts, options));
     if (several) return result;
     const [only] = result.results;
+    // deno-lint-ignore error-law/visible -- the sentence of the failure
     if (only === undefined) throw new PolicyError(result.failures[0]!.reason);
     return only;
   }
@@ -253,6 +253,7 @@ export class Lab implements AsyncDisposable {
     const { model, engine } = this.#parts;
     const example = readyToRun(model, question, 0);
     const refusal = refusalOf(example, maxNewTokens, engine.shape);
+    // deno-lint-ignore error-law/visible -- the sentence of the refusal
     if (refusal !== undefined) throw new PolicyError(refusal);
     const reference = await this.#inTurn(() =>
       runReference(engine, example.prompt, maxNewTokens, model.eosIds)

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { InternalError } from "../errors.ts";
 import { CalibrationCost, type Calibrator } from "../calibration/calibrator.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { Rotary } from "../engine/rotary.ts";
@@ -12,7 +13,7 @@ import { Planner } from "../policies/plan.ts";
 import type { BudgetState, WorkloadMeta } from "../policies/policy.ts";
 import type { Families } from "../quant/registry.ts";
 import type { KvShape } from "../quant/tensor.ts";
-import { type Audit, audit, AuditError } from "../replay/audit.ts";
+import { type Audit, audit } from "../replay/audit.ts";
 import type { StoredWidths } from "../replay/ledger.ts";
 import { replayExample } from "../replay/loop.ts";
 import { summarize } from "../replay/metric.ts";
@@ -102,7 +103,7 @@ export class PolicyRun<T extends KvShape> {
     if (calibrationMode === "offline" && host.calibrates) {
       if (calibration === undefined) {
         throw new PolicyError(
-          'calibration_mode is "offline", but this run has no calibration set',
+          `calibration_mode is "${calibrationMode}", but this run has no calibration set`,
         );
       }
       const statistics = await calibration.statistics();
@@ -152,6 +153,7 @@ export class PolicyRun<T extends KvShape> {
         open: this.#open,
         reference,
         rope: rope.get,
+        policy: this.host.name,
         example: example.id,
         peak: replayed.peak,
         answersOf: (settings) => this.planner.answersOf(settings),
@@ -182,7 +184,7 @@ export class PolicyRun<T extends KvShape> {
    * What can only be said when all examples are done.
    *
    * @throws {PolicyError} when the policy answers otherwise the second time
-   * @throws {AuditError} when the audited sum is not the peak that will be reported
+   * @throws {InternalError} when the audited sum is not the peak that will be reported
    */
   async finish(): Promise<void> {
     await this.host.verifyDeterminism?.();
@@ -190,8 +192,9 @@ export class PolicyRun<T extends KvShape> {
     const reported = summarize(this.#outcomes, 0).peak_kv_memory_mb;
     const held = this.#audit.bytes / 2 ** 20;
     if (held !== reported) {
-      throw new AuditError(
-        `audit: the buffers hold ${held} MiB, but peak_kv_memory_mb is ${reported}`,
+      throw new InternalError(
+        `Audit of policy ${this.host.name}: the buffers hold ${held} MiB, but ` +
+          `peak_kv_memory_mb is ${reported}`,
       );
     }
   }

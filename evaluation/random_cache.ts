@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { InternalError } from "../errors.ts";
 import type { CalibrationSamples, LayerSamples } from "../quant/calibration.ts";
 import { CpuBackend } from "../quant/backend_cpu.ts";
 import { probit } from "../quant/numerics/probit.ts";
@@ -56,7 +57,8 @@ export function randomCache(shape: ModelShape, tokens: number, seed = 0): Random
       shape,
       fingerprint: "random",
       backend,
-      forward: () => Promise.reject(new Error("random numbers come from no model")),
+      // deno-lint-ignore error-law/value -- no input could be right
+      forward: () => Promise.reject(new InternalError("Random numbers come from no model")),
       close: () => Promise.resolve(),
     },
     reference: {

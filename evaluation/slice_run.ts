@@ -103,7 +103,7 @@ function fitting<T extends KvShape>(run: SliceRun<T>) {
   });
   if (examples.length === 0) {
     throw new PolicyError(
-      `no example of slice ${run.slice} can be run: ${refused[0]?.reason ?? "it is empty"}`,
+      `No example of slice ${run.slice} can be run: ${refused[0]?.reason ?? "it is empty"}`,
     );
   }
   return { examples, refused };
@@ -117,7 +117,7 @@ export function refusalOf(
 ): string | undefined {
   const needed = prompt.length + maxNewTokens - 1;
   if (needed <= maxPositions) return undefined;
-  return `example ${id} refused: its prompt of ${prompt.length} tokens and up to ` +
+  return `Example ${id} refused: its prompt of ${prompt.length} tokens and up to ` +
     `${maxNewTokens} new ones need ${needed} positions, the model has ${maxPositions}`;
 }
 
@@ -152,7 +152,7 @@ class Policies<T extends KvShape> {
     if (!(error instanceof PolicyError || error instanceof QuantizerError)) throw error;
     const how = error instanceof PolicyError && error.saysHow ? "" : "rejected: ";
     // A message may quote the policy: a name of a setting, say.
-    const reason = `policy ${policy}: ${how}${quoted(error.message, 600)}`;
+    const reason = `Policy ${policy}: ${how}${quoted(error.message, 600)}`;
     this.failures.push({ policy, reason });
     this.events?.notice?.(reason);
   }

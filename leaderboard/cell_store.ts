@@ -34,7 +34,7 @@ export class CellStore {
   /**
    * Keeps a finished cell; never leaves half a file.
    *
-   * @throws {OutputError} when the folder cannot be made or written
+   * @throws {UserError} when the folder cannot be made or written
    */
   async save(cell: Cell): Promise<void> {
     const name = await cellFileName(cell.key);

@@ -34,7 +34,7 @@ export interface ReadyOptions {
  * Opens a model for the leaderboard.
  *
  * @param name `mini`, `mini-outlier` or a model folder
- * @throws ModelError for a folder that cannot be used, EngineError when the device cannot be opened
+ * @throws UserError for a folder that cannot be used, UserError when the device cannot be opened
  */
 export async function openModel(name: string, options: ReadyOptions): Promise<ReadyModel> {
   const { device, cacheFolder, notice } = options;

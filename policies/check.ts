@@ -4,12 +4,13 @@
  *
  * @module
  */
+import { UserError } from "../errors.ts";
 import type { HookAnswers, OptionalHook } from "../quant/family.ts";
 import type { Families } from "../quant/registry.ts";
 import type { RawAnswers } from "./ask.ts";
 
 /** A policy returned something the contract does not allow; the message is one sentence. */
-export class PolicyError extends Error {
+export class PolicyError extends UserError {
   override name = "PolicyError";
   /** Whether the message begins with how the policy ended; if not, it was rejected. */
   readonly saysHow: boolean = false;
@@ -161,7 +162,7 @@ export function checkAnswers(raw: RawAnswers, context: CheckContext): HookAnswer
   for (const hook of Object.keys(o) as OptionalHook[]) {
     const rule = RULES[hook];
     if (rule === undefined) {
-      throw new PolicyError(`the policy answered an unknown hook ${shown(hook)}`);
+      throw new PolicyError(`The policy answered an unknown hook ${shown(hook)}`);
     }
     if (o[hook] === undefined) continue;
     if (!rule.ok(o[hook])) refuse(`${hook}(${layer}, "${kind}")`, o[hook], rule.want);

@@ -74,7 +74,7 @@ export class InProcessHost implements PolicyHost {
   ) {
     const missing = missingMethod(policy);
     if (missing !== undefined) {
-      throw new PolicyError(`policy ${shown(name)} has no method ${missing}`);
+      throw new PolicyError(`Policy ${shown(name)} has no method ${missing}`);
     }
     this.hooks = hooksOf(policy);
   }

@@ -97,7 +97,7 @@ export function tableWidth(
 ): number {
   if (layers.length !== model.layers) {
     throw new PolicyError(
-      `the table ${name} is for ${
+      `The table ${name} is for ${
         counted(layers.length, "layer")
       }, but the model has ${model.layers}; ` +
         `give a table of this model with --kvtuner-table`,
@@ -107,7 +107,7 @@ export function tableWidth(
   if (typeof widths === "number") return widths;
   if (widths.length !== model.kv_heads) {
     throw new PolicyError(
-      `the table ${name} has ${
+      `The table ${name} has ${
         counted(widths.length, "head")
       } in layer ${layer}, but the model has ` +
         `${model.kv_heads} KV heads; give a table of this model with --kvtuner-table`,

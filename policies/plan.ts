@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { InternalError } from "../errors.ts";
 import {
   type HookAnswers,
   KV_KINDS,
@@ -11,7 +12,6 @@ import {
   type OptionalHook,
   type Settings,
 } from "../quant/family.ts";
-import { QuantizerError } from "../quant/quantizer_error.ts";
 import type { Calibration } from "../quant/calibration.ts";
 import { exactSettings } from "../quant/families/exact/exact.ts";
 import type { RawAnswers, StepQuestion } from "./ask.ts";
@@ -19,7 +19,7 @@ import { checkAnswers, type CheckContext, PolicyError } from "./check.ts";
 import type { PolicyHost } from "./host.ts";
 
 /** Thrown by a statistics source that has to fetch tensors first; the planner then asks again. */
-export class StatsNotLoaded extends Error {
+export class StatsNotLoaded extends InternalError {
   override name = "StatsNotLoaded";
 }
 
@@ -67,7 +67,8 @@ export class Planner {
   /**
    * Plans one step.
    * @param loadStats fetches what statistics need, when the policy turns out to read them
-   * @throws {PolicyError} for an answer the contract does not allow or a family cannot express
+   * @throws {PolicyError} for an answer the contract does not allow
+   * @throws {QuantizerError} for answers that a family cannot express
    */
   async plan(question: StepQuestion, loadStats: () => Promise<void>): Promise<PlannedStep> {
     let answers: RawAnswers[];
@@ -105,7 +106,7 @@ export class Planner {
       const { layer, kind, family } = settings;
       if (this.calibrate === undefined) {
         throw new PolicyError(
-          `layer ${layer} ${kind}: family "${family}" is to be calibrated offline, but this run has ` +
+          `Layer ${layer} ${kind}: family "${family}" is to be calibrated offline, but this run has ` +
             `no calibration set`,
         );
       }
@@ -129,7 +130,7 @@ export class Planner {
       );
     if (!inOrder) {
       throw new PolicyError(
-        `the policy answered ${answers.length} layers and kinds; expected ${expected}, layers in order, keys before values`,
+        `The policy answered ${answers.length} layers and kinds; expected ${expected}, layers in order, keys before values`,
       );
     }
   }
@@ -147,13 +148,7 @@ export class Planner {
         this.#ignored.add(`${hook} (${family.name})`);
       }
     }
-    let settings: Settings;
-    try {
-      settings = family.resolve(answers, this.shape);
-    } catch (error) {
-      if (!(error instanceof QuantizerError)) throw error;
-      throw new PolicyError(`layer ${raw.layer} ${raw.kind}: ${error.message}`);
-    }
+    const settings = family.resolve(answers, this.shape);
     for (const what of settings.deviations ?? []) this.#deviations.add(`${family.name}: ${what}`);
     // A policy that answers something new at every step must not fill the memory.
     if (this.#resolved.size > 4096) this.#resolved.clear();

@@ -44,7 +44,7 @@ export function isPolicyPath(value: string): boolean {
  * await assertRejects(
  *   () => openPolicyFile("./no_such_policy.ts"),
  *   PolicyError,
- *   'policy file "./no_such_policy.ts" does not exist',
+ *   'Policy file "./no_such_policy.ts" does not exist',
  * );
  * ```
  */
@@ -55,7 +55,7 @@ export async function openPolicyFile(
   const extension = EXTENSIONS.find((ending) => path.endsWith(ending));
   if (extension === undefined) {
     throw new PolicyError(
-      `policy file ${shown(path)} is no module; its name should end in ${EXTENSIONS.join(", ")}`,
+      `Policy file ${shown(path)} is no module; its name should end in ${EXTENSIONS.join(", ")}`,
     );
   }
   const text = await read(path);
@@ -66,7 +66,7 @@ export async function openPolicyFile(
   }
   const notice = options.notice ?? ((sentence) => console.error(sentence));
   notice(
-    `policy ${name} is trusted: it runs without a sandbox and may do what this program may do`,
+    `Policy ${name} is trusted: it runs without a sandbox and may do what this program may do`,
   );
   return new InProcessHost(name, await trusted(path));
 }
@@ -80,7 +80,7 @@ async function read(path: string): Promise<string> {
       : error instanceof Deno.errors.IsADirectory
       ? "is a folder"
       : `cannot be read: ${quoted((error as Error).message)}`;
-    throw new PolicyError(`policy file ${shown(path)} ${why}`);
+    throw new PolicyError(`Policy file ${shown(path)} ${why}`);
   }
 }
 
@@ -88,11 +88,11 @@ async function read(path: string): Promise<string> {
 function nameOf(path: string, extension: string): string {
   const name = basename(path, extension).replace(/[^A-Za-z0-9_.-]+/g, "_");
   if (/^[_.-]*$/.test(name)) {
-    throw new PolicyError(`policy file ${shown(path)} has no name to report its results under`);
+    throw new PolicyError(`Policy file ${shown(path)} has no name to report its results under`);
   }
   if (isPolicyName(name)) {
     throw new PolicyError(
-      `policy file ${shown(path)} has the name of the built-in ${name}; give it another`,
+      `Policy file ${shown(path)} has the name of the built-in ${name}; give it another`,
     );
   }
   return name;
@@ -103,7 +103,7 @@ async function sandboxed(source: PolicySource, options: SandboxOptions): Promise
     return await SandboxHost.open(source, options);
   } catch (error) {
     if (!(error instanceof SandboxError)) throw error;
-    throw new PolicyError(`policy ${source.name}: ${error.message}`, { cause: error });
+    throw new PolicyError(`Policy ${source.name}: ${error.message}`, { cause: error });
   }
 }
 
@@ -113,10 +113,10 @@ async function trusted(path: string): Promise<Policy> {
     exported = (await import(pathToFileURL(resolve(path)).href)).default;
   } catch (error) {
     throw new PolicyError(
-      `policy file ${shown(path)} cannot be loaded: ${quoted((error as Error).message)}`,
+      `Policy file ${shown(path)} cannot be loaded: ${quoted((error as Error).message)}`,
     );
   }
   const problem = exportProblem(exported);
-  if (problem !== undefined) throw new PolicyError(`policy file ${shown(path)}: ${problem}`);
+  if (problem !== undefined) throw new PolicyError(`Policy file ${shown(path)}: ${problem}`);
   return policyOf(exported) as Policy;
 }

@@ -63,13 +63,13 @@ export function calibrated<A extends CalibrationArray>(
   if (array === undefined) {
     throw new QuantizerError(
       `${place}: family "${settings.family}" was not given the calibrated ${name}; ` +
-        `run with the calibration set, or load a calibration of these settings.`,
+        `run with the calibration set, or load a calibration of these settings`,
     );
   }
   if (!(array instanceof type) || array.length !== length) {
     throw new QuantizerError(
       `${place}: the calibrated ${name} of family "${settings.family}" has ${array.length} ` +
-        `entries; these settings need ${length}.`,
+        `entries; these settings need ${length}`,
     );
   }
   return array;

@@ -179,7 +179,7 @@ export interface Family<S extends Settings = Settings> {
   readonly hooks: readonly OptionalHook[];
   /**
    * Applies the family's defaults and rules.
-   * @throws {QuantizerError} for a combination the family cannot express
+   * @throws {QuantizerError} for a combination the family cannot express, naming layer and kind
    */
   resolve(answers: HookAnswers, shape: { readonly heads: number; readonly headDim: number }): S;
   /**

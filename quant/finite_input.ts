@@ -17,7 +17,7 @@ export function notFiniteError(
   const what = value === undefined ? "a value that is not finite" : `${value}`;
   return new QuantizerError(
     `Layer ${place.layer} ${place.kind}s hold ${what} at head ${head}, token ${token}; ` +
-      `only finite values can be quantized.`,
+      `only finite values can be quantized`,
   );
 }
 

@@ -1,4 +1,6 @@
+import { UserError } from "../errors.ts";
+
 /** A setting or tensor that a family cannot quantize; the message is one sentence for the user. */
-export class QuantizerError extends Error {
+export class QuantizerError extends UserError {
   override name = "QuantizerError";
 }

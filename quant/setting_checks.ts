@@ -7,9 +7,9 @@
 import type { HookAnswers } from "./family.ts";
 import { QuantizerError } from "./quantizer_error.ts";
 
-/** `layer 3 keys` or `layer 3 values`. */
+/** `Layer 3 keys` or `Layer 3 values`, at the start of a sentence. */
 export function placeName(place: Pick<HookAnswers, "layer" | "kind">): string {
-  return `layer ${place.layer} ${place.kind}s`;
+  return `Layer ${place.layer} ${place.kind}s`;
 }
 
 /** Every head has a width, and the family can store it. */
@@ -23,14 +23,14 @@ export function checkWidths(
       `${
         placeName(answers)
       }: ${answers.bits.length} code widths were given for ${heads} KV heads; ` +
-        `give one width per head.`,
+        `give one width per head`,
     );
   }
   answers.bits.forEach((bits, head) => {
     if (!family.widths.includes(bits)) {
       throw new QuantizerError(
         `${placeName(answers)}, head ${head}: family "${family.name}" cannot store codes of ` +
-          `${bits} bits; use one of ${family.widths.join(", ")}.`,
+          `${bits} bits; use one of ${family.widths.join(", ")}`,
       );
     }
   });
@@ -45,7 +45,7 @@ export function checkInteger(
 ): void {
   if (!Number.isInteger(value) || value < least) {
     throw new QuantizerError(
-      `${placeName(answers)}: ${name} is ${value}; it must be an integer of at least ${least}.`,
+      `${placeName(answers)}: ${name} is ${value}; it must be an integer of at least ${least}`,
     );
   }
 }
@@ -60,7 +60,7 @@ export function checkDivides(
   if (total % groupSize !== 0) {
     throw new QuantizerError(
       `${placeName(answers)}: a group of ${groupSize} does not divide the ${total} ${what}; ` +
-        `set group_size to a divisor of ${total}.`,
+        `set group_size to a divisor of ${total}`,
     );
   }
 }
@@ -69,7 +69,7 @@ export function checkDivides(
 export function checkClipRatio(answers: HookAnswers, clipRatio: number): void {
   if (!(clipRatio > 0 && clipRatio <= 1)) {
     throw new QuantizerError(
-      `${placeName(answers)}: clip_ratio is ${clipRatio}; it must be above 0 and at most 1.`,
+      `${placeName(answers)}: clip_ratio is ${clipRatio}; it must be above 0 and at most 1`,
     );
   }
 }
@@ -79,7 +79,7 @@ export function checkOnline(family: string, answers: HookAnswers): void {
   if (answers.calibrationMode !== "none") {
     throw new QuantizerError(
       `${placeName(answers)}: family "${family}" has nothing to calibrate; ` +
-        `calibration_mode must be "none", not "${answers.calibrationMode}".`,
+        `calibration_mode must be "none", not "${answers.calibrationMode}"`,
     );
   }
 }
@@ -94,7 +94,7 @@ export function checkOptions(
     if (!known.includes(name)) {
       throw new QuantizerError(
         `${placeName(answers)}: family "${family}" has no option "${name}"; ` +
-          (known.length === 0 ? "it has no options." : `it knows ${known.join(", ")}.`),
+          (known.length === 0 ? "it has no options" : `it knows ${known.join(", ")}`),
       );
     }
   }
@@ -107,7 +107,7 @@ export function booleanOption(answers: HookAnswers, name: string, absent: boolea
   if (typeof value !== "boolean") {
     throw new QuantizerError(
       `${placeName(answers)}: option "${name}" is ${JSON.stringify(value)}; ` +
-        `it must be true or false.`,
+        `it must be true or false`,
     );
   }
   return value;
@@ -120,7 +120,7 @@ export function checkOneWidth(family: string, answers: HookAnswers): void {
   if (head > 0) {
     throw new QuantizerError(
       `${placeName(answers)}: family "${family}" has one width for all heads of a layer, but ` +
-        `head 0 was given ${first} bits and head ${head} ${answers.bits[head]}.`,
+        `head 0 was given ${first} bits and head ${head} ${answers.bits[head]}`,
     );
   }
 }

@@ -4,8 +4,10 @@
  *
  * @module
  */
-import { PolicyError } from "../policies/check.ts";
+import { InternalError, UserError } from "../errors.ts";
 import type { Family, HookAnswers, KvKind, Needs, Settings, Store } from "../quant/family.ts";
+import { exact } from "../quant/families/exact/exact.ts";
+import { builtInFamilies } from "../quant/registry.ts";
 import type { KvShape } from "../quant/tensor.ts";
 import { notApplied } from "../policies/applied_settings.ts";
 import { sha256 } from "../engine/digest.ts";
@@ -15,11 +17,6 @@ import type { OpenStore, Plan } from "./quantize.ts";
 import type { Reference } from "./reference.ts";
 import type { RotaryTables } from "../engine/rotary.ts";
 import { snapshot, Sources } from "./snapshot.ts";
-
-/** What an audit found wrong; the message is one sentence. */
-export class AuditError extends PolicyError {
-  override name = "AuditError";
-}
 
 /** The step of an example at which its quantized cache was largest. */
 export interface PeakStep {
@@ -84,6 +81,8 @@ export interface AuditInput<T extends KvShape> {
   readonly open: OpenStore<T>;
   readonly reference: Reference<T>;
   readonly rope: () => RotaryTables<T>;
+  /** Name of the policy, for errors. */
+  readonly policy: string;
   readonly example: string;
   readonly peak: PeakStep;
   /** What the policy answered for settings of the plan. */
@@ -97,11 +96,12 @@ const HASH_DIGITS = 12;
 /**
  * Opens the stores of the peak again, each for exactly its snapshot, and counts what they hold.
  *
- * @throws {AuditError} when buffers differ from what their stores declare, when the sum differs from
- *   what the replay counted, or when a setting that the policy asked for was not applied
+ * @throws {InternalError} when buffers differ from what their stores declare, when the sum differs
+ *   from what the replay counted, or when a setting that the policy asked for was not applied
+ * @throws {UserError} for the same in a family of the caller's own; neither is the policy's fault
  */
 export async function audit<T extends KvShape>(input: AuditInput<T>): Promise<Audit> {
-  const { engine, open, reference, example, peak } = input;
+  const { open, reference, policy, example, peak } = input;
   const { plan, needs, tokens, step } = peak;
   const sources = new Sources(reference, needs, needs.preRope ? input.rope() : undefined);
   const stores = plan.map((settings) => open(sources, settings, tokens));
@@ -114,17 +114,17 @@ export async function audit<T extends KvShape>(input: AuditInput<T>): Promise<Au
     for (const store of stores) await store.settle();
     const tensors: AuditedTensor[] = [];
     for (const [i, settings] of plan.entries()) {
-      checkSettings(settings, input.familyOf(settings), input.answersOf(settings));
-      tensors.push(await auditTensor(engine, reference, settings, stores[i]!, tokens));
+      checkSettings(input, settings);
+      tensors.push(await auditTensor(input, settings, stores[i]!));
     }
     const bytes = tensors.reduce(
       (sum, c) => sum + c.buffers.reduce((part, b) => part + b.bytes, c.exactBytes),
       0,
     );
     if (bytes !== peak.bytes) {
-      throw new AuditError(
-        `audit of example ${example}: the buffers of step ${step} hold ${bytes} bytes, but ` +
-          `${peak.bytes} were reported`,
+      throw new InternalError(
+        `Audit of policy ${policy}, example ${example}: the buffers of step ${step} hold ` +
+          `${bytes} bytes, but ${peak.bytes} were reported`,
       );
     }
     return { example, step, tokens, bytes, tensors };
@@ -133,32 +133,38 @@ export async function audit<T extends KvShape>(input: AuditInput<T>): Promise<Au
   }
 }
 
-function checkSettings(
+/** Whose fault it is when a family does not do what it says. */
+function faultOf(family: string): typeof InternalError | typeof UserError {
+  return family === exact.name || builtInFamilies.has(family) ? InternalError : UserError;
+}
+
+function checkSettings<T extends KvShape>(
+  { policy, familyOf, answersOf }: AuditInput<T>,
   settings: Settings,
-  { name, hooks }: Pick<Family, "name" | "hooks">,
-  answers: HookAnswers | undefined,
 ): void {
+  const answers = answersOf(settings);
   if (answers === undefined) return;
+  const { name, hooks } = familyOf(settings);
   const missing = notApplied(answers, settings, hooks);
   if (missing.length > 0) {
+    const AuditError = faultOf(name);
     throw new AuditError(
-      `audit of layer ${settings.layer} ${settings.kind}: family "${name}" did not apply what the ` +
-        `policy asked for: ${missing.join("; ")}`,
+      `Audit of policy ${policy}, layer ${settings.layer} ${settings.kind}: family "${name}" did ` +
+        `not apply what was asked for: ${missing.join("; ")}`,
     );
   }
 }
 
 async function auditTensor<T extends KvShape>(
-  { backend }: Engine<T>,
-  reference: Reference<T>,
+  { engine: { backend }, reference, policy, peak: { tokens } }: AuditInput<T>,
   { family, layer, kind }: Settings,
   store: Store<T>,
-  tokens: number,
 ): Promise<AuditedTensor> {
   const real = reference.layers[layer]![kind];
   const { from, to } = store.quantized;
   const exactTokens = tokens - (to - from);
-  const held = await heldBy(store, tokens, `layer ${layer} ${kind}`);
+  const place = `policy ${policy}, layer ${layer} ${kind}`;
+  const held = await heldBy(store, tokens, place, faultOf(family));
   const restored = backend.alloc({ heads: real.heads, capacity: tokens, headDim: real.headDim });
   try {
     if (from > 0) backend.copy(real, 0, from, restored, 0);
@@ -180,7 +186,12 @@ async function auditTensor<T extends KvShape>(
 }
 
 /** Reads a store's buffers back and holds them against what it declares. */
-async function heldBy<T extends KvShape>(store: Store<T>, tokens: number, place: string) {
+async function heldBy<T extends KvShape>(
+  store: Store<T>,
+  tokens: number,
+  place: string,
+  AuditError: ReturnType<typeof faultOf>,
+) {
   const declared = store.buffers(tokens);
   const contents = await store.contents();
   const roles = new Set([...declared, ...contents].map(({ role }) => role));
@@ -191,7 +202,7 @@ async function heldBy<T extends KvShape>(store: Store<T>, tokens: number, place:
     const [there, said] = [size(buffers, role), size(declared, role)];
     if (there !== said) {
       throw new AuditError(
-        `audit of ${place}: buffer ${role} has ${there} bytes, but its store declares ${said}`,
+        `Audit of ${place}: buffer ${role} has ${there} bytes, but its store declares ${said}`,
       );
     }
   }
@@ -200,7 +211,7 @@ async function heldBy<T extends KvShape>(store: Store<T>, tokens: number, place:
     // Widths of codes that differ inside a head are means, so rounding may be off by a bit.
     if (8 * bytes < needed - 1) {
       throw new AuditError(
-        `audit of ${place}: buffer ${role} has ${bytes} bytes, too few for ${
+        `Audit of ${place}: buffer ${role} has ${bytes} bytes, too few for ${
           Math.ceil(needed)
         } bits of codes`,
       );

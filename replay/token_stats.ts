@@ -59,7 +59,7 @@ export class StatsSource<T extends KvShape> {
    * @throws {StatsNotLoaded} before `load`
    */
   at(layer: number, kind: KvKind, head: number, n: number): TokenStats {
-    if (!this.#loaded) throw new StatsNotLoaded();
+    if (!this.#loaded) throw new StatsNotLoaded(`The ${kind}s of layer ${layer} are not read yet`);
     const { headDim } = this.engine.shape;
     const capacity = this.reference.layers[layer]![kind].capacity;
     const data = this.#data.get(`${layer} ${kind}`)!.subarray(

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { InternalError } from "../errors.ts";
 import type { SliceNumbers } from "../replay/metric.ts";
 
 /** Decimals of each number, in the contract's order; the compiler checks that none is missing. */
@@ -30,15 +31,10 @@ export const metricFields: readonly (keyof SliceNumbers)[] = Object.keys(
   DECIMALS,
 ) as (keyof SliceNumbers)[];
 
-/** A number of a slice that is no number. */
-export class MetricError extends Error {
-  override name = "MetricError";
-}
-
 /**
  * A number without exponent and without a negative zero.
  *
- * @throws {MetricError} for NaN, infinities and what is too large for plain decimals
+ * @throws {InternalError} for NaN, infinities and what is too large for plain decimals
  *
  * @example
  * ```ts
@@ -53,7 +49,7 @@ export class MetricError extends Error {
 export function plainDecimal(value: number, decimals: number): string {
   // From 1e21 on, toFixed writes an exponent.
   if (!(Math.abs(value) < 1e21)) {
-    throw new MetricError(`expected a number below 1e21, got ${value}`);
+    throw new InternalError(`Expected a number below 1e21, got ${value}`);
   }
   const text = value.toFixed(decimals);
   return Number(text) === 0 ? text.replace("-", "") : text;
@@ -62,12 +58,12 @@ export function plainDecimal(value: number, decimals: number): string {
 /**
  * One number of a slice as it is printed.
  *
- * @throws {MetricError} naming the field, when it is no number
+ * @throws {InternalError} naming the field, when it is no number
  */
 export function printed(numbers: SliceNumbers, field: keyof SliceNumbers): string {
   try {
     return plainDecimal(numbers[field], DECIMALS[field]);
   } catch (error) {
-    throw new MetricError(`${field}: ${(error as Error).message}`);
+    throw new InternalError(`${field}: ${(error as Error).message}`);
   }
 }

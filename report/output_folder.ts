@@ -3,24 +3,20 @@
  *
  * @module
  */
+import { UserError } from "../errors.ts";
 
-/** A folder that cannot be written; the message is one sentence for the user. */
-export class OutputError extends Error {
-  override name = "OutputError";
-}
-
-function cannot(what: string, folder: string, error: unknown): OutputError {
+function cannot(what: string, folder: string, error: unknown): UserError {
   const reason = error instanceof Deno.errors.AlreadyExists ||
       error instanceof Deno.errors.NotADirectory
     ? "it is a file; expected a folder"
     : (error as Error).message;
-  return new OutputError(`cannot ${what} ${folder}: ${reason}`);
+  return new UserError(`Cannot ${what} ${folder}: ${reason}`);
 }
 
 /**
  * Makes the folder, so that a run that could not keep its results fails before it starts.
  *
- * @throws {OutputError} when the folder cannot be made or written
+ * @throws {UserError} when the folder cannot be made or written
  */
 export function openOutputFolder(folder: string): void {
   try {
@@ -36,7 +32,7 @@ export function openOutputFolder(folder: string): void {
  * process runs in between, signal listeners included, so an interrupt comes before or after.
  *
  * @param files contents by name
- * @throws {OutputError} when a file cannot be written; the temporary ones are removed
+ * @throws {UserError} when a file cannot be written; the temporary ones are removed
  */
 export function writeAll(folder: string, files: Readonly<Record<string, string>>): void {
   const written: { temporary: string; path: string }[] = [];

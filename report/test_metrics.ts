@@ -14,7 +14,7 @@ function word(name: string): string {
 /**
  * `TEST_METRICS: slice=NAME policy=NAME FIELD=NUMBER ...` on one line, without a line feed.
  *
- * @throws {MetricError} when a number is none
+ * @throws {InternalError} when a number is none
  */
 export function testMetricsLine(slice: string, policy: string, numbers: SliceNumbers): string {
   const pairs = metricFields.map((field) => `${field}=${printed(numbers, field)}`);

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { InternalError } from "../errors.ts";
 
 /**
  * A multiple-choice knapsack (Kellerer, Pferschy and Pisinger, "Knapsack Problems", 2004, chapter
@@ -45,7 +46,7 @@ export class Allocator {
   /**
    * Width per lane with the least total cost among those whose mean is at most `averageBits`.
    *
-   * @throws {RangeError} when even the narrowest width everywhere is over the budget
+   * @throws {InternalError} when even the narrowest width everywhere is over the budget
    *
    * @example
    * ```ts
@@ -62,8 +63,8 @@ export class Allocator {
     // The sum of fractional averages such as 2.7 may fall short of a whole number by rounding.
     let bits = Math.floor(Math.min(averageBits, this.widths.at(-1)!) * lanes + 1e-9);
     if (bits < lanes * this.widths[0]!) {
-      throw new RangeError(
-        `A mean of ${averageBits} bits is below the narrowest width of ${this.widths[0]}.`,
+      throw new InternalError(
+        `A mean of ${averageBits} bits is below the narrowest width of ${this.widths[0]}`,
       );
     }
     const widths = new Array<number>(lanes);

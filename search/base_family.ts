@@ -56,7 +56,7 @@ export class BaseFamily {
       throw new QuantizerError(
         `Family "${choice.family}" has no candidate width from ${minWidth} to ${maxWidth}; its widths are ${
           family.widths.join(", ")
-        }.`,
+        }`,
       );
     }
     this.widest = Math.max(...family.widths.filter((w) => w <= 8));

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { InternalError } from "../errors.ts";
 import {
   DEFAULT_RESAMPLES,
   replicate,
@@ -44,11 +45,6 @@ export interface PolicyExamples {
   readonly examples: readonly ScoredExample[];
 }
 
-/** Thrown when two policies have nothing to compare. */
-export class ComparisonError extends Error {
-  override readonly name = "ComparisonError";
-}
-
 /**
  * Whether a difference can be claimed.
  *
@@ -72,8 +68,8 @@ export function matchExamples(
   const ofB = new Map(b.examples.map((example) => [example.id, example]));
   const common = a.examples.filter(({ id }) => ofB.has(id));
   if (common.length === 0) {
-    throw new ComparisonError(
-      `policies "${a.policy}" and "${b.policy}" have no example in common; expected results of ` +
+    throw new InternalError(
+      `Policies "${a.policy}" and "${b.policy}" have no example in common; expected results of ` +
         `the same slice`,
     );
   }
@@ -89,7 +85,7 @@ export function isExact(example: ScoredExample): boolean {
  * Compares two policies on the examples they share. Resampling is by example, the pooled numbers
  * are worked out again for every resample, and both policies see the same draws.
  *
- * @throws ComparisonError when no example is common to both
+ * @throws {InternalError} when no example is common to both
  *
  * @example
  * ```ts
@@ -144,7 +140,7 @@ export function drawPolicy(given: PolicyExamples, options: ResampleOptions): Pol
 /**
  * Compares two policies from replicates drawn before.
  *
- * @throws ComparisonError when the two were not drawn alike: same examples in the same order, same
+ * @throws {InternalError} when the two were not drawn alike: same examples in the same order, same
  * options
  */
 export function compareDraws(a: PolicyDraws, b: PolicyDraws): PairedComparison {
@@ -154,8 +150,8 @@ export function compareDraws(a: PolicyDraws, b: PolicyDraws): PairedComparison {
     a.options.resamples !== b.options.resamples ||
     a.examples.some(({ id }, i) => b.examples[i]!.id !== id)
   ) {
-    throw new ComparisonError(
-      `policies "${a.policy}" and "${b.policy}" were drawn differently; expected the same ` +
+    throw new InternalError(
+      `Policies "${a.policy}" and "${b.policy}" were drawn differently; expected the same ` +
         `examples in the same order, seed and number of resamples`,
     );
   }

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { UserError } from "../errors.ts";
 import { parseArgs } from "@std/cli/parse-args";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -17,9 +18,6 @@ import { leftOut } from "./left_out.ts";
 
 const PROJECT = fileURLToPath(new URL("../", import.meta.url));
 
-/** A mistake of the user's, or of the surroundings, as one sentence. */
-class CompileError extends Error {}
-
 interface Order {
   readonly target: CompileTarget;
   readonly output: string;
@@ -32,12 +30,12 @@ function parse(args: readonly string[]): Order {
   const { _: [name, extra], output } = parseArgs([...args], {
     string: ["output", "_"],
     unknown: (given, key) => {
-      if (key !== undefined) throw new CompileError(`unknown option "${given}"; ${expected}`);
+      if (key !== undefined) throw new UserError(`Unknown option "${given}"; ${expected}`);
     },
   });
-  if (extra !== undefined) throw new CompileError(`unknown argument "${extra}"; ${expected}`);
+  if (extra !== undefined) throw new UserError(`Unknown argument "${extra}"; ${expected}`);
   const known = name ?? targetOfTriple(Deno.build.target) ?? Deno.build.target;
-  if (!isTargetName(known)) throw new CompileError(`unknown target "${known}"; ${expected}`);
+  if (!isTargetName(known)) throw new UserError(`Unknown target "${known}"; ${expected}`);
   const target = compileTargets[known];
   if (output) return { target, output, workshop: dirname(output) };
   const workshop = join(PROJECT, "dist");
@@ -67,18 +65,20 @@ async function denoCompile({ triple, ...target }: CompileTarget, output: string)
   }).output();
   const text = new TextDecoder().decode(stderr);
   if (success) return text;
-  throw new CompileError(withoutBase(text, triple) ?? `deno compile failed:\n${text.trimEnd()}`);
+  throw withoutBase(text, triple) ?? new UserError(`Deno could not compile:\n${text.trimEnd()}`);
 }
 
-/** The sentence for a base binary that is not to be had; undefined when that is not what is wrong. */
-function withoutBase(text: string, triple: string): string | undefined {
+/** The error for a base binary that is not to be had; undefined when that is not what is wrong. */
+function withoutBase(text: string, triple: string): UserError | undefined {
   const { deno } = Deno.version;
   const supply = `get denort-${triple}.zip of Deno ${deno} and set DENORT_BIN to the denort in it`;
   if (text.includes("Could not find denort at")) {
-    return `DENORT_BIN is "${Deno.env.get("DENORT_BIN")}", which is no file: ${supply}`;
+    return new UserError(
+      `DENORT_BIN is "${Deno.env.get("DENORT_BIN")}", which is no file: ${supply}`,
+    );
   }
   if (!/Setting up base binary|dl\.deno\.land/.test(text)) return undefined;
-  return `Deno's base binary cannot be downloaded from dl.deno.land: ${supply}`;
+  return new UserError(`Deno's base binary cannot be downloaded from dl.deno.land: ${supply}`);
 }
 
 async function sameFile(a: string, b: string): Promise<boolean> {
@@ -101,14 +101,14 @@ async function compile({ target, output, workshop }: Order): Promise<void> {
   }
   const base = Deno.env.get("DENORT_BIN");
   if (base !== undefined && await sameFile(base, Deno.execPath())) {
-    console.error("It holds everything but does not run: DENORT_BIN is deno, not denort.");
+    console.error("It holds everything but does not run: DENORT_BIN is deno, not denort");
   }
 }
 
 try {
   await compile(parse(Deno.args));
 } catch (error) {
-  if (!(error instanceof CompileError)) throw error;
+  if (!(error instanceof UserError)) throw error;
   console.error(`compile: ${error.message}`);
   Deno.exit(1);
 }

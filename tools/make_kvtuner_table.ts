@@ -10,6 +10,7 @@
  *
  * @module
  */
+import { UserError } from "../errors.ts";
 import { kvtunerPolicy } from "../policies/kvtuner.ts";
 import type { KvtunerTable } from "../policies/kvtuner_table.ts";
 import { open } from "../evaluation/lab.ts";
@@ -36,7 +37,7 @@ const MOST_NEW_TOKENS = 32;
  * `budget` bits.
  *
  * @param costs `costs[layer][choice]`
- * @throws {RangeError} when even the narrowest choices exceed the budget
+ * @throws {UserError} when even the narrowest choices exceed the budget
  *
  * @example
  * ```ts
@@ -68,7 +69,7 @@ export function cheapestChoices(costs: readonly (readonly number[])[], budget: n
     spent = next;
   }
   const best = [...spent.values()].sort((a, b) => a.cost - b.cost)[0];
-  if (best === undefined) throw new RangeError(`No table has at most ${budget} bits in all.`);
+  if (best === undefined) throw new UserError(`No table has at most ${budget} bits in all`);
   return best.path;
 }
 
@@ -115,7 +116,7 @@ async function main(model: string, meanBits: number, file: string): Promise<void
 if (import.meta.main) {
   const [model, bits, file] = Deno.args;
   if (model === undefined || !(Number(bits) >= 2) || file === undefined) {
-    console.error("usage: make_kvtuner_table.ts MODEL MEAN_BITS FILE, with at least 2 mean bits");
+    console.error("Usage: make_kvtuner_table.ts MODEL MEAN_BITS FILE, with at least 2 mean bits");
     Deno.exit(2);
   }
   await main(model, Number(bits), file);

@@ -26,12 +26,12 @@ const PATTERN = 1 << 20;
 const [mebibytes = 256, repeats = 16] = Deno.args.map(Number);
 const tokens = Math.floor(mebibytes * 2 ** 20 / (4 * HEADS * HEAD_DIM) / 128) * 128;
 if (!(tokens > WARM_TOKENS) || !(repeats >= 1)) {
-  console.error(`Give at least 1 MiB and 1 kernel per round, not ${Deno.args.join(" ")}.`);
+  console.error(`Give at least 1 MiB and 1 kernel per round, not ${Deno.args.join(" ")}`);
   Deno.exit(2);
 }
 const adapter = await navigator.gpu?.requestAdapter({ powerPreference: "high-performance" });
 if (!adapter) {
-  console.error("There is no WebGPU adapter on this machine.");
+  console.error("There is no WebGPU adapter on this machine");
   Deno.exit(1);
 }
 const { maxBufferSize, maxStorageBufferBindingSize } = adapter.limits;

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { InternalError } from "../../errors.ts";
 import { policies, type PolicyName } from "../../policies/registry.ts";
 import type { PolicySource } from "../../policies/sandbox/sandbox_host.ts";
 
@@ -23,5 +24,5 @@ export async function builtinSource(builtin: PolicyName): Promise<PolicySource> 
     const text = `${await Deno.readTextFile(url)}\nexport default ${found}();\n`;
     return { name: `${builtin}_sandboxed`, text, language: "ts" };
   }
-  throw new Error(`no file in policies/ exports the built-in ${builtin}`);
+  throw new InternalError(`No file in policies/ exports the built-in ${builtin}`);
 }

@@ -4,7 +4,7 @@
  * @module
  */
 import { Template } from "@huggingface/jinja";
-import { ModelError } from "./error.ts";
+import { UserError } from "../../errors.ts";
 import { isJsonObject, type JsonObject } from "./json_file.ts";
 
 /** One turn of a conversation. */
@@ -25,7 +25,7 @@ export type RenderChat = (messages: readonly ChatMessage[]) => string;
  * @param file text of `chat_template.jinja`, when there is one
  * @param config contents of `tokenizer_config.json`
  * @param path of the folder, for errors
- * @throws {ModelError} when there is no template or it does not parse; the renderer throws one when it fails
+ * @throws {UserError} when there is no template or it does not parse; the renderer throws one when it fails
  */
 export function openChatTemplate(
   file: string | undefined,
@@ -34,12 +34,12 @@ export function openChatTemplate(
 ): RenderChat {
   const text = file ?? templateText(config.chat_template);
   if (text === undefined) {
-    throw new ModelError(
-      `${path} has no chat template: neither chat_template.jinja nor "chat_template" in tokenizer_config.json.`,
+    throw new UserError(
+      `${path} has no chat template: neither chat_template.jinja nor "chat_template" in tokenizer_config.json`,
     );
   }
   const failed = (error: unknown) =>
-    new ModelError(`The chat template of ${path} failed: ${(error as Error).message}.`);
+    new UserError(`The chat template of ${path} failed: ${(error as Error).message}`);
   let template: Template;
   try {
     template = new Template(text);

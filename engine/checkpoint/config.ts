@@ -5,7 +5,7 @@
  * @module
  */
 import type { ModelShape } from "../engine.ts";
-import { ModelError } from "./error.ts";
+import { UserError } from "../../errors.ts";
 import { isJsonObject, type JsonObject } from "./json_file.ts";
 
 /** Values of `model_type` that can be loaded. */
@@ -30,7 +30,7 @@ export interface ModelConfig {
  * `models/qwen2/configuration_qwen2.py`.
  *
  * @param path used in errors
- * @throws {ModelError} naming the field, its value and what is supported
+ * @throws {UserError} naming the field, its value and what is supported
  *
  * @example
  * ```ts
@@ -56,13 +56,13 @@ export function readConfig(json: JsonObject, path: string): ModelConfig {
   const queryHeads = field.size("num_attention_heads");
   const kvHeads = field.size("num_key_value_heads", queryHeads);
   if (queryHeads % kvHeads !== 0) {
-    throw new ModelError(
-      `${path}: num_attention_heads (${queryHeads}) must be a multiple of num_key_value_heads (${kvHeads}).`,
+    throw new UserError(
+      `${path}: num_attention_heads (${queryHeads}) must be a multiple of num_key_value_heads (${kvHeads})`,
     );
   }
   const headDim = field.size("head_dim", hidden / queryHeads);
   if (headDim % 2 !== 0) {
-    throw new ModelError(`${path}: head_dim must be even, not ${headDim}.`);
+    throw new UserError(`${path}: head_dim must be even, not ${headDim}`);
   }
   field.oneOf("hidden_act", ["silu"], "silu");
   field.oneOf("use_sliding_window", [false], false);
@@ -88,7 +88,7 @@ export function readConfig(json: JsonObject, path: string): ModelConfig {
 /**
  * `eos_token_id` of a configuration, a number or a list; undefined when it is absent or null.
  *
- * @throws {ModelError} for anything else
+ * @throws {UserError} for anything else
  */
 export function readEosIds(json: JsonObject, path: string): number[] | undefined {
   const value = json.eos_token_id;
@@ -97,8 +97,8 @@ export function readEosIds(json: JsonObject, path: string): number[] | undefined
   if (ids.length > 0 && ids.every((id) => Number.isSafeInteger(id) && (id as number) >= 0)) {
     return ids as number[];
   }
-  throw new ModelError(
-    `${path}: eos_token_id must be a token id or a list of them, not ${JSON.stringify(value)}.`,
+  throw new UserError(
+    `${path}: eos_token_id must be a token id or a list of them, not ${JSON.stringify(value)}`,
   );
 }
 
@@ -108,7 +108,7 @@ function ropeTheta(json: JsonObject, path: string): number {
   for (const name of ["rope_parameters", "rope_scaling"]) {
     const rope = json[name];
     if (rope === undefined || rope === null) continue;
-    if (!isJsonObject(rope)) throw new ModelError(`${path}: ${name} must be an object or null.`);
+    if (!isJsonObject(rope)) throw new UserError(`${path}: ${name} must be an object or null`);
     const inside = new Fields(rope, `${path}, ${name}`);
     for (const type of ["rope_type", "type"]) inside.oneOf(type, ["default"], "default");
     if ("rope_theta" in rope) return inside.positive("rope_theta");
@@ -120,8 +120,8 @@ function checkLayerTypes(json: JsonObject, path: string): void {
   const types = json.layer_types ?? [];
   const other = Array.isArray(types) ? types.find((type) => type !== "full_attention") : types;
   if (other !== undefined) {
-    throw new ModelError(
-      `${path}: layer_types must all be "full_attention", not ${JSON.stringify(other)}.`,
+    throw new UserError(
+      `${path}: layer_types must all be "full_attention", not ${JSON.stringify(other)}`,
     );
   }
 }
@@ -153,13 +153,13 @@ class Fields {
 
   #get(name: string, fallback: unknown): unknown {
     const value = this.json[name] ?? fallback;
-    if (value === undefined) throw new ModelError(`${this.path} lacks the field "${name}".`);
+    if (value === undefined) throw new UserError(`${this.path} lacks the field "${name}"`);
     return value;
   }
 
-  #wrong(name: string, value: unknown, wanted: string): ModelError {
-    return new ModelError(
-      `${this.path}: ${name} is ${JSON.stringify(value)}; supported is ${wanted}.`,
+  #wrong(name: string, value: unknown, wanted: string): UserError {
+    return new UserError(
+      `${this.path}: ${name} is ${JSON.stringify(value)}; supported is ${wanted}`,
     );
   }
 }

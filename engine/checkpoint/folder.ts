@@ -10,7 +10,7 @@ import { join } from "node:path";
 import type { ModelShape } from "../engine.ts";
 import { openChatTemplate, type RenderChat, tokenText } from "./chat_template.ts";
 import { type ModelConfig, readConfig, readEosIds } from "./config.ts";
-import { ModelError } from "./error.ts";
+import { UserError } from "../../errors.ts";
 import {
   isJsonObject,
   type JsonObject,
@@ -45,7 +45,7 @@ export interface Model {
 /**
  * Loads a model folder.
  *
- * @throws {ModelError} one sentence naming the file and what was expected
+ * @throws {UserError} one sentence naming the file and what was expected
  */
 export async function loadModelFolder(folder: string): Promise<Model> {
   await checkFolder(folder);
@@ -98,11 +98,11 @@ async function checkFolder(folder: string): Promise<void> {
     if ((await Deno.stat(folder)).isDirectory) return;
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) {
-      throw new ModelError(`${folder} cannot be read: ${(error as Error).message}.`);
+      throw new UserError(`${folder} cannot be read: ${(error as Error).message}`);
     }
-    throw new ModelError(`The model folder ${folder} does not exist.`);
+    throw new UserError(`The model folder ${folder} does not exist`);
   }
-  throw new ModelError(`${folder} is a file; a model is a folder with config.json and weights.`);
+  throw new UserError(`${folder} is a file; a model is a folder with config.json and weights`);
 }
 
 /** Without the search for duplicate keys: the vocabulary of a large model makes it slow. */
@@ -111,9 +111,9 @@ function parseTokenizer(text: string, path: string): JsonObject {
   try {
     value = JSON.parse(text);
   } catch (error) {
-    throw new ModelError(`${path} is not valid JSON: ${(error as Error).message}.`);
+    throw new UserError(`${path} is not valid JSON: ${(error as Error).message}`);
   }
-  if (!isJsonObject(value)) throw new ModelError(`${path} must hold a JSON object.`);
+  if (!isJsonObject(value)) throw new UserError(`${path} must hold a JSON object`);
   return value;
 }
 
@@ -127,7 +127,7 @@ function endTokens(
   const token = tokenText(settings.eos_token);
   const id = token === undefined ? undefined : tokenizer.id(token);
   if (id !== undefined) return [id];
-  throw new ModelError(
-    `${folder} names no end token: no eos_token_id in generation_config.json or config.json, no eos_token in tokenizer_config.json.`,
+  throw new UserError(
+    `${folder} names no end token: no eos_token_id in generation_config.json or config.json, no eos_token in tokenizer_config.json`,
   );
 }

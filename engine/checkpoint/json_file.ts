@@ -4,7 +4,7 @@
  * @module
  */
 import { duplicateKey } from "./duplicate_key.ts";
-import { ModelError } from "./error.ts";
+import { UserError } from "../../errors.ts";
 
 /** A parsed JSON object. */
 export type JsonObject = { readonly [key: string]: unknown };
@@ -18,7 +18,7 @@ export function isJsonObject(value: unknown): value is JsonObject {
  * Parses the text of a JSON object in which no key occurs twice.
  *
  * @param what what the text is, for errors: usually the file's path
- * @throws {ModelError} when the text is not JSON, not an object, or has a duplicate key
+ * @throws {UserError} when the text is not JSON, not an object, or has a duplicate key
  *
  * @example
  * ```ts
@@ -33,18 +33,18 @@ export function parseJsonObject(text: string, what: string): JsonObject {
   try {
     value = JSON.parse(text);
   } catch (error) {
-    throw new ModelError(`${what} is not valid JSON: ${(error as Error).message}.`);
+    throw new UserError(`${what} is not valid JSON: ${(error as Error).message}`);
   }
-  if (!isJsonObject(value)) throw new ModelError(`${what} must hold a JSON object.`);
+  if (!isJsonObject(value)) throw new UserError(`${what} must hold a JSON object`);
   const twice = duplicateKey(text);
-  if (twice !== undefined) throw new ModelError(`${what} holds the key "${twice}" twice.`);
+  if (twice !== undefined) throw new UserError(`${what} holds the key "${twice}" twice`);
   return value;
 }
 
 /**
  * Reads a text file of a model folder.
  *
- * @throws {ModelError} when the file is absent, unreadable or not UTF-8
+ * @throws {UserError} when the file is absent, unreadable or not UTF-8
  */
 export async function readText(path: string): Promise<string> {
   let bytes: Uint8Array<ArrayBuffer>;
@@ -56,7 +56,7 @@ export async function readText(path: string): Promise<string> {
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
   } catch {
-    throw new ModelError(`${path} is not UTF-8 text.`);
+    throw new UserError(`${path} is not UTF-8 text`);
   }
 }
 
@@ -78,9 +78,9 @@ export async function isFile(path: string): Promise<boolean> {
 }
 
 /** Says in one sentence why a file could not be read. */
-export function unreadable(path: string, error: unknown): ModelError {
+export function unreadable(path: string, error: unknown): UserError {
   if (error instanceof Deno.errors.NotFound) {
-    return new ModelError(`${path} does not exist; a model folder must have it.`);
+    return new UserError(`${path} does not exist; a model folder must have it`);
   }
-  return new ModelError(`${path} cannot be read: ${(error as Error).message}.`);
+  return new UserError(`${path} cannot be read: ${(error as Error).message}`);
 }

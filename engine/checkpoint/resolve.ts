@@ -4,7 +4,7 @@
  * @module
  */
 import { fileURLToPath } from "node:url";
-import { ModelError } from "./error.ts";
+import { UserError } from "../../errors.ts";
 
 /** Models that come with the project; `mini-outlier` computes what `mini` does, with the key outliers of Qwen2.5. */
 export const embeddedModels = ["mini", "mini-outlier"] as const;
@@ -18,7 +18,7 @@ export const DEFAULT_MODEL: EmbeddedModel = "mini";
 /**
  * The folder of a model: an embedded one by its name, else the name is a path.
  *
- * @throws {ModelError} listing the names when `model` is neither a name nor an existing folder
+ * @throws {UserError} listing the names when `model` is neither a name nor an existing folder
  *
  * @example
  * ```ts
@@ -34,7 +34,7 @@ export async function modelFolder(model: string): Promise<string> {
   }
   const isFolder = await Deno.stat(model).then((info) => info.isDirectory, () => false);
   if (isFolder) return model;
-  throw new ModelError(
-    `Unknown model "${model}": use ${embeddedModels.join(", ")} or the path of a model folder.`,
+  throw new UserError(
+    `Unknown model "${model}": use ${embeddedModels.join(", ")} or the path of a model folder`,
   );
 }

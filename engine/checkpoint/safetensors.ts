@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { ModelError } from "./error.ts";
+import { UserError } from "../../errors.ts";
 import { type FloatType, floatTypes, isFloatType, toFloat32 } from "./float_types.ts";
 import { isJsonObject, parseJsonObject, unreadable } from "./json_file.ts";
 
@@ -43,7 +43,7 @@ export class SafetensorsFile {
   /**
    * Opens a file and checks its header against its length.
    *
-   * @throws {ModelError} one sentence with the path: an absent or truncated file, a header that is
+   * @throws {UserError} one sentence with the path: an absent or truncated file, a header that is
    * too long or not JSON, a duplicate name, an unsupported dtype, a shape that does not match its
    * bytes, tensors that overlap or leave a hole
    */
@@ -90,20 +90,20 @@ export class SafetensorsFile {
 
 async function headerLength(path: string, file: Deno.FsFile, size: number): Promise<number> {
   if (size < LENGTH_BYTES) {
-    throw new ModelError(
-      `${path} is truncated: it has ${size} bytes, and a safetensors file starts with 8 bytes of header length.`,
+    throw new UserError(
+      `${path} is truncated: it has ${size} bytes, and a safetensors file starts with 8 bytes of header length`,
     );
   }
   const bytes = await readAt(path, file, 0, LENGTH_BYTES);
   const length = new DataView(bytes.buffer).getBigUint64(0, true);
   if (length > MAX_HEADER_BYTES) {
-    throw new ModelError(
-      `${path} announces a header of ${length} bytes; at most ${MAX_HEADER_BYTES} are allowed.`,
+    throw new UserError(
+      `${path} announces a header of ${length} bytes; at most ${MAX_HEADER_BYTES} are allowed`,
     );
   }
   if (LENGTH_BYTES + Number(length) > size) {
-    throw new ModelError(
-      `${path} is truncated: its header should be ${length} bytes long, and the whole file has ${size}.`,
+    throw new UserError(
+      `${path} is truncated: its header should be ${length} bytes long, and the whole file has ${size}`,
     );
   }
   return Number(length);
@@ -119,7 +119,7 @@ async function readAt(
   await file.seek(at, Deno.SeekMode.Start);
   for (let done = 0; done < count;) {
     const read = await file.read(bytes.subarray(done));
-    if (read === null) throw new ModelError(`${path} ended while it was read.`);
+    if (read === null) throw new UserError(`${path} ended while it was read`);
     done += read;
   }
   return bytes;
@@ -129,7 +129,7 @@ function decodeHeader(path: string, bytes: Uint8Array): string {
   try {
     return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch {
-    throw new ModelError(`The header of ${path} is not UTF-8 text.`);
+    throw new UserError(`The header of ${path} is not UTF-8 text`);
   }
 }
 
@@ -148,62 +148,62 @@ function checkedEntries(
   let at = 0;
   for (const { name, from, to } of entries) {
     if (from < at) {
-      throw new ModelError(
-        `In ${path} the tensor "${name}" starts at byte ${from}, inside the tensor before it, which ends at ${at}.`,
+      throw new UserError(
+        `In ${path} the tensor "${name}" starts at byte ${from}, inside the tensor before it, which ends at ${at}`,
       );
     }
     if (from > at) {
-      throw new ModelError(
-        `In ${path} the bytes ${at} to ${from} before the tensor "${name}" belong to no tensor.`,
+      throw new UserError(
+        `In ${path} the bytes ${at} to ${from} before the tensor "${name}" belong to no tensor`,
       );
     }
     if (to > dataBytes) {
-      throw new ModelError(
-        `${path} is truncated: the tensor "${name}" ends at byte ${to} of the data, which has ${dataBytes}.`,
+      throw new UserError(
+        `${path} is truncated: the tensor "${name}" ends at byte ${to} of the data, which has ${dataBytes}`,
       );
     }
     at = to;
   }
   if (at < dataBytes) {
-    throw new ModelError(`In ${path} the last ${dataBytes - at} bytes belong to no tensor.`);
+    throw new UserError(`In ${path} the last ${dataBytes - at} bytes belong to no tensor`);
   }
   return new Map(entries.map((entry) => [entry.name, entry]));
 }
 
 function checkMetadata(path: string, value: unknown): void {
   if (isJsonObject(value) && Object.values(value).every((v) => typeof v === "string")) return;
-  throw new ModelError(`In ${path} "__metadata__" must map names to strings.`);
+  throw new UserError(`In ${path} "__metadata__" must map names to strings`);
 }
 
 function checkedEntry(path: string, name: string, value: unknown): TensorEntry {
   const where = `In ${path} the tensor "${name}"`;
-  if (!isJsonObject(value)) throw new ModelError(`${where} must be described by an object.`);
+  if (!isJsonObject(value)) throw new UserError(`${where} must be described by an object`);
   const { dtype, shape, data_offsets: offsets } = value;
   if (!isFloatType(dtype)) {
-    throw new ModelError(
-      `${where} has dtype ${JSON.stringify(dtype)}; supported are ${floatTypes.join(", ")}.`,
+    throw new UserError(
+      `${where} has dtype ${JSON.stringify(dtype)}; supported are ${floatTypes.join(", ")}`,
     );
   }
   if (!isSizes(shape)) {
-    throw new ModelError(
-      `${where} has shape ${JSON.stringify(shape)}; a list of non-negative integers is needed.`,
+    throw new UserError(
+      `${where} has shape ${JSON.stringify(shape)}; a list of non-negative integers is needed`,
     );
   }
   if (!isSizes(offsets) || offsets.length !== 2 || offsets[0]! > offsets[1]!) {
-    throw new ModelError(
+    throw new UserError(
       `${where} has data_offsets ${
         JSON.stringify(offsets)
-      }; two increasing byte positions are needed.`,
+      }; two increasing byte positions are needed`,
     );
   }
   const [from, to] = offsets as [number, number];
   // A product beyond 2^53 is inexact, yet then it cannot equal the length of a file either.
   const bytes = shape.reduce((product, size) => product * size, dtype === "F32" ? 4 : 2);
   if (bytes !== to - from) {
-    throw new ModelError(
+    throw new UserError(
       `${where} of shape [${
         shape.join(", ")
-      }] in ${dtype} takes ${bytes} bytes, but its data_offsets give it ${to - from}.`,
+      }] in ${dtype} takes ${bytes} bytes, but its data_offsets give it ${to - from}`,
     );
   }
   return { name, dtype, shape, from, to };

@@ -4,7 +4,7 @@
  * @module
  */
 import { Tokenizer } from "@huggingface/tokenizers";
-import { ModelError } from "./error.ts";
+import { UserError } from "../../errors.ts";
 import { isJsonObject, type JsonObject } from "./json_file.ts";
 
 /** Kinds of subword models that can be used; the library takes others for one of these. */
@@ -26,7 +26,7 @@ export interface TextTokenizer {
  * @param definition contents of `tokenizer.json`
  * @param config contents of `tokenizer_config.json`
  * @param path of `tokenizer.json`, for errors
- * @throws {ModelError} when the definition cannot be used
+ * @throws {UserError} when the definition cannot be used
  */
 export function openTokenizer(
   definition: JsonObject,
@@ -35,17 +35,15 @@ export function openTokenizer(
 ): TextTokenizer {
   const { type } = isJsonObject(definition.model) ? definition.model : {};
   if (!(modelTypes as readonly unknown[]).includes(type)) {
-    throw new ModelError(
-      `${path} has a model of type ${JSON.stringify(type)}; supported are ${
-        modelTypes.join(", ")
-      }.`,
+    throw new UserError(
+      `${path} has a model of type ${JSON.stringify(type)}; supported are ${modelTypes.join(", ")}`,
     );
   }
   let tokenizer: Tokenizer;
   try {
     tokenizer = new Tokenizer(definition, config);
   } catch (error) {
-    throw new ModelError(`${path} cannot be used as a tokenizer: ${(error as Error).message}.`);
+    throw new UserError(`${path} cannot be used as a tokenizer: ${(error as Error).message}`);
   }
   return {
     encode: (text) => tokenizer.encode(text, { add_special_tokens: false }).ids,

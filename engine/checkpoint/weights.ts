@@ -6,7 +6,7 @@
  */
 import { join } from "node:path";
 import type { Hash } from "node:crypto";
-import { ModelError } from "./error.ts";
+import { UserError } from "../../errors.ts";
 import { toFloat32 } from "./float_types.ts";
 import { isFile, isJsonObject, parseJsonObject, readText } from "./json_file.ts";
 import { SafetensorsFile, type TensorEntry } from "./safetensors.ts";
@@ -28,7 +28,7 @@ export interface Weight {
  * @param wanted shape of every tensor of the model
  * @param ignorable whether a tensor the model does not need may be there
  * @param hash takes in name, dtype, shape and bytes of every tensor, in order of the names
- * @throws {ModelError} for missing, unexpected, doubly stored or misshapen tensors and broken files
+ * @throws {UserError} for missing, unexpected, doubly stored or misshapen tensors and broken files
  */
 export async function readWeights(
   folder: string,
@@ -43,13 +43,13 @@ export async function readWeights(
       for (const [name, entry] of file.tensors) {
         const other = found.get(name);
         if (other !== undefined) {
-          throw new ModelError(
-            `The tensor "${name}" is in both ${other.file.path} and ${file.path}.`,
+          throw new UserError(
+            `The tensor "${name}" is in both ${other.file.path} and ${file.path}`,
           );
         }
         if (!wanted.has(name) && !ignorable(name)) {
-          throw new ModelError(
-            `${file.path} has the tensor "${name}", which is not part of the model that its config.json describes.`,
+          throw new UserError(
+            `${file.path} has the tensor "${name}", which is not part of the model that its config.json describes`,
           );
         }
         found.set(name, { file, entry });
@@ -58,16 +58,16 @@ export async function readWeights(
     for (const [name, shape] of wanted) {
       const place = found.get(name);
       if (place === undefined) {
-        throw new ModelError(
-          `${folder} lacks the tensor "${name}" of shape [${shape.join(", ")}].`,
+        throw new UserError(
+          `${folder} lacks the tensor "${name}" of shape [${shape.join(", ")}]`,
         );
       }
       const is = place.entry.shape.join(", ");
       if (is !== shape.join(", ")) {
-        throw new ModelError(
+        throw new UserError(
           `In ${place.file.path} the tensor "${name}" has shape [${is}]; config.json asks for [${
             shape.join(", ")
-          }].`,
+          }]`,
         );
       }
     }
@@ -88,21 +88,21 @@ async function openFiles(folder: string): Promise<SafetensorsFile[]> {
   if (await isFile(join(folder, SINGLE))) return [await SafetensorsFile.open(join(folder, SINGLE))];
   const indexPath = join(folder, INDEX);
   if (!await isFile(indexPath)) {
-    throw new ModelError(`${folder} has no weights: neither ${SINGLE} nor ${INDEX} is there.`);
+    throw new UserError(`${folder} has no weights: neither ${SINGLE} nor ${INDEX} is there`);
   }
   const shardOf = readIndex(parseJsonObject(await readText(indexPath), indexPath), indexPath);
   const files: SafetensorsFile[] = [];
   try {
     for (const shard of new Set(shardOf.values())) {
       if (!await isFile(join(folder, shard))) {
-        throw new ModelError(`${folder} lacks the shard "${shard}" that ${INDEX} names.`);
+        throw new UserError(`${folder} lacks the shard "${shard}" that ${INDEX} names`);
       }
       const file = await SafetensorsFile.open(join(folder, shard));
       files.push(file);
       for (const [name, listed] of shardOf) {
         if (listed === shard && !file.tensors.has(name)) {
-          throw new ModelError(
-            `${indexPath} says that the tensor "${name}" is in ${shard}, but it is not there.`,
+          throw new UserError(
+            `${indexPath} says that the tensor "${name}" is in ${shard}, but it is not there`,
           );
         }
       }
@@ -117,16 +117,16 @@ async function openFiles(folder: string): Promise<SafetensorsFile[]> {
 function readIndex(json: Record<string, unknown>, path: string): Map<string, string> {
   const map = json.weight_map;
   if (!isJsonObject(map) || Object.keys(map).length === 0) {
-    throw new ModelError(`${path} must map tensors to shards in "weight_map".`);
+    throw new UserError(`${path} must map tensors to shards in "weight_map"`);
   }
   const shardOf = new Map<string, string>();
   for (const [name, shard] of Object.entries(map)) {
     // A shard lies in the folder itself: a path would let an index reach any file of the machine.
     if (typeof shard !== "string" || !/^[\w.-]+\.safetensors$/.test(shard)) {
-      throw new ModelError(
+      throw new UserError(
         `${path} puts the tensor "${name}" in ${
           JSON.stringify(shard)
-        }; the plain name of a .safetensors file is needed.`,
+        }; the plain name of a .safetensors file is needed`,
       );
     }
     shardOf.set(name, shard);

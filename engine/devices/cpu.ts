@@ -16,7 +16,7 @@ const MAX_THREADS = 8;
 /**
  * Opens a model on onnxruntime-node.
  *
- * @throws {EngineError} where onnxruntime-node has no library for this machine
+ * @throws {UserError} where onnxruntime-node has no library for this machine
  */
 export async function openCpuEngine(model: Model): Promise<Engine<CpuTensor>> {
   const runtime = await importNativeRuntime();

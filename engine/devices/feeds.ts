@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { InternalError } from "../../errors.ts";
 import type { Tensor } from "onnxruntime-common";
 import type { KvShape } from "../../quant/tensor.ts";
 import type { ForwardInput, LayerOutput, ModelShape } from "../engine.ts";
@@ -13,7 +14,7 @@ import type { Runtime } from "./runtime.ts";
  * Inputs of one run.
  *
  * @param wrap a KV tensor as onnxruntime's, `[1, heads, capacity, headDim]`
- * @throws {RangeError} when sizes, ids or positions do not fit the model or each other
+ * @throws {InternalError} when sizes, ids or positions do not fit the model or each other
  */
 export function feedsOf<T extends KvShape>(
   runtime: Runtime,
@@ -77,7 +78,7 @@ export function kvShapeOf(tensor: Tensor): KvShape {
 
 function checkedColumns<T extends KvShape>(shape: ModelShape, input: ForwardInput<T>): number {
   const { ids, positions, past, mask, maskLayers, logits } = input;
-  const wrong = (what: string) => new RangeError(`A forward pass needs ${what}.`);
+  const wrong = (what: string) => new InternalError(`A forward pass needs ${what}`);
   if (past.length !== shape.layers) {
     throw wrong(`the past of ${shape.layers} layers, not of ${past.length}`);
   }

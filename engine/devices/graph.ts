@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { InternalError } from "../../errors.ts";
 import type { Model } from "../checkpoint/folder.ts";
 import type { BuiltGraph } from "../onnx/graph_builder.ts";
 import { buildQwen2, type Qwen2Options } from "../onnx/qwen2.ts";
@@ -14,7 +15,7 @@ export function decoderGraph(
 ): BuiltGraph {
   return buildQwen2(model.shape, { ...model.config, target }, (name) => {
     const weight = model.weights.get(name);
-    if (weight === undefined) throw new Error(`The model has no tensor "${name}".`);
+    if (weight === undefined) throw new InternalError(`The model has no tensor "${name}"`);
     return weight.data;
   });
 }

@@ -9,7 +9,7 @@ import { registerHooks } from "node:module";
 import { join } from "node:path";
 import process from "node:process";
 import { pathToFileURL } from "node:url";
-import { EngineError } from "./engine_error.ts";
+import { UserError } from "../../errors.ts";
 
 /** Folder of a package's add-on for this machine, as onnxruntime-node lays them out. */
 function folderFor(entry: string): URL {
@@ -19,14 +19,14 @@ function folderFor(entry: string): URL {
 /**
  * Imports onnxruntime-node.
  *
- * @throws {EngineError} where it has no library for this machine
+ * @throws {UserError} where it has no library for this machine
  */
 export async function importNativeRuntime(): Promise<typeof import("onnxruntime-node")> {
   const folder = folderFor(import.meta.resolve("onnxruntime-node"));
   const exists = await Deno.stat(folder).then((info) => info.isDirectory, () => false);
   if (!exists) {
-    throw new EngineError(
-      `Device cpu: onnxruntime-node has no library for ${process.platform} ${process.arch}: use --device wasm.`,
+    throw new UserError(
+      `Device cpu: onnxruntime-node has no library for ${process.platform} ${process.arch}: use --device wasm`,
     );
   }
   const load = () => import("onnxruntime-node");

@@ -7,7 +7,7 @@ import type { Engine } from "../engine.ts";
 import type { Model } from "../checkpoint/folder.ts";
 import { findAdapter, type FoundAdapter } from "./adapter.ts";
 import { openCpuEngine } from "./cpu.ts";
-import { EngineError } from "./engine_error.ts";
+import { UserError } from "../../errors.ts";
 import { openWasmEngine } from "./wasm.ts";
 import { openWebGpuEngine } from "./webgpu.ts";
 
@@ -21,7 +21,7 @@ export const devices = ["auto", "webgpu", "cpu", "wasm"] as const satisfies read
  * Opens a model on a device. `auto` takes WebGPU on a real GPU, else the processor, and says which.
  *
  * @param notice takes a sentence for stderr
- * @throws {EngineError} for `webgpu` on a machine without a WebGPU adapter
+ * @throws {UserError} for `webgpu` on a machine without a WebGPU adapter
  */
 export async function openEngine(
   model: Model,
@@ -37,8 +37,9 @@ export async function openEngine(
     if (choice.device === "cpu") return await openCpuEngine(model);
   }
   if (found === undefined) {
-    throw new EngineError(
-      "There is no WebGPU adapter on this machine: install the driver of its GPU, or a software driver (Debian: apt-get install mesa-vulkan-drivers), or use --device cpu.",
+    throw new UserError(
+      // deno-lint-ignore error-law/value -- there is no adapter to name
+      "There is no WebGPU adapter on this machine: install the driver of its GPU, or a software driver (Debian: apt-get install mesa-vulkan-drivers), or use --device cpu",
     );
   }
   return await openWebGpuEngine(model, found);
@@ -59,13 +60,13 @@ export function chooseDevice(
   found: Pick<FoundAdapter, "description" | "software"> | undefined,
 ): { readonly device: "webgpu" | "cpu"; readonly reason: string } {
   if (found === undefined) {
-    return { device: "cpu", reason: "Device cpu: there is no WebGPU adapter." };
+    return { device: "cpu", reason: "Device cpu: there is no WebGPU adapter" };
   }
   const { description, software } = found;
   return software
     ? {
       device: "cpu",
-      reason: `Device cpu: the only WebGPU adapter is a software driver (${description}).`,
+      reason: `Device cpu: the only WebGPU adapter is a software driver (${description})`,
     }
-    : { device: "webgpu", reason: `Device webgpu: ${description}.` };
+    : { device: "webgpu", reason: `Device webgpu: ${description}` };
 }

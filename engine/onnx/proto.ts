@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { InternalError } from "../../errors.ts";
 import protobuf from "protobufjs";
 
 const field = (type: string, id: number) => ({ type, id });
@@ -80,6 +81,8 @@ export const ATTRIBUTE_TYPE = { float: 1, int: 2, ints: 7 } as const;
 /** Serializes a model given in the schema's own field names. */
 export function encodeModel(model: Record<string, unknown>): Uint8Array<ArrayBuffer> {
   const problem = Model.verify(model);
-  if (problem !== null) throw new Error(`The ONNX model does not fit its schema: ${problem}`);
+  if (problem !== null) {
+    throw new InternalError(`The ONNX model does not fit its schema: ${problem}`);
+  }
   return new Uint8Array(Model.encode(Model.create(model)).finish());
 }

@@ -109,7 +109,7 @@ function spawn(args: string[]): Deno.ChildProcess {
   const command = Deno.execPath();
   if (Deno.permissions.querySync({ name: "run", command }).state !== "granted") {
     throw new PolicyError(
-      `a policy file runs in a process of its own: allow it with --allow-run=${command}, or trust the file with --trust`,
+      `A policy file runs in a process of its own: allow it with --allow-run=${command}, or trust the file with --trust`,
     );
   }
   const windows = Deno.build.os === "windows";

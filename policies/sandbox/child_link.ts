@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { UserError } from "../../errors.ts";
 import type { LaunchChild } from "./child.ts";
 import type { Hello } from "./child_main.ts";
 import { type Frame, FRAME_KINDS, frameCodec, type FrameReader } from "./frame.ts";
@@ -64,7 +65,7 @@ export class ChildLink {
       longestMs: Math.max(startMs, stepMs, calibrateMs) + AFTER_MS,
     };
     return this.#exchange(FRAME_KINDS.hello, JSON.stringify(hello), startMs, {
-      awaited: "not ready",
+      awaited: "Not ready",
     });
   }
 
@@ -104,12 +105,12 @@ export class ChildLink {
       ).catch(() => {});
       const frame = await this.#receive();
       await sent;
-      if (late) throw new Gone();
+      if (frame === undefined || late) throw await this.#ending();
       return this.#accept(frame, seq);
     } catch (error) {
       const failure = late
         ? new SandboxError("timed out", `${awaited} within ${ms / 1000} s`)
-        : await this.#explain(error);
+        : explained(error as Error);
       this.#failed = failure;
       await this.close();
       throw failure;
@@ -118,36 +119,35 @@ export class ChildLink {
     }
   }
 
-  /** The next message. One question is open at a time, so more than one message is a violation. */
-  async #receive(): Promise<Frame> {
+  /**
+   * The next message; undefined when the process has closed its standard output. One question is
+   * open at a time, so more than one message is a violation.
+   */
+  async #receive(): Promise<Frame | undefined> {
     for (;;) {
       const { value, done } = await this.#stdout.read();
-      if (done) throw new Gone();
+      if (done) return undefined;
       const [frame, ...more] = this.#reader.push(value);
       if (frame === undefined) continue;
-      if (more.length > 0) throw new Error("more than one message for one question");
+      if (more.length > 0) throw new UserError(`${1 + more.length} messages for one question`);
       return frame;
     }
   }
 
   #accept({ kind, seq, text }: Frame, asked: number): string {
     if (kind === FRAME_KINDS.end) throw endedBy(text, this.limits);
-    if (kind !== FRAME_KINDS.reply) throw new Error(`a message of unknown kind ${kind}`);
-    if (seq !== asked) throw new Error(`a reply to question ${seq} instead of ${asked}`);
+    if (kind !== FRAME_KINDS.reply) throw new UserError(`A message of unknown kind ${kind}`);
+    if (seq !== asked) throw new UserError(`A reply to question ${seq} instead of ${asked}`);
     return text;
   }
 
-  async #explain(error: unknown): Promise<SandboxError> {
-    if (error instanceof SandboxError) return error;
-    if (!(error instanceof Gone)) {
-      const { message } = error as Error;
-      return new SandboxError("crashed", `it broke the message protocol (${message})`);
-    }
+  /** How the process ended. */
+  async #ending(): Promise<SandboxError> {
     const { code, signal } = await this.#child.status;
     if (/out of memory|heap limit/i.test(await this.#stderr)) return outOfMemory(this.limits);
     return new SandboxError(
       "crashed",
-      signal === null ? `its process ended with exit code ${code}` : `its process got ${signal}`,
+      signal === null ? `Its process ended with exit code ${code}` : `Its process got ${signal}`,
     );
   }
 
@@ -160,7 +160,8 @@ export class ChildLink {
   }
 
   async #end(): Promise<void> {
-    this.#failed ??= new SandboxError("crashed", "its process was closed");
+    // deno-lint-ignore error-law/value -- it was closed from this side, and nothing is wrong
+    this.#failed ??= new SandboxError("crashed", "Its process was closed");
     this.#kill();
     await this.#child.status;
     await Promise.allSettled([
@@ -171,15 +172,18 @@ export class ChildLink {
   }
 }
 
-/** The process closed its standard output. */
-class Gone extends Error {}
+function explained(error: Error): SandboxError {
+  if (error instanceof SandboxError) return error;
+  return new SandboxError("crashed", `It broke the message protocol (${error.message})`);
+}
 
 function outOfMemory({ memoryMib }: SandboxLimits): SandboxError {
-  return new SandboxError("out of memory", `it took more than ${memoryMib} MiB`);
+  return new SandboxError("out of memory", `It took more than ${memoryMib} MiB`);
 }
 
 function endedBy(reason: string, limits: SandboxLimits): SandboxError {
   if (reason === "memory") return outOfMemory(limits);
+  // deno-lint-ignore error-law/visible -- the sentence is the process's
   return new SandboxError("crashed", quoted(reason));
 }
 

@@ -1,3 +1,4 @@
+// deno-lint-ignore-file error-law/class -- its text runs in processes that have no classes of ours
 /**
  * The messages between the evaluator and the sandbox's process: a header of 32 bytes and JSON text.
  *
@@ -113,15 +114,17 @@ export function frameCodec(): FrameCodec {
       const head = held.subarray(0, Math.min(length, HEADER));
       const fixed = [...LETTERS, VERSION];
       if (fixed.some((byte, i) => i < head.length && head[i] !== byte)) {
-        throw new Error("bytes that are no message");
+        // deno-lint-ignore error-law/value -- what a policy's process sends is not repeated
+        throw new Error("Bytes that are no message");
       }
       if (head.length < HEADER) return undefined;
       if (nonce !== undefined && nonce.some((byte, i) => head[NONCE + i] !== byte)) {
-        throw new Error("a message without the nonce of this run");
+        // deno-lint-ignore error-law/value -- a nonce is a secret
+        throw new Error("A message without the nonce of this run");
       }
       const bytes = new DataView(held.buffer).getUint32(12, true);
       if (bytes > mostBytes) {
-        throw new Error(`a message of ${bytes} bytes, where at most ${mostBytes} are allowed`);
+        throw new Error(`A message of ${bytes} bytes, where at most ${mostBytes} are allowed`);
       }
       return bytes;
     }

@@ -62,7 +62,7 @@ export function limitsWith(some: Partial<SandboxLimits>): SandboxLimits {
     const [least, most] = LIMIT_BOUNDS[name];
     if (!Number.isInteger(limits[name]) || limits[name] < least || limits[name] > most) {
       throw new PolicyError(
-        `the sandbox limit ${name} is ${
+        `The sandbox limit ${name} is ${
           limits[name]
         }; expected a whole number from ${least} to ${most}`,
       );

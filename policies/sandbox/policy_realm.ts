@@ -1,3 +1,4 @@
+// deno-lint-ignore-file error-law/class -- its text runs where there are no classes of ours
 /**
  * What runs in the same realm as the policy: it takes away what a policy has no use for, asks the
  * policy, and turns its answers into text. Nothing here is trusted by the evaluator: a policy can
@@ -85,7 +86,7 @@ export function policyRealm(
   const kept = new Set<PropertyKey>(parts.globals);
   for (const name of Reflect.ownKeys(globalThis)) {
     if (!kept.has(name) && !Reflect.deleteProperty(globalThis, name)) {
-      throw new Error(`the sandbox cannot take away ${String(name)}`);
+      throw new Error(`The sandbox cannot take away ${String(name)}`);
     }
   }
   const silent: Record<string, () => void> = {};
@@ -132,7 +133,7 @@ export function policyRealm(
     }
 
     function start(): Started {
-      call = ["its constructor"];
+      call = ["Its constructor"];
       const real = parts.policyOf(exports.default) as Record<
         string,
         (...given: unknown[]) => unknown
@@ -159,7 +160,7 @@ export function policyRealm(
         const row = question.stats[kind]?.[layer]?.[head];
         if (row === undefined) {
           needed = kind;
-          throw new Error(`statistics of ${kind}s are on their way`);
+          throw new Error(`Statistics of ${kind}s are on their way`);
         }
         const named: Record<string, number> = {};
         parts.stats.forEach((name, i) => named[name] = row[i]!);
@@ -170,7 +171,7 @@ export function policyRealm(
           ...parts.words,
           hooks,
         });
-        call = ["reading its answers"];
+        call = ["Reading its answers"];
         const rows = cells.map((cell) =>
           [cell.bits, cell.axis, cell.residual, ...hooks.map((hook) => cell.optional[hook])]
             .map(parts.encode)
@@ -187,7 +188,7 @@ export function policyRealm(
       reply = undefined;
       call = [];
       const answer = (value: unknown) => {
-        call = ["reading its answer"];
+        call = ["Reading its answer"];
         try {
           reply = `A${stringify(parts.encode(value))}`;
         } catch (error) {

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { UserError } from "../../errors.ts";
 
 /** Deepest nesting of arrays and objects that a reply may have. */
 export const MOST_DEPTH = 32;
@@ -13,7 +14,7 @@ export const MOST_KEYS = 10_000;
 export const MOST_VALUES = 1_000_000;
 
 /** A reply that is not read, and why. */
-export class ReplyError extends Error {
+export class ReplyError extends UserError {
   override name = "ReplyError";
 }
 
@@ -70,7 +71,8 @@ export function decodeReply(text: string): unknown {
   try {
     parsed = JSON.parse(text);
   } catch {
-    throw new ReplyError("it is not JSON");
+    // deno-lint-ignore error-law/value -- what a policy sends is not repeated
+    throw new ReplyError("It is not JSON");
   }
   return revive(parsed);
 }
@@ -83,13 +85,13 @@ function count(text: string): void {
     if (char === '"') {
       i = endOfString(text, i);
     } else if (char === "{" || char === "[") {
-      if (++depth > MOST_DEPTH) throw new ReplyError(`it is nested deeper than ${MOST_DEPTH}`);
+      if (++depth > MOST_DEPTH) throw new ReplyError(`It is nested deeper than ${MOST_DEPTH}`);
     } else if (char === "}" || char === "]") {
       depth--;
     } else if (char === ":") {
-      if (++keys > MOST_KEYS) throw new ReplyError(`it has more than ${MOST_KEYS} keys`);
+      if (++keys > MOST_KEYS) throw new ReplyError(`It has more than ${MOST_KEYS} keys`);
     } else if (char === ",") {
-      if (++values > MOST_VALUES) throw new ReplyError(`it has more than ${MOST_VALUES} values`);
+      if (++values > MOST_VALUES) throw new ReplyError(`It has more than ${MOST_VALUES} values`);
     }
   }
 }
@@ -103,7 +105,8 @@ function endOfString(text: string, start: number): number {
     if (backslashes % 2 === 0) return end;
     end = text.indexOf('"', end + 1);
   }
-  throw new ReplyError("it is not JSON");
+  // deno-lint-ignore error-law/value -- what a policy sends is not repeated
+  throw new ReplyError("It is not JSON");
 }
 
 /** Keys that reach a prototype when a careless line assigns them. */
@@ -127,7 +130,7 @@ function revive(value: unknown, inObject = false): unknown {
 function reviveObject(value: object): Record<string, unknown> {
   const fresh: Record<string, unknown> = {};
   for (const [key, field] of Object.entries(value)) {
-    if (FORBIDDEN.has(key)) throw new ReplyError(`it has the key "${key}"`);
+    if (FORBIDDEN.has(key)) throw new ReplyError(`It has the key "${key}"`);
     fresh[key] = revive(field, true);
   }
   return fresh;
@@ -141,12 +144,13 @@ function reviveNamed({ $: name, v }: Record<string, unknown>, inObject: boolean)
   }
   // An answer of a wrong type is for the check to name; deep inside an object no check looks.
   if (inObject && typeof name === "string" && STAND_INS.has(name)) {
-    throw new ReplyError(`it holds a ${name}`);
+    throw new ReplyError(`It holds a ${name}`);
   }
   if (name === "function") return () => undefined;
   if (name === "symbol") return Symbol();
   if (name === "bigint" && typeof v === "string" && /^-?\d{1,40}$/.test(v)) return BigInt(v);
-  throw new ReplyError("it names a type that does not exist");
+  // deno-lint-ignore error-law/value -- what a policy sends is not repeated
+  throw new ReplyError("It names a type that does not exist");
 }
 
 /** Types that are told apart but not carried over: what arrives is of the type, and that is all. */

@@ -109,7 +109,7 @@ export class SandboxHost implements PolicyHost {
     const bytes = new TextEncoder().encode(source.text).length;
     if (bytes > limits.messageBytes) {
       throw new PolicyError(
-        `policy ${
+        `Policy ${
           shown(source.name)
         } has ${bytes} bytes; at most ${limits.messageBytes} are loaded`,
       );
@@ -119,7 +119,7 @@ export class SandboxHost implements PolicyHost {
       const reply = await link.hello({ source: source.text, language: source.language });
       const started = startedWith(answerOf(reply, "its list of methods", limits));
       if (started.missing !== undefined) {
-        throw new PolicyError(`policy ${shown(source.name)} has no method ${started.missing}`);
+        throw new PolicyError(`Policy ${shown(source.name)} has no method ${started.missing}`);
       }
       return new SandboxHost(source, link, limits, launch, started);
     } catch (error) {
@@ -167,7 +167,7 @@ export class SandboxHost implements PolicyHost {
       if (kind === undefined) return await this.#guard(() => this.#answers(reply, where, budget));
       if (this.#kinds.has(kind)) {
         return await this.#guard(() => {
-          throw new SandboxError("crashed", `it asks for statistics of ${kind}s that it was sent`);
+          throw new SandboxError("crashed", `It asks for statistics of ${kind}s that it was sent`);
         });
       }
       this.#kinds.add(kind);
@@ -185,10 +185,10 @@ export class SandboxHost implements PolicyHost {
     try {
       await link.hello({ source: this.source.text, language: this.source.language });
       for (const { question, ms, awaited, reply } of this.#kept) {
-        if (await link.ask(question, ms, `no answer to ${awaited}`) !== reply) {
+        if (await link.ask(question, ms, `No answer to ${awaited}`) !== reply) {
           throw new SandboxError(
             "not deterministic",
-            `asked for ${awaited} a second time in a fresh process, it answered differently`,
+            `Asked for ${awaited} a second time in a fresh process, it answered differently`,
           );
         }
       }
@@ -227,13 +227,13 @@ export class SandboxHost implements PolicyHost {
     const left = this.limits.runMs - this.#spentMs;
     const start = performance.now();
     return await this.#guard(async () => {
-      if (left <= 0) throw new SandboxError("timed out", overRun(this.limits));
+      if (left <= 0) throw overRun(this.limits);
       let reply: string;
       try {
-        reply = await this.link.ask(text, Math.min(ms, left), `no answer to ${awaited}`);
+        reply = await this.link.ask(text, Math.min(ms, left), `No answer to ${awaited}`);
       } catch (error) {
         const late = error instanceof SandboxError && error.failure === "timed out";
-        throw late && left < ms ? new SandboxError("timed out", overRun(this.limits)) : error;
+        throw late && left < ms ? overRun(this.limits) : error;
       } finally {
         this.#spentMs += performance.now() - start;
       }
@@ -254,7 +254,7 @@ export class SandboxHost implements PolicyHost {
     }
     if (text === undefined || text.length > most) {
       throw new PolicyError(
-        `what ${question.ask} is given takes more than a quarter of the sandbox's ` +
+        `What ${question.ask} is given takes more than a quarter of the sandbox's ` +
           `${this.limits.memoryMib} MiB; raise its memory limit`,
       );
     }
@@ -280,7 +280,10 @@ export class SandboxHost implements PolicyHost {
     const fits = Array.isArray(rows) && rows.length === cells &&
       rows.every((row) => Array.isArray(row) && row.length === columns && Array.isArray(row[0]));
     if (!fits) {
-      throw new SandboxError("rejected", `${where} has not ${cells} rows of ${columns} answers`);
+      throw new SandboxError(
+        "rejected",
+        `Expected ${cells} rows of ${columns} answers in ${where}`,
+      );
     }
     const answers = (rows as [unknown[], ...unknown[]][]).map(
       ([bits, axis, residual, ...optional], i): RawAnswers => ({
@@ -297,8 +300,8 @@ export class SandboxHost implements PolicyHost {
   }
 }
 
-function overRun({ runMs }: SandboxLimits): string {
-  return `it took more than ${runMs / 1000} s in one run`;
+function overRun({ runMs }: SandboxLimits): SandboxError {
+  return new SandboxError("timed out", `It took more than ${runMs / 1000} s in one run`);
 }
 
 /** The value of a reply, or what went wrong in the policy. */
@@ -313,12 +316,13 @@ function answerOf(reply: string, what: string, limits: SandboxLimits): unknown {
   if (reply[0] === "I") throw importing(shown(quoted(rest, 60)));
   if (reply[0] === "L") {
     if (rest.includes(NO_IMPORT)) throw importing("something while it runs");
-    throw new SandboxError("rejected", `it cannot be loaded: ${quoted(rest)}`);
+    throw new SandboxError("rejected", `It cannot be loaded: ${quoted(rest)}`);
   }
   if (reply[0] === "B") {
-    throw new SandboxError("rejected", `${what} is longer than ${limits.messageBytes} bytes`);
+    throw new SandboxError("rejected", `More than ${limits.messageBytes} bytes in ${what}`);
   }
-  throw new SandboxError("crashed", "its process sent a reply that means nothing");
+  // deno-lint-ignore error-law/value -- what a policy's process sends is not repeated
+  throw new SandboxError("crashed", "Its process sent a reply that means nothing");
 }
 
 /** Two texts, whatever a realm that was spoilt has sent in their place. */
@@ -334,7 +338,7 @@ const NO_IMPORT = "A dynamic import callback was not specified";
 function importing(what: string): SandboxError {
   return new SandboxError(
     "rejected",
-    `it imports ${what}; a policy is one file, which imports types only`,
+    `It imports ${what}; a policy is one file, which imports types only`,
   );
 }
 
@@ -343,7 +347,7 @@ function decoded(text: string, what: string): unknown {
     return decodeReply(text);
   } catch (error) {
     if (!(error instanceof ReplyError)) throw error;
-    throw new SandboxError("rejected", `${what} cannot be read: ${error.message}`);
+    throw new SandboxError("rejected", `Cannot read ${what}: ${error.message}`);
   }
 }
 
@@ -351,7 +355,8 @@ function decoded(text: string, what: string): unknown {
 function startedWith(value: unknown): Started {
   const { missing, hooks, calibrates } = Object(value) as Partial<Record<keyof Started, unknown>>;
   if (!Array.isArray(hooks)) {
-    throw new SandboxError("rejected", "it has spoilt how its methods are found");
+    // deno-lint-ignore error-law/value -- what a policy sends is not repeated
+    throw new SandboxError("rejected", "It has spoilt how its methods are found");
   }
   const lacks = REQUIRED_METHODS.find((name) => name === missing);
   return {

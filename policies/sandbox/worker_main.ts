@@ -1,3 +1,4 @@
+// deno-lint-ignore-file error-law/class -- its text runs where there are no classes of ours
 /**
  * The sandbox's worker thread: no permissions, its own copy of every global, and of those only the
  * language. It makes the policy's realm and passes text between it and the process's main thread.
@@ -58,8 +59,8 @@ export function workerMain(parts: WorkerParts): void {
       Object.defineProperty(Object.getPrototypeOf(made), "constructor", { value: undefined });
     }
     parts.registerHooks({
-      resolve() {
-        throw new TypeError("nothing can be imported here");
+      resolve(specifier) {
+        throw new TypeError(`${specifier} cannot be imported: nothing can be here`);
       },
     });
   }
@@ -90,7 +91,7 @@ export function workerMain(parts: WorkerParts): void {
       const lines = message(error).split("\n");
       const [, line, column] = /:(\d+):(\d+)\s*$/.exec(lines.at(-1)!) ?? [];
       const what = lines[0]!.replace(/^(SyntaxError: )+/, "").replace(/\.$/, "");
-      throw new SyntaxError(line === undefined ? what : `${what}, at line ${line}:${column}`);
+      throw new SyntaxError(`${what}${line === undefined ? "" : `, at line ${line}:${column}`}`);
     }
   }
 
@@ -116,7 +117,7 @@ export function workerMain(parts: WorkerParts): void {
       await entry.link((specifier, referrer) => {
         if (referrer !== entry) {
           imported = specifier;
-          throw new Error("a policy imports");
+          throw new Error(`A policy imports ${specifier}`);
         }
         return modules[specifier as keyof typeof modules];
       });

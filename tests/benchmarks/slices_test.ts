@@ -102,7 +102,7 @@ Deno.test("text that is not UTF-8 is refused with its line", () => {
 Deno.test("a file that cannot be read is refused by name", async () => {
   const missing = `${import.meta.dirname}/missing.jsonl`;
   await assertRejects(() => loadDataFile(missing), BenchmarkError, "missing.jsonl: no such file");
-  await assertRejects(() => loadDataFile(import.meta.dirname!), BenchmarkError, "cannot read ");
+  await assertRejects(() => loadDataFile(import.meta.dirname!), BenchmarkError, "Cannot read ");
 });
 
 Deno.test("whatever a file holds, it gives examples or one sentence", () => {

@@ -51,9 +51,9 @@ Deno.test("help and version go to stdout", async () => {
 
 Deno.test("a wrong command line ends with code 2, one sentence and nothing on stdout", async () => {
   const wrong: [args: string[], message: string][] = [
-    [[], "expected a command: longbench, needle, reasoning, all"],
-    [["haystack"], 'unknown command "haystack"; expected longbench, needle, reasoning, all'],
-    [["needle", "--policy", "nope"], 'unknown policy "nope"; expected all or reference, '],
+    [[], "Expected a command: longbench, needle, reasoning, all"],
+    [["haystack"], 'Unknown command "haystack"; expected longbench, needle, reasoning, all'],
+    [["needle", "--policy", "nope"], 'Unknown policy "nope"; expected all or reference, '],
   ];
   for (const [args, message] of wrong) {
     const { code, stdout, stderr } = await run(...args);
@@ -69,7 +69,7 @@ Deno.test("a file or model that cannot be used ends with code 1 and one sentence
     const wrong: [args: string[], message: string][] = [
       [["--data", file], `${file}:1: the field "context" is missing`],
       [["--data", `${folder}/none.jsonl`], "none.jsonl: no such file"],
-      [["--out", file], `cannot write to ${file}: it is a file`],
+      [["--out", file], `Cannot write to ${file}: it is a file`],
       [["--model", `${folder}/none`], "none"],
     ];
     for (const [args, message] of wrong) {
@@ -125,7 +125,7 @@ Deno.test("a failed policy is told, the others are reported, and the code is 1",
     "reference",
     "uniform_quant_2bit",
   ]);
-  assertMatch(stderr, /^policy uniform_quant_4bit: [^\n]+\n$/);
+  assertMatch(stderr, /^Policy uniform_quant_4bit: [^\n]+\n$/);
 });
 
 Deno.test("an audit prints buffers that add up to the reported memory", async () => {
@@ -157,6 +157,6 @@ Deno.test("an interrupted replay leaves no file", async () => {
     child.kill("SIGINT");
     const [{ code }, [stdout, stderr]] = await Promise.all([child.status, texts]);
     assertEquals([code, stdout, names(out)], [130, "", []]);
-    assertStringIncludes(stderr, "interrupted by SIGINT");
+    assertStringIncludes(stderr, "Interrupted by SIGINT");
   });
 });

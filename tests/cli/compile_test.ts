@@ -105,7 +105,7 @@ Deno.test("a binary holds every file that is needed, and they run by themselves"
     const made = await compile(Deno.execPath(), folder);
     assertEquals(made.code, 0, made.stderr);
     assertMatch(made.stderr, /Embedded Files/);
-    assertMatch(made.stderr, /does not run: DENORT_BIN is deno, not denort\.\n$/);
+    assertMatch(made.stderr, /does not run: DENORT_BIN is deno, not denort\n$/);
     const binary = join(folder, "kvreplay");
     assertEquals([...Deno.readDirSync(folder)].map(({ name }) => name), ["kvreplay"]);
     const files = await embeddedFiles(binary);
@@ -212,7 +212,7 @@ Deno.test("an unknown target or option is told in one sentence", async () => {
       assertEquals([code, stderr.split("\n").length], [1, 2]);
       assertMatch(
         stderr,
-        new RegExp(`^compile: unknown ${what} "${given}"; expected \\[linux-x64`),
+        new RegExp(`^compile: Unknown ${what} "${given}"; expected \\[linux-x64`),
       );
     }
   });

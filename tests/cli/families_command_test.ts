@@ -28,5 +28,5 @@ Deno.test("families are listed as a table and as JSON, of the same rows", async 
 Deno.test("a wrong option of families ends with code 2 and one sentence", async () => {
   const { code, stdout, stderr } = await families("--jsn");
   assertEquals([code, stdout], [2, ""]);
-  assertMatch(stderr, /^kvreplay: unknown option --jsn; expected one of --json, --help [^\n]+\n$/);
+  assertMatch(stderr, /^kvreplay: Unknown option --jsn; expected one of --json, --help [^\n]+\n$/);
 });

@@ -67,7 +67,7 @@ Deno.test("help and mistakes need no model", async () => {
   assertStringIncludes(help.stdout, "--baseline NAME");
   const wrong = await run("--slices=haystack");
   assertEquals([wrong.code, wrong.stdout], [2, ""]);
-  assertStringIncludes(wrong.stderr, 'unknown slice "haystack"');
+  assertStringIncludes(wrong.stderr, 'Unknown slice "haystack"');
 });
 
 Deno.test("a folder that cannot be written is found before anything is run", async () => {

@@ -56,13 +56,13 @@ Deno.test("help is asked for", () => {
 });
 
 const wrong: readonly (readonly [string, ...string[]])[] = [
-  ["--wat", "unknown option --wat", "--models", "--fresh"],
-  ["mini", 'unexpected argument "mini"'],
-  ["--slices=wikitext", 'unknown slice "wikitext"', "longbench, needle or reasoning"],
-  ["--policy=best", 'unknown policy "best"', "kivi_overlap_4bit"],
-  ["--baseline=best", 'unknown baseline "best"', "kivi_overlap_4bit"],
+  ["--wat", "Unknown option --wat", "--models", "--fresh"],
+  ["mini", 'Unexpected argument "mini"'],
+  ["--slices=wikitext", 'Unknown slice "wikitext"', "longbench, needle or reasoning"],
+  ["--policy=best", 'Unknown policy "best"', "kivi_overlap_4bit"],
+  ["--baseline=best", 'Unknown baseline "best"', "kivi_overlap_4bit"],
   ["--policy=reference --baseline=kivi_overlap_2bit", "not among the policies to run"],
-  ["--device=tpu", 'unknown device "tpu"', "auto, webgpu, cpu or wasm"],
+  ["--device=tpu", 'Unknown device "tpu"', "auto, webgpu, cpu or wasm"],
   ["--models=,", "--models needs a value, as in --models mini"],
   ["--limit=0", '--limit must be an integer of at least 1, got "0"'],
   ["--limit=1.5", 'got "1.5"'],

@@ -67,14 +67,14 @@ Deno.test("help wins over everything but an unknown option", () => {
 
 Deno.test("a wrong command line is refused in one sentence that says what is right", () => {
   const wrong: [args: string, message: RegExp][] = [
-    ["--polcy x", /^unknown option --polcy; expected one of --policy, --trust, /],
-    ["--x=1", /^unknown option --x; expected one of /],
-    ["-z", /^unknown option -z; expected one of /],
-    ["extra", /^unexpected argument "extra"; expected only options: --policy, /],
-    ["--policy nope", /^unknown policy "nope"; expected all or reference, uniform_quant_4bit, /],
-    ["--policy reference,", /^unknown policy ""; expected all or reference, /],
-    ["--policy constructor", /^unknown policy "constructor"; /],
-    ["--device gpu", /^unknown device "gpu"; expected auto, webgpu, cpu or wasm$/],
+    ["--polcy x", /^Unknown option --polcy; expected one of --policy, --trust, /],
+    ["--x=1", /^Unknown option --x; expected one of /],
+    ["-z", /^Unknown option -z; expected one of /],
+    ["extra", /^Unexpected argument "extra"; expected only options: --policy, /],
+    ["--policy nope", /^Unknown policy "nope"; expected all or reference, uniform_quant_4bit, /],
+    ["--policy reference,", /^Unknown policy ""; expected all or reference, /],
+    ["--policy constructor", /^Unknown policy "constructor"; /],
+    ["--device gpu", /^Unknown device "gpu"; expected auto, webgpu, cpu or wasm$/],
     ["--limit 0", /^--limit must be an integer of at least 1, got "0"$/],
     ["--limit 1.5", /^--limit must be an integer of at least 1, got "1.5"$/],
     ["--limit=-1", /^--limit must be an integer of at least 1, got "-1"$/],
@@ -84,7 +84,7 @@ Deno.test("a wrong command line is refused in one sentence that says what is rig
     ["--seed 4294967296", /^--seed must be an integer from 0 to 4294967295, got "4294967296"$/],
     ["--model --quiet", /^--model needs a value, as in --model mini$/],
     ["--out", /^--out needs a value, as in --out results$/],
-    ["--no-stepwise", /^unknown option --no-stepwise; expected one of /],
+    ["--no-stepwise", /^Unknown option --no-stepwise; expected one of /],
   ];
   for (const [args, message] of wrong) {
     assertMatch(assertThrows(() => parse(...args.split(" ")), UsageError).message, message);

@@ -45,9 +45,9 @@ Deno.test("every option is read", () => {
 });
 
 const wrong: readonly (readonly [string, ...string[]])[] = [
-  ["--wat", "unknown option --wat", "--budget-bits"],
-  ["mini", 'unexpected argument "mini"'],
-  ["--family=best", 'unknown family "best"', "kivi"],
+  ["--wat", "Unknown option --wat", "--budget-bits"],
+  ["mini", 'Unexpected argument "mini"'],
+  ["--family=best", 'Unknown family "best"', "kivi"],
   ["--budget-bits=4.5", '--budget-bits must be a number from 1 to 4, got "4.5"'],
   ["--budget-bits=0.5", 'got "0.5"'],
   ["--budget-bits=two", 'got "two"'],

@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
+import { UserError } from "../../errors.ts";
 import { cheapestChoices, CHOICES } from "../../tools/make_kvtuner_table.ts";
 import { PolicyError } from "../../policies/check.ts";
 import { kvtunerKivi, kvtunerPolicy } from "../../policies/kvtuner.ts";
@@ -50,7 +51,7 @@ Deno.test("a table of another model is refused", () => {
   assertThrows(
     () => tableWidth(table, 0, "key", 0, { layers: 24, kv_heads: 2 }),
     PolicyError,
-    "the table heads.yaml is for 2 layers, but the model has 24; give a table of this model with " +
+    "The table heads.yaml is for 2 layers, but the model has 24; give a table of this model with " +
       "--kvtuner-table",
   );
 });
@@ -120,5 +121,5 @@ Deno.test("the cheapest table spends its bits where they matter", () => {
     assert(bits(chosen) <= budget);
     assertEquals(cost(chosen), best);
   }
-  assertThrows(() => cheapestChoices(costs, 11), RangeError, "at most 11 bits");
+  assertThrows(() => cheapestChoices(costs, 11), UserError, "at most 11 bits");
 });

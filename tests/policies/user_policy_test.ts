@@ -46,7 +46,7 @@ Deno.test("a file runs in the sandbox, and in this process when it is trusted", 
     const trusted = await openPolicyFile(path, { trust: true, notice });
     assert(trusted instanceof InProcessHost);
     assertEquals(notices, [
-      "policy my_policy is trusted: it runs without a sandbox and may do what this program may do",
+      "Policy my_policy is trusted: it runs without a sandbox and may do what this program may do",
     ]);
     assertEquals([boxed.name, trusted.name], ["my_policy", "my_policy"]);
     assertEquals(await boxed.plan(miniQuestion(0)), await trusted.plan(miniQuestion(0)));
@@ -65,15 +65,15 @@ Deno.test("a file that is none is refused in one sentence", async () => {
     for (const trust of [false, true]) {
       assertEquals(
         await refusal("nowhere.ts", trust),
-        'policy file "nowhere.ts" does not exist',
+        'Policy file "nowhere.ts" does not exist',
       );
       assertEquals(
         await refusal(path("folder.ts"), trust),
-        `policy file ${shown("folder.ts")} is a folder`,
+        `Policy file ${shown("folder.ts")} is a folder`,
       );
       assertEquals(
         await refusal("policy.json", trust),
-        'policy file "policy.json" is no module; its name should end in .ts, .mts, .js, .mjs',
+        'Policy file "policy.json" is no module; its name should end in .ts, .mts, .js, .mjs',
       );
       assert((await refusal(path("kivi_overlap_4bit.ts"), trust)).endsWith(
         "has the name of the built-in kivi_overlap_4bit; give it another",
@@ -92,17 +92,17 @@ Deno.test("a file that is no policy is refused in one sentence", async () => {
     await write("export default 4;");
     assertEquals(
       await refusal(path),
-      "policy mine: rejected: it cannot be loaded: its default export is a number; expected a class or an object",
+      "Policy mine: rejected: It cannot be loaded: its default export is a number; expected a class or an object",
     );
     assert((await refusal(path, true)).endsWith(
       ": its default export is a number; expected a class or an object",
     ));
     await write("export default {};");
-    assertEquals(await refusal(path), 'policy "mine" has no method choose_bits');
+    assertEquals(await refusal(path), 'Policy "mine" has no method choose_bits');
     await write('import fs from "node:fs"; export default fs;');
     assertEquals(
       await refusal(path),
-      'policy mine: rejected: it imports "node:fs"; a policy is one file, which imports types only',
+      'Policy mine: rejected: It imports "node:fs"; a policy is one file, which imports types only',
     );
     const error = await assertRejects(() => openPolicyFile(path), PolicyError);
     assert(error.cause instanceof SandboxError);

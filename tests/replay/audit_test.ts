@@ -1,11 +1,12 @@
 /** One body over both machines: honest stores pass, whatever lies is caught. */
+import { InternalError, UserError } from "../../errors.ts";
 import { assertEquals, assertMatch, assertNotEquals, assertRejects } from "@std/assert";
 import { GpuBackend } from "../../quant/gpu/backend_gpu.ts";
 import type { HookAnswers, Store, StoredBuffer } from "../../quant/family.ts";
 import { exactSettings } from "../../quant/families/exact/exact.ts";
 import { builtInFamilies } from "../../quant/registry.ts";
 import type { Backend, CpuTensor, KvShape } from "../../quant/tensor.ts";
-import { audit, AuditError, type PeakStep } from "../../replay/audit.ts";
+import { audit, type PeakStep } from "../../replay/audit.ts";
 import type { Engine } from "../../engine/engine.ts";
 import { entriesPerToken } from "../../replay/metric.ts";
 import { type OpenStore, type Plan, QuantizedCache, storesBeside } from "../../replay/quantize.ts";
@@ -122,6 +123,7 @@ const run = <T extends KvShape>(
     rope: () => {
       throw new Error("nothing here is quantized before RoPE");
     },
+    policy: "kivi",
     example: "e",
     peak,
     answersOf,
@@ -186,15 +188,27 @@ onBothMachines("a store that lies about its size is caught", async (m) => {
     const liar = { ...m, open };
     await assertRejects(
       async () => await run(liar, await lastStep(liar, planOf("kivi"))),
-      AuditError,
-      `audit of layer 0 key: buffer ${role} has `,
+      InternalError,
+      `Audit of policy kivi, layer 0 key: buffer ${role} has `,
     );
   }
   const wide = { ...m, open: lying(m.open, (b) => b.bits ? { ...b, bits: [8, 8] } : b) };
   await assertRejects(
     async () => await run(wide, await lastStep(wide, planOf("kivi"))),
-    AuditError,
+    InternalError,
     "too few for",
+  );
+});
+
+onBothMachines("a store that lies is its caller's fault where the family is", async (m) => {
+  const mine = planOf("kivi").map((settings) => ({ ...settings, family: "mine" }));
+  const open: typeof m.open = (sources, settings, tokens) =>
+    m.open(sources, { ...settings, family: "kivi" }, tokens);
+  const liar = { ...m, open: lying(open, (b) => ({ ...b, bytes: 2 * b.bytes })) };
+  await assertRejects(
+    async () => await run(liar, await lastStep(liar, mine)),
+    UserError,
+    "Audit of policy kivi, layer 0 key: buffer codes has ",
   );
 });
 
@@ -202,7 +216,7 @@ onBothMachines("a sum that is not the reported one is caught", async (m) => {
   const peak = await lastStep(m, planOf("kivi"));
   await assertRejects(
     () => run(m, { ...peak, bytes: peak.bytes - 4 }),
-    AuditError,
+    InternalError,
     `hold ${peak.bytes} bytes, but ${peak.bytes - 4} were reported`,
   );
 });
@@ -221,7 +235,7 @@ onBothMachines("a setting that was not applied is caught", async (m) => {
     [{ clipRatio: 0.9 }, "clip_ratio asked for 0.9, applied is 1"],
   ];
   for (const [change, message] of wrong) {
-    await assertRejects(asking(change), AuditError, message);
+    await assertRejects(asking(change), InternalError, message);
   }
   // A hook that the family does not use is reported elsewhere, not an error here.
   await asking({ outliersRatio: 0.1 })();

@@ -1,7 +1,8 @@
+import { InternalError } from "../../errors.ts";
 import { assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { parse } from "@std/csv/parse";
 import fc from "fast-check";
-import { MetricError, metricFields, plainDecimal } from "../../report/metric_fields.ts";
+import { metricFields, plainDecimal } from "../../report/metric_fields.ts";
 import { resultFiles, type RunDescription } from "../../report/result_files.ts";
 import { sliceTable } from "../../report/table.ts";
 import { testMetricsLine } from "../../report/test_metrics.ts";
@@ -42,8 +43,8 @@ Deno.test("a name cannot end a TEST_METRICS line or forge a field", () => {
 Deno.test("a number that is none is refused by its field", () => {
   assertThrows(
     () => testMetricsLine("needle", "x", { ...numbers, cache_error: NaN }),
-    MetricError,
-    "cache_error: expected a number below 1e21, got NaN",
+    InternalError,
+    "cache_error: Expected a number below 1e21, got NaN",
   );
 });
 
@@ -59,7 +60,7 @@ Deno.test("a plain decimal has no exponent and is the number to its last digit",
     },
   ));
   for (const value of [NaN, Infinity, -Infinity, 1e21]) {
-    assertThrows(() => plainDecimal(value, 2), MetricError);
+    assertThrows(() => plainDecimal(value, 2), InternalError);
   }
 });
 

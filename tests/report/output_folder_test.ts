@@ -1,5 +1,6 @@
+import { UserError } from "../../errors.ts";
 import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
-import { openOutputFolder, OutputError, writeAll } from "../../report/output_folder.ts";
+import { openOutputFolder, writeAll } from "../../report/output_folder.ts";
 
 function inTemporaryFolder(body: (folder: string) => void): void {
   const folder = Deno.makeTempDirSync({ prefix: "kvreplay-test-" });
@@ -31,8 +32,8 @@ Deno.test("all files are written, over older ones, and nothing else is left", ()
 Deno.test("a file as output folder is refused in one sentence", () => {
   inTemporaryFolder((root) => {
     Deno.writeTextFileSync(`${root}/file`, "");
-    const { message } = assertThrows(() => openOutputFolder(`${root}/file`), OutputError);
-    assertStringIncludes(message, `cannot write to ${root}/file: it is a file`);
+    const { message } = assertThrows(() => openOutputFolder(`${root}/file`), UserError);
+    assertStringIncludes(message, `Cannot write to ${root}/file: it is a file`);
   });
 });
 
@@ -40,13 +41,13 @@ Deno.test("when one file cannot be renamed, no temporary file is left", () => {
   inTemporaryFolder((folder) => {
     // A folder in the way of the second file makes its rename fail after the writes.
     Deno.mkdirSync(`${folder}/b.csv/x`, { recursive: true });
-    assertThrows(() => writeAll(folder, { "b.csv": "1", "c.json": "2" }), OutputError);
+    assertThrows(() => writeAll(folder, { "b.csv": "1", "c.json": "2" }), UserError);
     assertEquals(names(folder), ["b.csv"]);
   });
 });
 
 Deno.test("a folder that went away is an error of its own", () => {
   inTemporaryFolder((folder) => {
-    assertThrows(() => writeAll(`${folder}/gone`, { "a.json": "1" }), OutputError, "gone");
+    assertThrows(() => writeAll(`${folder}/gone`, { "a.json": "1" }), UserError, "gone");
   });
 });

@@ -1,5 +1,6 @@
 import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
+import { InternalError } from "../../errors.ts";
 import { Allocator } from "../../search/allocation.ts";
 
 /** Least cost over every combination of widths within the budget. */
@@ -52,5 +53,5 @@ Deno.test("bits that buy nothing are not spent", () => {
 });
 
 Deno.test("a budget below the narrowest width is refused", () => {
-  assertThrows(() => new Allocator([[1, 0]], [2, 3]).widthsFor(1.9), RangeError, "1.9");
+  assertThrows(() => new Allocator([[1, 0]], [2, 3]).widthsFor(1.9), InternalError, "1.9");
 });

@@ -1,7 +1,8 @@
+import { InternalError } from "../../errors.ts";
 import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import { summarize } from "../../replay/metric.ts";
-import { comparePolicies, ComparisonError } from "../../stats/compare.ts";
+import { comparePolicies } from "../../stats/compare.ts";
 import { pool, type ScoredExample, totalsOf } from "../../stats/example_totals.ts";
 import { type Chances, drawExamples } from "./paired_examples.ts";
 
@@ -121,7 +122,7 @@ Deno.test("only examples of both policies count", () => {
   const strange = a.map((e) => ({ ...e, id: `other ${e.id}` }));
   const error = assertThrows(
     () => comparePolicies(policy("a", a), policy("b", strange), OPTIONS),
-    ComparisonError,
+    InternalError,
   );
   assert(error.message.includes(`"a" and "b" have no example in common`));
 });

@@ -106,18 +106,18 @@ function namedAxis(answers: HookAnswers): 0 | 1 | undefined {
     if (answers.axis === "token") return undefined;
     throw new QuantizerError(
       `${place}: family "hf_hqq" has no groups along a channel; choose_axis must be "token", or ` +
-        `option "hqq_axis" must ask for HQQ's axis 0, whose groups are strided over all heads.`,
+        `option "hqq_axis" must ask for HQQ's axis 0, whose groups are strided over all heads`,
     );
   }
   if (axis !== 0 && axis !== 1) {
     throw new QuantizerError(
-      `${place}: option "hqq_axis" is ${JSON.stringify(axis)}; it must be 0 or 1.`,
+      `${place}: option "hqq_axis" is ${JSON.stringify(axis)}; it must be 0 or 1`,
     );
   }
   if ((axis === 1) !== (answers.axis === "token")) {
     throw new QuantizerError(
       `${place}: option "hqq_axis" is ${axis}, but choose_axis is "${answers.axis}"; ` +
-        `axis 1 goes with "token", axis 0 with "channel".`,
+        `axis 1 goes with "token", axis 0 with "channel"`,
     );
   }
   return axis;
@@ -152,7 +152,7 @@ export const hfHqq: Family<HqqSettings> = {
     if (answers.bits[0] === 3 && axis !== 0) {
       throw new QuantizerError(
         `${placeName(answers)}: family "hf_hqq" has codes of 3 bits on HQQ's axis 0 alone; ` +
-          `use 1, 2, 4 or 8 bits, or choose_axis "channel" with option "hqq_axis" 0.`,
+          `use 1, 2, 4 or 8 bits, or choose_axis "channel" with option "hqq_axis" 0`,
       );
     }
     const groupSize = axis === undefined

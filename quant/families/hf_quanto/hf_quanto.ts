@@ -94,13 +94,13 @@ function namesAxis(answers: HookAnswers): boolean {
   if (axis === undefined) return false;
   if (axis !== 0 && axis !== -1) {
     throw new QuantizerError(
-      `${placeName(answers)}: option "quanto_axis" is ${JSON.stringify(axis)}; it must be 0 or -1.`,
+      `${placeName(answers)}: option "quanto_axis" is ${JSON.stringify(axis)}; it must be 0 or -1`,
     );
   }
   if ((axis === 0) !== (answers.axis === "token")) {
     throw new QuantizerError(
       `${placeName(answers)}: option "quanto_axis" is ${axis}, but choose_axis is ` +
-        `"${answers.axis}"; axis 0 goes with "token", axis -1 with "channel".`,
+        `"${answers.axis}"; axis 0 goes with "token", axis -1 with "channel"`,
     );
   }
   return true;

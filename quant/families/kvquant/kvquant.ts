@@ -59,7 +59,7 @@ export const kvquant: Family<KvquantSettings> = {
     if (heads * headDim > MOST_CHANNELS) {
       throw new QuantizerError(
         `${placeName(answers)}: family "kvquant" names outliers by 16-bit positions; ` +
-          `${heads} heads of ${headDim} channels are more than ${MOST_CHANNELS}.`,
+          `${heads} heads of ${headDim} channels are more than ${MOST_CHANNELS}`,
       );
     }
     const deviations: string[] = [];
@@ -81,20 +81,20 @@ export const kvquant: Family<KvquantSettings> = {
     const qNorm = booleanOption(answers, "q_norm", false);
     if (roundZero && quantizer !== "int") {
       throw new QuantizerError(
-        `${placeName(answers)}: option "round_zero" is for quantization_method "uniform" only.`,
+        `${placeName(answers)}: option "round_zero" is for quantization_method "uniform" only`,
       );
     }
     if (roundZero && answers.bits.some((bits) => bits !== answers.bits[0])) {
       throw new QuantizerError(
         `${placeName(answers)}: whole zero points need one width for all heads, not ` +
-          `${answers.bits.join(", ")}.`,
+          `${answers.bits.join(", ")}`,
       );
     }
     if (qNorm && quantizer !== "nuq") {
       if (answers.quantizationMethod !== undefined) {
         throw new QuantizerError(
           `${placeName(answers)}: option "q_norm" corrects a learned codebook; it goes with no ` +
-            `quantization_method.`,
+            `quantization_method`,
         );
       }
       deviations.push("there is no Q-Norm: it needs calibration");

@@ -198,7 +198,7 @@ export function calibrateKvquant(
   const layer = samples.layers[settings.layer];
   if (layer === undefined) {
     throw new QuantizerError(
-      `${placeName(settings)}: the calibration samples have ${samples.layers.length} layers.`,
+      `${placeName(settings)}: the calibration samples have ${samples.layers.length} layers`,
     );
   }
   const key = settings.kind === "key";
@@ -218,7 +218,7 @@ export function calibrateKvquant(
     const entries = normalizedEntries(matrix, ends, settings.axis);
     if (entries.values.length === 0) {
       throw new QuantizerError(
-        `${placeName(settings)}: every calibration entry is constant; no codebook can be learned.`,
+        `${placeName(settings)}: every calibration entry is constant; no codebook can be learned`,
       );
     }
     for (const bits of new Set(settings.bits)) {

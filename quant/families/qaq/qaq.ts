@@ -27,7 +27,7 @@ function checkEqualWidths(answers: HookAnswers, level: QaqSettings["level"]): vo
   if (level === "head" || other < 0) return;
   throw new QuantizerError(
     `${placeName(answers)}: quantization_level "${level}" joins the heads, which were given ` +
-      `${bits[0]} and ${bits[other]} bits; give them equal widths or use level "head".`,
+      `${bits[0]} and ${bits[other]} bits; give them equal widths or use level "head"`,
   );
 }
 
@@ -71,7 +71,7 @@ export const qaq: Family<QaqSettings> = {
         `${
           placeName(answers)
         }: family "qaq" groups the entries of one token; choose_axis must be ` +
-          `"token", not "${answers.axis}".`,
+          `"token", not "${answers.axis}"`,
       );
     }
     if (useAttentions && method === "normal") {
@@ -79,14 +79,14 @@ export const qaq: Family<QaqSettings> = {
         `${
           placeName(answers)
         }: widths by attention are defined for quantization_method "uniform" ` +
-          `only, not "normal".`,
+          `only, not "normal"`,
       );
     }
     checkInteger(answers, "last_n_attentions", lastNAttentions, 1);
     if (useAttentions && !(targetQuantizationError > 0)) {
       throw new QuantizerError(
         `${placeName(answers)}: target_quantization_error is ${targetQuantizationError}; it must ` +
-          `be above 0.`,
+          `be above 0`,
       );
     }
     if (!useAttentions) checkEqualWidths(answers, level);

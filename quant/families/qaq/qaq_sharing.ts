@@ -75,7 +75,7 @@ export function checkAllJoined<P>(
   if (missing === undefined) return;
   throw new QuantizerError(
     `Layer ${source.layer} ${source.kind}s: quantization_level "token" joins all layers, but layer ` +
-      `${missing.layer} has other settings; give every layer the same.`,
+      `${missing.layer} has other settings; give every layer the same`,
   );
 }
 
@@ -105,7 +105,7 @@ export function attentionInputs<T extends KvShape>(source: Source<T>): { queries
   if (queries === undefined || keys === undefined) {
     throw new QuantizerError(
       `Layer ${source.layer} ${source.kind}s are to be given widths by attention, but the model's ` +
-        `queries are not at hand.`,
+        `queries are not at hand`,
     );
   }
   return { queries, keys };

@@ -48,7 +48,7 @@ function checkBandWidths(answers: HookAnswers, groupSize: number, headDim: numbe
       throw new QuantizerError(
         `${placeName(answers)}: groups of ${groupSize} channels join the heads ${first} to ` +
           `${first + heads - 1}, which were given ${answers.bits[first]} and ${bits} bits; ` +
-          `give them equal widths or choose a group_size that divides ${headDim}.`,
+          `give them equal widths or choose a group_size that divides ${headDim}`,
       );
     }
   });
@@ -60,9 +60,7 @@ function checkOneWidthForAll(answers: HookAnswers): void {
   if (other < 0) return;
   throw new QuantizerError(
     `${placeName(answers)}: the options "reorder" and "smoothing" group channels over all heads, ` +
-      `which were given ${answers.bits[0]} and ${
-        answers.bits[other]
-      } bits; give them equal widths.`,
+      `which were given ${answers.bits[0]} and ${answers.bits[other]} bits; give them equal widths`,
   );
 }
 
@@ -72,11 +70,11 @@ function checkCalibration(answers: HookAnswers, wanted: boolean): void {
   throw new QuantizerError(
     wanted
       ? `${placeName(answers)}: the options "reorder" and "smoothing" are calibrated; ` +
-        `calibration_mode must be "offline", not "${answers.calibrationMode}".`
+        `calibration_mode must be "offline", not "${answers.calibrationMode}"`
       : `${
         placeName(answers)
       }: without the options "reorder" and "smoothing" there is nothing to ` +
-        `calibrate; calibration_mode must be "none", not "${answers.calibrationMode}".`,
+        `calibrate; calibration_mode must be "none", not "${answers.calibrationMode}"`,
   );
 }
 
@@ -118,12 +116,12 @@ export const skvq: Family<SkvqSettings> = {
         `${
           placeName(answers)
         }: the options "reorder" and "smoothing" rearrange the channels of a ` +
-          `token; choose_axis must be "token", not "channel".`,
+          `token; choose_axis must be "token", not "channel"`,
       );
     } else if (answers.kind === "value") {
       throw new QuantizerError(
         `${placeName(answers)}: family "skvq" groups values along the channels of a token; ` +
-          `choose_axis must be "token", not "channel".`,
+          `choose_axis must be "token", not "channel"`,
       );
     }
     return {

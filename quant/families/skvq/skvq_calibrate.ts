@@ -61,7 +61,7 @@ export function calibrateSkvq(samples: CalibrationSamples, settings: SkvqSetting
   const layer = samples.layers[settings.layer];
   if (layer === undefined) {
     throw new QuantizerError(
-      `${placeName(settings)}: the calibration samples have ${samples.layers.length} layers.`,
+      `${placeName(settings)}: the calibration samples have ${samples.layers.length} layers`,
     );
   }
   const key = settings.preRope ? layer.preRopeKeys : layer.keys;
@@ -104,6 +104,6 @@ function checkOrder(settings: SkvqSettings, order: Int32Array, starts: Int32Arra
   const ascending = starts.every((start, i) => i === 0 ? start === 0 : start >= starts[i - 1]!);
   if (seen.every((x) => x === 1) && ascending && starts.at(-1) === order.length) return;
   throw new QuantizerError(
-    `${placeName(settings)}: the calibrated channel order does not name every channel once.`,
+    `${placeName(settings)}: the calibrated channel order does not name every channel once`,
   );
 }

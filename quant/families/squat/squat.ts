@@ -45,7 +45,7 @@ function numberOption(answers: HookAnswers, name: string, absent: number): numbe
   const value = answers.options?.[name] ?? absent;
   if (typeof value !== "number" || !Number.isFinite(value)) {
     throw new QuantizerError(
-      `${placeName(answers)}: option "${name}" is ${JSON.stringify(value)}; it must be a number.`,
+      `${placeName(answers)}: option "${name}" is ${JSON.stringify(value)}; it must be a number`,
     );
   }
   return value;
@@ -56,7 +56,7 @@ function ropeOption(answers: HookAnswers, name: string): "after" | "before" {
   if (value !== "after" && value !== "before") {
     throw new QuantizerError(
       `${placeName(answers)}: option "${name}" is ${JSON.stringify(value)}; it must be "after" ` +
-        `or "before".`,
+        `or "before"`,
     );
   }
   return value;
@@ -67,7 +67,7 @@ function correction(answers: HookAnswers, headDim: number): SquatCorrection {
   if (answers.axis !== "channel") {
     throw new QuantizerError(
       `${place}: family "squat" groups keys along the tokens of a channel; choose_axis must be ` +
-        `"channel", not "${answers.axis}".`,
+        `"channel", not "${answers.axis}"`,
     );
   }
   const subspaceDim = numberOption(answers, "subspace_dim", DEFAULT_SUBSPACE);
@@ -78,11 +78,11 @@ function correction(answers: HookAnswers, headDim: number): SquatCorrection {
   if (headDim % blockChannels !== 0) {
     throw new QuantizerError(
       `${place}: option "quant_group_size" is ${blockChannels}; it must divide the ${headDim} ` +
-        `channels of a head.`,
+        `channels of a head`,
     );
   }
   if (lambda < 0) {
-    throw new QuantizerError(`${place}: option "lambda" is ${lambda}; it must not be negative.`);
+    throw new QuantizerError(`${place}: option "lambda" is ${lambda}; it must not be negative`);
   }
   return {
     subspaceDim,

@@ -36,13 +36,13 @@ export function queriesOf<T extends KvShape>(source: Source<T>): T {
   const { queries, tensor, layer } = source;
   if (queries === undefined) {
     throw new QuantizerError(
-      `Layer ${layer} keys are to be corrected towards the queries, but no queries are at hand.`,
+      `Layer ${layer} keys are to be corrected towards the queries, but no queries are at hand`,
     );
   }
   if (queries.heads % tensor.heads !== 0 || queries.headDim !== tensor.headDim) {
     throw new QuantizerError(
       `Layer ${layer} has ${queries.heads} query heads of ${queries.headDim} channels, which do ` +
-        `not share ${tensor.heads} KV heads of ${tensor.headDim}.`,
+        `not share ${tensor.heads} KV heads of ${tensor.headDim}`,
     );
   }
   return queries;

@@ -74,13 +74,13 @@ export const transform: Family<TransformSettings> = {
     if (answers.axis !== "token") {
       throw new QuantizerError(
         `${place}: family "${this.name}" codes whole tokens; choose_axis must be "token", not ` +
-          `"${answers.axis}".`,
+          `"${answers.axis}"`,
       );
     }
     if (answers.calibrationMode !== "offline") {
       throw new QuantizerError(
         `${place}: family "${this.name}" learns its axes offline; calibration_mode must be ` +
-          `"offline", not "${answers.calibrationMode}".`,
+          `"offline", not "${answers.calibrationMode}"`,
       );
     }
     checkOneWidth(this.name, answers);
@@ -131,7 +131,7 @@ function stepsOption(answers: HookAnswers, count: number): readonly ComponentSte
     const got = Array.isArray(given) ? `${given.length} entries` : JSON.stringify(given);
     throw new QuantizerError(
       `${placeName(answers)}: option "steps" has ${got}; expected one step for each of ` +
-        `${count} components.`,
+        `${count} components`,
     );
   }
   given.forEach((step: unknown, i) => {
@@ -139,7 +139,7 @@ function stepsOption(answers: HookAnswers, count: number): readonly ComponentSte
     if (typeof step === "number" && Number.isFinite(step) && step > 0) return;
     throw new QuantizerError(
       `${placeName(answers)}: option "steps" is ${JSON.stringify(step)} at component ${i}; ` +
-        `expected a positive number of standard deviations, "absent" or "exact".`,
+        `expected a positive number of standard deviations, "absent" or "exact"`,
     );
   });
   return given as ComponentStep[];

@@ -36,7 +36,7 @@ function oneOf<Name extends string>(
   if (!names.includes(value as Name)) {
     throw new QuantizerError(
       `${placeName(answers)}: option "${option}" is ${JSON.stringify(value)}; it must be ` +
-        `${names.map((name) => `"${name}"`).join(" or ")}.`,
+        `${names.map((name) => `"${name}"`).join(" or ")}`,
     );
   }
   return value as Name;
@@ -48,18 +48,18 @@ function checkVector(answers: HookAnswers, headDim: number): void {
   if (axis !== "token") {
     throw new QuantizerError(
       `${place}: family "turboquant" codes the vectors of single tokens; choose_axis must be ` +
-        `"token", not "${axis}".`,
+        `"token", not "${axis}"`,
     );
   }
   if (groupSize !== undefined && groupSize !== headDim && groupSize !== -1) {
     throw new QuantizerError(
       `${place}: family "turboquant" codes whole vectors; group_size must be ${headDim} or -1, ` +
-        `not ${groupSize}.`,
+        `not ${groupSize}`,
     );
   }
   if (headDim < 3) {
     throw new QuantizerError(
-      `${place}: family "turboquant" needs heads of 3 channels at least, not ${headDim}.`,
+      `${place}: family "turboquant" needs heads of 3 channels at least, not ${headDim}`,
     );
   }
 }
@@ -90,19 +90,19 @@ export const turboquant: Family<TurboquantSettings> = {
     if (!Number.isInteger(seed) || (seed as number) < 0 || (seed as number) >= 2 ** 32) {
       throw new QuantizerError(
         `${place}: option "seed" is ${JSON.stringify(seed)}; it must be an integer from 0 to ` +
-          `${2 ** 32 - 1}.`,
+          `${2 ** 32 - 1}`,
       );
     }
     if (variant === "prod" && answers.bits.includes(1)) {
       throw new QuantizerError(
         `${place}: the variant "prod" of family "turboquant" spends one bit on signs; ` +
-          `use codes of at least 2 bits, not 1.`,
+          `use codes of at least 2 bits, not 1`,
       );
     }
     if (rotation === "hadamard" && (headDim & (headDim - 1)) !== 0) {
       throw new QuantizerError(
         `${place}: a Hadamard rotation needs a power of two as the channels of a head, not ` +
-          `${headDim}; use rotation "qr".`,
+          `${headDim}; use rotation "qr"`,
       );
     }
     return {

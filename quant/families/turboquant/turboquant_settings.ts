@@ -143,7 +143,7 @@ function givenTables(settings: TurboquantSettings): TurboquantTables {
     if (array === undefined || array.length !== length) {
       throw new QuantizerError(
         `Layer ${settings.layer} ${settings.kind}s: the ${name} of family "turboquant" has ` +
-          `${array?.length ?? 0} entries; these settings need ${length}.`,
+          `${array?.length ?? 0} entries; these settings need ${length}`,
       );
     }
     return Float64Array.from(array);

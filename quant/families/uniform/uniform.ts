@@ -49,7 +49,7 @@ export const uniform: Family<AffineSettings> = {
     if (answers.axis !== "token") {
       throw new QuantizerError(
         `${placeName(answers)}: family "uniform" groups the channels of one token; ` +
-          `choose_axis must be "token", not "${answers.axis}".`,
+          `choose_axis must be "token", not "${answers.axis}"`,
       );
     }
     const groupSize = answers.groupSize ?? defaultUniformGroup(headDim);

@@ -23,7 +23,7 @@ export function preRopeOf<T extends KvShape>(
   if (source.preRope === undefined || source.rope === undefined) {
     throw new QuantizerError(
       `Layer ${source.layer} ${source.kind}s are to be quantized before RoPE, but only the rotated ` +
-        `ones are at hand.`,
+        `ones are at hand`,
     );
   }
   return { tensor: source.preRope, rope: source.rope };

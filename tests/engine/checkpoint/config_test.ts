@@ -1,6 +1,6 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { readConfig, readEosIds } from "../../../engine/checkpoint/config.ts";
-import { ModelError } from "../../../engine/checkpoint/error.ts";
+import { UserError } from "../../../errors.ts";
 
 const base = {
   model_type: "qwen2",
@@ -47,15 +47,15 @@ Deno.test("the rotary base is read wherever Transformers writes it", () => {
 
 Deno.test("what the graph does not compute is refused", () => {
   const cases: [Record<string, unknown>, string][] = [
-    [{ model_type: "llama" }, 'c: model_type is "llama"; supported is "qwen2".'],
-    [{ model_type: undefined }, 'c lacks the field "model_type".'],
-    [{ hidden_act: "gelu" }, 'c: hidden_act is "gelu"; supported is "silu".'],
-    [{ use_sliding_window: true }, "c: use_sliding_window is true; supported is false."],
+    [{ model_type: "llama" }, 'c: model_type is "llama"; supported is "qwen2"'],
+    [{ model_type: undefined }, 'c lacks the field "model_type"'],
+    [{ hidden_act: "gelu" }, 'c: hidden_act is "gelu"; supported is "silu"'],
+    [{ use_sliding_window: true }, "c: use_sliding_window is true; supported is false"],
     [{ layer_types: ["full_attention", "sliding_attention"] }, '"sliding_attention"'],
     [{ layer_types: 3 }, 'must all be "full_attention", not 3'],
     [
       { rope_scaling: { type: "yarn", factor: 4 } },
-      'c, rope_scaling: type is "yarn"; supported is "default".',
+      'c, rope_scaling: type is "yarn"; supported is "default"',
     ],
     [{ rope_parameters: { rope_type: "linear" } }, 'c, rope_parameters: rope_type is "linear"'],
     [{ rope_parameters: [] }, "rope_parameters must be an object or null"],
@@ -71,7 +71,7 @@ Deno.test("what the graph does not compute is refused", () => {
     [{ tie_word_embeddings: "yes" }, 'tie_word_embeddings is "yes"; supported is true or false'],
   ];
   for (const [change, sentence] of cases) {
-    assertThrows(() => readConfig({ ...base, ...change }, "c"), ModelError, sentence);
+    assertThrows(() => readConfig({ ...base, ...change }, "c"), UserError, sentence);
   }
 });
 
@@ -81,6 +81,6 @@ Deno.test("end tokens are a number, a list or nothing", () => {
   assertEquals(readEosIds({ eos_token_id: null }, "g"), undefined);
   assertEquals(readEosIds({}, "g"), undefined);
   for (const wrong of ["2", [], [1.5], -1, [null]]) {
-    assertThrows(() => readEosIds({ eos_token_id: wrong }, "g"), ModelError, "g: eos_token_id");
+    assertThrows(() => readEosIds({ eos_token_id: wrong }, "g"), UserError, "g: eos_token_id");
   }
 });

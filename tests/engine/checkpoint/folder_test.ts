@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertNotEquals, assertRejects } from "@std/assert";
-import { ModelError } from "../../../engine/checkpoint/error.ts";
+import { UserError } from "../../../errors.ts";
 import { loadModelFolder } from "../../../engine/checkpoint/folder.ts";
 import { modelFolder } from "../../../engine/checkpoint/resolve.ts";
 import { editJson, modelCopy, safetensorsBytes } from "./temporary_folder.ts";
@@ -28,8 +28,8 @@ Deno.test("a path is a model folder, anything else is an unknown model", async (
   assertEquals(await modelFolder(copy.path), copy.path);
   await assertRejects(
     () => modelFolder("maxi"),
-    ModelError,
-    'Unknown model "maxi": use mini, mini-outlier or the path of a model folder.',
+    UserError,
+    'Unknown model "maxi": use mini, mini-outlier or the path of a model folder',
   );
 });
 
@@ -115,7 +115,7 @@ Deno.test("a broken folder is refused in one sentence", async (t) => {
     "no weights": [
       "wide-heads-f16",
       remove("model.safetensors"),
-      "has no weights: neither model.safetensors nor model.safetensors.index.json is there.",
+      "has no weights: neither model.safetensors nor model.safetensors.index.json is there",
     ],
     "no template": [
       "wide-heads-f16",
@@ -131,12 +131,12 @@ Deno.test("a broken folder is refused in one sentence", async (t) => {
     "config with a key twice": [
       "wide-heads-f16",
       write("config.json", '{"model_type": "qwen2", "model_type": "qwen2"}'),
-      'config.json holds the key "model_type" twice.',
+      'config.json holds the key "model_type" twice',
     ],
     "another architecture": [
       "wide-heads-f16",
       edit("config.json", (json) => json.model_type = "mistral"),
-      'config.json: model_type is "mistral"; supported is "qwen2".',
+      'config.json: model_type is "mistral"; supported is "qwen2"',
     ],
     "tokenizer that is not JSON": [
       "wide-heads-f16",
@@ -146,7 +146,7 @@ Deno.test("a broken folder is refused in one sentence", async (t) => {
     "tokenizer without a model": [
       "wide-heads-f16",
       write("tokenizer.json", "{}"),
-      "tokenizer.json has a model of type undefined; supported are BPE, Unigram, WordPiece.",
+      "tokenizer.json has a model of type undefined; supported are BPE, Unigram, WordPiece",
     ],
     "tokenizer of an unknown kind": [
       "wide-heads-f16",
@@ -161,7 +161,7 @@ Deno.test("a broken folder is refused in one sentence", async (t) => {
     "an unusable end token": [
       "wide-heads-f16",
       edit("generation_config.json", (json) => json.eos_token_id = "end"),
-      'generation_config.json: eos_token_id must be a token id or a list of them, not "end".',
+      'generation_config.json: eos_token_id must be a token id or a list of them, not "end"',
     ],
     "no end token": [
       "sharded-bf16",
@@ -171,22 +171,22 @@ Deno.test("a broken folder is refused in one sentence", async (t) => {
     "a tensor of another shape": [
       "wide-heads-f16",
       edit("config.json", (json) => json.intermediate_size = 25),
-      'the tensor "model.layers.0.mlp.gate_proj.weight" has shape [24, 16]; config.json asks for [25, 16].',
+      'the tensor "model.layers.0.mlp.gate_proj.weight" has shape [24, 16]; config.json asks for [25, 16]',
     ],
     "a layer too few": [
       "wide-heads-f16",
       edit("config.json", (json) => json.num_hidden_layers = 3),
-      'lacks the tensor "model.layers.2.input_layernorm.weight" of shape [16].',
+      'lacks the tensor "model.layers.2.input_layernorm.weight" of shape [16]',
     ],
     "a layer too many": [
       "wide-heads-f16",
       edit("config.json", (json) => json.num_hidden_layers = 1),
-      "which is not part of the model that its config.json describes.",
+      "which is not part of the model that its config.json describes",
     ],
     "no output head": [
       "wide-heads-f16",
       edit("config.json", (json) => json.tie_word_embeddings = false),
-      'lacks the tensor "lm_head.weight" of shape [264, 16].',
+      'lacks the tensor "lm_head.weight" of shape [264, 16]',
     ],
     "truncated weights": [
       "wide-heads-f16",
@@ -196,12 +196,12 @@ Deno.test("a broken folder is refused in one sentence", async (t) => {
     "a missing shard": [
       "sharded-bf16",
       remove(THIRD),
-      `lacks the shard "${THIRD}" that ${INDEX} names.`,
+      `lacks the shard "${THIRD}" that ${INDEX} names`,
     ],
     "a tensor that its shard lacks": [
       "sharded-bf16",
       edit(INDEX, (json) => json.weight_map["model.norm.weight"] = FIRST),
-      `says that the tensor "model.norm.weight" is in ${FIRST}, but it is not there.`,
+      `says that the tensor "model.norm.weight" is in ${FIRST}, but it is not there`,
     ],
     "a tensor in two shards": [
       "sharded-bf16",
@@ -216,12 +216,12 @@ Deno.test("a broken folder is refused in one sentence", async (t) => {
     "an index without a map": [
       "sharded-bf16",
       write(INDEX, "{}"),
-      'must map tensors to shards in "weight_map".',
+      'must map tensors to shards in "weight_map"',
     ],
     "a shard outside the folder": [
       "sharded-bf16",
       edit(INDEX, (json) => json.weight_map["model.norm.weight"] = "../other.safetensors"),
-      'puts the tensor "model.norm.weight" in "../other.safetensors"; the plain name of a .safetensors file is needed.',
+      'puts the tensor "model.norm.weight" in "../other.safetensors"; the plain name of a .safetensors file is needed',
     ],
   };
   for (const [name, [model, spoil, sentence]] of Object.entries(cases)) {
@@ -229,7 +229,7 @@ Deno.test("a broken folder is refused in one sentence", async (t) => {
       await using copy = await modelCopy(model);
       await loadModelFolder(copy.path);
       await spoil(copy.path);
-      await assertRejects(() => loadModelFolder(copy.path), ModelError, sentence);
+      await assertRejects(() => loadModelFolder(copy.path), UserError, sentence);
     });
   }
 });
@@ -244,10 +244,10 @@ Deno.test("copies of the embedding and old rotary tables are passed over", async
 Deno.test("a folder that is missing or a file is named", async () => {
   await assertRejects(
     () => loadModelFolder("/nowhere/model"),
-    ModelError,
-    "The model folder /nowhere/model does not exist.",
+    UserError,
+    "The model folder /nowhere/model does not exist",
   );
   const file = await Deno.makeTempFile();
-  await assertRejects(() => loadModelFolder(file), ModelError, `${file} is a file; a model is`);
+  await assertRejects(() => loadModelFolder(file), UserError, `${file} is a file; a model is`);
   await Deno.remove(file);
 });

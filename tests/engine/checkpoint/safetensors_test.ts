@@ -1,15 +1,15 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import fc from "fast-check";
-import { ModelError } from "../../../engine/checkpoint/error.ts";
+import { UserError } from "../../../errors.ts";
 import { SafetensorsFile } from "../../../engine/checkpoint/safetensors.ts";
 import { safetensorsBytes, temporaryFile } from "./temporary_folder.ts";
 
 /** The sentence with which opening these bytes fails; it must name the file. */
 async function refusal(bytes: Uint8Array): Promise<string> {
   await using file = await temporaryFile(bytes);
-  const error = await assertRejects(() => SafetensorsFile.open(file.path), ModelError);
+  const error = await assertRejects(() => SafetensorsFile.open(file.path), UserError);
   assertStringIncludes(error.message, file.path);
-  assert(error.message.endsWith("."), error.message);
+  assert(!error.message.endsWith("."), error.message);
   return error.message;
 }
 
@@ -114,7 +114,7 @@ Deno.test("every way to be broken has its own sentence", async (t) => {
 Deno.test("a file that is not there is named", async () => {
   await assertRejects(
     () => SafetensorsFile.open("/nowhere/model.safetensors"),
-    ModelError,
+    UserError,
     "/nowhere/model.safetensors does not exist",
   );
 });
@@ -135,7 +135,7 @@ Deno.test("a spoilt file is refused or read whole, never anything else", async (
         try {
           file = await SafetensorsFile.open(path.path);
         } catch (error) {
-          assert(error instanceof ModelError, String(error));
+          assert(error instanceof UserError, String(error));
           return;
         }
         using open = file;

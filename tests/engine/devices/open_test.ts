@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertNotEquals, assertRejects } from "@std/assert";
 import { fileURLToPath } from "node:url";
-import { EngineError } from "../../../engine/devices/engine_error.ts";
+import { UserError } from "../../../errors.ts";
 import { fingerprint } from "../../../engine/devices/fingerprint.ts";
 import { chooseDevice, openEngine } from "../../../engine/devices/open.ts";
 import { loadModelFolder } from "../../../engine/checkpoint/folder.ts";
@@ -22,21 +22,21 @@ async function withoutGpu(body: () => Promise<void>): Promise<void> {
 Deno.test("auto takes a real GPU, never a software driver, and says why", () => {
   assertEquals(chooseDevice({ description: "NVIDIA H200", software: false }), {
     device: "webgpu",
-    reason: "Device webgpu: NVIDIA H200.",
+    reason: "Device webgpu: NVIDIA H200",
   });
   assertEquals(chooseDevice({ description: "llvmpipe", software: true }), {
     device: "cpu",
-    reason: "Device cpu: the only WebGPU adapter is a software driver (llvmpipe).",
+    reason: "Device cpu: the only WebGPU adapter is a software driver (llvmpipe)",
   });
   assertEquals(chooseDevice(undefined), {
     device: "cpu",
-    reason: "Device cpu: there is no WebGPU adapter.",
+    reason: "Device cpu: there is no WebGPU adapter",
   });
 });
 
 Deno.test("webgpu without an adapter says what to install", async () => {
   await withoutGpu(async () => {
-    const error = await assertRejects(() => openEngine(model, "webgpu"), EngineError);
+    const error = await assertRejects(() => openEngine(model, "webgpu"), UserError);
     assert(error.message.includes("mesa-vulkan-drivers"), error.message);
   });
 });
@@ -48,7 +48,7 @@ Deno.test({
       const notices: string[] = [];
       const engine = await openEngine(model, "auto", (sentence) => notices.push(sentence));
       assertEquals([engine.device, engine.backend.name], ["cpu", "cpu"]);
-      assertEquals(notices, ["Device cpu: there is no WebGPU adapter."]);
+      assertEquals(notices, ["Device cpu: there is no WebGPU adapter"]);
       await engine.close();
     });
   },

@@ -21,35 +21,34 @@ const ATTACKS: Readonly<Record<string, RegExp | "harmless">> = {
     /^rejected: choose_bits\(0, "key", 0\) threw Error: x \[2K 2K TEST METRICS: slice=tiny/,
   "forge_in_answer.js":
     /^rejected: choose_axis\(0, "key"\) returned "\\u009b2K\\r\\nTEST METRICS: slice=tiny/,
-  "forge_in_option.js": /^rejected: layer 0 key: .*TEST METRICS: slice=tiny/,
-  "flood_in_option.js": /^rejected: layer 0 key: .*fp8_params.{1,600}$/,
+  "forge_in_option.js": /^rejected: Layer 0 keys: .*TEST METRICS: slice=tiny/,
+  "flood_in_option.js": /^rejected: Layer 0 keys: .*fp8_params.{1,600}$/,
   "read_answers.js": "harmless",
   "read_environment.js": "harmless",
   "threads_and_devices.js": "harmless",
   "leave_realm.js": "harmless",
-  "loop_when_asked.js": /^timed out: no answer to the plan of step 0 within 1 s$/,
-  "loop_in_getter.js": /^timed out: no answer to the plan of step 0 within 1 s$/,
-  "loop_in_regex.js": /^timed out: no answer to the plan of step 0 within 1 s$/,
+  "loop_when_asked.js": /^timed out: No answer to the plan of step 0 within 1 s$/,
+  "loop_in_getter.js": /^timed out: No answer to the plan of step 0 within 1 s$/,
+  "loop_in_regex.js": /^timed out: No answer to the plan of step 0 within 1 s$/,
   "loop_in_promises.js": "harmless",
-  "loop_when_loaded.js": /^timed out: not ready within 2 s$/,
-  "loop_promises_when_loaded.js": /^timed out: not ready within 2 s$/,
-  "never_loaded.js": /^timed out: not ready within 2 s$/,
-  "heap.js": /^out of memory: it took more than 128 MiB$/,
-  "heap_when_loaded.js": /^out of memory: it took more than 128 MiB$/,
-  "buffers.js": /^out of memory: it took more than 128 MiB$/,
-  "one_buffer.js": /^out of memory: it took more than 128 MiB$/,
-  "pollute_by_reply.js":
-    /^rejected: the plan of step 0 cannot be read: it has the key "__proto__"$/,
+  "loop_when_loaded.js": /^timed out: Not ready within 2 s$/,
+  "loop_promises_when_loaded.js": /^timed out: Not ready within 2 s$/,
+  "never_loaded.js": /^timed out: Not ready within 2 s$/,
+  "heap.js": /^out of memory: It took more than 128 MiB$/,
+  "heap_when_loaded.js": /^out of memory: It took more than 128 MiB$/,
+  "buffers.js": /^out of memory: It took more than 128 MiB$/,
+  "one_buffer.js": /^out of memory: It took more than 128 MiB$/,
+  "pollute_by_reply.js": /^rejected: Cannot read the plan of step 0: It has the key "__proto__"$/,
   "pollute_constructor.js":
-    /^rejected: the plan of step 0 cannot be read: it has the key "constructor"$/,
+    /^rejected: Cannot read the plan of step 0: It has the key "constructor"$/,
   "pollute_realm.js": /^rejected: /,
-  "million_keys.js": /^rejected: the plan of step 0 is longer than 4194304 bytes$/,
-  "deep_reply.js": /^rejected: the plan of step 0 cannot be read: it is nested deeper than 32$/,
-  "long_reply.js": /^rejected: the plan of step 0 is longer than 4194304 bytes$/,
-  "endless_reply.js": /^(out of memory: it took more than 128 MiB|timed out: no answer to .*)$/,
-  "cyclic_reply.js": /^rejected: reading its answers threw RangeError: Maximum call stack/,
-  "bigint_inside.js": /^rejected: the plan of step 0 cannot be read: it holds a bigint$/,
-  "many_keys.js": /^rejected: the plan of step 0 cannot be read: it has more than 10000 keys$/,
+  "million_keys.js": /^rejected: More than 4194304 bytes in the plan of step 0$/,
+  "deep_reply.js": /^rejected: Cannot read the plan of step 0: It is nested deeper than 32$/,
+  "long_reply.js": /^rejected: More than 4194304 bytes in the plan of step 0$/,
+  "endless_reply.js": /^(out of memory: It took more than 128 MiB|timed out: No answer to .*)$/,
+  "cyclic_reply.js": /^rejected: Reading its answers threw RangeError: Maximum call stack/,
+  "bigint_inside.js": /^rejected: Cannot read the plan of step 0: It holds a bigint$/,
+  "many_keys.js": /^rejected: Cannot read the plan of step 0: It has more than 10000 keys$/,
   "bits_nan.js": /^rejected: choose_bits\(0, "key", 0\) returned NaN; expected/,
   "bits_negative.js": /^rejected: choose_bits\(0, "key", 0\) returned -4; expected/,
   "bits_huge.js": /^rejected: choose_bits\(0, "key", 0\) returned 1e\+308 bits/,
@@ -58,8 +57,8 @@ const ATTACKS: Readonly<Record<string, RegExp | "harmless">> = {
   "bits_text.js": /^rejected: choose_bits\(0, "key", 0\) returned "4"; expected/,
   "bits_bigint.js": /^rejected: choose_bits\(0, "key", 0\) returned 4n; expected/,
   "bits_promise.js": /^rejected: choose_bits\(0, "key", 0\) returned a object; expected/,
-  "random.js": /^not deterministic: asked for the plan of step \d a second time/,
-  "clock.js": /^not deterministic: asked for the plan of step \d a second time/,
+  "random.js": /^not deterministic: Asked for the plan of step \d a second time/,
+  "clock.js": /^not deterministic: Asked for the plan of step \d a second time/,
   "throws_the_unspeakable.js":
     /^rejected: choose_bits\(0, "key", 0\) threw something that cannot be described$/,
 };
@@ -103,7 +102,7 @@ async function attack(
       result,
       ...(failure === undefined
         ? {}
-        : { sentence: failure.reason.replace(`policy ${name}: `, "") }),
+        : { sentence: failure.reason.replace(`Policy ${name}: `, "") }),
     };
   } finally {
     await host.close();
@@ -172,7 +171,7 @@ Deno.test("contained: imports of files, URLs and modules, however they are writt
     const other = 1 + SPECIFIERS.indexOf(specifier) % (forms.length - 1);
     for (const form of [forms[0]!, forms[other]!]) {
       const error = await openingFails(form);
-      assertMatch(error, /^rejected: it (imports "|cannot be loaded: )/, form);
+      assertMatch(error, /^rejected: It (imports "|cannot be loaded: )/, form);
     }
   }
 });
@@ -198,18 +197,18 @@ Deno.test("contained: imports while it runs, literal and computed", async () => 
 Deno.test("contained: a text that exhausts the stack of the TypeScript compiler", async () => {
   const text = `export default ${"(".repeat(100_000)}1${")".repeat(100_000)};`;
   const sentence = await openingFails(text, "ts");
-  assertMatch(sentence, /^crashed: its process got SIG(ABRT|SEGV)$/);
+  assertMatch(sentence, /^crashed: Its process got SIG(ABRT|SEGV)$/);
   assertEquals(numbersOf(await tinyRun([hostBuiltin(BESIDE)]), BESIDE), honest);
 });
 
 Deno.test("says that it imports, whether at once or while it runs", async () => {
   assertEquals(
     await openingFails('import fs from "node:fs"; export default fs;'),
-    'rejected: it imports "node:fs"; a policy is one file, which imports types only',
+    'rejected: It imports "node:fs"; a policy is one file, which imports types only',
   );
   assertEquals(
     await openingFails('export default await import("node:fs");'),
-    "rejected: it imports something while it runs; a policy is one file, which imports types only",
+    "rejected: It imports something while it runs; a policy is one file, which imports types only",
   );
 });
 

@@ -52,11 +52,11 @@ Deno.test("hostile files end with one sentence each and leave the other numbers 
   assert(!beside.err.includes("TEST_METRICS"));
   for (
     const sentence of [
-      /^policy forge_in_error: rejected: choose_bits\(0, "key", 0\) threw Error: x .*$/m,
-      /^policy loop_when_asked: timed out: no answer to the plan of step 0 within 1\.5 s$/m,
-      /^policy buffers: out of memory: it took more than 128 MiB$/m,
-      /^policy bits_nan: rejected: choose_bits\(0, "key", 0\) returned NaN; expected .*$/m,
-      /^policy random: not deterministic: asked for the plan of step \d+ a second time .*$/m,
+      /^Policy forge_in_error: rejected: choose_bits\(0, "key", 0\) threw Error: x .*$/m,
+      /^Policy loop_when_asked: timed out: No answer to the plan of step 0 within 1\.5 s$/m,
+      /^Policy buffers: out of memory: It took more than 128 MiB$/m,
+      /^Policy bits_nan: rejected: choose_bits\(0, "key", 0\) returned NaN; expected .*$/m,
+      /^Policy random: not deterministic: Asked for the plan of step \d+ a second time .*$/m,
     ]
   ) {
     assertMatch(beside.err, sentence);
@@ -70,9 +70,9 @@ Deno.test("a trusted file runs in the process of the evaluator, and that is said
   );
   assertEquals(code, 1);
   assertEquals(out.filter((line) => line.includes("TEST_METRICS")).length, 1);
-  assertMatch(err, /^policy bits_nan is trusted: it runs without a sandbox and may do what .*$/m);
+  assertMatch(err, /^Policy bits_nan is trusted: it runs without a sandbox and may do what .*$/m);
   assertMatch(
     err,
-    /^policy bits_nan: rejected: choose_bits\(0, "key", 0\) returned NaN; expected/m,
+    /^Policy bits_nan: rejected: choose_bits\(0, "key", 0\) returned NaN; expected/m,
   );
 });

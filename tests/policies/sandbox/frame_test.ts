@@ -63,7 +63,7 @@ Deno.test("a message that announces too much is refused before it arrives", () =
   assertThrows(
     () => codec.reader(mark, 100).push(bytes.subarray(0, 32)),
     Error,
-    "a message of 101 bytes, where at most 100 are allowed",
+    "A message of 101 bytes, where at most 100 are allowed",
   );
   assert(codec.reader(mark, 101).push(bytes).length === 1);
 });

@@ -224,5 +224,5 @@ Deno.test("memory is limited in the command line's own entry, too", async () => 
   } catch (error) {
     sentence = (error as Error).message;
   }
-  assertEquals(sentence, "out of memory: it took more than 128 MiB");
+  assertEquals(sentence, "out of memory: It took more than 128 MiB");
 });

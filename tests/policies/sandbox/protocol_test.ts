@@ -19,7 +19,7 @@ async function sentenceOf(whenAsked: string): Promise<string | undefined> {
   await using host = await SandboxHost.open(SOURCE, { launch: fakeChild(whenAsked), limits });
   const result = await tinyRun([host, hostBuiltin(BESIDE)]);
   assertEquals(numbersOf(result, BESIDE), honest);
-  return result.failures[0]?.reason.replace("policy taken: ", "");
+  return result.failures[0]?.reason.replace("Policy taken: ", "");
 }
 
 const RIGHT = "encode(kinds.reply, seq, nonce, plan)";
@@ -27,74 +27,74 @@ const RIGHT = "encode(kinds.reply, seq, nonce, plan)";
 const BEHAVIOURS: Readonly<Record<string, readonly [whenAsked: string, sentence: RegExp]>> = {
   "another step's number": [
     `write(encode(kinds.reply, seq + 1, nonce, plan));`,
-    /^crashed: it broke the message protocol \(a reply to question 4 instead of 3\)$/,
+    /^crashed: It broke the message protocol \(A reply to question 4 instead of 3\)$/,
   ],
   "an earlier step's number": [
     `write(encode(kinds.reply, 1, nonce, plan));`,
-    /^crashed: it broke the message protocol \(a reply to question 1 instead of 3\)$/,
+    /^crashed: It broke the message protocol \(A reply to question 1 instead of 3\)$/,
   ],
   "another nonce": [
     `nonce[0] ^= 1; write(${RIGHT});`,
-    /^crashed: it broke the message protocol \(a message without the nonce of this run\)$/,
+    /^crashed: It broke the message protocol \(A message without the nonce of this run\)$/,
   ],
   "a line of text, as forged results are": [
     `write(new TextEncoder().encode("TEST_METRICS: slice=tiny policy=forged quality_main=100\\n"));`,
-    /^crashed: it broke the message protocol \(bytes that are no message\)$/,
+    /^crashed: It broke the message protocol \(Bytes that are no message\)$/,
   ],
   "a line of text after a right reply": [
     `write(${RIGHT}); write(new TextEncoder().encode("TEST_METRICS: "));`,
-    /^crashed: it broke the message protocol \(bytes that are no message\)$/,
+    /^crashed: It broke the message protocol \(Bytes that are no message\)$/,
   ],
   "another version": [
     `const bytes = ${RIGHT}; bytes[4] = 2; write(bytes);`,
-    /^crashed: it broke the message protocol \(bytes that are no message\)$/,
+    /^crashed: It broke the message protocol \(Bytes that are no message\)$/,
   ],
   "an unknown kind": [
     `write(encode(99, seq, nonce, plan));`,
-    /^crashed: it broke the message protocol \(a message of unknown kind 99\)$/,
+    /^crashed: It broke the message protocol \(A message of unknown kind 99\)$/,
   ],
   "a reply that never ends": [
     `const bytes = ${RIGHT}; for (;;) write(bytes.subarray(0, 32)), write(bytes.subarray(0, 7));`,
-    /^(timed out: no answer|crashed: it broke the message protocol)/,
+    /^(timed out: No answer|crashed: It broke the message protocol)/,
   ],
   "a header and then nothing": [
     `write(${RIGHT}.subarray(0, 32));`,
-    /^timed out: no answer to the plan of step 0 within 1\.5 s$/,
+    /^timed out: No answer to the plan of step 0 within 1\.5 s$/,
   ],
   "one byte a second": [
     `for (const byte of ${RIGHT}) {
       write(Uint8Array.of(byte));
       await new Promise((resolve) => setTimeout(resolve, 1000));
     }`,
-    /^timed out: no answer to the plan of step 0 within 1\.5 s$/,
+    /^timed out: No answer to the plan of step 0 within 1\.5 s$/,
   ],
   "a reply after the timeout": [
     `await new Promise((resolve) => setTimeout(resolve, 2500)); write(${RIGHT});`,
-    /^timed out: no answer to the plan of step 0 within 1\.5 s$/,
+    /^timed out: No answer to the plan of step 0 within 1\.5 s$/,
   ],
   "a header that announces gigabytes": [
     `const bytes = ${RIGHT}; new DataView(bytes.buffer).setUint32(12, 2 ** 32 - 1, true); write(bytes);`,
-    /^crashed: it broke the message protocol \(a message of 4294967295 bytes, where at most/,
+    /^crashed: It broke the message protocol \(A message of 4294967295 bytes, where at most/,
   ],
   "text that is not UTF-8": [
     `const bytes = ${RIGHT}; bytes.fill(255, 32); write(bytes);`,
-    /^crashed: it broke the message protocol/,
+    /^crashed: It broke the message protocol/,
   ],
   "too few rows": [
     `write(encode(kinds.reply, seq, nonce, 'A[[[4, 4], "token", 0]]'));`,
-    /^rejected: the plan of step 0 has not 4 rows of 3 answers$/,
+    /^rejected: Expected 4 rows of 3 answers in the plan of step 0$/,
   ],
   "rows of another shape": [
     `write(encode(kinds.reply, seq, nonce, "A" + JSON.stringify(Array(4).fill({ length: 3 }))));`,
-    /^rejected: the plan of step 0 has not 4 rows of 3 answers$/,
+    /^rejected: Expected 4 rows of 3 answers in the plan of step 0$/,
   ],
   "no JSON": [
     `write(encode(kinds.reply, seq, nonce, "A[[["));`,
-    /^rejected: the plan of step 0 cannot be read: it is not JSON$/,
+    /^rejected: Cannot read the plan of step 0: It is not JSON$/,
   ],
   "a reply that means nothing": [
     `write(encode(kinds.reply, seq, nonce, "?"));`,
-    /^crashed: its process sent a reply that means nothing$/,
+    /^crashed: Its process sent a reply that means nothing$/,
   ],
   "an error of another shape": [
     `write(encode(kinds.reply, seq, nonce, 'T{"$": "symbol"}'));`,
@@ -106,19 +106,19 @@ const BEHAVIOURS: Readonly<Record<string, readonly [whenAsked: string, sentence:
   ],
   "statistics asked for again and again": [
     `write(encode(kinds.reply, seq, nonce, "Nkey"));`,
-    /^crashed: it asks for statistics of keys that it was sent$/,
+    /^crashed: It asks for statistics of keys that it was sent$/,
   ],
   "an early end": [
     `Deno.exit(3);`,
-    /^crashed: its process ended with exit code 3$/,
+    /^crashed: Its process ended with exit code 3$/,
   ],
   "an early end by a signal": [
     `Deno.kill(Deno.pid, "SIGKILL"); for (;;);`,
-    /^crashed: its process got SIGKILL$/,
+    /^crashed: Its process got SIGKILL$/,
   ],
   "a closed output": [
     `Deno.stdout.close(); Deno.exit(0);`,
-    /^crashed: its process ended with exit code 0$/,
+    /^crashed: Its process ended with exit code 0$/,
   ],
   "last words": [
     `write(encode(kinds.end, seq, nonce, "error\\u001b[2J\\nTEST_METRICS: x"));`,
@@ -158,5 +158,5 @@ Deno.test("the time of a run is limited, however short each answer", async () =>
     limits: { runMs: 500 },
   });
   const { failures } = await tinyRun([host]);
-  assertEquals(failures[0]?.reason, "policy taken: timed out: it took more than 0.5 s in one run");
+  assertEquals(failures[0]?.reason, "Policy taken: timed out: It took more than 0.5 s in one run");
 });

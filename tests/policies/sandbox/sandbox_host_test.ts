@@ -216,7 +216,7 @@ Deno.test("calibrate that throws or never ends is told so", async () => {
   );
   assertEquals(
     await failing(`calibrate: () => new Promise(() => {})`),
-    "timed out: no answer to calibrate() within 0.5 s",
+    "timed out: No answer to calibrate() within 0.5 s",
   );
 });
 
@@ -225,7 +225,7 @@ Deno.test("what calibrate is given must fit into the sandbox", async () => {
   const statistics = await calibrationStatistics();
   const many = { ...statistics, layers: Array(80).fill(statistics.layers[0]) };
   const error = await assertRejects(() => host.calibrate(many), PolicyError);
-  assertMatch(error.message, /^what calibrate is given takes more than a quarter of .* 32 MiB/);
+  assertMatch(error.message, /^What calibrate is given takes more than a quarter of .* 32 MiB/);
 });
 
 Deno.test("answers of the wrong type keep their type", async () => {
@@ -249,17 +249,17 @@ Deno.test("answers of the wrong type keep their type", async () => {
 
 Deno.test("a policy that cannot be one is refused in one sentence", async () => {
   const refused: Record<string, string> = {
-    "export default {": "rejected: it cannot be loaded: SyntaxError: Unexpected token",
-    "export const policy = {};": "rejected: it cannot be loaded: it has no default export",
-    "export default 7;": "rejected: it cannot be loaded: its default export is a number",
-    "export default null;": "rejected: it cannot be loaded: its default export is null",
-    "export default () => 4;": "rejected: its constructor threw TypeError",
+    "export default {": "rejected: It cannot be loaded: SyntaxError: Unexpected token",
+    "export const policy = {};": "rejected: It cannot be loaded: it has no default export",
+    "export default 7;": "rejected: It cannot be loaded: its default export is a number",
+    "export default null;": "rejected: It cannot be loaded: its default export is null",
+    "export default () => 4;": "rejected: Its constructor threw TypeError",
     "export default class { constructor() { throw new Error('no') } }":
-      "rejected: its constructor threw Error: no",
-    "export default {};": 'policy "mine" has no method choose_bits',
+      "rejected: Its constructor threw Error: no",
+    "export default {};": 'Policy "mine" has no method choose_bits',
     "null.x; export default {};":
-      "rejected: it cannot be loaded: TypeError: Cannot read properties",
-    "throw 5;": "rejected: it cannot be loaded: ",
+      "rejected: It cannot be loaded: TypeError: Cannot read properties",
+    "throw 5;": "rejected: It cannot be loaded: ",
   };
   for (const [text, sentence] of Object.entries(refused)) {
     const error = await assertRejects(() => open(text), PolicyError);
@@ -273,7 +273,7 @@ Deno.test("a policy file that is too long is not sent at all", async () => {
     () => open(`// ${"x".repeat(2000)}`, { messageBytes: 1024 }),
     PolicyError,
   );
-  assertEquals(error.message, 'policy "mine" has 2003 bytes; at most 1024 are loaded');
+  assertEquals(error.message, 'Policy "mine" has 2003 bytes; at most 1024 are loaded');
 });
 
 Deno.test("a policy that differs from run to run is reported, in calibrate and in plans", async () => {
@@ -286,14 +286,14 @@ Deno.test("a policy that differs from run to run is reported, in calibrate and i
   const statistics = await calibrationStatistics();
   assertEquals(
     await differs("calibrate: () => Math.random()", (host) => host.calibrate(statistics)),
-    "not deterministic: asked for calibrate() a second time in a fresh process, it answered differently",
+    "not deterministic: Asked for calibrate() a second time in a fresh process, it answered differently",
   );
   assertMatch(
     await differs(
       "choose_bits: (layer, kind, head) => layer === 7 ? Date.now() % 1e6 : 4",
       async (host) => await host.plan(miniQuestion(3)),
     ),
-    /^not deterministic: asked for the plan of step 3 a second time/,
+    /^not deterministic: Asked for the plan of step 3 a second time/,
   );
 });
 

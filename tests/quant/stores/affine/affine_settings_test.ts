@@ -63,14 +63,14 @@ const REFUSED: readonly {
     family: "uniform",
     what: "the channel axis",
     changes: { axis: "channel" },
-    message: 'choose_axis must be "token", not "channel".',
+    message: 'choose_axis must be "token", not "channel"',
   },
   {
     family: "uniform",
     what: "a group that does not divide the head",
     changes: { groupSize: 48 },
     message: "a group of 48 does not divide the 64 channels of a head; " +
-      "set group_size to a divisor of 64.",
+      "set group_size to a divisor of 64",
   },
   {
     family: "kivi",
@@ -84,64 +84,64 @@ const REFUSED: readonly {
     family: "kivi",
     what: "a group of 0",
     changes: { axis: "channel", groupSize: 0 },
-    message: "group_size is 0; it must be an integer of at least 1.",
+    message: "group_size is 0; it must be an integer of at least 1",
   },
   {
     family: "kivi",
     what: "a fractional residual length",
     changes: { residualLength: 1.5 },
-    message: "residual_length is 1.5; it must be an integer of at least 0.",
+    message: "residual_length is 1.5; it must be an integer of at least 0",
   },
   {
     family: "kivi",
     what: "a negative sink",
     changes: { sinkTokens: -1 },
-    message: "sink_tokens is -1; it must be an integer of at least 0.",
+    message: "sink_tokens is -1; it must be an integer of at least 0",
   },
   {
     family: "kivi",
     what: "a clip ratio above 1",
     changes: { clipRatio: 1.1 },
-    message: "clip_ratio is 1.1; it must be above 0 and at most 1.",
+    message: "clip_ratio is 1.1; it must be above 0 and at most 1",
   },
   {
     family: "kivi",
     what: "offline calibration",
     changes: { calibrationMode: "offline" },
     message: 'family "kivi" has nothing to calibrate; calibration_mode must be "none", ' +
-      'not "offline".',
+      'not "offline"',
   },
   {
     family: "kivi",
     what: "a width it cannot store",
     changes: { bits: [4, 16] },
-    message: 'layer 0 keys, head 1: family "kivi" cannot store codes of 16 bits; ' +
-      "use one of 1, 2, 3, 4, 5, 6, 7, 8.",
+    message: 'Layer 0 keys, head 1: family "kivi" cannot store codes of 16 bits; ' +
+      "use one of 1, 2, 3, 4, 5, 6, 7, 8",
   },
   {
     family: "kivi",
     what: "a width too many",
     changes: { bits: [4, 4, 4] },
-    message: "3 code widths were given for 2 KV heads; give one width per head.",
+    message: "3 code widths were given for 2 KV heads; give one width per head",
   },
   {
     family: "kivi",
     what: "an unknown option",
     changes: { options: { fp8_params: true } },
-    message: 'family "kivi" has no option "fp8_params"; it has no options.',
+    message: 'family "kivi" has no option "fp8_params"; it has no options',
   },
   {
     family: "skvq",
     what: "an unknown option",
     changes: { options: { reordered: true } },
     message:
-      'family "skvq" has no option "reordered"; it knows fp8_params, reorder, smoothing, pre_rope.',
+      'family "skvq" has no option "reordered"; it knows fp8_params, reorder, smoothing, pre_rope',
   },
   {
     family: "skvq",
     what: "an option of the wrong type",
     changes: { options: { fp8_params: "yes" } },
-    message: 'option "fp8_params" is "yes"; it must be true or false.',
+    message: 'option "fp8_params" is "yes"; it must be true or false',
   },
   {
     family: "skvq",
@@ -155,14 +155,14 @@ const REFUSED: readonly {
     what: "values on the channel axis",
     kind: "value",
     changes: { axis: "channel" },
-    message: 'choose_axis must be "token", not "channel".',
+    message: 'choose_axis must be "token", not "channel"',
   },
   {
     family: "skvq",
     what: "different widths in heads that share a group",
     changes: { bits: [2, 4] },
     message: "groups of 128 channels join the heads 0 to 1, which were given 2 and 4 bits; " +
-      "give them equal widths or choose a group_size that divides 64.",
+      "give them equal widths or choose a group_size that divides 64",
   },
 ];
 

@@ -357,7 +357,7 @@ for (const { family, answers: changes, says } of REFUSED) {
       QuantizerError,
       says,
     );
-    assert(error.message.startsWith("layer 3 keys"), error.message);
+    assert(error.message.startsWith("Layer 3 keys"), error.message);
   });
 }
 
