@@ -7,8 +7,8 @@ import type { Engine } from "../engine/engine.ts";
 import type { KvShape } from "../quant/tensor.ts";
 import { type Reference, runReference } from "../replay/reference.ts";
 import {
-  type ReferenceCache,
   referenceBytes,
+  type ReferenceCache,
   type StoredReference,
   uploadReference,
 } from "./cache/reference_cache.ts";
@@ -51,9 +51,8 @@ export class References<T extends KvShape> {
     const { engine, cache, maxNewTokens, eosIds } = this.run;
     const { prompt } = this.examples[index]!;
     if (cache === undefined) return await runReference(engine, prompt, maxNewTokens, eosIds);
-    const stored = await (this.#next?.index === index
-      ? this.#next.stored
-      : this.#read(cache, index));
+    const stored =
+      await (this.#next?.index === index ? this.#next.stored : this.#read(cache, index));
     this.#next = index + 1 < this.examples.length
       ? { index: index + 1, stored: this.#read(cache, index + 1) }
       : undefined;

@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { type EntryHeader, readHeader, verifyEntry } from "./entry_file.ts";
-import { entriesIn, entryPath, type EntryPlace, removeUnfinished } from "./entry_places.ts";
+import { EntryError, type EntryHeader, readHeader, verifyEntry } from "./entry_file.ts";
+import { entriesIn, entryPath, removeUnfinished } from "./entry_places.ts";
 
 /** What is kept of one model on one device. */
 export interface CacheRow {
@@ -23,7 +23,7 @@ export interface CacheRow {
 export async function cacheRows(folder: string): Promise<CacheRow[]> {
   const rows = new Map<string, CacheRow>();
   for (const entry of entriesIn(folder)) {
-    const { model, device } = await look(entry, readHeader) ?? {};
+    const { model, device } = await headerOf(entry.path) ?? {};
     const name = JSON.stringify([model, device]);
     const row = rows.get(name);
     rows.set(name, {
@@ -42,7 +42,7 @@ export async function cacheRows(folder: string): Promise<CacheRow[]> {
  * Reads every entry and removes those that are not what was written; whoever needs one makes it
  * anew.
  *
- * @returns how many are sound, and the files that were not
+ * @returns how many are sound, and a sentence for each that was not
  */
 export async function verifyCache(
   folder: string,
@@ -51,13 +51,22 @@ export async function verifyCache(
   removeUnfinished(folder);
   const entries = entriesIn(folder);
   const damaged: string[] = [];
-  for (const [i, entry] of entries.entries()) {
+  let sound = 0;
+  for (const [i, { path }] of entries.entries()) {
     progress?.(i, entries.length);
-    const header = await look(entry, verifyEntry);
-    if (header !== undefined && entryPath(folder, header.kind, header.key) === entry.path) continue;
-    if (await removed(entry)) damaged.push(entry.path);
+    try {
+      const { kind, key } = await verifyEntry(path);
+      if (entryPath(folder, kind, key) !== path) {
+        throw new EntryError(`Entry "${path}" is not what its name says`);
+      }
+      sound++;
+    } catch (error) {
+      if (!(error instanceof Error) || error instanceof Deno.errors.NotCapable) throw error;
+      // Another process may have taken it in the meantime.
+      if (await removed(path)) damaged.push(error.message);
+    }
   }
-  return { sound: entries.length - damaged.length, damaged };
+  return { sound, damaged };
 }
 
 /**
@@ -73,23 +82,19 @@ export async function clearCache(
   removeUnfinished(folder);
   let entries = 0;
   let bytes = 0;
-  for (const entry of entriesIn(folder)) {
-    if (model !== undefined && (await look(entry, readHeader))?.model !== model) continue;
-    if (!await removed(entry)) continue;
+  for (const { path, bytes: size } of entriesIn(folder)) {
+    if (model !== undefined && (await headerOf(path))?.model !== model) continue;
+    if (!await removed(path)) continue;
     entries++;
-    bytes += entry.bytes;
+    bytes += size;
   }
   return { entries, bytes };
 }
 
 /** What an entry says about itself; undefined when it is damaged, unreadable or gone. */
-async function look(
-  { path }: EntryPlace,
-  read: (file: Deno.FsFile) => Promise<EntryHeader>,
-): Promise<EntryHeader | undefined> {
+async function headerOf(path: string): Promise<EntryHeader | undefined> {
   try {
-    using file = await Deno.open(path);
-    return await read(file);
+    return await readHeader(path);
   } catch (error) {
     if (!(error instanceof Error) || error instanceof Deno.errors.NotCapable) throw error;
     return undefined;
@@ -97,7 +102,7 @@ async function look(
 }
 
 /** Removes an entry; false when it is gone already. */
-async function removed({ path }: EntryPlace): Promise<boolean> {
+async function removed(path: string): Promise<boolean> {
   try {
     await Deno.remove(path);
     return true;

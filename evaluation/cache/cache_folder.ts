@@ -13,10 +13,11 @@
  * @module
  */
 import { statfs } from "node:fs/promises";
+import { UserError } from "../../errors.ts";
 import {
-  DamagedEntry,
   type Entry,
   entryBytes,
+  EntryError,
   type EntryHeader,
   type EntryKind,
   readEntry,
@@ -42,7 +43,7 @@ const RESERVE = 256 * 2 ** 20;
 const RECOUNT = 256 * 2 ** 20;
 
 /** A folder that cannot hold a cache; the message is one sentence. */
-export class CacheError extends Error {
+export class CacheError extends UserError {
   override name = "CacheError";
 }
 
@@ -117,15 +118,13 @@ export class CacheFolder {
     const path = entryPath(this.folder, kind, key);
     try {
       // Whatever else bears the name, a pipe for one, must not even be opened.
-      if (!(await Deno.lstat(path)).isFile) throw new DamagedEntry();
-      using file = await Deno.open(path);
-      const value = await parse(
-        await readEntry(
-          file,
-          (header) => header.kind === kind && header.key === key && accept(header),
-        ),
+      if (!(await Deno.lstat(path)).isFile) throw new EntryError(`Entry "${path}" is no file`);
+      const entry = await readEntry(
+        path,
+        (header) => header.kind === kind && header.key === key && accept(header),
       );
-      if (value === undefined) throw new DamagedEntry();
+      const value = await parse(entry);
+      if (value === undefined) throw new EntryError(`Entry "${path}" is not what its name says`);
       const now = new Date();
       await Deno.utime(path, now, now).catch(() => {});
       return value;

@@ -9,6 +9,7 @@
  * @module
  */
 import { createHash, type Hash } from "node:crypto";
+import { UserError } from "../../errors.ts";
 
 const MAGIC = new TextEncoder().encode("kvreplay cache 2");
 /** Magic word and length of the header. */
@@ -45,9 +46,9 @@ export interface Entry {
   readonly payload: Uint8Array<ArrayBuffer>;
 }
 
-/** An entry that is not what was written. */
-export class DamagedEntry extends Error {
-  override name = "DamagedEntry";
+/** An entry that is not what was written, or not what is looked for. */
+export class EntryError extends UserError {
+  override name = "EntryError";
 }
 
 /** Size of an entry's file. */
@@ -78,105 +79,148 @@ export async function writeEntry(
  * Reads an entry.
  *
  * @param accept says from the header whether the payload is what is looked for, before it is read
- * @throws {DamagedEntry} when it is not what was written, or not accepted
+ * @throws {EntryError} when it is not what was written, or not accepted
  */
 export async function readEntry(
-  file: Deno.FsFile,
+  path: string,
   accept: (header: EntryHeader) => boolean,
 ): Promise<Entry> {
-  const { header, hash } = await readLead(file);
-  if (!accept(header)) throw new DamagedEntry();
+  using reader = await EntryReader.open(path);
+  const { header } = reader;
+  if (!accept(header)) throw new EntryError(`Entry "${path}" is not what its name says`);
   const payload = new Uint8Array(header.payloadBytes);
   for (let at = 0; at < payload.length; at += BLOCK) {
-    const block = payload.subarray(at, at + BLOCK);
-    await readWhole(file, block);
-    hash.update(block);
+    await reader.read(payload.subarray(at, at + BLOCK));
   }
-  await checkDigest(file, hash);
+  await reader.checkDigest();
   return { header, payload };
 }
 
 /**
  * Reads an entry and keeps nothing but the header.
  *
- * @throws {DamagedEntry} when it is not what was written
+ * @throws {EntryError} when it is not what was written
  */
-export async function verifyEntry(file: Deno.FsFile): Promise<EntryHeader> {
-  const { header, hash } = await readLead(file);
+export async function verifyEntry(path: string): Promise<EntryHeader> {
+  using reader = await EntryReader.open(path);
   const block = new Uint8Array(BLOCK);
-  for (let left = header.payloadBytes; left > 0; left -= BLOCK) {
-    const part = block.subarray(0, Math.min(left, BLOCK));
-    await readWhole(file, part);
-    hash.update(part);
+  for (let left = reader.header.payloadBytes; left > 0; left -= BLOCK) {
+    await reader.read(block.subarray(0, Math.min(left, BLOCK)));
   }
-  await checkDigest(file, hash);
-  return header;
+  await reader.checkDigest();
+  return reader.header;
 }
 
 /**
  * Reads a header, which says by itself how long the file must be.
  *
- * @throws {DamagedEntry} when there is none, or the file has another length
+ * @throws {EntryError} when there is none, or the file has another length
  */
-export async function readHeader(file: Deno.FsFile): Promise<EntryHeader> {
-  return (await readLead(file)).header;
+export async function readHeader(path: string): Promise<EntryHeader> {
+  using reader = await EntryReader.open(path);
+  return reader.header;
 }
 
-async function readLead(file: Deno.FsFile): Promise<{ header: EntryHeader; hash: Hash }> {
-  const lead = new Uint8Array(LEAD);
-  await readWhole(file, lead);
-  if (MAGIC.some((byte, i) => lead[i] !== byte)) throw new DamagedEntry();
-  const length = new DataView(lead.buffer).getUint32(MAGIC.length, true);
-  if (length > MAX_HEADER) throw new DamagedEntry();
-  const text = new Uint8Array(length);
-  await readWhole(file, text);
-  const header = decodeHeader(text);
-  const { size } = await file.stat();
-  if (size !== LEAD + length + header.payloadBytes + DIGEST) throw new DamagedEntry();
-  return { header, hash: createHash("sha256").update(lead).update(text) };
+/** An open entry: its header, and what of the rest was read so far. */
+class EntryReader implements Disposable {
+  readonly #hash: Hash = createHash("sha256");
+  #header: EntryHeader | undefined;
+
+  private constructor(private readonly path: string, private readonly file: Deno.FsFile) {}
+
+  static async open(path: string): Promise<EntryReader> {
+    const reader = new EntryReader(path, await Deno.open(path));
+    try {
+      await reader.#readHeader();
+      return reader;
+    } catch (error) {
+      reader.file.close();
+      throw error;
+    }
+  }
+
+  get header(): EntryHeader {
+    return this.#header!;
+  }
+
+  /** Fills `bytes` with what comes next. */
+  async read(bytes: Uint8Array): Promise<void> {
+    await this.#fill(bytes);
+    this.#hash.update(bytes);
+  }
+
+  /** Reads the hash that follows the payload. */
+  async checkDigest(): Promise<void> {
+    const kept = new Uint8Array(DIGEST);
+    await this.#fill(kept);
+    const found = this.#hash.digest();
+    if (kept.some((byte, i) => found[i] !== byte)) {
+      throw new EntryError(`Entry "${this.path}" does not match its SHA-256`);
+    }
+  }
+
+  async #readHeader(): Promise<void> {
+    const lead = new Uint8Array(LEAD);
+    await this.read(lead);
+    if (MAGIC.some((byte, i) => lead[i] !== byte)) {
+      throw new EntryError(`Entry "${this.path}" is no entry of this version`);
+    }
+    const length = new DataView(lead.buffer).getUint32(MAGIC.length, true);
+    if (length > MAX_HEADER) {
+      throw new EntryError(
+        `Entry "${this.path}" has a header of ${length} bytes; expected at most ${MAX_HEADER}`,
+      );
+    }
+    const text = new Uint8Array(length);
+    await this.read(text);
+    const header = decodeHeader(text);
+    if (header === undefined) {
+      throw new EntryError(`Entry "${this.path}" has a header that cannot be read`);
+    }
+    const { size } = await this.file.stat();
+    const expected = LEAD + length + header.payloadBytes + DIGEST;
+    if (size !== expected) {
+      throw new EntryError(`Entry "${this.path}" has ${size} bytes; expected ${expected}`);
+    }
+    this.#header = header;
+  }
+
+  async #fill(bytes: Uint8Array): Promise<void> {
+    for (let done = 0; done < bytes.length;) {
+      const count = await this.file.read(bytes.subarray(done));
+      if (count === null) throw new EntryError(`Entry "${this.path}" is cut short`);
+      done += count;
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.file.close();
+  }
 }
 
 function encodeHeader(header: EntryHeader): Uint8Array<ArrayBuffer> {
   return new TextEncoder().encode(JSON.stringify(header));
 }
 
-function decodeHeader(bytes: Uint8Array): EntryHeader {
+function decodeHeader(bytes: Uint8Array): EntryHeader | undefined {
   let header: Partial<EntryHeader> | null;
   try {
     header = JSON.parse(new TextDecoder().decode(bytes));
   } catch {
-    throw new DamagedEntry();
+    return undefined;
   }
   const { kind, key, model, device, payloadBytes, facts } = header ?? {};
-  if (
-    entryKinds.every((known) => known !== kind) || typeof key !== "string" ||
-    typeof model !== "string" || typeof device !== "string" ||
-    !Number.isSafeInteger(payloadBytes) || payloadBytes! < 0 ||
-    typeof facts !== "object" || facts === null ||
-    Object.values(facts).some((fact) => !Number.isFinite(fact))
-  ) throw new DamagedEntry();
-  return header as EntryHeader;
+  const isHeader = entryKinds.some((known) => known === kind) && typeof key === "string" &&
+    typeof model === "string" && typeof device === "string" &&
+    Number.isSafeInteger(payloadBytes) && payloadBytes! >= 0 &&
+    typeof facts === "object" && facts !== null && Object.values(facts).every(Number.isFinite);
+  return isHeader ? header as EntryHeader : undefined;
 }
 
 function lengthWord(length: number): Uint8Array {
   const word = new Uint8Array(4);
   new DataView(word.buffer).setUint32(0, length, true);
   return word;
-}
-
-async function checkDigest(file: Deno.FsFile, hash: Hash): Promise<void> {
-  const kept = new Uint8Array(DIGEST);
-  await readWhole(file, kept);
-  const found = hash.digest();
-  if (kept.some((byte, i) => found[i] !== byte)) throw new DamagedEntry();
-}
-
-async function readWhole(file: Deno.FsFile, bytes: Uint8Array): Promise<void> {
-  for (let done = 0; done < bytes.length;) {
-    const count = await file.read(bytes.subarray(done));
-    if (count === null) throw new DamagedEntry();
-    done += count;
-  }
 }
 
 async function writeWhole(file: Deno.FsFile, bytes: Uint8Array): Promise<void> {
