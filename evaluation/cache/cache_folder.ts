@@ -143,7 +143,8 @@ export class CacheFolder {
   }
 
   /**
-   * Writes an entry; what cannot be kept costs the entry, not the run.
+   * Writes an entry; what cannot be kept costs the entry, not the run. A payload that fails, because
+   * a device is lost for one, is not the cache's to pass over.
    *
    * @param blocks the payload, `header.payloadBytes` of it
    * @param since entries used at this time or later do not make room, in milliseconds since 1970
@@ -156,6 +157,7 @@ export class CacheFolder {
   ): Promise<boolean> {
     const path = entryPath(this.folder, header.kind, header.key);
     const bytes = entryBytes(header);
+    const source = new Source(blocks);
     try {
       // Somebody may have cleared the folder.
       await makeFolders(this.folder);
@@ -168,9 +170,10 @@ export class CacheFolder {
         );
         return false;
       }
-      await this.#writeWhole(path, header, blocks);
+      await this.#writeWhole(path, header, source);
     } catch (error) {
       if (!(error instanceof Error) || error instanceof Deno.errors.NotCapable) throw error;
+      if (source.failed) throw error;
       this.#tell("failed", `Not everything is kept for the next run: ${error.message}`);
       return false;
     }
@@ -193,13 +196,15 @@ export class CacheFolder {
   async #writeWhole(
     path: string,
     header: EntryHeader,
-    blocks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+    blocks: AsyncIterable<Uint8Array>,
   ): Promise<void> {
     const temporary = unfinishedPath(this.folder);
     try {
       using file = await Deno.open(temporary, { write: true, createNew: true });
       await file.tryLock(true).catch(() => {});
       await writeEntry(file, header, blocks);
+      // The time that a file gets by itself may be a little behind the clock that it is compared with.
+      await file.utime(new Date(), new Date());
       await Deno.rename(temporary, path);
     } catch (error) {
       await Deno.remove(temporary).catch(() => {});
@@ -225,6 +230,22 @@ export class CacheFolder {
     if (this.#told.has(what)) return;
     this.#told.add(what);
     this.#notice?.(sentence);
+  }
+}
+
+/** A payload, and whether it was what failed. */
+class Source {
+  failed = false;
+
+  constructor(private readonly blocks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>) {}
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array> {
+    try {
+      for await (const block of this.blocks) yield block;
+    } catch (error) {
+      this.failed = true;
+      throw error;
+    }
   }
 }
 

@@ -60,7 +60,7 @@ export function entryBytes(header: EntryHeader): number {
 export async function writeEntry(
   file: Deno.FsFile,
   header: EntryHeader,
-  blocks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+  blocks: AsyncIterable<Uint8Array>,
 ): Promise<void> {
   const hash = createHash("sha256");
   const put = async (bytes: Uint8Array) => {

@@ -10,6 +10,7 @@ import { findAdapter } from "../../engine/devices/adapter.ts";
 import { embeddedModels } from "../../engine/checkpoint/resolve.ts";
 import { compileTargets, targetOfTriple } from "../../tools/compile_targets.ts";
 import { EMBEDDED_PACKAGES, embeddedFiles } from "./embedded_files.ts";
+import { NO_CACHE } from "../no_cache.ts";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 
@@ -17,7 +18,7 @@ async function deno(cwd: string, env: Record<string, string>, ...args: string[])
   const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
     args,
     cwd,
-    env: { NO_COLOR: "1", ...env },
+    env: { NO_COLOR: "1", ...NO_CACHE, ...env },
     stdin: "null",
   }).output();
   const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);

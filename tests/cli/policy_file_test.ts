@@ -7,6 +7,7 @@ const ROOT = new URL("../../", import.meta.url);
 
 const POLICY = `
 import type { Policy } from "@kvreplay/kvreplay";
+import { NO_CACHE } from "../no_cache.ts";
 export default {
   choose_bits: (layer: number) => layer === 0 ? 4 : 2,
   choose_axis: () => "token",
@@ -19,7 +20,7 @@ async function deno(...args: string[]) {
   const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
     args,
     cwd: ROOT,
-    env: { NO_COLOR: "1" },
+    env: { NO_COLOR: "1", ...NO_CACHE },
     stdin: "null",
   }).output();
   const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
