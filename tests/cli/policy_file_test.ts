@@ -4,10 +4,10 @@ import { fileURLToPath } from "node:url";
 import { SandboxHost } from "../../policies/sandbox/mod.ts";
 
 const ROOT = new URL("../../", import.meta.url);
+import { NO_CACHE } from "../no_cache.ts";
 
 const POLICY = `
 import type { Policy } from "@kvreplay/kvreplay";
-import { NO_CACHE } from "../no_cache.ts";
 export default {
   choose_bits: (layer: number) => layer === 0 ? 4 : 2,
   choose_axis: () => "token",
