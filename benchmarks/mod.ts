@@ -14,4 +14,4 @@ export {
   sliceNames,
   slices,
 } from "./slices.ts";
-export { type Dataset, type DatasetName, datasets, renderPrompt, scoreReply } from "./datasets.ts";
+export { renderPrompt, scoreReply } from "./datasets.ts";

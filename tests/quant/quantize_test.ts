@@ -4,7 +4,7 @@ import type { Family, KvKind } from "../../quant/family.ts";
 import { uniform } from "../../quant/families/uniform/uniform.ts";
 import { quantize, type QuantizeOptions } from "../../quant/quantize.ts";
 import { QuantizerError } from "../../quant/quantizer_error.ts";
-import type { CpuTensor, GpuTensor, KvShape } from "../../quant/tensor.ts";
+import type { CpuTensor, GpuTensor } from "../../quant/tensor.ts";
 import { device, onGpu } from "./backends.ts";
 import { kvData } from "./kv_data.ts";
 
