@@ -2,9 +2,9 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { fileURLToPath } from "node:url";
 import { SandboxHost } from "../../policies/sandbox/mod.ts";
+import { NO_CACHE } from "../no_cache.ts";
 
 const ROOT = new URL("../../", import.meta.url);
-import { NO_CACHE } from "../no_cache.ts";
 
 const POLICY = `
 import type { Policy } from "@kvreplay/kvreplay";
