@@ -11,7 +11,9 @@ import type { BudgetState, Policy, RequestMeta, TokenStats } from "./policy.ts";
 
 /** Everything a policy may know at one step. */
 export interface StepQuestion {
+  /** What the run may spend and has spent. */
   readonly budget: BudgetState;
+  /** What is asked of the model. */
   readonly request: RequestMeta;
   /** Statistics of one layer, kind and head; called only when the policy reads them. */
   stats(layer: number, kind: KvKind, head: number): TokenStats;
@@ -19,10 +21,15 @@ export interface StepQuestion {
 
 /** What a policy said about one layer and kind, unchecked. */
 export interface RawAnswers {
+  /** Layer, from 0. */
   readonly layer: number;
+  /** Keys or values. */
   readonly kind: KvKind;
+  /** What `choose_bits` returned for every KV head. */
   readonly bits: readonly unknown[];
+  /** What `choose_axis` returned. */
   readonly axis: unknown;
+  /** What `residual_length` returned. */
   readonly residual: unknown;
   /** Answers of the optional hooks the policy has. */
   readonly optional: Readonly<Partial<Record<OptionalHook, unknown>>>;

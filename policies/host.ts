@@ -33,6 +33,7 @@ export interface PolicyHost {
   readonly readsStats: boolean;
   /** False when the policy has no `calibrate`, so that no statistics need be computed for it. */
   readonly calibrates: boolean;
+  /** Asks `calibration_mode`, once before the run. */
   calibrationMode(workload: WorkloadMeta, budget: BudgetState): Promise<"none" | "offline">;
   /** Hands calibration statistics to the policy and returns what it made of them. */
   calibrate(samples: CalibrationStatistics): Promise<unknown>;
@@ -44,6 +45,7 @@ export interface PolicyHost {
    * @throws {PolicyError} `not deterministic`, when an answer differs
    */
   verifyDeterminism?(): Promise<void>;
+  /** Ends what the policy runs in; a process that is left open keeps the program from ending. */
   close(): Promise<void>;
 }
 

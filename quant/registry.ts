@@ -70,7 +70,7 @@ export class Families {
   readonly #byName: ReadonlyMap<string, Family>;
 
   /**
-   * The built-in families, and one's own.
+   * Takes the built-in families, and others beside them.
    *
    * @param own families beside the built-in ones
    * @throws {QuantizerError} for a name that is taken or is no name

@@ -33,6 +33,7 @@ export interface PolicySource {
 
 /** How the sandbox is set up. */
 export interface SandboxOptions {
+  /** What the policy may use; the defaults where absent. */
   readonly limits?: Partial<SandboxLimits>;
   /** How the process is started; by default as fits how this program was started. */
   readonly launch?: LaunchChild;
