@@ -256,7 +256,23 @@ export interface Axes<S extends Settings> extends Kept<S, Axis> {
   readonly because?: string;
 }
 
-/** Defaults for all options that must not be absent. */
+/**
+ * Defaults for all options that must not be absent.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import type { Defaults } from "@kvreplay/kvreplay/quant";
+ *
+ * interface Options {
+ *   readonly rotation: "qr" | "hadamard";
+ *   readonly seed?: number;
+ * }
+ * // The seed may be absent, so that there is no default to give.
+ * const defaults: Defaults<Options> = { rotation: { absent: "qr" } };
+ * assertEquals(defaults.rotation.absent, "qr");
+ * ```
+ */
 export type Defaults<Given> = {
   readonly [K in keyof Given as undefined extends Given[K] ? never : K]-?: {
     readonly absent: Given[K];

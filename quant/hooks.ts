@@ -7,7 +7,19 @@
  */
 import type { AnswerType, ValueOf } from "./answer_type.ts";
 
-/** One row of the table. */
+/**
+ * One row of the table.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { type Hook, hooks } from "@kvreplay/kvreplay/quant";
+ *
+ * const rows: Hook[] = Object.values(hooks);
+ * // The hook that names the family is no answer for it.
+ * assertEquals(rows.filter(({ answer }) => answer === undefined), [hooks.quantizer_family]);
+ * ```
+ */
 export interface Hook {
   /** Name of the answer as families are given it; absent where it chooses the family. */
   readonly answer?: string;
@@ -136,7 +148,18 @@ export const hookNames: readonly OptionalHook[] = Object.keys(hooks) as Optional
  */
 export type HookValue<H extends OptionalHook> = ValueOf<typeof hooks[H]["value"]>;
 
-/** Name of a hook's answer as families are given it. */
+/**
+ * Name of a hook's answer as families are given it.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { type AnswerName, hooks } from "@kvreplay/kvreplay/quant";
+ *
+ * const name: AnswerName<"clip_ratio"> = "clipRatio";
+ * assertEquals(hooks.clip_ratio.answer, name);
+ * ```
+ */
 export type AnswerName<H extends OptionalHook> = typeof hooks[H] extends
   { readonly answer: infer Name extends string } ? Name : never;
 
