@@ -21,7 +21,9 @@ const FOLDER = "results/leaderboard";
 export const LEADERBOARD_OPTIONS = {
   models: {
     value: "NAME|DIR[,...]",
-    help: `embedded models or Hugging Face folders (default: ${embeddedModels.join(",")})`,
+    help: `embedded models, Hugging Face folders or GGUF files (default: ${
+      embeddedModels.join(",")
+    })`,
   },
   slices: { value: "NAME[,...]", help: `slices to run (default: ${sliceNames.join(",")})` },
   policy: {
@@ -63,7 +65,7 @@ type ValueOption = keyof typeof EXAMPLES;
 
 /** Checked options of a leaderboard. */
 export interface LeaderboardOptions {
-  /** Embedded models or paths of folders. */
+  /** Embedded models, or paths of folders or GGUF files. */
   readonly models: readonly string[];
   readonly slices: readonly SliceName[];
   /** The full-precision policy first: every other needs it. */

@@ -39,6 +39,7 @@ export async function replay(options: ReplayOptions): Promise<number> {
   const learned = calibration !== undefined && await exists(calibration);
   await using lab = await open(options.model, {
     device: options.device,
+    ...(options.tokenizer === undefined ? {} : { tokenizer: options.tokenizer }),
     ...(options.cache ? { cache: CACHE_FOLDER } : {}),
     ...(learned ? { calibration } : {}),
     notice: inform,

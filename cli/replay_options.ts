@@ -24,8 +24,10 @@ export interface ReplayOptions {
   readonly calibration?: string;
   /** Table of the user's for `kvtuner_kivi`. */
   readonly kvtunerTable?: string;
-  /** Embedded model or path of a folder. */
+  /** Embedded model, or path of a folder or GGUF file. */
   readonly model: string;
+  /** Folder whose tokenizer takes the place of the model's own. */
+  readonly tokenizer?: string;
   /** File of the user's that replaces the embedded slice. */
   readonly data?: string;
   readonly device: Device;
@@ -86,6 +88,7 @@ export function parseReplayOptions(
   const maxNewTokens = values.integer("max-new-tokens", 1);
   const calibration = values.text("calibration");
   const kvtunerTable = values.text("kvtuner-table");
+  const tokenizer = values.text("tokenizer");
   return {
     slices: isSliceName(target) ? [target] : sliceNames,
     policies: policyNamesAndFiles(parsed.policy, EXAMPLES.policy),
@@ -94,6 +97,7 @@ export function parseReplayOptions(
     ...(calibration === undefined ? {} : { calibration }),
     ...(kvtunerTable === undefined ? {} : { kvtunerTable }),
     model: values.text("model") ?? "mini",
+    ...(tokenizer === undefined ? {} : { tokenizer }),
     ...(data === undefined ? {} : { data }),
     device: values.oneOf("device", DEVICES) ?? "auto",
     ...(limit === undefined ? {} : { limit }),
@@ -118,6 +122,7 @@ const EXAMPLES = {
   calibration: "mini.json",
   "kvtuner-table": "my_table.yaml",
   model: "mini",
+  tokenizer: "./Qwen2.5-0.5B-Instruct",
   data: "my_examples.jsonl",
   device: "cpu",
   limit: "2",

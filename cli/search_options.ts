@@ -23,7 +23,14 @@ const OUT = "search_policy.ts";
 
 /** Every option of `kvreplay search`, without dashes. */
 export const SEARCH_OPTIONS = {
-  model: { value: "NAME|DIR", help: "embedded model or Hugging Face folder (default: mini)" },
+  model: {
+    value: "NAME|DIR|FILE.gguf",
+    help: "embedded model, Hugging Face folder or GGUF file (default: mini)",
+  },
+  tokenizer: {
+    value: "DIR",
+    help: "take tokenizer.json and the chat template from there, not from the model",
+  },
   device: { value: "auto|webgpu|cpu|wasm", help: "where the model runs (default: auto)" },
   family: { value: "NAME", help: "family whose widths are distributed (default: kivi)" },
   "group-size": {
@@ -59,6 +66,7 @@ export const SEARCH_OPTIONS = {
 /** A right value of every option that takes one, for messages. */
 const EXAMPLES = {
   model: "mini",
+  tokenizer: "./Qwen2.5-0.5B-Instruct",
   device: "cpu",
   family: "kivi",
   "group-size": "32",
@@ -76,8 +84,10 @@ type ValueOption = keyof typeof EXAMPLES;
 
 /** Checked options of a search. */
 export interface SearchOptions {
-  /** Embedded model or path of a folder. */
+  /** Embedded model, or path of a folder or GGUF file. */
   readonly model: string;
+  /** Folder whose tokenizer takes the place of the model's own. */
+  readonly tokenizer?: string;
   readonly device: Device;
   readonly family: FamilyName;
   /** Absent for the family's own. */
@@ -133,11 +143,13 @@ export function parseSearchOptions(args: readonly string[]): SearchOptions | und
   const maxWidth = values.integer("max-width", 1, 8) ?? MAX_WIDTH;
   const minWidth = values.integer("min-width", 1, maxWidth) ?? 1;
   const json = values.text("json");
+  const tokenizer = values.text("tokenizer");
   const family = values.oneOf("family", Object.keys(families) as FamilyName[]) ?? "kivi";
   const groupSize = values.integer("group-size", 1) ??
     (family === "kivi" ? KIVI_GROUP_SIZE : undefined);
   return {
     model: values.text("model") ?? "mini",
+    ...(tokenizer === undefined ? {} : { tokenizer }),
     device: values.oneOf("device", DEVICES) ?? "auto",
     family,
     ...(groupSize === undefined ? {} : { groupSize }),

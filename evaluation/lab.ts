@@ -15,7 +15,7 @@ import {
 } from "../benchmarks/slices.ts";
 import { loadCalibrationSet } from "../calibration/calibration_set.ts";
 import { CalibrationStore, Calibrator, loadCalibrationFile } from "../calibration/calibrator.ts";
-import { loadModelFolder, type Model } from "../engine/checkpoint/folder.ts";
+import { loadModel, type Model } from "../engine/checkpoint/model.ts";
 import { modelFolder } from "../engine/checkpoint/resolve.ts";
 import { type Device, openEngine } from "../engine/devices/open.ts";
 import type { Engine, ModelShape } from "../engine/engine.ts";
@@ -40,6 +40,8 @@ export interface LabOptions {
    * GPU if there is one, else `cpu`. Default `auto`.
    */
   readonly device?: Device;
+  /** Folder whose `tokenizer.json` and chat template are used instead of the model's own. */
+  readonly tokenizer?: string;
   /** Folder in which references and calibrations are kept; absent keeps nothing. */
   readonly cache?: string;
   /** Quantizer families of yours; their names are then names that a policy may return. */
@@ -91,8 +93,8 @@ const BUDGET_BITS = 4;
 /**
  * Opens a model.
  *
- * @param model `mini`, `mini-outlier`, or a Hugging Face folder of the Qwen2 architecture
- * @throws {UserError} for a folder that cannot be used, or a device that cannot be opened
+ * @param model `mini`, `mini-outlier`, or a Hugging Face folder or GGUF file of a known architecture
+ * @throws {UserError} for a model that cannot be used, or a device that cannot be opened
  * @throws {QuantizerError} for a family whose name is taken
  *
  * @example
@@ -147,7 +149,7 @@ export class Lab implements AsyncDisposable {
     const file = options.calibration === undefined
       ? undefined
       : await loadCalibrationFile(options.calibration);
-    const model = await loadModelFolder(await modelFolder(name));
+    const model = await loadModel(await modelFolder(name), options);
     const engine = await openEngine(model, device, notice);
     const calibration = new Calibrator({
       engine,

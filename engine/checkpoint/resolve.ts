@@ -1,5 +1,5 @@
 /**
- * From what a user calls a model to its folder.
+ * From what a user calls a model to its folder or file.
  *
  * @module
  */
@@ -16,9 +16,9 @@ export type EmbeddedModel = typeof embeddedModels[number];
 export const DEFAULT_MODEL: EmbeddedModel = "mini";
 
 /**
- * The folder of a model: an embedded one by its name, else the name is a path.
+ * The folder or file of a model: an embedded one by its name, else the name is a path.
  *
- * @throws {UserError} listing the names when `model` is neither a name nor an existing folder
+ * @throws {UserError} listing the names when `model` is neither a name nor an existing path
  *
  * @example
  * ```ts
@@ -32,9 +32,10 @@ export async function modelFolder(model: string): Promise<string> {
   if ((embeddedModels as readonly string[]).includes(model)) {
     return fileURLToPath(new URL(`../../models/${model}`, import.meta.url));
   }
-  const isFolder = await Deno.stat(model).then((info) => info.isDirectory, () => false);
-  if (isFolder) return model;
+  if (await Deno.stat(model).then(() => true, () => false)) return model;
   throw new UserError(
-    `Unknown model "${model}": use ${embeddedModels.join(", ")} or the path of a model folder`,
+    `Unknown model "${model}": use ${
+      embeddedModels.join(", ")
+    } or the path of a model folder or GGUF file`,
   );
 }

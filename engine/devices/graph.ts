@@ -4,7 +4,7 @@
  * @module
  */
 import { InternalError } from "../../errors.ts";
-import type { Model } from "../checkpoint/folder.ts";
+import type { Model } from "../checkpoint/model.ts";
 import type { BuiltGraph } from "../onnx/graph_builder.ts";
 import { buildQwen2, type Qwen2Options } from "../onnx/qwen2.ts";
 

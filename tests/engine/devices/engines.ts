@@ -4,7 +4,7 @@
  */
 import type { Engine } from "../../../engine/engine.ts";
 import { openEngine } from "../../../engine/devices/open.ts";
-import { loadModelFolder, type Model } from "../../../engine/checkpoint/folder.ts";
+import { loadModel, type Model } from "../../../engine/checkpoint/model.ts";
 import { device as gpu } from "../../quant/backends.ts";
 
 /** Devices in the order they are tested. */
@@ -21,7 +21,7 @@ export function testOnEngines(
       name: `${name} (${device})`,
       ignore: device === "webgpu" && gpu === undefined,
       fn: async () => {
-        const model = await loadModelFolder(folder);
+        const model = await loadModel(folder);
         const engine = await openEngine(model, device);
         try {
           await body(engine, model);
