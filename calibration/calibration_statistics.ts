@@ -9,35 +9,30 @@ import {
   type HeadStatistics,
   type LayerStatistics,
   type QueryStatistics,
-  TRANSFORM_STEPS,
-  TRANSFORM_WIDTHS,
-  type TransformStatistics,
 } from "../policies/calibration_statistics.ts";
-import type { CalibrationSamples } from "../quant/calibration.ts";
-import type { KvKind } from "../quant/family.ts";
+import type { CalibrationSamples, MeasureSensitivity } from "../quant/calibration.ts";
 import { secondMoment } from "../quant/numerics/multiply_rows.ts";
 import { percentile } from "../quant/numerics/percentile.ts";
 import type { CpuTensor } from "../quant/tensor.ts";
-import { componentCosts } from "../quant/families/transform/transform_calibration.ts";
+import type { Families, FamilyStatistics } from "../quant/registry.ts";
 import { rotaryTables } from "../engine/rotary.ts";
-import type { Sensitivity } from "./sensitivity.ts";
 
 /**
- * Statistics of every layer, kind and head.
+ * Statistics of every layer, kind and head, and what the families publish.
  *
- * @param sensitivity of every layer
+ * @param sensitivity for families that ask how much predictions suffer from noise
  */
-export function calibrationStatistics(
+export async function calibrationStatistics(
   samples: CalibrationSamples,
-  sensitivity: readonly Sensitivity[],
-): CalibrationStatistics {
+  families: Families,
+  sensitivity: MeasureSensitivity,
+): Promise<CalibrationStatistics> {
   const first = samples.layers[0]!.values;
   return {
     samples: first.length,
     tokens: first.reduce((sum, { capacity }) => sum + capacity, 0),
-    transform_widths: TRANSFORM_WIDTHS,
-    transform_steps: TRANSFORM_STEPS,
-    layers: samples.layers.map((layer, l): LayerStatistics => {
+    families: await familyStatistics(samples, families, sensitivity),
+    layers: samples.layers.map((layer): LayerStatistics => {
       const kvHeads = layer.values[0]!.heads;
       const perHead = <S>(compute: (head: number) => S) =>
         Array.from({ length: kvHeads }, (_, h) => compute(h));
@@ -48,30 +43,25 @@ export function calibrationStatistics(
         value: perHead((head) => headStatistics(layer.values, head)),
         query: perHead((head) => queryStatistics(layer.queries, head, kvHeads)),
         query_pre_rope: perHead((head) => queryStatistics(unrotated, head, kvHeads)),
-        transform: transformStatistics(samples, l, sensitivity[l]!),
       };
     }),
   };
 }
 
-function transformStatistics(
+async function familyStatistics(
   samples: CalibrationSamples,
-  layer: number,
-  sensitivity: Sensitivity,
-): TransformStatistics {
-  const costs = (kind: KvKind) =>
-    componentCosts(samples, layer, kind, TRANSFORM_WIDTHS, TRANSFORM_STEPS)
-      .map(({ variance, energy, bits, error }) => ({
-        variance,
-        energy,
-        bits: bits.map((row) => row.map(rounded)),
-        error: error.map((row) => row.map(rounded)),
-      }));
-  return { key: costs("key"), value: costs("value"), sensitivity };
+  families: Families,
+  sensitivity: MeasureSensitivity,
+): Promise<FamilyStatistics> {
+  const published: Record<string, unknown> = {};
+  for (const name of families.names) {
+    const family = families.of(name);
+    if (family.statistics === undefined) continue;
+    published[name] = await family.statistics(samples, sensitivity);
+  }
+  // What each built-in family publishes is a matter between it and the registry.
+  return published as unknown as FamilyStatistics;
 }
-
-/** Five digits: a policy is given thousands of these numbers, and they are estimates. */
-const rounded = (x: number) => Number(x.toPrecision(5));
 
 /** Tokens that statistics are taken from, at most; neighbours say much the same. */
 const MOST_TOKENS = 4096;

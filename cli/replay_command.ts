@@ -118,7 +118,8 @@ async function runOne(
 
 /** What a reader of the numbers must know about the policies. */
 function* remarks({ results }: SliceResult): Generator<string> {
-  for (const { policy, ignoredHooks, deviations } of results) {
+  for (const { policy, ignoredHooks, remarks, deviations } of results) {
+    for (const remark of remarks) yield `policy ${policy}: ${remark}`;
     if (ignoredHooks.length > 0) {
       yield `Policy ${policy}: ignored, since its families do not use it: ${
         ignoredHooks.join(", ")

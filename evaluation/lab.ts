@@ -188,28 +188,19 @@ export class Lab implements AsyncDisposable {
   }
 
   /**
-   * Replays questions under several policies, which share every reference. A policy that fails is
-   * among the failures and does not keep the others from running.
-   *
-   * @throws {PolicyError} when no example fits the model
-   */
-  replay(
-    what: Question | readonly Question[] | SliceName | SliceInput,
-    policies: readonly PolicyChoice[],
-    options?: ReplayOptions,
-  ): Promise<SliceResult>;
-  /**
-   * Replays questions under one policy.
+   * Replays questions under a policy, or under several, which share every reference. Of several, one
+   * that fails is among the failures and does not keep the others from running.
    *
    * @param what an example, a prompt, several of them, a slice by name, or a slice of one's own
-   * @param policy a built-in by name, or any object or class that satisfies `Policy`
-   * @throws {PolicyError} when the policy fails, or no example fits the model
+   * @param choice a built-in by name, or any object or class that satisfies `Policy`; or a list
+   * @returns the result of the policy; of a list, those of all
+   * @throws {PolicyError} when the one policy fails, or no example fits the model
    */
-  replay(
+  replay<C extends PolicyChoice | readonly PolicyChoice[]>(
     what: Question | readonly Question[] | SliceName | SliceInput,
-    policy: PolicyChoice,
+    choice: C,
     options?: ReplayOptions,
-  ): Promise<PolicyResult>;
+  ): Promise<C extends readonly PolicyChoice[] ? SliceResult : PolicyResult>;
   async replay(
     what: Question | readonly Question[] | SliceName | SliceInput,
     choice: PolicyChoice | readonly PolicyChoice[],

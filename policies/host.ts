@@ -4,11 +4,19 @@
  *
  * @module
  */
-import type { OptionalHook } from "../quant/family.ts";
+import type { OptionalHook } from "../quant/hooks.ts";
 import { askPolicy, hooksOf, type RawAnswers, type StepQuestion } from "./ask.ts";
 import type { CalibrationStatistics } from "./calibration_statistics.ts";
-import { PolicyError, shown } from "./check.ts";
+import { PolicyError } from "./check.ts";
+import {
+  methodsOf,
+  missingMethod,
+  missingMethodError,
+  MOST_METHODS,
+  unaskedMethods,
+} from "./methods.ts";
 import type { BudgetState, Policy, WorkloadMeta } from "./policy.ts";
+import { shown } from "./shown.ts";
 
 /** A policy, wherever it runs. */
 export interface PolicyHost {
@@ -16,12 +24,15 @@ export interface PolicyHost {
   readonly name: string;
   /** Optional hooks the policy defines. */
   readonly hooks: readonly OptionalHook[];
+  /** What its author should know about methods that nothing asks for, one clause each. */
+  readonly remarks: readonly string[];
   /** True only for the built-in reference, which leaves the cache exact. */
   readonly fullPrecision: boolean;
   /** Whether the policy has read token statistics, as far as is known. */
   readonly readsStats: boolean;
   /** False when the policy has no `calibrate`, so that no statistics need be computed for it. */
   readonly calibrates: boolean;
+  /** Asks `calibration_mode`, once before the run. */
   calibrationMode(workload: WorkloadMeta, budget: BudgetState): Promise<"none" | "offline">;
   /** Hands calibration statistics to the policy and returns what it made of them. */
   calibrate(samples: CalibrationStatistics): Promise<unknown>;
@@ -33,6 +44,7 @@ export interface PolicyHost {
    * @throws {PolicyError} `not deterministic`, when an answer differs
    */
   verifyDeterminism?(): Promise<void>;
+  /** Ends what the policy runs in; a process that is left open keeps the program from ending. */
   close(): Promise<void>;
 }
 
@@ -46,25 +58,10 @@ export function checkCalibrationMode(value: unknown): "none" | "offline" {
   return value;
 }
 
-/** Methods that every policy has. */
-export const REQUIRED_METHODS = [
-  "choose_bits",
-  "choose_axis",
-  "residual_length",
-  "calibration_mode",
-] as const;
-
-/** Names the first required method that a policy lacks, or undefined. */
-export function missingMethod(policy: unknown): string | undefined {
-  if (typeof policy !== "object" || policy === null) return REQUIRED_METHODS[0];
-  return REQUIRED_METHODS.find((name) =>
-    typeof (policy as Record<string, unknown>)[name] !== "function"
-  );
-}
-
 /** Runs a trusted policy in this process. */
 export class InProcessHost implements PolicyHost {
   readonly hooks: readonly OptionalHook[];
+  readonly remarks: readonly string[];
   readsStats = false;
 
   constructor(
@@ -72,11 +69,11 @@ export class InProcessHost implements PolicyHost {
     private readonly policy: Policy,
     readonly fullPrecision = false,
   ) {
+    const methods = methodsOf(policy, MOST_METHODS);
     const missing = missingMethod(policy);
-    if (missing !== undefined) {
-      throw new PolicyError(`Policy ${shown(name)} has no method ${missing}`);
-    }
+    if (missing !== undefined) throw missingMethodError(name, missing, methods);
     this.hooks = hooksOf(policy);
+    this.remarks = unaskedMethods(methods);
   }
 
   calibrationMode(workload: WorkloadMeta, budget: BudgetState): Promise<"none" | "offline"> {

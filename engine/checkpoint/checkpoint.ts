@@ -15,7 +15,8 @@ export interface StoredTensor {
   /** Sizes, outermost first. */
   readonly shape: readonly number[];
   /**
-   * Its bytes as they are stored, read anew at each call.
+   * Its bytes as they are stored, read anew at each call. One call ends before the next begins: the
+   * tensors of a file share its place of reading.
    *
    * @throws {UserError} when the file has become shorter
    */

@@ -44,6 +44,7 @@ export async function openModelFile(path: string): Promise<ModelFile | undefined
     if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) {
       return undefined;
     }
+    if (error instanceof UserError) throw error;
     throw new UserError(`${path} cannot be read: ${(error as Error).message}`);
   }
 }
@@ -88,7 +89,7 @@ async function fetchFile(path: string): Promise<ModelFile | undefined> {
   if (!response.ok) {
     await response.body?.cancel();
     if (response.status === 404) return undefined;
-    throw new Error(`the server answers ${response.status} ${response.statusText}`.trimEnd());
+    throw new UserError(`${path} cannot be read: its server answers ${response.status}`);
   }
   const whole = await response.bytes();
   return {

@@ -4,11 +4,11 @@
  *
  * @module
  */
-import { join } from "node:path";
 import { UserError } from "../../errors.ts";
 import type { StoredTensor } from "./checkpoint.ts";
 import { toFloat32 } from "./float_types.ts";
-import { isFile, isJsonObject, parseJsonObject, readTextIfPresent } from "./json_file.ts";
+import { isJsonObject, parseJsonObject, readTextIfPresent } from "./json_file.ts";
+import { fileIn, openModelFile } from "./model_file.ts";
 import { SafetensorsFile } from "./safetensors.ts";
 
 const SINGLE = "model.safetensors";
@@ -45,12 +45,12 @@ export async function storedWeights(
 
 async function openFiles(folder: string, opened: DisposableStack): Promise<SafetensorsFile[]> {
   const open = async (name: string) => {
-    const path = join(folder, name);
-    return await isFile(path) ? opened.use(await SafetensorsFile.open(path)) : undefined;
+    const file = await openModelFile(fileIn(folder, name));
+    return file && opened.use(await SafetensorsFile.of(file));
   };
   const single = await open(SINGLE);
   if (single !== undefined) return [single];
-  const indexPath = join(folder, INDEX);
+  const indexPath = fileIn(folder, INDEX);
   const index = await readTextIfPresent(indexPath);
   if (index === undefined) {
     throw new UserError(`${folder} has no weights: neither ${SINGLE} nor ${INDEX} is there`);

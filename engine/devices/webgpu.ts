@@ -30,7 +30,8 @@ export async function openWebGpuEngine(model: Model, found: FoundAdapter): Promi
   const runtime = await import("onnxruntime-web/webgpu");
   const { env } = runtime;
   env.wasm.numThreads = 1;
-  env.wasm.wasmBinary ??= await readWasm("onnxruntime-web/ort-wasm-simd-threaded.asyncify.wasm");
+  const binary = import.meta.resolve("onnxruntime-web/ort-wasm-simd-threaded.asyncify.wasm");
+  env.wasm.wasmBinary ??= await readWasm(binary);
   const device = await openDevice(found.adapter);
   try {
     const graph = decoderGraph(model, "gpu");

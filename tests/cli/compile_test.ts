@@ -50,7 +50,8 @@ function needed(): string[] {
     ...filesBelow("benchmarks/slices", ""),
     "benchmarks/prompts.json",
     "calibration/calibration.jsonl",
-    ...["quant", "stats", "replay"].flatMap((folder) => [...filesBelow(folder, ".wgsl")]),
+    "deno.lock",
+    ...filesBelow("quant", ".wgsl", ".wasm"),
     ...filesBelow("policies/sandbox", ".ts").filter((path) => !path.endsWith("/mod.ts")),
     ...["cli.ts", "cli/main.ts", "cli/replay_command.ts", "cli/leaderboard_command.ts"],
   ];

@@ -1,6 +1,5 @@
 /** The door: what may be asked, who answers, and what it costs the others. */
 import { assert, assertEquals, assertMatch, assertNotEquals, assertRejects } from "@std/assert";
-import type { Family } from "../../quant/family.ts";
 import { uniform } from "../../quant/families/uniform/uniform.ts";
 import { QuantizerError } from "../../quant/quantizer_error.ts";
 import { BenchmarkError } from "../../benchmarks/example.ts";
@@ -9,7 +8,9 @@ import { loadSlice } from "../../benchmarks/slices.ts";
 import { open } from "../../evaluation/lab.ts";
 import type { PolicyResult } from "../../evaluation/results.ts";
 import { PolicyError } from "../../policies/check.ts";
+import type { CalibrationStatistics } from "../../policies/calibration_statistics.ts";
 import type { Policy } from "../../policies/policy.ts";
+import { tiny } from "../quant/tiny_family.ts";
 
 const [example, second] = await loadSlice("reasoning");
 
@@ -65,13 +66,13 @@ Deno.test("a reply is told as text, and a prompt without a score is judged by th
 
 Deno.test("a family of one's own is a name that a policy may return", async () => {
   let opened = 0;
-  const mine: Family = {
-    ...uniform as unknown as Family,
+  const mine: typeof uniform = {
+    ...uniform,
     name: "mine",
     source: "this test",
     openCpu(...given) {
       opened++;
-      return (uniform as unknown as Family).openCpu(...given);
+      return uniform.openCpu(...given);
     },
   };
   await using lab = await open("mini", { device: "cpu", families: [mine] });
@@ -97,6 +98,66 @@ Deno.test("a family of one's own is a name that a policy may return", async () =
     QuantizerError,
     'There is a quantizer family "kivi" already',
   );
+});
+
+Deno.test("a family of one's own has hooks, options, statistics and takes a lesson", async () => {
+  await using lab = await open("mini", { device: "cpu", families: [tiny] });
+  const policy = {
+    ...twoBits("tiny"),
+    choose_bits: () => 4,
+    calibration_mode: () => "offline" as const,
+    calibrate({ families }: CalibrationStatistics) {
+      return { reach: (families.tiny as { largest: number[] }).largest };
+    },
+    sink_tokens: () => 4,
+    group_size: () => 32,
+  };
+  const options = { maxNewTokens: 3, audit: true };
+  const taught = await lab.replay(example!, { name: "taught", policy }, options);
+  assertEquals([taught.ignoredHooks, taught.remarks], [["group_size (tiny)"], []]);
+  assertEquals(taught.numbers.code_bits, 4);
+  const { calibrate: _, ...alone } = policy;
+  const untaught = await lab.replay(example!, { name: "untaught", policy: alone }, options);
+  // Steps that reach no further than the entries do are the finer ones.
+  assertNotEquals(untimed(taught), untimed(untaught));
+  const fixed = { ...alone, family_options: () => ({ reach: 4 }) };
+  const same = await lab.replay(example!, { name: "fixed", policy: fixed }, options);
+  assertEquals(untimed(same), untimed(untaught));
+  const wrong = { ...alone, family_options: () => ({ reach: -4 }) };
+  await assertRejects(
+    () => lab.replay(example!, { name: "wrong", policy: wrong }, options),
+    PolicyError,
+    'option "reach" is -4; it must be a number above 0',
+  );
+});
+
+Deno.test("a lesson reaches transform as the option does, and other families are told not to use it", async () => {
+  await using lab = await open("mini", { device: "cpu" });
+  const { layers, kvHeads, headDim } = lab.shape;
+  const steps = Array.from({ length: kvHeads * headDim }, (_, i) => i < 40 ? 0.5 : "absent");
+  const run = (name: string, family: string, more: Partial<Policy>) => {
+    const offline = { choose_bits: () => 4, calibration_mode: () => "offline" as const };
+    const policy = { ...twoBits(family), ...offline, ...more };
+    return lab.replay(example!, { name, policy }, { maxNewTokens: 2 });
+  };
+  const lesson = new Array(layers).fill({ key: steps, value: steps });
+  const taught = await run("taught", "transform", { calibrate: () => lesson });
+  const told = await run("told", "transform", { family_options: () => ({ steps }) });
+  assertEquals(taught.remarks, []);
+  assertEquals(untimed(taught), untimed(told));
+  await assertRejects(
+    () => run("wrong", "transform", { calibrate: () => ({ steps }) }),
+    PolicyError,
+    "what calibrate returned for it has no array; expected one step for each of 128 components",
+  );
+  const untaught = await run("untaught", "kvtuner", {
+    calibrate: () => lesson,
+    ...{ group_sizes: () => 32 },
+  });
+  assertEquals(untaught.remarks, [
+    'its method "group_sizes" is no hook; did you mean group_size?',
+    "what its calibrate returned is not used by kvtuner",
+  ]);
 });
 
 Deno.test("classes and built-ins are made afresh, and runs of one lab wait for each other", async () => {

@@ -15,6 +15,7 @@ import { snapshot, Sources } from "../../replay/snapshot.ts";
 import { randomCache } from "../../evaluation/random_cache.ts";
 import { auditTable } from "../../report/audit_table.ts";
 import { device } from "../quant/backends.ts";
+import { settingsFor } from "../../quant/settings_for.ts";
 
 const STEPS = 5;
 const SHAPE = {
@@ -94,7 +95,10 @@ const tensors = [0, 1].flatMap((layer) =>
 
 const planOf = (family: string, given: readonly HookAnswers[] = tensors): Plan =>
   given.map((answers) =>
-    builtInFamilies.of(family).resolve(answers, { heads: SHAPE.kvHeads, headDim: SHAPE.headDim })
+    settingsFor(builtInFamilies.of(family), answers, {
+      heads: SHAPE.kvHeads,
+      headDim: SHAPE.headDim,
+    })
   );
 
 /** The last step as a replay counts it, the stores grown step by step. */

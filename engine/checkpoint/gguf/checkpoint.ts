@@ -49,6 +49,7 @@ export async function openGguf(path: string): Promise<Checkpoint> {
   const factors = places.get(ROPE_FACTORS);
   const json = configOf(metadata, {
     has: (name) => places.has(name),
+    count: places.size,
     vocab: embedding.tensor.shape[0]!,
     ropeFactors: factors && [...await valuesOf(factors)],
   });

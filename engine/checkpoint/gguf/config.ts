@@ -18,10 +18,15 @@ const modelTypes: Readonly<Record<string, string>> = {
   qwen3: "qwen3",
 };
 
+/** Longest context: more than any model has. */
+const MAX_POSITIONS = 2 ** 24;
+
 /** What the tensors say about the architecture. */
 export interface TensorFacts {
   /** Whether the file has a tensor of this name. */
   readonly has: (name: string) => boolean;
+  /** How many it has. */
+  readonly count: number;
   /** Rows of the token embedding. */
   readonly vocab: number;
   /** The values of `rope_freqs.weight`, when it is there. */
@@ -54,6 +59,13 @@ export function configOf(metadata: Metadata, tensors: TensorFacts): JsonObject {
     );
   }
   const headDim = metadata.count(key("attention.key_length"), hidden / heads);
+  const most = (name: string, limit: number, why: string) => {
+    const is = metadata.count(key(name));
+    if (is <= limit) return is;
+    throw new UserError(
+      `${metadata.path}: "${key(name)}" is ${is}; it must be ${limit} at most, ${why}`,
+    );
+  };
   const must = (name: string, value: number, why: string) => {
     const is = metadata.count(key(name), value);
     if (is === value) return;
@@ -65,13 +77,13 @@ export function configOf(metadata: Metadata, tensors: TensorFacts): JsonObject {
   return {
     model_type: modelTypes[architecture],
     hidden_size: hidden,
-    num_hidden_layers: metadata.count(key("block_count")),
+    num_hidden_layers: most("block_count", tensors.count, "the number of tensors"),
     num_attention_heads: heads,
     num_key_value_heads: metadata.count(key("attention.head_count_kv"), heads),
     head_dim: headDim,
     intermediate_size: metadata.count(key("feed_forward_length")),
     vocab_size: tensors.vocab,
-    max_position_embeddings: metadata.count(key("context_length")),
+    max_position_embeddings: most("context_length", MAX_POSITIONS, "for which there are tables"),
     rms_norm_eps: metadata.number(key("attention.layer_norm_rms_epsilon")),
     rope_theta: metadata.number(key("rope.freq_base"), 10000),
     rope_scaling: ropeScaling(metadata, architecture, headDim, tensors),

@@ -28,15 +28,16 @@ import { DEAD_ZONE } from "./component_codes.ts";
 import componentKernels from "./transform_components.wgsl" with { type: "text" };
 import streamKernels from "./transform_streams.wgsl" with { type: "text" };
 import common from "./transform.wgsl" with { type: "text" };
-import { transformRange, type TransformSettings } from "./transform.ts";
 import {
   GROUP_TOKENS,
   streamWords,
   transformBuffers,
   type TransformLayout,
   transformLayout,
+  transformRange,
   worstStreamWords,
 } from "./transform_layout.ts";
+import type { TransformSettings } from "./transform_settings.ts";
 
 const NO_FAILURE = 0xffffffff;
 

@@ -184,6 +184,6 @@ Deno.test("a whole model with bytes changed is loaded or refused in one sentence
         }
       },
     ),
-    { numRuns: 150 },
+    { numRuns: 300 },
   );
 });

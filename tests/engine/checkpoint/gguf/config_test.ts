@@ -29,7 +29,7 @@ function metadata(architecture: string, changes: Values = {}): Metadata {
   );
 }
 
-const facts: TensorFacts = { has: () => false, vocab: 512, ropeFactors: undefined };
+const facts: TensorFacts = { has: () => false, count: 20, vocab: 512, ropeFactors: undefined };
 
 Deno.test("every key becomes the field of config.json", () => {
   assertEquals(configOf(metadata("llama"), facts), {
@@ -125,6 +125,16 @@ Deno.test("what no config.json can say is refused in one sentence", () => {
       "llama",
       { "attention.head_count": [4, 4, 8] },
       '"llama.attention.head_count" is [4,4,8]; it must be a whole number from 0 on, the same for every layer',
+    ],
+    [
+      "llama",
+      { block_count: 4_000_000_000 },
+      '"llama.block_count" is 4000000000; it must be 20 at most, the number of tensors',
+    ],
+    [
+      "llama",
+      { context_length: 4_000_000_000 },
+      '"llama.context_length" is 4000000000; it must be 16777216 at most',
     ],
     [
       "llama",
