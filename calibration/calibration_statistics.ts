@@ -13,6 +13,7 @@ import {
 import type { CalibrationSamples, MeasureSensitivity } from "../quant/calibration.ts";
 import { secondMoment } from "../quant/numerics/multiply_rows.ts";
 import { percentile } from "../quant/numerics/percentile.ts";
+import type { RotaryPositions } from "../quant/rotary_positions.ts";
 import type { CpuTensor } from "../quant/tensor.ts";
 import type { Families, FamilyStatistics } from "../quant/registry.ts";
 import { rotaryTables } from "../engine/rotary.ts";
@@ -36,7 +37,7 @@ export async function calibrationStatistics(
       const kvHeads = layer.values[0]!.heads;
       const perHead = <S>(compute: (head: number) => S) =>
         Array.from({ length: kvHeads }, (_, h) => compute(h));
-      const unrotated = layer.queries.map((query) => rotatedBack(query, samples.ropeTheta));
+      const unrotated = layer.queries.map((query) => rotatedBack(query, samples.rotary));
       return {
         key: perHead((head) => headStatistics(layer.keys, head)),
         key_pre_rope: perHead((head) => headStatistics(layer.preRopeKeys, head)),
@@ -161,11 +162,11 @@ function moments(
   return { mean: Array.from(sum, (s) => s * headDim / rows.length), moment };
 }
 
-/** Queries before RoPE: every row turned back by the angle of its position. */
-function rotatedBack(query: CpuTensor, theta: number): CpuTensor {
+/** Queries before RoPE: every row turned back by the angle of its position, and without the scale. */
+function rotatedBack(query: CpuTensor, rotary: RotaryPositions): CpuTensor {
   const { heads, capacity, headDim } = query;
   const half = headDim / 2;
-  const { cos, sin } = rotaryTables(capacity, headDim, theta);
+  const { cos, sin } = rotaryTables(capacity, { ...rotary, scale: 1 / rotary.scale });
   const data = new Float32Array(query.data.length);
   for (let row = 0; row < heads * capacity; row++) {
     const base = row * headDim;

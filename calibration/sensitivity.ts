@@ -64,9 +64,8 @@ export async function measureSensitivity<T extends KvShape>(
   const changes = cells.map(() => 0);
   let predicted = 0;
   const most = Math.max(LEAST_SAMPLES, MOST_PASSES / cells.length);
-  const { headDim } = engine.shape;
   const longest = Math.max(...tokens.map(({ ids }) => ids.length));
-  const rope = uploadRotary(new CpuBackend(), longest, headDim, samples.ropeTheta);
+  const rope = uploadRotary(new CpuBackend(), longest, samples.rotary);
   for (const index of evenChoice(tokens.length, most)) {
     const { ids, reply } = tokens[index]!;
     // The last token of the prompt predicts the reply's first.

@@ -17,6 +17,7 @@ import { builtInFamilies } from "../quant/registry.ts";
 import { settingsFor } from "../quant/settings_for.ts";
 import { exact } from "../quant/families/exact/exact.ts";
 import type { ModelShape } from "../engine/engine.ts";
+import { plainRotary } from "../engine/rotary.ts";
 import { calibrationStatistics } from "../calibration/calibration_statistics.ts";
 import { cacheElements, entriesPerToken } from "../replay/metric.ts";
 import { type Plan, QuantizedCache, storesBeside } from "../replay/quantize.ts";
@@ -36,7 +37,7 @@ const SHAPE: ModelShape = {
   headDim: 64,
   vocab: 1,
   maxPositions: 1024,
-  ropeTheta: 1e6,
+  rotary: plainRotary(64, 1e6),
 };
 
 /** Tokens of that cache. */

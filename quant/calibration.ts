@@ -7,6 +7,7 @@
  *
  * @module
  */
+import type { RotaryPositions } from "./rotary_positions.ts";
 import type { CpuTensor, KvShape } from "./tensor.ts";
 
 /**
@@ -41,8 +42,8 @@ export interface LayerSamples {
 export interface CalibrationSamples {
   /** One entry per layer. */
   readonly layers: readonly LayerSamples[];
-  /** Rotary base: pair `i` of a head turns by `position * ropeTheta^(-2 i / headDim)`. */
-  readonly ropeTheta: number;
+  /** How the keys and queries were turned. */
+  readonly rotary: RotaryPositions;
 }
 
 /** Mean squared change of log-odds per unit of what noise loses, in one layer's keys and values. */

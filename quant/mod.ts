@@ -37,4 +37,5 @@ export type {
 } from "./calibration.ts";
 export { QuantizerError } from "./quantizer_error.ts";
 export { builtInFamilies, Families, families, type FamilyName } from "./registry.ts";
+export type { RotaryPositions } from "./rotary_positions.ts";
 export type { CpuTensor, GpuTensor, KvShape, TokenRange } from "./tensor.ts";

@@ -15,6 +15,7 @@ import {
   writeCalibration,
 } from "../../calibration/calibrator.ts";
 import { samplesThatFit } from "../../calibration/calibration_samples.ts";
+import { plainRotary } from "../../engine/rotary.ts";
 import { SyntheticEngine } from "../engine/synthetic_engine.ts";
 import { answers } from "../quant/stores/affine/affine_answers.ts";
 import { settingsFor } from "../../quant/settings_for.ts";
@@ -57,7 +58,7 @@ Deno.test("calibration statistics are those of the tokens that were run", async 
 });
 
 Deno.test("query statistics join the query heads of a KV head and undo the rotation", async () => {
-  const engine = new SyntheticEngine();
+  const engine = new SyntheticEngine({ rotary: { ...plainRotary(8, 100), scale: 1.25 } });
   const { headDim, queryHeads, kvHeads } = engine.shape;
   const { value } = await new Calibrator({ families: builtInFamilies, engine, samples })
     .statistics();

@@ -2,6 +2,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import type { KvKind } from "../../quant/family.ts";
 import { uniform } from "../../quant/families/uniform/uniform.ts";
+import { plainRotary } from "../../engine/rotary.ts";
 import { quantize, type QuantizeOptions } from "../../quant/quantize.ts";
 import { QuantizerError } from "../../quant/quantizer_error.ts";
 import type { CpuTensor, GpuTensor } from "../../quant/tensor.ts";
@@ -26,7 +27,7 @@ const rope = {
   sin: { ...half, data: new Float32Array(TOKENS * HEAD_DIM / 2) },
 };
 const samples = {
-  ropeTheta: 1e4,
+  rotary: plainRotary(HEAD_DIM, 1e4),
   layers: [{ keys: [tensor], preRopeKeys: [tensor], values: [tensor], queries: [queries] }],
 };
 

@@ -14,6 +14,7 @@ import type { Reference } from "../../replay/reference.ts";
 import { snapshot, Sources } from "../../replay/snapshot.ts";
 import { randomCache } from "../../evaluation/random_cache.ts";
 import { auditTable } from "../../report/audit_table.ts";
+import { plainRotary } from "../../engine/rotary.ts";
 import { device } from "../quant/backends.ts";
 import { settingsFor } from "../../quant/settings_for.ts";
 
@@ -26,7 +27,7 @@ const SHAPE = {
   headDim: 32,
   vocab: 1,
   maxPositions: 256,
-  ropeTheta: 1e4,
+  rotary: plainRotary(32, 1e4),
 };
 
 interface Machine<T extends KvShape> {

@@ -10,7 +10,7 @@ import { answers } from "../../stores/affine/affine_answers.ts";
 import { testOnBackends } from "../../backends.ts";
 import { runs, testCacheProperties, testMoreBits } from "../../cache_properties.ts";
 import { calibratedOn, oneLayerScene, type SceneDraw } from "../../calibrated_scenes.ts";
-import { type CacheScene, layerData, OpenCache, THETA } from "../../cache_scenes.ts";
+import { type CacheScene, layerData, OpenCache, rotaryOf } from "../../cache_scenes.ts";
 import { KV_LOOKS } from "../../kv_data.ts";
 import { settingsFor } from "../../../../quant/settings_for.ts";
 
@@ -164,7 +164,7 @@ testOnBackends("kvquant: keys before RoPE are rotated when restored", async (bac
       };
       const [rotated, unrotated] = [await restore(before), await restore(plain)];
       const { heads, headDim, capacity } = key;
-      const { cos, sin } = rotaryTables(capacity, headDim, THETA);
+      const { cos, sin } = rotaryTables(capacity, rotaryOf(headDim));
       const { from, to } = kvquant.quantizedRange(before, key.tokens);
       const pairs = headDim / 2;
       for (let head = 0; head < heads; head++) {

@@ -15,7 +15,7 @@ import { answers } from "../../stores/affine/affine_answers.ts";
 import { testOnBackends } from "../../backends.ts";
 import { runs, testCacheProperties, testMoreBits } from "../../cache_properties.ts";
 import { calibratedOn, oneLayerScene, type SceneDraw } from "../../calibrated_scenes.ts";
-import { type CacheScene, layerData, OpenCache, THETA } from "../../cache_scenes.ts";
+import { type CacheScene, layerData, OpenCache, rotaryOf } from "../../cache_scenes.ts";
 import { KV_LOOKS, kvData } from "../../kv_data.ts";
 import { settingsFor } from "../../../../quant/settings_for.ts";
 
@@ -147,7 +147,7 @@ testOnBackends("skvq: keys before RoPE are rotated when restored", async (backen
       const unrotated = await restore({ ...before, preRope: false });
       const { heads, headDim, capacity } = key;
       const pairs = headDim / 2;
-      const { cos, sin } = rotaryTables(capacity, headDim, THETA);
+      const { cos, sin } = rotaryTables(capacity, rotaryOf(headDim));
       const { from, to } = skvq.quantizedRange(before, key.tokens);
       for (let head = 0; head < heads; head++) {
         for (let token = from; token < to; token++) {
