@@ -2,6 +2,8 @@ import { assertEquals, assertThrows } from "@std/assert";
 import { UserError } from "../../../../errors.ts";
 import { configOf, type TensorFacts } from "../../../../engine/checkpoint/gguf/config.ts";
 import type { GgufValue } from "../../../../engine/checkpoint/gguf/header_cursor.ts";
+import { readConfig } from "../../../../engine/checkpoint/config.ts";
+import type { JsonObject } from "../../../../engine/checkpoint/json_file.ts";
 import { Metadata } from "../../../../engine/checkpoint/gguf/metadata.ts";
 
 type Values = Readonly<Record<string, GgufValue | undefined>>;
@@ -111,6 +113,51 @@ Deno.test("scaled positions are told", () => {
     'In m.gguf the factors of "rope_freqs.weight" are not those of Llama 3.1 and later',
   );
   assertThrows(() => scaling({}, [8, 8]), UserError, "are not those of Llama 3.1");
+});
+
+Deno.test("positions are computed as from the config.json of the same model", async () => {
+  const [, , { head_dim, theta, factor, original, factors }] = JSON.parse(
+    await Deno.readTextFile(new URL("../../../golden/gguf/rope_factors.json", import.meta.url)),
+  );
+  const yarn = { factor: 4, original_context_length: 64, type: "yarn" } as const;
+  const scaled = (scaling: Values) =>
+    Object.fromEntries(Object.entries(scaling).map(([key, v]) => [`rope.scaling.${key}`, v]));
+  const cases: [string, Values, readonly number[] | undefined, JsonObject][] = [
+    ["llama", {}, undefined, {}],
+    ["llama", { "rope.freq_base": theta }, factors, {
+      rope_type: "llama3",
+      factor,
+      low_freq_factor: 1,
+      high_freq_factor: 4,
+      original_max_position_embeddings: original,
+    }],
+    ["llama", scaled({ type: "linear", factor: 2 }), undefined, { rope_type: "linear", factor: 2 }],
+    ["qwen2", scaled(yarn), undefined, {
+      rope_type: "yarn",
+      factor: 4,
+      original_max_position_embeddings: 64,
+    }],
+    ["qwen3", { "attention.key_length": 32 }, undefined, {}],
+  ];
+  for (const [model_type, changes, ropeFactors, rope] of cases) {
+    const json = configOf(metadata(model_type, changes), { ...facts, ropeFactors });
+    const shape = readConfig(json, "m.gguf").shape;
+    assertEquals(
+      shape,
+      readConfig({
+        model_type,
+        hidden_size: 64,
+        num_hidden_layers: 3,
+        num_attention_heads: 4,
+        num_key_value_heads: 2,
+        head_dim: model_type === "qwen3" ? 32 : head_dim,
+        intermediate_size: 96,
+        vocab_size: 512,
+        max_position_embeddings: 4096,
+        rope_parameters: { rope_theta: theta, ...rope },
+      }, "config.json").shape,
+    );
+  }
 });
 
 Deno.test("what no config.json can say is refused in one sentence", () => {
