@@ -22,6 +22,7 @@
  */
 export {
   type Device,
+  type HubSource,
   Lab,
   type LabOptions,
   type ModelShape,

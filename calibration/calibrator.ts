@@ -86,7 +86,7 @@ export class Calibrator<T extends KvShape = KvShape> {
     }
     const store = this.#storeFor(...publishing);
     const key = await this.#key("statistics");
-    const kept = (await store?.load(key))?.statistics;
+    const kept = (await this.#kept(store, key))?.statistics;
     if (kept !== undefined) return this.#statistics = kept;
     this.#statistics = await this.#learn((samples) =>
       calibrationStatistics(
@@ -114,7 +114,7 @@ export class Calibrator<T extends KvShape = KvShape> {
     }
     const store = this.#storeFor(settings.family);
     const key = await this.#key(text);
-    let entry = (await store?.load(key))?.entries.find((e) => e.settings === text);
+    let entry = (await this.#kept(store, key))?.entries.find((e) => e.settings === text);
     if (entry === undefined) {
       const learned = await this.#learn((samples) => family.calibrate!(samples, settings));
       entry = { settings: text, ...learned };
@@ -171,6 +171,17 @@ export class Calibrator<T extends KvShape = KvShape> {
     return await sha256(
       JSON.stringify([CONTRACT_VERSION, engine.fingerprint, await this.#setHash(), what]),
     );
+  }
+
+  /** What was kept under a key, when this engine learned it from this set. */
+  async #kept(
+    store: CalibratorInput<T>["store"],
+    key: string,
+  ): Promise<CalibrationFile | undefined> {
+    const file = await store?.load(key);
+    const isOwn = file?.engine === this.#input.engine.fingerprint &&
+      file.set === await this.#setHash();
+    return isOwn ? file : undefined;
   }
 
   async #file(

@@ -5,6 +5,7 @@
  */
 import { parseArgs } from "@std/cli/parse-args";
 import { type SliceName, sliceNames } from "../benchmarks/slices.ts";
+import { DEFAULT_CACHE_LIMIT } from "../evaluation/cache/cache_folder.ts";
 import { isPolicyName, type PolicyName, policyNames } from "../policies/registry.ts";
 import type { Device } from "../engine/devices/open.ts";
 import { embeddedModels } from "../engine/checkpoint/resolve.ts";
@@ -20,10 +21,11 @@ const FOLDER = "results/leaderboard";
 /** Every option of `kvreplay leaderboard`, without dashes. */
 export const LEADERBOARD_OPTIONS = {
   models: {
-    value: "NAME|DIR[,...]",
-    help: `embedded models, Hugging Face folders or GGUF files (default: ${
-      embeddedModels.join(",")
-    })`,
+    value: "NAME|DIR|FILE.gguf|OWNER/NAME[,...]",
+    help:
+      `embedded models, Hugging Face folders, GGUF files, or models of the hub, fetched before (default: ${
+        embeddedModels.join(",")
+      })`,
   },
   slices: { value: "NAME[,...]", help: `slices to run (default: ${sliceNames.join(",")})` },
   policy: {
@@ -42,6 +44,10 @@ export const LEADERBOARD_OPTIONS = {
   out: { value: "DIR", help: `results, and finished cells in DIR/cells (default: ${FOLDER})` },
   resume: { help: "do not run finished cells again (this is the default)" },
   fresh: { help: "run every cell again" },
+  "cache-limit": {
+    value: "SIZE",
+    help: "disk that all kept references and calibrations may take (default: 8GiB)",
+  },
   "no-cache": { help: "keep no references and calibrations on disk" },
   quiet: { help: "no progress and no remarks; failures are still told" },
   help: { help: "this text" },
@@ -59,13 +65,14 @@ const EXAMPLES = {
   seed: "0",
   resamples: String(RESAMPLES),
   out: FOLDER,
+  "cache-limit": "8GiB",
 } as const;
 
 type ValueOption = keyof typeof EXAMPLES;
 
 /** Checked options of a leaderboard. */
 export interface LeaderboardOptions {
-  /** Embedded models, or paths of folders or GGUF files. */
+  /** Embedded models, paths of folders or GGUF files, or names on the hub. */
   readonly models: readonly string[];
   readonly slices: readonly SliceName[];
   /** The full-precision policy first: every other needs it. */
@@ -84,6 +91,8 @@ export interface LeaderboardOptions {
   readonly fresh: boolean;
   /** Whether references and calibrations are kept on disk. */
   readonly cache: boolean;
+  /** Bytes that all of them may take. */
+  readonly cacheLimit: number;
   readonly quiet: boolean;
 }
 
@@ -133,6 +142,7 @@ export function parseLeaderboardOptions(args: readonly string[]): LeaderboardOpt
     out: values.text("out") ?? FOLDER,
     fresh: parsed.fresh,
     cache: parsed.cache,
+    cacheLimit: values.size("cache-limit") ?? DEFAULT_CACHE_LIMIT,
     quiet: parsed.quiet,
   };
 }

@@ -30,8 +30,9 @@ export const OPTIONS = {
   "policy-memory-mib": { value: "N", help: "memory a policy file may add (default: 512)" },
   "policy-message-bytes": { value: "N", help: "longest reply of a policy file (default: 4194304)" },
   model: {
-    value: "NAME|DIR|FILE.gguf",
-    help: "embedded model, Hugging Face folder or GGUF file (default: mini)",
+    value: "NAME|DIR|FILE.gguf|OWNER/NAME",
+    help:
+      "embedded model, Hugging Face folder, GGUF file, or model of the hub, fetched before (default: mini)",
   },
   tokenizer: {
     value: "DIR",
@@ -54,6 +55,10 @@ export const OPTIONS = {
   out: { value: "DIR", help: "write metrics.json, metrics.csv and steps.jsonl there" },
   stepwise: { help: "one pass through the model per step: slow, and the same numbers" },
   audit: { help: "print the buffers behind peak_kv_memory_mb; fail if they do not add up to it" },
+  "cache-limit": {
+    value: "SIZE",
+    help: "disk that all kept references and calibrations may take (default: 8GiB)",
+  },
   "no-cache": { help: "run the reference anew and keep nothing on disk" },
   quiet: { help: "no table, no progress bar, no remarks; failures are still told" },
   help: { help: "this text" },

@@ -19,7 +19,8 @@ import { EXIT } from "./failure.ts";
 import { InterruptListener } from "./interrupt.ts";
 import { openPolicies } from "./policy_hosts.ts";
 import type { ReplayOptions } from "./replay_options.ts";
-import { CACHE_FOLDER, terminalColumns } from "./surroundings.ts";
+import { runCache } from "./run_cache.ts";
+import { terminalColumns } from "./surroundings.ts";
 import { VERSION } from "./version.ts";
 
 /** Runs the command; the exit code is 1 when a policy failed, else 0. */
@@ -35,12 +36,13 @@ export async function replay(options: ReplayOptions): Promise<number> {
   // Everything that can be wrong with the user's files is found before the model is loaded.
   const inputs = await Promise.all(options.slices.map((name) => sliceInput(name, options)));
   if (options.out !== undefined) openOutputFolder(options.out);
+  const cache = await runCache(options, inform);
   const { calibration } = options;
   const learned = calibration !== undefined && await exists(calibration);
   await using lab = await open(options.model, {
     device: options.device,
     ...(options.tokenizer === undefined ? {} : { tokenizer: options.tokenizer }),
-    ...(options.cache ? { cache: CACHE_FOLDER } : {}),
+    ...cache,
     ...(learned ? { calibration } : {}),
     notice: inform,
   });
@@ -141,10 +143,11 @@ function print(result: SliceResult, quiet: boolean): void {
   }
 }
 
-function describe(options: ReplayOptions, { fingerprint, device }: Lab): RunDescription {
+function describe(options: ReplayOptions, { fingerprint, device, hub }: Lab): RunDescription {
   return {
     contract: CONTRACT_VERSION,
     model: options.model,
+    model_hub: hub ?? null,
     model_fingerprint: fingerprint,
     device,
     budget_bits: options.budgetBits,

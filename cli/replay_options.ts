@@ -5,6 +5,7 @@
  */
 import { parseArgs } from "@std/cli/parse-args";
 import { isSliceName, type SliceName, sliceNames } from "../benchmarks/slices.ts";
+import { DEFAULT_CACHE_LIMIT } from "../evaluation/cache/cache_folder.ts";
 import { LIMIT_BOUNDS, type SandboxLimits } from "../policies/sandbox/limits.ts";
 import type { Device } from "../engine/devices/open.ts";
 import { OPTIONS, type ValueOption, valueOptions } from "./option_table.ts";
@@ -24,7 +25,7 @@ export interface ReplayOptions {
   readonly calibration?: string;
   /** Table of the user's for `kvtuner_kivi`. */
   readonly kvtunerTable?: string;
-  /** Embedded model, or path of a folder or GGUF file. */
+  /** Embedded model, path of a folder or GGUF file, or name on the hub. */
   readonly model: string;
   /** Folder whose tokenizer takes the place of the model's own. */
   readonly tokenizer?: string;
@@ -43,6 +44,8 @@ export interface ReplayOptions {
   readonly audit: boolean;
   /** Whether references and calibrations are kept on disk. */
   readonly cache: boolean;
+  /** Bytes that all of them may take. */
+  readonly cacheLimit: number;
   readonly quiet: boolean;
 }
 
@@ -108,6 +111,7 @@ export function parseReplayOptions(
     stepwise: parsed.stepwise,
     audit: parsed.audit,
     cache: parsed.cache,
+    cacheLimit: values.size("cache-limit") ?? DEFAULT_CACHE_LIMIT,
     quiet: parsed.quiet,
   };
 }
@@ -130,6 +134,7 @@ const EXAMPLES = {
   "budget-bits": "4",
   seed: "0",
   out: "results",
+  "cache-limit": "8GiB",
 } as const satisfies Record<ValueOption, string>;
 
 /** The sandbox's limits, by option. */

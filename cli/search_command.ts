@@ -38,7 +38,7 @@ export async function searchWidths(options: SearchOptions): Promise<number> {
     ...(options.tokenizer === undefined ? {} : { tokenizer: options.tokenizer }),
     notice: inform,
   });
-  const { model, engine, families } = partsOf(lab);
+  const { model, engine, families, hub } = partsOf(lab);
   const base = new BaseFamily(families, options, model.shape, options.maxWidth, options.minWidth);
   if (options.budgetBits < base.widths[0]!) {
     throw new UsageError(
@@ -82,6 +82,7 @@ export async function searchWidths(options: SearchOptions): Promise<number> {
     const plan = widthPlan(result.chosen.widths, model.shape);
     const text = policyFileText(plan, base, {
       model: options.model,
+      ...(hub === undefined ? {} : { modelCommit: hub.commit }),
       modelHash: model.hash,
       samples: ids,
       heldOut: heldOutIds,
@@ -94,6 +95,7 @@ export async function searchWidths(options: SearchOptions): Promise<number> {
       const facts = {
         kvreplay: VERSION,
         model: options.model,
+        model_hub: hub ?? null,
         model_hash: model.hash,
         engine: engine.fingerprint,
         device: engine.device,

@@ -24,8 +24,9 @@ const OUT = "search_policy.ts";
 /** Every option of `kvreplay search`, without dashes. */
 export const SEARCH_OPTIONS = {
   model: {
-    value: "NAME|DIR|FILE.gguf",
-    help: "embedded model, Hugging Face folder or GGUF file (default: mini)",
+    value: "NAME|DIR|FILE.gguf|OWNER/NAME",
+    help:
+      "embedded model, Hugging Face folder, GGUF file, or model of the hub, fetched before (default: mini)",
   },
   tokenizer: {
     value: "DIR",
@@ -84,7 +85,7 @@ type ValueOption = keyof typeof EXAMPLES;
 
 /** Checked options of a search. */
 export interface SearchOptions {
-  /** Embedded model, or path of a folder or GGUF file. */
+  /** Embedded model, path of a folder or GGUF file, or name on the hub. */
   readonly model: string;
   /** Folder whose tokenizer takes the place of the model's own. */
   readonly tokenizer?: string;

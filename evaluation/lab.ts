@@ -14,9 +14,10 @@ import {
   slices,
 } from "../benchmarks/slices.ts";
 import { loadCalibrationSet } from "../calibration/calibration_set.ts";
-import { CalibrationStore, Calibrator, loadCalibrationFile } from "../calibration/calibrator.ts";
+import { Calibrator, loadCalibrationFile } from "../calibration/calibrator.ts";
+import type { HubSource } from "../engine/checkpoint/hub/cached_model.ts";
 import { loadModel, type Model } from "../engine/checkpoint/model.ts";
-import { modelFolder } from "../engine/checkpoint/resolve.ts";
+import { findModel } from "../engine/checkpoint/resolve.ts";
 import { type Device, openEngine } from "../engine/devices/open.ts";
 import type { Engine, ModelShape } from "../engine/engine.ts";
 import { PolicyError } from "../policies/check.ts";
@@ -24,14 +25,16 @@ import type { PolicyHost } from "../policies/host.ts";
 import type { Family } from "../quant/family.ts";
 import { Families } from "../quant/registry.ts";
 import { runReference } from "../replay/reference.ts";
+import { CacheFolder } from "./cache/cache_folder.ts";
+import { CalibrationCache } from "./cache/calibration_cache.ts";
+import { ReferenceCache } from "./cache/reference_cache.ts";
 import { openHosts, type PolicyChoice } from "./policy_choice.ts";
 import { type Prompt, type Question, readyToRun, userTurn } from "./question.ts";
-import { ReferenceCache } from "./reference_cache.ts";
 import { ReferenceView } from "./reference_view.ts";
 import type { PolicyResult, SliceResult } from "./results.ts";
 import { refusalOf, runSlice } from "./slice_run.ts";
 
-export type { Device, ModelShape };
+export type { Device, HubSource, ModelShape };
 
 /** How a lab is opened. */
 export interface LabOptions {
@@ -44,6 +47,8 @@ export interface LabOptions {
   readonly tokenizer?: string;
   /** Folder in which references and calibrations are kept; absent keeps nothing. */
   readonly cache?: string;
+  /** Bytes that the folder may hold, least recently used out first; default 8 GiB. */
+  readonly cacheLimit?: number;
   /** Quantizer families of yours; their names are then names that a policy may return. */
   readonly families?: readonly Family[];
   /** A file of what was learned offline before (`--calibration`), instead of learning it again. */
@@ -93,9 +98,12 @@ const BUDGET_BITS = 4;
 /**
  * Opens a model.
  *
- * @param model `mini`, `mini-outlier`, or a Hugging Face folder or GGUF file of a known architecture
- * @throws {UserError} for a model that cannot be used, or a device that cannot be opened
+ * @param model `mini`, `mini-outlier`, a Hugging Face folder or GGUF file of a known architecture, or
+ *   the name of such a model on the hub, `OWNER/NAME` or `OWNER/NAME@REVISION`, that is in the hub's
+ *   cache
+ * @throws {UserError} for a model that cannot be used or is not there, or a device that cannot be opened
  * @throws {QuantizerError} for a family whose name is taken
+ * @throws {CacheError} for a cache folder that cannot be written
  *
  * @example
  * ```ts
@@ -122,6 +130,8 @@ export interface LabParts {
   readonly calibration: Calibrator;
   /** References on disk. */
   readonly cache?: ReferenceCache;
+  /** Where the model comes from, if from the hub. */
+  readonly hub?: HubSource;
 }
 
 /** The parts of a lab, for the rooms of this project that work on them; readers have `Lab` alone. */
@@ -143,14 +153,23 @@ export class Lab implements AsyncDisposable {
 
   /** See `open`. */
   static async open(name: string, options: LabOptions): Promise<Lab> {
-    const { device = "auto", cache, notice } = options;
+    const { device = "auto", cache, cacheLimit, notice } = options;
     // What can be wrong with the user's own things is found before the model is loaded.
     const families = new Families(options.families);
     const file = options.calibration === undefined
       ? undefined
       : await loadCalibrationFile(options.calibration);
-    const model = await loadModel(await modelFolder(name), options);
+    const kept = cache === undefined ? undefined : await CacheFolder.open(cache, {
+      ...(cacheLimit === undefined ? {} : { limit: cacheLimit }),
+      ...(notice === undefined ? {} : { notice }),
+    });
+    const { path, hub } = await findModel(name);
+    const model = await loadModel(path, options);
     const engine = await openEngine(model, device, notice);
+    const origin = {
+      model: path === name ? await Deno.realPath(path) : name,
+      device: engine.device,
+    };
     const calibration = new Calibrator({
       engine,
       families,
@@ -159,7 +178,7 @@ export class Lab implements AsyncDisposable {
         const ids = model.tokenizer.encode(turn + target);
         return { ids, reply: ids.length - model.tokenizer.encode(turn).length };
       }),
-      ...(cache === undefined ? {} : { store: new CalibrationStore(`${cache}/calibrations`) }),
+      ...(kept === undefined ? {} : { store: new CalibrationCache(kept, origin) }),
       ...(file === undefined ? {} : { file }),
       ...(notice === undefined ? {} : { notice }),
     });
@@ -168,7 +187,8 @@ export class Lab implements AsyncDisposable {
       engine,
       families,
       calibration,
-      ...(cache === undefined ? {} : { cache: new ReferenceCache(`${cache}/references`) }),
+      ...(kept === undefined ? {} : { cache: new ReferenceCache(kept, origin) }),
+      ...(hub === undefined ? {} : { hub }),
     });
   }
 
@@ -185,6 +205,11 @@ export class Lab implements AsyncDisposable {
   /** Hash of everything that decides the numbers: weights, config, graph version, runtime version. */
   get fingerprint(): string {
     return this.#parts.engine.fingerprint;
+  }
+
+  /** Repository and commit of a model of the hub; undefined for any other. */
+  get hub(): HubSource | undefined {
+    return this.#parts.hub;
   }
 
   /**

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { InternalError, UserError } from "../errors.ts";
 import type { OptionalHook } from "../quant/hooks.ts";
 import { askPolicy, hooksOf, type RawAnswers, type StepQuestion } from "./ask.ts";
 import type { CalibrationStatistics } from "./calibration_statistics.ts";
@@ -58,7 +59,7 @@ export function checkCalibrationMode(value: unknown): "none" | "offline" {
   return value;
 }
 
-/** Runs a trusted policy in this process. */
+/** Runs a policy in this process: one of this project's, or one that the caller answers for. */
 export class InProcessHost implements PolicyHost {
   readonly hooks: readonly OptionalHook[];
   readonly remarks: readonly string[];
@@ -67,7 +68,7 @@ export class InProcessHost implements PolicyHost {
   constructor(
     readonly name: string,
     private readonly policy: Policy,
-    readonly fullPrecision = false,
+    private readonly whose: "reference" | "built-in" | "own" = "own",
   ) {
     const methods = methodsOf(policy, MOST_METHODS);
     const missing = missingMethod(policy);
@@ -76,9 +77,16 @@ export class InProcessHost implements PolicyHost {
     this.remarks = unaskedMethods(methods);
   }
 
-  calibrationMode(workload: WorkloadMeta, budget: BudgetState): Promise<"none" | "offline"> {
-    return Promise.resolve(
-      checkCalibrationMode(this.policy.calibration_mode(workload, budget)),
+  get fullPrecision(): boolean {
+    return this.whose === "reference";
+  }
+
+  async calibrationMode(
+    workload: WorkloadMeta,
+    budget: BudgetState,
+  ): Promise<"none" | "offline"> {
+    return checkCalibrationMode(
+      await this.#ask(() => this.policy.calibration_mode(workload, budget)),
     );
   }
 
@@ -86,19 +94,42 @@ export class InProcessHost implements PolicyHost {
     return this.policy.calibrate !== undefined;
   }
 
-  calibrate(samples: CalibrationStatistics): Promise<unknown> {
-    return Promise.resolve(this.policy.calibrate?.(samples));
+  async calibrate(samples: CalibrationStatistics): Promise<unknown> {
+    try {
+      return await this.policy.calibrate?.(samples);
+    } catch (error) {
+      throw this.#blamed(error);
+    }
   }
 
   plan(question: StepQuestion): RawAnswers[] {
-    return askPolicy(this.policy, {
-      budget: question.budget,
-      request: question.request,
-      stats: (layer, kind, head) => {
-        this.readsStats = true;
-        return question.stats(layer, kind, head);
-      },
-    });
+    return this.#ask(() =>
+      askPolicy(this.policy, {
+        budget: question.budget,
+        request: question.request,
+        stats: (layer, kind, head) => {
+          this.readsStats = true;
+          return question.stats(layer, kind, head);
+        },
+      })
+    );
+  }
+
+  #ask<V>(question: () => V): V {
+    try {
+      return question();
+    } catch (error) {
+      throw this.#blamed(error);
+    }
+  }
+
+  /** What a policy of the caller's throws is that policy's failure; in one of ours it is a bug. */
+  #blamed(error: unknown): unknown {
+    if (this.whose !== "own" || error instanceof UserError || error instanceof InternalError) {
+      return error;
+    }
+    const what = error instanceof Error ? `${error.name}: ${error.message}` : shown(error);
+    return new PolicyError(`It threw ${what}`, { cause: error });
   }
 
   close(): Promise<void> {

@@ -1,10 +1,13 @@
 /**
- * From what a user calls a model to its folder or file.
+ * From what a user calls a model to where it is.
  *
  * @module
  */
 import { fileURLToPath } from "node:url";
 import { UserError } from "../../errors.ts";
+import { hubCacheFolder } from "./hub/cache_folder.ts";
+import { cachedModel, type HubSource } from "./hub/cached_model.ts";
+import { hubNameText, parseHubName } from "./hub/name.ts";
 import { fileIn, openModelFile } from "./model_file.ts";
 
 /**
@@ -19,31 +22,46 @@ export type EmbeddedModel = typeof embeddedModels[number];
 /** Model that is used when none is named. */
 export const DEFAULT_MODEL: EmbeddedModel = "mini";
 
+/** Where a model is. */
+export interface ModelPlace {
+  /** Its folder, or its GGUF file. */
+  readonly path: string;
+  /** The repository it comes from; absent for what is not from the hub. */
+  readonly hub?: HubSource;
+}
+
 /**
- * The folder or file of a model: an embedded one by its name, else the name is a path. Where this
- * module comes from a server, the embedded models lie there too, and their folders are URLs.
+ * Finds a model: an embedded one by its name, else a folder or file by its path, else one of the hub by
+ * its name, in the hub's cache. The network is never asked. Where this module comes from a server, the
+ * embedded models lie there too, and their paths are URLs.
  *
- * @throws {UserError} for an embedded model that did not come along, and listing the names when
- *   `model` is neither a name nor an existing path
+ * @throws {UserError} when `model` is none of these, or not there; it says what would bring it
  *
  * @example
  * ```ts
  * import { assert } from "@std/assert";
- * import { modelFolder } from "./resolve.ts";
+ * import { findModel } from "./resolve.ts";
  *
- * assert((await modelFolder("mini")).endsWith("mini"));
+ * assert((await findModel("mini")).path.endsWith("mini"));
  * ```
  */
-export async function modelFolder(model: string): Promise<string> {
+export async function findModel(model: string): Promise<ModelPlace> {
   if ((embeddedModels as readonly string[]).includes(model)) {
-    return await embeddedFolder(model, new URL("../../models/", import.meta.url));
+    return { path: await embeddedFolder(model, new URL("../../models/", import.meta.url)) };
   }
-  if (await Deno.stat(model).then(() => true, () => false)) return model;
-  throw new UserError(
-    `Unknown model "${model}": use ${
-      embeddedModels.join(", ")
-    } or the path of a model folder or GGUF file`,
-  );
+  if (await Deno.stat(model).then(() => true, () => false)) return { path: model };
+  const name = parseHubName(model);
+  if (name === undefined) {
+    throw new UserError(
+      `Unknown model "${model}": use ${
+        embeddedModels.join(", ")
+      }, the path of a model folder or GGUF file, or the name of a model on the hub, OWNER/NAME`,
+    );
+  }
+  const program = Deno.build.standalone ? "kvreplay" : "deno task";
+  const advice = `"${program} fetch ${hubNameText(name)}" brings it there`;
+  const { path, ...hub } = await cachedModel(name, hubCacheFolder(), advice);
+  return { path, hub };
 }
 
 /**

@@ -11,8 +11,11 @@ import { isJsonObject, parseJsonObject, readTextIfPresent } from "./json_file.ts
 import { fileIn, openModelFile } from "./model_file.ts";
 import { SafetensorsFile } from "./safetensors.ts";
 
-const SINGLE = "model.safetensors";
-const INDEX = "model.safetensors.index.json";
+/** The one file of weights that are not split. */
+export const WEIGHTS = "model.safetensors";
+
+/** Names the shards of weights that are. */
+export const WEIGHTS_INDEX = "model.safetensors.index.json";
 
 /**
  * The tensors of a model folder.
@@ -48,19 +51,21 @@ async function openFiles(folder: string, opened: DisposableStack): Promise<Safet
     const file = await openModelFile(fileIn(folder, name));
     return file && opened.use(await SafetensorsFile.of(file));
   };
-  const single = await open(SINGLE);
+  const single = await open(WEIGHTS);
   if (single !== undefined) return [single];
-  const indexPath = fileIn(folder, INDEX);
+  const indexPath = fileIn(folder, WEIGHTS_INDEX);
   const index = await readTextIfPresent(indexPath);
   if (index === undefined) {
-    throw new UserError(`${folder} has no weights: neither ${SINGLE} nor ${INDEX} is there`);
+    throw new UserError(
+      `${folder} has no weights: neither ${WEIGHTS} nor ${WEIGHTS_INDEX} is there`,
+    );
   }
   const shardOf = readIndex(parseJsonObject(index, indexPath), indexPath);
   const files: SafetensorsFile[] = [];
   for (const shard of new Set(shardOf.values())) {
     const file = await open(shard);
     if (file === undefined) {
-      throw new UserError(`${folder} lacks the shard "${shard}" that ${INDEX} names`);
+      throw new UserError(`${folder} lacks the shard "${shard}" that ${WEIGHTS_INDEX} names`);
     }
     files.push(file);
     for (const [name, listed] of shardOf) {
@@ -74,7 +79,13 @@ async function openFiles(folder: string, opened: DisposableStack): Promise<Safet
   return files;
 }
 
-function readIndex(json: Record<string, unknown>, path: string): Map<string, string> {
+/**
+ * Reads the shard of every tensor from an index.
+ *
+ * @param path of the index, for errors
+ * @throws {UserError} when it names none, or one outside its folder
+ */
+export function readIndex(json: Record<string, unknown>, path: string): Map<string, string> {
   const map = json.weight_map;
   if (!isJsonObject(map) || Object.keys(map).length === 0) {
     throw new UserError(`${path} must map tensors to shards in "weight_map"`);

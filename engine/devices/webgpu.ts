@@ -6,6 +6,7 @@
  */
 import type { InferenceSession, Tensor } from "onnxruntime-common";
 import { GpuBackend } from "../../quant/gpu/backend_gpu.ts";
+import { Workbench } from "../../quant/gpu/workbench.ts";
 import type { GpuTensor } from "../../quant/tensor.ts";
 import type { Engine, ForwardInput, ForwardOutput, ModelShape } from "../engine.ts";
 import type { Model } from "../checkpoint/model.ts";
@@ -90,6 +91,7 @@ class WebGpuEngine implements GpuEngine {
   async close(): Promise<void> {
     await this.session.release();
     this.backend.close();
+    Workbench.of(this.gpu).close();
     this.gpu.destroy();
   }
 }

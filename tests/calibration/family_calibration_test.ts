@@ -11,13 +11,9 @@ import type { Settings } from "../../quant/family.ts";
 import { QuantizerError } from "../../quant/quantizer_error.ts";
 import { kvquant } from "../../quant/families/kvquant/kvquant.ts";
 import { uniform } from "../../quant/families/uniform/uniform.ts";
-import {
-  CalibrationStore,
-  Calibrator,
-  readCalibration,
-  writeCalibration,
-} from "../../calibration/calibrator.ts";
+import { Calibrator, readCalibration, writeCalibration } from "../../calibration/calibrator.ts";
 import { answers } from "../quant/stores/affine/affine_answers.ts";
+import { MemoryStore } from "./memory_store.ts";
 import { SyntheticEngine } from "../engine/synthetic_engine.ts";
 import { settingsFor } from "../../quant/settings_for.ts";
 
@@ -73,29 +69,20 @@ Deno.test("the same samples and settings give the same calibration, other settin
   assertNotEquals(await learn(keySettings()), await learn(keySettings(0, 3)));
 });
 
-Deno.test("calibrations come from the cache folder the second time, keyed by set and settings", async () => {
-  const folder = await Deno.makeTempDir();
-  try {
-    const engine = new SyntheticEngine();
-    const open = (set = samples) =>
-      new Calibrator({
-        families: builtInFamilies,
-        engine,
-        samples: set,
-        store: new CalibrationStore(folder),
-      });
-    const first = await open().family(keySettings());
-    const runs = engine.runs;
-    const again = await open().family(keySettings());
-    assertEquals([again, engine.runs], [first, runs]);
-    await open().family(keySettings(0, 3));
-    assert(engine.runs > runs, "other settings must be learned");
-    const before = engine.runs;
-    await open(samples.slice(1)).family(keySettings());
-    assert(engine.runs > before, "another set must be run");
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
+Deno.test("calibrations come from the store the second time, keyed by set and settings", async () => {
+  const store = new MemoryStore();
+  const engine = new SyntheticEngine();
+  const open = (set = samples) =>
+    new Calibrator({ families: builtInFamilies, engine, samples: set, store });
+  const first = await open().family(keySettings());
+  const runs = engine.runs;
+  const again = await open().family(keySettings());
+  assertEquals([again, engine.runs], [first, runs]);
+  await open().family(keySettings(0, 3));
+  assert(engine.runs > runs, "other settings must be learned");
+  const before = engine.runs;
+  await open(samples.slice(1)).family(keySettings());
+  assert(engine.runs > before, "another set must be run");
 });
 
 Deno.test("a calibration file replaces learning, and another model's is named", async () => {

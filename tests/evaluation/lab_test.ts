@@ -14,6 +14,10 @@ import { tiny } from "../quant/tiny_family.ts";
 
 const [example, second] = await loadSlice("reasoning");
 
+/** What is learned offline is learned once for the tests of this file. */
+const cache = await Deno.makeTempDir({ prefix: "kvreplay-test-" });
+Deno.test.afterAll(() => Deno.remove(cache, { recursive: true }));
+
 /** Two bits everywhere, in one family. */
 const twoBits = (family: string): Policy => ({
   quantizer_family: () => family,
@@ -31,7 +35,7 @@ function untimed({ numbers }: PolicyResult) {
 }
 
 Deno.test("one policy gives its result, several share references and give all", async () => {
-  await using lab = await open("mini", { device: "cpu" });
+  await using lab = await open("mini", { device: "cpu", cache });
   const told: [number, number, string][] = [];
   const both = await lab.replay([example!, second!], ["reference", "kivi_overlap_2bit"], {
     maxNewTokens: 4,
@@ -52,7 +56,7 @@ Deno.test("one policy gives its result, several share references and give all", 
 });
 
 Deno.test("a reply is told as text, and a prompt without a score is judged by the reference's", async () => {
-  await using lab = await open("mini", { device: "cpu" });
+  await using lab = await open("mini", { device: "cpu", cache });
   const question = { prompt: renderPrompt(example!), id: "mine" };
   const { outcomes: [exact] } = await lab.replay(question, "reference");
   assertEquals(exact!.reply, exact!.referenceReply);
@@ -75,7 +79,7 @@ Deno.test("a family of one's own is a name that a policy may return", async () =
       return uniform.openCpu(...given);
     },
   };
-  await using lab = await open("mini", { device: "cpu", families: [mine] });
+  await using lab = await open("mini", { device: "cpu", cache, families: [mine] });
   const options = { maxNewTokens: 3, audit: true };
   const own = await lab.replay(example!, { name: "own", policy: twoBits("mine") }, options);
   assert(opened > 0);
@@ -101,7 +105,7 @@ Deno.test("a family of one's own is a name that a policy may return", async () =
 });
 
 Deno.test("a family of one's own has hooks, options, statistics and takes a lesson", async () => {
-  await using lab = await open("mini", { device: "cpu", families: [tiny] });
+  await using lab = await open("mini", { device: "cpu", cache, families: [tiny] });
   const policy = {
     ...twoBits("tiny"),
     choose_bits: () => 4,
@@ -132,7 +136,7 @@ Deno.test("a family of one's own has hooks, options, statistics and takes a less
 });
 
 Deno.test("a lesson reaches transform as the option does, and other families are told not to use it", async () => {
-  await using lab = await open("mini", { device: "cpu" });
+  await using lab = await open("mini", { device: "cpu", cache });
   const { layers, kvHeads, headDim } = lab.shape;
   const steps = Array.from({ length: kvHeads * headDim }, (_, i) => i < 40 ? 0.5 : "absent");
   const run = (name: string, family: string, more: Partial<Policy>) => {
@@ -161,7 +165,7 @@ Deno.test("a lesson reaches transform as the option does, and other families are
 });
 
 Deno.test("classes and built-ins are made afresh, and runs of one lab wait for each other", async () => {
-  await using lab = await open("mini", { device: "cpu" });
+  await using lab = await open("mini", { device: "cpu", cache });
   let made = 0;
   class Counted implements Policy {
     #asked = 0;
@@ -197,7 +201,7 @@ Deno.test("classes and built-ins are made afresh, and runs of one lab wait for e
 });
 
 Deno.test("what cannot be run is refused in one sentence", async () => {
-  await using lab = await open("mini", { device: "cpu" });
+  await using lab = await open("mini", { device: "cpu", cache });
   const same = [twoBits("uniform"), { name: "policy", policy: twoBits("kivi") }];
   for (
     const [run, type, sentence] of [
@@ -229,7 +233,7 @@ Deno.test("what cannot be run is refused in one sentence", async () => {
 });
 
 Deno.test("a policy that fails costs the others nothing, and alone it rejects", async () => {
-  await using lab = await open("mini", { device: "cpu" });
+  await using lab = await open("mini", { device: "cpu", cache });
   const wide = { name: "wide", policy: { ...twoBits("uniform"), choose_bits: () => 8 } };
   const { results, failures } = await lab.replay(example!, [wide, "reference"], {
     maxNewTokens: 2,
@@ -242,8 +246,31 @@ Deno.test("a policy that fails costs the others nothing, and alone it rejects", 
   assertEquals(numbers.code_bits, 8);
 });
 
+Deno.test("what a policy of the caller's throws is that policy's failure, with its cause", async () => {
+  await using lab = await open("mini", { device: "cpu", cache });
+  const why = new TypeError("no such table");
+  const thrown = () => {
+    throw why;
+  };
+  const offline = () => "offline" as const;
+  const faulty = [
+    { name: "asked", policy: { ...twoBits("uniform"), choose_bits: thrown } },
+    { name: "mode", policy: { ...twoBits("uniform"), calibration_mode: thrown } },
+    {
+      name: "taught",
+      policy: { ...twoBits("uniform"), calibration_mode: offline, calibrate: thrown },
+    },
+  ];
+  const { results, failures } = await lab.replay(example!, [...faulty, "reference"], {
+    maxNewTokens: 1,
+  });
+  assertEquals(results.map(({ policy }) => policy), ["reference"]);
+  assertEquals(failures.map(({ policy }) => policy).toSorted(), ["asked", "mode", "taught"]);
+  for (const { reason } of failures) assertMatch(reason, /It threw TypeError: no such table$/);
+});
+
 Deno.test("a run ends where its signal says, and the lab goes on", async () => {
-  await using lab = await open("mini", { device: "cpu" });
+  await using lab = await open("mini", { device: "cpu", cache });
   const stop = new AbortController();
   const why = new Error("enough");
   const run = lab.replay("reasoning", "kivi_overlap_2bit", {
@@ -257,7 +284,7 @@ Deno.test("a run ends where its signal says, and the lab goes on", async () => {
 });
 
 Deno.test("a reference shows tokens, logits and the tensors of every layer", async () => {
-  await using lab = await open("mini", { device: "cpu" });
+  await using lab = await open("mini", { device: "cpu", cache });
   using reference = await lab.reference(example!, 5);
   const { layers, kvHeads, queryHeads, headDim, vocab } = lab.shape;
   assertEquals(reference.tokens.length, 5);

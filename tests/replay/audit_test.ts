@@ -15,7 +15,7 @@ import { snapshot, Sources } from "../../replay/snapshot.ts";
 import { randomCache } from "../../evaluation/random_cache.ts";
 import { auditTable } from "../../report/audit_table.ts";
 import { plainRotary } from "../../engine/rotary.ts";
-import { device } from "../quant/backends.ts";
+import { device, onGpu } from "../quant/backends.ts";
 import { settingsFor } from "../../quant/settings_for.ts";
 
 const STEPS = 5;
@@ -68,15 +68,17 @@ function onBothMachines(
   Deno.test({
     name: `${name} (gpu)`,
     ignore: device === undefined,
-    fn: async () => {
-      const backend = new GpuBackend(device!);
-      const made = machine((t) => backend.upload(t.data, t), backend, { gpu: device! });
-      await body(made);
-      for (const { key, value } of made.reference.layers) {
-        backend.free(key);
-        backend.free(value);
-      }
-    },
+    fn: () =>
+      onGpu(async (_, device) => {
+        const backend = new GpuBackend(device);
+        const made = machine((t) => backend.upload(t.data, t), backend, { gpu: device });
+        await body(made);
+        for (const { key, value } of made.reference.layers) {
+          backend.free(key);
+          backend.free(value);
+        }
+        backend.close();
+      }),
   });
 }
 

@@ -1,22 +1,18 @@
 /**
- * The files of a GGUF model: one, or parts named `NAME-00001-of-0000N.gguf` (ggml-org/llama.cpp,
- * tools/gguf-split).
+ * The files of a GGUF model: one, or several parts.
  *
  * @module
  */
-import { basename, dirname, join } from "node:path";
 import { UserError } from "../../../errors.ts";
 import { type ModelFile, openModelFile, openNeededFile } from "../model_file.ts";
 import { type GgufHeader, readHeader } from "./header.ts";
+import { partNames } from "./part_names.ts";
 
 /** A file and its header. */
 export interface GgufFile {
   readonly file: ModelFile;
   readonly header: GgufHeader;
 }
-
-/** `NAME-00002-of-00003.gguf`. */
-const partName = /^(?<name>.*)-(?<part>\d{5})-of-(?<parts>\d{5})\.gguf$/;
 
 /**
  * Opens a model's files; the first holds its metadata.
@@ -27,27 +23,20 @@ const partName = /^(?<name>.*)-(?<part>\d{5})-of-(?<parts>\d{5})\.gguf$/;
  * another model
  */
 export async function openGgufFiles(path: string, opened: DisposableStack): Promise<GgufFile[]> {
-  const { name, part, parts } = partName.exec(basename(path))?.groups ?? {};
-  if (name === undefined) {
-    const only = await openPart(await openNeededFile(path), opened);
-    checkPart(only, 1, 1);
-    return [only];
-  }
-  const count = Number(parts);
-  if (Number(part) < 1 || Number(part) > count) {
-    throw new UserError(`${path} is by its name part ${Number(part)} of ${count}`);
+  const names = partNames(path);
+  if (!names.includes(path)) {
+    throw new UserError(`${path} is by its name none of the ${names.length} parts of a model`);
   }
   const files: GgufFile[] = [];
-  for (let i = 1; i <= count; i++) {
-    const wanted = `${name}-${String(i).padStart(5, "0")}-of-${parts}.gguf`;
-    const file = await openModelFile(join(dirname(path), wanted));
+  for (const [i, name] of names.entries()) {
+    const file = name === path ? await openNeededFile(path) : await openModelFile(name);
     if (file === undefined) {
-      throw new UserError(`${dirname(path)} lacks "${wanted}", part ${i} of ${count} of the model`);
+      throw new UserError(`${name} does not exist, part ${i + 1} of ${names.length} of a model`);
     }
-    const next = await openPart(file, opened);
-    checkPart(next, i, count);
-    if (i > 1) checkSameModel(files[0]!, next);
-    files.push(next);
+    const part = await openPart(file, opened);
+    checkPart(part, i + 1, names.length);
+    if (i > 0) checkSameModel(files[0]!, part);
+    files.push(part);
   }
   checkTensors(files);
   return files;
@@ -89,7 +78,7 @@ function checkTensors(files: readonly GgufFile[]): void {
   const wanted = header.metadata.count("split.tensors.count", found);
   if (found !== wanted) {
     throw new UserError(
-      `The parts of ${file.path} hold ${found} tensors together; its metadata says ${wanted}`,
+      `The parts that ${file.path} begins hold ${found} tensors; its metadata says ${wanted}`,
     );
   }
 }

@@ -180,10 +180,6 @@ export const hfHqq: Family<HqqSettings, never, HqqOptions> = {
     name: settings.family,
     arithmetic,
     constants: { most_zero: mostZero(settings) },
-    refine: {
-      wgsl: search,
-      rounds: settings.optimize ? HQQ_ROUNDS : 0,
-      entryPoints: ["improve", "compare"],
-    },
+    refine: { wgsl: search, rounds: settings.optimize ? HQQ_ROUNDS : 0 },
   })),
 };

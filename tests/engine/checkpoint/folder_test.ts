@@ -1,13 +1,13 @@
 import { assert, assertEquals, assertNotEquals, assertRejects } from "@std/assert";
 import { UserError } from "../../../errors.ts";
 import { loadModel } from "../../../engine/checkpoint/model.ts";
-import { modelFolder } from "../../../engine/checkpoint/resolve.ts";
+import { findModel } from "../../../engine/checkpoint/resolve.ts";
 import { plainRotary } from "../../../engine/rotary.ts";
 import { editJson, modelCopy, safetensorsBytes } from "./temporary_folder.ts";
 
 Deno.test("the embedded models are found by name and differ", async () => {
-  const mini = await loadModel(await modelFolder("mini"));
-  const outlier = await loadModel(await modelFolder("mini-outlier"));
+  const mini = await loadModel((await findModel("mini")).path);
+  const outlier = await loadModel((await findModel("mini-outlier")).path);
   assertEquals(mini.shape, {
     layers: 8,
     hidden: 256,
@@ -21,16 +21,16 @@ Deno.test("the embedded models are found by name and differ", async () => {
   assertEquals(outlier.shape, mini.shape);
   assertEquals(mini.eosIds, [2, 0]);
   assertNotEquals(outlier.hash, mini.hash);
-  assertEquals((await loadModel(await modelFolder("mini"))).hash, mini.hash);
+  assertEquals((await loadModel((await findModel("mini")).path)).hash, mini.hash);
 });
 
 Deno.test("a path is a model folder, anything else is an unknown model", async () => {
   await using copy = await modelCopy("wide-heads-f16");
-  assertEquals(await modelFolder(copy.path), copy.path);
+  assertEquals((await findModel(copy.path)).path, copy.path);
   await assertRejects(
-    () => modelFolder("maxi"),
+    () => findModel("maxi"),
     UserError,
-    'Unknown model "maxi": use mini, mini-outlier or the path of a model folder or GGUF file',
+    'Unknown model "maxi": use mini, mini-outlier, the path of a model folder or GGUF file, or the name of a model on the hub',
   );
 });
 

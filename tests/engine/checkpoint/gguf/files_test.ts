@@ -55,7 +55,7 @@ Deno.test("parts that do not make one model are refused in one sentence", async 
     "a missing part": [
       { [FIRST]: part(0, 2, ["a"]) },
       FIRST,
-      `lacks "${SECOND}", part 2 of 2 of the model`,
+      `${SECOND} does not exist, part 2 of 2 of a model`,
     ],
     "a part under the name of another": [
       { [FIRST]: part(0, 2, ["a"]), [SECOND]: part(0, 2, ["b", "c"]) },
@@ -85,10 +85,14 @@ Deno.test("parts that do not make one model are refused in one sentence", async 
     "too few tensors": [
       { [FIRST]: part(0, 2, ["a"]), [SECOND]: part(1, 2, ["b"]) },
       FIRST,
-      `${FIRST} hold 2 tensors together; its metadata says 3`,
+      `${FIRST} begins hold 2 tensors; its metadata says 3`,
     ],
-    "a part beyond the last": [{}, "m-00003-of-00002.gguf", "is by its name part 3 of 2"],
-    "no part": [{}, "m-00000-of-00000.gguf", "is by its name part 0 of 0"],
+    "a part beyond the last": [
+      {},
+      "m-00003-of-00002.gguf",
+      "is by its name none of the 2 parts of a model",
+    ],
+    "no part": [{}, "m-00000-of-00000.gguf", "is by its name none of the 0 parts of a model"],
   };
   for (const [what, [files, named, sentence]] of Object.entries(cases)) {
     await t.step(what, async () => {
