@@ -43,7 +43,7 @@ export function tokenizerOf(metadata: Metadata): TokenizerJson {
     namedToken(metadata, vocabulary, "eos"),
   ];
   const special = (token: string | undefined, name: string, fallback: boolean) =>
-    metadata.flag(`tokenizer.ggml.add_${name}_token`, fallback && token !== undefined)
+    token !== undefined && metadata.flag(`tokenizer.ggml.add_${name}_token`, fallback)
       ? [{ SpecialToken: { id: token, type_id: 0 } }]
       : [];
   const { tokens, kinds } = vocabulary;

@@ -85,7 +85,7 @@ Deno.test("special tokens are added where the file says so", async () => {
   assertEquals(await added(LLAMA), "1,…");
   assertEquals(await added(LLAMA, { add_bos_token: undefined }), "1,…");
   assertEquals(await added(LLAMA, { add_bos_token: false, add_eos_token: true }), "…,2");
-  assertEquals(await added(LLAMA, { add_bos_token: undefined, bos_token_id: undefined }), "…");
+  assertEquals(await added(LLAMA, { bos_token_id: undefined }), "…");
   assertEquals(await added(QWEN2), "…");
   assertEquals(await added(QWEN2, { add_bos_token: undefined }), "…");
   assertEquals(await added(QWEN2, { add_bos_token: undefined, pre: "llama-bpe" }), "521,…");
