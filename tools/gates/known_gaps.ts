@@ -27,7 +27,7 @@ export const knownWithoutExample: readonly string[] = [
   ...["Audit", "AuditedBuffer", "AuditedTensor", "Axis", "BenchmarkError", "BudgetState"],
   ...["BufferContents", "Calibration", "CalibrationArray", "CalibrationSamples"],
   ...["CalibrationStatistics", "CpuTensor", "Device", "Example", "ExampleOutcome", "Families"],
-  ...["Family", "FamilyName", "GpuTensor", "HeadStatistics", "KV_KINDS", "KvKind", "KvShape"],
+  ...["FamilyName", "GpuTensor", "HeadStatistics", "KV_KINDS", "KvKind", "KvShape"],
   ...["Lab", "LabOptions", "LaunchChild", "LayerSamples", "LayerStatistics", "LayerTensors"],
   ...["ModelShape", "NamedOutcome", "Needs", "OptionalHooks", "OwnPolicy", "Policy"],
   ...["PolicyChoice", "PolicyError", "PolicyFileOptions", "PolicyHost", "PolicyName"],
