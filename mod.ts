@@ -48,6 +48,7 @@ export type { Example } from "./benchmarks/example.ts";
 export type { SliceName } from "./benchmarks/slices.ts";
 export { InternalError, UserError } from "./errors.ts";
 export type { Axis, Family, KvKind } from "./quant/family.ts";
+export type { RotaryPositions } from "./quant/rotary_positions.ts";
 export type { ExampleOutcome, Prediction, SliceNumbers, StepOutcome } from "./replay/metric.ts";
 export type { StoredWidths } from "./replay/ledger.ts";
 export type { Audit, AuditedBuffer, AuditedTensor } from "./replay/audit.ts";

@@ -1,7 +1,7 @@
 /**
- * Calibrations on disk: one JSON document, the arrays in base64. The same entries are kept in the
- * cache folder (one document each, trusted only when complete) and in the file of `--calibration`
- * (one document for a whole run, refused when damaged).
+ * Calibrations on disk: one JSON document, the arrays in base64. The same entries are kept between
+ * runs (one document each, trusted only when complete) and in the file of `--calibration` (one
+ * document for a whole run, refused when damaged).
  *
  * @module
  */
@@ -10,7 +10,7 @@ import type { Calibration, CalibrationArray } from "../quant/calibration.ts";
 import { UserError } from "../errors.ts";
 import { sha256 } from "../engine/digest.ts";
 
-const FORMAT = "kvreplay calibration 2";
+const FORMAT = "kvreplay calibration 3";
 
 /** A calibration file that cannot be used; the message is one sentence. */
 export class CalibrationError extends UserError {
@@ -134,32 +134,10 @@ export async function saveCalibrationFile(path: string, file: CalibrationFile): 
   }
 }
 
-/** Calibrations in a cache folder, one document per key. */
-export class CalibrationStore {
-  constructor(private readonly folder: string) {}
-
-  #path(key: string): string {
-    return `${this.folder}/${key.slice(0, 2)}/${key}.json`;
-  }
-
-  /** What was kept under a key; undefined when there is nothing, or it is damaged. */
-  async load(key: string): Promise<CalibrationFile | undefined> {
-    try {
-      return await loadCalibrationFile(this.#path(key));
-    } catch (error) {
-      if (error instanceof CalibrationError) return undefined;
-      throw error;
-    }
-  }
-
-  /** Keeps a document; a full disk costs the entry, not the run. */
-  async save(key: string, file: CalibrationFile): Promise<void> {
-    const path = this.#path(key);
-    try {
-      await Deno.mkdir(path.slice(0, path.lastIndexOf("/")), { recursive: true });
-      await saveCalibrationFile(path, file);
-    } catch (error) {
-      if (error instanceof Deno.errors.NotCapable) throw error;
-    }
-  }
+/** Where calibrations are kept between runs, one document per key. */
+export interface CalibrationStore {
+  /** What was kept under a key; undefined when there is nothing, or nothing that can be used. */
+  load(key: string): Promise<CalibrationFile | undefined>;
+  /** Keeps a document; what cannot be kept costs the entry, not the run. */
+  save(key: string, file: CalibrationFile): Promise<void>;
 }

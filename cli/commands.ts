@@ -4,6 +4,7 @@
  * @module
  */
 import { type SliceName, slices } from "../benchmarks/slices.ts";
+import { cacheHelp, parseCacheOptions } from "./cache_options.ts";
 import { FETCH_OPERAND, FETCH_OPTIONS, parseFetchOptions } from "./fetch_options.ts";
 import { FAMILIES_OPTIONS } from "./families_options.ts";
 import { commandHelp, policyCommandHelp } from "./help.ts";
@@ -95,6 +96,21 @@ function fetchCommand(summary: string): Command {
   };
 }
 
+function cacheCommand(summary: string): Command {
+  return {
+    summary,
+    run: async (args) => {
+      const options = parseCacheOptions(args);
+      if (options === undefined) {
+        console.log(cacheHelp(summary));
+        return 0;
+      }
+      const { manageCache } = await import("./cache_command.ts");
+      return await manageCache(options);
+    },
+  };
+}
+
 /** The commands, in the order they are listed. */
 export const commands = {
   longbench: replayCommand("longbench", slices.longbench.title),
@@ -105,6 +121,7 @@ export const commands = {
   search: searchCommand("A width for every layer, kind and head under a budget, by measurement"),
   fetch: fetchCommand("A model of the Hugging Face hub into its cache, for every other command"),
   families: familiesCommand("Every quantizer family and policy, and the bits each really stores"),
+  cache: cacheCommand("What earlier runs kept on disk: list, verify or clear it"),
 } as const satisfies Record<string, Command>;
 
 /** Name of a command. */

@@ -6,7 +6,8 @@
 import { policyNames } from "../policies/registry.ts";
 import type { OptionRow } from "./option_table.ts";
 
-function twoColumns(rows: readonly (readonly [left: string, right: string])[]): string {
+/** Rows of two columns, indented. */
+export function twoColumns(rows: readonly (readonly [left: string, right: string])[]): string {
   const width = Math.max(...rows.map(([left]) => left.length));
   return rows.map(([left, right]) => `  ${left.padEnd(width)}  ${right}`).join("\n");
 }
@@ -35,15 +36,12 @@ export function commandHelp(
   summary: string,
   table: Readonly<Record<string, OptionRow>>,
 ): string {
-  const options = Object.entries(table).map(([name, { value, help }]) =>
-    [value === undefined ? `--${name}` : `--${name} ${value}`, help] as const
-  );
   return `${summary}.
 
 Usage: kvreplay ${command} [OPTIONS]
 
 Options:
-${twoColumns(options)}`;
+${optionRows(table)}`;
 }
 
 /** The same for a command that knows policies by name. */
@@ -56,4 +54,14 @@ export function policyCommandHelp(
 
 Policies:
   ${policyNames.join("\n  ")}`;
+}
+
+/** The options of a table, with what each does. */
+export function optionRows(table: Readonly<Record<string, OptionRow>>): string {
+  return twoColumns(
+    Object.entries(table).map(([name, { value, help }]) => [
+      value === undefined ? `--${name}` : `--${name} ${value}`,
+      help,
+    ]),
+  );
 }

@@ -16,7 +16,8 @@ import { StatusLine } from "../report/status_line.ts";
 import { EXIT } from "./failure.ts";
 import { InterruptListener } from "./interrupt.ts";
 import type { LeaderboardOptions } from "./leaderboard_options.ts";
-import { CACHE_FOLDER, terminalColumns } from "./surroundings.ts";
+import { runCache } from "./run_cache.ts";
+import { terminalColumns } from "./surroundings.ts";
 import { VERSION } from "./version.ts";
 
 /** Runs the command; the exit code is 1 when a cell failed, else 0. */
@@ -32,13 +33,15 @@ export async function leaderboard(options: LeaderboardOptions): Promise<number> 
   const started = new Date();
   const commit = await projectCommit();
   openOutputFolder(options.out);
+  const cache = await runCache(options, inform);
   const cellFolder = `${options.out}/cells`;
   let filled: Filled;
   try {
     filled = await fill({
       ...options,
       store: new CellStore(cellFolder),
-      open: (model) => openModel(model, { ...readyOptions(options), commit, notice: inform }),
+      open: (model) =>
+        openModel(model, { ...readyOptions(options), ...cache, commit, notice: inform }),
       progress: (done, total, event) => tell(done, total, event, status, inform),
       signal: interrupts.signal,
     });
@@ -63,13 +66,12 @@ export async function leaderboard(options: LeaderboardOptions): Promise<number> 
   return filled.failures.length > 0 ? EXIT.failed : 0;
 }
 
-function readyOptions({ device, limit, budgetBits, seed, cache }: LeaderboardOptions) {
+function readyOptions({ device, limit, budgetBits, seed }: LeaderboardOptions) {
   return {
     device,
     ...(limit === undefined ? {} : { limit }),
     budgetBits,
     seed,
-    ...(cache ? { cacheFolder: CACHE_FOLDER } : {}),
     version: VERSION,
   };
 }

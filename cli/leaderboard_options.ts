@@ -5,6 +5,7 @@
  */
 import { parseArgs } from "@std/cli/parse-args";
 import { type SliceName, sliceNames } from "../benchmarks/slices.ts";
+import { DEFAULT_CACHE_LIMIT } from "../evaluation/cache/cache_folder.ts";
 import { isPolicyName, type PolicyName, policyNames } from "../policies/registry.ts";
 import type { Device } from "../engine/devices/open.ts";
 import { embeddedModels } from "../engine/checkpoint/resolve.ts";
@@ -42,6 +43,10 @@ export const LEADERBOARD_OPTIONS = {
   out: { value: "DIR", help: `results, and finished cells in DIR/cells (default: ${FOLDER})` },
   resume: { help: "do not run finished cells again (this is the default)" },
   fresh: { help: "run every cell again" },
+  "cache-limit": {
+    value: "SIZE",
+    help: "disk that all kept references and calibrations may take (default: 8GiB)",
+  },
   "no-cache": { help: "keep no references and calibrations on disk" },
   quiet: { help: "no progress and no remarks; failures are still told" },
   help: { help: "this text" },
@@ -59,6 +64,7 @@ const EXAMPLES = {
   seed: "0",
   resamples: String(RESAMPLES),
   out: FOLDER,
+  "cache-limit": "8GiB",
 } as const;
 
 type ValueOption = keyof typeof EXAMPLES;
@@ -84,6 +90,8 @@ export interface LeaderboardOptions {
   readonly fresh: boolean;
   /** Whether references and calibrations are kept on disk. */
   readonly cache: boolean;
+  /** Bytes that all of them may take. */
+  readonly cacheLimit: number;
   readonly quiet: boolean;
 }
 
@@ -133,6 +141,7 @@ export function parseLeaderboardOptions(args: readonly string[]): LeaderboardOpt
     out: values.text("out") ?? FOLDER,
     fresh: parsed.fresh,
     cache: parsed.cache,
+    cacheLimit: values.size("cache-limit") ?? DEFAULT_CACHE_LIMIT,
     quiet: parsed.quiet,
   };
 }

@@ -51,6 +51,10 @@ export const OPTIONS = {
   out: { value: "DIR", help: "write metrics.json, metrics.csv and steps.jsonl there" },
   stepwise: { help: "one pass through the model per step: slow, and the same numbers" },
   audit: { help: "print the buffers behind peak_kv_memory_mb; fail if they do not add up to it" },
+  "cache-limit": {
+    value: "SIZE",
+    help: "disk that all kept references and calibrations may take (default: 8GiB)",
+  },
   "no-cache": { help: "run the reference anew and keep nothing on disk" },
   quiet: { help: "no table, no progress bar, no remarks; failures are still told" },
   help: { help: "this text" },

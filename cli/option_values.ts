@@ -78,6 +78,22 @@ export class OptionValues<Name extends string> {
     return value;
   }
 
+  /** A number of bytes, above 0. */
+  size(name: Name): number | undefined {
+    const text = this.text(name);
+    if (text === undefined) return undefined;
+    const [, number, unit] = /^(\d+(?:\.\d+)?) ?([kmgt]i?b)$/i.exec(text) ?? [];
+    const bytes = number === undefined ? 0 : Math.floor(Number(number) * bytesOfUnit(unit!));
+    if (bytes === 0) {
+      throw new UsageError(
+        `--${name} must be a size with its unit, such as ${this.examples[name]} or 500MB, got ${
+          JSON.stringify(text)
+        }`,
+      );
+    }
+    return bytes;
+  }
+
   /** One of `values`. */
   oneOf<T extends string>(name: Name, values: readonly T[]): T | undefined {
     const text = this.text(name);
@@ -92,6 +108,12 @@ export class OptionValues<Name extends string> {
     if (names.includes("")) throw missingValue(name, this.examples[name]);
     return [...new Set(names)];
   }
+}
+
+/** Bytes of KB, MB, ... (thousands) and KiB, MiB, ... (1,024s). */
+function bytesOfUnit(unit: string): number {
+  const power = "kmgt".indexOf(unit[0]!.toLowerCase()) + 1;
+  return (unit.length === 3 ? 1024 : 1000) ** power;
 }
 
 /** `text` as one of `values`, or an error that lists them. */

@@ -27,6 +27,7 @@ export const commandPermissions = {
   search: { set: "replay" },
   fetch: { set: "fetch" },
   families: {},
+  cache: { set: "cache" },
 } as const satisfies Record<CommandName, CommandPermissions>;
 
 type Granted = Readonly<Record<string, boolean | readonly string[]>>;
@@ -60,5 +61,8 @@ export function keepPermissionsOf(command: string | undefined): void {
 
 /** One value of a permission that is granted for a list of them. */
 function oneOf(name: string, value: string): Deno.PermissionDescriptor {
-  return name === "env" ? { name, variable: value } : { name: "net", host: value };
+  if (name === "env") return { name, variable: value };
+  return name === "sys"
+    ? { name, kind: value as "statfs" } as Deno.SysPermissionDescriptor
+    : { name: "net", host: value };
 }

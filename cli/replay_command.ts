@@ -19,7 +19,8 @@ import { EXIT } from "./failure.ts";
 import { InterruptListener } from "./interrupt.ts";
 import { openPolicies } from "./policy_hosts.ts";
 import type { ReplayOptions } from "./replay_options.ts";
-import { CACHE_FOLDER, terminalColumns } from "./surroundings.ts";
+import { runCache } from "./run_cache.ts";
+import { terminalColumns } from "./surroundings.ts";
 import { VERSION } from "./version.ts";
 
 /** Runs the command; the exit code is 1 when a policy failed, else 0. */
@@ -35,11 +36,12 @@ export async function replay(options: ReplayOptions): Promise<number> {
   // Everything that can be wrong with the user's files is found before the model is loaded.
   const inputs = await Promise.all(options.slices.map((name) => sliceInput(name, options)));
   if (options.out !== undefined) openOutputFolder(options.out);
+  const cache = await runCache(options, inform);
   const { calibration } = options;
   const learned = calibration !== undefined && await exists(calibration);
   await using lab = await open(options.model, {
     device: options.device,
-    ...(options.cache ? { cache: CACHE_FOLDER } : {}),
+    ...cache,
     ...(learned ? { calibration } : {}),
     notice: inform,
   });
@@ -117,7 +119,8 @@ async function runOne(
 
 /** What a reader of the numbers must know about the policies. */
 function* remarks({ results }: SliceResult): Generator<string> {
-  for (const { policy, ignoredHooks, deviations } of results) {
+  for (const { policy, ignoredHooks, remarks, deviations } of results) {
+    for (const remark of remarks) yield `policy ${policy}: ${remark}`;
     if (ignoredHooks.length > 0) {
       yield `Policy ${policy}: ignored, since its families do not use it: ${
         ignoredHooks.join(", ")

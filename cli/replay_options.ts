@@ -5,6 +5,7 @@
  */
 import { parseArgs } from "@std/cli/parse-args";
 import { isSliceName, type SliceName, sliceNames } from "../benchmarks/slices.ts";
+import { DEFAULT_CACHE_LIMIT } from "../evaluation/cache/cache_folder.ts";
 import { LIMIT_BOUNDS, type SandboxLimits } from "../policies/sandbox/limits.ts";
 import type { Device } from "../engine/devices/open.ts";
 import { OPTIONS, type ValueOption, valueOptions } from "./option_table.ts";
@@ -41,6 +42,8 @@ export interface ReplayOptions {
   readonly audit: boolean;
   /** Whether references and calibrations are kept on disk. */
   readonly cache: boolean;
+  /** Bytes that all of them may take. */
+  readonly cacheLimit: number;
   readonly quiet: boolean;
 }
 
@@ -104,6 +107,7 @@ export function parseReplayOptions(
     stepwise: parsed.stepwise,
     audit: parsed.audit,
     cache: parsed.cache,
+    cacheLimit: values.size("cache-limit") ?? DEFAULT_CACHE_LIMIT,
     quiet: parsed.quiet,
   };
 }
@@ -125,6 +129,7 @@ const EXAMPLES = {
   "budget-bits": "4",
   seed: "0",
   out: "results",
+  "cache-limit": "8GiB",
 } as const satisfies Record<ValueOption, string>;
 
 /** The sandbox's limits, by option. */

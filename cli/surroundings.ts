@@ -4,9 +4,6 @@
  * @module
  */
 
-/** Folder of references and calibrations, below the folder the command is run in. */
-export const CACHE_FOLDER = ".cache/kvreplay";
-
 /** Columns of the terminal, where there is one. */
 export function terminalColumns(): { columns?: number } {
   try {

@@ -14,7 +14,7 @@ import {
   slices,
 } from "../benchmarks/slices.ts";
 import { loadCalibrationSet } from "../calibration/calibration_set.ts";
-import { CalibrationStore, Calibrator, loadCalibrationFile } from "../calibration/calibrator.ts";
+import { Calibrator, loadCalibrationFile } from "../calibration/calibrator.ts";
 import { loadModelFolder, type Model } from "../engine/checkpoint/folder.ts";
 import type { HubSource } from "../engine/checkpoint/hub/cached_model.ts";
 import { findModel } from "../engine/checkpoint/resolve.ts";
@@ -25,9 +25,11 @@ import type { PolicyHost } from "../policies/host.ts";
 import type { Family } from "../quant/family.ts";
 import { Families } from "../quant/registry.ts";
 import { runReference } from "../replay/reference.ts";
+import { CacheFolder } from "./cache/cache_folder.ts";
+import { CalibrationCache } from "./cache/calibration_cache.ts";
+import { ReferenceCache } from "./cache/reference_cache.ts";
 import { openHosts, type PolicyChoice } from "./policy_choice.ts";
 import { type Prompt, type Question, readyToRun, userTurn } from "./question.ts";
-import { ReferenceCache } from "./reference_cache.ts";
 import { ReferenceView } from "./reference_view.ts";
 import type { PolicyResult, SliceResult } from "./results.ts";
 import { refusalOf, runSlice } from "./slice_run.ts";
@@ -43,6 +45,8 @@ export interface LabOptions {
   readonly device?: Device;
   /** Folder in which references and calibrations are kept; absent keeps nothing. */
   readonly cache?: string;
+  /** Bytes that the folder may hold, least recently used out first; default 8 GiB. */
+  readonly cacheLimit?: number;
   /** Quantizer families of yours; their names are then names that a policy may return. */
   readonly families?: readonly Family[];
   /** A file of what was learned offline before (`--calibration`), instead of learning it again. */
@@ -92,10 +96,11 @@ const BUDGET_BITS = 4;
 /**
  * Opens a model.
  *
- * @param model `mini`, `mini-outlier`, a Hugging Face folder of the Qwen2 architecture, or the name of
+ * @param model `mini`, `mini-outlier`, a Hugging Face folder of a known architecture, or the name of
  *   such a model on the hub, `OWNER/NAME` or `OWNER/NAME@REVISION`, that is in the hub's cache
  * @throws {UserError} for a model that cannot be used or is not there, or a device that cannot be opened
  * @throws {QuantizerError} for a family whose name is taken
+ * @throws {CacheError} for a cache folder that cannot be written
  *
  * @example
  * ```ts
@@ -145,15 +150,23 @@ export class Lab implements AsyncDisposable {
 
   /** See `open`. */
   static async open(name: string, options: LabOptions): Promise<Lab> {
-    const { device = "auto", cache, notice } = options;
+    const { device = "auto", cache, cacheLimit, notice } = options;
     // What can be wrong with the user's own things is found before the model is loaded.
     const families = new Families(options.families);
     const file = options.calibration === undefined
       ? undefined
       : await loadCalibrationFile(options.calibration);
+    const kept = cache === undefined ? undefined : await CacheFolder.open(cache, {
+      ...(cacheLimit === undefined ? {} : { limit: cacheLimit }),
+      ...(notice === undefined ? {} : { notice }),
+    });
     const { path, hub } = await findModel(name);
     const model = await loadModelFolder(path);
     const engine = await openEngine(model, device, notice);
+    const origin = {
+      model: path === name ? await Deno.realPath(path) : name,
+      device: engine.device,
+    };
     const calibration = new Calibrator({
       engine,
       families,
@@ -162,7 +175,7 @@ export class Lab implements AsyncDisposable {
         const ids = model.tokenizer.encode(turn + target);
         return { ids, reply: ids.length - model.tokenizer.encode(turn).length };
       }),
-      ...(cache === undefined ? {} : { store: new CalibrationStore(`${cache}/calibrations`) }),
+      ...(kept === undefined ? {} : { store: new CalibrationCache(kept, origin) }),
       ...(file === undefined ? {} : { file }),
       ...(notice === undefined ? {} : { notice }),
     });
@@ -171,7 +184,7 @@ export class Lab implements AsyncDisposable {
       engine,
       families,
       calibration,
-      ...(cache === undefined ? {} : { cache: new ReferenceCache(`${cache}/references`) }),
+      ...(kept === undefined ? {} : { cache: new ReferenceCache(kept, origin) }),
       ...(hub === undefined ? {} : { hub }),
     });
   }
@@ -197,28 +210,19 @@ export class Lab implements AsyncDisposable {
   }
 
   /**
-   * Replays questions under several policies, which share every reference. A policy that fails is
-   * among the failures and does not keep the others from running.
-   *
-   * @throws {PolicyError} when no example fits the model
-   */
-  replay(
-    what: Question | readonly Question[] | SliceName | SliceInput,
-    policies: readonly PolicyChoice[],
-    options?: ReplayOptions,
-  ): Promise<SliceResult>;
-  /**
-   * Replays questions under one policy.
+   * Replays questions under a policy, or under several, which share every reference. Of several, one
+   * that fails is among the failures and does not keep the others from running.
    *
    * @param what an example, a prompt, several of them, a slice by name, or a slice of one's own
-   * @param policy a built-in by name, or any object or class that satisfies `Policy`
-   * @throws {PolicyError} when the policy fails, or no example fits the model
+   * @param choice a built-in by name, or any object or class that satisfies `Policy`; or a list
+   * @returns the result of the policy; of a list, those of all
+   * @throws {PolicyError} when the one policy fails, or no example fits the model
    */
-  replay(
+  replay<C extends PolicyChoice | readonly PolicyChoice[]>(
     what: Question | readonly Question[] | SliceName | SliceInput,
-    policy: PolicyChoice,
+    choice: C,
     options?: ReplayOptions,
-  ): Promise<PolicyResult>;
+  ): Promise<C extends readonly PolicyChoice[] ? SliceResult : PolicyResult>;
   async replay(
     what: Question | readonly Question[] | SliceName | SliceInput,
     choice: PolicyChoice | readonly PolicyChoice[],

@@ -6,7 +6,12 @@
 import type { Engine } from "../engine/engine.ts";
 import type { KvShape } from "../quant/tensor.ts";
 import { type Reference, runReference } from "../replay/reference.ts";
-import { type ReferenceCache, type StoredReference, uploadReference } from "./reference_cache.ts";
+import {
+  referenceBytes,
+  type ReferenceCache,
+  type StoredReference,
+  uploadReference,
+} from "./cache/reference_cache.ts";
 
 /** What decides a reference beside its prompt. */
 export interface ReferenceRun<T extends KvShape> {
@@ -21,6 +26,8 @@ export interface ReferenceRun<T extends KvShape> {
 
 /** The next reference is read from disk while the present one is replayed. */
 export class References<T extends KvShape> {
+  /** What this run has used makes no room for what it uses later. */
+  readonly #since = Date.now();
   #next: { index: number; stored: Promise<StoredReference | undefined> } | undefined;
 
   constructor(
@@ -28,26 +35,46 @@ export class References<T extends KvShape> {
     private readonly examples: readonly { readonly prompt: readonly number[] }[],
   ) {}
 
+  /** A sentence when the disk has no room for what this run would keep at most. */
+  async shortage(): Promise<string | undefined> {
+    const { engine, cache, maxNewTokens } = this.run;
+    if (cache === undefined) return undefined;
+    let bytes = 0;
+    for (const [i, { prompt }] of this.examples.entries()) {
+      if (await cache.has(await this.#key(cache, i))) continue;
+      bytes += referenceBytes(engine.shape, prompt.length, maxNewTokens);
+    }
+    return bytes === 0 ? undefined : await cache.shortage(bytes);
+  }
+
   async get(index: number): Promise<Reference<T>> {
     const { engine, cache, maxNewTokens, eosIds } = this.run;
     const { prompt } = this.examples[index]!;
     if (cache === undefined) return await runReference(engine, prompt, maxNewTokens, eosIds);
-    const stored = await (this.#next?.index === index ? this.#next.stored : this.#read(index));
+    const stored =
+      await (this.#next?.index === index ? this.#next.stored : this.#read(cache, index));
     this.#next = index + 1 < this.examples.length
-      ? { index: index + 1, stored: this.#read(index + 1) }
+      ? { index: index + 1, stored: this.#read(cache, index + 1) }
       : undefined;
     if (stored !== undefined) return uploadReference(engine, prompt, stored);
     const reference = await runReference(engine, prompt, maxNewTokens, eosIds);
-    const key = await cache.key(engine.fingerprint, prompt, maxNewTokens, eosIds);
-    await cache.save(key, engine, reference);
+    await cache.save(await this.#key(cache, index), engine, reference, this.#since);
     return reference;
   }
 
-  async #read(index: number): Promise<StoredReference | undefined> {
-    const { engine, cache, maxNewTokens, eosIds } = this.run;
-    const { prompt } = this.examples[index]!;
-    const key = await cache!.key(engine.fingerprint, prompt, maxNewTokens, eosIds);
-    return await cache!.load(key, prompt, engine.shape);
+  async #key(cache: ReferenceCache, index: number): Promise<string> {
+    const { engine, maxNewTokens, eosIds } = this.run;
+    return await cache.key(
+      engine.fingerprint,
+      this.examples[index]!.prompt,
+      maxNewTokens,
+      eosIds,
+    );
+  }
+
+  async #read(cache: ReferenceCache, index: number): Promise<StoredReference | undefined> {
+    const key = await this.#key(cache, index);
+    return await cache.load(key, this.examples[index]!.prompt, this.run.engine.shape);
   }
 
   async close(): Promise<void> {

@@ -13,8 +13,8 @@ import { QuantizerError } from "../quant/quantizer_error.ts";
 import type { KvShape } from "../quant/tensor.ts";
 import { freeReference } from "../replay/reference.ts";
 import { StatsSource } from "../replay/token_stats.ts";
+import type { ReferenceCache } from "./cache/reference_cache.ts";
 import { PolicyRun, type RunExample, type RunSettings } from "./policy_run.ts";
-import type { ReferenceCache } from "./reference_cache.ts";
 import { References } from "./references.ts";
 import type { SliceResult } from "./results.ts";
 
@@ -45,6 +45,9 @@ export interface RunEvents {
 export async function runSlice<T extends KvShape>(run: SliceRun<T>): Promise<SliceResult> {
   const { engine, events, signal } = run;
   const { examples, refused } = fitting(run);
+  const references = new References(run, examples);
+  const shortage = await references.shortage();
+  if (shortage !== undefined) events?.notice?.(shortage);
   const policies = new Policies<T>(events);
   for (const host of run.hosts) {
     await policies.start(host, () => PolicyRun.start(run, host, examples));
@@ -53,7 +56,6 @@ export async function runSlice<T extends KvShape>(run: SliceRun<T>): Promise<Sli
   let done = 0;
   const longest = Math.max(...run.examples.map((e) => e.prompt.length)) + run.maxNewTokens;
   const rope = new Rotary(engine, longest);
-  const references = new References(run, examples);
   try {
     for (const [i, example] of examples.entries()) {
       signal?.throwIfAborted();

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type HubSource, type Lab, open } from "../evaluation/lab.ts";
+import { type HubSource, type Lab, type LabOptions, open } from "../evaluation/lab.ts";
 import { type SliceName, slices } from "../benchmarks/slices.ts";
 import type { PolicyName } from "../policies/registry.ts";
 import { CONTRACT_VERSION } from "../policies/contract.ts";
@@ -15,14 +15,12 @@ import { machineText } from "./project_facts.ts";
 import { sourceHash } from "./source_hash.ts";
 
 /** What every cell of a run shares. */
-export interface ReadyOptions {
+export interface ReadyOptions extends Pick<LabOptions, "cache" | "cacheLimit"> {
   readonly device: Device;
   /** Examples of each slice; absent for all. */
   readonly limit?: number;
   readonly budgetBits: number;
   readonly seed: number;
-  /** Folder for references and calibrations; absent keeps nothing. */
-  readonly cacheFolder?: string;
   /** Version and commit of the project. */
   readonly version: string;
   readonly commit: string;
@@ -37,10 +35,11 @@ export interface ReadyOptions {
  * @throws UserError for a folder that cannot be used, UserError when the device cannot be opened
  */
 export async function openModel(name: string, options: ReadyOptions): Promise<ReadyModel> {
-  const { device, cacheFolder, notice } = options;
+  const { device, cache, cacheLimit, notice } = options;
   const lab = await open(name, {
     device,
-    ...(cacheFolder === undefined ? {} : { cache: cacheFolder }),
+    ...(cache === undefined ? {} : { cache }),
+    ...(cacheLimit === undefined ? {} : { cacheLimit }),
     ...(notice === undefined ? {} : { notice }),
   });
   return {

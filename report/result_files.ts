@@ -117,6 +117,7 @@ export function metricsJson(run: RunDescription, reports: readonly SliceReport[]
         policy,
         metrics: Object.fromEntries(metricFields.map((field) => [field, numbers[field]])),
         ignored_hooks: told.ignoredHooks,
+        remarks: told.remarks,
         deviations: told.deviations,
         last_widths: told.widths,
         examples: outcomes.map(exampleSummary),

@@ -8,8 +8,12 @@ import { UserError } from "../../errors.ts";
 import { hubCacheFolder } from "./hub/cache_folder.ts";
 import { cachedModel, type HubSource } from "./hub/cached_model.ts";
 import { hubNameText, parseHubName } from "./hub/name.ts";
+import { fileIn, openModelFile } from "./model_file.ts";
 
-/** Models that come with the project; `mini-outlier` computes what `mini` does, with the key outliers of Qwen2.5. */
+/**
+ * Models that come with the project; `mini-outlier` computes what `mini` does, with the key outliers of
+ * Qwen2.5. The published package has room for `mini` alone.
+ */
 export const embeddedModels = ["mini", "mini-outlier"] as const;
 
 /** Name of a model that comes with the project. */
@@ -28,9 +32,10 @@ export interface ModelPlace {
 
 /**
  * Finds a model: an embedded one by its name, else a folder or file by its path, else one of the hub by
- * its name, in the hub's cache. The network is never asked.
+ * its name, in the hub's cache. The network is never asked. Where this module comes from a server, the
+ * embedded models lie there too, and their paths are URLs.
  *
- * @throws {UserError} when `model` is none of these, or not in the cache; it says what would bring it
+ * @throws {UserError} when `model` is none of these, or not there; it says what would bring it
  *
  * @example
  * ```ts
@@ -42,7 +47,7 @@ export interface ModelPlace {
  */
 export async function findModel(model: string): Promise<ModelPlace> {
   if ((embeddedModels as readonly string[]).includes(model)) {
-    return { path: fileURLToPath(new URL(`../../models/${model}`, import.meta.url)) };
+    return { path: await embeddedFolder(model, new URL("../../models/", import.meta.url)) };
   }
   if (await Deno.stat(model).then(() => true, () => false)) return { path: model };
   const name = parseHubName(model);
@@ -57,4 +62,20 @@ export async function findModel(model: string): Promise<ModelPlace> {
   const advice = `"${program} fetch ${hubNameText(name)}" brings it there`;
   const { path, ...hub } = await cachedModel(name, hubCacheFolder(), advice);
   return { path, hub };
+}
+
+/**
+ * The folder of an embedded model.
+ *
+ * @param models URL of the folder that holds the models, with a slash at its end
+ * @throws {UserError} when the model is not there
+ */
+export async function embeddedFolder(model: string, models: URL): Promise<string> {
+  const url = new URL(model, models);
+  const folder = url.protocol === "file:" ? fileURLToPath(url) : url.href;
+  using config = await openModelFile(fileIn(folder, "config.json"));
+  if (config !== undefined) return folder;
+  throw new UserError(
+    `The model "${model}" is not at ${folder}: the published package holds only "${DEFAULT_MODEL}", so clone the repository or take the binary to have it`,
+  );
 }

@@ -4,11 +4,11 @@
  *
  * @module
  */
-import { join } from "node:path";
 import type { Hash } from "node:crypto";
 import { UserError } from "../../errors.ts";
 import { toFloat32 } from "./float_types.ts";
-import { isFile, isJsonObject, parseJsonObject, readText } from "./json_file.ts";
+import { isJsonObject, parseJsonObject, readTextIfPresent } from "./json_file.ts";
+import { fileIn, openModelFile } from "./model_file.ts";
 import { SafetensorsFile, type TensorEntry } from "./safetensors.ts";
 
 /** The one file of weights that are not split. */
@@ -88,23 +88,24 @@ export async function readWeights(
 }
 
 async function openFiles(folder: string): Promise<SafetensorsFile[]> {
-  if (await isFile(join(folder, WEIGHTS))) {
-    return [await SafetensorsFile.open(join(folder, WEIGHTS))];
-  }
-  const indexPath = join(folder, WEIGHTS_INDEX);
-  if (!await isFile(indexPath)) {
+  const single = await openModelFile(fileIn(folder, WEIGHTS));
+  if (single !== undefined) return [await SafetensorsFile.of(single)];
+  const indexPath = fileIn(folder, WEIGHTS_INDEX);
+  const index = await readTextIfPresent(indexPath);
+  if (index === undefined) {
     throw new UserError(
       `${folder} has no weights: neither ${WEIGHTS} nor ${WEIGHTS_INDEX} is there`,
     );
   }
-  const shardOf = readIndex(parseJsonObject(await readText(indexPath), indexPath), indexPath);
+  const shardOf = readIndex(parseJsonObject(index, indexPath), indexPath);
   const files: SafetensorsFile[] = [];
   try {
     for (const shard of new Set(shardOf.values())) {
-      if (!await isFile(join(folder, shard))) {
+      const opened = await openModelFile(fileIn(folder, shard));
+      if (opened === undefined) {
         throw new UserError(`${folder} lacks the shard "${shard}" that ${WEIGHTS_INDEX} names`);
       }
-      const file = await SafetensorsFile.open(join(folder, shard));
+      const file = await SafetensorsFile.of(opened);
       files.push(file);
       for (const [name, listed] of shardOf) {
         if (listed === shard && !file.tensors.has(name)) {

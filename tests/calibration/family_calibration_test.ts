@@ -11,14 +11,11 @@ import type { Settings } from "../../quant/family.ts";
 import { QuantizerError } from "../../quant/quantizer_error.ts";
 import { kvquant } from "../../quant/families/kvquant/kvquant.ts";
 import { uniform } from "../../quant/families/uniform/uniform.ts";
-import {
-  CalibrationStore,
-  Calibrator,
-  readCalibration,
-  writeCalibration,
-} from "../../calibration/calibrator.ts";
+import { Calibrator, readCalibration, writeCalibration } from "../../calibration/calibrator.ts";
 import { answers } from "../quant/stores/affine/affine_answers.ts";
+import { MemoryStore } from "./memory_store.ts";
 import { SyntheticEngine } from "../engine/synthetic_engine.ts";
+import { settingsFor } from "../../quant/settings_for.ts";
 
 const ids = [
   Array.from({ length: 30 }, (_, i) => i % 10),
@@ -33,7 +30,7 @@ function keySettings(layer = 0, bits = 4): Settings {
     axis: "channel",
     calibrationMode: "offline",
   });
-  return kvquant.resolve(given, { heads: 2, headDim: 8 });
+  return settingsFor(kvquant, given, { heads: 2, headDim: 8 });
 }
 
 Deno.test("a family learns from the tensors of its own layer and kind", async () => {
@@ -72,29 +69,20 @@ Deno.test("the same samples and settings give the same calibration, other settin
   assertNotEquals(await learn(keySettings()), await learn(keySettings(0, 3)));
 });
 
-Deno.test("calibrations come from the cache folder the second time, keyed by set and settings", async () => {
-  const folder = await Deno.makeTempDir();
-  try {
-    const engine = new SyntheticEngine();
-    const open = (set = samples) =>
-      new Calibrator({
-        families: builtInFamilies,
-        engine,
-        samples: set,
-        store: new CalibrationStore(folder),
-      });
-    const first = await open().family(keySettings());
-    const runs = engine.runs;
-    const again = await open().family(keySettings());
-    assertEquals([again, engine.runs], [first, runs]);
-    await open().family(keySettings(0, 3));
-    assert(engine.runs > runs, "other settings must be learned");
-    const before = engine.runs;
-    await open(samples.slice(1)).family(keySettings());
-    assert(engine.runs > before, "another set must be run");
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
+Deno.test("calibrations come from the store the second time, keyed by set and settings", async () => {
+  const store = new MemoryStore();
+  const engine = new SyntheticEngine();
+  const open = (set = samples) =>
+    new Calibrator({ families: builtInFamilies, engine, samples: set, store });
+  const first = await open().family(keySettings());
+  const runs = engine.runs;
+  const again = await open().family(keySettings());
+  assertEquals([again, engine.runs], [first, runs]);
+  await open().family(keySettings(0, 3));
+  assert(engine.runs > runs, "other settings must be learned");
+  const before = engine.runs;
+  await open(samples.slice(1)).family(keySettings());
+  assert(engine.runs > before, "another set must be run");
 });
 
 Deno.test("a calibration file replaces learning, and another model's is named", async () => {
@@ -127,7 +115,7 @@ Deno.test("a family that learns nothing is refused", async () => {
     engine: new SyntheticEngine(),
     samples,
   });
-  const settings = uniform.resolve(answers("key", { groupSize: 8 }), { heads: 2, headDim: 8 });
+  const settings = settingsFor(uniform, answers("key", { groupSize: 8 }), { heads: 2, headDim: 8 });
   await assertRejects(() => calibrator.family(settings), QuantizerError, "nothing to calibrate");
   const empty = new Calibrator({
     families: builtInFamilies,

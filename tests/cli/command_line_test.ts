@@ -7,6 +7,7 @@ import {
   assertStringIncludes,
 } from "@std/assert";
 import { metricFields } from "../../report/metric_fields.ts";
+import { NO_CACHE } from "../no_cache.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 
@@ -14,7 +15,7 @@ function spawn(args: readonly string[]): Deno.ChildProcess {
   return new Deno.Command(Deno.execPath(), {
     args: ["run", "--no-prompt", "--quiet", "-P=replay", "cli.ts", ...args],
     cwd: ROOT,
-    env: { NO_COLOR: "1" },
+    env: { NO_COLOR: "1", ...NO_CACHE },
     stdin: "null",
     stdout: "piped",
     stderr: "piped",
@@ -45,6 +46,7 @@ Deno.test("help and version go to stdout", async () => {
   const options = await run("needle", "--help");
   assertEquals([options.code, options.stderr], [0, ""]);
   assertStringIncludes(options.stdout, "--budget-bits N");
+  assertStringIncludes(options.stdout, "--cache-limit SIZE");
   assertStringIncludes(options.stdout, "kivi_overlap_2bit");
   assertMatch((await run("--version")).stdout, /^kvreplay \d+\.\d+\.\d+\n$/);
 });
@@ -73,7 +75,7 @@ Deno.test("a file or model that cannot be used ends with code 1 and one sentence
       [["--model", `${folder}/none`], "none"],
     ];
     for (const [args, message] of wrong) {
-      const { code, stdout, stderr } = await run("needle", ...args);
+      const { code, stdout, stderr } = await run("needle", "--no-cache", ...args);
       assertEquals([code, stdout, stderr.trimEnd().split("\n").length], [1, "", 1], stderr);
       assertStringIncludes(stderr, message);
     }

@@ -12,6 +12,7 @@ import { compileTargets, targetOfTriple } from "../../tools/compile_targets.ts";
 import { FakeHub } from "../engine/checkpoint/hub/fake_hub.ts";
 import { WHOLE } from "../engine/checkpoint/hub/repos.ts";
 import { EMBEDDED_PACKAGES, embeddedFiles } from "./embedded_files.ts";
+import { NO_CACHE } from "../no_cache.ts";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 
@@ -19,7 +20,7 @@ async function deno(cwd: string, env: Record<string, string>, ...args: string[])
   const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
     args,
     cwd,
-    env: { NO_COLOR: "1", ...env },
+    env: { NO_COLOR: "1", ...NO_CACHE, ...env },
     stdin: "null",
   }).output();
   const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
@@ -52,7 +53,8 @@ function needed(): string[] {
     ...filesBelow("benchmarks/slices", ""),
     "benchmarks/prompts.json",
     "calibration/calibration.jsonl",
-    ...["quant", "stats", "replay"].flatMap((folder) => [...filesBelow(folder, ".wgsl")]),
+    "deno.lock",
+    ...filesBelow("quant", ".wgsl", ".wasm"),
     ...filesBelow("policies/sandbox", ".ts").filter((path) => !path.endsWith("/mod.ts")),
     ...["cli.ts", "cli/main.ts", "cli/replay_command.ts", "cli/leaderboard_command.ts"],
     "cli/fetch_command.ts",

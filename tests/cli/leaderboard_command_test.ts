@@ -1,5 +1,6 @@
 /** `kvreplay leaderboard` as a process: files, exit codes, and what a second run leaves out. */
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { NO_CACHE } from "../no_cache.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 
@@ -7,7 +8,7 @@ async function run(...args: string[]): Promise<{ code: number; stdout: string; s
   const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
     args: ["run", "--no-prompt", "--quiet", "-P=replay", "cli.ts", "leaderboard", ...args],
     cwd: ROOT,
-    env: { NO_COLOR: "1" },
+    env: { NO_COLOR: "1", ...NO_CACHE },
     stdin: "null",
     stdout: "piped",
     stderr: "piped",

@@ -20,6 +20,7 @@ Deno.test("by default everything is run and finished cells are kept", () => {
     out: "results/leaderboard",
     fresh: false,
     cache: true,
+    cacheLimit: 8 * 2 ** 30,
     quiet: false,
   });
   assertEquals(parse("--resume"), options);
@@ -28,7 +29,8 @@ Deno.test("by default everything is run and finished cells are kept", () => {
 Deno.test("every option is read", () => {
   const args = "--models mini,/data/qwen --slices needle --policy kivi_overlap_2bit " +
     "--policy uniform_quant_4bit,kivi_overlap_2bit --baseline uniform_quant_4bit --device cpu " +
-    "--limit 2 --budget-bits=3 --seed 7 --resamples 500 --out board --fresh --no-cache --quiet";
+    "--limit 2 --budget-bits=3 --seed 7 --resamples 500 --out board --fresh --no-cache " +
+    "--cache-limit 2GiB --quiet";
   assertEquals<unknown>(parse(...args.split(" ")), {
     models: ["mini", "/data/qwen"],
     slices: ["needle"],
@@ -42,6 +44,7 @@ Deno.test("every option is read", () => {
     out: "board",
     fresh: true,
     cache: false,
+    cacheLimit: 2 ** 31,
     quiet: true,
   });
 });

@@ -65,12 +65,14 @@ Deno.test("every command has the set of its task", () => {
 
 Deno.test("sets name the variables that are read, and the network of fetch alone", () => {
   // On Windows a user's own folder has another variable than elsewhere; a set is for both.
-  const both = [...new Set([...CACHE_VARIABLES, "HOME", "USERPROFILE"])].sort();
-  const all = [...both, ...ACCESS_VARIABLES].sort();
+  const hub = [...new Set([...CACHE_VARIABLES, "HOME", "USERPROFILE"])].sort();
+  const own = ["KVREPLAY_CACHE", "XDG_CACHE_HOME", "LOCALAPPDATA", "HOME"];
+  const union = (...names: string[][]) => [...new Set(names.flat())].sort();
   const variables = (set: string) => [...sets[set]!.env as readonly string[]].sort();
-  assertEquals(variables("replay"), both);
-  assertEquals(variables("fetch"), all);
-  assertEquals(variables("binary"), all);
+  assertEquals(variables("cache"), own.toSorted());
+  assertEquals(variables("replay"), union(hub, own));
+  assertEquals(variables("fetch"), union(hub, [...ACCESS_VARIABLES]));
+  assertEquals(variables("binary"), union(hub, own, [...ACCESS_VARIABLES]));
   assertEquals(Object.keys(sets).filter((name) => "net" in sets[name]!), [
     ...["fetch", "test", "binary"],
   ]);

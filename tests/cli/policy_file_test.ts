@@ -2,6 +2,7 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { fileURLToPath } from "node:url";
 import { SandboxHost } from "../../policies/sandbox/mod.ts";
+import { NO_CACHE } from "../no_cache.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 
@@ -19,7 +20,7 @@ async function deno(...args: string[]) {
   const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
     args,
     cwd: ROOT,
-    env: { NO_COLOR: "1" },
+    env: { NO_COLOR: "1", ...NO_CACHE },
     stdin: "null",
   }).output();
   const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);

@@ -19,6 +19,7 @@ const defaults = {
   stepwise: false,
   audit: false,
   cache: true,
+  cacheLimit: 8 * 2 ** 30,
   quiet: false,
 };
 
@@ -30,7 +31,7 @@ Deno.test("defaults", () => {
 Deno.test("every option is read", () => {
   const args = "--policy reference,kivi_overlap_2bit --model mini-outlier --data x.jsonl " +
     "--device wasm --limit 3 --max-new-tokens=9 --budget-bits 8 --seed 7 --out results " +
-    "--stepwise --audit --no-cache --quiet --trust --calibration c.json --policy-step-ms 500";
+    "--stepwise --audit --no-cache --cache-limit 1.5MB --quiet --trust --calibration c.json --policy-step-ms 500";
   assertEquals<unknown>(parse(...args.split(" ")), {
     slices: ["needle"],
     policies: ["reference", "kivi_overlap_2bit"],
@@ -48,6 +49,7 @@ Deno.test("every option is read", () => {
     stepwise: true,
     audit: true,
     cache: false,
+    cacheLimit: 1_500_000,
     quiet: true,
   });
 });
@@ -58,6 +60,13 @@ Deno.test("policies keep their order, each once; all means every built-in", () =
     "reference",
   ]);
   assertEquals(parse("--policy=reference", "--policy", "all")?.policies, policyNames);
+});
+
+Deno.test("a size is read in every unit, whatever its case", () => {
+  const sizes = { "8GiB": 2 ** 33, "500mb": 5e8, "64 KiB": 65536, "0.5tib": 2 ** 39, "2GB": 2e9 };
+  for (const [text, bytes] of Object.entries(sizes)) {
+    assertEquals(parse("--cache-limit", text)?.cacheLimit, bytes);
+  }
 });
 
 Deno.test("help wins over everything but an unknown option", () => {
@@ -84,6 +93,10 @@ Deno.test("a wrong command line is refused in one sentence that says what is rig
     ["--seed 4294967296", /^--seed must be an integer from 0 to 4294967295, got "4294967296"$/],
     ["--model --quiet", /^--model needs a value, as in --model mini$/],
     ["--out", /^--out needs a value, as in --out results$/],
+    ["--cache-limit 8", /^--cache-limit must be a size with its unit, such as 8GiB .+, got "8"$/],
+    ["--cache-limit 0GiB", /^--cache-limit must be a size with its unit, .+, got "0GiB"$/],
+    ["--cache-limit=-1MB", /^--cache-limit must be a size with its unit, .+, got "-1MB"$/],
+    ["--cache-limit", /^--cache-limit needs a value, as in --cache-limit 8GiB$/],
     ["--no-stepwise", /^Unknown option --no-stepwise; expected one of /],
   ];
   for (const [args, message] of wrong) {

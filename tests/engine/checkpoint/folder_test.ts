@@ -2,6 +2,7 @@ import { assert, assertEquals, assertNotEquals, assertRejects } from "@std/asser
 import { UserError } from "../../../errors.ts";
 import { loadModelFolder } from "../../../engine/checkpoint/folder.ts";
 import { findModel } from "../../../engine/checkpoint/resolve.ts";
+import { plainRotary } from "../../../engine/rotary.ts";
 import { editJson, modelCopy, safetensorsBytes } from "./temporary_folder.ts";
 
 Deno.test("the embedded models are found by name and differ", async () => {
@@ -15,7 +16,7 @@ Deno.test("the embedded models are found by name and differ", async () => {
     headDim: 64,
     vocab: 2048,
     maxPositions: 8192,
-    ropeTheta: 100000,
+    rotary: plainRotary(64, 100000),
   });
   assertEquals(outlier.shape, mini.shape);
   assertEquals(mini.eosIds, [2, 0]);
@@ -135,8 +136,8 @@ Deno.test("a broken folder is refused in one sentence", async (t) => {
     ],
     "another architecture": [
       "wide-heads-f16",
-      edit("config.json", (json) => json.model_type = "mistral"),
-      'config.json: model_type is "mistral"; supported is "qwen2"',
+      edit("config.json", (json) => json.model_type = "gemma2"),
+      'config.json: model_type is "gemma2"; supported is "llama" or "mistral" or "qwen2" or "qwen3"',
     ],
     "tokenizer that is not JSON": [
       "wide-heads-f16",

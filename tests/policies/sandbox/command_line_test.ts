@@ -1,5 +1,6 @@
 /** The real command with hostile files among its policies, from its options to its exit code. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
+import { NO_CACHE } from "../../no_cache.ts";
 
 const ROOT = new URL("../../../", import.meta.url);
 const ATTACKS = "tests/policies/sandbox/attacks";
@@ -19,7 +20,7 @@ async function longbench(policies: readonly string[], ...more: readonly string[]
       ...more,
     ],
     cwd: ROOT,
-    env: { NO_COLOR: "1" },
+    env: { NO_COLOR: "1", ...NO_CACHE },
   }).output();
   const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
   return { code, out: text(stdout).trimEnd().split("\n"), err: text(stderr) };
