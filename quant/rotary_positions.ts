@@ -7,6 +7,16 @@
 /**
  * Rotary positions: the channels `i` and `i + headDim / 2` of a query or key are a pair, which is
  * turned by `position * theta^(-2 i / headDim) / stretch[i]` and multiplied by `scale`.
+ *
+ * @example
+ * ```ts
+ * import type { RotaryPositions } from "@kvreplay/kvreplay";
+ *
+ * // A head of 64 channels, as it is turned without any scaling.
+ * const plain: RotaryPositions = { theta: 10_000, stretch: new Array(32).fill(1), scale: 1 };
+ * // Angle of pair 3 at position 5, in radians.
+ * console.log(5 * plain.theta ** (-2 * 3 / 64) / plain.stretch[3]!);
+ * ```
  */
 export interface RotaryPositions {
   /** Base of the angles. */

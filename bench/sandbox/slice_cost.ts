@@ -21,7 +21,8 @@ const POLICIES: readonly PolicyName[] = ["kivi_overlap_4bit", "uniform_quant_4bi
 
 const name = (Deno.args[0] ?? "longbench") as SliceName;
 const turns = Number(Deno.args[1] ?? 5);
-await using lab = await open("mini", { device: "cpu", cache: ".cache/kvreplay" });
+const cache = await Deno.makeTempDir();
+await using lab = await open("mini", { device: "cpu", cache });
 
 interface Turn {
   /** Wall time of the slice, the start of the policy included. */
@@ -60,3 +61,4 @@ for (const builtin of POLICIES) {
       `numbers ${same ? "identical" : "DIFFER"}`,
   );
 }
+await Deno.remove(cache, { recursive: true });

@@ -9,7 +9,19 @@ import { modelFiles, splitFiles } from "./model_files.ts";
 import { type HubName, hubNameText } from "./name.ts";
 import { RepoCache } from "./repo_cache.ts";
 
-/** Which model of the hub something was computed with. */
+/**
+ * Which model of the hub something was computed with.
+ *
+ * @example
+ * ```ts
+ * import { type HubSource, open } from "@kvreplay/kvreplay";
+ *
+ * await using lab = await open("mini", { device: "cpu" });
+ * // An embedded model comes from no repository.
+ * const source: HubSource | undefined = lab.hub;
+ * console.log(source?.commit ?? "not from the hub");
+ * ```
+ */
 export interface HubSource {
   /** `OWNER/NAME`. */
   readonly name: string;
