@@ -160,7 +160,7 @@ Deno.test("a lesson reaches transform as the option does, and other families are
   });
   assertEquals(untaught.remarks, [
     'its method "group_sizes" is no hook; did you mean group_size?',
-    "what its calibrate returned is not used by kvtuner",
+    "what its calibrate returned was not used by kvtuner",
   ]);
 });
 
