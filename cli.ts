@@ -3,11 +3,14 @@
  *
  * @module
  */
+import { keepPermissionsOf } from "./cli/permissions.ts";
 import { runSandboxChild, SANDBOX_CHILD_ARGUMENT } from "./policies/sandbox/child.ts";
 
 if (import.meta.main) {
   // A compiled binary starts itself as the sandbox's process: nothing may happen before this.
   if (Deno.args[0] === SANDBOX_CHILD_ARGUMENT) await runSandboxChild();
+  // Before any other code of the program is loaded.
+  if (Deno.build.standalone) keepPermissionsOf(Deno.args[0]);
   const { main } = await import("./cli/main.ts");
   // Engines may keep threads and devices open that would hold the process.
   Deno.exit(await main(Deno.args));

@@ -22,6 +22,7 @@
  */
 export {
   type Device,
+  type HubSource,
   Lab,
   type LabOptions,
   type ModelShape,
@@ -33,12 +34,21 @@ export type { Prompt, Question } from "./evaluation/question.ts";
 export type { OwnPolicy, PolicyChoice } from "./evaluation/policy_choice.ts";
 export type { LayerTensors, ReferenceView } from "./evaluation/reference_view.ts";
 export type { NamedOutcome, PolicyResult, SliceResult } from "./evaluation/results.ts";
-export type { Policy } from "./policies/policy.ts";
+export type {
+  BudgetState,
+  OptionalHooks,
+  Policy,
+  RequestMeta,
+  TokenStats,
+  WorkloadMeta,
+} from "./policies/policy.ts";
+export type { CalibrationStatistics } from "./policies/calibration_statistics.ts";
 export type { PolicyName } from "./policies/registry.ts";
 export type { Example } from "./benchmarks/example.ts";
 export type { SliceName } from "./benchmarks/slices.ts";
 export { InternalError, UserError } from "./errors.ts";
-export type { Family } from "./quant/family.ts";
+export type { Axis, Family, KvKind } from "./quant/family.ts";
+export type { RotaryPositions } from "./quant/rotary_positions.ts";
 export type { ExampleOutcome, Prediction, SliceNumbers, StepOutcome } from "./replay/metric.ts";
 export type { StoredWidths } from "./replay/ledger.ts";
 export type { Audit, AuditedBuffer, AuditedTensor } from "./replay/audit.ts";

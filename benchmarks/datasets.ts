@@ -25,7 +25,7 @@ export interface Dataset {
   flaw?(example: Example): string | undefined;
 }
 
-const { templates } = prompts;
+const templates = prompts.templates;
 
 const passages = (template: string): Dataset => ({ template, score: qaF1 });
 const needle = (template: string): Dataset => ({ template, score: keyRecall });
@@ -35,8 +35,28 @@ const code: Dataset = {
   score: codeSimilarity,
 };
 
-/** Every dataset by the name that an example's `dataset` field may have. */
-export const datasets = {
+/** Name of a dataset, as an example's `dataset` field has it. */
+export type DatasetName =
+  | "hotpotqa"
+  | "multifieldqa_en"
+  | "passage_retrieval_en"
+  | "passkey"
+  | "niah_multikey"
+  | "line_retrieval"
+  | "stem_open"
+  | "stem_mc"
+  | "2wikimqa"
+  | "musique"
+  | "narrativeqa"
+  | "qasper"
+  | "triviaqa"
+  | "passage_count"
+  | "trec"
+  | "lcc"
+  | "repobench-p";
+
+/** Every dataset by its name. */
+export const datasets: Readonly<Record<DatasetName, Dataset>> = {
   hotpotqa: passages(templates.hotpotqa),
   multifieldqa_en: passages(templates.multifieldqa_en),
   passage_retrieval_en: {
@@ -73,10 +93,7 @@ export const datasets = {
   },
   lcc: code,
   "repobench-p": code,
-} as const satisfies Record<string, Dataset>;
-
-/** Name of a dataset. */
-export type DatasetName = keyof typeof datasets;
+};
 
 /**
  * The dataset of an example.
@@ -92,7 +109,7 @@ export function datasetOf(example: Example, where = `example ${example.id}`): Da
       }`,
     );
   }
-  const dataset: Dataset = datasets[example.dataset as DatasetName];
+  const dataset = datasets[example.dataset as DatasetName];
   const flaw = dataset.flaw?.(example);
   if (flaw !== undefined) throw new BenchmarkError(`${where}: ${flaw}`);
   return dataset;

@@ -10,7 +10,7 @@ import type { Calibration, CalibrationArray } from "../quant/calibration.ts";
 import { UserError } from "../errors.ts";
 import { sha256 } from "../engine/digest.ts";
 
-const FORMAT = "kvreplay calibration 2";
+const FORMAT = "kvreplay calibration 3";
 
 /** A calibration file that cannot be used; the message is one sentence. */
 export class CalibrationError extends UserError {

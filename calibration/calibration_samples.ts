@@ -57,5 +57,5 @@ export async function collectSamples<T extends KvShape>(
       layer.queries.push(await take(run.extras.queries[l]!));
     }
   }
-  return { layers, ropeTheta: shape.ropeTheta };
+  return { layers, rotary: shape.rotary };
 }

@@ -5,6 +5,7 @@
  * @module
  */
 import { UserError } from "../errors.ts";
+import text from "./calibration.jsonl" with { type: "text" };
 
 /** One calibration sample. */
 export interface CalibrationText {
@@ -37,15 +38,14 @@ export const CALIBRATION_SHA256 =
  * ```
  */
 export async function loadCalibrationSet(): Promise<CalibrationText[]> {
-  const bytes = await Deno.readFile(new URL("calibration.jsonl", import.meta.url));
+  const bytes = new TextEncoder().encode(text);
   const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
   if (hash !== CALIBRATION_SHA256) {
     throw new UserError(
       `The calibration set has the SHA-256 ${hash}; expected ${CALIBRATION_SHA256}: restore the file`,
     );
   }
-  const lines = new TextDecoder().decode(bytes).trimEnd().split("\n");
-  return lines.map((line) => {
+  return text.trimEnd().split("\n").map((line) => {
     const { _id, dataset, prompt, target } = JSON.parse(line);
     return { id: _id, dataset, prompt, target };
   });

@@ -9,69 +9,60 @@ import {
   type HeadStatistics,
   type LayerStatistics,
   type QueryStatistics,
-  TRANSFORM_STEPS,
-  TRANSFORM_WIDTHS,
-  type TransformStatistics,
 } from "../policies/calibration_statistics.ts";
-import type { CalibrationSamples } from "../quant/calibration.ts";
-import type { KvKind } from "../quant/family.ts";
+import type { CalibrationSamples, MeasureSensitivity } from "../quant/calibration.ts";
 import { secondMoment } from "../quant/numerics/multiply_rows.ts";
 import { percentile } from "../quant/numerics/percentile.ts";
+import type { RotaryPositions } from "../quant/rotary_positions.ts";
 import type { CpuTensor } from "../quant/tensor.ts";
-import { componentCosts } from "../quant/families/transform/transform_calibration.ts";
+import type { Families, FamilyStatistics } from "../quant/registry.ts";
 import { rotaryTables } from "../engine/rotary.ts";
-import type { Sensitivity } from "./sensitivity.ts";
 
 /**
- * Statistics of every layer, kind and head.
+ * Statistics of every layer, kind and head, and what the families publish.
  *
- * @param sensitivity of every layer
+ * @param sensitivity for families that ask how much predictions suffer from noise
  */
-export function calibrationStatistics(
+export async function calibrationStatistics(
   samples: CalibrationSamples,
-  sensitivity: readonly Sensitivity[],
-): CalibrationStatistics {
+  families: Families,
+  sensitivity: MeasureSensitivity,
+): Promise<CalibrationStatistics> {
   const first = samples.layers[0]!.values;
   return {
     samples: first.length,
     tokens: first.reduce((sum, { capacity }) => sum + capacity, 0),
-    transform_widths: TRANSFORM_WIDTHS,
-    transform_steps: TRANSFORM_STEPS,
-    layers: samples.layers.map((layer, l): LayerStatistics => {
+    families: await familyStatistics(samples, families, sensitivity),
+    layers: samples.layers.map((layer): LayerStatistics => {
       const kvHeads = layer.values[0]!.heads;
       const perHead = <S>(compute: (head: number) => S) =>
         Array.from({ length: kvHeads }, (_, h) => compute(h));
-      const unrotated = layer.queries.map((query) => rotatedBack(query, samples.ropeTheta));
+      const unrotated = layer.queries.map((query) => rotatedBack(query, samples.rotary));
       return {
         key: perHead((head) => headStatistics(layer.keys, head)),
         key_pre_rope: perHead((head) => headStatistics(layer.preRopeKeys, head)),
         value: perHead((head) => headStatistics(layer.values, head)),
         query: perHead((head) => queryStatistics(layer.queries, head, kvHeads)),
         query_pre_rope: perHead((head) => queryStatistics(unrotated, head, kvHeads)),
-        transform: transformStatistics(samples, l, sensitivity[l]!),
       };
     }),
   };
 }
 
-function transformStatistics(
+async function familyStatistics(
   samples: CalibrationSamples,
-  layer: number,
-  sensitivity: Sensitivity,
-): TransformStatistics {
-  const costs = (kind: KvKind) =>
-    componentCosts(samples, layer, kind, TRANSFORM_WIDTHS, TRANSFORM_STEPS)
-      .map(({ variance, energy, bits, error }) => ({
-        variance,
-        energy,
-        bits: bits.map((row) => row.map(rounded)),
-        error: error.map((row) => row.map(rounded)),
-      }));
-  return { key: costs("key"), value: costs("value"), sensitivity };
+  families: Families,
+  sensitivity: MeasureSensitivity,
+): Promise<FamilyStatistics> {
+  const published: Record<string, unknown> = {};
+  for (const name of families.names) {
+    const family = families.of(name);
+    if (family.statistics === undefined) continue;
+    published[name] = await family.statistics(samples, sensitivity);
+  }
+  // What each built-in family publishes is a matter between it and the registry.
+  return published as unknown as FamilyStatistics;
 }
-
-/** Five digits: a policy is given thousands of these numbers, and they are estimates. */
-const rounded = (x: number) => Number(x.toPrecision(5));
 
 /** Tokens that statistics are taken from, at most; neighbours say much the same. */
 const MOST_TOKENS = 4096;
@@ -171,11 +162,11 @@ function moments(
   return { mean: Array.from(sum, (s) => s * headDim / rows.length), moment };
 }
 
-/** Queries before RoPE: every row turned back by the angle of its position. */
-function rotatedBack(query: CpuTensor, theta: number): CpuTensor {
+/** Queries before RoPE: every row turned back by the angle of its position, and without the scale. */
+function rotatedBack(query: CpuTensor, rotary: RotaryPositions): CpuTensor {
   const { heads, capacity, headDim } = query;
   const half = headDim / 2;
-  const { cos, sin } = rotaryTables(capacity, headDim, theta);
+  const { cos, sin } = rotaryTables(capacity, { ...rotary, scale: 1 / rotary.scale });
   const data = new Float32Array(query.data.length);
   for (let row = 0; row < heads * capacity; row++) {
     const base = row * headDim;

@@ -11,7 +11,7 @@ import type { CalibrationStatistics } from "../policies/calibration_statistics.t
 import type { Calibration, CalibrationSamples } from "../quant/calibration.ts";
 import type { Settings } from "../quant/family.ts";
 import { QuantizerError } from "../quant/quantizer_error.ts";
-import type { Families } from "../quant/registry.ts";
+import { type Families, isFamilyName } from "../quant/registry.ts";
 import { settingsKey } from "../quant/settings_key.ts";
 import type { KvShape } from "../quant/tensor.ts";
 import type {
@@ -77,18 +77,25 @@ export class Calibrator<T extends KvShape = KvShape> {
 
   /** Statistics of the whole set, for a policy's `calibrate`. */
   async statistics(): Promise<Learned<CalibrationStatistics>> {
-    if (this.#statistics !== undefined) return this.#statistics;
+    const { engine, families, signal } = this.#input;
+    const publishing = families.names.filter((name) => families.of(name).statistics !== undefined);
+    // A file may come from a run that had other families.
+    const known = this.#statistics;
+    if (known !== undefined && publishing.every((name) => name in known.value.families)) {
+      return known;
+    }
+    const store = this.#storeFor(...publishing);
     const key = await this.#key("statistics");
-    const kept = (await this.#kept(key))?.statistics;
+    const kept = (await this.#kept(store, key))?.statistics;
     if (kept !== undefined) return this.#statistics = kept;
-    const { engine, signal } = this.#input;
-    this.#statistics = await this.#learn(async (samples) =>
+    this.#statistics = await this.#learn((samples) =>
       calibrationStatistics(
         samples,
-        await measureSensitivity(engine, this.#tokens, samples, signal),
+        families,
+        (noise) => measureSensitivity(engine, this.#tokens, samples, noise, signal),
       )
     );
-    await this.#input.store?.save(key, await this.#file([], this.#statistics));
+    await store?.save(key, await this.#file([], this.#statistics));
     return this.#statistics;
   }
 
@@ -105,12 +112,13 @@ export class Calibrator<T extends KvShape = KvShape> {
     if (family.calibrate === undefined) {
       throw new QuantizerError(`Family "${family.name}" has nothing to calibrate`);
     }
+    const store = this.#storeFor(settings.family);
     const key = await this.#key(text);
-    let entry = (await this.#kept(key))?.entries.find((e) => e.settings === text);
+    let entry = (await this.#kept(store, key))?.entries.find((e) => e.settings === text);
     if (entry === undefined) {
       const learned = await this.#learn((samples) => family.calibrate!(samples, settings));
       entry = { settings: text, ...learned };
-      await this.#input.store?.save(key, await this.#file([entry]));
+      await store?.save(key, await this.#file([entry]));
     }
     this.#learned.set(text, entry);
     return entry;
@@ -124,6 +132,11 @@ export class Calibrator<T extends KvShape = KvShape> {
   /** Lets go of the samples' tensors; a later question runs the set again. */
   releaseSamples(): void {
     this.#samples = undefined;
+  }
+
+  /** Where results of these families are kept: one's own may have changed since the last run. */
+  #storeFor(...names: readonly string[]): CalibrationStore | undefined {
+    return names.every(isFamilyName) ? this.#input.store : undefined;
   }
 
   async #learn<V>(compute: (samples: CalibrationSamples) => V | Promise<V>): Promise<Learned<V>> {
@@ -161,8 +174,11 @@ export class Calibrator<T extends KvShape = KvShape> {
   }
 
   /** What was kept under a key, when this engine learned it from this set. */
-  async #kept(key: string): Promise<CalibrationFile | undefined> {
-    const file = await this.#input.store?.load(key);
+  async #kept(
+    store: CalibratorInput<T>["store"],
+    key: string,
+  ): Promise<CalibrationFile | undefined> {
+    const file = await store?.load(key);
     const isOwn = file?.engine === this.#input.engine.fingerprint &&
       file.set === await this.#setHash();
     return isOwn ? file : undefined;

@@ -7,29 +7,19 @@
  * prediction flips, and unlike the divergence it does not hang on the few tokens that the model is
  * unsure of, so a few dozen replies suffice.
  *
- * The noise looks like that of a quantizer that spends its bits well: along the axes of the family
- * `transform`, equally strong along each, but nowhere stronger than what there is (reverse
- * water-filling; Cover and Thomas, "Elements of Information Theory", 10.3.3).
+ * What the noise looks like, and what counts as its size, the family says that asks (`Noise`).
  *
  * @module
  */
-import type { CalibrationSamples } from "../quant/calibration.ts";
+import type { CalibrationSamples, Noise, Sensitivity } from "../quant/calibration.ts";
 import { CpuBackend } from "../quant/backend_cpu.ts";
 import { rotateOnCpu } from "../quant/stores/rope/rope_restore.ts";
 import { KV_KINDS, type KvKind } from "../quant/family.ts";
-import { paddedTo4, rowsTimesColumns } from "../quant/numerics/rows_times_columns.ts";
 import type { CpuTensor, KvShape } from "../quant/tensor.ts";
-import { type TransformAxes, transformAxes } from "../quant/families/transform/transform_axes.ts";
-import { randomSource, seedFor } from "../quant/numerics/random.ts";
+import { seedFor } from "../quant/numerics/random.ts";
 import { type Engine, type LayerKv, MASKED } from "../engine/engine.ts";
 import { argmax } from "../replay/reference.ts";
 import { type RotaryTables, uploadRotary } from "../engine/rotary.ts";
-
-/** Mean squared change of log-odds per unit of lost variance, of one layer's keys and values. */
-export type Sensitivity = Readonly<Record<KvKind, number>>;
-
-/** Share of the variance that the noise takes: about what three bits leave. */
-const NOISE_SHARE = 0.01;
 
 /** Passes through the model in all, as far as that leaves `LEAST_SAMPLES`. */
 const MOST_PASSES = 192;
@@ -60,21 +50,22 @@ interface Prediction {
  *
  * @param tokens of every sample
  * @param samples the tensors of the same samples
+ * @param noise what is added
  * @returns one entry per layer
  */
 export async function measureSensitivity<T extends KvShape>(
   engine: Engine<T>,
   tokens: readonly SampleTokens[],
   samples: CalibrationSamples,
+  noise: Noise,
   signal?: AbortSignal,
 ): Promise<Sensitivity[]> {
   const cells = samples.layers.flatMap((_, layer) => KV_KINDS.map((kind) => ({ layer, kind })));
   const changes = cells.map(() => 0);
   let predicted = 0;
   const most = Math.max(LEAST_SAMPLES, MOST_PASSES / cells.length);
-  const { headDim } = engine.shape;
   const longest = Math.max(...tokens.map(({ ids }) => ids.length));
-  const rope = uploadRotary(new CpuBackend(), longest, headDim, samples.ropeTheta);
+  const rope = uploadRotary(new CpuBackend(), longest, samples.rotary);
   for (const index of evenChoice(tokens.length, most)) {
     const { ids, reply } = tokens[index]!;
     // The last token of the prompt predicts the reply's first.
@@ -85,15 +76,14 @@ export async function measureSensitivity<T extends KvShape>(
     const exact: Prediction = { index, ids, known, logits, rope };
     for (const [i, { layer, kind }] of cells.entries()) {
       signal?.throwIfAborted();
-      changes[i]! += await squaredChanges(engine, exact, memory, samples, layer, kind);
+      changes[i]! += await squaredChanges(engine, exact, memory, samples, noise, layer, kind);
     }
     predicted += reply + 1;
     freeMemory(engine, memory);
   }
-  const sensitivity = cells.map(({ layer, kind }, i) => {
-    const lost = NOISE_SHARE * totalVariance(transformAxes(samples, layer, kind));
-    return changes[i]! / Math.max(1, predicted) / lost;
-  });
+  const sensitivity = cells.map(({ layer, kind }, i) =>
+    changes[i]! / Math.max(1, predicted) / noise.lost(layer, kind)
+  );
   return samples.layers.map((_, l) => ({
     key: sensitivity[2 * l]!,
     value: sensitivity[2 * l + 1]!,
@@ -106,17 +96,13 @@ function evenChoice(count: number, most: number): number[] {
   return Array.from({ length: chosen }, (_, i) => Math.floor((i + 0.5) * count / chosen));
 }
 
-function totalVariance({ variances }: TransformAxes): number {
-  const total = variances.reduce((sum, variance) => sum + variance, 0);
-  return Math.max(total, Number.MIN_VALUE);
-}
-
 /** Sum over the predicted tokens of what noise in one tensor does to the squared log-odds. */
 async function squaredChanges<T extends KvShape>(
   engine: Engine<T>,
   exact: Prediction,
   memory: readonly LayerKv<T>[],
   samples: CalibrationSamples,
+  noise: Noise,
   layer: number,
   kind: KvKind,
 ): Promise<number> {
@@ -124,9 +110,9 @@ async function squaredChanges<T extends KvShape>(
   const { index, ids, known, rope } = exact;
   const tensor = firstTokens(tensorOf(samples, layer, kind, index), known);
   const seed = seedFor(0, `${index} ${layer} ${kind}`);
-  const axes = transformAxes(samples, layer, kind);
-  const noise = noiseLike(tensor, axes, seed, kind === "key" ? rope : undefined);
-  for (let i = 0; i < tensor.data.length; i++) tensor.data[i]! += noise.data[i]!;
+  const drawn = noise.draw(layer, kind, tensor, seed);
+  if (kind === "key") rotateOnCpu(drawn, { from: 0, to: known }, rope);
+  for (let i = 0; i < tensor.data.length; i++) tensor.data[i]! += drawn.data[i]!;
   const noisy = backend.upload(tensor.data, tensor);
   const logits = await predict(
     engine,
@@ -215,60 +201,4 @@ function freeMemory<T extends KvShape>(
     backend.free(key);
     backend.free(value);
   }
-}
-
-/**
- * Noise for every token: keys' noise is that of keys before RoPE, turned with them.
- *
- * @param rope tables that cover the tokens
- */
-function noiseLike(
-  { heads, capacity, headDim }: KvShape,
-  axes: TransformAxes,
-  seed: number,
-  rope: RotaryTables<CpuTensor> | undefined,
-): CpuTensor {
-  const data = new Float32Array(heads * capacity * headDim);
-  const strengths = noiseStrengths(axes);
-  const random = randomSource(seed);
-  const n = headDim * heads / axes.blocks.length;
-  const width = paddedTo4(n);
-  const count = capacity + capacity % 2;
-  for (const [b, { inverse }] of axes.blocks.entries()) {
-    const draws = new Float32Array(count * width);
-    const matrix = new Float32Array(width * width);
-    for (let i = 0; i < n; i++) {
-      const strength = strengths[b * n + i]!;
-      for (let t = 0; t < capacity; t++) {
-        // Evenly spread, as rounding errors are; of variance 1 before it is scaled.
-        draws[t * width + i] = strength * Math.sqrt(12) * (random.below(2 ** 24) / 2 ** 24 - 0.5);
-      }
-      for (let c = 0; c < n; c++) matrix[c * width + i] = inverse[i * n + c]!;
-    }
-    const noise = new Float32Array(count * width);
-    rowsTimesColumns(draws, count, matrix, width, width, noise);
-    for (let c = 0; c < n; c += headDim) {
-      const head = (b * n + c) / headDim;
-      for (let t = 0; t < capacity; t++) {
-        const from = t * width + c;
-        data.set(noise.subarray(from, from + headDim), (head * capacity + t) * headDim);
-      }
-    }
-  }
-  const tensor = { heads, capacity, headDim, data };
-  if (rope !== undefined) rotateOnCpu(tensor, { from: 0, to: capacity }, rope);
-  return tensor;
-}
-
-/** Standard deviation of the noise along every component, in the component's own units. */
-function noiseStrengths(axes: TransformAxes): number[] {
-  const { variances } = axes;
-  const wanted = NOISE_SHARE * totalVariance(axes);
-  let [low, high] = [0, Math.max(...variances)];
-  for (let round = 0; round < 60; round++) {
-    const level = (low + high) / 2;
-    if (variances.reduce((sum, v) => sum + Math.min(level, v), 0) < wanted) low = level;
-    else high = level;
-  }
-  return variances.map((v) => Math.sqrt(Math.min(high, v)));
 }

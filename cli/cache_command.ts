@@ -10,7 +10,7 @@ import {
   clearCache,
   verifyCache,
 } from "../evaluation/cache/cache_contents.ts";
-import { sizeText } from "../evaluation/cache/size_text.ts";
+import prettyBytes from "pretty-bytes";
 import { cacheTable } from "../report/cache_table.ts";
 import { StatusLine } from "../report/status_line.ts";
 import { quoted } from "../policies/sandbox/sandbox_error.ts";
@@ -67,6 +67,6 @@ async function clear(place: string, model: string | undefined): Promise<number> 
       }`,
     );
   }
-  console.log(`${entries} entries of ${sizeText(bytes)} are removed`);
+  console.log(`${entries} entries of ${prettyBytes(bytes, { binary: true })} are removed`);
   return 0;
 }

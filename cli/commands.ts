@@ -5,8 +5,9 @@
  */
 import { type SliceName, slices } from "../benchmarks/slices.ts";
 import { cacheHelp, parseCacheOptions } from "./cache_options.ts";
+import { FETCH_OPERAND, FETCH_OPTIONS, parseFetchOptions } from "./fetch_options.ts";
 import { FAMILIES_OPTIONS } from "./families_options.ts";
-import { commandHelp } from "./help.ts";
+import { commandHelp, policyCommandHelp } from "./help.ts";
 import { LEADERBOARD_OPTIONS, parseLeaderboardOptions } from "./leaderboard_options.ts";
 import { OPTIONS } from "./option_table.ts";
 import { parseReplayOptions } from "./replay_options.ts";
@@ -26,7 +27,7 @@ function replayCommand(target: SliceName | "all", summary: string): Command {
     run: async (args) => {
       const options = parseReplayOptions(target, args);
       if (options === undefined) {
-        console.log(commandHelp(target, summary, OPTIONS));
+        console.log(policyCommandHelp(target, summary, OPTIONS));
         return 0;
       }
       // Loaded only now: engines are large, and a help text needs none.
@@ -42,7 +43,7 @@ function leaderboardCommand(summary: string): Command {
     run: async (args) => {
       const options = parseLeaderboardOptions(args);
       if (options === undefined) {
-        console.log(commandHelp("leaderboard", summary, LEADERBOARD_OPTIONS));
+        console.log(policyCommandHelp("leaderboard", summary, LEADERBOARD_OPTIONS));
         return 0;
       }
       const { leaderboard } = await import("./leaderboard_command.ts");
@@ -57,7 +58,7 @@ function searchCommand(summary: string): Command {
     run: async (args) => {
       const options = parseSearchOptions(args);
       if (options === undefined) {
-        console.log(commandHelp("search", summary, SEARCH_OPTIONS));
+        console.log(policyCommandHelp("search", summary, SEARCH_OPTIONS));
         return 0;
       }
       const { searchWidths } = await import("./search_command.ts");
@@ -71,11 +72,26 @@ function familiesCommand(summary: string): Command {
     summary,
     run: async (args) => {
       if (args.includes("--help") || args.includes("-h")) {
-        console.log(commandHelp("families", summary, FAMILIES_OPTIONS));
+        console.log(policyCommandHelp("families", summary, FAMILIES_OPTIONS));
         return 0;
       }
       const { listFamilies } = await import("./families_command.ts");
       return await listFamilies(args);
+    },
+  };
+}
+
+function fetchCommand(summary: string): Command {
+  return {
+    summary,
+    run: async (args) => {
+      const options = parseFetchOptions(args);
+      if (options === undefined) {
+        console.log(commandHelp(`fetch ${FETCH_OPERAND}`, summary, FETCH_OPTIONS));
+        return 0;
+      }
+      const { fetchFromHub } = await import("./fetch_command.ts");
+      return await fetchFromHub(options);
     },
   };
 }
@@ -103,6 +119,7 @@ export const commands = {
   all: replayCommand("all", "The three slices one after the other"),
   leaderboard: leaderboardCommand("Every policy on every slice and model, and a report"),
   search: searchCommand("A width for every layer, kind and head under a budget, by measurement"),
+  fetch: fetchCommand("A model of the Hugging Face hub into its cache, for every other command"),
   families: familiesCommand("Every quantizer family and policy, and the bits each really stores"),
   cache: cacheCommand("What earlier runs kept on disk: list, verify or clear it"),
 } as const satisfies Record<string, Command>;

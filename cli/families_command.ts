@@ -4,7 +4,7 @@
  * @module
  */
 import { parseArgs } from "@std/cli/parse-args";
-import { registryRows } from "../evaluation/registry_rows.ts";
+import { MEASURED_TOKENS, registryRows } from "../evaluation/registry_rows.ts";
 import { registryTable } from "../report/registry_table.ts";
 import { FAMILIES_OPTIONS } from "./families_options.ts";
 import { refuseUnknown } from "./option_values.ts";
@@ -17,8 +17,7 @@ export async function listFamilies(args: readonly string[]): Promise<number> {
     unknown: refuseUnknown(FAMILIES_OPTIONS),
   });
   const rows = await registryRows();
-  console.log(
-    json ? JSON.stringify(rows, null, 2) : registryTable(rows, Deno.stdout.isTerminal()),
-  );
+  const layout = { tokens: MEASURED_TOKENS, aligned: Deno.stdout.isTerminal() };
+  console.log(json ? JSON.stringify(rows, null, 2) : registryTable(rows, layout));
   return 0;
 }

@@ -30,7 +30,7 @@ ${
   }`;
 }
 
-/** The text of `kvreplay COMMAND --help` for a command that runs policies. */
+/** The text of `kvreplay COMMAND --help`. */
 export function commandHelp(
   command: string,
   summary: string,
@@ -41,7 +41,16 @@ export function commandHelp(
 Usage: kvreplay ${command} [OPTIONS]
 
 Options:
-${optionRows(table)}
+${optionRows(table)}`;
+}
+
+/** The same for a command that knows policies by name. */
+export function policyCommandHelp(
+  command: string,
+  summary: string,
+  table: Readonly<Record<string, OptionRow>>,
+): string {
+  return `${commandHelp(command, summary, table)}
 
 Policies:
   ${policyNames.join("\n  ")}`;

@@ -21,8 +21,10 @@ const FOLDER = "results/leaderboard";
 /** Every option of `kvreplay leaderboard`, without dashes. */
 export const LEADERBOARD_OPTIONS = {
   models: {
-    value: "NAME|DIR[,...]",
-    help: `embedded models or Hugging Face folders (default: ${embeddedModels.join(",")})`,
+    value: "NAME|DIR|OWNER/NAME[,...]",
+    help: `embedded models, Hugging Face folders, or models of the hub, fetched before (default: ${
+      embeddedModels.join(",")
+    })`,
   },
   slices: { value: "NAME[,...]", help: `slices to run (default: ${sliceNames.join(",")})` },
   policy: {
@@ -69,7 +71,7 @@ type ValueOption = keyof typeof EXAMPLES;
 
 /** Checked options of a leaderboard. */
 export interface LeaderboardOptions {
-  /** Embedded models or paths of folders. */
+  /** Embedded models, paths of folders, or names on the hub. */
   readonly models: readonly string[];
   readonly slices: readonly SliceName[];
   /** The full-precision policy first: every other needs it. */

@@ -29,7 +29,11 @@ export const OPTIONS = {
   },
   "policy-memory-mib": { value: "N", help: "memory a policy file may add (default: 512)" },
   "policy-message-bytes": { value: "N", help: "longest reply of a policy file (default: 4194304)" },
-  model: { value: "NAME|DIR", help: "embedded model or Hugging Face folder (default: mini)" },
+  model: {
+    value: "NAME|DIR|OWNER/NAME",
+    help:
+      "embedded model, Hugging Face folder, or model of the hub, fetched before (default: mini)",
+  },
   data: { value: "FILE.jsonl", help: "replay these examples instead of the embedded slice" },
   device: { value: "auto|webgpu|cpu|wasm", help: "where the model runs (default: auto)" },
   limit: { value: "N", help: "only the first N examples" },

@@ -56,5 +56,5 @@ async function openBuiltin(
     if (!(error instanceof Error)) throw error;
     throw new PolicyError(`The table ${kvtunerTable} cannot be read: ${error.message}`);
   }
-  return new InProcessHost(name, kvtunerPolicy(parseKvtunerTable(text, kvtunerTable)));
+  return new InProcessHost(name, kvtunerPolicy(parseKvtunerTable(text, kvtunerTable)), "built-in");
 }

@@ -119,7 +119,8 @@ async function runOne(
 
 /** What a reader of the numbers must know about the policies. */
 function* remarks({ results }: SliceResult): Generator<string> {
-  for (const { policy, ignoredHooks, deviations } of results) {
+  for (const { policy, ignoredHooks, remarks, deviations } of results) {
+    for (const remark of remarks) yield `policy ${policy}: ${remark}`;
     if (ignoredHooks.length > 0) {
       yield `Policy ${policy}: ignored, since its families do not use it: ${
         ignoredHooks.join(", ")
@@ -141,10 +142,11 @@ function print(result: SliceResult, quiet: boolean): void {
   }
 }
 
-function describe(options: ReplayOptions, { fingerprint, device }: Lab): RunDescription {
+function describe(options: ReplayOptions, { fingerprint, device, hub }: Lab): RunDescription {
   return {
     contract: CONTRACT_VERSION,
     model: options.model,
+    model_hub: hub ?? null,
     model_fingerprint: fingerprint,
     device,
     budget_bits: options.budgetBits,

@@ -25,7 +25,7 @@ export interface ReplayOptions {
   readonly calibration?: string;
   /** Table of the user's for `kvtuner_kivi`. */
   readonly kvtunerTable?: string;
-  /** Embedded model or path of a folder. */
+  /** Embedded model, path of a folder, or name on the hub. */
   readonly model: string;
   /** File of the user's that replaces the embedded slice. */
   readonly data?: string;

@@ -34,7 +34,7 @@ export async function searchWidths(options: SearchOptions): Promise<number> {
     if (file !== undefined) openOutputFolder(dirname(file));
   }
   await using lab = await open(options.model, { device: options.device, notice: inform });
-  const { model, engine, families } = partsOf(lab);
+  const { model, engine, families, hub } = partsOf(lab);
   const base = new BaseFamily(families, options, model.shape, options.maxWidth, options.minWidth);
   if (options.budgetBits < base.widths[0]!) {
     throw new UsageError(
@@ -78,6 +78,7 @@ export async function searchWidths(options: SearchOptions): Promise<number> {
     const plan = widthPlan(result.chosen.widths, model.shape);
     const text = policyFileText(plan, base, {
       model: options.model,
+      ...(hub === undefined ? {} : { modelCommit: hub.commit }),
       modelHash: model.hash,
       samples: ids,
       heldOut: heldOutIds,
@@ -90,6 +91,7 @@ export async function searchWidths(options: SearchOptions): Promise<number> {
       const facts = {
         kvreplay: VERSION,
         model: options.model,
+        model_hub: hub ?? null,
         model_hash: model.hash,
         engine: engine.fingerprint,
         device: engine.device,

@@ -23,7 +23,11 @@ const OUT = "search_policy.ts";
 
 /** Every option of `kvreplay search`, without dashes. */
 export const SEARCH_OPTIONS = {
-  model: { value: "NAME|DIR", help: "embedded model or Hugging Face folder (default: mini)" },
+  model: {
+    value: "NAME|DIR|OWNER/NAME",
+    help:
+      "embedded model, Hugging Face folder, or model of the hub, fetched before (default: mini)",
+  },
   device: { value: "auto|webgpu|cpu|wasm", help: "where the model runs (default: auto)" },
   family: { value: "NAME", help: "family whose widths are distributed (default: kivi)" },
   "group-size": {
@@ -76,7 +80,7 @@ type ValueOption = keyof typeof EXAMPLES;
 
 /** Checked options of a search. */
 export interface SearchOptions {
-  /** Embedded model or path of a folder. */
+  /** Embedded model, path of a folder, or name on the hub. */
   readonly model: string;
   readonly device: Device;
   readonly family: FamilyName;

@@ -3,18 +3,27 @@
  *
  * @module
  */
+import type { RotaryPositions } from "../quant/rotary_positions.ts";
 import type { Backend, KvShape } from "../quant/tensor.ts";
 
 /** Architecture sizes of a decoder-only model. */
 export interface ModelShape {
+  /** Decoder layers. */
   readonly layers: number;
+  /** Width of the residual stream. */
   readonly hidden: number;
+  /** Query heads of a layer, a multiple of the KV heads. */
   readonly queryHeads: number;
+  /** Heads that have keys and values of their own. */
   readonly kvHeads: number;
+  /** Channels of a head, an even number. */
   readonly headDim: number;
+  /** Token ids there are. */
   readonly vocab: number;
+  /** Positions there are: no sequence is longer. */
   readonly maxPositions: number;
-  readonly ropeTheta: number;
+  /** How queries and keys are turned by their position. */
+  readonly rotary: RotaryPositions;
 }
 
 /** Keys and values of one layer. */

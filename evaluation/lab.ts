@@ -16,7 +16,8 @@ import {
 import { loadCalibrationSet } from "../calibration/calibration_set.ts";
 import { Calibrator, loadCalibrationFile } from "../calibration/calibrator.ts";
 import { loadModelFolder, type Model } from "../engine/checkpoint/folder.ts";
-import { modelFolder } from "../engine/checkpoint/resolve.ts";
+import type { HubSource } from "../engine/checkpoint/hub/cached_model.ts";
+import { findModel } from "../engine/checkpoint/resolve.ts";
 import { type Device, openEngine } from "../engine/devices/open.ts";
 import type { Engine, ModelShape } from "../engine/engine.ts";
 import { PolicyError } from "../policies/check.ts";
@@ -33,7 +34,7 @@ import { ReferenceView } from "./reference_view.ts";
 import type { PolicyResult, SliceResult } from "./results.ts";
 import { refusalOf, runSlice } from "./slice_run.ts";
 
-export type { Device, ModelShape };
+export type { Device, HubSource, ModelShape };
 
 /** How a lab is opened. */
 export interface LabOptions {
@@ -95,8 +96,9 @@ const BUDGET_BITS = 4;
 /**
  * Opens a model.
  *
- * @param model `mini`, `mini-outlier`, or a Hugging Face folder of the Qwen2 architecture
- * @throws {UserError} for a folder that cannot be used, or a device that cannot be opened
+ * @param model `mini`, `mini-outlier`, a Hugging Face folder of a known architecture, or the name of
+ *   such a model on the hub, `OWNER/NAME` or `OWNER/NAME@REVISION`, that is in the hub's cache
+ * @throws {UserError} for a model that cannot be used or is not there, or a device that cannot be opened
  * @throws {QuantizerError} for a family whose name is taken
  * @throws {CacheError} for a cache folder that cannot be written
  *
@@ -125,6 +127,8 @@ export interface LabParts {
   readonly calibration: Calibrator;
   /** References on disk. */
   readonly cache?: ReferenceCache;
+  /** Where the model comes from, if from the hub. */
+  readonly hub?: HubSource;
 }
 
 /** The parts of a lab, for the rooms of this project that work on them; readers have `Lab` alone. */
@@ -156,11 +160,11 @@ export class Lab implements AsyncDisposable {
       ...(cacheLimit === undefined ? {} : { limit: cacheLimit }),
       ...(notice === undefined ? {} : { notice }),
     });
-    const folder = await modelFolder(name);
-    const model = await loadModelFolder(folder);
+    const { path, hub } = await findModel(name);
+    const model = await loadModelFolder(path);
     const engine = await openEngine(model, device, notice);
     const origin = {
-      model: folder === name ? await Deno.realPath(folder) : name,
+      model: path === name ? await Deno.realPath(path) : name,
       device: engine.device,
     };
     const calibration = new Calibrator({
@@ -181,6 +185,7 @@ export class Lab implements AsyncDisposable {
       families,
       calibration,
       ...(kept === undefined ? {} : { cache: new ReferenceCache(kept, origin) }),
+      ...(hub === undefined ? {} : { hub }),
     });
   }
 
@@ -199,29 +204,25 @@ export class Lab implements AsyncDisposable {
     return this.#parts.engine.fingerprint;
   }
 
+  /** Repository and commit of a model of the hub; undefined for any other. */
+  get hub(): HubSource | undefined {
+    return this.#parts.hub;
+  }
+
   /**
-   * Replays questions under several policies, which share every reference. A policy that fails is
-   * among the failures and does not keep the others from running.
-   *
-   * @throws {PolicyError} when no example fits the model
-   */
-  replay(
-    what: Question | readonly Question[] | SliceName | SliceInput,
-    policies: readonly PolicyChoice[],
-    options?: ReplayOptions,
-  ): Promise<SliceResult>;
-  /**
-   * Replays questions under one policy.
+   * Replays questions under a policy, or under several, which share every reference. Of several, one
+   * that fails is among the failures and does not keep the others from running.
    *
    * @param what an example, a prompt, several of them, a slice by name, or a slice of one's own
-   * @param policy a built-in by name, or any object or class that satisfies `Policy`
-   * @throws {PolicyError} when the policy fails, or no example fits the model
+   * @param choice a built-in by name, or any object or class that satisfies `Policy`; or a list
+   * @returns the result of the policy; of a list, those of all
+   * @throws {PolicyError} when the one policy fails, or no example fits the model
    */
-  replay(
+  replay<C extends PolicyChoice | readonly PolicyChoice[]>(
     what: Question | readonly Question[] | SliceName | SliceInput,
-    policy: PolicyChoice,
+    choice: C,
     options?: ReplayOptions,
-  ): Promise<PolicyResult>;
+  ): Promise<C extends readonly PolicyChoice[] ? SliceResult : PolicyResult>;
   async replay(
     what: Question | readonly Question[] | SliceName | SliceInput,
     choice: PolicyChoice | readonly PolicyChoice[],

@@ -120,7 +120,7 @@ export class PolicyRun<T extends KvShape> {
         budgetBits,
         calibrationMode,
         ...(seed === undefined ? {} : { seed }),
-        ...(lesson === undefined ? {} : { calibration: lesson }),
+        ...(lesson === undefined ? {} : { lesson }),
       },
       calibration === undefined ? undefined : async (settings) => {
         const learned = await calibration.family(settings);
@@ -211,6 +211,7 @@ export class PolicyRun<T extends KvShape> {
       numbers: summarize(this.#outcomes, this.cost.seconds, referenceQuality),
       outcomes: this.#outcomes,
       ignoredHooks: this.planner.ignoredHooks,
+      remarks: [...this.host.remarks, ...this.planner.remarks],
       deviations: this.planner.deviations,
       widths: this.#widths,
       ...(this.#audit === undefined ? {} : { audit: this.#audit }),

@@ -32,7 +32,7 @@ export interface RandomCache {
 export function randomCache(shape: ModelShape, tokens: number, seed = 0): RandomCache {
   const backend = new CpuBackend();
   const source = randomSource(seed);
-  const rope = uploadRotary(backend, tokens, shape.headDim, shape.ropeTheta);
+  const rope = uploadRotary(backend, tokens, shape.rotary);
   const tensor = (heads: number): CpuTensor => ({
     heads,
     capacity: tokens,
@@ -74,7 +74,7 @@ export function randomCache(shape: ModelShape, tokens: number, seed = 0): Random
     },
     rope,
     samples: {
-      ropeTheta: shape.ropeTheta,
+      rotary: shape.rotary,
       layers: layers.map((l): LayerSamples => ({
         keys: [l.key],
         preRopeKeys: [l.preRopeKey],

@@ -9,11 +9,15 @@ import type { PolicyHost } from "../policies/host.ts";
 import { type PlannedStep, Planner } from "../policies/plan.ts";
 import type { BudgetState, WorkloadMeta } from "../policies/policy.ts";
 import { hostBuiltin, policyNames } from "../policies/registry.ts";
+import type { MeasureSensitivity, Sensitivity } from "../quant/calibration.ts";
 import { type Axis, type Family, KV_KINDS, type KvKind, type Settings } from "../quant/family.ts";
+import { axesOf, takenHooks } from "../quant/declared.ts";
 import { QuantizerError } from "../quant/quantizer_error.ts";
 import { builtInFamilies } from "../quant/registry.ts";
+import { settingsFor } from "../quant/settings_for.ts";
 import { exact } from "../quant/families/exact/exact.ts";
 import type { ModelShape } from "../engine/engine.ts";
+import { plainRotary } from "../engine/rotary.ts";
 import { calibrationStatistics } from "../calibration/calibration_statistics.ts";
 import { cacheElements, entriesPerToken } from "../replay/metric.ts";
 import { type Plan, QuantizedCache, storesBeside } from "../replay/quantize.ts";
@@ -33,7 +37,7 @@ const SHAPE: ModelShape = {
   headDim: 64,
   vocab: 1,
   maxPositions: 1024,
-  ropeTheta: 1e6,
+  rotary: plainRotary(64, 1e6),
 };
 
 /** Tokens of that cache. */
@@ -43,8 +47,8 @@ export const MEASURED_TOKENS = 512;
 const BUDGET_BITS = 4;
 
 /** Random numbers come from no model, so no layer is more sensitive than another. */
-const alikeLayers = (layers: number) =>
-  new Array<{ key: number; value: number }>(layers).fill({ key: 1, value: 1 });
+const alikeLayers: MeasureSensitivity = () =>
+  Promise.resolve(new Array<Sensitivity>(SHAPE.layers).fill({ key: 1, value: 1 }));
 
 /** One family at one code width, or one built-in policy. */
 export interface RegistryRow {
@@ -88,49 +92,31 @@ export async function registryRows(widths: readonly number[] = [2, 4]): Promise<
 }
 
 async function familyRow(cache: RandomCache, family: Family, bits: number): Promise<RegistryRow> {
-  const axes: Record<KvKind, Axis[]> = { key: [], value: [] };
+  const { calibration = "never" } = family;
   const plan: Settings[] = [];
-  let refusal = "";
   for (let layer = 0; layer < SHAPE.layers; layer++) {
     for (const kind of KV_KINDS) {
-      // Keys per channel and values per token first, as the papers have it.
-      const order: Axis[] = kind === "key" ? ["channel", "token"] : ["token", "channel"];
-      const accepted: { axis: Axis; settings: Settings }[] = [];
-      for (const axis of order) {
-        // A family that takes both goes without samples only where its own rules do not need them.
-        for (const calibrationMode of ["offline", "none"] as const) {
-          if (accepted.some((a) => a.axis === axis)) continue;
-          try {
-            const settings = family.resolve({
-              layer,
-              kind,
-              bits: new Array<number>(SHAPE.kvHeads).fill(bits),
-              axis,
-              residualLength: 0,
-              calibrationMode,
-            }, { heads: SHAPE.kvHeads, headDim: SHAPE.headDim });
-            accepted.push({ axis, settings: learned(cache, settings) });
-          } catch (error) {
-            if (!(error instanceof QuantizerError)) throw error;
-            refusal = error.message;
-          }
-        }
-      }
-      axes[kind] = accepted.map((a) => a.axis);
-      if (accepted[0] !== undefined) plan.push(accepted[0].settings);
+      const settings = settingsFor(family, {
+        layer,
+        kind,
+        bits: new Array<number>(SHAPE.kvHeads).fill(bits),
+        axis: axesOf(family, kind)[0]!,
+        residualLength: 0,
+        calibrationMode: calibration === "always" || calibration === "either" ? "offline" : "none",
+      }, { heads: SHAPE.kvHeads, headDim: SHAPE.headDim });
+      plan.push(learned(cache, settings));
     }
   }
-  const complete = plan.length === SHAPE.layers * KV_KINDS.length;
   return {
     what: "family",
     name: family.name,
     families: [family.name],
     widths: [bits],
-    ...(complete ? await measure(cache, plan) : { refused: refusal }),
-    axis: axes,
-    sinks: family.hooks.includes("sink_tokens"),
+    ...await measure(cache, plan),
+    axis: { key: axesOf(family, "key"), value: axesOf(family, "value") },
+    sinks: family.hooks?.sink_tokens !== undefined,
     calibration: plan.some((s) => s.calibrated) ? "offline" : "none",
-    hooks: family.hooks,
+    hooks: takenHooks(family),
     source: [family.source],
   };
 }
@@ -153,7 +139,7 @@ async function policyRow(cache: RandomCache, host: PolicyHost): Promise<Registry
       calibration: mode,
       hooks: host.hooks.filter((hook) =>
         hook === "quantizer_family" ||
-        used.some((name) => builtInFamilies.of(name).hooks.includes(hook))
+        used.some((name) => takenHooks(builtInFamilies.of(name)).includes(hook))
       ),
       source: used.map((name) => builtInFamilies.of(name).source),
     };
@@ -201,8 +187,8 @@ async function planOf(cache: RandomCache, host: PolicyHost) {
     head_dim: headDim,
   };
   const mode = await host.calibrationMode(workload, budget);
-  const calibration = mode === "offline" && host.calibrates
-    ? await host.calibrate(calibrationStatistics(cache.samples, alikeLayers(layers)))
+  const lesson = mode === "offline" && host.calibrates
+    ? await host.calibrate(await calibrationStatistics(cache.samples, builtInFamilies, alikeLayers))
     : undefined;
   const planner = new Planner(
     host,
@@ -211,7 +197,7 @@ async function planOf(cache: RandomCache, host: PolicyHost) {
       families: builtInFamilies,
       budgetBits: BUDGET_BITS,
       calibrationMode: mode,
-      ...(calibration === undefined ? {} : { calibration }),
+      ...(lesson === undefined ? {} : { lesson }),
     },
     (settings) => Promise.resolve(learned(cache, settings).calibration!),
   );

@@ -31,6 +31,8 @@ export interface PolicyResult {
   readonly outcomes: readonly NamedOutcome[];
   /** Hooks the policy defines and its families do not use. */
   readonly ignoredHooks: readonly string[];
+  /** What the policy's author should know besides, one clause each: a method that nothing asks for. */
+  readonly remarks: readonly string[];
   /** Where its settings depart from the official rules of their families, as `family: what`. */
   readonly deviations: readonly string[];
   /** Widths of the stored codes at the last step of the last example. */

@@ -5,6 +5,7 @@
  * @module
  */
 import type { SliceNumbers, StepOutcome } from "../replay/metric.ts";
+import type { HubSource } from "../evaluation/lab.ts";
 import { sha256 } from "../engine/digest.ts";
 
 /** Everything a cell's numbers depend on. Two cells with equal keys hold the same numbers. */
@@ -55,6 +56,8 @@ export interface CellEnvironment {
 /** A finished cell. */
 export interface Cell {
   readonly key: CellKey;
+  /** Repository and commit of a model of the hub; null for any other. */
+  readonly model_hub: HubSource | null;
   readonly numbers: SliceNumbers;
   readonly examples: readonly CellExample[];
   /** Mean width in bits of the codes stored last, to half a bit: `widths[layer][kind][head]`. */

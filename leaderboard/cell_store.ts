@@ -63,6 +63,8 @@ function parseCell(text: string): Cell | undefined {
     return undefined;
   }
   const { key, numbers, examples, widths, ignored_hooks, deviations, environment } = value ?? {};
+  // Cells from before models had names on the hub have no such field.
+  const model_hub = value?.model_hub ?? null;
   if (
     value?.format !== FORMAT || key === undefined || environment === undefined ||
     numbers === undefined || !metricFields.every((field) => isNumber(numbers[field])) ||
@@ -70,7 +72,7 @@ function parseCell(text: string): Cell | undefined {
     !examples.every((e) => typeof e?.id === "string" && isNumber(e.score) && wholeSteps(e.steps)) ||
     !Array.isArray(widths) || !Array.isArray(ignored_hooks) || !Array.isArray(deviations)
   ) return undefined;
-  return { key, numbers, examples, widths, ignored_hooks, deviations, environment };
+  return { key, model_hub, numbers, examples, widths, ignored_hooks, deviations, environment };
 }
 
 function wholeSteps(steps: unknown): boolean {

@@ -17,7 +17,12 @@ export interface Manifest {
     /** Machines the cells were run on. */
     readonly machines: readonly string[];
   };
-  readonly models: readonly { readonly name: string; readonly hash: string }[];
+  readonly models: readonly {
+    readonly name: string;
+    readonly hash: string;
+    /** Repository and commit of a model of the hub; null for any other. */
+    readonly hub: { readonly name: string; readonly commit: string } | null;
+  }[];
   readonly slices: readonly {
     readonly name: string;
     readonly sha256: string;
@@ -75,7 +80,10 @@ export function manifestOf(board: Board, facts: RunFacts): Manifest {
     project: { name: "kvreplay", version: facts.version, commit: facts.commit },
     contract: first.contract,
     engine: { device: first.engine, machines: distinct(cells.map((c) => c.environment.machine)) },
-    models: board.models.map((name) => ({ name, hash: cellOf("model", name).key.model_hash })),
+    models: board.models.map((name) => {
+      const { key, model_hub: hub } = cellOf("model", name);
+      return { name, hash: key.model_hash, hub };
+    }),
     slices: board.slices.map((name) => {
       const { key, numbers } = cellOf("slice", name);
       return {

@@ -135,6 +135,7 @@ function configOf(cell: Cell): Record<string, unknown> {
     metadata: {
       version: key.contract,
       pretrained: key.model,
+      model_hub: cell.model_hub,
       model_hash: key.model_hash,
       policy: key.policy,
       source_hash: key.source_hash,

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type Lab, type LabOptions, open } from "../evaluation/lab.ts";
+import { type HubSource, type Lab, type LabOptions, open } from "../evaluation/lab.ts";
 import { type SliceName, slices } from "../benchmarks/slices.ts";
 import type { PolicyName } from "../policies/registry.ts";
 import { CONTRACT_VERSION } from "../policies/contract.ts";
@@ -31,7 +31,7 @@ export interface ReadyOptions extends Pick<LabOptions, "cache" | "cacheLimit"> {
 /**
  * Opens a model for the leaderboard.
  *
- * @param name `mini`, `mini-outlier` or a model folder
+ * @param name `mini`, `mini-outlier`, a model folder or a model of the hub
  * @throws UserError for a folder that cannot be used, UserError when the device cannot be opened
  */
 export async function openModel(name: string, options: ReadyOptions): Promise<ReadyModel> {
@@ -81,14 +81,21 @@ function readySlice(
       });
       const result = results[0];
       if (result === undefined) return { reason: failures[0]!.reason };
-      return cellOf(key, result, options.commit, started);
+      return cellOf(key, lab.hub ?? null, result, options.commit, started);
     },
   };
 }
 
-function cellOf(key: CellKey, result: PolicyResult, commit: string, started: number): Cell {
+function cellOf(
+  key: CellKey,
+  hub: HubSource | null,
+  result: PolicyResult,
+  commit: string,
+  started: number,
+): Cell {
   return {
     key,
+    model_hub: hub,
     numbers: result.numbers,
     examples: result.outcomes.map(({ id, dataset, depth, score, referenceScore, steps }) => ({
       id,

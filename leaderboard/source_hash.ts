@@ -6,13 +6,26 @@
  */
 import { sha256 } from "../engine/digest.ts";
 
-/** Whatever a source file names by a relative path: imports, shaders, tables. */
-const RELATIVE = /["'](\.{1,2}\/[\w./-]+\.(?:ts|js|json|jsonl|wgsl|yaml))["']/g;
+/**
+ * Whatever a module may name of its neighbours: any text that starts like a relative path, and what
+ * is resolved against the module itself. What then is no file is left out.
+ */
+const NAMED = [
+  /["'`](\.{1,2}\/[^"'`\s]+)["'`]/g,
+  /\bnew URL\(\s*["'`]([^"'`\s]+)["'`],\s*import\.meta\.url\b/g,
+];
+
+/** Files that may name others, and what in them does not: examples name whom they like. */
+const MODULE = /\.[cm]?[jt]s$/;
+const DOC_COMMENT = /^\s*\/\*\*[\s\S]*?\*\//gm;
+
+/** Versions of all libraries: which of them decide a number is not told apart. */
+const LOCK = "deno.lock";
 
 const PROJECT = new URL("../", import.meta.url);
 
 /** Sources that decide the numbers of every policy. */
-const SHARED: readonly URL[] = ["evaluation/lab.ts", "quant/registry.ts"]
+export const SHARED: readonly URL[] = ["evaluation/lab.ts", "quant/registry.ts", LOCK]
   .map((path) => new URL(path, PROJECT));
 
 let shared: Promise<string> | undefined;
@@ -56,28 +69,42 @@ export async function definingModule(policy: string, registry: URL = REGISTRY): 
  * @param project folder that files must be in to count
  */
 export async function hashOf(entries: readonly URL[], project: URL = PROJECT): Promise<string> {
-  const root = project.href;
-  const found = new Map<string, string>();
+  const lines: string[] = [];
+  for (const [path, bytes] of await namedFiles(entries, project)) {
+    lines.push(`${path} ${await sha256(bytes)}`);
+  }
+  return await sha256(lines.sort().join("\n"));
+}
+
+/** Contents of files and of everything they name by a relative path, by their paths in the project. */
+export async function namedFiles(
+  entries: readonly URL[],
+  project: URL = PROJECT,
+): Promise<Map<string, Uint8Array<ArrayBuffer>>> {
+  const found = new Map<string, Uint8Array<ArrayBuffer>>();
   const open = [...entries];
   for (let url = open.pop(); url !== undefined; url = open.pop()) {
-    if (found.has(url.href)) continue;
-    const text = await Deno.readTextFile(url);
-    found.set(url.href, await sha256(text));
-    for (const [, path] of text.matchAll(RELATIVE)) {
-      const next = new URL(path!, url);
-      if (!next.href.startsWith(root) || found.has(next.href) || !await isFile(next)) continue;
-      open.push(next);
+    const path = url.href.slice(project.href.length);
+    if (found.has(path)) continue;
+    const bytes = await Deno.readFile(url);
+    found.set(path, bytes);
+    if (!MODULE.test(path)) continue;
+    const text = new TextDecoder().decode(bytes).replaceAll(DOC_COMMENT, "");
+    for (const [, name] of NAMED.flatMap((pattern) => [...text.matchAll(pattern)])) {
+      const next = new URL(name!, url);
+      if (next.href.startsWith(project.href) && await isFile(next)) open.push(next);
     }
   }
-  const lines = [...found].map(([href, hash]) => `${href.replace(root, "")} ${hash}`).sort();
-  return await sha256(lines.join("\n"));
+  return found;
 }
 
 async function isFile(url: URL): Promise<boolean> {
   try {
     return (await Deno.stat(url)).isFile;
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
+    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) {
+      return false;
+    }
     throw error;
   }
 }

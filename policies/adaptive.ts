@@ -11,7 +11,8 @@
  * @module
  */
 import type { KvKind } from "../quant/family.ts";
-import type { CalibrationStatistics, ComponentStatistics } from "./calibration_statistics.ts";
+import type { ComponentStatistics } from "../quant/families/transform/transform_statistics.ts";
+import type { CalibrationStatistics } from "./calibration_statistics.ts";
 import type { BudgetState, Policy, RequestMeta, WorkloadMeta } from "./policy.ts";
 
 /** What can be taken away from the policy, or turned; the defaults are what `adaptive` is. */
@@ -74,12 +75,13 @@ export class AdaptiveQuantPolicy implements Policy {
     return "offline";
   }
 
-  calibrate({ layers, transform_widths, transform_steps }: CalibrationStatistics): unknown {
+  calibrate({ families }: CalibrationStatistics): unknown {
+    const { widths, steps: stepSizes, layers } = families.transform;
     // Sixteen symbols, the widest code of the statistics, reach far enough for every step that pays.
-    const width = transform_widths.findLastIndex((width) => width <= this.#budgetBits);
-    this.#codeWidth = transform_widths[width]!;
+    const width = widths.findLastIndex((width) => width <= this.#budgetBits);
+    this.#codeWidth = widths[width]!;
     const { share, sensitivity, costPerOdds, costPerSquaredError } = this.#options;
-    const all = layers.flatMap(({ transform: t }) => [t.sensitivity.key, t.sensitivity.value]);
+    const all = layers.flatMap(({ sensitivity }) => [sensitivity.key, sensitivity.value]);
     const mean = all.reduce((a, b) => a + b, 0) / all.length;
     const choices = (components: readonly ComponentStatistics[], own: number) =>
       components.map((component) => {
@@ -87,18 +89,18 @@ export class AdaptiveQuantPolicy implements Policy {
         // The contract takes the mean of squared errors over layers and kinds.
         const squaredError = component.energy / all.length;
         const loss = costPerOdds * odds + costPerSquaredError * squaredError;
-        return choicesOf(component, width, transform_steps, loss);
+        return choicesOf(component, width, stepSizes, loss);
       });
-    const components = layers.flatMap(({ transform: t }) => [
-      ...choices(t.key, t.sensitivity.key),
-      ...choices(t.value, t.sensitivity.value),
+    const components = layers.flatMap((layer) => [
+      ...choices(layer.key, layer.sensitivity.key),
+      ...choices(layer.value, layer.sensitivity.value),
     ]);
     const average = share * this.#budgetBits;
     const steps = (this.#options.allocation ? allocate : alike)(components, average);
     let at = 0;
-    this.#steps = layers.map(({ transform: t }) => ({
-      key: steps.slice(at, at += t.key.length),
-      value: steps.slice(at, at += t.value.length),
+    this.#steps = layers.map(({ key, value }) => ({
+      key: steps.slice(at, at += key.length),
+      value: steps.slice(at, at += value.length),
     }));
     return this.#steps;
   }

@@ -5,12 +5,15 @@
  *
  * @module
  */
-import { KV_KINDS, type KvKind, OPTIONAL_HOOKS, type OptionalHook } from "../quant/family.ts";
+import { KV_KINDS, type KvKind } from "../quant/family.ts";
+import { hookNames, type OptionalHook } from "../quant/hooks.ts";
 import type { BudgetState, Policy, RequestMeta, TokenStats } from "./policy.ts";
 
 /** Everything a policy may know at one step. */
 export interface StepQuestion {
+  /** What the run may spend and has spent. */
   readonly budget: BudgetState;
+  /** What is asked of the model. */
   readonly request: RequestMeta;
   /** Statistics of one layer, kind and head; called only when the policy reads them. */
   stats(layer: number, kind: KvKind, head: number): TokenStats;
@@ -18,10 +21,15 @@ export interface StepQuestion {
 
 /** What a policy said about one layer and kind, unchecked. */
 export interface RawAnswers {
+  /** Layer, from 0. */
   readonly layer: number;
+  /** Keys or values. */
   readonly kind: KvKind;
+  /** What `choose_bits` returned for every KV head. */
   readonly bits: readonly unknown[];
+  /** What `choose_axis` returned. */
   readonly axis: unknown;
+  /** What `residual_length` returned. */
   readonly residual: unknown;
   /** Answers of the optional hooks the policy has. */
   readonly optional: Readonly<Partial<Record<OptionalHook, unknown>>>;
@@ -29,7 +37,7 @@ export interface RawAnswers {
 
 /** The optional hooks an object defines as functions. */
 export function hooksOf(policy: Policy): OptionalHook[] {
-  return OPTIONAL_HOOKS.filter((hook) => typeof policy[hook] === "function");
+  return hookNames.filter((hook) => typeof policy[hook] === "function");
 }
 
 /** Names that `askPolicy` goes through. */

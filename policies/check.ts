@@ -5,9 +5,12 @@
  * @module
  */
 import { UserError } from "../errors.ts";
-import type { HookAnswers, OptionalHook } from "../quant/family.ts";
+import { type AnswerType, fits, inWords } from "../quant/answer_type.ts";
+import type { HookAnswers } from "../quant/family.ts";
+import { answerName, type AnswersTo, hooks, type OptionalHook } from "../quant/hooks.ts";
 import type { Families } from "../quant/registry.ts";
 import type { RawAnswers } from "./ask.ts";
+import { shown } from "./shown.ts";
 
 /** A policy returned something the contract does not allow; the message is one sentence. */
 export class PolicyError extends UserError {
@@ -21,7 +24,8 @@ export interface CheckContext {
   readonly heads: number;
   readonly budgetBits: number;
   readonly calibrationMode: "none" | "offline";
-  readonly calibration?: unknown;
+  /** What the policy's `calibrate` returned. */
+  readonly lesson?: unknown;
   /** Seed of the run, handed to the families. */
   readonly seed?: number;
   /** Only the built-in reference may leave the whole cache exact (16 bits). */
@@ -30,70 +34,8 @@ export interface CheckContext {
   readonly families: Families;
 }
 
-/** A value as it should appear in a message: short and on one line. */
-export function shown(value: unknown): string {
-  if (typeof value === "string") return shownText(value);
-  if (typeof value === "number" || typeof value === "boolean" || value == null) {
-    return String(value);
-  }
-  if (typeof value === "bigint") return `${value}n`;
-  if (Array.isArray(value)) {
-    const items = value.slice(0, 6).map(shown).join(", ");
-    return `[${items}${value.length > 6 ? ", …" : ""}]`;
-  }
-  return `a ${typeof value}`;
-}
-
-/** Quoted, and nothing in it that moves a cursor or that a program would read as a result line. */
-function shownText(text: string): string {
-  const escaped = (c: string) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`;
-  return JSON.stringify(text.slice(0, 60).replace(/TEST_METRICS/gi, "TEST METRICS"))
-    .replace(/[^\x20-\x7e]/g, escaped);
-}
-
-const integer = (min: number, max: number) => ({
-  ok: (v: unknown) => Number.isInteger(v) && (v as number) >= min && (v as number) <= max,
-  want: `an integer from ${min} to ${max}`,
-});
-const number = (min: number, max: number) => ({
-  ok: (v: unknown) => typeof v === "number" && Number.isFinite(v) && v >= min && v <= max,
-  want: `a number from ${min} to ${max}`,
-});
-const oneOf = (...names: string[]) => ({
-  ok: (v: unknown) => typeof v === "string" && names.includes(v),
-  want: names.map((n) => `"${n}"`).join(" or "),
-});
-const boolean = { ok: (v: unknown) => typeof v === "boolean", want: "true or false" };
-
-const MAX_TOKENS = 1 << 24;
-
-const RULES: Readonly<Record<OptionalHook, { ok(v: unknown): boolean; want: string }>> = {
-  // Which names there are is known to the run alone.
-  quantizer_family: { ok: () => true, want: "" },
-  group_size: {
-    ok: (v) => v === -1 || integer(1, MAX_TOKENS).ok(v),
-    want: "a positive integer, or -1 for the whole head",
-  },
-  sink_tokens: integer(0, MAX_TOKENS),
-  clip_ratio: { ok: (v) => number(0, 1).ok(v) && v !== 0, want: "a number above 0 and up to 1" },
-  quantization_level: oneOf("token", "layer", "head"),
-  quantization_method: oneOf("uniform", "normal"),
-  symmetric: boolean,
-  outliers_ratio: { ok: (v) => number(0, 1).ok(v) && v !== 1, want: "a number from 0 to below 1" },
-  use_attentions: boolean,
-  last_n_attentions: integer(1, MAX_TOKENS),
-  target_quantization_error: number(0, 1e6),
-  q_norm: { ok: (v) => number(0, 1e9).ok(v) && v !== 0, want: "a number above 0" },
-  bit_range: {
-    ok: (v) =>
-      Array.isArray(v) && v.length === 2 && v.every((b) => integer(0, 16).ok(b)) && v[0] <= v[1],
-    want: "two integers from 0 to 16, the smaller first",
-  },
-  family_options: {
-    ok: (v) => typeof v === "object" && v !== null && !Array.isArray(v),
-    want: "an object of family settings",
-  },
-};
+/** Recent tokens that a policy may ask for. */
+const TOKENS: AnswerType = { is: "integer", least: 0, most: 2 ** 24 };
 
 /**
  * Turns raw answers into checked ones.
@@ -154,26 +96,26 @@ export function checkAnswers(raw: RawAnswers, context: CheckContext): HookAnswer
   if (raw.axis !== "channel" && raw.axis !== "token") {
     refuse(`choose_axis(${layer}, "${kind}")`, raw.axis, '"channel" or "token"');
   }
-  const tokens = integer(0, MAX_TOKENS);
-  if (!tokens.ok(raw.residual)) {
+  if (!fits(TOKENS, raw.residual)) {
     refuse(`residual_length(${layer})`, raw.residual, "a whole number of tokens, 0 or more");
   }
-  const o = raw.optional;
-  for (const hook of Object.keys(o) as OptionalHook[]) {
-    const rule = RULES[hook];
-    if (rule === undefined) {
-      throw new PolicyError(`The policy answered an unknown hook ${shown(hook)}`);
-    }
-    if (o[hook] === undefined) continue;
-    if (!rule.ok(o[hook])) refuse(`${hook}(${layer}, "${kind}")`, o[hook], rule.want);
-  }
-  const family = o.quantizer_family;
+  const { quantizer_family: family, ...others } = raw.optional;
   if (family !== undefined && !(typeof family === "string" && context.families.has(family))) {
     const want = `one of ${context.families.names.join(", ")}`;
     refuse(`quantizer_family(${layer}, "${kind}")`, family, want);
   }
-  if (o.bit_range !== undefined) {
-    const top = (o.bit_range as number[])[1] ?? 0;
+  const given: Record<string, unknown> = {};
+  for (const [hook, value] of Object.entries(others)) {
+    if (!Object.hasOwn(hooks, hook)) {
+      throw new PolicyError(`The policy answered an unknown hook ${shown(hook)}`);
+    }
+    if (value === undefined) continue;
+    const { value: type } = hooks[hook as OptionalHook];
+    if (!fits(type, value)) refuse(`${hook}(${layer}, "${kind}")`, value, inWords(type));
+    given[answerName(hook as OptionalHook)!] = value;
+  }
+  if (others.bit_range !== undefined) {
+    const top = (others.bit_range as number[])[1] ?? 0;
     if (top > context.budgetBits) {
       throw new PolicyError(
         `bit_range(${layer}, "${kind}") allows ${top} bits for layer ${layer} ${kind}, over the budget of ` +
@@ -181,8 +123,6 @@ export function checkAnswers(raw: RawAnswers, context: CheckContext): HookAnswer
       );
     }
   }
-  const given = <T>(hook: OptionalHook, name: string): Record<string, T> =>
-    o[hook] === undefined ? {} : { [name]: o[hook] as T };
   return {
     layer,
     kind,
@@ -191,19 +131,8 @@ export function checkAnswers(raw: RawAnswers, context: CheckContext): HookAnswer
     residualLength: raw.residual as number,
     calibrationMode: context.calibrationMode,
     ...(context.seed === undefined ? {} : { seed: context.seed }),
-    ...(context.calibration === undefined ? {} : { calibration: context.calibration }),
-    ...given("group_size", "groupSize"),
-    ...given("sink_tokens", "sinkTokens"),
-    ...given("clip_ratio", "clipRatio"),
-    ...given("quantization_level", "quantizationLevel"),
-    ...given("quantization_method", "quantizationMethod"),
-    ...given("symmetric", "symmetric"),
-    ...given("outliers_ratio", "outliersRatio"),
-    ...given("use_attentions", "useAttentions"),
-    ...given("last_n_attentions", "lastNAttentions"),
-    ...given("target_quantization_error", "targetQuantizationError"),
-    ...given("q_norm", "qNorm"),
-    ...given("bit_range", "bitRange"),
-    ...given("family_options", "options"),
+    ...(context.lesson === undefined ? {} : { lesson: context.lesson }),
+    // Each is of the type that the table says.
+    ...given as Partial<AnswersTo<OptionalHook>>,
   };
 }

@@ -4,11 +4,20 @@
  *
  * @module
  */
-import type { OptionalHook } from "../quant/family.ts";
+import { InternalError, UserError } from "../errors.ts";
+import type { OptionalHook } from "../quant/hooks.ts";
 import { askPolicy, hooksOf, type RawAnswers, type StepQuestion } from "./ask.ts";
 import type { CalibrationStatistics } from "./calibration_statistics.ts";
-import { PolicyError, shown } from "./check.ts";
+import { PolicyError } from "./check.ts";
+import {
+  methodsOf,
+  missingMethod,
+  missingMethodError,
+  MOST_METHODS,
+  unaskedMethods,
+} from "./methods.ts";
 import type { BudgetState, Policy, WorkloadMeta } from "./policy.ts";
+import { shown } from "./shown.ts";
 
 /** A policy, wherever it runs. */
 export interface PolicyHost {
@@ -16,12 +25,15 @@ export interface PolicyHost {
   readonly name: string;
   /** Optional hooks the policy defines. */
   readonly hooks: readonly OptionalHook[];
+  /** What its author should know about methods that nothing asks for, one clause each. */
+  readonly remarks: readonly string[];
   /** True only for the built-in reference, which leaves the cache exact. */
   readonly fullPrecision: boolean;
   /** Whether the policy has read token statistics, as far as is known. */
   readonly readsStats: boolean;
   /** False when the policy has no `calibrate`, so that no statistics need be computed for it. */
   readonly calibrates: boolean;
+  /** Asks `calibration_mode`, once before the run. */
   calibrationMode(workload: WorkloadMeta, budget: BudgetState): Promise<"none" | "offline">;
   /** Hands calibration statistics to the policy and returns what it made of them. */
   calibrate(samples: CalibrationStatistics): Promise<unknown>;
@@ -33,6 +45,7 @@ export interface PolicyHost {
    * @throws {PolicyError} `not deterministic`, when an answer differs
    */
   verifyDeterminism?(): Promise<void>;
+  /** Ends what the policy runs in; a process that is left open keeps the program from ending. */
   close(): Promise<void>;
 }
 
@@ -46,42 +59,34 @@ export function checkCalibrationMode(value: unknown): "none" | "offline" {
   return value;
 }
 
-/** Methods that every policy has. */
-export const REQUIRED_METHODS = [
-  "choose_bits",
-  "choose_axis",
-  "residual_length",
-  "calibration_mode",
-] as const;
-
-/** Names the first required method that a policy lacks, or undefined. */
-export function missingMethod(policy: unknown): string | undefined {
-  if (typeof policy !== "object" || policy === null) return REQUIRED_METHODS[0];
-  return REQUIRED_METHODS.find((name) =>
-    typeof (policy as Record<string, unknown>)[name] !== "function"
-  );
-}
-
-/** Runs a trusted policy in this process. */
+/** Runs a policy in this process: one of this project's, or one that the caller answers for. */
 export class InProcessHost implements PolicyHost {
   readonly hooks: readonly OptionalHook[];
+  readonly remarks: readonly string[];
   readsStats = false;
 
   constructor(
     readonly name: string,
     private readonly policy: Policy,
-    readonly fullPrecision = false,
+    private readonly whose: "reference" | "built-in" | "own" = "own",
   ) {
+    const methods = methodsOf(policy, MOST_METHODS);
     const missing = missingMethod(policy);
-    if (missing !== undefined) {
-      throw new PolicyError(`Policy ${shown(name)} has no method ${missing}`);
-    }
+    if (missing !== undefined) throw missingMethodError(name, missing, methods);
     this.hooks = hooksOf(policy);
+    this.remarks = unaskedMethods(methods);
   }
 
-  calibrationMode(workload: WorkloadMeta, budget: BudgetState): Promise<"none" | "offline"> {
-    return Promise.resolve(
-      checkCalibrationMode(this.policy.calibration_mode(workload, budget)),
+  get fullPrecision(): boolean {
+    return this.whose === "reference";
+  }
+
+  async calibrationMode(
+    workload: WorkloadMeta,
+    budget: BudgetState,
+  ): Promise<"none" | "offline"> {
+    return checkCalibrationMode(
+      await this.#ask(() => this.policy.calibration_mode(workload, budget)),
     );
   }
 
@@ -89,19 +94,42 @@ export class InProcessHost implements PolicyHost {
     return this.policy.calibrate !== undefined;
   }
 
-  calibrate(samples: CalibrationStatistics): Promise<unknown> {
-    return Promise.resolve(this.policy.calibrate?.(samples));
+  async calibrate(samples: CalibrationStatistics): Promise<unknown> {
+    try {
+      return await this.policy.calibrate?.(samples);
+    } catch (error) {
+      throw this.#blamed(error);
+    }
   }
 
   plan(question: StepQuestion): RawAnswers[] {
-    return askPolicy(this.policy, {
-      budget: question.budget,
-      request: question.request,
-      stats: (layer, kind, head) => {
-        this.readsStats = true;
-        return question.stats(layer, kind, head);
-      },
-    });
+    return this.#ask(() =>
+      askPolicy(this.policy, {
+        budget: question.budget,
+        request: question.request,
+        stats: (layer, kind, head) => {
+          this.readsStats = true;
+          return question.stats(layer, kind, head);
+        },
+      })
+    );
+  }
+
+  #ask<V>(question: () => V): V {
+    try {
+      return question();
+    } catch (error) {
+      throw this.#blamed(error);
+    }
+  }
+
+  /** What a policy of the caller's throws is that policy's failure; in one of ours it is a bug. */
+  #blamed(error: unknown): unknown {
+    if (this.whose !== "own" || error instanceof UserError || error instanceof InternalError) {
+      return error;
+    }
+    const what = error instanceof Error ? `${error.name}: ${error.message}` : shown(error);
+    return new PolicyError(`It threw ${what}`, { cause: error });
   }
 
   close(): Promise<void> {

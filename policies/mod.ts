@@ -13,14 +13,21 @@ export type {
 } from "./policy.ts";
 export type {
   CalibrationStatistics,
-  ComponentStatistics,
   HeadStatistics,
   LayerStatistics,
   QueryStatistics,
-  TransformStatistics,
 } from "./calibration_statistics.ts";
+export type { FamilyStatistics } from "../quant/registry.ts";
+export type {
+  ComponentStatistics,
+  TransformLayerStatistics,
+  TransformStatistics,
+} from "../quant/families/transform/transform_statistics.ts";
+export type { RawAnswers, StepQuestion } from "./ask.ts";
 export type { PolicyHost } from "./host.ts";
 export { PolicyError } from "./check.ts";
 export { isPolicyName, policies, type PolicyName, policyNames } from "./registry.ts";
 export { openPolicyFile, type PolicyFileOptions } from "./user_policy.ts";
+export type { LaunchChild } from "./sandbox/child.ts";
 export type { SandboxLimits } from "./sandbox/limits.ts";
+export type { SandboxOptions } from "./sandbox/sandbox_host.ts";

@@ -5,14 +5,11 @@
  * @module
  */
 import { InternalError } from "../errors.ts";
-import {
-  type HookAnswers,
-  KV_KINDS,
-  type Needs,
-  type OptionalHook,
-  type Settings,
-} from "../quant/family.ts";
+import { takenHooks } from "../quant/declared.ts";
+import { type HookAnswers, KV_KINDS, type Needs, type Settings } from "../quant/family.ts";
+import type { OptionalHook } from "../quant/hooks.ts";
 import type { Calibration } from "../quant/calibration.ts";
+import { settingsFor } from "../quant/settings_for.ts";
 import { exactSettings } from "../quant/families/exact/exact.ts";
 import type { RawAnswers, StepQuestion } from "./ask.ts";
 import { checkAnswers, type CheckContext, PolicyError } from "./check.ts";
@@ -37,6 +34,8 @@ export class Planner {
   readonly #answers = new WeakMap<Settings, HookAnswers>();
   readonly #ignored = new Set<string>();
   readonly #deviations = new Set<string>();
+  /** Families that were chosen and take no lesson, although the policy has one. */
+  readonly #untaught = new Set<string>();
 
   constructor(
     private readonly host: PolicyHost,
@@ -57,6 +56,12 @@ export class Planner {
   /** Where settings depart from their family's official rules, as `family: what`. */
   get deviations(): string[] {
     return [...this.#deviations];
+  }
+
+  /** What else a reader of the numbers must know, one clause each. */
+  get remarks(): string[] {
+    const families = [...this.#untaught].join(", ");
+    return families === "" ? [] : [`what its calibrate returned is not used by ${families}`];
   }
 
   /** The checked answers that settings of a plan were resolved from. */
@@ -143,12 +148,14 @@ export class Planner {
     const family = this.context.families.of(
       (raw.optional.quantizer_family as string | undefined) ?? "uniform",
     );
+    const taken = takenHooks(family);
     for (const hook of Object.keys(raw.optional) as OptionalHook[]) {
-      if (hook !== "quantizer_family" && !family.hooks.includes(hook)) {
+      if (hook !== "quantizer_family" && !taken.includes(hook)) {
         this.#ignored.add(`${hook} (${family.name})`);
       }
     }
-    const settings = family.resolve(answers, this.shape);
+    if (answers.lesson !== undefined && !family.takesLesson) this.#untaught.add(family.name);
+    const settings = settingsFor(family, answers, this.shape);
     for (const what of settings.deviations ?? []) this.#deviations.add(`${family.name}: ${what}`);
     // A policy that answers something new at every step must not fill the memory.
     if (this.#resolved.size > 4096) this.#resolved.clear();

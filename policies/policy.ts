@@ -5,6 +5,7 @@
  * @module
  */
 import type { Axis, KvKind } from "../quant/family.ts";
+import type { HookMethods } from "../quant/hooks.ts";
 import type { CalibrationStatistics } from "./calibration_statistics.ts";
 
 /** Numbers about one layer, kind and head of the current cache. */
@@ -98,8 +99,11 @@ export interface WorkloadMeta {
   };
 }
 
-/** Methods a policy may leave out; the family's default holds then. */
-export interface OptionalHooks {
+/**
+ * Methods a policy may leave out; the family's default holds then. Names and answers are those of the
+ * table in quant/hooks.ts.
+ */
+export interface OptionalHooks extends HookMethods {
   /** Name of the family that quantizes; default `uniform`. */
   quantizer_family(layer_id: number, kv_kind: KvKind, request_meta: RequestMeta): string;
   /** Entries that share a scale; default: the family's. */
@@ -150,7 +154,7 @@ export interface OptionalHooks {
   ): Readonly<Record<string, unknown>>;
   /**
    * Called once when `calibration_mode` is `"offline"`, with statistics of samples that are never
-   * scored; what it returns is handed to the family.
+   * scored; what it returns is handed to each family that takes a lesson.
    */
   calibrate(samples: CalibrationStatistics): unknown;
 }

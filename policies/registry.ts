@@ -58,5 +58,5 @@ export function isPolicyName(name: string): name is PolicyName {
 
 /** A host for a built-in policy, made afresh. */
 export function hostBuiltin(name: PolicyName): PolicyHost {
-  return new InProcessHost(name, policies[name](), name === "reference");
+  return new InProcessHost(name, policies[name](), name === "reference" ? name : "built-in");
 }

@@ -6,10 +6,11 @@
  */
 import { basename, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
-import { PolicyError, shown } from "./check.ts";
+import { PolicyError } from "./check.ts";
 import { InProcessHost, type PolicyHost } from "./host.ts";
 import type { Policy } from "./policy.ts";
 import { isPolicyName } from "./registry.ts";
+import { shown } from "./shown.ts";
 import { exportProblem, policyOf } from "./sandbox/default_export.ts";
 import { quoted, SandboxError } from "./sandbox/sandbox_error.ts";
 import { type PolicySource, SandboxHost, type SandboxOptions } from "./sandbox/sandbox_host.ts";

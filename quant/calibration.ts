@@ -7,9 +7,8 @@
  *
  * @module
  */
-import type { Settings } from "./family.ts";
-import { QuantizerError } from "./quantizer_error.ts";
-import type { CpuTensor } from "./tensor.ts";
+import type { RotaryPositions } from "./rotary_positions.ts";
+import type { CpuTensor, KvShape } from "./tensor.ts";
 
 /**
  * What a family learned for one layer and kind: named arrays. Sizes follow from the settings, so no
@@ -43,34 +42,32 @@ export interface LayerSamples {
 export interface CalibrationSamples {
   /** One entry per layer. */
   readonly layers: readonly LayerSamples[];
-  /** Rotary base: pair `i` of a head turns by `position * ropeTheta^(-2 i / headDim)`. */
-  readonly ropeTheta: number;
+  /** How the keys and queries were turned. */
+  readonly rotary: RotaryPositions;
+}
+
+/** Mean squared change of log-odds per unit of what noise loses, in one layer's keys and values. */
+export interface Sensitivity {
+  /** With noise in the keys alone. */
+  readonly key: number;
+  /** With noise in the values alone. */
+  readonly value: number;
+}
+
+/** Noise that looks like the errors of a family's quantizer. */
+export interface Noise {
+  /**
+   * Noise for `shape.capacity` tokens of one layer's values, or of its keys before RoPE: it is turned
+   * with them. The same seed gives the same noise.
+   */
+  draw(layer: number, kind: "key" | "value", shape: KvShape, seed: number): CpuTensor;
+  /** What such noise loses, in whatever unit sensitivity is to be told per. */
+  lost(layer: number, kind: "key" | "value"): number;
 }
 
 /**
- * The array `name` of a settings' calibration.
- *
- * @throws {QuantizerError} when there is none, or it has another length than `length`
+ * Measures how much the model's predictions suffer from noise: it is added to one layer's keys or
+ * values at a time, everything else is exact, and the samples' replies are predicted again. One entry
+ * per layer.
  */
-export function calibrated<A extends CalibrationArray>(
-  settings: Settings,
-  name: string,
-  type: { new (length: number): A },
-  length: number,
-): A {
-  const array = settings.calibration?.[name];
-  const place = `layer ${settings.layer} ${settings.kind}s`;
-  if (array === undefined) {
-    throw new QuantizerError(
-      `${place}: family "${settings.family}" was not given the calibrated ${name}; ` +
-        `run with the calibration set, or load a calibration of these settings`,
-    );
-  }
-  if (!(array instanceof type) || array.length !== length) {
-    throw new QuantizerError(
-      `${place}: the calibrated ${name} of family "${settings.family}" has ${array.length} ` +
-        `entries; these settings need ${length}`,
-    );
-  }
-  return array;
-}
+export type MeasureSensitivity = (noise: Noise) => Promise<readonly Sensitivity[]>;

@@ -5,7 +5,9 @@
  *
  * @module
  */
-import type { Calibration, CalibrationSamples } from "./calibration.ts";
+import type { Calibration, CalibrationSamples, MeasureSensitivity } from "./calibration.ts";
+import type { AnswerType } from "./answer_type.ts";
+import type { AnswersTo, HookValue, OptionalHook } from "./hooks.ts";
 import type { CpuTensor, GpuTensor, KvShape, TokenRange } from "./tensor.ts";
 
 /** The two tensors a layer caches. */
@@ -22,59 +24,26 @@ export type Axis = "channel" | "token";
 
 /**
  * What a policy answered for one layer and kind, after type and range checks but before any family
- * rule. Absent optional hooks are absent here; the family fills in its own defaults.
+ * rule. Hooks that the policy has not are absent.
  */
-export interface HookAnswers {
+export interface HookAnswers extends Partial<AnswersTo<OptionalHook>> {
+  /** Layer, from 0. */
   readonly layer: number;
+  /** Keys or values. */
   readonly kind: KvKind;
   /** Code width per KV head, 1..8. */
   readonly bits: readonly number[];
+  /** Direction of the groups. */
   readonly axis: Axis;
   /** Tokens the policy wants kept exact at the recent end. */
   readonly residualLength: number;
-  readonly groupSize?: number;
-  readonly sinkTokens?: number;
-  readonly clipRatio?: number;
-  readonly quantizationLevel?: "token" | "layer" | "head";
-  readonly quantizationMethod?: "uniform" | "normal";
-  readonly symmetric?: boolean;
-  readonly outliersRatio?: number;
-  readonly useAttentions?: boolean;
-  readonly lastNAttentions?: number;
-  readonly targetQuantizationError?: number;
-  readonly qNorm?: number;
-  /** Smallest and largest width, each 0..16, for attention-aware bits. */
-  readonly bitRange?: readonly [number, number];
-  /** Family-specific settings beyond the common hooks (project extension `family_options`). */
-  readonly options?: Readonly<Record<string, unknown>>;
   /** `"none"` or `"offline"`, as the policy chose for the run. */
   readonly calibrationMode: "none" | "offline";
   /** Seed of the run, for families that draw at random; absent means 0. */
   readonly seed?: number;
-  /** What the policy's `calibrate` returned, handed through untouched. */
-  readonly calibration?: unknown;
+  /** The policy's lesson: what its `calibrate` returned, handed through untouched. */
+  readonly lesson?: unknown;
 }
-
-/** Names of the optional hooks, as a policy spells them. */
-export const OPTIONAL_HOOKS = [
-  "quantizer_family",
-  "group_size",
-  "sink_tokens",
-  "clip_ratio",
-  "quantization_level",
-  "quantization_method",
-  "symmetric",
-  "outliers_ratio",
-  "use_attentions",
-  "last_n_attentions",
-  "target_quantization_error",
-  "q_norm",
-  "bit_range",
-  "family_options",
-] as const;
-
-/** One of the optional hooks. */
-export type OptionalHook = typeof OPTIONAL_HOOKS[number];
 
 /** Settings of one layer and kind as a family will apply them; JSON-serialisable apart from calibration. */
 export interface Settings {
@@ -168,25 +137,119 @@ export interface Needs {
   readonly queries?: boolean;
 }
 
-/** A quantizer family. */
-export interface Family<S extends Settings = Settings> {
+/** Where settings keep an answer, so that an audit can tell whether it was applied. */
+export interface Kept<S extends Settings, Value> {
+  /** The setting that keeps it; absent: the one that is named as the answer or the option. */
+  kept?(settings: S): unknown;
+  /** What that setting says for an answer; absent: the answer itself. */
+  expressed?(asked: Value, settings: S): unknown;
+}
+
+/** How a family takes a hook. */
+export interface Taken<S extends Settings, Value = unknown> extends Kept<S, Value> {
+  /** What holds when a policy says nothing. */
+  readonly absent?: Value;
+  /** The same in words, where `resolve` finds it: it depends on the model or on other answers. */
+  readonly absentRule?: string;
+  /** What the family can express, when that is not all that the hook allows. */
+  readonly value?: AnswerType;
+}
+
+/** A setting of one family that no hook names; policies give it in `family_options`. */
+export interface FamilyOption<S extends Settings, Value = unknown> extends Taken<S, Value> {
+  readonly value: AnswerType;
+  /** What it is, for readers of docs/policies.md. */
+  readonly means: string;
+  /** Whether it is about keys alone; values are as without it. */
+  readonly keysOnly?: true;
+  /** Axes that can be asked for together with it, beside those of the family. */
+  readonly axes?: readonly Axis[];
+}
+
+/** Directions of groups that a family takes. */
+export interface Axes<S extends Settings> extends Kept<S, Axis> {
+  readonly key: readonly Axis[];
+  readonly value: readonly Axis[];
+  /** Why there are no others, after the family's name: `groups the channels of one token`. */
+  readonly because?: string;
+}
+
+/** Defaults for all that must not be absent. */
+type Defaults<Given> = {
+  readonly [K in keyof Given as undefined extends Given[K] ? never : K]-?: {
+    readonly absent: Given[K];
+  };
+};
+
+/**
+ * What a family resolves: checked answers, the hooks `Filled` with the family's default where a policy
+ * said nothing, the family's options likewise. Hooks that the family does not declare are left out.
+ */
+export type FamilyAnswers<Filled extends OptionalHook = never, Options extends object = object> =
+  & HookAnswers
+  & AnswersTo<Filled>
+  & { readonly options: Readonly<Record<string, unknown>> & Options };
+
+/**
+ * A quantizer family. What it takes from a policy it declares; `settingsFor` checks answers by that,
+ * fills in defaults and lets `resolve` add the family's own rules.
+ *
+ * `Filled` names the hooks that have a default, `Options` the family's options by type.
+ */
+export interface Family<
+  S extends Settings = Settings,
+  Filled extends OptionalHook = never,
+  Options extends object = object,
+> {
   readonly name: string;
   /** Paper, repository and commit the arithmetic follows. */
   readonly source: string;
   /** Code widths it can store. */
   readonly widths: readonly number[];
-  /** Optional hooks it uses; any other hook a policy defines is reported as ignored. */
-  readonly hooks: readonly OptionalHook[];
+  /** Optional hooks it takes; any other hook that a policy defines is reported as ignored. */
+  readonly hooks?:
+    & { readonly [H in OptionalHook]?: Taken<S, HookValue<H>> }
+    & { readonly [H in Filled]: { readonly absent: HookValue<H> } };
+  /** Its own options. */
+  readonly options?:
+    & Readonly<Record<string, FamilyOption<S>>>
+    & { readonly [K in keyof Options]-?: FamilyOption<S, Options[K]> }
+    & Defaults<Options>;
+  /** Axes it takes; absent: both, for keys and values alike. */
+  readonly axes?: Axes<S>;
+  /** How it keeps the residual length, where it is not the number that was asked for. */
+  readonly window?: Kept<S, number>;
   /**
-   * Applies the family's defaults and rules.
+   * When it learns offline: `"never"` (when absent) and `"always"` leave the policy one
+   * `calibration_mode`, `"either"` leaves it both; names of options: when one of them is true.
+   */
+  readonly calibration?: "never" | "always" | "either" | readonly string[];
+  /** Whether `resolve` looks at the policy's lesson; else the run says that it was not used. */
+  readonly takesLesson?: boolean;
+  /**
+   * Applies the family's own rules.
+   *
+   * @param answers checked and complete, see `settingsFor`
    * @throws {QuantizerError} for a combination the family cannot express, naming layer and kind
    */
-  resolve(answers: HookAnswers, shape: { readonly heads: number; readonly headDim: number }): S;
+  resolve(
+    answers: FamilyAnswers<Filled, Options>,
+    shape: { readonly heads: number; readonly headDim: number },
+  ): S;
   /**
    * Learns what these settings need from samples that are never scored. Called for settings that
    * say `calibrated`, once per layer and kind; the same samples and settings give the same result.
    */
   calibrate?(samples: CalibrationSamples, settings: S): Calibration;
+  /**
+   * What policies may know of the samples to choose this family's settings: plain data that JSON can
+   * hold, published to `calibrate` of every policy as `statistics.families` under the family's name.
+   * It may be a promise.
+   *
+   * @param sensitivity measures what noise of the family's choice does to predictions; it runs the
+   *   model a few hundred times
+   */
+  statistics?(samples: CalibrationSamples, sensitivity: MeasureSensitivity): unknown;
   /** Tensors beside the KV cache that these settings read. */
   needs(settings: S): Needs;
   /** Which token positions of a snapshot of `n` tokens are quantized. */

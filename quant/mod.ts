@@ -6,25 +6,36 @@
 export type { Quantized, QuantizeOptions } from "./quantize.ts";
 export { quantize } from "./quantize.ts";
 export type {
+  Axes,
   Axis,
   BufferContents,
   Family,
+  FamilyAnswers,
+  FamilyOption,
   HookAnswers,
+  Kept,
   KvKind,
   Needs,
-  OptionalHook,
   Settings,
   Source,
   Store,
   StoredBuffer,
+  Taken,
 } from "./family.ts";
 export { KV_KINDS } from "./family.ts";
+export type { AnswerType } from "./answer_type.ts";
+export type { OptionalHook } from "./hooks.ts";
+export { settingsFor } from "./settings_for.ts";
 export type {
   Calibration,
   CalibrationArray,
   CalibrationSamples,
   LayerSamples,
+  MeasureSensitivity,
+  Noise,
+  Sensitivity,
 } from "./calibration.ts";
 export { QuantizerError } from "./quantizer_error.ts";
 export { builtInFamilies, Families, families, type FamilyName } from "./registry.ts";
+export type { RotaryPositions } from "./rotary_positions.ts";
 export type { CpuTensor, GpuTensor, KvShape, TokenRange } from "./tensor.ts";

@@ -17,7 +17,9 @@ import type {
   Store,
 } from "./family.ts";
 import { GpuBackend } from "./gpu/backend_gpu.ts";
+import { axesOf } from "./declared.ts";
 import { QuantizerError } from "./quantizer_error.ts";
+import { settingsFor } from "./settings_for.ts";
 import { builtInFamilies, type FamilyName } from "./registry.ts";
 import type { Backend, CpuTensor, GpuTensor, KvShape, TokenRange } from "./tensor.ts";
 
@@ -29,7 +31,7 @@ type Filled =
   | "axis"
   | "residualLength"
   | "calibrationMode"
-  | "calibration";
+  | "lesson";
 
 /** How a tensor is to be quantized; a hook that is absent has the family's default. */
 export interface QuantizeOptions<T extends KvShape> extends Partial<Omit<HookAnswers, Filled>> {
@@ -39,7 +41,7 @@ export interface QuantizeOptions<T extends KvShape> extends Partial<Omit<HookAns
   readonly bits: number | readonly number[];
   /** What the tensor is; default `key`. */
   readonly kind?: KvKind;
-  /** Direction of the groups; default: per channel for keys, per token for values. */
+  /** Direction of the groups; default: per channel for keys, per token for values, where it can. */
   readonly axis?: Axis;
   /** Recent tokens kept exact; default 0. */
   readonly residualLength?: number;
@@ -186,12 +188,12 @@ function settingsOf<T extends KvShape>(
 ): Settings {
   const { family: _, bits, kind = "key", axis, residualLength = 0, samples, layer = 0 } = options;
   const { preRope: _p, rope: _r, queries: _q, keys: _k, ...given } = options;
-  const settings = family.resolve({
+  const settings = settingsFor(family, {
     ...given,
     layer,
     kind,
     bits: typeof bits === "number" ? new Array<number>(heads).fill(bits) : bits,
-    axis: axis ?? (kind === "key" ? "channel" : "token"),
+    axis: axis ?? axesOf(family, kind)[0]!,
     residualLength,
     calibrationMode: samples === undefined ? "none" : "offline",
   }, { heads, headDim });

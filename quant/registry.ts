@@ -15,6 +15,7 @@ import { qaq } from "./families/qaq/qaq.ts";
 import { skvq } from "./families/skvq/skvq.ts";
 import { squat } from "./families/squat/squat.ts";
 import { transform } from "./families/transform/transform.ts";
+import type { TransformStatistics } from "./families/transform/transform_statistics.ts";
 import { turboquant } from "./families/turboquant/turboquant.ts";
 import { uniform } from "./families/uniform/uniform.ts";
 
@@ -36,17 +37,32 @@ export const families = {
 /** Name of a family. */
 export type FamilyName = keyof typeof families;
 
+/** Whether `name` is a built-in family. */
+export function isFamilyName(name: string): name is FamilyName {
+  return Object.hasOwn(families, name);
+}
+
+/** What families publish to policies (`Family.statistics`), by name of the family. */
+export interface FamilyStatistics {
+  /** Of the family `transform`. */
+  readonly transform: TransformStatistics;
+  /** Of a family of one's own. */
+  readonly [own: string]: unknown;
+}
+
 /** Quantizer families by name: the built-in ones, and those that a caller brings. */
 export class Families {
   readonly #byName: ReadonlyMap<string, Family>;
 
   /**
+   * Takes the built-in families, and others beside them.
+   *
    * @param own families beside the built-in ones
    * @throws {QuantizerError} for a name that is taken or is no name
    */
   constructor(own: readonly Family[] = []) {
     const byName = new Map<string, Family>(
-      Object.entries(families).map(([name, family]) => [name, family as unknown as Family]),
+      Object.entries(families),
     );
     for (const family of own) {
       if (!/^[A-Za-z]\w{0,63}$/.test(family.name)) {

@@ -65,54 +65,6 @@ export function checkDivides(
   }
 }
 
-/** The clip ratio lies in (0, 1]. */
-export function checkClipRatio(answers: HookAnswers, clipRatio: number): void {
-  if (!(clipRatio > 0 && clipRatio <= 1)) {
-    throw new QuantizerError(
-      `${placeName(answers)}: clip_ratio is ${clipRatio}; it must be above 0 and at most 1`,
-    );
-  }
-}
-
-/** The family needs no calibration, so the policy must not run one. */
-export function checkOnline(family: string, answers: HookAnswers): void {
-  if (answers.calibrationMode !== "none") {
-    throw new QuantizerError(
-      `${placeName(answers)}: family "${family}" has nothing to calibrate; ` +
-        `calibration_mode must be "none", not "${answers.calibrationMode}"`,
-    );
-  }
-}
-
-/** Only `known` names appear among the family's own options. */
-export function checkOptions(
-  family: string,
-  answers: HookAnswers,
-  known: readonly string[],
-): void {
-  for (const name of Object.keys(answers.options ?? {})) {
-    if (!known.includes(name)) {
-      throw new QuantizerError(
-        `${placeName(answers)}: family "${family}" has no option "${name}"; ` +
-          (known.length === 0 ? "it has no options" : `it knows ${known.join(", ")}`),
-      );
-    }
-  }
-}
-
-/** A family option that must be true or false. */
-export function booleanOption(answers: HookAnswers, name: string, absent: boolean): boolean {
-  const value = answers.options?.[name];
-  if (value === undefined) return absent;
-  if (typeof value !== "boolean") {
-    throw new QuantizerError(
-      `${placeName(answers)}: option "${name}" is ${JSON.stringify(value)}; ` +
-        `it must be true or false`,
-    );
-  }
-  return value;
-}
-
 /** Every head has the same width, as a family needs that knows one width per layer and kind. */
 export function checkOneWidth(family: string, answers: HookAnswers): void {
   const [first, ...others] = answers.bits;

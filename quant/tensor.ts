@@ -20,17 +20,21 @@ export interface KvShape {
 
 /** A KV tensor in host memory. */
 export interface CpuTensor extends KvShape {
+  /** `[heads, capacity, headDim]`, row-major. */
   readonly data: Float32Array<ArrayBuffer>;
 }
 
 /** A KV tensor in a GPU buffer (usage STORAGE | COPY_SRC | COPY_DST). */
 export interface GpuTensor extends KvShape {
+  /** `[heads, capacity, headDim]` in float32, row-major. */
   readonly buffer: GPUBuffer;
 }
 
 /** A half-open range of token positions, `from <= t < to`. */
 export interface TokenRange {
+  /** First position. */
   readonly from: number;
+  /** Position behind the last. */
   readonly to: number;
 }
 

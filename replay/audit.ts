@@ -9,7 +9,7 @@ import type { Family, HookAnswers, KvKind, Needs, Settings, Store } from "../qua
 import { exact } from "../quant/families/exact/exact.ts";
 import { builtInFamilies } from "../quant/registry.ts";
 import type { KvShape } from "../quant/tensor.ts";
-import { notApplied } from "../policies/applied_settings.ts";
+import { notApplied } from "../quant/not_applied.ts";
 import { sha256 } from "../engine/digest.ts";
 import type { Engine } from "../engine/engine.ts";
 import { entriesPerToken } from "./metric.ts";
@@ -88,7 +88,7 @@ export interface AuditInput<T extends KvShape> {
   /** What the policy answered for settings of the plan. */
   answersOf(settings: Settings): HookAnswers | undefined;
   /** The family of settings of the plan. */
-  familyOf(settings: Settings): Pick<Family, "name" | "hooks">;
+  familyOf(settings: Settings): Family;
 }
 
 const HASH_DIGITS = 12;
@@ -144,13 +144,13 @@ function checkSettings<T extends KvShape>(
 ): void {
   const answers = answersOf(settings);
   if (answers === undefined) return;
-  const { name, hooks } = familyOf(settings);
-  const missing = notApplied(answers, settings, hooks);
+  const family = familyOf(settings);
+  const missing = notApplied(family, answers, settings);
   if (missing.length > 0) {
-    const AuditError = faultOf(name);
+    const AuditError = faultOf(family.name);
     throw new AuditError(
-      `Audit of policy ${policy}, layer ${settings.layer} ${settings.kind}: family "${name}" did ` +
-        `not apply what was asked for: ${missing.join("; ")}`,
+      `Audit of policy ${policy}, layer ${settings.layer} ${settings.kind}: family "${family.name}" ` +
+        `did not apply what was asked for: ${missing.join("; ")}`,
     );
   }
 }

@@ -4,7 +4,7 @@
  * @module
  */
 import type { CacheRow } from "../evaluation/cache/cache_contents.ts";
-import { sizeText } from "../evaluation/cache/size_text.ts";
+import prettyBytes from "pretty-bytes";
 import { alignedRows } from "./table.ts";
 
 const TITLES = ["model", "device", "references", "calibrations", "size", "last used"] as const;
@@ -36,9 +36,15 @@ export function cacheTable(rows: readonly CacheRow[]): string {
       row.device ?? "",
       String(row.references),
       String(row.calibrations),
-      sizeText(row.bytes),
+      prettyBytes(row.bytes, { binary: true }),
       `${new Date(row.used).toISOString().slice(0, 16).replace("T", " ")} UTC`,
     ]),
-    ["all", "", String(sum("references")), String(sum("calibrations")), sizeText(sum("bytes"))],
+    [
+      "all",
+      "",
+      String(sum("references")),
+      String(sum("calibrations")),
+      prettyBytes(sum("bytes"), { binary: true }),
+    ],
   ]).join("\n");
 }

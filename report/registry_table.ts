@@ -4,21 +4,29 @@
  * @module
  */
 import { KV_KINDS } from "../quant/family.ts";
-import { MEASURED_TOKENS, type RegistryRow } from "../evaluation/registry_rows.ts";
+import type { RegistryRow } from "../evaluation/registry_rows.ts";
 
-const TITLES = [
+/** How the table is laid out. */
+export interface RegistryTableLayout {
+  /** Length of the cache that the rows were measured on. */
+  readonly tokens: number;
+  /** Columns padded for reading; without it fields are separated by one tab. */
+  readonly aligned: boolean;
+}
+
+const titles = (tokens: number): readonly string[] => [
   "name",
   "kind",
   "code bits",
   "bits/element",
-  `at ${MEASURED_TOKENS} tokens`,
+  `at ${tokens} tokens`,
   "axis key/value",
   "window",
   "sinks",
   "calibration",
   "hooks used",
   "source",
-] as const;
+];
 
 function cells(row: RegistryRow): string[] {
   const decimal = (value: number | undefined) => value === undefined ? "-" : value.toFixed(3);
@@ -38,15 +46,14 @@ function cells(row: RegistryRow): string[] {
   ];
 }
 
-/**
- * The rows with their titles, one line each.
- *
- * @param aligned columns padded for reading; without it fields are separated by one tab
- */
-export function registryTable(rows: readonly RegistryRow[], aligned: boolean): string {
-  const table = [[...TITLES], ...rows.map(cells)];
+/** The rows with their titles, one line each. */
+export function registryTable(
+  rows: readonly RegistryRow[],
+  { tokens, aligned }: RegistryTableLayout,
+): string {
+  const table = [titles(tokens), ...rows.map(cells)];
   if (!aligned) return table.map((line) => line.join("\t")).join("\n");
-  const widths = TITLES.map((_, i) => Math.max(...table.map((line) => line[i]!.length)));
+  const widths = table[0]!.map((_, i) => Math.max(...table.map((line) => line[i]!.length)));
   return table
     .map((line) => line.map((cell, i) => cell.padEnd(widths[i]!)).join("  ").trimEnd())
     .join("\n");

@@ -14,6 +14,8 @@ export interface RunDescription {
   readonly contract: string;
   /** As the user named it. */
   readonly model: string;
+  /** Repository and commit of a model of the hub; null for any other. */
+  readonly model_hub: { readonly name: string; readonly commit: string } | null;
   /** Hash of weights, configuration, graph and runtime. */
   readonly model_fingerprint: string;
   readonly device: "cpu" | "wasm" | "webgpu";
@@ -115,6 +117,7 @@ export function metricsJson(run: RunDescription, reports: readonly SliceReport[]
         policy,
         metrics: Object.fromEntries(metricFields.map((field) => [field, numbers[field]])),
         ignored_hooks: told.ignoredHooks,
+        remarks: told.remarks,
         deviations: told.deviations,
         last_widths: told.widths,
         examples: outcomes.map(exampleSummary),

@@ -10,6 +10,8 @@ import { ProgressBar } from "@std/cli/unstable-progress-bar";
 export interface StatusOptions {
   /** Whether there is a bar: stderr is a terminal and the user did not ask for quiet. */
   readonly bar: boolean;
+  /** How far the work is, beside the bar; default `done/total`. */
+  readonly count?: (done: number, total: number) => string;
   /** Columns of the terminal; default 80. */
   readonly columns?: number;
   /** Writes one line; default: to stderr. */
@@ -37,6 +39,7 @@ export class StatusLine {
     this.#what = what;
     if (this.#bar === undefined) {
       const { writable, columns = 80 } = this.#options;
+      const { count = (done, total) => `${done}/${total}` } = this.#options;
       this.#bar = new ProgressBar({
         max: total,
         value: done,
@@ -45,7 +48,8 @@ export class StatusLine {
         refreshMilliseconds: 200,
         formatter: ({ styledTime, progressBar, value, max }) =>
           // One column is left free: a full line would wrap and could not be cleared.
-          `${styledTime} [${progressBar}] ${value}/${max} ${this.#what}`.slice(0, columns - 1),
+          `${styledTime} [${progressBar}] ${count(value, max)} ${this.#what}`
+            .slice(0, columns - 1),
         ...(writable === undefined ? {} : { writable }),
       });
     }

@@ -10,8 +10,10 @@ import {
   type KvKind,
   type Settings,
 } from "../quant/family.ts";
+import { axesOf } from "../quant/declared.ts";
 import { QuantizerError } from "../quant/quantizer_error.ts";
 import type { Families } from "../quant/registry.ts";
+import { settingsFor } from "../quant/settings_for.ts";
 
 /** What a search keeps fixed. */
 export interface BaseChoice {
@@ -60,7 +62,7 @@ export class BaseFamily {
       );
     }
     this.widest = Math.max(...family.widths.filter((w) => w <= 8));
-    this.axes = { key: this.#axis("key", "channel"), value: "token" };
+    this.axes = { key: axesOf(family, "key")[0]!, value: axesOf(family, "value")[0]! };
     const mixed = Array.from(
       { length: shape.kvHeads },
       (_, h) => h === 0 ? this.widths[0]! : this.widest,
@@ -76,32 +78,17 @@ export class BaseFamily {
    * @throws {QuantizerError} for widths that the family cannot mix
    */
   settings(layer: number, kind: KvKind, bits: readonly number[]): Settings {
-    return this.#resolve(layer, kind, bits, this.axes[kind]);
-  }
-
-  #resolve(layer: number, kind: KvKind, bits: readonly number[], axis: Axis): Settings {
     const { groupSize, residualLength } = this.choice;
     const answers: HookAnswers = {
       layer,
       kind,
       bits,
-      axis,
+      axis: this.axes[kind],
       residualLength,
       calibrationMode: "none",
       ...(groupSize === undefined ? {} : { groupSize }),
     };
     const { kvHeads: heads, headDim } = this.shape;
-    return this.families.of(this.choice.family).resolve(answers, { heads, headDim });
-  }
-
-  #axis(kind: KvKind, wanted: Axis): Axis {
-    const bits = new Array<number>(this.shape.kvHeads).fill(this.widest);
-    try {
-      this.#resolve(0, kind, bits, wanted);
-      return wanted;
-    } catch (error) {
-      if (!(error instanceof QuantizerError)) throw error;
-      return wanted === "channel" ? "token" : "channel";
-    }
+    return settingsFor(this.families.of(this.choice.family), answers, { heads, headDim });
   }
 }

@@ -8,8 +8,10 @@ import type { WidthPlan } from "./width_plan.ts";
 
 /** Where a plan comes from, for the comment of its file. */
 export interface PlanOrigin {
-  /** Embedded model or folder, as the user named it. */
+  /** As the user named it. */
   readonly model: string;
+  /** Commit of a model of the hub. */
+  readonly modelCommit?: string;
   /** SHA-256 of the model's files. */
   readonly modelHash: string;
   /** Names of the calibration samples that plans were found on. */
@@ -34,7 +36,9 @@ export function policyFileText(plan: WidthPlan, base: BaseFamily, origin: PlanOr
   const comment = [
     "Code widths per layer, kind and KV head, from a search by measured sensitivity.",
     "",
-    `model:    ${origin.model} (SHA-256 ${origin.modelHash})`,
+    `model:    ${origin.model} (${
+      origin.modelCommit === undefined ? "" : `commit ${origin.modelCommit}, `
+    }SHA-256 ${origin.modelHash})`,
     `family:   ${family}${groupSize === undefined ? "" : `, groups of ${groupSize}`}, ` +
     `the last ${residualLength} tokens exact`,
     `samples:  ${origin.samples.join(", ")}`,

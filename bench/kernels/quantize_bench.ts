@@ -8,6 +8,7 @@
 import type { HookAnswers, KvKind, Settings, Source } from "../../quant/family.ts";
 import { builtInFamilies, type FamilyName } from "../../quant/registry.ts";
 import type { CpuTensor, GpuTensor, KvShape } from "../../quant/tensor.ts";
+import { settingsFor } from "../../quant/settings_for.ts";
 
 const LAYERS = 16;
 const TOKENS = 1700;
@@ -48,7 +49,7 @@ function settingsOf(name: keyof typeof SETTINGS, bits: number): Settings {
     calibrationMode: "none",
     ...changes,
   };
-  return builtInFamilies.of(family).resolve(answers, SHAPE);
+  return settingsFor(builtInFamilies.of(family), answers, SHAPE);
 }
 
 function sourceOf<T extends KvShape>(tensor: T, kind: KvKind): Source<T> {

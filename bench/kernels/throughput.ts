@@ -15,6 +15,7 @@ import { skvq } from "../../quant/families/skvq/skvq.ts";
 import { uniform } from "../../quant/families/uniform/uniform.ts";
 import type { Family, HookAnswers, KvKind } from "../../quant/family.ts";
 import type { GpuTensor } from "../../quant/tensor.ts";
+import { settingsFor } from "../../quant/settings_for.ts";
 
 const ROUNDS = 9;
 const HEADS = 8;
@@ -95,7 +96,7 @@ for (const { name, kind, axis, changes, ...rest } of cases) {
       calibrationMode: "none",
       ...changes,
     };
-    const settings = family.resolve(answers, shape);
+    const settings = settingsFor(family, answers, shape);
     const open = () => {
       const store = family.openGpu(
         device,

@@ -5,16 +5,20 @@
  * @module
  */
 import type { ModelShape } from "../engine.ts";
+import type { DecoderParts } from "../onnx/decoder.ts";
+import type { Architecture } from "./architectures/architecture.ts";
+import { architectures, modelTypes } from "./architectures/registry.ts";
+import { ConfigFields } from "./config_fields.ts";
 import { UserError } from "../../errors.ts";
 import { isJsonObject, type JsonObject } from "./json_file.ts";
-
-/** Values of `model_type` that can be loaded. */
-export const modelTypes = ["qwen2"] as const;
+import { readRope } from "./rope_parameters.ts";
 
 /** What the graph is built from. */
 export interface ModelConfig {
   /** Architecture sizes. */
   readonly shape: ModelShape;
+  /** Which parts the decoder has, and their names. */
+  readonly parts: DecoderParts;
   /** Width of the gated MLP. */
   readonly intermediate: number;
   /** Epsilon of RMSNorm. */
@@ -26,8 +30,30 @@ export interface ModelConfig {
 }
 
 /**
- * Reads the fields of a Qwen2 configuration; absent ones have the defaults of huggingface/transformers,
- * `models/qwen2/configuration_qwen2.py`.
+ * Fields that some models have, and the values with which they change nothing. Whatever
+ * `model_type` says, others stand for a computation that the graph does not do.
+ */
+const plain: Readonly<Record<string, readonly unknown[]>> = {
+  hidden_act: ["silu", "swish"],
+  is_causal: [true],
+  clip_qkv: [null],
+  use_qk_norm: [false, null],
+  qk_layernorm: [false, null],
+  attention_chunk_size: [null],
+  no_rope_layers: [null],
+  query_pre_attn_scalar: [null],
+  attention_multiplier: [null],
+  attn_logit_softcapping: [null],
+  final_logit_softcapping: [null],
+  embedding_multiplier: [1],
+  residual_multiplier: [1],
+  logit_scale: [1],
+  logits_scaling: [1],
+};
+
+/**
+ * Reads the fields of a configuration of any known architecture; absent ones have the defaults of
+ * huggingface/transformers.
  *
  * @param path used in errors
  * @throws {UserError} naming the field, its value and what is supported
@@ -50,9 +76,12 @@ export interface ModelConfig {
  * ```
  */
 export function readConfig(json: JsonObject, path: string): ModelConfig {
-  const field = new Fields(json, path);
-  field.oneOf("model_type", modelTypes);
+  const type = new ConfigFields(json, path).oneOf("model_type", modelTypes);
+  const architecture = architectures[type];
+  const all = { ...architecture.defaults, ...json };
+  const field = new ConfigFields(all, path);
   const hidden = field.size("hidden_size");
+  const layers = field.size("num_hidden_layers");
   const queryHeads = field.size("num_attention_heads");
   const kvHeads = field.size("num_key_value_heads", queryHeads);
   if (queryHeads % kvHeads !== 0) {
@@ -64,20 +93,23 @@ export function readConfig(json: JsonObject, path: string): ModelConfig {
   if (headDim % 2 !== 0) {
     throw new UserError(`${path}: head_dim must be even, not ${headDim}`);
   }
-  field.oneOf("hidden_act", ["silu"], "silu");
-  field.oneOf("use_sliding_window", [false], false);
-  checkLayerTypes(json, path);
+  for (const [name, values] of Object.entries(plain)) field.oneOf(name, values, values[0]);
+  checkQuantization(all, path);
+  const maxPositions = field.size("max_position_embeddings");
+  const { rotary, positions } = readRope(all, path, { headDim, maxPositions });
+  checkWindows(all, path, architecture, layers, positions);
   return {
     shape: {
-      layers: field.size("num_hidden_layers"),
+      layers,
       hidden,
       queryHeads,
       kvHeads,
       headDim,
       vocab: field.size("vocab_size"),
-      maxPositions: field.size("max_position_embeddings", 32768),
-      ropeTheta: ropeTheta(json, path),
+      maxPositions: positions,
+      rotary,
     },
+    parts: readParts(field, architecture),
     intermediate: field.size("intermediate_size"),
     rmsNormEps: field.positive("rms_norm_eps", 1e-6),
     tiedEmbeddings: field.oneOf("tie_word_embeddings", [true, false], false),
@@ -102,64 +134,54 @@ export function readEosIds(json: JsonObject, path: string): number[] | undefined
   );
 }
 
-/** Rotary base. Newer configurations keep it in `rope_parameters`, older ones at the top. */
-function ropeTheta(json: JsonObject, path: string): number {
-  const top = new Fields(json, path).positive("rope_theta", 10000);
-  for (const name of ["rope_parameters", "rope_scaling"]) {
-    const rope = json[name];
-    if (rope === undefined || rope === null) continue;
-    if (!isJsonObject(rope)) throw new UserError(`${path}: ${name} must be an object or null`);
-    const inside = new Fields(rope, `${path}, ${name}`);
-    for (const type of ["rope_type", "type"]) inside.oneOf(type, ["default"], "default");
-    if ("rope_theta" in rope) return inside.positive("rope_theta");
-  }
-  return top;
+/** The parts of an architecture, with biases as the configuration has them. */
+function readParts(field: ConfigFields, { names, biases, headNorms }: Architecture): DecoderParts {
+  const has = (bias: boolean | string) =>
+    typeof bias === "boolean" ? bias : field.oneOf(bias, [true, false], false);
+  // Nobody reads these fields then, but they must not ask for what is not there.
+  if (biases.attentionBias === false) field.oneOf("attention_bias", [false], false);
+  if (biases.mlpBias === false) field.oneOf("mlp_bias", [false], false);
+  return {
+    names,
+    attentionBias: has(biases.attentionBias),
+    outputBias: has(biases.outputBias),
+    mlpBias: has(biases.mlpBias),
+    headNorms,
+  };
 }
 
-function checkLayerTypes(json: JsonObject, path: string): void {
-  const types = json.layer_types ?? [];
+/** Refuses weights that are codes. */
+function checkQuantization({ quantization_config: config }: JsonObject, path: string): void {
+  if (config === undefined || config === null) return;
+  const method = isJsonObject(config) ? config.quant_method : config;
+  throw new UserError(
+    `${path}: quantization_config names the method ${
+      JSON.stringify(method)
+    }; supported are weights in float32, float16 or bfloat16, without one`,
+  );
+}
+
+/** Refuses attention that leaves out tokens within the model's context. */
+function checkWindows(
+  json: JsonObject,
+  path: string,
+  { windowed }: Architecture,
+  layers: number,
+  positions: number,
+): void {
+  const types = json.layer_types ?? undefined;
   const other = Array.isArray(types) ? types.find((type) => type !== "full_attention") : types;
   if (other !== undefined) {
     throw new UserError(
       `${path}: layer_types must all be "full_attention", not ${JSON.stringify(other)}`,
     );
   }
-}
-
-/** Typed access to the fields of one object. */
-class Fields {
-  constructor(private readonly json: JsonObject, private readonly path: string) {}
-
-  /** A positive integer. */
-  size(name: string, fallback?: number): number {
-    const value = this.#get(name, fallback);
-    if (Number.isSafeInteger(value) && (value as number) > 0) return value as number;
-    throw this.#wrong(name, value, "a positive integer");
+  const field = new ConfigFields(json, path);
+  if (windowed === "upper layers") {
+    const asked = field.oneOf("use_sliding_window", [true, false], false);
+    if (!asked || types !== undefined || field.notNegative("max_window_layers") >= layers) return;
   }
-
-  /** A positive finite number. */
-  positive(name: string, fallback?: number): number {
-    const value = this.#get(name, fallback);
-    if (typeof value === "number" && Number.isFinite(value) && value > 0) return value;
-    throw this.#wrong(name, value, "a positive number");
-  }
-
-  /** One of the given values. */
-  oneOf<const V>(name: string, allowed: readonly V[], fallback?: V): V {
-    const value = this.#get(name, fallback);
-    if ((allowed as readonly unknown[]).includes(value)) return value as V;
-    throw this.#wrong(name, value, allowed.map((v) => JSON.stringify(v)).join(" or "));
-  }
-
-  #get(name: string, fallback: unknown): unknown {
-    const value = this.json[name] ?? fallback;
-    if (value === undefined) throw new UserError(`${this.path} lacks the field "${name}"`);
-    return value;
-  }
-
-  #wrong(name: string, value: unknown, wanted: string): UserError {
-    return new UserError(
-      `${this.path}: ${name} is ${JSON.stringify(value)}; supported is ${wanted}`,
-    );
-  }
+  const { sliding_window: window } = json;
+  if (window === undefined || window === null || field.size("sliding_window") >= positions) return;
+  throw field.wrong("sliding_window", window, `null, or no less than the context of ${positions}`);
 }

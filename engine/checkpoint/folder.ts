@@ -6,7 +6,6 @@
  * @module
  */
 import { createHash } from "node:crypto";
-import { join } from "node:path";
 import type { ModelShape } from "../engine.ts";
 import { openChatTemplate, type RenderChat, tokenText } from "./chat_template.ts";
 import { type ModelConfig, readConfig, readEosIds } from "./config.ts";
@@ -18,13 +17,14 @@ import {
   readText,
   readTextIfPresent,
 } from "./json_file.ts";
+import { fileIn, isUrl } from "./model_file.ts";
 import { isRedundantTensor, tensorShapes } from "./tensor_names.ts";
 import { openTokenizer, type TextTokenizer } from "./tokenizer.ts";
 import { readWeights, type Weight } from "./weights.ts";
 
 /** A loaded model: everything an engine and a prompt need. */
 export interface Model {
-  /** Folder it was read from. */
+  /** Folder it was read from, or its URL. */
   readonly folder: string;
   /** Architecture sizes. */
   readonly shape: ModelShape;
@@ -45,11 +45,12 @@ export interface Model {
 /**
  * Loads a model folder.
  *
+ * @param folder a path, or the URL of a folder on a server
  * @throws {UserError} one sentence naming the file and what was expected
  */
 export async function loadModelFolder(folder: string): Promise<Model> {
   await checkFolder(folder);
-  const at = (name: string) => join(folder, name);
+  const at = (name: string) => fileIn(folder, name);
   const configText = await readText(at("config.json"));
   const configJson = parseJsonObject(configText, at("config.json"));
   const config = readConfig(configJson, at("config.json"));
@@ -94,6 +95,7 @@ export async function loadModelFolder(folder: string): Promise<Model> {
 }
 
 async function checkFolder(folder: string): Promise<void> {
+  if (isUrl(folder)) return;
   try {
     if ((await Deno.stat(folder)).isDirectory) return;
   } catch (error) {

@@ -5,6 +5,7 @@
  */
 import { duplicateKey } from "./duplicate_key.ts";
 import { UserError } from "../../errors.ts";
+import { type ModelFile, openModelFile, openNeededFile } from "./model_file.ts";
 
 /** A parsed JSON object. */
 export type JsonObject = { readonly [key: string]: unknown };
@@ -47,40 +48,21 @@ export function parseJsonObject(text: string, what: string): JsonObject {
  * @throws {UserError} when the file is absent, unreadable or not UTF-8
  */
 export async function readText(path: string): Promise<string> {
-  let bytes: Uint8Array<ArrayBuffer>;
-  try {
-    bytes = await Deno.readFile(path);
-  } catch (error) {
-    throw unreadable(path, error);
-  }
-  try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
-  } catch {
-    throw new UserError(`${path} is not UTF-8 text`);
-  }
+  using file = await openNeededFile(path);
+  return await decoded(file);
 }
 
 /** Reads a text file, or undefined when there is none. */
 export async function readTextIfPresent(path: string): Promise<string | undefined> {
-  return await isFile(path) ? await readText(path) : undefined;
+  using file = await openModelFile(path);
+  return file === undefined ? undefined : await decoded(file);
 }
 
-/** Whether `path` is a file. */
-export async function isFile(path: string): Promise<boolean> {
+async function decoded(file: ModelFile): Promise<string> {
+  const bytes = await file.read(0, file.size);
   try {
-    return (await Deno.stat(path)).isFile;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) {
-      return false;
-    }
-    throw unreadable(path, error);
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    throw new UserError(`${file.path} is not UTF-8 text`);
   }
-}
-
-/** Says in one sentence why a file could not be read. */
-export function unreadable(path: string, error: unknown): UserError {
-  if (error instanceof Deno.errors.NotFound) {
-    return new UserError(`${path} does not exist; a model folder must have it`);
-  }
-  return new UserError(`${path} cannot be read: ${(error as Error).message}`);
 }

@@ -9,7 +9,8 @@
  */
 import { UserError } from "../../errors.ts";
 import { type FloatType, floatTypes, isFloatType, toFloat32 } from "./float_types.ts";
-import { isJsonObject, parseJsonObject, unreadable } from "./json_file.ts";
+import { isJsonObject, parseJsonObject } from "./json_file.ts";
+import { type ModelFile, openNeededFile } from "./model_file.ts";
 
 /** Longest header accepted, in bytes: the limit of the reference reader. */
 export const MAX_HEADER_BYTES = 100_000_000;
@@ -32,13 +33,16 @@ export interface TensorEntry {
 /** An open safetensors file whose header has been checked. */
 export class SafetensorsFile {
   private constructor(
-    /** Path as given. */
-    readonly path: string,
-    private readonly file: Deno.FsFile,
+    private readonly file: ModelFile,
     private readonly dataStart: number,
     /** Every tensor by name, in the order of their bytes. */
     readonly tensors: ReadonlyMap<string, TensorEntry>,
   ) {}
+
+  /** Path or URL as given. */
+  get path(): string {
+    return this.file.path;
+  }
 
   /**
    * Opens a file and checks its header against its length.
@@ -48,28 +52,26 @@ export class SafetensorsFile {
    * bytes, tensors that overlap or leave a hole
    */
   static async open(path: string): Promise<SafetensorsFile> {
-    let file: Deno.FsFile;
+    return await SafetensorsFile.of(await openNeededFile(path));
+  }
+
+  /** The same for a file that is open; it is closed with what is returned, or when it is refused. */
+  static async of(file: ModelFile): Promise<SafetensorsFile> {
     try {
-      file = await Deno.open(path, { read: true });
-    } catch (error) {
-      throw unreadable(path, error);
-    }
-    try {
-      const { size } = await file.stat();
-      const length = await headerLength(path, file, size);
-      const text = decodeHeader(path, await readAt(path, file, LENGTH_BYTES, length));
+      const length = await headerLength(file);
+      const text = decodeHeader(file.path, await file.read(LENGTH_BYTES, length));
       const dataStart = LENGTH_BYTES + length;
-      const tensors = checkedEntries(path, text, size - dataStart);
-      return new SafetensorsFile(path, file, dataStart, tensors);
+      const tensors = checkedEntries(file.path, text, file.size - dataStart);
+      return new SafetensorsFile(file, dataStart, tensors);
     } catch (error) {
-      file.close();
+      file[Symbol.dispose]();
       throw error;
     }
   }
 
   /** The bytes of one tensor, as stored. */
   readBytes(entry: TensorEntry): Promise<Uint8Array<ArrayBuffer>> {
-    return readAt(this.path, this.file, this.dataStart + entry.from, entry.to - entry.from);
+    return this.file.read(this.dataStart + entry.from, entry.to - entry.from);
   }
 
   /** One tensor in float32, row-major. */
@@ -79,7 +81,7 @@ export class SafetensorsFile {
 
   /** Closes the file. */
   close(): void {
-    this.file.close();
+    this.file[Symbol.dispose]();
   }
 
   /** Closes the file at the end of a `using` block. */
@@ -88,13 +90,14 @@ export class SafetensorsFile {
   }
 }
 
-async function headerLength(path: string, file: Deno.FsFile, size: number): Promise<number> {
+async function headerLength(file: ModelFile): Promise<number> {
+  const { path, size } = file;
   if (size < LENGTH_BYTES) {
     throw new UserError(
       `${path} is truncated: it has ${size} bytes, and a safetensors file starts with 8 bytes of header length`,
     );
   }
-  const bytes = await readAt(path, file, 0, LENGTH_BYTES);
+  const bytes = await file.read(0, LENGTH_BYTES);
   const length = new DataView(bytes.buffer).getBigUint64(0, true);
   if (length > MAX_HEADER_BYTES) {
     throw new UserError(
@@ -107,22 +110,6 @@ async function headerLength(path: string, file: Deno.FsFile, size: number): Prom
     );
   }
   return Number(length);
-}
-
-async function readAt(
-  path: string,
-  file: Deno.FsFile,
-  at: number,
-  count: number,
-): Promise<Uint8Array<ArrayBuffer>> {
-  const bytes = new Uint8Array(count);
-  await file.seek(at, Deno.SeekMode.Start);
-  for (let done = 0; done < count;) {
-    const read = await file.read(bytes.subarray(done));
-    if (read === null) throw new UserError(`${path} ended while it was read`);
-    done += read;
-  }
-  return bytes;
 }
 
 function decodeHeader(path: string, bytes: Uint8Array): string {

@@ -4,15 +4,18 @@
  *
  * @module
  */
-import { join } from "node:path";
 import type { Hash } from "node:crypto";
 import { UserError } from "../../errors.ts";
 import { toFloat32 } from "./float_types.ts";
-import { isFile, isJsonObject, parseJsonObject, readText } from "./json_file.ts";
+import { isJsonObject, parseJsonObject, readTextIfPresent } from "./json_file.ts";
+import { fileIn, openModelFile } from "./model_file.ts";
 import { SafetensorsFile, type TensorEntry } from "./safetensors.ts";
 
-const SINGLE = "model.safetensors";
-const INDEX = "model.safetensors.index.json";
+/** The one file of weights that are not split. */
+export const WEIGHTS = "model.safetensors";
+
+/** Names the shards of weights that are. */
+export const WEIGHTS_INDEX = "model.safetensors.index.json";
 
 /** A tensor's values and shape. */
 export interface Weight {
@@ -85,19 +88,24 @@ export async function readWeights(
 }
 
 async function openFiles(folder: string): Promise<SafetensorsFile[]> {
-  if (await isFile(join(folder, SINGLE))) return [await SafetensorsFile.open(join(folder, SINGLE))];
-  const indexPath = join(folder, INDEX);
-  if (!await isFile(indexPath)) {
-    throw new UserError(`${folder} has no weights: neither ${SINGLE} nor ${INDEX} is there`);
+  const single = await openModelFile(fileIn(folder, WEIGHTS));
+  if (single !== undefined) return [await SafetensorsFile.of(single)];
+  const indexPath = fileIn(folder, WEIGHTS_INDEX);
+  const index = await readTextIfPresent(indexPath);
+  if (index === undefined) {
+    throw new UserError(
+      `${folder} has no weights: neither ${WEIGHTS} nor ${WEIGHTS_INDEX} is there`,
+    );
   }
-  const shardOf = readIndex(parseJsonObject(await readText(indexPath), indexPath), indexPath);
+  const shardOf = readIndex(parseJsonObject(index, indexPath), indexPath);
   const files: SafetensorsFile[] = [];
   try {
     for (const shard of new Set(shardOf.values())) {
-      if (!await isFile(join(folder, shard))) {
-        throw new UserError(`${folder} lacks the shard "${shard}" that ${INDEX} names`);
+      const opened = await openModelFile(fileIn(folder, shard));
+      if (opened === undefined) {
+        throw new UserError(`${folder} lacks the shard "${shard}" that ${WEIGHTS_INDEX} names`);
       }
-      const file = await SafetensorsFile.open(join(folder, shard));
+      const file = await SafetensorsFile.of(opened);
       files.push(file);
       for (const [name, listed] of shardOf) {
         if (listed === shard && !file.tensors.has(name)) {
@@ -114,7 +122,13 @@ async function openFiles(folder: string): Promise<SafetensorsFile[]> {
   }
 }
 
-function readIndex(json: Record<string, unknown>, path: string): Map<string, string> {
+/**
+ * Reads the shard of every tensor from an index.
+ *
+ * @param path of the index, for errors
+ * @throws {UserError} when it names none, or one outside its folder
+ */
+export function readIndex(json: Record<string, unknown>, path: string): Map<string, string> {
   const map = json.weight_map;
   if (!isJsonObject(map) || Object.keys(map).length === 0) {
     throw new UserError(`${path} must map tensors to shards in "weight_map"`);

@@ -7,7 +7,7 @@ import { InternalError } from "../../errors.ts";
 import type { Tensor } from "onnxruntime-common";
 import type { KvShape } from "../../quant/tensor.ts";
 import type { ForwardInput, LayerOutput, ModelShape } from "../engine.ts";
-import { names } from "../onnx/qwen2.ts";
+import { names } from "../onnx/decoder.ts";
 import type { Runtime } from "./runtime.ts";
 
 /**

@@ -5,7 +5,7 @@
  */
 import { sha256 } from "../digest.ts";
 import type { Model } from "../checkpoint/folder.ts";
-import { GRAPH_VERSION } from "../onnx/qwen2.ts";
+import { GRAPH_VERSION } from "../onnx/decoder.ts";
 
 /**
  * Hash of everything that decides an engine's numbers.

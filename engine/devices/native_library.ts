@@ -22,7 +22,9 @@ function folderFor(entry: string): URL {
  * @throws {UserError} where it has no library for this machine
  */
 export async function importNativeRuntime(): Promise<typeof import("onnxruntime-node")> {
-  const folder = folderFor(import.meta.resolve("onnxruntime-node"));
+  // In a statement of its own: only there does publishing put the version into the name.
+  const entry = import.meta.resolve("onnxruntime-node");
+  const folder = folderFor(entry);
   const exists = await Deno.stat(folder).then((info) => info.isDirectory, () => false);
   if (!exists) {
     throw new UserError(

@@ -14,11 +14,17 @@ export async function openWasmEngine(model: Model): Promise<Engine<CpuTensor>> {
   const { env } = runtime;
   // Threads would need workers from blob URLs, which this runtime does not start.
   env.wasm.numThreads = 1;
-  env.wasm.wasmBinary ??= await readWasm("onnxruntime-web/ort-wasm-simd-threaded.wasm");
+  const binary = import.meta.resolve("onnxruntime-web/ort-wasm-simd-threaded.wasm");
+  env.wasm.wasmBinary ??= await readWasm(binary);
   return openHostEngine(model, "wasm", runtime, { executionProviders: ["wasm"] });
 }
 
-/** A file of a package, read from disk (or from the compiled program), never from the network. */
-export async function readWasm(specifier: string): Promise<ArrayBuffer> {
-  return (await Deno.readFile(new URL(import.meta.resolve(specifier)))).buffer;
+/**
+ * A file of a package, read from disk (or from the compiled program), never from the network.
+ *
+ * @param url of the file. Who asks resolves it, in a statement of its own: only there does publishing
+ *   put the package's version into the name.
+ */
+export async function readWasm(url: string): Promise<ArrayBuffer> {
+  return (await Deno.readFile(new URL(url))).buffer;
 }

@@ -6,10 +6,11 @@
  */
 import type { InferenceSession, Tensor } from "onnxruntime-common";
 import { GpuBackend } from "../../quant/gpu/backend_gpu.ts";
+import { Workbench } from "../../quant/gpu/workbench.ts";
 import type { GpuTensor } from "../../quant/tensor.ts";
 import type { Engine, ForwardInput, ForwardOutput, ModelShape } from "../engine.ts";
 import type { Model } from "../checkpoint/folder.ts";
-import { names } from "../onnx/qwen2.ts";
+import { names } from "../onnx/decoder.ts";
 import { type FoundAdapter, openDevice } from "./adapter.ts";
 import { feedsOf, fetchesOf, kvShapeOf, layersOf } from "./feeds.ts";
 import { fingerprint } from "./fingerprint.ts";
@@ -30,7 +31,8 @@ export async function openWebGpuEngine(model: Model, found: FoundAdapter): Promi
   const runtime = await import("onnxruntime-web/webgpu");
   const { env } = runtime;
   env.wasm.numThreads = 1;
-  env.wasm.wasmBinary ??= await readWasm("onnxruntime-web/ort-wasm-simd-threaded.asyncify.wasm");
+  const binary = import.meta.resolve("onnxruntime-web/ort-wasm-simd-threaded.asyncify.wasm");
+  env.wasm.wasmBinary ??= await readWasm(binary);
   const device = await openDevice(found.adapter);
   try {
     const graph = decoderGraph(model, "gpu");
@@ -89,6 +91,7 @@ class WebGpuEngine implements GpuEngine {
   async close(): Promise<void> {
     await this.session.release();
     this.backend.close();
+    Workbench.of(this.gpu).close();
     this.gpu.destroy();
   }
 }

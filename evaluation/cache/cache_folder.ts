@@ -32,7 +32,7 @@ import {
   unfinishedPath,
 } from "./entry_places.ts";
 import { leaving } from "./eviction.ts";
-import { sizeText } from "./size_text.ts";
+import prettyBytes from "pretty-bytes";
 
 /** Bytes that a cache may hold when nobody says otherwise. */
 export const DEFAULT_CACHE_LIMIT = 8 * 2 ** 30;
@@ -170,8 +170,8 @@ export class CacheFolder {
         this.#tell(
           "full",
           `Not everything is kept for the next run: ${this.folder} may hold ${
-            sizeText(this.#limit)
-          }, and its disk must keep ${sizeText(RESERVE)} free`,
+            prettyBytes(this.#limit, { binary: true })
+          }, and its disk must keep ${prettyBytes(RESERVE, { binary: true })} free`,
         );
         return false;
       }
@@ -194,9 +194,13 @@ export class CacheFolder {
     if (growth <= free - RESERVE) return undefined;
     // Then it need not be told once more when the first entry does not fit.
     this.#told.add("full");
-    return `The disk of ${this.folder} has ${sizeText(Math.max(0, free))} free, and up to ${
-      sizeText(growth)
-    } would be kept there for the next run: what leaves less than ${sizeText(RESERVE)} is not kept`;
+    return `The disk of ${this.folder} has ${
+      prettyBytes(Math.max(0, free), { binary: true })
+    } free, and up to ${
+      prettyBytes(growth, { binary: true })
+    } would be kept there for the next run: what leaves less than ${
+      prettyBytes(RESERVE, { binary: true })
+    } is not kept`;
   }
 
   async #writeWhole(

@@ -210,7 +210,10 @@ function manifestList(manifest: Manifest): Markup {
     ["project", `kvreplay ${manifest.project.version}, commit ${manifest.project.commit}`],
     ["contract", manifest.contract],
     ["engine", `${manifest.engine.device} on ${manifest.engine.machines.join("; ")}`],
-    ...manifest.models.map((m): [string, string] => [`model ${m.name}`, m.hash]),
+    ...manifest.models.flatMap((m): [string, string][] => [
+      [`model ${m.name}`, m.hash],
+      ...(m.hub === null ? [] : [[`hub ${m.hub.name}`, m.hub.commit] as [string, string]]),
+    ]),
     ...manifest.slices.map((s): [string, string] => [
       `slice ${s.name}`,
       `SHA-256 ${s.sha256}, ${s.examples} examples`,

@@ -5,10 +5,11 @@
  *
  * @module
  */
-import { KV_KINDS, OPTIONAL_HOOKS } from "../../quant/family.ts";
+import { KV_KINDS } from "../../quant/family.ts";
+import { hookNames } from "../../quant/hooks.ts";
 import { askPolicy, STAT_NAMES } from "../ask.ts";
 import { PolicyError } from "../check.ts";
-import { REQUIRED_METHODS } from "../host.ts";
+import { methodsOf, MOST_METHODS, REQUIRED_METHODS } from "../methods.ts";
 import { childMain } from "./child_main.ts";
 import { exportProblem, policyOf } from "./default_export.ts";
 import { FRAME_KINDS, frameCodec } from "./frame.ts";
@@ -28,13 +29,15 @@ function callText(fn: unknown, parts: Readonly<Record<string, string>>): string 
 }
 
 function realmSource(): string {
-  const words = { kinds: KV_KINDS, hooks: OPTIONAL_HOOKS };
+  const words = { kinds: KV_KINDS, hooks: hookNames };
   return `export default ${
     callText(policyRealm, {
       ask: String(askPolicy),
       encode: String(encodeValue),
       exportProblem: String(exportProblem),
       policyOf: String(policyOf),
+      methodsOf: String(methodsOf),
+      mostMethods: String(MOST_METHODS),
       words: JSON.stringify(words),
       stats: JSON.stringify(STAT_NAMES),
       required: JSON.stringify(REQUIRED_METHODS),

@@ -6,8 +6,9 @@
  *
  * @module
  */
-import type { OptionalHook } from "../../quant/family.ts";
+import type { OptionalHook } from "../../quant/hooks.ts";
 import type { askPolicy, Vocabulary } from "../ask.ts";
+import type { methodsOf } from "../methods.ts";
 import type { BudgetState, Policy, RequestMeta, TokenStats, WorkloadMeta } from "../policy.ts";
 import type { exportProblem, policyOf } from "./default_export.ts";
 import type { encodeValue } from "./reply_value.ts";
@@ -18,6 +19,8 @@ export interface RealmParts {
   readonly encode: typeof encodeValue;
   readonly exportProblem: typeof exportProblem;
   readonly policyOf: typeof policyOf;
+  readonly methodsOf: typeof methodsOf;
+  readonly mostMethods: number;
   readonly words: Vocabulary;
   /** Names of the statistics, in the order of a row. */
   readonly stats: readonly string[];
@@ -48,6 +51,8 @@ export interface Started {
   readonly hooks: readonly OptionalHook[];
   /** Whether the policy has `calibrate`. */
   readonly calibrates: boolean;
+  /** Names of all its methods. */
+  readonly methods: readonly string[];
 }
 
 /** A policy in its realm. Only text goes in and out. */
@@ -150,7 +155,8 @@ export function policyRealm(
           return real[name]!(...given);
         };
       }
-      return { ...(missing === undefined ? {} : { missing }), hooks, calibrates };
+      const methods = parts.methodsOf(real, parts.mostMethods);
+      return { ...(missing === undefined ? {} : { missing }), hooks, calibrates, methods };
     }
 
     /** The plan as rows `[bits, axis, residual, …hooks]`, or the kind whose statistics are missing. */

@@ -3,12 +3,15 @@
  *
  * @module
  */
-import { KV_KINDS, type KvKind, OPTIONAL_HOOKS, type OptionalHook } from "../../quant/family.ts";
+import { KV_KINDS, type KvKind } from "../../quant/family.ts";
+import { hookNames, type OptionalHook } from "../../quant/hooks.ts";
 import { type RawAnswers, STAT_NAMES, type StepQuestion } from "../ask.ts";
 import type { CalibrationStatistics } from "../calibration_statistics.ts";
-import { PolicyError, shown } from "../check.ts";
-import { checkCalibrationMode, type PolicyHost, REQUIRED_METHODS } from "../host.ts";
+import { PolicyError } from "../check.ts";
+import { checkCalibrationMode, type PolicyHost } from "../host.ts";
+import { missingMethodError, MOST_METHODS, REQUIRED_METHODS, unaskedMethods } from "../methods.ts";
 import type { BudgetState, WorkloadMeta } from "../policy.ts";
+import { shown } from "../shown.ts";
 import { type LaunchChild, launchChild } from "./child.ts";
 import { ChildLink } from "./child_link.ts";
 import { limitsWith, type SandboxLimits } from "./limits.ts";
@@ -30,6 +33,7 @@ export interface PolicySource {
 
 /** How the sandbox is set up. */
 export interface SandboxOptions {
+  /** What the policy may use; the defaults where absent. */
   readonly limits?: Partial<SandboxLimits>;
   /** How the process is started; by default as fits how this program was started. */
   readonly launch?: LaunchChild;
@@ -47,6 +51,7 @@ export class SandboxHost implements PolicyHost {
   readonly name: string;
   readonly hooks: readonly OptionalHook[];
   readonly calibrates: boolean;
+  readonly remarks: readonly string[];
   readonly fullPrecision = false;
   /** Kinds whose statistics the policy has read. */
   readonly #kinds = new Set<KvKind>();
@@ -65,6 +70,7 @@ export class SandboxHost implements PolicyHost {
     this.name = source.name;
     this.hooks = started.hooks;
     this.calibrates = started.calibrates;
+    this.remarks = unaskedMethods(started.methods);
   }
 
   /**
@@ -119,7 +125,7 @@ export class SandboxHost implements PolicyHost {
       const reply = await link.hello({ source: source.text, language: source.language });
       const started = startedWith(answerOf(reply, "its list of methods", limits));
       if (started.missing !== undefined) {
-        throw new PolicyError(`Policy ${shown(source.name)} has no method ${started.missing}`);
+        throw missingMethodError(source.name, started.missing, started.methods);
       }
       return new SandboxHost(source, link, limits, launch, started);
     } catch (error) {
@@ -351,17 +357,21 @@ function decoded(text: string, what: string): unknown {
   }
 }
 
-/** What the policy has, of the names that exist. */
+/** What the policy has: of the names that exist, and as many others as are worth a word. */
 function startedWith(value: unknown): Started {
-  const { missing, hooks, calibrates } = Object(value) as Partial<Record<keyof Started, unknown>>;
-  if (!Array.isArray(hooks)) {
+  const { missing, hooks, calibrates, methods } = Object(value) as Partial<
+    Record<keyof Started, unknown>
+  >;
+  if (!Array.isArray(hooks) || !Array.isArray(methods)) {
     // deno-lint-ignore error-law/value -- what a policy sends is not repeated
     throw new SandboxError("rejected", "It has spoilt how its methods are found");
   }
   const lacks = REQUIRED_METHODS.find((name) => name === missing);
   return {
     ...(lacks === undefined ? {} : { missing: lacks }),
-    hooks: OPTIONAL_HOOKS.filter((hook) => hooks.includes(hook)),
+    hooks: hookNames.filter((hook) => hooks.includes(hook)),
     calibrates: calibrates === true,
+    methods: methods.slice(0, MOST_METHODS)
+      .filter((name) => typeof name === "string" && name.length <= MOST_METHODS),
   };
 }

@@ -4,64 +4,13 @@
  *
  * @module
  */
-import type { BufferContents, StoredBuffer } from "../family.ts";
-import { usedContents } from "../packing/used_contents.ts";
-
-/** Some words of a buffer with usage COPY_SRC. */
-export interface WordRegion {
-  readonly buffer: GPUBuffer;
-  /** First word. */
-  readonly at: number;
-  readonly words: number;
-}
+import type { WordRegion, Workbench } from "./workbench.ts";
 
 /** A store that waits for words from the device. */
 export interface ReadbackClient {
   regions(): readonly WordRegion[];
   /** Is given the words of its regions, in order. Must not throw. */
   accept(words: Uint32Array<ArrayBuffer>): void;
-}
-
-/** The words of some regions in host memory, one region after the other. */
-export async function readRegions(
-  device: GPUDevice,
-  regions: readonly WordRegion[],
-): Promise<Uint32Array<ArrayBuffer>> {
-  const words = regions.reduce((sum, region) => sum + region.words, 0);
-  if (words === 0) return new Uint32Array(0);
-  const staging = device.createBuffer({
-    size: 4 * words,
-    usage: GPUBufferUsage.COPY_DST | GPUBufferUsage.MAP_READ,
-  });
-  try {
-    const encoder = device.createCommandEncoder();
-    let to = 0;
-    for (const { buffer, at, words } of regions) {
-      if (words > 0) encoder.copyBufferToBuffer(buffer, 4 * at, staging, 4 * to, 4 * words);
-      to += words;
-    }
-    device.queue.submit([encoder.finish()]);
-    await staging.mapAsync(GPUMapMode.READ);
-    return new Uint32Array(staging.getMappedRange().slice(0));
-  } finally {
-    staging.destroy();
-  }
-}
-
-/** The part of a store's buffers that is in use. */
-export async function readUsed(
-  device: GPUDevice,
-  declared: readonly StoredBuffer[],
-  buffers: Readonly<Record<string, GPUBuffer | undefined>>,
-): Promise<BufferContents[]> {
-  const words: Record<string, Uint32Array<ArrayBuffer>> = {};
-  for (const { role, bytes } of declared) {
-    const buffer = buffers[role];
-    words[role] = buffer === undefined
-      ? new Uint32Array(0)
-      : await readRegions(device, [{ buffer, at: 0, words: Math.ceil(bytes / 4) }]);
-  }
-  return usedContents(declared, words);
 }
 
 /** The clients of one cache. */
@@ -87,18 +36,18 @@ export class Readbacks {
   }
 
   /** Serves every client that waits, if `client` is one of them or is being served. */
-  async settle(device: GPUDevice, client: ReadbackClient): Promise<void> {
+  async settle(bench: Workbench, client: ReadbackClient): Promise<void> {
     await this.#serving;
     if (!this.#waiting.has(client)) return;
-    this.#serving = this.#serve(device);
+    this.#serving = this.#serve(bench);
     await this.#serving;
   }
 
-  async #serve(device: GPUDevice): Promise<void> {
+  async #serve(bench: Workbench): Promise<void> {
     const clients = [...this.#waiting];
     this.#waiting.clear();
     const regions = clients.map((c) => c.regions());
-    const words = await readRegions(device, regions.flat());
+    const words = await bench.read(regions.flat());
     let at = 0;
     for (const [i, c] of clients.entries()) {
       const count = regions[i]!.reduce((sum, region) => sum + region.words, 0);

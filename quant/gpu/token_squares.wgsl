@@ -1,5 +1,5 @@
 // Squares of one pair of KV tensors, summed per token over heads and channels: (real - restored)^2 and
-// real^2. One workgroup per token; its threads add up channels side by side, then halve.
+// real^2. One workgroup per token.
 
 struct Job {
   heads: u32,
@@ -10,42 +10,33 @@ struct Job {
   first_result: u32,
 }
 
-override workgroup_threads: u32 = 64;
-
-@group(0) @binding(0) var<storage, read> real: array<f32>;
-@group(0) @binding(1) var<storage, read> restored: array<f32>;
-@group(0) @binding(2) var<storage, read_write> results: array<vec2f>;
-@group(0) @binding(3) var<uniform> job: Job;
-
-var<workgroup> sums: array<vec2f, workgroup_threads>;
+@group(0) @binding(2) var<storage, read> real: array<f32>;
+@group(0) @binding(3) var<storage, read> restored: array<f32>;
+@group(0) @binding(4) var<storage, read_write> results: array<vec2f>;
 
 @compute @workgroup_size(workgroup_threads)
 fn token_squares(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(num_workgroups) groups: vec3u,
-  @builtin(local_invocation_index) thread: u32,
+  @builtin(workgroup_id) id: vec3u,
+  @builtin(num_workgroups) workgroups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
 ) {
-  let token = group.y * groups.x + group.x;
+  let token = flat_workgroup(id, workgroups);
   if (token >= job.tokens) {
     return;
   }
-  var sum = vec2f(0.0);
-  for (var i = thread; i < job.heads * job.head_dim; i += workgroup_threads) {
+  var error = 0.0;
+  var norm = 0.0;
+  for (var i = lane; i < job.heads * job.head_dim; i += workgroup_threads) {
     let head = i / job.head_dim;
     let channel = i % job.head_dim;
     let x = real[(head * job.real_capacity + token) * job.head_dim + channel];
     let y = restored[(head * job.restored_capacity + token) * job.head_dim + channel];
-    sum += vec2f((x - y) * (x - y), x * x);
+    error += (x - y) * (x - y);
+    norm += x * x;
   }
-  sums[thread] = sum;
-  workgroupBarrier();
-  for (var half = workgroup_threads / 2; half > 0; half /= 2) {
-    if (thread < half) {
-      sums[thread] += sums[thread + half];
-    }
-    workgroupBarrier();
-  }
-  if (thread == 0) {
-    results[job.first_result + token] = sums[0];
+  error = sum_of(error, lane);
+  norm = sum_of(norm, lane);
+  if (lane == 0u) {
+    results[job.first_result + token] = vec2f(error, norm);
   }
 }

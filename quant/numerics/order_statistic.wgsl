@@ -1,8 +1,6 @@
 // Order statistics of a workgroup's values. The family supplies `fn element(index: u32) -> f32`. Every
 // invocation of a workgroup calls these functions with the same arguments.
 
-const select_threads = 64u;
-
 // Up to so many values, every value's rank is counted: that takes hardly any barriers.
 const most_counted = 256u;
 
@@ -30,11 +28,11 @@ fn order_statistics(count: u32, ranks: vec4u, lane: u32) -> vec4f {
       order_statistic(count, ranks.w, lane),
     );
   }
-  for (var i = lane; i < count; i += select_threads) {
+  for (var i = lane; i < count; i += workgroup_threads) {
     select_keys[i] = ordered_key(element(i));
   }
   workgroupBarrier();
-  for (var i = lane; i < count; i += select_threads) {
+  for (var i = lane; i < count; i += workgroup_threads) {
     let key = select_keys[i];
     var rank = 0u;
     for (var j = 0u; j < count; j++) {
@@ -67,7 +65,7 @@ fn order_statistic(count: u32, rank: u32, lane: u32) -> f32 {
       atomicStore(&select_counts[lane], 0u);
     }
     workgroupBarrier();
-    for (var i = lane; i < count; i += select_threads) {
+    for (var i = lane; i < count; i += workgroup_threads) {
       let key = ordered_key(element(i));
       // A shift by 32 is a shift by 0, so the first digit has no prefix to compare.
       if (digit == 0u || (key >> (shift + 4u)) == prefix) {

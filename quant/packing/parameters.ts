@@ -19,6 +19,12 @@ export const PARAMETER_BITS = { f16: 16, f32: 32, fp8: 8 } as const satisfies Re
   number
 >;
 
+/** Number of each precision in the WGSL (`parameter_type` in pack.wgsl). */
+export const PARAMETER_TYPES = { f16: 0, f32: 1, fp8: 2 } as const satisfies Record<
+  ParameterType,
+  number
+>;
+
 /** Words that the scales and zero points of `groups` groups take. */
 export function parameterWords(type: ParameterType, groups: number): number {
   return Math.ceil(groups * 2 * PARAMETER_BITS[type] / 32);

@@ -1,4 +1,7 @@
-import { builtInFamilies } from "../../quant/registry.ts";
+import type { CalibrationSamples, MeasureSensitivity } from "../../quant/calibration.ts";
+import { transformNoise } from "../../quant/families/transform/transform_noise.ts";
+import { uniform } from "../../quant/families/uniform/uniform.ts";
+import { builtInFamilies, Families } from "../../quant/registry.ts";
 import { assert, assertAlmostEquals, assertEquals, assertRejects } from "@std/assert";
 import { loadCalibrationSet } from "../../calibration/calibration_set.ts";
 import { CALIBRATION_PERCENTILES } from "../../policies/calibration_statistics.ts";
@@ -11,8 +14,11 @@ import {
   writeCalibration,
 } from "../../calibration/calibrator.ts";
 import { samplesThatFit } from "../../calibration/calibration_samples.ts";
+import { plainRotary } from "../../engine/rotary.ts";
 import { MemoryStore } from "./memory_store.ts";
 import { SyntheticEngine } from "../engine/synthetic_engine.ts";
+import { answers } from "../quant/stores/affine/affine_answers.ts";
+import { settingsFor } from "../../quant/settings_for.ts";
 
 const ids = [[1, 2, 3, 4, 5], [9, 8, 7]];
 const samples = ids.map((sample) => ({ ids: sample, reply: 1 }));
@@ -52,7 +58,7 @@ Deno.test("calibration statistics are those of the tokens that were run", async 
 });
 
 Deno.test("query statistics join the query heads of a KV head and undo the rotation", async () => {
-  const engine = new SyntheticEngine();
+  const engine = new SyntheticEngine({ rotary: { ...plainRotary(8, 100), scale: 1.25 } });
   const { headDim, queryHeads, kvHeads } = engine.shape;
   const { value } = await new Calibrator({ families: builtInFamilies, engine, samples })
     .statistics();
@@ -82,6 +88,73 @@ Deno.test("a policy's statistics survive JSON", async () => {
     samples,
   }).statistics();
   assertEquals(JSON.parse(JSON.stringify(value)), value);
+});
+
+Deno.test("families publish statistics under their names", async () => {
+  const engine = new SyntheticEngine();
+  const { layers, kvHeads, headDim } = engine.shape;
+  const seen = {
+    ...uniform,
+    name: "mine",
+    statistics: async (given: CalibrationSamples, sensitivity: MeasureSensitivity) => ({
+      samples: given.layers[0]!.keys.length,
+      layers: (await sensitivity(transformNoise(given))).length,
+    }),
+  };
+  const calibrator = new Calibrator({ families: new Families([seen]), engine, samples });
+  const { families } = (await calibrator.statistics()).value;
+  assertEquals(Object.keys(families), ["transform", "mine"]);
+  assertEquals(families.mine, { samples: 2, layers });
+  const { widths, steps, layers: components } = families.transform;
+  assertEquals(components.length, layers);
+  const [first] = components[1]!.key;
+  assertEquals(components[1]!.key.length, kvHeads * headDim);
+  assertEquals(first!.bits.map((row) => row.length), widths.map(() => steps.length));
+  // Components come in order of what leaving them out costs.
+  const costs = components[0]!.value.map(({ variance }) => variance);
+  assertEquals(costs, costs.toSorted((a, b) => b - a));
+});
+
+Deno.test("what a family of one's own makes of the samples is not kept: it may have changed", async () => {
+  const store = new MemoryStore();
+  let told = 1;
+  const mine = {
+    ...uniform,
+    name: "mine",
+    statistics: () => told,
+    calibrate: () => ({ told: Int32Array.of(told) }),
+  };
+  const settings = {
+    ...settingsFor(uniform, answers("key"), { heads: 2, headDim: 8 }),
+    family: "mine",
+  };
+  const learn = async () => {
+    const calibrator = new Calibrator({
+      families: new Families([mine]),
+      engine: new SyntheticEngine(),
+      samples,
+      store,
+    });
+    const { families } = (await calibrator.statistics()).value;
+    return [families.mine, [...(await calibrator.family(settings)).value.told!]];
+  };
+  assertEquals(await learn(), [1, [1]]);
+  told = 2;
+  assertEquals(await learn(), [2, [2]]);
+});
+
+Deno.test("a file without what a family publishes is not enough", async () => {
+  const engine = new SyntheticEngine();
+  const first = new Calibrator({ families: builtInFamilies, engine, samples });
+  await first.statistics();
+  const mine = { ...uniform, name: "mine", statistics: () => 5 };
+  const second = new Calibrator({
+    families: new Families([mine]),
+    engine,
+    samples,
+    file: await first.export(),
+  });
+  assertEquals((await second.statistics()).value.families.mine, 5);
 });
 
 Deno.test("statistics come from the store the second time, with their first cost", async () => {
@@ -137,6 +210,8 @@ Deno.test("damaged calibration files are refused in one sentence", async () => {
       ["nonsense", "is not JSON"],
       ["null", "expected"],
       ['{"format":"other"}', 'has the format "other"'],
+      // Statistics of transform lay elsewhere then.
+      [good.replace("calibration 3", "calibration 2"), 'has the format "kvreplay calibration 2"'],
       [good.replace("entries", "entriez"), "do not match"],
     ] as const
   ) {

@@ -15,6 +15,7 @@ import { Calibrator, readCalibration, writeCalibration } from "../../calibration
 import { answers } from "../quant/stores/affine/affine_answers.ts";
 import { MemoryStore } from "./memory_store.ts";
 import { SyntheticEngine } from "../engine/synthetic_engine.ts";
+import { settingsFor } from "../../quant/settings_for.ts";
 
 const ids = [
   Array.from({ length: 30 }, (_, i) => i % 10),
@@ -29,7 +30,7 @@ function keySettings(layer = 0, bits = 4): Settings {
     axis: "channel",
     calibrationMode: "offline",
   });
-  return kvquant.resolve(given, { heads: 2, headDim: 8 });
+  return settingsFor(kvquant, given, { heads: 2, headDim: 8 });
 }
 
 Deno.test("a family learns from the tensors of its own layer and kind", async () => {
@@ -114,7 +115,7 @@ Deno.test("a family that learns nothing is refused", async () => {
     engine: new SyntheticEngine(),
     samples,
   });
-  const settings = uniform.resolve(answers("key", { groupSize: 8 }), { heads: 2, headDim: 8 });
+  const settings = settingsFor(uniform, answers("key", { groupSize: 8 }), { heads: 2, headDim: 8 });
   await assertRejects(() => calibrator.family(settings), QuantizerError, "nothing to calibrate");
   const empty = new Calibrator({
     families: builtInFamilies,

@@ -5,6 +5,8 @@ import type { CpuTensor } from "../../quant/tensor.ts";
 import { collectSamples } from "../../calibration/calibration_samples.ts";
 import type { ForwardInput, ForwardOutput } from "../../engine/engine.ts";
 import { measureSensitivity } from "../../calibration/sensitivity.ts";
+import type { Noise } from "../../quant/calibration.ts";
+import { transformNoise } from "../../quant/families/transform/transform_noise.ts";
 import { SyntheticEngine } from "../engine/synthetic_engine.ts";
 
 const tokens = [30, 24, 40].map((length, i) => ({
@@ -40,7 +42,7 @@ class OneTensorEngine extends SyntheticEngine {
 async function measure(layer: number, kind: KvKind, scale: number) {
   const engine = new OneTensorEngine(layer, kind, scale);
   const samples = await collectSamples(engine, tokens.map(({ ids }) => ids));
-  return await measureSensitivity(engine, tokens, samples);
+  return await measureSensitivity(engine, tokens, samples, transformNoise(samples));
 }
 
 Deno.test("only the tensor that predictions hang on is sensitive", async () => {
@@ -72,7 +74,38 @@ Deno.test("samples that are nothing but reply are passed over", async () => {
   const short = [{ ids: [1, 2, 3], reply: 2 }];
   const samples = await collectSamples(engine, short.map(({ ids }) => ids));
   assertEquals(
-    await measureSensitivity(engine, short, samples),
+    await measureSensitivity(engine, short, samples, transformNoise(samples)),
     [{ key: 0, value: 0 }, { key: 0, value: 0 }],
   );
+});
+
+Deno.test("sensitivity is told per unit of what the noise loses, and keys' noise turns with them", async () => {
+  const engine = new OneTensorEngine(1, "key", 1);
+  const samples = await collectSamples(engine, tokens.map(({ ids }) => ids));
+  const asked: string[] = [];
+  const noise = (unit: number): Noise => ({
+    draw(layer, kind, { heads, capacity, headDim }, seed) {
+      asked.push(`${layer} ${kind} ${heads} ${headDim} ${seed}`);
+      return {
+        heads,
+        capacity,
+        headDim,
+        data: new Float32Array(heads * capacity * headDim).fill(0.01),
+      };
+    },
+    lost: () => unit,
+  });
+  const [one, ten] = [
+    await measureSensitivity(engine, tokens, samples, noise(1)),
+    await measureSensitivity(engine, tokens, samples, noise(10)),
+  ];
+  assert(one[1]!.key > 0);
+  assertAlmostEquals(ten[1]!.key, one[1]!.key / 10, 1e-12);
+  // Every draw of one measurement has a seed of its own, and the second measurement the same ones.
+  assertEquals(new Set(asked).size, asked.length / 2);
+  // Noise of equal strength in all channels is longer along some directions once it has been turned.
+  const values = new OneTensorEngine(1, "value", 1);
+  const same = await collectSamples(values, tokens.map(({ ids }) => ids));
+  const unturned = await measureSensitivity(values, tokens, same, noise(1));
+  assert(Math.abs(unturned[1]!.value - one[1]!.key) > 1e-9);
 });

@@ -57,7 +57,8 @@ Deno.test("runs in any folder share one cache, which is listed, verified and cle
   await inTemporaryFolder(async (home) => {
     const user = { HOME: home, XDG_CACHE_HOME: `${home}/xdg` };
     const place = `${home}/xdg/kvreplay`;
-    const first = await run("replay", replay, user);
+    await Deno.mkdir(`${home}/elsewhere`);
+    const first = await run("replay", replay, user, `${home}/elsewhere`);
     assertEquals([first.code, first.stderr], [0, ""]);
     assertEquals(filesBelow(place).length, 2);
     const kept = filesBelow(place).map((path) => Deno.statSync(path).mtime!.getTime());
@@ -112,7 +113,7 @@ Deno.test("--no-cache and a home that is not known keep nothing, a limit keeps w
     const place = `${home}/mine`;
     const little = await run("replay", `${replay} --cache-limit 1.5MB`, { KVREPLAY_CACHE: place });
     assertEquals(little.code, 0);
-    assertStringIncludes(little.stderr, `${place} may hold 1.4 MiB`);
+    assertStringIncludes(little.stderr, `${place} may hold 1.43 MiB`);
     assertEquals(filesBelow(place).length, 1);
     const none = await run("cache", "cache", {});
     assertEquals([none.code, none.stdout], [1, ""]);

@@ -9,6 +9,8 @@ import { fileURLToPath } from "node:url";
 import { findAdapter } from "../../engine/devices/adapter.ts";
 import { embeddedModels } from "../../engine/checkpoint/resolve.ts";
 import { compileTargets, targetOfTriple } from "../../tools/compile_targets.ts";
+import { FakeHub } from "../engine/checkpoint/hub/fake_hub.ts";
+import { WHOLE } from "../engine/checkpoint/hub/repos.ts";
 import { EMBEDDED_PACKAGES, embeddedFiles } from "./embedded_files.ts";
 import { NO_CACHE } from "../no_cache.ts";
 
@@ -51,9 +53,11 @@ function needed(): string[] {
     ...filesBelow("benchmarks/slices", ""),
     "benchmarks/prompts.json",
     "calibration/calibration.jsonl",
-    ...["quant", "stats", "replay"].flatMap((folder) => [...filesBelow(folder, ".wgsl")]),
+    "deno.lock",
+    ...filesBelow("quant", ".wgsl", ".wasm"),
     ...filesBelow("policies/sandbox", ".ts").filter((path) => !path.endsWith("/mod.ts")),
     ...["cli.ts", "cli/main.ts", "cli/replay_command.ts", "cli/leaderboard_command.ts"],
+    "cli/fetch_command.ts",
   ];
 }
 
@@ -61,6 +65,7 @@ const RUNTIME = [
   "onnxruntime-web/1.30.0/dist/ort-wasm-simd-threaded.wasm",
   "onnxruntime-web/1.30.0/dist/ort-wasm-simd-threaded.asyncify.wasm",
   "onnxruntime-node/1.30.0/dist/index.js",
+  "@huggingface/hub/2.17.5/dist/index.mjs",
 ];
 
 /** Lays the embedded files out as a project whose packages are in `node_modules`. */
@@ -146,6 +151,18 @@ Deno.test("a binary holds every file that is needed, and they run by themselves"
         ...["run", "--quiet", "--no-prompt", "--cached-only", "--no-lock", "-P=replay"],
         ...[`--allow-run=${Deno.execPath()}`, "cli.ts", ...args],
       );
+
+    await t.step("the program fetches a model of the hub", async () => {
+      await using hub = new FakeHub(WHOLE);
+      const { code, stdout, stderr } = await deno(
+        project,
+        { DENO_DIR: join(folder, "deno"), HF_HOME: folder, HF_ENDPOINT: hub.endpoint },
+        ...["run", "--quiet", "--no-prompt", "--cached-only", "--no-lock", "-P=fetch"],
+        ...["--allow-net=127.0.0.1", "cli.ts", "fetch", WHOLE.name],
+      );
+      assertEquals(code, 0, stderr);
+      assertMatch(stdout, /\/snapshots\/[0-9a-f]{40}\n$/);
+    });
 
     await t.step("the program says its version", async () => {
       assertMatch((await program("--version")).stdout, /^kvreplay \d+\.\d+\.\d+\n$/);

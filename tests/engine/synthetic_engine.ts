@@ -10,7 +10,7 @@ import type {
   LayerOutput,
   ModelShape,
 } from "../../engine/engine.ts";
-import { rotaryTables } from "../../engine/rotary.ts";
+import { plainRotary, rotaryTables } from "../../engine/rotary.ts";
 
 /** The part of the CPU backend that running tokens needs. */
 const backend = {
@@ -71,11 +71,10 @@ export class SyntheticEngine implements Engine<CpuTensor> {
       headDim: 8,
       vocab: 10,
       maxPositions: 64,
-      ropeTheta: 100,
+      rotary: plainRotary(shape.headDim ?? 8, 100),
       ...shape,
     };
-    const { maxPositions, headDim, ropeTheta } = this.shape;
-    this.#rope = rotaryTables(maxPositions, headDim, ropeTheta);
+    this.#rope = rotaryTables(this.shape.maxPositions, this.shape.rotary);
   }
 
   /** The `headDim` entries of one head and token; keys and queries are rotated unless `preRope…`. */

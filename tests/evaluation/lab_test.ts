@@ -1,6 +1,5 @@
 /** The door: what may be asked, who answers, and what it costs the others. */
 import { assert, assertEquals, assertMatch, assertNotEquals, assertRejects } from "@std/assert";
-import type { Family } from "../../quant/family.ts";
 import { uniform } from "../../quant/families/uniform/uniform.ts";
 import { QuantizerError } from "../../quant/quantizer_error.ts";
 import { BenchmarkError } from "../../benchmarks/example.ts";
@@ -9,9 +8,15 @@ import { loadSlice } from "../../benchmarks/slices.ts";
 import { open } from "../../evaluation/lab.ts";
 import type { PolicyResult } from "../../evaluation/results.ts";
 import { PolicyError } from "../../policies/check.ts";
+import type { CalibrationStatistics } from "../../policies/calibration_statistics.ts";
 import type { Policy } from "../../policies/policy.ts";
+import { tiny } from "../quant/tiny_family.ts";
 
 const [example, second] = await loadSlice("reasoning");
+
+/** What is learned offline is learned once for the tests of this file. */
+const cache = await Deno.makeTempDir({ prefix: "kvreplay-test-" });
+Deno.test.afterAll(() => Deno.remove(cache, { recursive: true }));
 
 /** Two bits everywhere, in one family. */
 const twoBits = (family: string): Policy => ({
@@ -30,7 +35,7 @@ function untimed({ numbers }: PolicyResult) {
 }
 
 Deno.test("one policy gives its result, several share references and give all", async () => {
-  await using lab = await open("mini", { device: "cpu" });
+  await using lab = await open("mini", { device: "cpu", cache });
   const told: [number, number, string][] = [];
   const both = await lab.replay([example!, second!], ["reference", "kivi_overlap_2bit"], {
     maxNewTokens: 4,
@@ -51,7 +56,7 @@ Deno.test("one policy gives its result, several share references and give all", 
 });
 
 Deno.test("a reply is told as text, and a prompt without a score is judged by the reference's", async () => {
-  await using lab = await open("mini", { device: "cpu" });
+  await using lab = await open("mini", { device: "cpu", cache });
   const question = { prompt: renderPrompt(example!), id: "mine" };
   const { outcomes: [exact] } = await lab.replay(question, "reference");
   assertEquals(exact!.reply, exact!.referenceReply);
@@ -65,16 +70,16 @@ Deno.test("a reply is told as text, and a prompt without a score is judged by th
 
 Deno.test("a family of one's own is a name that a policy may return", async () => {
   let opened = 0;
-  const mine: Family = {
-    ...uniform as unknown as Family,
+  const mine: typeof uniform = {
+    ...uniform,
     name: "mine",
     source: "this test",
     openCpu(...given) {
       opened++;
-      return (uniform as unknown as Family).openCpu(...given);
+      return uniform.openCpu(...given);
     },
   };
-  await using lab = await open("mini", { device: "cpu", families: [mine] });
+  await using lab = await open("mini", { device: "cpu", cache, families: [mine] });
   const options = { maxNewTokens: 3, audit: true };
   const own = await lab.replay(example!, { name: "own", policy: twoBits("mine") }, options);
   assert(opened > 0);
@@ -99,8 +104,68 @@ Deno.test("a family of one's own is a name that a policy may return", async () =
   );
 });
 
+Deno.test("a family of one's own has hooks, options, statistics and takes a lesson", async () => {
+  await using lab = await open("mini", { device: "cpu", cache, families: [tiny] });
+  const policy = {
+    ...twoBits("tiny"),
+    choose_bits: () => 4,
+    calibration_mode: () => "offline" as const,
+    calibrate({ families }: CalibrationStatistics) {
+      return { reach: (families.tiny as { largest: number[] }).largest };
+    },
+    sink_tokens: () => 4,
+    group_size: () => 32,
+  };
+  const options = { maxNewTokens: 3, audit: true };
+  const taught = await lab.replay(example!, { name: "taught", policy }, options);
+  assertEquals([taught.ignoredHooks, taught.remarks], [["group_size (tiny)"], []]);
+  assertEquals(taught.numbers.code_bits, 4);
+  const { calibrate: _, ...alone } = policy;
+  const untaught = await lab.replay(example!, { name: "untaught", policy: alone }, options);
+  // Steps that reach no further than the entries do are the finer ones.
+  assertNotEquals(untimed(taught), untimed(untaught));
+  const fixed = { ...alone, family_options: () => ({ reach: 4 }) };
+  const same = await lab.replay(example!, { name: "fixed", policy: fixed }, options);
+  assertEquals(untimed(same), untimed(untaught));
+  const wrong = { ...alone, family_options: () => ({ reach: -4 }) };
+  await assertRejects(
+    () => lab.replay(example!, { name: "wrong", policy: wrong }, options),
+    PolicyError,
+    'option "reach" is -4; it must be a number above 0',
+  );
+});
+
+Deno.test("a lesson reaches transform as the option does, and other families are told not to use it", async () => {
+  await using lab = await open("mini", { device: "cpu", cache });
+  const { layers, kvHeads, headDim } = lab.shape;
+  const steps = Array.from({ length: kvHeads * headDim }, (_, i) => i < 40 ? 0.5 : "absent");
+  const run = (name: string, family: string, more: Partial<Policy>) => {
+    const offline = { choose_bits: () => 4, calibration_mode: () => "offline" as const };
+    const policy = { ...twoBits(family), ...offline, ...more };
+    return lab.replay(example!, { name, policy }, { maxNewTokens: 2 });
+  };
+  const lesson = new Array(layers).fill({ key: steps, value: steps });
+  const taught = await run("taught", "transform", { calibrate: () => lesson });
+  const told = await run("told", "transform", { family_options: () => ({ steps }) });
+  assertEquals(taught.remarks, []);
+  assertEquals(untimed(taught), untimed(told));
+  await assertRejects(
+    () => run("wrong", "transform", { calibrate: () => ({ steps }) }),
+    PolicyError,
+    "what calibrate returned for it has no array; expected one step for each of 128 components",
+  );
+  const untaught = await run("untaught", "kvtuner", {
+    calibrate: () => lesson,
+    ...{ group_sizes: () => 32 },
+  });
+  assertEquals(untaught.remarks, [
+    'its method "group_sizes" is no hook; did you mean group_size?',
+    "what its calibrate returned is not used by kvtuner",
+  ]);
+});
+
 Deno.test("classes and built-ins are made afresh, and runs of one lab wait for each other", async () => {
-  await using lab = await open("mini", { device: "cpu" });
+  await using lab = await open("mini", { device: "cpu", cache });
   let made = 0;
   class Counted implements Policy {
     #asked = 0;
@@ -136,7 +201,7 @@ Deno.test("classes and built-ins are made afresh, and runs of one lab wait for e
 });
 
 Deno.test("what cannot be run is refused in one sentence", async () => {
-  await using lab = await open("mini", { device: "cpu" });
+  await using lab = await open("mini", { device: "cpu", cache });
   const same = [twoBits("uniform"), { name: "policy", policy: twoBits("kivi") }];
   for (
     const [run, type, sentence] of [
@@ -168,7 +233,7 @@ Deno.test("what cannot be run is refused in one sentence", async () => {
 });
 
 Deno.test("a policy that fails costs the others nothing, and alone it rejects", async () => {
-  await using lab = await open("mini", { device: "cpu" });
+  await using lab = await open("mini", { device: "cpu", cache });
   const wide = { name: "wide", policy: { ...twoBits("uniform"), choose_bits: () => 8 } };
   const { results, failures } = await lab.replay(example!, [wide, "reference"], {
     maxNewTokens: 2,
@@ -181,8 +246,31 @@ Deno.test("a policy that fails costs the others nothing, and alone it rejects", 
   assertEquals(numbers.code_bits, 8);
 });
 
+Deno.test("what a policy of the caller's throws is that policy's failure, with its cause", async () => {
+  await using lab = await open("mini", { device: "cpu", cache });
+  const why = new TypeError("no such table");
+  const thrown = () => {
+    throw why;
+  };
+  const offline = () => "offline" as const;
+  const faulty = [
+    { name: "asked", policy: { ...twoBits("uniform"), choose_bits: thrown } },
+    { name: "mode", policy: { ...twoBits("uniform"), calibration_mode: thrown } },
+    {
+      name: "taught",
+      policy: { ...twoBits("uniform"), calibration_mode: offline, calibrate: thrown },
+    },
+  ];
+  const { results, failures } = await lab.replay(example!, [...faulty, "reference"], {
+    maxNewTokens: 1,
+  });
+  assertEquals(results.map(({ policy }) => policy), ["reference"]);
+  assertEquals(failures.map(({ policy }) => policy).toSorted(), ["asked", "mode", "taught"]);
+  for (const { reason } of failures) assertMatch(reason, /It threw TypeError: no such table$/);
+});
+
 Deno.test("a run ends where its signal says, and the lab goes on", async () => {
-  await using lab = await open("mini", { device: "cpu" });
+  await using lab = await open("mini", { device: "cpu", cache });
   const stop = new AbortController();
   const why = new Error("enough");
   const run = lab.replay("reasoning", "kivi_overlap_2bit", {
@@ -196,7 +284,7 @@ Deno.test("a run ends where its signal says, and the lab goes on", async () => {
 });
 
 Deno.test("a reference shows tokens, logits and the tensors of every layer", async () => {
-  await using lab = await open("mini", { device: "cpu" });
+  await using lab = await open("mini", { device: "cpu", cache });
   using reference = await lab.reference(example!, 5);
   const { layers, kvHeads, queryHeads, headDim, vocab } = lab.shape;
   assertEquals(reference.tokens.length, 5);

@@ -1,7 +1,7 @@
 import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
 import { policyNames } from "../../policies/registry.ts";
 import { families } from "../../quant/registry.ts";
-import { registryRows } from "../../evaluation/registry_rows.ts";
+import { MEASURED_TOKENS, registryRows } from "../../evaluation/registry_rows.ts";
 import { registryTable } from "../../report/registry_table.ts";
 
 const rows = await registryRows();
@@ -43,10 +43,10 @@ Deno.test("rows tell axis, window, sinks, calibration and hooks", () => {
 });
 
 Deno.test("the table has one line per row, aligned or separated by tabs", () => {
-  const piped = registryTable(rows, false).split("\n");
+  const piped = registryTable(rows, { tokens: MEASURED_TOKENS, aligned: false }).split("\n");
   assertEquals(piped.length, rows.length + 1);
   assertEquals(new Set(piped.map((line) => line.split("\t").length)).size, 1);
-  const aligned = registryTable(rows, true).split("\n");
+  const aligned = registryTable(rows, { tokens: MEASURED_TOKENS, aligned: true }).split("\n");
   const at = aligned[0]!.indexOf("kind");
   assert(aligned.slice(1).every((line) => /^ (family|policy) /.test(line.slice(at - 1))));
 });

@@ -78,6 +78,18 @@ Deno.test("a damaged or foreign file is no finished cell", () =>
     }
   }));
 
+Deno.test("a cell keeps the commit of its model; one from before models had one still counts", () =>
+  inFolder(async (folder) => {
+    const store = new CellStore(folder);
+    const ofHub = { ...cell, model_hub: { name: "acme/Wide-0.1B", commit: "4".repeat(40) } };
+    await store.save(ofHub);
+    assertEquals(await store.load(cell.key), ofHub);
+    const { model_hub: _, ...older } = cell;
+    const path = `${folder}/${await cellFileName(cell.key)}`;
+    await Deno.writeTextFile(path, JSON.stringify({ format: "kvreplay cell 1", ...older }));
+    assertEquals(await store.load(cell.key), cell);
+  }));
+
 Deno.test("names that are no file names stay in the folder", async () => {
   const name = await cellFileName({ ...cell.key, model: "../../etc/pass wd", policy: "./my.ts" });
   assert(/^[\w.-]+$/.test(name) && !name.includes(".."), name);

@@ -1,10 +1,11 @@
-import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
+import { assert, assertAlmostEquals, assertEquals, assertStringIncludes } from "@std/assert";
 import { parse } from "@std/csv/parse";
 import { comparePolicies } from "../../stats/compare.ts";
 import { seedFor } from "../../quant/numerics/random.ts";
 import { comparisonsCsv, metricsCsv } from "../../leaderboard/result_tables.ts";
 import { metricsJson } from "../../leaderboard/metrics_json.ts";
 import { resultFiles } from "../../leaderboard/result_files.ts";
+import { Board } from "../../leaderboard/board.ts";
 import { POLICY_NAMES, sampleBoard } from "./sample_board.ts";
 import { sampleManifest } from "./sample_manifest.ts";
 
@@ -102,6 +103,19 @@ Deno.test("the same cells give the same files", () => {
   ]);
   assertEquals(resultFiles(sampleBoard(board.policies), manifest), files);
   assertEquals(JSON.parse(files["manifest.json"]!), manifest);
+});
+
+Deno.test("the commit of a model of the hub is in the manifest, the metrics and the report", () => {
+  const model_hub = { name: "acme/Wide-0.1B", commit: "4".repeat(40) };
+  const { baseline, seed, resamples } = board;
+  const cells = board.cells.map((cell) => ({ ...cell, model_hub }));
+  const ofHub = new Board({ cells, failures: [], baseline, seed, resamples });
+  const files = resultFiles(ofHub, sampleManifest(ofHub));
+  assertEquals(JSON.parse(files["manifest.json"]!).models[0].hub, model_hub);
+  // deno-lint-ignore no-explicit-any
+  const configs: any[] = Object.values(JSON.parse(files["metrics.json"]!).configs);
+  for (const { metadata } of configs) assertEquals(metadata.model_hub, model_hub);
+  assertStringIncludes(files["report.html"]!, model_hub.commit);
 });
 
 Deno.test("the manifest names project, model, slices, policies, engine, seed and versions", () => {

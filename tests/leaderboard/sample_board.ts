@@ -106,6 +106,7 @@ export function sampleCell(model: string, slice: keyof typeof SLICES, name: stri
       limit: null,
       seed: 1,
     },
+    model_hub: null,
     numbers: summarize(examples, 0, 100),
     examples: examples.map(({ seconds: _, prefillMs: __, ...example }) => example),
     widths: Array.from(

@@ -1,6 +1,13 @@
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
-import { definingModule, hashOf, sourceHash } from "../../leaderboard/source_hash.ts";
+import {
+  definingModule,
+  hashOf,
+  namedFiles,
+  SHARED,
+  sourceHash,
+} from "../../leaderboard/source_hash.ts";
 import { policyNames } from "../../policies/registry.ts";
+import { moduleGraph } from "../../tools/gates/module_graph.ts";
 
 const here = (path: string) => new URL(`../../${path}`, import.meta.url);
 
@@ -23,21 +30,61 @@ Deno.test("policies of one module share their hash, others do not", async () => 
   assertNotEquals(await hash("kivi_overlap_2bit"), await hash("reference"));
 });
 
-Deno.test("a hash follows imports and changes with any file among them", async () => {
+Deno.test("a hash covers what Deno finds to be imported, and the versions of libraries", async () => {
+  const project = here("");
+  const modules = new Set(await Promise.all(policyNames.map((name) => definingModule(name))));
+  const entries = [...SHARED, ...modules];
+  const paths = entries.map(({ href }) => href.slice(project.href.length));
+  const imports = await moduleGraph(project, paths.filter((path) => path.endsWith(".ts")));
+  const expected = new Set([...paths, ...imports.flatMap(({ from, to }) => [from, to])]);
+  assert([...expected].some((path) => path.endsWith(".wasm")));
+  assertEquals([...(await namedFiles(entries)).keys()].sort(), [...expected].sort());
+  assert(expected.has("deno.lock"));
+});
+
+Deno.test("a hash follows every way to name a file, and changes with any file among them", async () => {
   const folder = new URL(`file://${await Deno.makeTempDir()}/`);
+  const contents: Record<string, string | Uint8Array> = {
+    "a.ts": `/**
+ * import { d } from "./d.ts";
+ */
+import { b } from "./b.ts";
+import run from './run.wasm';
+import table from "./tables/table.weird" with { type: "text" };
+export const a = [b, run, table, await import(\`./late.js\`), "./nothing.ts", "./a.ts/b"];
+`,
+    "b.ts": `export const b = new URL("./c.wgsl", import.meta.url);
+export const bare = new URL(
+  "bare.bin",
+  import.meta.url,
+);
+`,
+    "c.wgsl": "fn main() {}",
+    "d.ts": "export const d = 1;",
+    "run.wasm": Uint8Array.of(0, 0x61, 0x73, 0x6d, 0xfe),
+    "bare.bin": Uint8Array.of(0xff, 0xfe),
+    "late.js": "export default 1;",
+    "tables/table.weird": "1",
+  };
+  const write = async (name: string, content: string | Uint8Array) => {
+    const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
+    await Deno.writeFile(new URL(name, folder), bytes);
+  };
   try {
-    const write = (name: string, text: string) => Deno.writeTextFile(new URL(name, folder), text);
-    await write("a.ts", 'import { b } from "./b.ts";\nexport const a = b;\n');
-    await write("b.ts", 'export const b = new URL("./c.wgsl", import.meta.url);\n');
-    await write("c.wgsl", "fn main() {}\n");
-    await write("d.ts", "export const d = 1;\n");
+    await Deno.mkdir(new URL("tables/", folder));
+    for (const [name, content] of Object.entries(contents)) await write(name, content);
     const hash = () => hashOf([new URL("a.ts", folder)], folder);
     const first = await hash();
     assertEquals(await hash(), first);
-    await write("d.ts", "export const d = 2;\n");
+    for (const [name, content] of Object.entries(contents)) {
+      // Bytes that are no text: two of them read as the same character.
+      const changed = typeof content === "string" ? `${content} ` : content.with(-1, 0xfd);
+      await write(name, changed);
+      if (name === "d.ts") assertEquals(await hash(), first, name);
+      else assertNotEquals(await hash(), first, name);
+      await write(name, content);
+    }
     assertEquals(await hash(), first);
-    await write("c.wgsl", "fn main() { }\n");
-    assertNotEquals(await hash(), first);
   } finally {
     await Deno.remove(folder, { recursive: true });
   }

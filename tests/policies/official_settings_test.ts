@@ -3,7 +3,10 @@ import { assertEquals } from "@std/assert";
 import { askPolicy } from "../../policies/ask.ts";
 import { checkAnswers } from "../../policies/check.ts";
 import { policies, type PolicyName } from "../../policies/registry.ts";
+import { takenHooks } from "../../quant/declared.ts";
+import type { OptionalHook } from "../../quant/hooks.ts";
 import { builtInFamilies } from "../../quant/registry.ts";
+import { settingsFor } from "../../quant/settings_for.ts";
 
 const ASKED = {
   budget: {
@@ -87,7 +90,7 @@ for (const [name, expected] of Object.entries(OFFICIAL)) {
         families: builtInFamilies,
       });
       const family = builtInFamilies.of(raw.optional.quantizer_family as string);
-      const settings = family.resolve(answers, { heads: 2, headDim: 64 });
+      const settings = settingsFor(family, answers, { heads: 2, headDim: 64 });
       const wanted = expected[raw.kind];
       const found = Object.fromEntries(
         Object.keys(wanted).map((
@@ -96,7 +99,9 @@ for (const [name, expected] of Object.entries(OFFICIAL)) {
       );
       assertEquals(found, { ...wanted });
       const ignored = Object.keys(raw.optional)
-        .filter((hook) => hook !== "quantizer_family" && !family.hooks.includes(hook as never));
+        .filter((hook) =>
+          hook !== "quantizer_family" && !takenHooks(family).includes(hook as OptionalHook)
+        );
       assertEquals(ignored, []);
     }
   });

@@ -4,7 +4,9 @@
  * when the environment variable KVREPLAY_REQUIRE_GPU is 1.
  */
 import type { Family, Settings, Source, Store } from "../../quant/family.ts";
+import { Workbench } from "../../quant/gpu/workbench.ts";
 import type { CpuTensor, GpuTensor, KvShape } from "../../quant/tensor.ts";
+import { watchBuffers } from "./buffer_watch.ts";
 
 /** Settings of any family; a test passes a family only what that family resolved. */
 // deno-lint-ignore no-explicit-any
@@ -26,24 +28,17 @@ const cpu: TestBackend<CpuTensor> = {
 };
 
 function gpu(device: GPUDevice, buffers: GPUBuffer[], stores: Store<GpuTensor>[]) {
+  const bench = Workbench.of(device);
   const backend: TestBackend<GpuTensor> = {
     name: "gpu",
     upload(data, { heads, capacity, headDim }) {
-      const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
-      const buffer = device.createBuffer({ size: Math.max(4, data.byteLength), usage });
+      const buffer = bench.buffer("test tensor", data);
       buffers.push(buffer);
-      device.queue.writeBuffer(buffer, 0, data);
       return { buffer, heads, capacity, headDim };
     },
-    async read({ buffer }) {
-      const usage = GPUBufferUsage.COPY_DST | GPUBufferUsage.MAP_READ;
-      const staging = device.createBuffer({ size: buffer.size, usage });
-      buffers.push(staging);
-      const encoder = device.createCommandEncoder();
-      encoder.copyBufferToBuffer(buffer, 0, staging, 0, buffer.size);
-      device.queue.submit([encoder.finish()]);
-      await staging.mapAsync(GPUMapMode.READ);
-      return new Float32Array(staging.getMappedRange().slice(0));
+    async read({ buffer, heads, capacity, headDim }) {
+      const words = await bench.read([{ buffer, at: 0, words: heads * capacity * headDim }]);
+      return new Float32Array(words.buffer);
     },
     open(family, source, settings, tokens) {
       const store = family.openGpu(device, source, settings, tokens);
@@ -74,10 +69,14 @@ async function openDevice(): Promise<GPUDevice | undefined> {
 /** The device of the GPU tests; undefined without an adapter. */
 export const device: GPUDevice | undefined = await openDevice();
 
+const destroyLeft = device === undefined ? () => [] : watchBuffers(device);
+
 /**
- * Runs `body` on a device inside error scopes, and frees what it created.
+ * Runs `body` on a device inside error scopes, and frees what it was given: the tensors it uploaded
+ * and the stores it opened. What it makes by itself it frees by itself.
  *
- * @throws what `body` throws, or an error for any validation or memory error the device reported
+ * @throws what `body` throws, or an error for any validation or memory error the device reported, or
+ *   for buffers that are still there when the stores have been freed
  */
 export async function onGpu(
   body: (backend: TestBackend<GpuTensor>, device: GPUDevice) => Promise<void> | void,
@@ -87,11 +86,14 @@ export async function onGpu(
   const stores: Store<GpuTensor>[] = [];
   device.pushErrorScope("validation");
   device.pushErrorScope("out-of-memory");
+  let left: string[];
   try {
     await body(gpu(device, buffers, stores), device);
   } finally {
     for (const store of stores) store.free();
     for (const buffer of buffers) buffer.destroy();
+    Workbench.of(device).close();
+    left = destroyLeft();
     const errors = [await device.popErrorScope(), await device.popErrorScope()];
     for (const error of errors) {
       // A device error explains any assertion that failed because of it.
@@ -99,6 +101,19 @@ export async function onGpu(
       if (error) throw new Error(`The GPU reported: ${error.message}`);
     }
   }
+  if (left.length > 0) {
+    const labels = [...new Set(left)].join(", ");
+    throw new Error(`The test left ${left.length} buffers behind: ${labels}`);
+  }
+}
+
+/** Registers a test of `body` on a device alone. */
+export function gpuTest(name: string, body: (device: GPUDevice) => Promise<void> | void): void {
+  Deno.test({
+    name: `${name} (gpu)`,
+    ignore: device === undefined,
+    fn: () => onGpu((_, device) => body(device)),
+  });
 }
 
 /** Registers a test of `body` for each backend. */

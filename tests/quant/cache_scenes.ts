@@ -8,7 +8,8 @@ import type {
   Store,
 } from "../../quant/family.ts";
 import type { KvShape } from "../../quant/tensor.ts";
-import { rotaryTables } from "../../engine/rotary.ts";
+import { plainRotary, rotaryTables } from "../../engine/rotary.ts";
+import type { RotaryPositions } from "../../quant/rotary_positions.ts";
 import type { TestBackend } from "./backends.ts";
 import { kvData, type KvLook } from "./kv_data.ts";
 
@@ -47,8 +48,11 @@ export function layerQueries(scene: CacheScene<Settings>): Float32Array<ArrayBuf
   return settings.map((_, layer) => kvData(rows, headDim, "normal", seed + 100 + layer));
 }
 
-/** Rotary base of the scenes. */
-export const THETA = 1000;
+/** Rotary positions of the scenes; the scale is that of a model with YaRN. */
+export const rotaryOf = (headDim: number): RotaryPositions => ({
+  ...plainRotary(headDim, 1000),
+  scale: 1.25,
+});
 
 /** The stores of a scene. */
 export class OpenCache<S extends Settings> {
@@ -66,7 +70,7 @@ export class OpenCache<S extends Settings> {
     const shared = new Map<string, unknown>();
     const siblings: Source<KvShape>[] = [];
     const queries = queryGroup === undefined ? undefined : layerQueries(scene);
-    const { cos, sin } = rotaryTables(capacity, headDim, THETA);
+    const { cos, sin } = rotaryTables(capacity, rotaryOf(headDim));
     const half = { heads: 1, capacity, headDim: headDim / 2 };
     const rope = { cos: backend.upload(cos, half), sin: backend.upload(sin, half) };
     for (const [layer, layerEntries] of data.entries()) {

@@ -1,7 +1,7 @@
 /** Caches of one layer for families that learn offline. */
 import type { Family, KvKind, Settings } from "../../quant/family.ts";
 import type { CpuTensor } from "../../quant/tensor.ts";
-import { type CacheScene, THETA } from "./cache_scenes.ts";
+import { type CacheScene, rotaryOf } from "./cache_scenes.ts";
 import { kvData, type KvLook } from "./kv_data.ts";
 
 /** What a cache is drawn from. */
@@ -57,6 +57,6 @@ export function calibratedOn<S extends Settings>(
   const sample = tensor(heads, 1000);
   const queries = queryGroup === undefined ? [] : [tensor(heads * queryGroup, 2000)];
   const layer = { keys: [sample], preRopeKeys: [sample], values: [sample], queries };
-  const samples = { layers: [layer], ropeTheta: THETA };
+  const samples = { layers: [layer], rotary: rotaryOf(headDim) };
   return { ...settings, calibration: family.calibrate!(samples, settings) };
 }

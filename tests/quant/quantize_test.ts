@@ -1,7 +1,8 @@
 /** Quantizing a tensor without a model, in both memories. */
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import type { Family, KvKind } from "../../quant/family.ts";
+import type { KvKind } from "../../quant/family.ts";
 import { uniform } from "../../quant/families/uniform/uniform.ts";
+import { plainRotary } from "../../engine/rotary.ts";
 import { quantize, type QuantizeOptions } from "../../quant/quantize.ts";
 import { QuantizerError } from "../../quant/quantizer_error.ts";
 import type { CpuTensor, GpuTensor } from "../../quant/tensor.ts";
@@ -26,7 +27,7 @@ const rope = {
   sin: { ...half, data: new Float32Array(TOKENS * HEAD_DIM / 2) },
 };
 const samples = {
-  ropeTheta: 1e4,
+  rotary: plainRotary(HEAD_DIM, 1e4),
   layers: [{ keys: [tensor], preRopeKeys: [tensor], values: [tensor], queries: [queries] }],
 };
 
@@ -148,7 +149,7 @@ function distance(a: Float32Array, b: Float32Array): number {
 }
 
 Deno.test("a family of one's own is given as an object", async () => {
-  const mine = { ...uniform, name: "mine" } as unknown as Family;
+  const mine = { ...uniform, name: "mine" };
   const own = await quantize(tensor, { family: mine, bits: 2, kind: "value" });
   const built = await quantize(tensor, { family: "uniform", bits: 2, kind: "value" });
   assertEquals(own.restored, built.restored);

@@ -14,7 +14,9 @@ import type { Reference } from "../../replay/reference.ts";
 import { snapshot, Sources } from "../../replay/snapshot.ts";
 import { randomCache } from "../../evaluation/random_cache.ts";
 import { auditTable } from "../../report/audit_table.ts";
-import { device } from "../quant/backends.ts";
+import { plainRotary } from "../../engine/rotary.ts";
+import { device, onGpu } from "../quant/backends.ts";
+import { settingsFor } from "../../quant/settings_for.ts";
 
 const STEPS = 5;
 const SHAPE = {
@@ -25,7 +27,7 @@ const SHAPE = {
   headDim: 32,
   vocab: 1,
   maxPositions: 256,
-  ropeTheta: 1e4,
+  rotary: plainRotary(32, 1e4),
 };
 
 interface Machine<T extends KvShape> {
@@ -66,15 +68,17 @@ function onBothMachines(
   Deno.test({
     name: `${name} (gpu)`,
     ignore: device === undefined,
-    fn: async () => {
-      const backend = new GpuBackend(device!);
-      const made = machine((t) => backend.upload(t.data, t), backend, { gpu: device! });
-      await body(made);
-      for (const { key, value } of made.reference.layers) {
-        backend.free(key);
-        backend.free(value);
-      }
-    },
+    fn: () =>
+      onGpu(async (_, device) => {
+        const backend = new GpuBackend(device);
+        const made = machine((t) => backend.upload(t.data, t), backend, { gpu: device });
+        await body(made);
+        for (const { key, value } of made.reference.layers) {
+          backend.free(key);
+          backend.free(value);
+        }
+        backend.close();
+      }),
   });
 }
 
@@ -94,7 +98,10 @@ const tensors = [0, 1].flatMap((layer) =>
 
 const planOf = (family: string, given: readonly HookAnswers[] = tensors): Plan =>
   given.map((answers) =>
-    builtInFamilies.of(family).resolve(answers, { heads: SHAPE.kvHeads, headDim: SHAPE.headDim })
+    settingsFor(builtInFamilies.of(family), answers, {
+      heads: SHAPE.kvHeads,
+      headDim: SHAPE.headDim,
+    })
   );
 
 /** The last step as a replay counts it, the stores grown step by step. */

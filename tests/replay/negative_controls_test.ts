@@ -21,6 +21,7 @@ import { loadModelFolder } from "../../engine/checkpoint/folder.ts";
 import type { SliceResult } from "../../evaluation/results.ts";
 import { runSlice } from "../../evaluation/slice_run.ts";
 import { builtInFamilies, type Families } from "../../quant/registry.ts";
+import { assertNoBuffersLeft } from "../engine/devices/engines.ts";
 import { device as gpu } from "../quant/backends.ts";
 import { randomNumbers } from "../quant/kv_data.ts";
 import { WrappedFamilies } from "./wrapped_families.ts";
@@ -50,6 +51,7 @@ async function onEngine(
   } finally {
     await engine.close();
   }
+  assertNoBuffersLeft(engine);
 }
 
 function replay(
@@ -114,6 +116,19 @@ for (const device of ["cpu", "wasm", "webgpu"] as const) {
       }),
   });
 }
+
+Deno.test({
+  name: "a replay frees the stores that it opened (webgpu)",
+  ignore: gpu === undefined,
+  fn: () =>
+    onEngine("webgpu", async (engine) => {
+      const hosts = (
+        ["kivi_overlap_2bit", "qaq_uniform", "turboquant_2bit", "hf_quanto_4bit"] as const
+      ).map(hostBuiltin);
+      const { failures } = await replay(engine, hosts, { steps: 2, audit: true });
+      assertEquals(failures, []);
+    }),
+});
 
 /** Stores that keep their scales and zero points, but whose codes are drawn at random. */
 function randomCodes(): Families {

@@ -28,6 +28,7 @@ export const result: SliceResult = {
     policy,
     numbers,
     ignoredHooks: [],
+    remarks: [],
     deviations: [],
     widths: [[[4, 4], [2, 2]]],
     outcomes: [{

@@ -41,3 +41,11 @@ Deno.test("the bar shows what is done, fits the terminal and clears its line for
   for (const line of drawn().split("\r\x1b[K")) assertEquals(line.length < 60, true, line);
   assertEquals(drawn().endsWith("\r\x1b[K"), true);
 });
+
+Deno.test("how far it is may be told in other words", async () => {
+  const { options, drawn } = recorder();
+  const status = new StatusLine({ ...options, bar: true, count: (a, b) => `${a} of ${b} bytes` });
+  status.progress(1, 2, "config.json");
+  await status.stop();
+  assertStringIncludes(drawn(), "] 1 of 2 bytes config.json");
+});

@@ -22,7 +22,7 @@ Deno.test("a family without such widths is refused", () => {
 });
 
 Deno.test("families that learn offline or share one width among heads are refused", () => {
-  const refused = [["transform", "learns its axes offline"], [
+  const refused = [["transform", "learns offline"], [
     "hf_quanto",
     "one width for all heads",
   ]];

@@ -10,7 +10,8 @@ import type { WidthPlan } from "../../search/width_plan.ts";
 const plan: WidthPlan = { key: [[4, 3], [2, 1]], value: [[1, 2], [8, 8]] };
 const shape = { kvHeads: 2, headDim: 64 };
 const origin = {
-  model: "mini",
+  model: "acme/Wide-0.1B",
+  modelCommit: "4".repeat(40),
   modelHash: "0123abcd",
   samples: ["calibration-needle-0"],
   heldOut: ["calibration-needle-1"],
@@ -87,6 +88,7 @@ Deno.test("the comment says where the plan comes from, and no name can end it", 
   for (
     const said of [
       "0123abcd",
+      "commit 4444",
       "calibration-needle-0",
       "held out: calibration-needle-1",
       "3.7 code bits",

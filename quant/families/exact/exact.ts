@@ -49,7 +49,6 @@ export const exact: Family = {
   name: "exact",
   source: "full precision",
   widths: [EXACT_BITS],
-  hooks: [],
   resolve: ({ layer, kind }, { heads }) => exactSettings(layer, kind, heads),
   needs: () => ({}),
   quantizedRange: () => NOTHING,

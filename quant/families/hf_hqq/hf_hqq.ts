@@ -10,23 +10,15 @@
  */
 import type { BlockScheme, GroupArithmetic } from "../../stores/block/block_arithmetic.ts";
 import type { GroupOrder } from "../../stores/block/block_layout.ts";
-import { requantizingFamily } from "../../stores/block/requantizing_family.ts";
+import { orderedAxes, requantizingFamily } from "../../stores/block/requantizing_family.ts";
 import type { Family, HookAnswers, Settings } from "../../family.ts";
 import { QuantizerError } from "../../quantizer_error.ts";
 import { HALF_MAX } from "../../packing/half.ts";
 import arithmetic from "./hf_hqq.wgsl" with { type: "text" };
 import search from "./hf_hqq_search.wgsl" with { type: "text" };
 import { HQQ_ROUNDS, searchZeroPoints } from "./hqq_zero_points.ts";
-import {
-  booleanOption,
-  checkInteger,
-  checkOneWidth,
-  checkOnline,
-  checkOptions,
-  checkWidths,
-  dividingGroup,
-  placeName,
-} from "../../setting_checks.ts";
+import { POSITIVE } from "../../answer_type.ts";
+import { checkOneWidth, dividingGroup, placeName } from "../../setting_checks.ts";
 
 /** Settings of one layer and kind under `hf_hqq`. */
 export interface HqqSettings extends Settings {
@@ -98,29 +90,21 @@ function scheme(settings: HqqSettings): BlockScheme {
   };
 }
 
-/** The axis named by option `hqq_axis`, in agreement with `choose_axis`; absent: HQQ's axis 1. */
-function namedAxis(answers: HookAnswers): 0 | 1 | undefined {
-  const axis = answers.options?.hqq_axis;
-  const place = placeName(answers);
-  if (axis === undefined) {
-    if (answers.axis === "token") return undefined;
-    throw new QuantizerError(
-      `${place}: family "hf_hqq" has no groups along a channel; choose_axis must be "token", or ` +
-        `option "hqq_axis" must ask for HQQ's axis 0, whose groups are strided over all heads`,
-    );
-  }
-  if (axis !== 0 && axis !== 1) {
-    throw new QuantizerError(
-      `${place}: option "hqq_axis" is ${JSON.stringify(axis)}; it must be 0 or 1`,
-    );
-  }
-  if ((axis === 1) !== (answers.axis === "token")) {
-    throw new QuantizerError(
-      `${place}: option "hqq_axis" is ${axis}, but choose_axis is "${answers.axis}"; ` +
-        `axis 1 goes with "token", axis 0 with "channel"`,
-    );
-  }
-  return axis;
+/** The family's options. */
+export interface HqqOptions {
+  /** Asks for HQQ's axis by name; absent: its axis 1, with groups inside one token. */
+  readonly hqq_axis?: 0 | 1;
+  /** Whether zero points are searched for. */
+  readonly optimize: boolean;
+}
+
+/** The axis that option `hqq_axis` names agrees with `choose_axis`. */
+function checkNamedAxis(answers: HookAnswers, axis: 0 | 1 | undefined): void {
+  if (axis === undefined || (axis === 1) === (answers.axis === "token")) return;
+  throw new QuantizerError(
+    `${placeName(answers)}: option "hqq_axis" is ${axis}, but choose_axis is "${answers.axis}"; ` +
+      `axis 1 goes with "token", axis 0 with "channel"`,
+  );
 }
 
 /**
@@ -135,20 +119,38 @@ function namedAxis(answers: HookAnswers): 0 | 1 | undefined {
  * Codes of 3 bits take 3.2 bits, ten to a word, and exist on axis 0 only: officially those of axis 1
  * cannot be restored.
  */
-export const hfHqq: Family<HqqSettings> = {
+export const hfHqq: Family<HqqSettings, never, HqqOptions> = {
   name: "hf_hqq",
   source: "huggingface/transformers 5.18.0, cache_utils.py (HQQQuantizedLayer); " +
     "mobiusml/hqq@e0b1d00, hqq/core/quantize.py, hqq/core/optimize.py",
   widths: [1, 2, 3, 4, 8],
-  hooks: ["group_size", "family_options"],
+  hooks: { group_size: { absentRule: `${DEFAULT_GROUP}`, value: POSITIVE } },
+  options: {
+    hqq_axis: {
+      value: { is: "one of", names: [0, 1] },
+      absentRule: "groups inside one token",
+      means:
+        "follows HQQ's own axis to the letter; the groups of axis 0 are strided over all heads",
+      axes: ["channel"],
+      kept: ({ joined, order }) => joined ? order : undefined,
+      expressed: (axis) => axis === 0 ? "comb" : "flat",
+    },
+    optimize: {
+      value: { is: "boolean" },
+      absent: true,
+      means: "whether zero points are searched for",
+    },
+  },
+  axes: orderedAxes({
+    key: ["token"],
+    value: ["token"],
+    because: "has no groups along a channel",
+  }),
 
-  resolve(answers: HookAnswers, { heads, headDim }): HqqSettings {
-    checkWidths(this, answers, heads);
+  resolve(answers, { headDim }): HqqSettings {
+    const { hqq_axis: axis, optimize } = answers.options;
     checkOneWidth(this.name, answers);
-    checkOnline(this.name, answers);
-    checkOptions(this.name, answers, ["hqq_axis", "optimize"]);
-    checkInteger(answers, "residual_length", answers.residualLength, 0);
-    const axis = namedAxis(answers);
+    checkNamedAxis(answers, axis);
     if (answers.bits[0] === 3 && axis !== 0) {
       throw new QuantizerError(
         `${placeName(answers)}: family "hf_hqq" has codes of 3 bits on HQQ's axis 0 alone; ` +
@@ -158,7 +160,6 @@ export const hfHqq: Family<HqqSettings> = {
     const groupSize = axis === undefined
       ? dividingGroup(answers, headDim, DEFAULT_GROUP)
       : answers.groupSize ?? DEFAULT_GROUP;
-    checkInteger(answers, "group_size", groupSize, 1);
     return {
       family: this.name,
       layer: answers.layer,
@@ -171,7 +172,7 @@ export const hfHqq: Family<HqqSettings> = {
       tenPerWord: answers.bits[0] === 3,
       headDim,
       residualLength: answers.residualLength,
-      optimize: booleanOption(answers, "optimize", true),
+      optimize,
     };
   },
 
@@ -179,10 +180,6 @@ export const hfHqq: Family<HqqSettings> = {
     name: settings.family,
     arithmetic,
     constants: { most_zero: mostZero(settings) },
-    refine: {
-      wgsl: search,
-      rounds: settings.optimize ? HQQ_ROUNDS : 0,
-      entryPoints: ["improve", "compare"],
-    },
+    refine: { wgsl: search, rounds: settings.optimize ? HQQ_ROUNDS : 0 },
   })),
 };

@@ -44,26 +44,17 @@ fn improve(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) wo
   fitted[group].y = fitting / f32(job.group_size);
 }
 
-var<workgroup> sums: array<f32, workgroup_threads>;
-
 // One workgroup: ends the search when the error of all groups did not get better.
 @compute @workgroup_size(workgroup_threads)
-fn compare(@builtin(local_invocation_index) thread: u32) {
+fn compare(@builtin(local_invocation_index) lane: u32) {
   var sum = 0.0;
-  for (var i = thread; i < job.segments * job.groups; i += workgroup_threads) {
+  for (var i = lane; i < job.segments * job.groups; i += workgroup_threads) {
     sum += errors[i];
   }
-  sums[thread] = sum;
-  workgroupBarrier();
-  for (var half = workgroup_threads / 2u; half > 0u; half /= 2u) {
-    if (thread < half) {
-      sums[thread] += sums[thread + half];
-    }
-    workgroupBarrier();
-  }
-  if (thread == 0u && search.done == 0u) {
-    if (sums[0] < search.best) {
-      search.best = sums[0];
+  sum = sum_of(sum, lane);
+  if (lane == 0u && search.done == 0u) {
+    if (sum < search.best) {
+      search.best = sum;
     } else {
       search.done = 1u;
     }

@@ -10,19 +10,12 @@
 import { codeOf, scaleOf, valueOf, zeroOf } from "../../stores/affine/affine_group.ts";
 import type { BlockScheme, GroupArithmetic } from "../../stores/block/block_arithmetic.ts";
 import type { GroupOrder } from "../../stores/block/block_layout.ts";
-import { requantizingFamily } from "../../stores/block/requantizing_family.ts";
+import { orderedAxes, requantizingFamily } from "../../stores/block/requantizing_family.ts";
 import type { Family, HookAnswers, Settings } from "../../family.ts";
 import { QuantizerError } from "../../quantizer_error.ts";
 import arithmetic from "./hf_quanto.wgsl" with { type: "text" };
-import {
-  checkInteger,
-  checkOneWidth,
-  checkOnline,
-  checkOptions,
-  checkWidths,
-  dividingGroup,
-  placeName,
-} from "../../setting_checks.ts";
+import { POSITIVE } from "../../answer_type.ts";
+import { checkOneWidth, dividingGroup, placeName } from "../../setting_checks.ts";
 
 /** Settings of one layer and kind under `hf_quanto`. */
 export interface QuantoSettings extends Settings {
@@ -88,15 +81,15 @@ function scheme(settings: QuantoSettings): BlockScheme {
   };
 }
 
+/** The family's options. */
+export interface QuantoOptions {
+  /** Asks for quanto's own groups by its name of the axis: 0 is `"token"`, -1 is `"channel"`. */
+  readonly quanto_axis?: 0 | -1;
+}
+
 /** Whether option `quanto_axis` names the axis, in agreement with `choose_axis`. */
-function namesAxis(answers: HookAnswers): boolean {
-  const axis = answers.options?.quanto_axis;
+function namesAxis(answers: HookAnswers, axis: 0 | -1 | undefined): boolean {
   if (axis === undefined) return false;
-  if (axis !== 0 && axis !== -1) {
-    throw new QuantizerError(
-      `${placeName(answers)}: option "quanto_axis" is ${JSON.stringify(axis)}; it must be 0 or -1`,
-    );
-  }
   if ((axis === 0) !== (answers.axis === "token")) {
     throw new QuantizerError(
       `${placeName(answers)}: option "quanto_axis" is ${axis}, but choose_axis is ` +
@@ -117,25 +110,30 @@ function namesAxis(answers: HookAnswers): boolean {
  * axis -1 in the next head, and any group size will do. Where the official code fails because groups
  * do not fit the length, the last tokens stay exact.
  */
-export const hfQuanto: Family<QuantoSettings> = {
+export const hfQuanto: Family<QuantoSettings, never, QuantoOptions> = {
   name: "hf_quanto",
   source: "huggingface/transformers 5.18.0, cache_utils.py (QuantoQuantizedLayer); " +
     "huggingface/optimum-quanto@e33f820, optimum/quanto/tensor",
   widths: [2, 4],
-  hooks: ["group_size", "family_options"],
+  hooks: { group_size: { absentRule: `${DEFAULT_GROUP}`, value: POSITIVE } },
+  options: {
+    quanto_axis: {
+      value: { is: "one of", names: [0, -1] },
+      absentRule: "groups inside one head",
+      means: "follows the backend's own axis to the letter",
+      kept: ({ joined, order }) => joined ? order : undefined,
+      expressed: (axis) => axis === 0 ? "flat" : "channel",
+    },
+  },
+  axes: orderedAxes({ key: ["channel", "token"], value: ["channel", "token"] }),
 
-  resolve(answers: HookAnswers, { heads, headDim }): QuantoSettings {
-    checkWidths(this, answers, heads);
+  resolve(answers, { headDim }): QuantoSettings {
     checkOneWidth(this.name, answers);
-    checkOnline(this.name, answers);
-    checkOptions(this.name, answers, ["quanto_axis"]);
-    checkInteger(answers, "residual_length", answers.residualLength, 0);
-    const named = namesAxis(answers);
+    const named = namesAxis(answers, answers.options.quanto_axis);
     const order = answers.axis === "channel" ? "channel" : "flat";
     const groupSize = order === "channel" || named
       ? answers.groupSize ?? DEFAULT_GROUP
       : dividingGroup(answers, headDim, DEFAULT_GROUP);
-    checkInteger(answers, "group_size", groupSize, 1);
     return {
       family: this.name,
       layer: answers.layer,

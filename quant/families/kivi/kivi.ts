@@ -10,21 +10,15 @@
 import {
   affineRange,
   type AffineSettings,
+  keptWindow,
   topCodes,
-  wholeGroupResidual,
 } from "../../stores/affine/affine_settings.ts";
 import { AffineStoreCpu } from "../../stores/affine/affine_store_cpu.ts";
 import { AffineStoreGpu } from "../../stores/affine/affine_store_gpu.ts";
 import arithmetic from "./kivi.wgsl" with { type: "text" };
-import type { Family, HookAnswers } from "../../family.ts";
-import {
-  checkClipRatio,
-  checkDivides,
-  checkInteger,
-  checkOnline,
-  checkOptions,
-  checkWidths,
-} from "../../setting_checks.ts";
+import { POSITIVE } from "../../answer_type.ts";
+import type { Family } from "../../family.ts";
+import { checkDivides } from "../../setting_checks.ts";
 
 /** Group size of the published KIVI-2 and KIVI-4 (jy-yuan/KIVI, docs/long_bench.md). */
 const DEFAULT_GROUP = 32;
@@ -34,23 +28,19 @@ const DEFAULT_GROUP = 32;
  * may be swapped. On the channel axis the residual length is rounded up to a multiple of the group
  * size. Sink tokens and clipping are extensions of this project.
  */
-export const kivi: Family<AffineSettings> = {
+export const kivi: Family<AffineSettings, "group_size" | "sink_tokens" | "clip_ratio"> = {
   name: "kivi",
   source: "arXiv 2402.02750; jy-yuan/KIVI@876b4d2, quant/new_pack.py, models/llama_kivi.py",
   widths: [1, 2, 3, 4, 5, 6, 7, 8],
-  hooks: ["group_size", "sink_tokens", "clip_ratio"],
+  hooks: {
+    group_size: { absent: DEFAULT_GROUP, value: POSITIVE },
+    sink_tokens: { absent: 0 },
+    clip_ratio: { absent: 1 },
+  },
+  window: { expressed: keptWindow },
 
-  resolve(answers: HookAnswers, { heads, headDim }): AffineSettings {
-    checkWidths(this, answers, heads);
-    checkOnline(this.name, answers);
-    checkOptions(this.name, answers, []);
-    const groupSize = answers.groupSize ?? DEFAULT_GROUP;
-    const sinkTokens = answers.sinkTokens ?? 0;
-    const clipRatio = answers.clipRatio ?? 1;
-    checkInteger(answers, "group_size", groupSize, 1);
-    checkInteger(answers, "residual_length", answers.residualLength, 0);
-    checkInteger(answers, "sink_tokens", sinkTokens, 0);
-    checkClipRatio(answers, clipRatio);
+  resolve(answers, { headDim }): AffineSettings {
+    const { groupSize, sinkTokens, clipRatio } = answers;
     if (answers.axis === "token") {
       checkDivides(answers, groupSize, headDim, "channels of a head");
     }
@@ -63,9 +53,7 @@ export const kivi: Family<AffineSettings> = {
       paramDtype: "f16",
       axis: answers.axis,
       groupSize,
-      residualLength: answers.axis === "channel"
-        ? wholeGroupResidual(answers.residualLength, groupSize)
-        : answers.residualLength,
+      residualLength: keptWindow(answers.residualLength, { axis: answers.axis, groupSize }),
       sinkTokens,
       clipRatio,
       scaleFloor: 0,

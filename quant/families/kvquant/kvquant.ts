@@ -10,16 +10,15 @@
 import type { Family, HookAnswers } from "../../family.ts";
 import { QuantizerError } from "../../quantizer_error.ts";
 import { calibrateKvquant } from "./kvquant_calibrate.ts";
-import { type KvquantQuantizer, kvquantRange, type KvquantSettings } from "./kvquant_settings.ts";
+import {
+  type KvquantOptions,
+  type KvquantQuantizer,
+  kvquantRange,
+  type KvquantSettings,
+} from "./kvquant_settings.ts";
 import { KvquantStoreCpu } from "./kvquant_store_cpu.ts";
 import { KvquantStoreGpu } from "./kvquant_store_gpu.ts";
-import {
-  booleanOption,
-  checkInteger,
-  checkOptions,
-  checkWidths,
-  placeName,
-} from "../../setting_checks.ts";
+import { placeName } from "../../setting_checks.ts";
 
 /** Share of outliers of the published "1%" settings. */
 const DEFAULT_OUTLIERS = 0.01;
@@ -43,19 +42,45 @@ const METHODS = { uniform: "int", normal: "nf" } as const satisfies Record<
  * Family options: `round_zero` (integer codes: whole zero points), `q_norm` (codebook: Q-Norm),
  * `pre_rope` (keys before RoPE, true when absent).
  */
-export const kvquant: Family<KvquantSettings> = {
+export const kvquant: Family<KvquantSettings, "sink_tokens" | "outliers_ratio", KvquantOptions> = {
   name: "kvquant",
-  source: "arXiv 2401.18079; SqueezeAILab/KVQuant@57a2383, quant/families/kvquant/" +
+  source: "arXiv 2401.18079; SqueezeAILab/KVQuant@57a2383, quant/kvquant/" +
     "simquant_module_quantizer.py",
   widths: [1, 2, 3, 4, 5, 6, 7, 8],
-  hooks: ["sink_tokens", "outliers_ratio", "quantization_method", "family_options"],
+  hooks: {
+    sink_tokens: { absent: 0 },
+    outliers_ratio: { absent: DEFAULT_OUTLIERS },
+    quantization_method: {
+      absentRule: "a learned codebook",
+      kept: ({ quantizer }) => quantizer,
+      expressed: (method) => METHODS[method],
+    },
+  },
+  options: {
+    round_zero: {
+      value: { is: "boolean" },
+      absent: false,
+      means: "whole zero points, for evenly spaced levels",
+      kept: ({ roundZero }) => roundZero,
+    },
+    q_norm: {
+      value: { is: "boolean" },
+      absent: false,
+      means: "Q-Norm, for a learned codebook",
+      kept: ({ qNorm }) => qNorm,
+    },
+    pre_rope: {
+      value: { is: "boolean" },
+      absent: true,
+      means: "keys before RoPE",
+      keysOnly: true,
+      kept: ({ preRope }) => preRope,
+    },
+  },
+  calibration: "either",
 
-  resolve(answers: HookAnswers, { heads, headDim }): KvquantSettings {
-    checkWidths(this, answers, heads);
-    checkOptions(this.name, answers, ["round_zero", "q_norm", "pre_rope"]);
-    const sinkTokens = answers.sinkTokens ?? 0;
-    checkInteger(answers, "residual_length", answers.residualLength, 0);
-    checkInteger(answers, "sink_tokens", sinkTokens, 0);
+  resolve(answers, { heads, headDim }): KvquantSettings {
+    const { round_zero: roundZero, q_norm: qNorm, pre_rope } = answers.options;
     if (heads * headDim > MOST_CHANNELS) {
       throw new QuantizerError(
         `${placeName(answers)}: family "kvquant" names outliers by 16-bit positions; ` +
@@ -77,8 +102,6 @@ export const kvquant: Family<KvquantSettings> = {
         deviations.push("the codebook is NormalFloat: a learned one needs calibration");
       }
     }
-    const roundZero = booleanOption(answers, "round_zero", false);
-    const qNorm = booleanOption(answers, "q_norm", false);
     if (roundZero && quantizer !== "int") {
       throw new QuantizerError(
         `${placeName(answers)}: option "round_zero" is for quantization_method "uniform" only`,
@@ -107,12 +130,12 @@ export const kvquant: Family<KvquantSettings> = {
       paramDtype: "f16",
       axis,
       quantizer,
-      outliersRatio: answers.outliersRatio ?? DEFAULT_OUTLIERS,
-      sinkTokens,
+      outliersRatio: answers.outliersRatio,
+      sinkTokens: answers.sinkTokens,
       residualLength: answers.residualLength,
       roundZero,
       qNorm: quantizer === "nuq" && qNorm,
-      preRope: answers.kind === "key" && booleanOption(answers, "pre_rope", true),
+      preRope: answers.kind === "key" && pre_rope,
       calibrated: axis === "channel" || quantizer === "nuq",
       ...(deviations.length === 0 ? {} : { deviations }),
     };

@@ -7,8 +7,9 @@ struct CodeRow {
   bits: u32,
   word_offset: u32,
   words: u32,
-  // First boundary or value of the row's codebook, or of its table of channels.
-  book: u32,
+  // First boundary of the row's codebook; first value of it, or of its table of channels.
+  first_bound: u32,
+  first_value: u32,
   masked_code: u32,
 }
 
@@ -31,8 +32,7 @@ struct Job {
   high_weight: f32,
 }
 
-@group(0) @binding(0) var<uniform> job: Job;
-@group(0) @binding(1) var<storage, read> rows: array<CodeRow>;
+@group(0) @binding(2) var<storage, read> rows: array<CodeRow>;
 
 // Ranges calibrated per channel, or each token's own.
 override calibrated: bool = false;
@@ -42,9 +42,3 @@ override round_zero: bool = false;
 override sparse: bool = false;
 // Float32 parameters and outlier values instead of half precision.
 override wide: bool = false;
-
-const workgroup_threads = 64u;
-
-fn flat_workgroup(id: vec3u, workgroups: vec3u) -> u32 {
-  return id.x + id.y * workgroups.x;
-}

@@ -1,19 +1,17 @@
 // Outliers of the tokens of one dispatch: where each token's end, and the words themselves.
 
-@group(0) @binding(2) var<storage, read> source: array<f32>;
-@group(0) @binding(3) var<storage, read> marks: array<vec3u>;
-@group(0) @binding(4) var<storage, read> channels: array<vec4f>;
+@group(0) @binding(3) var<storage, read> source: array<f32>;
+@group(0) @binding(4) var<storage, read> marks: array<vec3u>;
+@group(0) @binding(5) var<storage, read> channels: array<vec4f>;
 // Outliers of all tokens up to and including each.
-@group(0) @binding(5) var<storage, read_write> row_ends: array<u32>;
-@group(0) @binding(6) var<storage, read_write> outlier_words: array<u32>;
-
-var<workgroup> sums: array<u32, workgroup_threads>;
+@group(0) @binding(6) var<storage, read_write> row_pointers: array<u32>;
+@group(0) @binding(7) var<storage, read_write> outlier_words: array<u32>;
 
 fn ends_before(unit: u32) -> u32 {
   if (unit == 0u) {
     return 0u;
   }
-  return row_ends[unit - 1u];
+  return row_pointers[unit - 1u];
 }
 
 // One workgroup: each invocation adds up a run of tokens.
@@ -26,15 +24,10 @@ fn count_outliers(@builtin(local_invocation_index) lane: u32) {
   for (var step = first_step; step < end_step; step++) {
     sum += marks[step].x;
   }
-  sums[lane] = sum;
-  workgroupBarrier();
-  var end = ends_before(job.first);
-  for (var before = 0u; before < lane; before++) {
-    end += sums[before];
-  }
+  var end = ends_before(job.first) + sum_before(vec4u(sum), lane).x;
   for (var step = first_step; step < end_step; step++) {
     end += marks[step].x;
-    row_ends[job.first + step] = end;
+    row_pointers[job.first + step] = end;
   }
 }
 
@@ -44,7 +37,7 @@ fn write_outliers(
   @builtin(global_invocation_id) id: vec3u,
   @builtin(num_workgroups) workgroups: vec3u,
 ) {
-  let step = id.x + id.y * workgroups.x * workgroup_threads;
+  let step = flat_index(id, workgroups);
   if (step >= job.tokens) {
     return;
   }

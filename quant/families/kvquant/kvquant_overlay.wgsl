@@ -1,24 +1,24 @@
-@group(0) @binding(2) var<storage, read> row_ends: array<u32>;
-@group(0) @binding(3) var<storage, read> outlier_words: array<u32>;
-@group(0) @binding(4) var<storage, read_write> restored: array<f32>;
+@group(0) @binding(3) var<storage, read> row_pointers: array<u32>;
+@group(0) @binding(4) var<storage, read> outlier_words: array<u32>;
+@group(0) @binding(5) var<storage, read_write> restored: array<f32>;
 
 fn ends_before(unit: u32) -> u32 {
   if (unit == 0u) {
     return 0u;
   }
-  return row_ends[unit - 1u];
+  return row_pointers[unit - 1u];
 }
 
 // One invocation per token whose outliers lie in this buffer.
 @compute @workgroup_size(workgroup_threads)
 fn overlay(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) workgroups: vec3u) {
-  let step = id.x + id.y * workgroups.x * workgroup_threads;
+  let step = flat_index(id, workgroups);
   if (step >= job.tokens) {
     return;
   }
   let unit = job.first + step;
   let base = ends_before(job.first);
-  for (var o = ends_before(unit) - base; o < row_ends[unit] - base; o++) {
+  for (var o = ends_before(unit) - base; o < row_pointers[unit] - base; o++) {
     var x = 0.0;
     var position = 0u;
     if (wide) {

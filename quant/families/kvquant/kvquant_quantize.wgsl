@@ -1,14 +1,12 @@
-@group(0) @binding(2) var<storage, read> source: array<f32>;
+@group(0) @binding(3) var<storage, read> source: array<f32>;
 // Boundaries of every row's codebook.
-@group(0) @binding(3) var<storage, read> bounds: array<f32>;
+@group(0) @binding(4) var<storage, read> bounds: array<f32>;
 // Per channel: lower, upper, factor, offset (kvquant_rule.ts, ChannelRule).
-@group(0) @binding(4) var<storage, read> channels: array<vec4f>;
-@group(0) @binding(5) var<storage, read_write> codes: array<u32>;
-@group(0) @binding(6) var<storage, read_write> parameters: array<u32>;
+@group(0) @binding(5) var<storage, read> channels: array<vec4f>;
+@group(0) @binding(6) var<storage, read_write> codes: array<u32>;
+@group(0) @binding(7) var<storage, read_write> scale_zero: array<u32>;
 // Per token of this dispatch: outliers, and the quantiles beyond which they lie.
-@group(0) @binding(7) var<storage, read_write> marks: array<vec3u>;
-// Smallest token * heads + head that holds a value that is not finite.
-@group(0) @binding(8) var<storage, read_write> failure: atomic<u32>;
+@group(0) @binding(8) var<storage, read_write> marks: array<vec3u>;
 
 var<workgroup> inner_low: atomic<u32>;
 var<workgroup> inner_high: atomic<u32>;
@@ -74,7 +72,7 @@ fn quantize(
   for (var i = lane; i < count; i += workgroup_threads) {
     let x = element(i);
     if (!is_finite_value(x)) {
-      atomicMin(&failure, token * job.heads + i / job.head_dim);
+      report_not_finite(token, job.heads, i / job.head_dim);
     }
     if (is_outlier(i, x, low, high)) {
       atomicAdd(&outliers, 1u);
@@ -102,10 +100,10 @@ fn quantize(
     marks[step] = vec3u(atomicLoad(&outliers), bitcast<u32>(low), bitcast<u32>(high));
     if (!calibrated) {
       if (wide) {
-        parameters[2u * unit] = bitcast<u32>(scale);
-        parameters[2u * unit + 1u] = bitcast<u32>(zero);
+        scale_zero[2u * unit] = bitcast<u32>(scale);
+        scale_zero[2u * unit + 1u] = bitcast<u32>(zero);
       } else {
-        parameters[unit] = half_bits(scale) | (half_bits(zero) << 16u);
+        scale_zero[unit] = half_bits(scale) | (half_bits(zero) << 16u);
       }
     }
   }
@@ -146,7 +144,7 @@ fn quantize(
           }
           code = 0u;
           for (var b = 0u; b < top_code; b++) {
-            code += select(0u, 1u, z > bounds[row.book + b]);
+            code += select(0u, 1u, z > bounds[row.first_bound + b]);
           }
         }
       }

@@ -1,13 +1,13 @@
-@group(0) @binding(2) var<storage, read> codes: array<u32>;
-@group(0) @binding(3) var<storage, read> parameters: array<u32>;
+@group(0) @binding(3) var<storage, read> codes: array<u32>;
+@group(0) @binding(4) var<storage, read> scale_zero: array<u32>;
 // Values of every row's codebook, or of every channel's codes.
-@group(0) @binding(4) var<storage, read> values: array<f32>;
-@group(0) @binding(5) var<storage, read_write> restored: array<f32>;
+@group(0) @binding(5) var<storage, read> values: array<f32>;
+@group(0) @binding(6) var<storage, read_write> restored: array<f32>;
 
 // One invocation per restored value, in the order of the target.
 @compute @workgroup_size(workgroup_threads)
 fn restore(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) workgroups: vec3u) {
-  let index = id.x + id.y * workgroups.x * workgroup_threads;
+  let index = flat_index(id, workgroups);
   if (index >= job.heads * job.tokens * job.head_dim) {
     return;
   }
@@ -31,18 +31,18 @@ fn restore(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) wo
   code &= (1u << row.bits) - 1u;
   var x = 0.0;
   if (calibrated) {
-    x = values[row.book + (place << row.bits) + code];
+    x = values[row.first_value + (place << row.bits) + code];
   } else {
     var scale = 0.0;
     var zero = 0.0;
     if (wide) {
-      scale = bitcast<f32>(parameters[2u * unit]);
-      zero = bitcast<f32>(parameters[2u * unit + 1u]);
+      scale = bitcast<f32>(scale_zero[2u * unit]);
+      zero = bitcast<f32>(scale_zero[2u * unit + 1u]);
     } else {
-      scale = half_value(parameters[unit] & 0xffffu);
-      zero = half_value(parameters[unit] >> 16u);
+      scale = half_value(scale_zero[unit] & 0xffffu);
+      zero = half_value(scale_zero[unit] >> 16u);
     }
-    x = values[row.book + code] * scale + zero;
+    x = values[row.first_value + code] * scale + zero;
   }
   restored[(head * job.capacity + job.from_token + unit) * job.head_dim + channel] = x;
 }

@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { calibrated } from "../../calibration.ts";
+import { calibrated } from "../../calibrated.ts";
 import { type Codebook, codebook, normalFloatCodebook } from "../../numerics/codebook.ts";
 import { roundToHalf } from "../../packing/half.ts";
 import type { KvquantSettings } from "./kvquant_settings.ts";

@@ -36,6 +36,16 @@ export interface KvquantSettings extends Settings {
   readonly preRope: boolean;
 }
 
+/** The family's options. */
+export interface KvquantOptions {
+  /** Rounds the zero points of evenly spaced levels to whole codes. */
+  readonly round_zero: boolean;
+  /** Corrects mean and spread of what a learned codebook restores. */
+  readonly q_norm: boolean;
+  /** Quantizes keys before RoPE. */
+  readonly pre_rope: boolean;
+}
+
 /** Tokens of a snapshot of `n` tokens that are quantized. */
 export function kvquantRange(settings: KvquantSettings, n: number): TokenRange {
   return slidingWindow(n, settings.residualLength, settings.sinkTokens);

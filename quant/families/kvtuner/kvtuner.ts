@@ -11,11 +11,11 @@
 import type { BlockScheme, GroupArithmetic } from "../../stores/block/block_arithmetic.ts";
 import type { GroupOrder } from "../../stores/block/block_layout.ts";
 import { type BlockFormat, MOST_STEPS } from "../../stores/block/block_parameters.ts";
-import { requantizingFamily } from "../../stores/block/requantizing_family.ts";
-import type { Family, HookAnswers, Settings } from "../../family.ts";
+import { orderedAxes, requantizingFamily } from "../../stores/block/requantizing_family.ts";
+import type { Family, Settings } from "../../family.ts";
 import { roundToHalf } from "../../packing/half.ts";
 import arithmetic from "./kvtuner.wgsl" with { type: "text" };
-import { checkInteger, checkOptions, checkWidths, dividingGroup } from "../../setting_checks.ts";
+import { checkInteger, dividingGroup } from "../../setting_checks.ts";
 
 /** Settings of one layer and kind under `kvtuner`. */
 export interface KvtunerSettings extends Settings {
@@ -116,17 +116,23 @@ function scheme(settings: KvtunerSettings): BlockScheme {
  * Officially a prompt can be cut to whole residuals first (`force_quant`), which then quantizes
  * nothing when it is one already; here all of the prompt is quantized.
  */
-export const kvtuner: Family<KvtunerSettings> = {
+export const kvtuner: Family<KvtunerSettings, "symmetric"> = {
   name: "kvtuner",
   source: "arXiv 2502.04420; KexuanZhang/KVTuner@b26327b, flexible_quant/flexible_quant/" +
     "vanilla_quantizer.py, flexible_quantized_cache.py",
   widths: [2, 4, 8],
-  hooks: ["group_size", "symmetric"],
+  hooks: {
+    group_size: {
+      absentRule: `${DEFAULT_GROUP}`,
+      expressed: (size, { headDim }) => size === -1 ? headDim : size,
+    },
+    symmetric: { absent: true },
+  },
+  axes: orderedAxes({ key: ["channel", "token"], value: ["channel", "token"] }),
+  // The widths were found offline; nothing is left to calibrate when they are applied.
+  calibration: "either",
 
-  resolve(answers: HookAnswers, { heads, headDim }): KvtunerSettings {
-    checkWidths(this, answers, heads);
-    checkOptions(this.name, answers, []);
-    checkInteger(answers, "residual_length", answers.residualLength, 0);
+  resolve(answers, { headDim }): KvtunerSettings {
     const order = answers.axis === "channel" ? "channel" : "flat";
     const groupSize = order === "channel"
       ? answers.groupSize ?? DEFAULT_GROUP
@@ -145,7 +151,7 @@ export const kvtuner: Family<KvtunerSettings> = {
       joined: false,
       headDim,
       residualLength: answers.residualLength,
-      symmetric: answers.symmetric ?? true,
+      symmetric: answers.symmetric,
     };
   },
 

@@ -18,16 +18,11 @@ struct Job {
   inverse_root: f32,
 }
 
-@group(0) @binding(0) var<uniform> job: Job;
-@group(0) @binding(1) var<storage, read> queries: array<f32>;
-@group(0) @binding(2) var<storage, read> keys: array<f32>;
+@group(0) @binding(2) var<storage, read> queries: array<f32>;
+@group(0) @binding(3) var<storage, read> keys: array<f32>;
 // Per query head and row: largest score, and the sum of exp(score - largest).
-@group(0) @binding(3) var<storage, read_write> row_sums: array<vec2f>;
-@group(0) @binding(4) var<storage, read_write> maxima: array<f32>;
-
-const workgroup_threads = 64u;
-
-var<workgroup> partial: array<f32, workgroup_threads>;
+@group(0) @binding(4) var<storage, read_write> row_sums: array<vec2f>;
+@group(0) @binding(5) var<storage, read_write> maxima: array<f32>;
 
 fn score(query_head: u32, row: u32, token: u32) -> f32 {
   let head = query_head / (job.query_heads / job.kv_heads);
@@ -47,7 +42,7 @@ fn sum_rows(
   @builtin(num_workgroups) workgroups: vec3u,
   @builtin(local_invocation_index) lane: u32,
 ) {
-  let index = id.x + id.y * workgroups.x;
+  let index = flat_workgroup(id, workgroups);
   if (index >= job.query_heads * job.rows) {
     return;
   }
@@ -57,22 +52,19 @@ fn sum_rows(
   for (var token = lane; token <= row; token += workgroup_threads) {
     largest = max(largest, score(query_head, row, token));
   }
-  partial[lane] = largest;
-  workgroupBarrier();
-  for (var other = 0u; other < workgroup_threads; other++) {
-    largest = max(largest, partial[other]);
-  }
-  workgroupBarrier();
+  largest = largest_of(largest, lane);
   var sum = 0.0;
   for (var token = lane; token <= row; token += workgroup_threads) {
     sum += exp(score(query_head, row, token) - largest);
   }
-  partial[lane] = sum;
+  // Added up from the first to the last; `sum_of` would round in another order.
+  workgroupBarrier();
+  lane_values[lane] = sum;
   workgroupBarrier();
   if (lane == 0u) {
     var total = 0.0;
     for (var other = 0u; other < workgroup_threads; other++) {
-      total += partial[other];
+      total += lane_values[other];
     }
     row_sums[index] = vec2f(largest, total);
   }
@@ -84,7 +76,7 @@ fn largest_weights(
   @builtin(global_invocation_id) id: vec3u,
   @builtin(num_workgroups) workgroups: vec3u,
 ) {
-  let index = id.x + id.y * workgroups.x * workgroup_threads;
+  let index = flat_index(id, workgroups);
   if (index >= job.kv_heads * job.tokens) {
     return;
   }

@@ -4,12 +4,8 @@
  * @module
  */
 import attention from "./attention.wgsl" with { type: "text" };
-import {
-  bindNumbered,
-  computePipeline,
-  dispatch,
-  WORKGROUP_THREADS,
-} from "../../gpu/compute_pipelines.ts";
+import { Kernels } from "../../gpu/kernels.ts";
+import { Workbench } from "../../gpu/workbench.ts";
 import type { GpuTensor } from "../../tensor.ts";
 
 /** Queries and keys of one layer. */
@@ -31,43 +27,37 @@ export function attentionMaxima(
   first: number,
   tokens: number,
 ): GPUBuffer {
-  const storage = (words: number) =>
-    device.createBuffer({ size: 4 * Math.max(1, words), usage: GPUBufferUsage.STORAGE });
+  const bench = Workbench.of(device);
+  const kernels = Kernels.of(device, "attention", [attention]);
   const { heads } = layers[0]!.keys;
-  const maxima = storage(layers.length * heads * tokens);
+  const maxima = bench.buffer("attention", layers.length * heads * tokens);
   const firstRow = Math.max(0, n - lastN);
   const rows = n - firstRow;
   for (const [layer, { queries, keys }] of layers.entries()) {
-    const job = device.createBuffer({
-      size: 48,
-      usage: GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST,
-    });
-    const words = Uint32Array.of(
-      queries.heads,
-      heads,
-      keys.headDim,
-      queries.capacity,
-      keys.capacity,
-      n,
-      firstRow,
-      rows,
-      first,
-      tokens,
-      layer * heads * tokens,
-      0,
-    );
-    new Float32Array(words.buffer)[11] = 1 / Math.sqrt(keys.headDim);
-    device.queue.writeBuffer(job, 0, words);
-    const sums = storage(2 * queries.heads * rows);
-    const inputs = { 0: job, 1: queries.buffer, 2: keys.buffer, 3: sums };
-    const sumRows = computePipeline(device, "attention", "sum_rows", [attention], {});
-    const bound = bindNumbered(device, sumRows, inputs);
-    dispatch(device, sumRows, bound, queries.heads * rows * WORKGROUP_THREADS);
-    const largest = computePipeline(device, "attention", "largest_weights", [attention], {});
-    const outputs = bindNumbered(device, largest, { ...inputs, 4: maxima });
-    dispatch(device, largest, outputs, heads * tokens);
-    job.destroy();
-    sums.destroy();
+    const rowSums = bench.buffer("row sums", 2 * queries.heads * rows);
+    const bindings = {
+      job: {
+        query_heads: queries.heads,
+        kv_heads: heads,
+        head_dim: keys.headDim,
+        query_capacity: queries.capacity,
+        key_capacity: keys.capacity,
+        cache_tokens: n,
+        first_row: firstRow,
+        rows,
+        first,
+        tokens,
+        place: layer * heads * tokens,
+        inverse_root: 1 / Math.sqrt(keys.headDim),
+      },
+      queries: queries.buffer,
+      keys: keys.buffer,
+      row_sums: rowSums,
+      maxima,
+    };
+    kernels.run("sum_rows", { workgroups: queries.heads * rows }, bindings);
+    kernels.run("largest_weights", { threads: heads * tokens }, bindings);
+    bench.free(rowSums);
   }
   return maxima;
 }

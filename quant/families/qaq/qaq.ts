@@ -12,13 +12,19 @@ import { QuantizerError } from "../../quantizer_error.ts";
 import { qaqRange, type QaqSettings } from "./qaq_settings.ts";
 import { QaqStoreCpu } from "./qaq_store_cpu.ts";
 import { QaqStoreGpu } from "./qaq_store_gpu.ts";
-import {
-  checkInteger,
-  checkOnline,
-  checkOptions,
-  checkWidths,
-  placeName,
-} from "../../setting_checks.ts";
+import { placeName } from "../../setting_checks.ts";
+
+/** The hooks that the family takes. */
+type QaqHook =
+  | "quantization_level"
+  | "quantization_method"
+  | "symmetric"
+  | "outliers_ratio"
+  | "use_attentions"
+  | "last_n_attentions"
+  | "target_quantization_error"
+  | "q_norm"
+  | "bit_range";
 
 /** Groups that span heads have one width. */
 function checkEqualWidths(answers: HookAnswers, level: QaqSettings["level"]): void {
@@ -39,41 +45,26 @@ function checkEqualWidths(answers: HookAnswers, level: QaqSettings["level"]): vo
  * The official code quantizes a whole cache once. Here a token is quantized when it leaves the
  * window, and its widths are those of that moment.
  */
-export const qaq: Family<QaqSettings> = {
+export const qaq: Family<QaqSettings, QaqHook> = {
   name: "qaq",
   source: "arXiv 2403.04643; ClubieDong/QAQ-KVCacheQuantization@f8d47e0, src/quantizer.py",
   widths: [1, 2, 3, 4, 5, 6, 7, 8],
-  hooks: [
-    "quantization_level",
-    "quantization_method",
-    "symmetric",
-    "outliers_ratio",
-    "use_attentions",
-    "last_n_attentions",
-    "target_quantization_error",
-    "q_norm",
-    "bit_range",
-  ],
+  hooks: {
+    quantization_level: { absent: "head", kept: ({ level }) => level },
+    quantization_method: { absent: "uniform", kept: ({ method }) => method },
+    symmetric: { absent: false },
+    outliers_ratio: { absent: 0.01 },
+    use_attentions: { absent: false },
+    last_n_attentions: { absent: 1 },
+    target_quantization_error: { absent: 3 },
+    q_norm: { absent: 300 },
+    bit_range: { absent: [2, 4] },
+  },
+  axes: { key: ["token"], value: ["token"], because: "groups the entries of one token" },
 
-  resolve(answers: HookAnswers, { heads }): QaqSettings {
-    checkWidths(this, answers, heads);
-    checkOnline(this.name, answers);
-    checkOptions(this.name, answers, []);
-    checkInteger(answers, "residual_length", answers.residualLength, 0);
-    const level = answers.quantizationLevel ?? "head";
-    const method = answers.quantizationMethod ?? "uniform";
-    const useAttentions = answers.useAttentions ?? false;
-    const lastNAttentions = answers.lastNAttentions ?? 1;
-    const bitRange = answers.bitRange ?? [2, 4];
-    const targetQuantizationError = answers.targetQuantizationError ?? 3;
-    if (answers.axis !== "token") {
-      throw new QuantizerError(
-        `${
-          placeName(answers)
-        }: family "qaq" groups the entries of one token; choose_axis must be ` +
-          `"token", not "${answers.axis}"`,
-      );
-    }
+  resolve(answers): QaqSettings {
+    const { quantizationLevel: level, quantizationMethod: method, useAttentions } = answers;
+    const { targetQuantizationError, bitRange } = answers;
     if (useAttentions && method === "normal") {
       throw new QuantizerError(
         `${
@@ -82,7 +73,6 @@ export const qaq: Family<QaqSettings> = {
           `only, not "normal"`,
       );
     }
-    checkInteger(answers, "last_n_attentions", lastNAttentions, 1);
     if (useAttentions && !(targetQuantizationError > 0)) {
       throw new QuantizerError(
         `${placeName(answers)}: target_quantization_error is ${targetQuantizationError}; it must ` +
@@ -98,13 +88,13 @@ export const qaq: Family<QaqSettings> = {
       paramDtype: "f16",
       level,
       method,
-      symmetric: answers.symmetric ?? false,
-      outliersRatio: answers.outliersRatio ?? 0.01,
+      symmetric: answers.symmetric,
+      outliersRatio: answers.outliersRatio,
       useAttentions,
       bitRange: [bitRange[0], bitRange[1]],
-      lastNAttentions,
+      lastNAttentions: answers.lastNAttentions,
       targetQuantizationError,
-      qNorm: answers.qNorm ?? 300,
+      qNorm: answers.qNorm,
       residualLength: answers.residualLength,
     };
   },

@@ -25,8 +25,6 @@ struct Job {
   error: f32,
 }
 
-@group(0) @binding(0) var<uniform> job: Job;
-
 // Keep outliers apart.
 override sparse: bool = false;
 override symmetric: bool = false;
@@ -38,7 +36,6 @@ override attentive: bool = false;
 // Float32 parameters and outlier values instead of half precision.
 override wide: bool = false;
 
-const workgroup_threads = 64u;
 const width_bits = 5u;
 const no_exception = 0xffffffffu;
 
@@ -57,10 +54,6 @@ struct Record {
   outlier: u32,
   // Its place among the exceptions.
   exception: u32,
-}
-
-fn flat_workgroup(id: vec3u, workgroups: vec3u) -> u32 {
-  return id.x + id.y * workgroups.x;
 }
 
 fn is_outlier(x: f32, low: f32, high: f32) -> bool {

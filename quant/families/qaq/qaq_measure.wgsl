@@ -1,37 +1,20 @@
-@group(0) @binding(2) var<storage, read> group_bits: array<u32>;
+@group(0) @binding(3) var<storage, read> group_bits: array<u32>;
 // Largest attention of every head of every layer for each token of the dispatch.
-@group(0) @binding(3) var<storage, read> attention: array<f32>;
-@group(0) @binding(4) var<storage, read_write> records: array<Record>;
+@group(0) @binding(4) var<storage, read> attention: array<f32>;
+@group(0) @binding(5) var<storage, read_write> records: array<Record>;
 // Atomic because half-precision scales without means share words, and so do widths.
-@group(0) @binding(5) var<storage, read_write> parameters: array<atomic<u32>>;
-@group(0) @binding(6) var<storage, read_write> widths: array<atomic<u32>>;
-// Smallest token * (layers * heads) + head that holds a value that is not finite.
-@group(0) @binding(7) var<storage, read_write> failure: atomic<u32>;
+@group(0) @binding(6) var<storage, read_write> scale_mean: array<atomic<u32>>;
+@group(0) @binding(7) var<storage, read_write> widths: array<atomic<u32>>;
 
-var<workgroup> sums: array<f32, workgroup_threads>;
 var<workgroup> inner_low: atomic<u32>;
 var<workgroup> inner_high: atomic<u32>;
 var<workgroup> outliers: atomic<u32>;
 
-fn total(value: f32, lane: u32) -> f32 {
-  sums[lane] = value;
-  workgroupBarrier();
-  for (var width = workgroup_threads / 2u; width > 0u; width /= 2u) {
-    if (lane < width) {
-      sums[lane] += sums[lane + width];
-    }
-    workgroupBarrier();
-  }
-  let result = sums[0];
-  workgroupBarrier();
-  return result;
-}
-
 fn store_parameter(place: u32, value: f32) {
   if (wide) {
-    atomicStore(&parameters[place], bitcast<u32>(value));
+    atomicStore(&scale_mean[place], bitcast<u32>(value));
   } else {
-    atomicOr(&parameters[place / 2u], half_bits(value) << (place % 2u * 16u));
+    atomicOr(&scale_mean[place / 2u], half_bits(value) << (place % 2u * 16u));
   }
 }
 
@@ -70,7 +53,7 @@ fn measure(
     let x = element(i);
     if (!is_finite_value(x)) {
       let heads = job.groups * job.group_size / job.head_dim;
-      atomicMin(&failure, token * heads + (group_entry + i) / job.head_dim);
+      report_not_finite(token, heads, (group_entry + i) / job.head_dim);
     }
     if (is_outlier(x, low, high)) {
       atomicAdd(&outliers, 1u);
@@ -80,7 +63,7 @@ fn measure(
       atomicMax(&inner_high, ordered_key(x));
     }
   }
-  let all = total(sum, lane);
+  let all = sum_of(sum, lane);
   let masked = atomicLoad(&outliers);
   let kept = count - masked;
   var mean = 0.0;
@@ -100,7 +83,7 @@ fn measure(
         squares += (x - mean) * (x - mean);
       }
     }
-    let spread = total(squares, lane);
+    let spread = sum_of(squares, lane);
     if (kept > 1u) {
       deviation = sqrt(spread / f32(kept - 1u));
     }

@@ -1,12 +1,10 @@
 // Where the codes, outliers and exceptions of each group of a dispatch begin.
 
-@group(0) @binding(1) var<storage, read_write> records: array<Record>;
+@group(0) @binding(2) var<storage, read_write> records: array<Record>;
 // Totals over all tokens so far: codes, their bits, outliers, exceptions.
-@group(0) @binding(2) var<storage, read_write> state: vec4u;
+@group(0) @binding(3) var<storage, read_write> state: vec4u;
 // The same up to and including each token of the cache.
-@group(0) @binding(3) var<storage, read_write> totals: array<vec4u>;
-
-var<workgroup> sums: array<vec4u, workgroup_threads>;
+@group(0) @binding(4) var<storage, read_write> totals: array<vec4u>;
 
 fn counts(record: Record) -> vec4u {
   let codes = job.group_size - record.outliers;
@@ -28,13 +26,7 @@ fn place(@builtin(local_invocation_index) lane: u32) {
   for (var g = first * job.groups; g < end * job.groups; g++) {
     sum += counts(records[g]);
   }
-  sums[lane] = sum;
-  let before = state;
-  workgroupBarrier();
-  var at = before;
-  for (var other = 0u; other < lane; other++) {
-    at += sums[other];
-  }
+  var at = state + sum_before(sum, lane);
   for (var token = first; token < end; token++) {
     for (var g = token * job.groups; g < (token + 1u) * job.groups; g++) {
       records[g].code_bit = at.y;

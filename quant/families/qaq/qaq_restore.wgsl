@@ -1,14 +1,12 @@
 // Restoring walks the streams: a first kernel finds where each group's codes and outliers begin.
 
 // Bit of the first code, first outlier, outliers, width.
-@group(0) @binding(1) var<storage, read_write> located: array<vec4u>;
+@group(0) @binding(2) var<storage, read_write> located: array<vec4u>;
 
-@group(0) @binding(2) var<storage, read> group_bits: array<u32>;
-@group(0) @binding(3) var<storage, read> widths: array<u32>;
-@group(0) @binding(4) var<storage, read> exceptions: array<u32>;
-@group(0) @binding(5) var<storage, read> state: vec4u;
-
-var<workgroup> sums: array<vec2u, workgroup_threads>;
+@group(0) @binding(3) var<storage, read> group_bits: array<u32>;
+@group(0) @binding(4) var<storage, read> widths: array<u32>;
+@group(0) @binding(5) var<storage, read> exceptions: array<u32>;
+@group(0) @binding(6) var<storage, read> state: vec4u;
 
 fn width_of(group: u32) -> u32 {
   if (!adaptive) {
@@ -60,12 +58,7 @@ fn locate(@builtin(local_invocation_index) lane: u32) {
     exception += select(0u, 1u, outliers != job.nominal);
     sum += vec2u((job.group_size - outliers) * width_of(g), outliers);
   }
-  sums[lane] = sum;
-  workgroupBarrier();
-  var at = vec2u(0u);
-  for (var other = 0u; other < lane; other++) {
-    at += sums[other];
-  }
+  var at = sum_before(vec4u(sum, 0u, 0u), lane).xy;
   exception = first_exception;
   for (var g = first; g < end; g++) {
     let outliers = outliers_of(g, exception);
@@ -76,26 +69,26 @@ fn locate(@builtin(local_invocation_index) lane: u32) {
   }
 }
 
-@group(0) @binding(6) var<storage, read> codes: array<u32>;
-@group(0) @binding(7) var<storage, read> positions: array<u32>;
-@group(0) @binding(8) var<storage, read> values: array<u32>;
-@group(0) @binding(9) var<storage, read> parameters: array<u32>;
+@group(0) @binding(7) var<storage, read> codes: array<u32>;
+@group(0) @binding(8) var<storage, read> outlier_positions: array<u32>;
+@group(0) @binding(9) var<storage, read> outlier_values: array<u32>;
+@group(0) @binding(10) var<storage, read> scale_mean: array<u32>;
 // Centres of the codes of the normal method; those of `b` bits begin at 2^b - 2.
-@group(0) @binding(10) var<storage, read> centres: array<f32>;
-@group(0) @binding(11) var<storage, read_write> restored: array<f32>;
+@group(0) @binding(11) var<storage, read> centres: array<f32>;
+@group(0) @binding(12) var<storage, read_write> restored: array<f32>;
 
 fn stored_float(place: u32) -> f32 {
   if (wide) {
-    return bitcast<f32>(parameters[place]);
+    return bitcast<f32>(scale_mean[place]);
   }
-  return half_value((parameters[place / 2u] >> (place % 2u * 16u)) & 0xffffu);
+  return half_value((scale_mean[place / 2u] >> (place % 2u * 16u)) & 0xffffu);
 }
 
 // One invocation per restored value of one layer, in the order of the tensor that is written;
 // `base` is the layer's first entry of a token, `head_stride` the tensor's distance between heads.
 @compute @workgroup_size(workgroup_threads)
 fn restore(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) workgroups: vec3u) {
-  let index = id.x + id.y * workgroups.x * workgroup_threads;
+  let index = flat_index(id, workgroups);
   if (index >= job.heads * job.tokens * job.head_dim) {
     return;
   }
@@ -111,17 +104,17 @@ fn restore(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) wo
   for (var o = 0u; o < found.z; o++) {
     let bit = (found.y + o) * job.position_bits;
     let shift = bit & 31u;
-    var position = positions[bit >> 5u] >> shift;
+    var position = outlier_positions[bit >> 5u] >> shift;
     if (shift + job.position_bits > 32u) {
-      position |= positions[(bit >> 5u) + 1u] << (32u - shift);
+      position |= outlier_positions[(bit >> 5u) + 1u] << (32u - shift);
     }
     position &= (1u << job.position_bits) - 1u;
     if (position == place) {
       let outlier = found.y + o;
       if (wide) {
-        restored[at] = bitcast<f32>(values[outlier]);
+        restored[at] = bitcast<f32>(outlier_values[outlier]);
       } else {
-        restored[at] = half_value((values[outlier / 2u] >> (outlier % 2u * 16u)) & 0xffffu);
+        restored[at] = half_value((outlier_values[outlier / 2u] >> (outlier % 2u * 16u)) & 0xffffu);
       }
       return;
     }

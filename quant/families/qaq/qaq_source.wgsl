@@ -1,4 +1,4 @@
-@group(0) @binding(1) var<storage, read> source: array<f32>;
+@group(0) @binding(2) var<storage, read> source: array<f32>;
 
 // First entry of the group in a token's entries, and the token counted from the dispatch's first.
 var<private> group_entry: u32;

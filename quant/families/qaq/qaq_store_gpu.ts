@@ -7,7 +7,6 @@ import type { BufferContents, Source, Store, StoredBuffer } from "../../family.t
 import { QaqPackedGpu } from "./qaq_packed_gpu.ts";
 import { qaqRange, type QaqSettings } from "./qaq_settings.ts";
 import {
-  attentionInputs,
   checkAllJoined,
   joinPack,
   layerInPack,
@@ -37,21 +36,11 @@ export class QaqStoreGpu implements Store<GpuTensor> {
     this.#settings = settings;
     this.#layer = layerInPack(source, settings);
     this.#quantized = qaqRange(settings, 0);
-    this.#shared = joinPack(source, settings, () => {
-      const sources = sourcesOfPack(source, settings);
-      return new QaqPackedGpu(device, {
-        settings,
-        tensors: sources.map(({ tensor }) => tensor),
-        firstLayer: sources[0]!.layer,
-        kind: source.kind,
-        modelLayers: sources.length,
-        promptTokens: source.promptTokens,
-        shared: source.shared,
-        ...(settings.useAttentions && settings.kind === "value"
-          ? { attention: sources.map(attentionInputs) }
-          : {}),
-      }, tokens);
-    });
+    this.#shared = joinPack(
+      source,
+      settings,
+      () => new QaqPackedGpu(device, sourcesOfPack(source, settings), settings, tokens),
+    );
   }
 
   get quantized(): TokenRange {

@@ -1,15 +1,13 @@
 // Codes, outliers and exceptions of the groups of a dispatch.
 
-@group(0) @binding(2) var<storage, read> records: array<Record>;
+@group(0) @binding(3) var<storage, read> records: array<Record>;
 // Boundaries between the codes of the normal method; those of `b` bits begin at 2^b - b - 1.
-@group(0) @binding(3) var<storage, read> bounds: array<f32>;
+@group(0) @binding(4) var<storage, read> bounds: array<f32>;
 // Atomic because groups share words.
-@group(0) @binding(4) var<storage, read_write> codes: array<atomic<u32>>;
-@group(0) @binding(5) var<storage, read_write> positions: array<atomic<u32>>;
-@group(0) @binding(6) var<storage, read_write> values: array<atomic<u32>>;
-@group(0) @binding(7) var<storage, read_write> exceptions: array<u32>;
-
-var<workgroup> outlier_counts: array<u32, workgroup_threads>;
+@group(0) @binding(5) var<storage, read_write> codes: array<atomic<u32>>;
+@group(0) @binding(6) var<storage, read_write> outlier_positions: array<atomic<u32>>;
+@group(0) @binding(7) var<storage, read_write> outlier_values: array<atomic<u32>>;
+@group(0) @binding(8) var<storage, read_write> exceptions: array<u32>;
 
 fn code_of(record: Record, x: f32) -> u32 {
   if (normal) {
@@ -48,26 +46,21 @@ fn write_groups(
   for (var i = first; i < end; i++) {
     mine += select(0u, 1u, is_outlier(element(i), record.low, record.high));
   }
-  outlier_counts[lane] = mine;
-  workgroupBarrier();
-  var before = 0u;
-  for (var other = 0u; other < lane; other++) {
-    before += outlier_counts[other];
-  }
+  var before = sum_before(vec4u(mine), lane).x;
   for (var i = first; i < end; i++) {
     let x = element(i);
     if (is_outlier(x, record.low, record.high)) {
       let outlier = record.outlier + before;
       let bit = outlier * job.position_bits;
       let shift = bit & 31u;
-      atomicOr(&positions[bit >> 5u], i << shift);
+      atomicOr(&outlier_positions[bit >> 5u], i << shift);
       if (shift + job.position_bits > 32u) {
-        atomicOr(&positions[(bit >> 5u) + 1u], i >> (32u - shift));
+        atomicOr(&outlier_positions[(bit >> 5u) + 1u], i >> (32u - shift));
       }
       if (wide) {
-        atomicStore(&values[outlier], bitcast<u32>(x));
+        atomicStore(&outlier_values[outlier], bitcast<u32>(x));
       } else {
-        atomicOr(&values[outlier / 2u], half_bits(x) << (outlier % 2u * 16u));
+        atomicOr(&outlier_values[outlier / 2u], half_bits(x) << (outlier % 2u * 16u));
       }
       before++;
     } else if (record.bits > 0u) {

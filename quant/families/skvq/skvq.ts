@@ -10,28 +10,21 @@
  *
  * @module
  */
-import { affineRange, topCodes, wholeGroupResidual } from "../../stores/affine/affine_settings.ts";
+import { affineRange, keptWindow, topCodes } from "../../stores/affine/affine_settings.ts";
 import { AffineStoreCpu } from "../../stores/affine/affine_store_cpu.ts";
 import { AffineStoreGpu } from "../../stores/affine/affine_store_gpu.ts";
 import arithmetic from "./skvq.wgsl" with { type: "text" };
+import { POSITIVE } from "../../answer_type.ts";
 import type { Family, HookAnswers, Source } from "../../family.ts";
 import { QuantizerError } from "../../quantizer_error.ts";
 import { headsPerBand } from "../../stores/affine/group_layout.ts";
 import { rotateOnCpu, rotateOnGpu } from "../../stores/rope/rope_restore.ts";
 import { type Rotate, RotatedStore } from "../../stores/rope/rotated_store.ts";
-import {
-  booleanOption,
-  checkClipRatio,
-  checkDivides,
-  checkInteger,
-  checkOptions,
-  checkWidths,
-  placeName,
-} from "../../setting_checks.ts";
+import { checkDivides, placeName } from "../../setting_checks.ts";
 import { calibrateSkvq } from "./skvq_calibrate.ts";
 import { SkvqClusterStoreCpu } from "./skvq_cluster_store_cpu.ts";
 import { SkvqClusterStoreGpu } from "./skvq_cluster_store_gpu.ts";
-import type { SkvqSettings } from "./skvq_settings.ts";
+import type { SkvqOptions, SkvqSettings } from "./skvq_settings.ts";
 import type { CpuTensor, GpuTensor } from "../../tensor.ts";
 
 /** Group size of the README's long-context runs. */
@@ -64,20 +57,6 @@ function checkOneWidthForAll(answers: HookAnswers): void {
   );
 }
 
-/** What needs calibration is calibrated, and nothing else is. */
-function checkCalibration(answers: HookAnswers, wanted: boolean): void {
-  if (wanted === (answers.calibrationMode === "offline")) return;
-  throw new QuantizerError(
-    wanted
-      ? `${placeName(answers)}: the options "reorder" and "smoothing" are calibrated; ` +
-        `calibration_mode must be "offline", not "${answers.calibrationMode}"`
-      : `${
-        placeName(answers)
-      }: without the options "reorder" and "smoothing" there is nothing to ` +
-        `calibrate; calibration_mode must be "none", not "${answers.calibrationMode}"`,
-  );
-}
-
 /**
  * The family `skvq`. Family options, all false when absent:
  * - `fp8_params` stores scales and zero points as e4m3fn, saturating at ±448 (the official code
@@ -86,27 +65,58 @@ function checkCalibration(answers: HookAnswers, wanted: boolean): void {
  * - `smoothing` evens channels out by calibrated factors;
  * - `pre_rope` quantizes keys before RoPE; values are as without it.
  */
-export const skvq: Family<SkvqSettings> = {
+export const skvq: Family<
+  SkvqSettings,
+  "group_size" | "sink_tokens" | "clip_ratio",
+  SkvqOptions
+> = {
   name: "skvq",
   source: "arXiv 2405.06219; cat538/SKVQ@fdfc7ec, KV_process.py, KVcache_manager.py, " +
     "calibration.py",
   widths: [1, 2, 3, 4, 5, 6, 7, 8],
-  hooks: ["group_size", "sink_tokens", "clip_ratio", "family_options"],
+  hooks: {
+    group_size: { absent: DEFAULT_GROUP, value: POSITIVE },
+    sink_tokens: { absent: 0 },
+    clip_ratio: { absent: 1 },
+  },
+  options: {
+    fp8_params: {
+      value: { is: "boolean" },
+      absent: false,
+      means: "scales and zero points of 8 bits (e4m3fn)",
+      kept: ({ paramDtype }) => paramDtype,
+      expressed: (fp8) => fp8 ? "fp8" : "f16",
+    },
+    reorder: {
+      value: { is: "boolean" },
+      absent: false,
+      means: "groups of channels that calibration found alike",
+    },
+    smoothing: {
+      value: { is: "boolean" },
+      absent: false,
+      means: "channels evened out by calibrated factors",
+    },
+    pre_rope: {
+      value: { is: "boolean" },
+      absent: false,
+      means: "keys before RoPE",
+      keysOnly: true,
+      kept: ({ preRope }) => preRope,
+    },
+  },
+  axes: {
+    key: ["channel", "token"],
+    value: ["token"],
+    because: "groups values along the channels of a token",
+  },
+  window: { expressed: keptWindow },
+  calibration: ["reorder", "smoothing"],
 
-  resolve(answers: HookAnswers, { heads, headDim }): SkvqSettings {
-    checkWidths(this, answers, heads);
-    checkOptions(this.name, answers, ["fp8_params", "reorder", "smoothing", "pre_rope"]);
-    const groupSize = answers.groupSize ?? DEFAULT_GROUP;
-    const sinkTokens = answers.sinkTokens ?? 0;
-    const clipRatio = answers.clipRatio ?? 1;
-    const reorder = booleanOption(answers, "reorder", false);
-    const smoothing = booleanOption(answers, "smoothing", false);
+  resolve(answers, { heads, headDim }): SkvqSettings {
+    const { groupSize, sinkTokens, clipRatio } = answers;
+    const { fp8_params, reorder, smoothing, pre_rope } = answers.options;
     const calibrated = reorder || smoothing;
-    checkCalibration(answers, calibrated);
-    checkInteger(answers, "group_size", groupSize, 1);
-    checkInteger(answers, "residual_length", answers.residualLength, 0);
-    checkInteger(answers, "sink_tokens", sinkTokens, 0);
-    checkClipRatio(answers, clipRatio);
     if (answers.axis === "token") {
       checkDivides(answers, groupSize, heads * headDim, "channels of all heads of a token");
       if (calibrated) checkOneWidthForAll(answers);
@@ -118,11 +128,6 @@ export const skvq: Family<SkvqSettings> = {
         }: the options "reorder" and "smoothing" rearrange the channels of a ` +
           `token; choose_axis must be "token", not "channel"`,
       );
-    } else if (answers.kind === "value") {
-      throw new QuantizerError(
-        `${placeName(answers)}: family "skvq" groups values along the channels of a token; ` +
-          `choose_axis must be "token", not "channel"`,
-      );
     }
     return {
       family: this.name,
@@ -130,12 +135,10 @@ export const skvq: Family<SkvqSettings> = {
       kind: answers.kind,
       bits: answers.bits,
       topCodes: topCodes(answers.bits),
-      paramDtype: booleanOption(answers, "fp8_params", false) ? "fp8" : "f16",
+      paramDtype: fp8_params ? "fp8" : "f16",
       axis: answers.axis,
       groupSize,
-      residualLength: answers.axis === "channel"
-        ? wholeGroupResidual(answers.residualLength, groupSize)
-        : answers.residualLength,
+      residualLength: keptWindow(answers.residualLength, { axis: answers.axis, groupSize }),
       sinkTokens,
       clipRatio,
       scaleFloor: SCALE_FLOOR,
@@ -143,7 +146,7 @@ export const skvq: Family<SkvqSettings> = {
       reorder,
       smoothing,
       groups: Math.ceil(heads * headDim / groupSize),
-      preRope: answers.kind === "key" && booleanOption(answers, "pre_rope", false),
+      preRope: answers.kind === "key" && pre_rope,
       ...(calibrated ? { calibrated } : {}),
     };
   },

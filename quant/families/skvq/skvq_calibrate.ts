@@ -5,12 +5,8 @@
  *
  * @module
  */
-import {
-  calibrated,
-  type Calibration,
-  type CalibrationArray,
-  type CalibrationSamples,
-} from "../../calibration.ts";
+import { calibrated } from "../../calibrated.ts";
+import type { Calibration, CalibrationArray, CalibrationSamples } from "../../calibration.ts";
 import { QuantizerError } from "../../quantizer_error.ts";
 import { kmeans } from "../../numerics/kmeans.ts";
 import { placeName } from "../../setting_checks.ts";

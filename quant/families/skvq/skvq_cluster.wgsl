@@ -27,22 +27,10 @@ struct Job {
   scale_floor: f32,
 }
 
-@group(0) @binding(0) var<uniform> job: Job;
-@group(0) @binding(1) var<storage, read> places: array<Place>;
-
-const workgroup_threads = 64u;
+@group(0) @binding(2) var<storage, read> places: array<Place>;
 
 fn rounded(x: f32) -> f32 {
   return x;
-}
-
-// A product that stays rounded to float32 (group.wgsl).
-fn product(a: f32, b: f32) -> f32 {
-  return select(a * b, 0.0, job.units == 0u);
-}
-
-fn flat_index(id: vec3u, workgroups: vec3u) -> u32 {
-  return id.x + id.y * workgroups.x * workgroup_threads;
 }
 
 fn address(channel: u32, token: u32) -> u32 {

@@ -1,27 +1,12 @@
-@group(0) @binding(2) var<storage, read> starts: array<u32>;
-@group(0) @binding(3) var<storage, read> source: array<f32>;
-// Atomic because groups share words, and so do float8 pairs.
-@group(0) @binding(4) var<storage, read_write> codes: array<atomic<u32>>;
-@group(0) @binding(5) var<storage, read_write> parameters: array<atomic<u32>>;
-// Smallest token * heads + head that holds a value that is not finite.
-@group(0) @binding(6) var<storage, read_write> failure: atomic<u32>;
+@group(0) @binding(3) var<storage, read> starts: array<u32>;
+@group(0) @binding(4) var<storage, read> source: array<f32>;
+// Atomic because groups share words.
+@group(0) @binding(5) var<storage, read_write> codes: array<atomic<u32>>;
 
 fn entry(place: u32, token: u32) -> f32 {
   let x = source[address(places[place].channel, token)] * places[place].factor;
   // A factor may carry an entry beyond float32.
   return clamp(x, -3.4028234e38, 3.4028234e38);
-}
-
-fn store_parameters(group: u32, scale: f32, zero: f32) {
-  if (parameter_type == parameters_f16) {
-    atomicStore(&parameters[group], half_bits(scale) | (half_bits(zero) << 16u));
-  } else if (parameter_type == parameters_f32) {
-    atomicStore(&parameters[2u * group], bitcast<u32>(scale));
-    atomicStore(&parameters[2u * group + 1u], bitcast<u32>(zero));
-  } else {
-    let pair = float8_bits(scale) | (float8_bits(zero) << 8u);
-    atomicOr(&parameters[group >> 1u], pair << ((group & 1u) * 16u));
-  }
 }
 
 // One invocation per token and group.
@@ -41,7 +26,7 @@ fn quantize(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) w
   for (var i = first; i < end; i++) {
     let x = entry(i, token);
     if (!is_finite_value(source[address(places[i].channel, token)])) {
-      atomicMin(&failure, token * job.heads + places[i].channel / job.head_dim);
+      report_not_finite(token, job.heads, places[i].channel / job.head_dim);
     }
     low = select(min(low, x), x, i == first);
     high = select(max(high, x), x, i == first);

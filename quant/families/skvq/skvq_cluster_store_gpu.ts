@@ -4,12 +4,13 @@
  * @module
  */
 import { affineRange } from "../../stores/affine/affine_settings.ts";
-import { bindNumbered, computePipeline, dispatch, readWords } from "../../gpu/compute_pipelines.ts";
-import type { BufferContents, Source, Store, StoredBuffer } from "../../family.ts";
-import { notFiniteError } from "../../finite_input.ts";
+import type { BufferContents, Source, StoredBuffer } from "../../family.ts";
+import { GrowingStore } from "../../gpu/growing_store.ts";
+import { Kernels } from "../../gpu/kernels.ts";
+import loadParameters from "../../packing/load_parameters.wgsl" with { type: "text" };
 import pack from "../../packing/pack.wgsl" with { type: "text" };
-import { parameterWords } from "../../packing/parameters.ts";
-import { readUsed } from "../../gpu/shared_readback.ts";
+import { PARAMETER_TYPES, parameterWords } from "../../packing/parameters.ts";
+import storeParameters from "../../packing/store_parameters.wgsl" with { type: "text" };
 import arithmetic from "./skvq.wgsl" with { type: "text" };
 import { channelOrder } from "./skvq_calibrate.ts";
 import common from "./skvq_cluster.wgsl" with { type: "text" };
@@ -17,29 +18,14 @@ import quantizeKernel from "./skvq_cluster_quantize.wgsl" with { type: "text" };
 import restoreKernel from "./skvq_cluster_restore.wgsl" with { type: "text" };
 import { clusterBuffers, clusterTokenWords } from "./skvq_cluster_buffers.ts";
 import type { SkvqSettings } from "./skvq_settings.ts";
-import type { GpuTensor, TokenRange } from "../../tensor.ts";
-
-const NO_FAILURE = 0xffffffff;
-const PARAMETER_TYPES = { f16: 0, f32: 1, fp8: 2 } as const;
+import type { GpuTensor } from "../../tensor.ts";
 
 /** Store of `skvq` over GPU tensors; `settle` throws on non-finite input. */
-export class SkvqClusterStoreGpu implements Store<GpuTensor> {
-  readonly #device: GPUDevice;
-  readonly #source: Source<GpuTensor>;
-  readonly #settings: SkvqSettings;
-  readonly #count: number;
-  readonly #quantize: GPUComputePipeline;
-  readonly #restore: GPUComputePipeline;
-  readonly #places: GPUBuffer;
-  readonly #starts: GPUBuffer;
-  readonly #codes: GPUBuffer;
-  readonly #parameters: GPUBuffer;
-  readonly #failure: GPUBuffer;
-  readonly #job: GPUBuffer;
-  #quantized: TokenRange;
-  #tokens = 0;
-  #length = 0;
-  #unchecked = false;
+export class SkvqClusterStoreGpu
+  extends GrowingStore<SkvqSettings, "codes" | "scale_zero" | "places" | "starts"> {
+  readonly #channels: number;
+  readonly #quantize: Kernels;
+  readonly #restore: Kernels;
 
   constructor(
     device: GPUDevice,
@@ -47,151 +33,73 @@ export class SkvqClusterStoreGpu implements Store<GpuTensor> {
     settings: SkvqSettings,
     tokens: number,
   ) {
-    const { heads, headDim } = source.tensor;
-    this.#device = device;
-    this.#source = source;
-    this.#settings = settings;
-    this.#count = heads * headDim;
-    const { order, starts, factors } = channelOrder(settings, this.#count);
-    const places = new Uint32Array(3 * this.#count);
-    const placeFactors = new Float32Array(places.buffer);
-    for (let group = 0; group < settings.groups; group++) {
-      for (let i = starts[group]!; i < starts[group + 1]!; i++) {
-        places[3 * i] = order[i]!;
-        places[3 * i + 1] = group;
-        placeFactors[3 * i + 2] = factors[order[i]!]!;
-      }
-    }
-    this.#places = this.#upload(places);
-    this.#starts = this.#upload(Uint32Array.from(starts));
-    this.#failure = this.#upload(Uint32Array.of(NO_FAILURE));
-    const range = affineRange(settings, tokens);
-    const room = range.to - range.from;
-    this.#codes = this.#buffer("codes", room * clusterTokenWords(settings, this.#count));
-    const words = parameterWords(settings.paramDtype, room * settings.groups);
-    this.#parameters = this.#buffer("scale_zero", words);
-    this.#job = device.createBuffer({
-      size: 64,
-      usage: GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST,
+    const { groups, paramDtype } = settings;
+    const channels = source.tensor.heads * source.tensor.headDim;
+    const kernels = (...texts: string[]) =>
+      Kernels.of(device, "skvq clusters", [pack, common, arithmetic, ...texts], {
+        parameter_type: PARAMETER_TYPES[paramDtype],
+      });
+    const quantize = kernels(storeParameters, quantizeKernel);
+    const { order, starts, factors } = channelOrder(settings, channels);
+    const places = Array.from({ length: groups }, (_, group) =>
+      Array.from(
+        order.subarray(starts[group]!, starts[group + 1]!),
+        (channel) => ({ channel, group, factor: factors[channel]! }),
+      )).flat();
+    const { from, to } = affineRange(settings, tokens);
+    super(device, source, settings, affineRange, {
+      codes: (to - from) * clusterTokenWords(settings, channels),
+      scale_zero: parameterWords(paramDtype, (to - from) * groups),
+      places: quantize.contents("places", places),
+      starts: Uint32Array.from(starts),
     });
-    const constants = { parameter_type: PARAMETER_TYPES[settings.paramDtype] };
-    const pipeline = (entryPoint: string, kernel: string) => {
-      const sources = [pack, common, arithmetic, kernel];
-      return computePipeline(device, "skvq clusters", entryPoint, sources, constants);
-    };
-    this.#quantize = pipeline("quantize", quantizeKernel);
-    this.#restore = pipeline("restore", restoreKernel);
-    this.#quantized = affineRange(settings, 0);
-  }
-
-  get quantized(): TokenRange {
-    return this.#quantized;
-  }
-
-  rewrites(): boolean {
-    return false;
-  }
-
-  grow(n: number): void {
-    this.#quantized = affineRange(this.#settings, n);
-    this.#length = n;
-    const tokens = this.#quantized.to - this.#quantized.from;
-    const added = tokens - this.#tokens;
-    if (added <= 0) return;
-    this.#writeJob(this.#source.tensor.capacity, this.#tokens, added);
-    const bound = bindNumbered(this.#device, this.#quantize, {
-      0: this.#job,
-      1: this.#places,
-      2: this.#starts,
-      3: this.#source.tensor.buffer,
-      4: this.#codes,
-      5: this.#parameters,
-      6: this.#failure,
-    });
-    dispatch(this.#device, this.#quantize, bound, added * this.#settings.groups);
-    this.#tokens = tokens;
-    this.#unchecked = true;
+    this.#channels = channels;
+    this.#quantize = quantize;
+    this.#restore = kernels(loadParameters, restoreKernel);
   }
 
   restore(target: GpuTensor): void {
-    if (this.#tokens === 0) return;
-    this.#writeJob(target.capacity, 0, this.#tokens);
-    const bound = bindNumbered(this.#device, this.#restore, {
-      0: this.#job,
-      1: this.#places,
-      2: this.#codes,
-      3: this.#parameters,
-      4: target.buffer,
+    this.run(this.#restore, "restore", { threads: this.tokens * this.#channels }, {
+      ...this.#bindings(target, 0, this.tokens),
+      restored: target.buffer,
     });
-    dispatch(this.#device, this.#restore, bound, this.#tokens * this.#count);
-  }
-
-  async settle(): Promise<void> {
-    if (!this.#unchecked) return;
-    const [place] = await readWords(this.#device, this.#failure, 4);
-    if (place !== NO_FAILURE) {
-      const { heads } = this.#source.tensor;
-      throw notFiniteError(this.#source, place! % heads, Math.floor(place! / heads));
-    }
-    this.#unchecked = false;
   }
 
   buffers(n: number): readonly StoredBuffer[] {
-    const { from, to } = affineRange(this.#settings, n);
-    return clusterBuffers(this.#settings, this.#count, to - from);
+    return clusterBuffers(this.settings, this.#channels, this.tokensAt(n));
   }
 
-  async contents(): Promise<readonly BufferContents[]> {
-    const buffers = { codes: this.#codes, scale_zero: this.#parameters };
-    return await readUsed(this.#device, this.buffers(this.#length), buffers);
+  contents(): Promise<readonly BufferContents[]> {
+    return this.used(this.buffers(this.length));
   }
 
-  free(): void {
-    for (
-      const buffer of [
-        this.#places,
-        this.#starts,
-        this.#codes,
-        this.#parameters,
-        this.#failure,
-        this.#job,
-      ]
-    ) buffer.destroy();
-  }
-
-  #buffer(label: string, words: number): GPUBuffer {
-    return this.#device.createBuffer({
-      label,
-      size: 4 * Math.max(1, words),
-      usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST,
+  protected quantize(first: number, tokens: number): void {
+    const { tensor } = this.source;
+    this.run(this.#quantize, "quantize", { threads: tokens * this.settings.groups }, {
+      ...this.#bindings(tensor, first, tokens),
+      source: tensor.buffer,
     });
   }
 
-  #upload(data: Uint32Array<ArrayBuffer>): GPUBuffer {
-    const buffer = this.#buffer("tables", data.length);
-    this.#device.queue.writeBuffer(buffer, 0, data);
-    return buffer;
-  }
-
-  #writeJob(capacity: number, first: number, tokens: number): void {
-    const { heads, headDim } = this.#source.tensor;
-    const { groups, bits, topCodes, clipRatio, scaleFloor } = this.#settings;
-    const job = Uint32Array.of(
-      headDim,
-      capacity,
-      heads,
-      this.#count,
-      groups,
-      bits[0]!,
-      topCodes[0]!,
-      clusterTokenWords(this.#settings, this.#count),
-      this.#quantized.from,
-      first,
-      tokens,
-      0,
-      0,
-    );
-    new Float32Array(job.buffer).set([clipRatio, scaleFloor], 11);
-    this.#device.queue.writeBuffer(this.#job, 0, job);
+  #bindings({ heads, headDim, capacity }: GpuTensor, first: number, tokens: number) {
+    const { groups, bits, topCodes, clipRatio, scaleFloor } = this.settings;
+    return {
+      job: {
+        head_dim: headDim,
+        capacity,
+        heads,
+        channels: this.#channels,
+        groups,
+        bits: bits[0]!,
+        top_code: topCodes[0]!,
+        token_words: clusterTokenWords(this.settings, this.#channels),
+        from_token: this.quantized.from,
+        first,
+        units: tokens,
+        clip_ratio: clipRatio,
+        scale_floor: scaleFloor,
+      },
+      parameters: this.memory.scale_zero,
+    };
   }
 }

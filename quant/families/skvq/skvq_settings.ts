@@ -17,6 +17,18 @@ export interface SkvqSettings extends AffineSettings {
   readonly preRope: boolean;
 }
 
+/** The family's options. */
+export interface SkvqOptions {
+  /** Stores scales and zero points as e4m3fn, saturating at ±448. */
+  readonly fp8_params: boolean;
+  /** Groups channels that calibration found alike. */
+  readonly reorder: boolean;
+  /** Evens channels out by calibrated factors. */
+  readonly smoothing: boolean;
+  /** Quantizes keys before RoPE. */
+  readonly pre_rope: boolean;
+}
+
 /** How the channels of all heads of a token are arranged before they are grouped. */
 export interface ChannelOrder {
   /** Channel at each place, counted over the heads. */

@@ -11,26 +11,20 @@
 import {
   affineRange,
   type AffineSettings,
+  keptWindow,
   topCodes,
-  wholeGroupResidual,
 } from "../../stores/affine/affine_settings.ts";
 import { AffineStoreCpu } from "../../stores/affine/affine_store_cpu.ts";
 import { AffineStoreGpu } from "../../stores/affine/affine_store_gpu.ts";
+import { POSITIVE } from "../../answer_type.ts";
 import type { Family, HookAnswers } from "../../family.ts";
 import { QuantizerError } from "../../quantizer_error.ts";
 import arithmetic from "../kivi/kivi.wgsl" with { type: "text" };
-import {
-  checkDivides,
-  checkInteger,
-  checkOnline,
-  checkOptions,
-  checkWidths,
-  placeName,
-} from "../../setting_checks.ts";
+import { checkDivides, placeName } from "../../setting_checks.ts";
 import { SquatCorrectorCpu } from "./squat_corrector_cpu.ts";
 import { SquatCorrectorGpu } from "./squat_corrector_gpu.ts";
 import { SquatKeyStore } from "./squat_key_store.ts";
-import type { SquatCorrection, SquatSettings } from "./squat_settings.ts";
+import type { SquatCorrection, SquatOptions, SquatSettings } from "./squat_settings.ts";
 
 /** Group size and residual length of the README's runs. */
 const DEFAULT_GROUP = 32;
@@ -39,57 +33,25 @@ const DEFAULT_GROUP = 32;
 const DEFAULT_LAMBDA = 0.001;
 const DEFAULT_SUBSPACE = 20;
 
-const OPTIONS = ["subspace_dim", "lambda", "quant_group_size", "query_rope", "key_rope"];
-
-function numberOption(answers: HookAnswers, name: string, absent: number): number {
-  const value = answers.options?.[name] ?? absent;
-  if (typeof value !== "number" || !Number.isFinite(value)) {
-    throw new QuantizerError(
-      `${placeName(answers)}: option "${name}" is ${JSON.stringify(value)}; it must be a number`,
-    );
-  }
-  return value;
-}
-
-function ropeOption(answers: HookAnswers, name: string): "after" | "before" {
-  const value = answers.options?.[name] ?? "after";
-  if (value !== "after" && value !== "before") {
-    throw new QuantizerError(
-      `${placeName(answers)}: option "${name}" is ${JSON.stringify(value)}; it must be "after" ` +
-        `or "before"`,
-    );
-  }
-  return value;
-}
-
-function correction(answers: HookAnswers, headDim: number): SquatCorrection {
-  const place = placeName(answers);
-  if (answers.axis !== "channel") {
-    throw new QuantizerError(
-      `${place}: family "squat" groups keys along the tokens of a channel; choose_axis must be ` +
-        `"channel", not "${answers.axis}"`,
-    );
-  }
-  const subspaceDim = numberOption(answers, "subspace_dim", DEFAULT_SUBSPACE);
-  const lambda = numberOption(answers, "lambda", DEFAULT_LAMBDA);
-  const blockChannels = numberOption(answers, "quant_group_size", Math.ceil(headDim / 2));
-  checkInteger(answers, 'option "subspace_dim"', subspaceDim, 1);
-  checkInteger(answers, 'option "quant_group_size"', blockChannels, 1);
+function correction(
+  answers: HookAnswers,
+  options: SquatOptions,
+  headDim: number,
+): SquatCorrection {
+  const { subspace_dim, lambda, query_rope, key_rope } = options;
+  const { quant_group_size: blockChannels = Math.ceil(headDim / 2) } = options;
   if (headDim % blockChannels !== 0) {
     throw new QuantizerError(
-      `${place}: option "quant_group_size" is ${blockChannels}; it must divide the ${headDim} ` +
-        `channels of a head`,
+      `${placeName(answers)}: option "quant_group_size" is ${blockChannels}; it must divide the ` +
+        `${headDim} channels of a head`,
     );
   }
-  if (lambda < 0) {
-    throw new QuantizerError(`${place}: option "lambda" is ${lambda}; it must not be negative`);
-  }
   return {
-    subspaceDim,
+    subspaceDim: subspace_dim,
     lambda,
     blockChannels,
-    queryRope: ropeOption(answers, "query_rope"),
-    keyRope: ropeOption(answers, "key_rope"),
+    queryRope: query_rope,
+    keyRope: key_rope,
   };
 }
 
@@ -101,20 +63,58 @@ function correction(answers: HookAnswers, headDim: number): SquatCorrection {
  * (default) or `"before"`: whether the queries that span the subspace, and the keys when they are
  * quantized, are those after RoPE or before. Officially `squat_post` has keys after, `squat_pre` before.
  */
-export const squat: Family<SquatSettings> = {
+export const squat: Family<SquatSettings, "group_size", SquatOptions> = {
   name: "squat",
   source: "arXiv 2503.24358; Red-Hat-AI-Innovation-Team/SQuat@ff91f13, quant/new_pack.py, " +
     "models/llama_squat.py",
   widths: [1, 2, 3, 4, 5, 6, 7, 8],
-  hooks: ["group_size", "family_options"],
+  hooks: { group_size: { absent: DEFAULT_GROUP, value: POSITIVE } },
+  options: {
+    subspace_dim: {
+      value: POSITIVE,
+      absent: DEFAULT_SUBSPACE,
+      means: "dimensions of the queries' subspace",
+      keysOnly: true,
+      kept: ({ correction }) => correction?.subspaceDim,
+    },
+    lambda: {
+      value: { is: "number", least: 0 },
+      absent: DEFAULT_LAMBDA,
+      means: "weight of errors inside the subspace",
+      keysOnly: true,
+      kept: ({ correction }) => correction?.lambda,
+    },
+    quant_group_size: {
+      value: POSITIVE,
+      absentRule: "half a head",
+      means: "channels that are quantized together before the rest is corrected",
+      keysOnly: true,
+      kept: ({ correction }) => correction?.blockChannels,
+    },
+    query_rope: {
+      value: { is: "one of", names: ["after", "before"] },
+      absent: "after",
+      means: "queries after RoPE, or before",
+      keysOnly: true,
+      kept: ({ correction }) => correction?.queryRope,
+    },
+    key_rope: {
+      value: { is: "one of", names: ["after", "before"] },
+      absent: "after",
+      means: "keys quantized after RoPE, or before",
+      keysOnly: true,
+      kept: ({ correction }) => correction?.keyRope,
+    },
+  },
+  axes: {
+    key: ["channel"],
+    value: ["channel", "token"],
+    because: "groups keys along the tokens of a channel",
+  },
+  window: { expressed: keptWindow },
 
-  resolve(answers: HookAnswers, { heads, headDim }): SquatSettings {
-    checkWidths(this, answers, heads);
-    checkOnline(this.name, answers);
-    checkOptions(this.name, answers, OPTIONS);
-    const groupSize = answers.groupSize ?? DEFAULT_GROUP;
-    checkInteger(answers, "group_size", groupSize, 1);
-    checkInteger(answers, "residual_length", answers.residualLength, 0);
+  resolve(answers, { headDim }): SquatSettings {
+    const { groupSize } = answers;
     if (answers.axis === "token") {
       checkDivides(answers, groupSize, headDim, "channels of a head");
     }
@@ -127,9 +127,7 @@ export const squat: Family<SquatSettings> = {
       paramDtype: "f16",
       axis: answers.axis,
       groupSize,
-      residualLength: answers.axis === "channel"
-        ? wholeGroupResidual(answers.residualLength, groupSize)
-        : answers.residualLength,
+      residualLength: keptWindow(answers.residualLength, { axis: answers.axis, groupSize }),
       sinkTokens: 0,
       clipRatio: 1,
       scaleFloor: 0,
@@ -137,7 +135,7 @@ export const squat: Family<SquatSettings> = {
     };
     return answers.kind === "value"
       ? stored
-      : { ...stored, correction: correction(answers, headDim) };
+      : { ...stored, correction: correction(answers, answers.options, headDim) };
   },
 
   needs({ correction }) {

@@ -16,19 +16,14 @@ struct Job {
   correction_size: u32,
 }
 
-@group(0) @binding(0) var<uniform> job: Job;
 // Largest code per head.
-@group(0) @binding(1) var<storage, read> top_codes: array<u32>;
-@group(0) @binding(2) var<storage, read> keys: array<f32>;
+@group(0) @binding(2) var<storage, read> top_codes: array<u32>;
+@group(0) @binding(3) var<storage, read> keys: array<f32>;
 // Per head, block after block: [channels of the block][later channels].
-@group(0) @binding(3) var<storage, read> corrections: array<f32>;
-@group(0) @binding(4) var<storage, read_write> corrected: array<f32>;
+@group(0) @binding(4) var<storage, read> corrections: array<f32>;
+@group(0) @binding(5) var<storage, read_write> corrected: array<f32>;
 // What quantization got wrong, where the corrected keys have the block.
-@group(0) @binding(5) var<storage, read_write> errors: array<f32>;
-// Smallest token * heads + head that holds a value that is not finite.
-@group(0) @binding(6) var<storage, read_write> failure: atomic<u32>;
-
-const workgroup_threads = 64u;
+@group(0) @binding(6) var<storage, read_write> errors: array<f32>;
 
 // As in squat_corrector_cpu.ts.
 const most_error = 1e34;
@@ -44,11 +39,11 @@ fn stored(x: f32) -> f32 {
 
 @compute @workgroup_size(workgroup_threads)
 fn correct(
-  @builtin(workgroup_id) workgroup: vec3u,
+  @builtin(workgroup_id) id: vec3u,
   @builtin(num_workgroups) workgroups: vec3u,
   @builtin(local_invocation_index) thread: u32,
 ) {
-  let index = workgroup.y * workgroups.x + workgroup.x;
+  let index = flat_workgroup(id, workgroups);
   if (index >= job.heads * job.groups) {
     return;
   }
@@ -59,7 +54,7 @@ fn correct(
   for (var i = thread; i < job.group_size * job.head_dim; i += workgroup_threads) {
     let x = keys[source + i];
     if (!is_finite_value(x)) {
-      atomicMin(&failure, (token + i / job.head_dim) * job.heads + head);
+      report_not_finite(token + i / job.head_dim, job.heads, head);
     }
     corrected[base + i] = x;
   }

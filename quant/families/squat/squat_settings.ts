@@ -22,6 +22,20 @@ export interface SquatCorrection {
   readonly keyRope: "after" | "before";
 }
 
+/** The family's options, for keys. */
+export interface SquatOptions {
+  /** Singular vectors of the prompt's queries that are kept. */
+  readonly subspace_dim: number;
+  /** Weight of errors inside the subspace. */
+  readonly lambda: number;
+  /** Channels that are quantized together before the rest is corrected. */
+  readonly quant_group_size?: number;
+  /** Whether the queries that span the subspace are those after RoPE. */
+  readonly query_rope: "after" | "before";
+  /** Whether keys are quantized after RoPE. */
+  readonly key_rope: "after" | "before";
+}
+
 /** Settings of one layer and kind under `squat`; values have no correction. */
 export interface SquatSettings extends AffineSettings {
   readonly correction?: SquatCorrection;

@@ -23,28 +23,22 @@ struct Job {
   last: u32,
 }
 
-@group(0) @binding(0) var<uniform> job: Job;
-@group(0) @binding(1) var<storage, read> queries: array<f32>;
-@group(0) @binding(2) var<storage, read> cosines: array<f32>;
-@group(0) @binding(3) var<storage, read> sines: array<f32>;
+@group(0) @binding(2) var<storage, read> queries: array<f32>;
+@group(0) @binding(3) var<storage, read> cosines: array<f32>;
+@group(0) @binding(4) var<storage, read> sines: array<f32>;
 // [heads][head_dim][head_dim]: the Gram matrix, then its diagonal form.
-@group(0) @binding(4) var<storage, read_write> gram_matrix: array<f32>;
+@group(0) @binding(5) var<storage, read_write> gram_matrix: array<f32>;
 // [heads][head_dim][head_dim]: eigenvectors in columns.
-@group(0) @binding(5) var<storage, read_write> vectors: array<f32>;
+@group(0) @binding(6) var<storage, read_write> vectors: array<f32>;
 // [heads][head_dim]: what each eigenvector adds to the weights.
-@group(0) @binding(6) var<storage, read_write> values: array<f32>;
+@group(0) @binding(7) var<storage, read_write> values: array<f32>;
 // [heads][head_dim][head_dim], swept in place.
-@group(0) @binding(7) var<storage, read_write> weights: array<f32>;
-@group(0) @binding(8) var<storage, read_write> corrections: array<f32>;
+@group(0) @binding(8) var<storage, read_write> weights: array<f32>;
+@group(0) @binding(9) var<storage, read_write> corrections: array<f32>;
 
-const workgroup_threads = 64u;
 // Of the kernels that have one workgroup per head.
 const head_threads = 256u;
 override channels: u32 = 64u;
-
-fn flat_index(id: vec3u, workgroups: vec3u) -> u32 {
-  return id.x + id.y * workgroups.x * workgroup_threads;
-}
 
 fn query(row: u32, token: u32, channel: u32) -> f32 {
   let at = row + channel;

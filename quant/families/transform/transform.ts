@@ -21,72 +21,41 @@
  * @module
  */
 import type { Calibration, CalibrationSamples } from "../../calibration.ts";
-import type { Family, HookAnswers, Settings } from "../../family.ts";
+import type { Family, FamilyAnswers, HookAnswers } from "../../family.ts";
 import { QuantizerError } from "../../quantizer_error.ts";
-import {
-  checkInteger,
-  checkOneWidth,
-  checkOptions,
-  checkWidths,
-  placeName,
-} from "../../setting_checks.ts";
-import type { TokenRange } from "../../tensor.ts";
-import { slidingWindow } from "../../windows.ts";
+import { checkOneWidth, placeName } from "../../setting_checks.ts";
 import { alphabetSize } from "./component_codes.ts";
 import { learnTransform } from "./transform_calibration.ts";
-import { GROUP_TOKENS } from "./transform_layout.ts";
+import { transformRange } from "./transform_layout.ts";
+import type {
+  ComponentStep,
+  TransformLesson,
+  TransformOptions,
+  TransformSettings,
+} from "./transform_settings.ts";
+import { transformStatistics } from "./transform_statistics.ts";
 import { TransformStoreCpu } from "./transform_store_cpu.ts";
 import { TransformStoreGpu } from "./transform_store_gpu.ts";
 
-/**
- * What becomes of a component: a step in standard deviations; `"absent"` leaves it out, `"exact"`
- * keeps it as a half-precision number, an outlier that would need too many symbols.
- */
-export type ComponentStep = number | "absent" | "exact";
-
-/**
- * Settings of one layer and kind under `transform`. `bits` are those of a code before it is entropy
- * coded, the same for all heads.
- */
-export interface TransformSettings extends Settings {
-  readonly heads: number;
-  readonly headDim: number;
-  /** Every component's step, block after block, in order of decreasing variance. */
-  readonly steps: readonly ComponentStep[];
-  /** Recent tokens kept exact, at least; tokens are quantized in groups of `GROUP_TOKENS`. */
-  readonly residualLength: number;
-  /** First tokens kept exact. */
-  readonly sinkTokens: number;
-  readonly calibrated: true;
-}
-
 /** The family `transform`. */
-export const transform: Family<TransformSettings> = {
+export const transform: Family<TransformSettings, "sink_tokens", TransformOptions> = {
   name: "transform",
   source: "this project; quant/families/transform/transform.ts",
   widths: [1, 2, 3, 4, 5, 6, 7, 8],
-  hooks: ["sink_tokens", "family_options"],
+  hooks: { sink_tokens: { absent: 0 } },
+  options: {
+    steps: {
+      value: { is: "own", words: 'an array of numbers, "absent" or "exact"' },
+      absentRule: "what `calibrate` returned, as `[layer][kind]`, else all alike",
+      means: 'what becomes of each component: a step in standard deviations, `"absent"`, `"exact"`',
+    },
+  },
+  axes: { key: ["token"], value: ["token"], because: "codes whole tokens" },
+  calibration: "always",
+  takesLesson: true,
 
-  resolve(answers: HookAnswers, { heads, headDim }): TransformSettings {
-    checkWidths(this, answers, heads);
-    checkOptions(this.name, answers, ["steps"]);
-    const place = placeName(answers);
-    if (answers.axis !== "token") {
-      throw new QuantizerError(
-        `${place}: family "${this.name}" codes whole tokens; choose_axis must be "token", not ` +
-          `"${answers.axis}"`,
-      );
-    }
-    if (answers.calibrationMode !== "offline") {
-      throw new QuantizerError(
-        `${place}: family "${this.name}" learns its axes offline; calibration_mode must be ` +
-          `"offline", not "${answers.calibrationMode}"`,
-      );
-    }
+  resolve(answers, { heads, headDim }): TransformSettings {
     checkOneWidth(this.name, answers);
-    const sinkTokens = answers.sinkTokens ?? 0;
-    checkInteger(answers, "residual_length", answers.residualLength, 0);
-    checkInteger(answers, "sink_tokens", sinkTokens, 0);
     return {
       family: this.name,
       layer: answers.layer,
@@ -95,9 +64,9 @@ export const transform: Family<TransformSettings> = {
       paramDtype: "f32",
       heads,
       headDim,
-      steps: stepsOption(answers, heads * headDim),
+      steps: stepsOf(answers, heads * headDim),
       residualLength: answers.residualLength,
-      sinkTokens,
+      sinkTokens: answers.sinkTokens,
       calibrated: true,
     };
   },
@@ -106,31 +75,42 @@ export const transform: Family<TransformSettings> = {
   quantizedRange: transformRange,
   calibrate: (samples: CalibrationSamples, settings): Calibration =>
     learnTransform(samples, settings),
+  statistics: transformStatistics,
   openCpu: (source, settings) => new TransformStoreCpu(source, settings),
   openGpu: (device, source, settings, tokens) =>
     new TransformStoreGpu(device, source, settings, tokens),
 };
 
-/** All but sinks and window, in whole groups. */
-export function transformRange(settings: TransformSettings, n: number): TokenRange {
-  const { from, to } = slidingWindow(n, settings.residualLength, settings.sinkTokens);
-  return { from, to: to - (to - from) % GROUP_TOKENS };
-}
-
 /** Where a policy says nothing, alphabets reach three standard deviations to each side. */
 const DEFAULT_REACH = 3;
 
-/** The option `steps`. */
-function stepsOption(answers: HookAnswers, count: number): readonly ComponentStep[] {
-  const given = answers.options?.steps;
-  if (given === undefined) {
-    const codes = alphabetSize(answers.bits[0]!) - 1;
-    return new Array<number>(count).fill(2 * DEFAULT_REACH / codes);
+/** The option `steps`; without it those of the policy's lesson; without a lesson all alike. */
+function stepsOf(
+  answers: FamilyAnswers<"sink_tokens", TransformOptions>,
+  count: number,
+): readonly ComponentStep[] {
+  const { layer, kind, bits, options, lesson } = answers;
+  if (options.steps !== undefined) {
+    return checkedSteps(answers, 'option "steps"', options.steps, count);
   }
+  if (lesson === undefined) {
+    return new Array<number>(count).fill(2 * DEFAULT_REACH / (alphabetSize(bits[0]!) - 1));
+  }
+  // A lesson comes from the policy as it is.
+  const steps: unknown = (lesson as TransformLesson | null)?.[layer]?.[kind];
+  return checkedSteps(answers, "what calibrate returned for it", steps, count);
+}
+
+function checkedSteps(
+  place: Pick<HookAnswers, "layer" | "kind">,
+  what: string,
+  given: unknown,
+  count: number,
+): readonly ComponentStep[] {
   if (!Array.isArray(given) || given.length !== count) {
-    const got = Array.isArray(given) ? `${given.length} entries` : JSON.stringify(given);
+    const got = Array.isArray(given) ? `${given.length} entries` : "no array";
     throw new QuantizerError(
-      `${placeName(answers)}: option "steps" has ${got}; expected one step for each of ` +
+      `${placeName(place)}: ${what} has ${got}; expected one step for each of ` +
         `${count} components`,
     );
   }
@@ -138,9 +118,9 @@ function stepsOption(answers: HookAnswers, count: number): readonly ComponentSte
     if (step === "absent" || step === "exact") return;
     if (typeof step === "number" && Number.isFinite(step) && step > 0) return;
     throw new QuantizerError(
-      `${placeName(answers)}: option "steps" is ${JSON.stringify(step)} at component ${i}; ` +
+      `${placeName(place)}: ${what} is ${JSON.stringify(step)} at component ${i}; ` +
         `expected a positive number of standard deviations, "absent" or "exact"`,
     );
   });
-  return given as ComponentStep[];
+  return given;
 }

@@ -26,11 +26,3 @@ struct Job {
 }
 
 const group_tokens = 16u;
-const workgroup_threads = 64u;
-
-@group(0) @binding(0) var<uniform> job: Job;
-
-// A token of this dispatch, from the workgroup's number.
-fn token_of(group: vec3u, groups: vec3u) -> u32 {
-  return group.y * groups.x + group.x;
-}

@@ -9,6 +9,7 @@ import type { KvKind } from "../../family.ts";
 import { secondMoment } from "../../numerics/multiply_rows.ts";
 import { type PrincipalAxes, principalAxes } from "../../numerics/principal_axes.ts";
 import { paddedTo4, rowsTimesColumns } from "../../numerics/rows_times_columns.ts";
+import type { RotaryPositions } from "../../rotary_positions.ts";
 import type { CpuTensor } from "../../tensor.ts";
 
 /** Most channels that are transformed together; the axes take time and memory as its square. */
@@ -89,7 +90,7 @@ function computeAxes(
     for (let i = 0; i < n; i++) metric[i * n + i] = 1 / energy;
     if (kind === "key") {
       for (let h = 0; h < size; h++) {
-        const reads = queryMetric(layer.queries, head + h, heads, samples.ropeTheta);
+        const reads = queryMetric(layer.queries, head + h, heads, samples.rotary);
         for (let i = 0; i < headDim; i++) {
           for (let j = 0; j < headDim; j++) {
             metric[(h * headDim + i) * n + h * headDim + j]! += QUERY_WEIGHT *
@@ -202,13 +203,13 @@ function centre(rows: Float64Array, n: number): Float64Array {
 /**
  * Second moment of the queries as a key before RoPE meets them. A key at distance `d` before a query
  * is met by the query turned back by `d` positions, so the moment is averaged over distances, evenly
- * on a logarithmic scale.
+ * on a logarithmic scale. The scale of the queries is in them; that of the key's positions is added.
  */
 function queryMetric(
   queries: readonly CpuTensor[],
   kvHead: number,
   kvHeads: number,
-  theta: number,
+  { theta, stretch, scale }: RotaryPositions,
 ): Float64Array {
   const { heads, headDim } = queries[0]!;
   const half = headDim / 2;
@@ -216,7 +217,7 @@ function queryMetric(
   const longest = Math.max(...queries.map((q) => q.capacity));
   const distances: number[] = [0];
   for (let d = 1; d < longest; d *= 2) distances.push(d);
-  const frequency = Float64Array.from({ length: half }, (_, i) => theta ** (-2 * i / headDim));
+  const frequency = Float64Array.from(stretch, (s, i) => theta ** (-2 * i / headDim) / s);
   const moment = new Float64Array(headDim * headDim);
   const turned = new Float64Array(headDim);
   let count = 0;
@@ -228,7 +229,8 @@ function queryMetric(
         // Back to before RoPE, then to one of the distances: every query is used once.
         const angle = distances[count % distances.length]! - t;
         for (let i = 0; i < half; i++) {
-          const [c, s] = [Math.cos(angle * frequency[i]!), Math.sin(angle * frequency[i]!)];
+          const turn = angle * frequency[i]!;
+          const [c, s] = [scale * Math.cos(turn), scale * Math.sin(turn)];
           const [a, b] = [data[from + i]!, data[from + half + i]!];
           turned[i] = a * c - b * s;
           turned[half + i] = b * c + a * s;

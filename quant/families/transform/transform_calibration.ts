@@ -7,8 +7,8 @@ import type { Calibration, CalibrationSamples } from "../../calibration.ts";
 import type { KvKind } from "../../family.ts";
 import { frequenciesOf, FREQUENCY_BITS } from "../../packing/entropy_coder.ts";
 import { alphabetSize, bitsOf, ComponentValues } from "./component_codes.ts";
-import type { TransformSettings } from "./transform.ts";
 import { transformAxes, visitComponents } from "./transform_axes.ts";
+import type { TransformSettings } from "./transform_settings.ts";
 
 /** What an unseen symbol counts as. */
 const UNSEEN = 0.25;

@@ -3,12 +3,11 @@
 // `places` (u32), per stored component: its block, and its index there. `constants` (f32): means, the
 // matrices [component][channel] forward and back, steps and levels of the stored components.
 
-@group(0) @binding(1) var<storage, read> places: array<vec2u>;
-@group(0) @binding(2) var<storage, read> constants: array<f32>;
+@group(0) @binding(2) var<storage, read> places: array<vec2u>;
+@group(0) @binding(3) var<storage, read> constants: array<f32>;
 // Symbol of every component, and above it the 16 bits that follow an escape.
-@group(0) @binding(3) var<storage, read_write> codes: array<u32>;
-@group(0) @binding(4) var<storage, read_write> tensor: array<f32>;
-@group(0) @binding(5) var<storage, read_write> failure: atomic<u32>;
+@group(0) @binding(4) var<storage, read_write> codes: array<u32>;
+@group(0) @binding(5) var<storage, read_write> tensor: array<f32>;
 @group(0) @binding(6) var<storage, read> cosine: array<f32>;
 @group(0) @binding(7) var<storage, read> sine: array<f32>;
 
@@ -45,7 +44,7 @@ fn count_steps(
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) thread: u32,
 ) {
-  let index = token_of(group, groups);
+  let index = flat_workgroup(group, groups);
   if (index >= job.tokens) {
     return;
   }
@@ -54,7 +53,7 @@ fn count_steps(
     let head = c / job.head_dim;
     let x = tensor[(head * job.capacity + token) * job.head_dim + c % job.head_dim];
     if (!is_finite_value(x)) {
-      atomicMin(&failure, token * job.heads + head);
+      report_not_finite(token, job.heads, head);
     }
     vector[c] = x - constants[c];
   }
@@ -87,7 +86,7 @@ fn rebuild(
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) thread: u32,
 ) {
-  let index = token_of(group, groups);
+  let index = flat_workgroup(group, groups);
   if (index >= job.tokens) {
     return;
   }

@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { calibrated } from "../../calibration.ts";
+import { calibrated } from "../../calibrated.ts";
 import type { StoredBuffer } from "../../family.ts";
 import {
   type Alphabets,
@@ -14,12 +14,20 @@ import {
   RAW_BITS,
   STATE_BITS,
 } from "../../packing/entropy_coder.ts";
+import type { TokenRange } from "../../tensor.ts";
+import { slidingWindow } from "../../windows.ts";
 import { alphabetSize } from "./component_codes.ts";
-import type { TransformSettings } from "./transform.ts";
 import { blockHeads } from "./transform_axes.ts";
+import type { TransformSettings } from "./transform_settings.ts";
 
 /** Tokens whose codes form one stream. */
 export const GROUP_TOKENS = 16;
+
+/** All but sinks and window, in whole groups. */
+export function transformRange(settings: TransformSettings, n: number): TokenRange {
+  const { from, to } = slidingWindow(n, settings.residualLength, settings.sinkTokens);
+  return { from, to: to - (to - from) % GROUP_TOKENS };
+}
 
 /** One block of heads: its components that are stored, and where they lie. */
 export interface TransformBlock {

@@ -10,7 +10,6 @@ import { decode, encode } from "../../packing/entropy_coder.ts";
 import { fromHalfBits, HALF_MAX, toHalfBits } from "../../packing/half.ts";
 import type { CpuTensor, TokenRange } from "../../tensor.ts";
 import { DEAD_ZONE, symbolOf } from "./component_codes.ts";
-import { transformRange, type TransformSettings } from "./transform.ts";
 import {
   GROUP_TOKENS,
   streamWords,
@@ -18,8 +17,10 @@ import {
   transformBuffers,
   type TransformLayout,
   transformLayout,
+  transformRange,
   worstStreamWords,
 } from "./transform_layout.ts";
+import type { TransformSettings } from "./transform_settings.ts";
 
 /** Groups that go through a matrix at a time. */
 const TILE_GROUPS = 4;

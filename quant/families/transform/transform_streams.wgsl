@@ -1,17 +1,17 @@
 // The entropy coder of packing/entropy_coder.ts: one invocation per stream.
 
 // Per stored component and symbol: its frequency, and above it the sum up to and including it.
-@group(0) @binding(1) var<storage, read> alphabets: array<u32>;
+@group(0) @binding(2) var<storage, read> alphabets: array<u32>;
 // Symbol of every component, and above it the 16 bits that follow an escape.
-@group(0) @binding(2) var<storage, read_write> codes: array<u32>;
+@group(0) @binding(3) var<storage, read_write> codes: array<u32>;
 // Streams with room between them.
-@group(0) @binding(3) var<storage, read_write> loose: array<u32>;
+@group(0) @binding(4) var<storage, read_write> loose: array<u32>;
 // Bits of each stream of this dispatch.
-@group(0) @binding(4) var<storage, read_write> lengths: array<u32>;
+@group(0) @binding(5) var<storage, read_write> lengths: array<u32>;
 // Bit behind the last of every stream.
-@group(0) @binding(5) var<storage, read_write> ends: array<u32>;
+@group(0) @binding(6) var<storage, read_write> stream_ends: array<u32>;
 // Streams behind each other.
-@group(0) @binding(6) var<storage, read_write> streams: array<u32>;
+@group(0) @binding(7) var<storage, read_write> streams: array<u32>;
 
 const frequency_bits = 12u;
 const state_bits = 16u;
@@ -26,7 +26,7 @@ fn first_word(group: u32) -> u32 {
   if (group == 0u) {
     return 0u;
   }
-  return (ends[group - 1u] + 31u) / 32u;
+  return (stream_ends[group - 1u] + 31u) / 32u;
 }
 
 // Sets bits that are 0, of words that nobody else writes.
@@ -43,7 +43,7 @@ fn write_streams(
   @builtin(global_invocation_id) id: vec3u,
   @builtin(num_workgroups) workgroups: vec3u,
 ) {
-  let group = id.x + id.y * workgroups.x * workgroup_threads;
+  let group = flat_index(id, workgroups);
   if (group >= groups_of_job()) {
     return;
   }
@@ -82,7 +82,7 @@ fn find_ends() {
   var word = first_word(job.first_group);
   for (var group = 0u; group < groups_of_job(); group++) {
     let end = 32u * word + lengths[group];
-    ends[job.first_group + group] = end;
+    stream_ends[job.first_group + group] = end;
     word = (end + 31u) / 32u;
   }
 }
@@ -94,7 +94,7 @@ fn close_ranks(
   @builtin(num_workgroups) workgroups: vec3u,
   @builtin(local_invocation_index) lane: u32,
 ) {
-  let group = token_of(id, workgroups);
+  let group = flat_workgroup(id, workgroups);
   if (group >= groups_of_job()) {
     return;
   }
@@ -141,12 +141,12 @@ fn read_streams(
   @builtin(global_invocation_id) id: vec3u,
   @builtin(num_workgroups) workgroups: vec3u,
 ) {
-  let group = id.x + id.y * workgroups.x * workgroup_threads;
+  let group = flat_index(id, workgroups);
   if (group >= groups_of_job()) {
     return;
   }
   let first = group * group_tokens * job.stored;
-  var at = ends[job.first_group + group] - 32u * first_word(job.first_bound) - state_bits;
+  var at = stream_ends[job.first_group + group] - 32u * first_word(job.first_bound) - state_bits;
   var state = (1u << state_bits) | read_bits(at, state_bits);
   for (var i = 0u; i < group_tokens * job.stored; i++) {
     let slot = state & ((1u << frequency_bits) - 1u);

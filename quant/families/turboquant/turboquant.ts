@@ -12,45 +12,21 @@
  */
 import type { Family, HookAnswers } from "../../family.ts";
 import { QuantizerError } from "../../quantizer_error.ts";
+import { placeName } from "../../setting_checks.ts";
 import {
-  checkInteger,
-  checkOnline,
-  checkOptions,
-  checkWidths,
-  placeName,
-} from "../../setting_checks.ts";
-import { turboquantRange, type TurboquantSettings } from "./turboquant_settings.ts";
+  type TurboquantOptions,
+  turboquantRange,
+  type TurboquantSettings,
+} from "./turboquant_settings.ts";
 import { TurboquantStoreCpu } from "./turboquant_store_cpu.ts";
 import { TurboquantStoreGpu } from "./turboquant_store_gpu.ts";
 
 /** Seed of the rotation when the policy gives none (turboquant/rotation.py). */
 const DEFAULT_SEED = 42;
 
-function oneOf<Name extends string>(
-  answers: HookAnswers,
-  option: string,
-  names: readonly [Name, ...Name[]],
-): Name {
-  const value = answers.options?.[option];
-  if (value === undefined) return names[0];
-  if (!names.includes(value as Name)) {
-    throw new QuantizerError(
-      `${placeName(answers)}: option "${option}" is ${JSON.stringify(value)}; it must be ` +
-        `${names.map((name) => `"${name}"`).join(" or ")}`,
-    );
-  }
-  return value as Name;
-}
-
 function checkVector(answers: HookAnswers, headDim: number): void {
-  const { axis, groupSize } = answers;
+  const { groupSize } = answers;
   const place = placeName(answers);
-  if (axis !== "token") {
-    throw new QuantizerError(
-      `${place}: family "turboquant" codes the vectors of single tokens; choose_axis must be ` +
-        `"token", not "${axis}"`,
-    );
-  }
   if (groupSize !== undefined && groupSize !== headDim && groupSize !== -1) {
     throw new QuantizerError(
       `${place}: family "turboquant" codes whole vectors; group_size must be ${headDim} or -1, ` +
@@ -70,29 +46,42 @@ function checkVector(answers: HookAnswers, headDim: number): void {
  * of the arithmetic; `seed`, a number of 32 bits, by default 42 plus that of the run. A
  * `residual_length` is an extension of this project.
  */
-export const turboquant: Family<TurboquantSettings> = {
+export const turboquant: Family<TurboquantSettings, never, TurboquantOptions> = {
   name: "turboquant",
   source: "arXiv 2504.19874; 0xSero/turboquant@7ac9b8d, turboquant/quantizer.py, rotation.py, " +
     "codebook.py",
   widths: [1, 2, 3, 4, 5, 6, 7, 8],
-  hooks: ["group_size", "family_options"],
+  hooks: {
+    group_size: {
+      absentRule: "the head",
+      kept: ({ headDim }) => headDim,
+      expressed: (size, { headDim }) => size === -1 ? headDim : size,
+    },
+  },
+  options: {
+    variant: {
+      value: { is: "one of", names: ["mse", "prod"] },
+      absent: "mse",
+      means: "least error of vectors, or unbiased inner products",
+    },
+    rotation: {
+      value: { is: "one of", names: ["qr", "hadamard"] },
+      absent: "qr",
+      means: "which random rotation",
+    },
+    seed: {
+      value: { is: "integer", least: 0, most: 2 ** 32 - 1 },
+      absentRule: `${DEFAULT_SEED} plus that of the run`,
+      means: "seed of the rotation",
+    },
+  },
+  axes: { key: ["token"], value: ["token"], because: "codes the vectors of single tokens" },
 
-  resolve(answers: HookAnswers, { heads, headDim }): TurboquantSettings {
-    checkWidths(this, answers, heads);
-    checkOnline(this.name, answers);
-    checkOptions(this.name, answers, ["variant", "rotation", "seed"]);
+  resolve(answers, { headDim }): TurboquantSettings {
     checkVector(answers, headDim);
-    checkInteger(answers, "residual_length", answers.residualLength, 0);
     const place = placeName(answers);
-    const variant = oneOf(answers, "variant", ["mse", "prod"]);
-    const rotation = oneOf(answers, "rotation", ["qr", "hadamard"]);
-    const seed = answers.options?.seed ?? (DEFAULT_SEED + (answers.seed ?? 0)) % 2 ** 32;
-    if (!Number.isInteger(seed) || (seed as number) < 0 || (seed as number) >= 2 ** 32) {
-      throw new QuantizerError(
-        `${place}: option "seed" is ${JSON.stringify(seed)}; it must be an integer from 0 to ` +
-          `${2 ** 32 - 1}`,
-      );
-    }
+    const { variant, rotation } = answers.options;
+    const { seed = (DEFAULT_SEED + (answers.seed ?? 0)) % 2 ** 32 } = answers.options;
     if (variant === "prod" && answers.bits.includes(1)) {
       throw new QuantizerError(
         `${place}: the variant "prod" of family "turboquant" spends one bit on signs; ` +
@@ -114,7 +103,7 @@ export const turboquant: Family<TurboquantSettings> = {
       headDim,
       variant,
       rotation,
-      seed: seed as number,
+      seed,
       residualLength: answers.residualLength,
     };
   },

@@ -23,66 +23,28 @@ struct Head {
   levels: u32,
 }
 
-const workgroup_threads = 64u;
 override channels: u32 = 64u;
 // The inner-product variant: residual norms, and a sign above the level bits of each code.
 override signs: bool = false;
 // Norms are f32 instead of f16.
 override wide_norms: bool = false;
 
-@group(0) @binding(0) var<uniform> job: Job;
-@group(0) @binding(1) var<storage, read> heads: array<Head>;
-@group(0) @binding(2) var<storage, read> tables: array<f32>;
-@group(0) @binding(3) var<storage, read_write> codes: array<u32>;
+@group(0) @binding(2) var<storage, read> heads: array<Head>;
+@group(0) @binding(3) var<storage, read> tables: array<f32>;
+@group(0) @binding(4) var<storage, read_write> codes: array<u32>;
 // Atomic because two f16 norms share a word.
-@group(0) @binding(4) var<storage, read_write> norms: array<atomic<u32>>;
-@group(0) @binding(5) var<storage, read_write> tensor: array<f32>;
-// Smallest token * heads + head that holds a value that is not finite.
-@group(0) @binding(6) var<storage, read_write> failure: atomic<u32>;
+@group(0) @binding(5) var<storage, read_write> norms: array<atomic<u32>>;
+@group(0) @binding(6) var<storage, read_write> tensor: array<f32>;
 
 var<workgroup> vector: array<f32, channels>;
 var<workgroup> rotated: array<f32, channels>;
 var<workgroup> code: array<u32, channels>;
-var<workgroup> partial: array<f32, workgroup_threads>;
-var<workgroup> length: f32;
-
-fn vector_of(group: vec3u, groups: vec3u) -> u32 {
-  return group.y * groups.x + group.x;
-}
-
 fn row_address(token: u32, head: u32) -> u32 {
   return (head * job.capacity + token) * job.head_dim;
 }
 
 fn level_bits(head: Head) -> u32 {
   return head.bits - select(0u, 1u, signs);
-}
-
-// The sum of every invocation's value, in all of them.
-fn sum_of(value: f32, thread: u32) -> f32 {
-  workgroupBarrier();
-  partial[thread] = value;
-  workgroupBarrier();
-  for (var half = workgroup_threads / 2u; half > 0u; half /= 2u) {
-    if (thread < half) {
-      partial[thread] += partial[thread + half];
-    }
-    workgroupBarrier();
-  }
-  return partial[0];
-}
-
-fn largest_of(value: f32, thread: u32) -> f32 {
-  workgroupBarrier();
-  partial[thread] = value;
-  workgroupBarrier();
-  for (var half = workgroup_threads / 2u; half > 0u; half /= 2u) {
-    if (thread < half) {
-      partial[thread] = max(partial[thread], partial[thread + half]);
-    }
-    workgroupBarrier();
-  }
-  return partial[0];
 }
 
 fn norm_index(token: u32, head: u32, which: u32) -> u32 {
@@ -113,13 +75,13 @@ fn load_norm(index: u32) -> f32 {
   return half_value((atomicLoad(&norms[index >> 1u]) >> ((index & 1u) * 16u)) & 0xffffu);
 }
 
-@compute @workgroup_size(64)
+@compute @workgroup_size(workgroup_threads)
 fn quantize(
   @builtin(workgroup_id) group: vec3u,
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) thread: u32,
 ) {
-  let index = vector_of(group, groups);
+  let index = flat_workgroup(group, groups);
   if (index >= job.tokens * job.heads) {
     return;
   }
@@ -131,7 +93,7 @@ fn quantize(
   for (var c = thread; c < channels; c += workgroup_threads) {
     let x = tensor[base + c];
     if (!is_finite_value(x)) {
-      atomicMin(&failure, token * job.heads + h);
+      report_not_finite(token, job.heads, h);
     }
     vector[c] = x;
     largest = max(largest, abs(x));
@@ -215,13 +177,13 @@ fn quantize(
   }
 }
 
-@compute @workgroup_size(64)
+@compute @workgroup_size(workgroup_threads)
 fn restore(
   @builtin(workgroup_id) group: vec3u,
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) thread: u32,
 ) {
-  let index = vector_of(group, groups);
+  let index = flat_workgroup(group, groups);
   if (index >= job.tokens * job.heads) {
     return;
   }

@@ -36,6 +36,16 @@ export interface TurboquantSettings extends Settings {
   readonly paramDtype: "f16" | "f32";
 }
 
+/** The family's options. */
+export interface TurboquantOptions {
+  /** `"mse"` minimises the error of vectors; `"prod"` gives unbiased inner products. */
+  readonly variant: "mse" | "prod";
+  /** `"hadamard"` needs a `headDim` that is a power of two. */
+  readonly rotation: "qr" | "hadamard";
+  /** Seed of the rotation and of the projection. */
+  readonly seed?: number;
+}
+
 /** Constants of the settings, in host memory. */
 export interface TurboquantTables {
   /** Orthogonal, `[headDim][headDim]`: rotated is `rotation x`. */

@@ -11,16 +11,9 @@ import { affineRange, type AffineSettings, topCodes } from "../../stores/affine/
 import { AffineStoreCpu } from "../../stores/affine/affine_store_cpu.ts";
 import { AffineStoreGpu } from "../../stores/affine/affine_store_gpu.ts";
 import arithmetic from "./uniform.wgsl" with { type: "text" };
-import type { Family, HookAnswers } from "../../family.ts";
-import { QuantizerError } from "../../quantizer_error.ts";
-import {
-  checkDivides,
-  checkInteger,
-  checkOnline,
-  checkOptions,
-  checkWidths,
-  placeName,
-} from "../../setting_checks.ts";
+import { POSITIVE } from "../../answer_type.ts";
+import type { Family } from "../../family.ts";
+import { checkDivides } from "../../setting_checks.ts";
 
 /** Largest group that `uniform` chooses by itself. */
 const LARGEST_DEFAULT_GROUP = 64;
@@ -36,27 +29,18 @@ export function defaultUniformGroup(headDim: number): number {
 }
 
 /** The family `uniform`. */
-export const uniform: Family<AffineSettings> = {
+export const uniform: Family<AffineSettings, "sink_tokens"> = {
   name: "uniform",
   source: "jy-yuan/KIVI@876b4d2, quant/new_pack.py (quant_and_pack_vcache)",
   widths: [1, 2, 3, 4, 5, 6, 7, 8],
-  hooks: ["group_size", "sink_tokens"],
+  hooks: {
+    group_size: { absentRule: `${LARGEST_DEFAULT_GROUP}`, value: POSITIVE },
+    sink_tokens: { absent: 0 },
+  },
+  axes: { key: ["token"], value: ["token"], because: "groups the channels of one token" },
 
-  resolve(answers: HookAnswers, { heads, headDim }): AffineSettings {
-    checkWidths(this, answers, heads);
-    checkOnline(this.name, answers);
-    checkOptions(this.name, answers, []);
-    if (answers.axis !== "token") {
-      throw new QuantizerError(
-        `${placeName(answers)}: family "uniform" groups the channels of one token; ` +
-          `choose_axis must be "token", not "${answers.axis}"`,
-      );
-    }
-    const groupSize = answers.groupSize ?? defaultUniformGroup(headDim);
-    const sinkTokens = answers.sinkTokens ?? 0;
-    checkInteger(answers, "group_size", groupSize, 1);
-    checkInteger(answers, "residual_length", answers.residualLength, 0);
-    checkInteger(answers, "sink_tokens", sinkTokens, 0);
+  resolve(answers, { headDim }): AffineSettings {
+    const { groupSize = defaultUniformGroup(headDim), sinkTokens } = answers;
     checkDivides(answers, groupSize, headDim, "channels of a head");
     return {
       family: this.name,

@@ -41,8 +41,15 @@ export function affineRange(settings: AffineSettings, n: number): TokenRange {
     : slidingWindow(n, residualLength, sinkTokens);
 }
 
-/** A residual length as the channel axis can keep it: a multiple of the group, one group at least. */
-export function wholeGroupResidual(residualLength: number, groupSize: number): number {
+/**
+ * A residual length as it can be kept: on the channel axis a multiple of the group, one group at
+ * least.
+ */
+export function keptWindow(
+  residualLength: number,
+  { axis, groupSize }: Pick<AffineSettings, "axis" | "groupSize">,
+): number {
+  if (axis === "token") return residualLength;
   return Math.max(1, Math.ceil(residualLength / groupSize)) * groupSize;
 }
 

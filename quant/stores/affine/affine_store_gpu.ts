@@ -6,19 +6,17 @@
 import group from "./group.wgsl" with { type: "text" };
 import groupQuantize from "./group_quantize.wgsl" with { type: "text" };
 import groupRestore from "./group_restore.wgsl" with { type: "text" };
+import loadParameters from "../../packing/load_parameters.wgsl" with { type: "text" };
 import pack from "../../packing/pack.wgsl" with { type: "text" };
+import storeParameters from "../../packing/store_parameters.wgsl" with { type: "text" };
 import { affineLayout, affineRange, type AffineSettings } from "./affine_settings.ts";
-import { bindBuffers, computePipeline, dispatch, readWords } from "../../gpu/compute_pipelines.ts";
-import type { BufferContents, Source, Store, StoredBuffer } from "../../family.ts";
-import { notFiniteError } from "../../finite_input.ts";
+import type { BufferContents, Source, StoredBuffer } from "../../family.ts";
+import { GrowingStore } from "../../gpu/growing_store.ts";
+import { Kernels } from "../../gpu/kernels.ts";
 import type { Band, GroupLayout } from "./group_layout.ts";
-import { parameterWords } from "../../packing/parameters.ts";
-import { type ReadbackClient, Readbacks } from "../../gpu/shared_readback.ts";
+import { PARAMETER_TYPES, parameterWords } from "../../packing/parameters.ts";
 import { storedBuffers } from "./stored_buffers.ts";
-import type { GpuTensor, TokenRange } from "../../tensor.ts";
-
-const NO_FAILURE = 0xffffffff;
-const PARAMETER_TYPES = { f16: 0, f32: 1, fp8: 2 } as const;
+import type { GpuTensor } from "../../tensor.ts";
 
 /** Codes that one invocation quantizes: the fewest whole groups that fill whole words. */
 function chunkCodes(band: Band, groupSize: number): number {
@@ -31,34 +29,35 @@ function chunkCodes(band: Band, groupSize: number): number {
   return band.rowCodes;
 }
 
+/** The bands as the kernels read them, and the chunks of a unit. */
+function bandTable({ bands, groupSize }: GroupLayout) {
+  let chunks = 0;
+  const table = bands.map((band) => {
+    const codes = chunkCodes(band, groupSize);
+    const first = chunks;
+    chunks += band.rows * band.rowCodes / codes;
+    return {
+      first_head: band.firstHead,
+      heads: band.heads,
+      bits: band.bits,
+      top_code: band.topCode,
+      row_words: band.rowWords,
+      word_offset: band.wordOffset,
+      group_offset: band.groupOffset,
+      chunk_codes: codes,
+      first_chunk: first,
+    };
+  });
+  return { table, chunks };
+}
+
 /** Store of an affine family over GPU tensors; `settle` throws on non-finite input. */
-export class AffineStoreGpu implements Store<GpuTensor> {
+export class AffineStoreGpu extends GrowingStore<AffineSettings, "codes" | "scale_zero" | "bands"> {
   /** Where codes and parameters lie in the buffers. */
   readonly layout: GroupLayout;
-  readonly #device: GPUDevice;
-  readonly #source: Source<GpuTensor>;
-  readonly #settings: AffineSettings;
-  readonly #quantize: GPUComputePipeline;
-  readonly #restore: GPUComputePipeline;
+  readonly #quantize: Kernels;
+  readonly #restore: Kernels;
   readonly #unitChunks: number;
-  readonly #bands: GPUBuffer;
-  readonly #growJob: GPUBuffer;
-  readonly #restoreJob: GPUBuffer;
-  readonly #failure: GPUBuffer;
-  /** Absent while no unit fits: WebGPU has no empty buffers. */
-  readonly #codes: GPUBuffer | undefined;
-  readonly #parameters: GPUBuffer | undefined;
-  #quantized: TokenRange;
-  #units = 0;
-  /** Where an entry is not finite, as far as the device has been asked. */
-  #failed = NO_FAILURE;
-  readonly #readbacks: Readbacks;
-  readonly #check: ReadbackClient = {
-    regions: () => [{ buffer: this.#failure, at: 0, words: 1 }],
-    accept: ([place]) => {
-      this.#failed = place!;
-    },
-  };
 
   /**
    * Opens an empty store with room for a snapshot of `tokens` tokens.
@@ -72,162 +71,75 @@ export class AffineStoreGpu implements Store<GpuTensor> {
     tokens: number,
     arithmetic: string,
   ) {
-    this.#device = device;
-    this.#source = source;
-    this.#settings = settings;
-    this.#readbacks = Readbacks.in(source.shared);
-    this.layout = affineLayout(settings, source.tensor.headDim);
-    const range = affineRange(settings, tokens);
-    const units = (range.to - range.from) / this.layout.unitTokens;
-    const storage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
-    if (units > 0) {
-      this.#codes = device.createBuffer({
-        label: "codes",
-        size: units * this.layout.unitWords * 4,
-        usage: storage,
+    const layout = affineLayout(settings, source.tensor.headDim);
+    const { from, to } = affineRange(settings, tokens);
+    const units = (to - from) / layout.unitTokens;
+    const { table, chunks } = bandTable(layout);
+    const kernels = (...texts: string[]) =>
+      Kernels.of(device, settings.family, [pack, group, arithmetic, ...texts], {
+        channel_axis: settings.axis === "channel",
+        half_arithmetic: settings.arithmetic === "f16",
+        parameter_type: PARAMETER_TYPES[settings.paramDtype],
       });
-      this.#parameters = device.createBuffer({
-        label: "scale_zero",
-        size: parameterWords(settings.paramDtype, units * this.layout.unitGroups) * 4,
-        usage: storage,
-      });
-    }
-    const constants = {
-      channel_axis: settings.axis === "channel" ? 1 : 0,
-      half_arithmetic: settings.arithmetic === "f16" ? 1 : 0,
-      parameter_type: PARAMETER_TYPES[settings.paramDtype],
-    };
-    const name = settings.family;
-    const quantize = [pack, group, arithmetic, groupQuantize];
-    const restore = [pack, group, arithmetic, groupRestore];
-    this.#quantize = computePipeline(device, name, "quantize", quantize, constants);
-    this.#restore = computePipeline(device, name, "restore", restore, constants);
-
-    const table: number[] = [];
-    let chunks = 0;
-    for (const band of this.layout.bands) {
-      const codes = chunkCodes(band, this.layout.groupSize);
-      table.push(
-        band.firstHead,
-        band.heads,
-        band.bits,
-        band.topCode,
-        band.rowWords,
-        band.wordOffset,
-        band.groupOffset,
-        codes,
-        chunks,
-      );
-      chunks += band.rows * band.rowCodes / codes;
-    }
+    const quantize = kernels(storeParameters, groupQuantize);
+    super(device, source, settings, affineRange, {
+      codes: units * layout.unitWords,
+      scale_zero: parameterWords(settings.paramDtype, units * layout.unitGroups),
+      bands: quantize.contents("bands", table),
+    });
+    this.layout = layout;
+    this.#quantize = quantize;
+    this.#restore = kernels(loadParameters, groupRestore);
     this.#unitChunks = chunks;
-    const words = Uint32Array.from(table);
-    this.#bands = device.createBuffer({ size: words.byteLength, usage: storage });
-    device.queue.writeBuffer(this.#bands, 0, words);
-    this.#failure = device.createBuffer({ size: 4, usage: storage });
-    device.queue.writeBuffer(this.#failure, 0, Uint32Array.of(NO_FAILURE));
-    const uniform = GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST;
-    this.#growJob = device.createBuffer({ size: 64, usage: uniform });
-    this.#restoreJob = device.createBuffer({ size: 64, usage: uniform });
-    this.#quantized = affineRange(settings, 0);
-  }
-
-  get quantized(): TokenRange {
-    return this.#quantized;
-  }
-
-  rewrites(): boolean {
-    return false;
-  }
-
-  grow(n: number): void {
-    const range = affineRange(this.#settings, n);
-    const units = (range.to - range.from) / this.layout.unitTokens;
-    this.#quantized = range;
-    if (units <= this.#units || this.#codes === undefined || this.#parameters === undefined) return;
-    const added = units - this.#units;
-    this.#writeJob(this.#growJob, this.#source.tensor.capacity, this.#units, added);
-    const bindGroup = bindBuffers(this.#device, this.#quantize, [
-      this.#growJob,
-      this.#bands,
-      this.#source.tensor.buffer,
-      this.#codes,
-      this.#parameters,
-      this.#failure,
-    ]);
-    dispatch(this.#device, this.#quantize, bindGroup, added * this.#unitChunks);
-    this.#units = units;
-    this.#readbacks.await(this.#check);
   }
 
   restore(target: GpuTensor): void {
-    if (this.#units === 0 || this.#codes === undefined || this.#parameters === undefined) return;
-    this.#writeJob(this.#restoreJob, target.capacity, 0, this.#units);
-    const bindGroup = bindBuffers(this.#device, this.#restore, [
-      this.#restoreJob,
-      this.#bands,
-      this.#codes,
-      this.#parameters,
-      target.buffer,
-    ]);
-    const tokens = this.#units * this.layout.unitTokens;
-    dispatch(this.#device, this.#restore, bindGroup, target.heads * tokens * target.headDim);
-  }
-
-  async settle(): Promise<void> {
-    await this.#readbacks.settle(this.#device, this.#check);
-    if (this.#failed !== NO_FAILURE) {
-      const { heads } = this.#source.tensor;
-      const token = Math.floor(this.#failed / heads);
-      throw notFiniteError(this.#source, this.#failed % heads, token);
-    }
+    const units = this.tokens / this.layout.unitTokens;
+    this.run(this.#restore, "restore", { threads: target.heads * this.tokens * target.headDim }, {
+      ...this.#bindings(target, 0, units),
+      restored: target.buffer,
+    });
   }
 
   buffers(n: number): readonly StoredBuffer[] {
-    return storedBuffers(this.#settings, this.layout, affineRange(this.#settings, n));
+    return storedBuffers(this.settings, this.layout, affineRange(this.settings, n));
   }
 
-  async contents(): Promise<readonly BufferContents[]> {
-    const read = (buffer: GPUBuffer | undefined) =>
-      buffer === undefined
-        ? Promise.resolve(new Uint32Array(0))
-        : readWords(this.#device, buffer, buffer.size);
-    return [
-      { role: "codes", words: await read(this.#codes) },
-      { role: "scale_zero", words: await read(this.#parameters) },
-    ];
+  contents(): Promise<readonly BufferContents[]> {
+    return this.whole("codes", "scale_zero");
   }
 
-  free(): void {
-    this.#readbacks.drop(this.#check);
-    this.#bands.destroy();
-    this.#growJob.destroy();
-    this.#restoreJob.destroy();
-    this.#failure.destroy();
-    this.#codes?.destroy();
-    this.#parameters?.destroy();
+  protected quantize(first: number, tokens: number): void {
+    const { unitTokens } = this.layout;
+    const units = tokens / unitTokens;
+    const { tensor } = this.source;
+    this.run(this.#quantize, "quantize", { threads: units * this.#unitChunks }, {
+      ...this.#bindings(tensor, first / unitTokens, units),
+      source: tensor.buffer,
+    });
   }
 
-  #writeJob(buffer: GPUBuffer, capacity: number, firstUnit: number, units: number): void {
-    const { heads, headDim } = this.#source.tensor;
+  /** What both kernels read, to go over `units` units of a tensor. */
+  #bindings(tensor: GpuTensor, firstUnit: number, units: number) {
     const { groupSize, unitTokens, unitWords, unitGroups, bands } = this.layout;
-    const job = new Uint32Array([
-      heads,
-      headDim,
-      capacity,
-      this.#quantized.from,
-      groupSize,
-      unitTokens,
-      unitWords,
-      unitGroups,
-      this.#unitChunks,
-      bands.length,
-      firstUnit,
-      units,
-      0,
-      0,
-    ]);
-    new Float32Array(job.buffer).set([this.#settings.clipRatio, this.#settings.scaleFloor], 12);
-    this.#device.queue.writeBuffer(buffer, 0, job);
+    return {
+      job: {
+        heads: tensor.heads,
+        head_dim: tensor.headDim,
+        capacity: tensor.capacity,
+        from_token: this.quantized.from,
+        group_size: groupSize,
+        unit_tokens: unitTokens,
+        unit_words: unitWords,
+        unit_groups: unitGroups,
+        unit_chunks: this.#unitChunks,
+        bands: bands.length,
+        first_unit: firstUnit,
+        units,
+        clip_ratio: this.settings.clipRatio,
+        scale_floor: this.settings.scaleFloor,
+      },
+      parameters: this.memory.scale_zero,
+    };
   }
 }

@@ -40,8 +40,7 @@ struct Job {
   scale_floor: f32,
 }
 
-@group(0) @binding(0) var<uniform> job: Job;
-@group(0) @binding(1) var<storage, read> bands: array<Band>;
+@group(0) @binding(2) var<storage, read> bands: array<Band>;
 
 // Groups along tokens (true) or along channels.
 override channel_axis: bool = false;
@@ -53,12 +52,6 @@ fn rounded(x: f32) -> f32 {
     return half_value(half_bits(x));
   }
   return x;
-}
-
-const workgroup_threads = 64u;
-
-fn flat_index(id: vec3u, workgroups: vec3u) -> u32 {
-  return id.x + id.y * workgroups.x * workgroup_threads;
 }
 
 // Walks the entries of a group in the order of their codes.

@@ -1,21 +1,5 @@
-@group(0) @binding(2) var<storage, read> source: array<f32>;
-@group(0) @binding(3) var<storage, read_write> codes: array<u32>;
-// Atomic because two float8 pairs share a word.
-@group(0) @binding(4) var<storage, read_write> parameters: array<atomic<u32>>;
-// Smallest token * heads + head that holds a value that is not finite.
-@group(0) @binding(5) var<storage, read_write> failure: atomic<u32>;
-
-fn store_parameters(group: u32, scale: f32, zero: f32) {
-  if (parameter_type == parameters_f16) {
-    atomicStore(&parameters[group], half_bits(scale) | (half_bits(zero) << 16u));
-  } else if (parameter_type == parameters_f32) {
-    atomicStore(&parameters[2u * group], bitcast<u32>(scale));
-    atomicStore(&parameters[2u * group + 1u], bitcast<u32>(zero));
-  } else {
-    let pair = float8_bits(scale) | (float8_bits(zero) << 8u);
-    atomicOr(&parameters[group >> 1u], pair << ((group & 1u) * 16u));
-  }
-}
+@group(0) @binding(3) var<storage, read> source: array<f32>;
+@group(0) @binding(4) var<storage, read_write> codes: array<u32>;
 
 @compute @workgroup_size(workgroup_threads)
 fn quantize(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) workgroups: vec3u) {
@@ -60,7 +44,7 @@ fn quantize(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) w
       let x = source[look.address];
       if (!is_finite_value(x)) {
         let row = look.address / job.head_dim;
-        atomicMin(&failure, (row % job.capacity) * job.heads + row / job.capacity);
+        report_not_finite(row % job.capacity, job.heads, row / job.capacity);
       }
       low = min(low, x);
       high = max(high, x);

@@ -1,21 +1,5 @@
-@group(0) @binding(2) var<storage, read> codes: array<u32>;
-@group(0) @binding(3) var<storage, read> parameters: array<u32>;
+@group(0) @binding(3) var<storage, read> codes: array<u32>;
 @group(0) @binding(4) var<storage, read_write> restored: array<f32>;
-
-fn load_parameters(group: u32) -> vec2f {
-  if (parameter_type == parameters_f16) {
-    let pair = parameters[group];
-    return vec2f(half_value(pair & 0xffffu), half_value(pair >> 16u));
-  }
-  if (parameter_type == parameters_f32) {
-    return vec2f(
-      bitcast<f32>(parameters[2u * group]),
-      bitcast<f32>(parameters[2u * group + 1u]),
-    );
-  }
-  let pair = parameters[group >> 1u] >> ((group & 1u) * 16u);
-  return vec2f(float8_value(pair & 0xffu), float8_value((pair >> 8u) & 0xffu));
-}
 
 // One invocation per restored value, in the order of the target.
 @compute @workgroup_size(workgroup_threads)

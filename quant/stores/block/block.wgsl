@@ -28,8 +28,7 @@ struct Segment {
   chunk_words: u32,
 }
 
-@group(0) @binding(0) var<uniform> job: Job;
-@group(0) @binding(1) var<storage, read> segments: array<Segment>;
+@group(0) @binding(2) var<storage, read> segments: array<Segment>;
 
 const flat_order = 0u;
 const channel_order = 1u;
@@ -48,12 +47,6 @@ override joined: bool = false;
 
 // Ten 3-bit codes to a word instead of a bit stream.
 override ten_per_word: bool = false;
-
-const workgroup_threads = 64u;
-
-fn flat_index(id: vec3u, workgroups: vec3u) -> u32 {
-  return id.x + id.y * workgroups.x * workgroup_threads;
-}
 
 fn top_code_of(segment: u32) -> f32 {
   return f32((1u << segments[segment].bits) - 1u);

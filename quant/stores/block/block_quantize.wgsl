@@ -1,10 +1,8 @@
-@group(0) @binding(2) var<storage, read> source: array<f32>;
-@group(0) @binding(3) var<storage, read_write> fitted: array<vec2f>;
-@group(0) @binding(4) var<storage, read_write> codes: array<u32>;
+@group(0) @binding(3) var<storage, read> source: array<f32>;
+@group(0) @binding(4) var<storage, read_write> fitted: array<vec2f>;
+@group(0) @binding(5) var<storage, read_write> codes: array<u32>;
 // Atomic because two lone f16 scales share a word.
-@group(0) @binding(5) var<storage, read_write> parameters: array<atomic<u32>>;
-// Smallest token * heads + head that holds a value that is not finite.
-@group(0) @binding(6) var<storage, read_write> failure: atomic<u32>;
+@group(0) @binding(6) var<storage, read_write> parameters: array<atomic<u32>>;
 
 // One invocation per group.
 @compute @workgroup_size(workgroup_threads)
@@ -22,7 +20,7 @@ fn fit(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) workgr
     let x = source[at];
     if (!is_finite_value(x)) {
       let row = at / job.head_dim;
-      atomicMin(&failure, (row % job.capacity) * job.heads + row / job.capacity);
+      report_not_finite(row % job.capacity, job.heads, row / job.capacity);
     }
     low = min(low, x);
     high = max(high, x);

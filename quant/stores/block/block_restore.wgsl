@@ -1,6 +1,6 @@
-@group(0) @binding(2) var<storage, read_write> restored: array<f32>;
-@group(0) @binding(4) var<storage, read> codes: array<u32>;
-@group(0) @binding(5) var<storage, read> parameters: array<u32>;
+@group(0) @binding(3) var<storage, read_write> restored: array<f32>;
+@group(0) @binding(5) var<storage, read> codes: array<u32>;
+@group(0) @binding(6) var<storage, read> parameters: array<u32>;
 
 fn load_parameters(group: u32) -> vec2f {
   if (parameter_format == format_f16_pair) {

@@ -6,7 +6,7 @@
  */
 import { CpuBackend } from "../../backend_cpu.ts";
 import { GpuBackend } from "../../gpu/backend_gpu.ts";
-import type { Family, Settings } from "../../family.ts";
+import type { Axes, Axis, Family, KvKind, Settings } from "../../family.ts";
 import type { BlockScheme } from "./block_arithmetic.ts";
 import { BlockCpu } from "./block_cpu.ts";
 import { BlockGpu, type BlockKernels } from "./block_gpu.ts";
@@ -18,6 +18,16 @@ type RequantizingSettings = Settings & BlockShape & {
   readonly headDim: number;
   readonly residualLength: number;
 };
+
+/** Axes of a family whose settings keep the order of a block's groups. */
+export function orderedAxes<S extends RequantizingSettings>(
+  axes: Readonly<Record<KvKind, readonly Axis[]>> & Pick<Axes<S>, "because">,
+): Axes<S> {
+  return {
+    ...axes,
+    kept: ({ order }) => order === "flat" ? "token" : "channel",
+  };
+}
 
 /**
  * The members of a family that re-quantizes its store.

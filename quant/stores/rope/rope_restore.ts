@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { bindBuffers, computePipeline, dispatch } from "../../gpu/compute_pipelines.ts";
+import { Kernels } from "../../gpu/kernels.ts";
 import type { Source } from "../../family.ts";
 import { QuantizerError } from "../../quantizer_error.ts";
 import rotate from "./rotate.wgsl" with { type: "text" };
@@ -79,14 +79,10 @@ export function rotateOnGpu(
 ): void {
   const { heads, headDim, capacity } = keys;
   const tokens = range.to - range.from;
-  if (tokens === 0) return;
-  const pipeline = computePipeline(device, "rope", "rotate", [rotate], {});
-  const job = device.createBuffer({
-    size: 32,
-    usage: GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST,
+  Kernels.of(device, "rope", [rotate]).run("rotate", { threads: heads * tokens * headDim / 2 }, {
+    job: { heads, head_dim: headDim, capacity, from_token: range.from, tokens },
+    cosines: cos.buffer,
+    sines: sin.buffer,
+    keys: keys.buffer,
   });
-  device.queue.writeBuffer(job, 0, Uint32Array.of(heads, headDim, capacity, range.from, tokens));
-  const bound = bindBuffers(device, pipeline, [job, cos.buffer, sin.buffer, keys.buffer]);
-  dispatch(device, pipeline, bound, heads * tokens * headDim / 2);
-  job.destroy();
 }

@@ -8,16 +8,13 @@ struct Job {
   tokens: u32,
 }
 
-@group(0) @binding(0) var<uniform> job: Job;
-@group(0) @binding(1) var<storage, read> cosines: array<f32>;
-@group(0) @binding(2) var<storage, read> sines: array<f32>;
-@group(0) @binding(3) var<storage, read_write> keys: array<f32>;
-
-const workgroup_threads = 64u;
+@group(0) @binding(2) var<storage, read> cosines: array<f32>;
+@group(0) @binding(3) var<storage, read> sines: array<f32>;
+@group(0) @binding(4) var<storage, read_write> keys: array<f32>;
 
 @compute @workgroup_size(workgroup_threads)
 fn rotate(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) workgroups: vec3u) {
-  let index = id.x + id.y * workgroups.x * workgroup_threads;
+  let index = flat_index(id, workgroups);
   let half = job.head_dim / 2u;
   if (index >= job.heads * job.tokens * half) {
     return;

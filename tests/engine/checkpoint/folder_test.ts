@@ -1,12 +1,13 @@
 import { assert, assertEquals, assertNotEquals, assertRejects } from "@std/assert";
 import { UserError } from "../../../errors.ts";
 import { loadModelFolder } from "../../../engine/checkpoint/folder.ts";
-import { modelFolder } from "../../../engine/checkpoint/resolve.ts";
+import { findModel } from "../../../engine/checkpoint/resolve.ts";
+import { plainRotary } from "../../../engine/rotary.ts";
 import { editJson, modelCopy, safetensorsBytes } from "./temporary_folder.ts";
 
 Deno.test("the embedded models are found by name and differ", async () => {
-  const mini = await loadModelFolder(await modelFolder("mini"));
-  const outlier = await loadModelFolder(await modelFolder("mini-outlier"));
+  const mini = await loadModelFolder((await findModel("mini")).path);
+  const outlier = await loadModelFolder((await findModel("mini-outlier")).path);
   assertEquals(mini.shape, {
     layers: 8,
     hidden: 256,
@@ -15,21 +16,21 @@ Deno.test("the embedded models are found by name and differ", async () => {
     headDim: 64,
     vocab: 2048,
     maxPositions: 8192,
-    ropeTheta: 100000,
+    rotary: plainRotary(64, 100000),
   });
   assertEquals(outlier.shape, mini.shape);
   assertEquals(mini.eosIds, [2, 0]);
   assertNotEquals(outlier.hash, mini.hash);
-  assertEquals((await loadModelFolder(await modelFolder("mini"))).hash, mini.hash);
+  assertEquals((await loadModelFolder((await findModel("mini")).path)).hash, mini.hash);
 });
 
 Deno.test("a path is a model folder, anything else is an unknown model", async () => {
   await using copy = await modelCopy("wide-heads-f16");
-  assertEquals(await modelFolder(copy.path), copy.path);
+  assertEquals((await findModel(copy.path)).path, copy.path);
   await assertRejects(
-    () => modelFolder("maxi"),
+    () => findModel("maxi"),
     UserError,
-    'Unknown model "maxi": use mini, mini-outlier or the path of a model folder',
+    'Unknown model "maxi": use mini, mini-outlier, the path of a model folder, or the name of a model on the hub',
   );
 });
 
@@ -135,8 +136,8 @@ Deno.test("a broken folder is refused in one sentence", async (t) => {
     ],
     "another architecture": [
       "wide-heads-f16",
-      edit("config.json", (json) => json.model_type = "mistral"),
-      'config.json: model_type is "mistral"; supported is "qwen2"',
+      edit("config.json", (json) => json.model_type = "gemma2"),
+      'config.json: model_type is "gemma2"; supported is "llama" or "mistral" or "qwen2" or "qwen3"',
     ],
     "tokenizer that is not JSON": [
       "wide-heads-f16",

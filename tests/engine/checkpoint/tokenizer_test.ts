@@ -3,7 +3,7 @@ import { renderPrompt } from "../../../benchmarks/datasets.ts";
 import { loadSlice, sliceNames } from "../../../benchmarks/slices.ts";
 import { sha256 } from "../../../engine/digest.ts";
 import { loadModelFolder } from "../../../engine/checkpoint/folder.ts";
-import { modelFolder } from "../../../engine/checkpoint/resolve.ts";
+import { findModel } from "../../../engine/checkpoint/resolve.ts";
 
 interface Golden {
   readonly examples: Record<string, { readonly tokens: number; readonly sha256: string }>;
@@ -14,7 +14,7 @@ interface Golden {
 const golden: Golden = JSON.parse(
   await Deno.readTextFile(new URL("../../golden/model/tokenization.json", import.meta.url)),
 );
-const { tokenizer, renderChat } = await loadModelFolder(await modelFolder("mini"));
+const { tokenizer, renderChat } = await loadModelFolder((await findModel("mini")).path);
 
 Deno.test("every prompt of the slices has Transformers' token ids", async () => {
   let seen = 0;

@@ -6,7 +6,7 @@ import { loadSlice, sliceNames } from "../../../benchmarks/slices.ts";
 import { type Engine, MASKED } from "../../../engine/engine.ts";
 import { openCpuEngine } from "../../../engine/devices/cpu.ts";
 import { loadModelFolder } from "../../../engine/checkpoint/folder.ts";
-import { modelFolder } from "../../../engine/checkpoint/resolve.ts";
+import { findModel } from "../../../engine/checkpoint/resolve.ts";
 import { SafetensorsFile } from "../../../engine/checkpoint/safetensors.ts";
 import { freeReference, runReference } from "../../../replay/reference.ts";
 import type { KvShape } from "../../../quant/tensor.ts";
@@ -64,9 +64,13 @@ async function assertAgrees(engine: Engine, prompt: number[], file: string, chun
 }
 
 for (const name of ["mini", "mini-outlier"] as const) {
-  testOnEngines(`${name} agrees with Transformers`, await modelFolder(name), async (engine) => {
-    await assertAgrees(engine, cases[name]!.prompt, `${name}.safetensors`, 48);
-  });
+  testOnEngines(
+    `${name} agrees with Transformers`,
+    (await findModel(name)).path,
+    async (engine) => {
+      await assertAgrees(engine, cases[name]!.prompt, `${name}.safetensors`, 48);
+    },
+  );
 }
 
 for (const name of ["sharded-bf16", "wide-heads-f16"]) {
@@ -151,7 +155,7 @@ for (const name of ["mini", "mini-outlier"] as const) {
   Deno.test({
     name: `${name} answers like Transformers (cpu)`,
     fn: async () => {
-      const model = await loadModelFolder(await modelFolder(name));
+      const model = await loadModelFolder((await findModel(name)).path);
       const engine = await openCpuEngine(model);
       try {
         for (const slice of sliceNames) {

@@ -2,9 +2,11 @@
  * The engines every model test runs on. The webgpu engine needs an adapter (the software driver will
  * do); without one its tests are reported as ignored, or fail when KVREPLAY_REQUIRE_GPU is 1.
  */
+import { assertEquals } from "@std/assert";
 import type { Engine } from "../../../engine/engine.ts";
 import { openEngine } from "../../../engine/devices/open.ts";
 import { loadModelFolder, type Model } from "../../../engine/checkpoint/folder.ts";
+import { Workbench } from "../../../quant/gpu/workbench.ts";
 import { device as gpu } from "../../quant/backends.ts";
 
 /** Devices in the order they are tested. */
@@ -28,7 +30,13 @@ export function testOnEngines(
         } finally {
           await engine.close();
         }
+        assertNoBuffersLeft(engine);
       },
     });
   }
+}
+
+/** Fails if a closed engine's device has buffers of tensors or stores that nobody freed. */
+export function assertNoBuffersLeft({ gpu }: Engine): void {
+  if (gpu !== undefined) assertEquals(Workbench.of(gpu).live, 0, "buffers left behind");
 }

@@ -8,7 +8,7 @@ import {
 } from "../../../evaluation/cache/cache_folder.ts";
 import { entryBytes, type EntryHeader } from "../../../evaluation/cache/entry_file.ts";
 import { entriesIn, entryPath } from "../../../evaluation/cache/entry_places.ts";
-import { sizeText } from "../../../evaluation/cache/size_text.ts";
+import prettyBytes from "pretty-bytes";
 import { inTemporaryFolder } from "./temporary_folder.ts";
 
 const SIZE = 1000;
@@ -95,7 +95,10 @@ Deno.test("what a run has used does not leave for what it uses later", async () 
     assertEquals(written, [true, true, false]);
     assertEquals(keysIn(folder), "ab");
     assertEquals(notices.length, 1);
-    assertStringIncludes(notices[0]!, `${folder} may hold ${sizeText(room(2))}`);
+    assertStringIncludes(
+      notices[0]!,
+      `${folder} may hold ${prettyBytes(room(2), { binary: true })}`,
+    );
     await save(cache, "d", since);
     assertEquals(notices.length, 1, "told once");
   });
@@ -125,7 +128,10 @@ Deno.test("a full disk is told before the work, and takes from the cache before 
   await inCache({ free: () => Promise.resolve(free) }, async (cache, folder, notices) => {
     assertEquals(await cache.shortage(room(10)), undefined);
     const told = await cache.shortage(room(11));
-    assertStringIncludes(told!, `${folder} has 256 MiB free, and up to ${sizeText(room(11))}`);
+    assertStringIncludes(
+      told!,
+      `${folder} has 256 MiB free, and up to ${prettyBytes(room(11), { binary: true })}`,
+    );
     await save(cache, "a");
     await usedAt(folder, "a", 1000);
     await save(cache, "b");
@@ -136,14 +142,17 @@ Deno.test("a full disk is told before the work, and takes from the cache before 
     free = 0;
     assert(!await save(cache, "d"));
     assertEquals([keysIn(folder), notices], ["bc", []], "told before");
-    assertStringIncludes((await cache.shortage(1))!, "has 0 bytes free");
+    assertStringIncludes((await cache.shortage(1))!, "has 0 B free");
   });
 });
 
 Deno.test("the limit bounds what a disk must have room for", async () => {
   const free = () => Promise.resolve(256 * 2 ** 20 + room(2));
   await inCache({ free, limit: room(3) }, async (cache) => {
-    assertStringIncludes((await cache.shortage(room(9)))!, `up to ${sizeText(room(3))}`);
+    assertStringIncludes(
+      (await cache.shortage(room(9)))!,
+      `up to ${prettyBytes(room(3), { binary: true })}`,
+    );
     await save(cache, "a");
     assertEquals(await cache.shortage(room(9)), undefined, "two more may come, and two fit");
   });

@@ -151,7 +151,7 @@ Deno.test("a full disk is told before the work, and nothing when all is kept alr
   await inTemporaryFolder(async (folder) => {
     const full = { free: () => Promise.resolve(0) };
     const first = await run(folder, full);
-    assertMatch(first.shortage!, /has 0 bytes free, and up to [\d.]+ KiB would be kept/);
+    assertMatch(first.shortage!, /has 0 B free, and up to [\d.]+ KiB would be kept/);
     assertEquals(entriesIn(folder), []);
     await run(folder);
     const second = await run(folder, full);

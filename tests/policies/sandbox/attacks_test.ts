@@ -23,6 +23,7 @@ const ATTACKS: Readonly<Record<string, RegExp | "harmless">> = {
     /^rejected: choose_axis\(0, "key"\) returned "\\u009b2K\\r\\nTEST METRICS: slice=tiny/,
   "forge_in_option.js": /^rejected: Layer 0 keys: .*TEST METRICS: slice=tiny/,
   "flood_in_option.js": /^rejected: Layer 0 keys: .*fp8_params.{1,600}$/,
+  "many_methods.js": "harmless",
   "read_answers.js": "harmless",
   "read_environment.js": "harmless",
   "threads_and_devices.js": "harmless",
@@ -137,6 +138,10 @@ for (const [file, expected] of Object.entries(ATTACKS)) {
       assert(sentence !== undefined, "the policy was not ended");
       assertMatch(sentence, expected);
       assertEquals(result.results.map(({ policy }) => policy), [BESIDE]);
+    }
+    for (const { remarks } of result.results) {
+      for (const remark of remarks) assertMatch(remark, /^[\x20-\x7e…]{1,700}$/);
+      assert(remarks.length < 10 && !remarks.join().includes("TEST_METRICS"));
     }
     assertEquals(numbersOf(result, BESIDE), honest);
     assertEquals(({} as { polluted?: number }).polluted, undefined);

@@ -1,10 +1,9 @@
 import { assert, assertEquals } from "@std/assert";
 import { miniQuestion } from "../../../bench/sandbox/questions.ts";
-import { REQUIRED_METHODS } from "../../../policies/host.ts";
+import { REQUIRED_METHODS } from "../../../policies/methods.ts";
 import { hostBuiltin } from "../../../policies/registry.ts";
 import { SandboxHost } from "../../../policies/sandbox/mod.ts";
-import { OPTIONAL_HOOKS } from "../../../quant/family.ts";
-import { families } from "../../../quant/registry.ts";
+import { withTables } from "../../../tools/hook_tables.ts";
 import { numbersOf, tinyRun } from "./tiny_run.ts";
 
 Deno.test("the worked example of docs/policies.md runs in the sandbox", async () => {
@@ -20,21 +19,10 @@ Deno.test("the worked example of docs/policies.md runs in the sandbox", async ()
   assert(bits > 2 && bits < 4, `${bits} bits`);
 });
 
-Deno.test("docs/policies.md lists every method and the families that use it", async () => {
+Deno.test("docs/policies.md lists every method, and its tables are those of the hooks", async () => {
   const document = await Deno.readTextFile(new URL("../../../docs/policies.md", import.meta.url));
   for (const method of [...REQUIRED_METHODS, "calibrate"]) {
     assert(document.includes(`\`${method}(`), method);
   }
-  for (const hook of OPTIONAL_HOOKS) {
-    const row = new RegExp(`^\\| \`${hook}\` +\\|[^|]+\\|([^|]+)\\|`, "m").exec(document);
-    assert(row !== null, hook);
-    if (hook === "quantizer_family" || hook === "family_options") continue;
-    const using = Object.values(families).filter((family) => family.hooks.includes(hook));
-    const named = [...row[1]!.matchAll(/`(\w+)`/g)].map(([, name]) => name!);
-    assertEquals(named.sort(), using.map(({ name }) => name).sort(), hook);
-  }
-  const options = Object.values(families).filter(({ hooks }) => hooks.includes("family_options"));
-  for (const { name } of options) {
-    assert(new RegExp(`^\\| \`${name}\` +\\| \`\\w+\`[:,]`, "m").test(document), name);
-  }
+  assertEquals(document, withTables(document), "deno task tables writes them");
 });

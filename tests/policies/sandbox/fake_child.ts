@@ -8,8 +8,13 @@ import { FRAME_KINDS, frameCodec } from "../../../policies/sandbox/frame.ts";
  * Starts a process that loads any policy, and then runs `whenAsked` for every plan. Its text may
  * use `seq` (of the question), `nonce`, `plan` (the text of a right reply), `encode` of the codec,
  * `kinds`, and `write(bytes)`.
+ *
+ * @param started what it says of the policy's methods
  */
-export function fakeChild(whenAsked: string): LaunchChild {
+export function fakeChild(
+  whenAsked: string,
+  started: unknown = { hooks: [], calibrates: false, methods: [] },
+): LaunchChild {
   const program = `
     const { encode, reader } = (${frameCodec})();
     const kinds = ${JSON.stringify(FRAME_KINDS)};
@@ -24,7 +29,7 @@ export function fakeChild(whenAsked: string): LaunchChild {
       for (const { kind, seq, text } of incoming.push(bytes)) {
         if (kind === kinds.hello) {
           nonce.set(JSON.parse(text).nonce.match(/../g).map((byte) => parseInt(byte, 16)));
-          write(encode(kinds.reply, seq, nonce, 'A{"hooks": [], "calibrates": false}'));
+          write(encode(kinds.reply, seq, nonce, ${JSON.stringify(`A${JSON.stringify(started)}`)}));
         } else if (text.startsWith('{"ask":"mode"')) {
           write(encode(kinds.reply, seq, nonce, 'A"none"'));
         } else {

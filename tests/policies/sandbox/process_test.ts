@@ -52,6 +52,7 @@ for (const what of ["wait", "ask"]) {
 }
 
 Deno.test("the process is given no environment, no folder and no permission", async () => {
+  Deno.env.set("HF_TOKEN", "hf_secret");
   await using host = await SandboxHost.open({
     name: "mine",
     text: `export default {
@@ -70,6 +71,7 @@ Deno.test("the process is given no environment, no folder and no permission", as
   const proc = `/proc/${host.pid}`;
   const environment = shown("cat", `${proc}/environ`).split("\0").filter((line) => line !== "");
   assertEquals(environment.sort(), ["DENO_DIR=/dev/null/none", "NO_COLOR=1"]);
+  Deno.env.delete("HF_TOKEN");
   assertEquals(shown("readlink", `${proc}/cwd`), "/");
   const args = shown("cat", `${proc}/cmdline`).split("\0");
   assertEquals(args.filter((arg) => arg.startsWith("--allow")), []);
@@ -97,6 +99,7 @@ function launchFree(program: string): LaunchChild {
         "--unstable-worker-options",
         `data:application/javascript,${encodeURIComponent(program)}`,
       ],
+      env: { HF_TOKEN: "hf_secret" },
       stdin: "piped",
       stdout: "piped",
       stderr: "piped",
@@ -129,8 +132,13 @@ Deno.test("a process that may do everything gives it up before it loads a policy
   assertEquals(new Set(JSON.parse(reply)), new Set(["prompt"]));
 });
 
-Deno.test("a worker of such a process has no permission", async () => {
+Deno.test("a worker of such a process has no permission, and reads no token", async () => {
+  const home = await Deno.makeTempDir({ prefix: "kvreplay-test-" });
+  const token = `${home}/token`;
+  await Deno.writeTextFile(token, "hf_secret");
   const attempts = `[
+    () => Deno.readTextFileSync(${JSON.stringify(token)}),
+    () => Deno.env.get("HF_TOKEN"),
     () => Deno.readTextFileSync("/etc/hostname"),
     () => Deno.writeTextFileSync("/tmp/kvreplay-forged", ""),
     () => Deno.env.get("PATH"),
@@ -157,7 +165,8 @@ Deno.test("a worker of such a process has no permission", async () => {
     })`)
   },
   })`));
-  assertEquals(JSON.parse(reply), Array(5).fill("refused"));
+  await Deno.remove(home, { recursive: true });
+  assertEquals(JSON.parse(reply), Array(7).fill("refused"));
 });
 
 Deno.test("the worker's own realm keeps the language only, and nothing that makes code", async () => {

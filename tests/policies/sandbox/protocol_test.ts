@@ -160,3 +160,26 @@ Deno.test("the time of a run is limited, however short each answer", async () =>
   const { failures } = await tinyRun([host]);
   assertEquals(failures[0]?.reason, "Policy taken: timed out: It took more than 0.5 s in one run");
 });
+
+Deno.test("whatever the process says of methods, remarks are few, short and quoted", async () => {
+  const names = [5, null, {}, "x".repeat(1e4), "a\n\u001b[2KTEST_METRICS: slice=b", "group_sizes"];
+  const methods = [...names, ...Array.from({ length: 1000 }, (_, i) => `sink_token${i}`)];
+  const started = { hooks: ["group_size", "no_hook", 7], calibrates: 1, methods };
+  await using host = await SandboxHost.open(SOURCE, { launch: fakeChild("", started) });
+  assertEquals([host.hooks, host.calibrates], [["group_size"], false]);
+  assertEquals(
+    host.remarks.length < 10 &&
+      host.remarks.every((remark) => /^[\x20-\x7e…]{1,700}$/.test(remark)),
+    true,
+    host.remarks.join("\n"),
+  );
+  assertMatch(host.remarks.join("\n"), /"a\\n\\u001b\[2KTEST METRICS: slice=b"/);
+  for (const methods of [undefined, "all", { length: 3 }]) {
+    const spoilt = fakeChild("", { hooks: [], calibrates: false, methods });
+    await assertRejects(
+      () => SandboxHost.open(SOURCE, { launch: spoilt }),
+      SandboxError,
+      "It has spoilt how its methods are found",
+    );
+  }
+});

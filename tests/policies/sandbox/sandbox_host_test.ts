@@ -60,6 +60,7 @@ for (const name of policyNames.filter((builtin) => !NOT_AS_A_FILE.includes(built
     await using boxed = await SandboxHost.open(await builtinSource(name));
     assertEquals(boxed.hooks, inside.hooks);
     assertEquals(boxed.calibrates, inside.calibrates);
+    assertEquals(boxed.remarks, inside.remarks);
     const mode = await inside.calibrationMode(WORKLOAD, BUDGET);
     assertEquals(await boxed.calibrationMode(WORKLOAD, BUDGET), mode);
     if (mode === "offline" && inside.calibrates) {
@@ -312,4 +313,21 @@ Deno.test("a policy that remembers is deterministic, and measured as in process"
   assertEquals(result.failures, []);
   assertEquals(numbersOf(result, "mine"), numbersOf(result, "inside"));
   assertNotEquals(numbersOf(result, "mine").code_bits, 4);
+});
+
+Deno.test("methods that nothing asks for are told as in process", async () => {
+  await using host = await open(`export default class Mine {
+    choose_bits() { return 4; }
+    choose_axis() { return "token"; }
+    residual_length() { return 0; }
+    calibration_mode() { return "none"; }
+    group_sizes() { return 32; }
+    widthOf() { return 2; }
+    _half() { return 1; }
+    get never() { throw new Error("a getter must not run"); }
+  }`);
+  assertEquals(host.remarks, [
+    'its method "group_sizes" is no hook; did you mean group_size?',
+    'nothing asks for its method "widthOf"; a name that begins with _ marks a helper',
+  ]);
 });

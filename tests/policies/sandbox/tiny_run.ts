@@ -9,6 +9,7 @@ import type { ForwardInput, ForwardOutput } from "../../../engine/engine.ts";
 import { builtInFamilies } from "../../../quant/registry.ts";
 import type { SliceResult } from "../../../evaluation/results.ts";
 import { runSlice } from "../../../evaluation/slice_run.ts";
+import { plainRotary } from "../../../engine/rotary.ts";
 import { SyntheticEngine } from "../../engine/synthetic_engine.ts";
 
 const VOCAB = 16;
@@ -17,7 +18,7 @@ class TinyEngine extends SyntheticEngine {
   override readonly backend = new CpuBackend();
 
   constructor() {
-    super({ headDim: 64, vocab: VOCAB, maxPositions: 128, ropeTheta: 10_000 });
+    super({ headDim: 64, vocab: VOCAB, maxPositions: 128, rotary: plainRotary(64, 10_000) });
   }
 
   override async forward(input: ForwardInput<CpuTensor>): Promise<ForwardOutput<CpuTensor>> {

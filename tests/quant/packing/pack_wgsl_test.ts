@@ -2,8 +2,10 @@
 import { assertEquals } from "@std/assert";
 import { fromFloat8Bits, toFloat8Bits } from "../../../quant/packing/float8.ts";
 import { fromHalfBits, toHalfBits } from "../../../quant/packing/half.ts";
+import { Kernels } from "../../../quant/gpu/kernels.ts";
+import { Workbench } from "../../../quant/gpu/workbench.ts";
 import pack from "../../../quant/packing/pack.wgsl" with { type: "text" };
-import { device, onGpu } from "../backends.ts";
+import { gpuTest } from "../backends.ts";
 import { randomNumbers } from "../kv_data.ts";
 
 /** Runs `expression` of `x: u32` on the device for each of the first `count` input words. */
@@ -12,43 +14,27 @@ async function mapWords(
   expression: string,
   inputs: Uint32Array<ArrayBuffer>,
   count = inputs.length,
-): Promise<Uint32Array> {
-  const code = `${pack}
-    @group(0) @binding(0) var<storage, read_write> words: array<u32>;
-    @compute @workgroup_size(64)
+): Promise<Uint32Array<ArrayBuffer>> {
+  const map = `
+    struct Job { count: u32 }
+    @group(0) @binding(2) var<storage, read_write> words: array<u32>;
+    @compute @workgroup_size(workgroup_threads)
     fn map(@builtin(global_invocation_id) id: vec3u) {
-      if (id.x < ${count}u) {
+      if (id.x < job.count) {
         let x = words[id.x];
         words[id.x] = ${expression};
       }
     }`;
-  const module = device.createShaderModule({ code });
-  const pipeline = device.createComputePipeline({ layout: "auto", compute: { module } });
-  const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
-  const buffer = device.createBuffer({ size: inputs.byteLength, usage });
-  const staging = device.createBuffer({
-    size: inputs.byteLength,
-    usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST,
-  });
+  const bench = Workbench.of(device);
+  const words = bench.buffer("words", inputs);
   try {
-    device.queue.writeBuffer(buffer, 0, inputs);
-    const encoder = device.createCommandEncoder();
-    const pass = encoder.beginComputePass();
-    pass.setPipeline(pipeline);
-    const entries = [{ binding: 0, resource: { buffer } }];
-    pass.setBindGroup(
-      0,
-      device.createBindGroup({ layout: pipeline.getBindGroupLayout(0), entries }),
-    );
-    pass.dispatchWorkgroups(Math.ceil(inputs.length / 64));
-    pass.end();
-    encoder.copyBufferToBuffer(buffer, 0, staging, 0, inputs.byteLength);
-    device.queue.submit([encoder.finish()]);
-    await staging.mapAsync(GPUMapMode.READ);
-    return new Uint32Array(staging.getMappedRange().slice(0));
+    Kernels.of(device, "pack", [pack, map]).run("map", { threads: count }, {
+      job: { count },
+      words,
+    });
+    return await bench.read([{ buffer: words, at: 0, words: inputs.length }]);
   } finally {
-    buffer.destroy();
-    staging.destroy();
+    bench.free(words);
   }
 }
 
@@ -69,10 +55,6 @@ function probes(values: readonly number[]): Float32Array<ArrayBuffer> {
   return Float32Array.from([...positive, ...positive.map((x) => -x), ...scattered]);
 }
 
-function gpuTest(name: string, body: (device: GPUDevice) => Promise<void>): void {
-  Deno.test({ name, ignore: device === undefined, fn: () => onGpu((_, device) => body(device)) });
-}
-
 const halves = Array.from({ length: 0x7c00 }, (_, bits) => fromHalfBits(bits));
 const float8s = Array.from({ length: 0x7f }, (_, bits) => fromFloat8Bits(bits));
 
@@ -87,7 +69,7 @@ gpuTest("half_value restores every half", async (device) => {
   const bits = Uint32Array.from({ length: 0x7c00 }, (_, i) => i);
   const both = Uint32Array.from([...bits, ...bits.map((b) => b | 0x8000)]);
   const got = await mapWords(device, "bitcast<u32>(half_value(x))", both);
-  const values = new Float32Array(got.buffer as ArrayBuffer);
+  const values = new Float32Array(got.buffer);
   assertEquals(Array.from(values), Array.from(both, (b) => fromHalfBits(b)));
 });
 
@@ -102,7 +84,7 @@ gpuTest("float8_value restores every e4m3fn", async (device) => {
   const bits = Uint32Array.from({ length: 0x7f }, (_, i) => i);
   const both = Uint32Array.from([...bits, ...bits.map((b) => b | 0x80)]);
   const got = await mapWords(device, "bitcast<u32>(float8_value(x))", both);
-  const values = new Float32Array(got.buffer as ArrayBuffer);
+  const values = new Float32Array(got.buffer);
   assertEquals(Array.from(values), Array.from(both, (b) => fromFloat8Bits(b)));
 });
 
@@ -131,6 +113,6 @@ gpuTest("divide rounds as float32 division does", async (device) => {
   const half = `(arrayLength(&words) / 2u)`;
   const quotient = `bitcast<u32>(divide(bitcast<f32>(x), bitcast<f32>(words[id.x + ${half}])))`;
   const got = await mapWords(device, quotient, words, pairs.length);
-  const quotients = new Float32Array(got.buffer as ArrayBuffer, 0, pairs.length);
+  const quotients = new Float32Array(got.buffer, 0, pairs.length);
   assertEquals(Array.from(quotients), pairs.map(([a, b]) => Math.fround(a / b)));
 });

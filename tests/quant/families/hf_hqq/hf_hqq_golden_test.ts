@@ -4,6 +4,7 @@ import { hfHqq, type HqqSettings } from "../../../../quant/families/hf_hqq/hf_hq
 import { answers } from "../../stores/affine/affine_answers.ts";
 import { blockContents, transposed } from "../../stores/block/block_contents.ts";
 import { type Golden, testGoldenCases } from "../../golden_cases.ts";
+import { settingsFor } from "../../../../quant/settings_for.ts";
 
 interface HqqCase {
   readonly bits: number;
@@ -16,7 +17,8 @@ interface HqqCase {
 function settings(golden: Golden, kind: KvKind): HqqSettings {
   const params = golden.params as unknown as HqqCase;
   const [, heads, , headDim] = golden.shape as [number, number, number, number];
-  const resolved = hfHqq.resolve(
+  const resolved = settingsFor(
+    hfHqq,
     answers(kind, {
       bits: Array(heads).fill(params.bits),
       axis: params.hqq_axis === 1 ? "token" : "channel",

@@ -4,6 +4,7 @@ import { hfQuanto, type QuantoSettings } from "../../../../quant/families/hf_qua
 import { answers } from "../../stores/affine/affine_answers.ts";
 import { blockContents } from "../../stores/block/block_contents.ts";
 import { type Golden, testGoldenCases } from "../../golden_cases.ts";
+import { settingsFor } from "../../../../quant/settings_for.ts";
 
 interface QuantoCase {
   readonly bits: number;
@@ -16,7 +17,8 @@ interface QuantoCase {
 function settings(golden: Golden, kind: KvKind): QuantoSettings {
   const params = golden.params as unknown as QuantoCase;
   const [, heads, , headDim] = golden.shape as [number, number, number, number];
-  const resolved = hfQuanto.resolve(
+  const resolved = settingsFor(
+    hfQuanto,
     answers(kind, {
       bits: Array(heads).fill(params.bits),
       axis: params.quanto_axis === 0 ? "token" : "channel",

@@ -4,6 +4,7 @@ import { kivi } from "../../../../quant/families/kivi/kivi.ts";
 import { type AffineContents, affineContents } from "../../stores/affine/affine_contents.ts";
 import { answers } from "../../stores/affine/affine_answers.ts";
 import { type Golden, testGoldenCases } from "../../golden_cases.ts";
+import { settingsFor } from "../../../../quant/settings_for.ts";
 
 interface KiviCase {
   readonly bits: number;
@@ -20,7 +21,8 @@ function settings(golden: Golden, kind: KvKind): AffineSettings {
   const [, heads, , headDim] = golden.shape as [number, number, number, number];
   const stream = golden.kind === "stream";
   const bits = stream ? (kind === "key" ? params.k_bits : params.v_bits) : params.bits;
-  const resolved = kivi.resolve(
+  const resolved = settingsFor(
+    kivi,
     answers(kind, {
       bits: Array(heads).fill(bits),
       axis: stream ? (kind === "key" ? "channel" : "token") : params.axis,

@@ -22,6 +22,7 @@ import {
   sourceOf,
   testGoldenCases,
 } from "../../golden_cases.ts";
+import { settingsFor } from "../../../../quant/settings_for.ts";
 
 interface KvquantCase {
   readonly bits: number;
@@ -58,7 +59,8 @@ function settings(golden: Golden, kind: KvKind): KvquantSettings {
   const method = params.quantizer === "nuq"
     ? {}
     : { quantizationMethod: METHODS[params.quantizer] };
-  const resolved = kvquant.resolve(
+  const resolved = settingsFor(
+    kvquant,
     answers(kind, {
       bits: Array(heads).fill(params.bits),
       axis: params.axis,

@@ -10,8 +10,9 @@ import { answers } from "../../stores/affine/affine_answers.ts";
 import { testOnBackends } from "../../backends.ts";
 import { runs, testCacheProperties, testMoreBits } from "../../cache_properties.ts";
 import { calibratedOn, oneLayerScene, type SceneDraw } from "../../calibrated_scenes.ts";
-import { type CacheScene, layerData, OpenCache, THETA } from "../../cache_scenes.ts";
+import { type CacheScene, layerData, OpenCache, rotaryOf } from "../../cache_scenes.ts";
 import { KV_LOOKS } from "../../kv_data.ts";
+import { settingsFor } from "../../../../quant/settings_for.ts";
 
 type Scene = CacheScene<KvquantSettings>;
 
@@ -21,7 +22,7 @@ interface Draw extends SceneDraw {
 
 /** Settings calibrated on another sample that looks like the scene's own tensor. */
 function calibrated(draw: Draw, changes: Partial<HookAnswers> = {}): KvquantSettings {
-  const settings = kvquant.resolve({ ...draw.answers, ...changes }, draw);
+  const settings = settingsFor(kvquant, { ...draw.answers, ...changes }, draw);
   return calibratedOn(kvquant, settings, draw, 80);
 }
 
@@ -163,7 +164,7 @@ testOnBackends("kvquant: keys before RoPE are rotated when restored", async (bac
       };
       const [rotated, unrotated] = [await restore(before), await restore(plain)];
       const { heads, headDim, capacity } = key;
-      const { cos, sin } = rotaryTables(capacity, headDim, THETA);
+      const { cos, sin } = rotaryTables(capacity, rotaryOf(headDim));
       const { from, to } = kvquant.quantizedRange(before, key.tokens);
       const pairs = headDim / 2;
       for (let head = 0; head < heads; head++) {
@@ -215,11 +216,11 @@ testOnBackends("kvquant: swapping settings of keys and values changes both", asy
 
 Deno.test("kvquant: without calibration ranges are per token and the codebook is NormalFloat", () => {
   const shape = { heads: 2, headDim: 64 };
-  const settings = kvquant.resolve(answers("key", { axis: "channel" }), shape);
+  const settings = settingsFor(kvquant, answers("key", { axis: "channel" }), shape);
   assertEquals([settings.axis, settings.quantizer, settings.calibrated], ["token", "nf", false]);
   assertEquals(settings.deviations?.length, 2);
   const value = answers("value", { quantizationMethod: "uniform" });
-  assertEquals(kvquant.resolve(value, shape).deviations, undefined);
+  assertEquals(settingsFor(kvquant, value, shape).deviations, undefined);
 });
 
 Deno.test("kvquant: what it cannot express is refused in one sentence", () => {
@@ -239,11 +240,14 @@ Deno.test("kvquant: what it cannot express is refused in one sentence", () => {
       [{ quantizationMethod: "normal", options: { q_norm: true } }, "q_norm"],
     ] as const
   ) {
-    assertThrows(() => kvquant.resolve(answers("key", changes), shape), QuantizerError, part);
+    assertThrows(() => settingsFor(kvquant, answers("key", changes), shape), QuantizerError, part);
   }
   assertThrows(
     () =>
-      kvquant.resolve(answers("key", { bits: Array(1025).fill(4) }), { heads: 1025, headDim: 64 }),
+      settingsFor(kvquant, answers("key", { bits: Array(1025).fill(4) }), {
+        heads: 1025,
+        headDim: 64,
+      }),
     QuantizerError,
     "16-bit positions",
   );
@@ -251,7 +255,7 @@ Deno.test("kvquant: what it cannot express is refused in one sentence", () => {
 
 testOnBackends("kvquant: calibrated settings without a calibration are refused", (backend) => {
   const given = answers("key", { axis: "channel", calibrationMode: "offline" });
-  const settings = kvquant.resolve(given, { heads: 2, headDim: 64 });
+  const settings = settingsFor(kvquant, given, { heads: 2, headDim: 64 });
   const scene: Scene = {
     family: kvquant,
     kind: "key",

@@ -4,6 +4,7 @@ import { kvtuner, type KvtunerSettings } from "../../../../quant/families/kvtune
 import { answers } from "../../stores/affine/affine_answers.ts";
 import { blockContents } from "../../stores/block/block_contents.ts";
 import { type Golden, testGoldenCases } from "../../golden_cases.ts";
+import { settingsFor } from "../../../../quant/settings_for.ts";
 
 interface KvtunerCase {
   readonly bits: number;
@@ -21,7 +22,7 @@ function settings(golden: Golden, kind: KvKind): KvtunerSettings {
     groupSize: group_size,
     symmetric,
   });
-  return { ...kvtuner.resolve(given, { heads, headDim }), paramDtype: "f32" };
+  return { ...settingsFor(kvtuner, given, { heads, headDim }), paramDtype: "f32" };
 }
 
 testGoldenCases({

@@ -7,6 +7,7 @@ import { answers } from "../../stores/affine/affine_answers.ts";
 import { type TestBackend, testOnBackends } from "../../backends.ts";
 import { assertWithin, type Golden, loadGolden } from "../../golden_cases.ts";
 import { qaqContents } from "./qaq_contents.ts";
+import { settingsFor } from "../../../../quant/settings_for.ts";
 
 interface QaqCase {
   readonly level: "token" | "layer" | "head";
@@ -38,7 +39,8 @@ function settings(golden: Golden, layer: number): QaqSettings {
       ...(params.q_norm === undefined ? {} : { qNorm: params.q_norm }),
     }
     : {};
-  const resolved = qaq.resolve(
+  const resolved = settingsFor(
+    qaq,
     answers(kind, {
       layer,
       bits: Array(heads).fill(params.n_bits_uniform || 1),

@@ -15,6 +15,7 @@ import { runs, testCacheProperties, testMoreBits } from "../../cache_properties.
 import { type CacheScene, layerData, layerQueries, OpenCache } from "../../cache_scenes.ts";
 import { KV_LOOKS } from "../../kv_data.ts";
 import { qaqContents } from "./qaq_contents.ts";
+import { settingsFor } from "../../../../quant/settings_for.ts";
 
 type Scene = CacheScene<QaqSettings>;
 
@@ -63,7 +64,8 @@ function draws(choice: Choice = {}): fc.Arbitrary<Draw> {
       family: qaq,
       kind,
       settings: Array.from({ length: draw.layers }, (_, layer) =>
-        qaq.resolve(
+        settingsFor(
+          qaq,
           answers(kind, {
             layer,
             bits: level === "head" ? widths : widths.map(() => widths[0]!),
@@ -332,7 +334,10 @@ testOnBackends("qaq: with one layer, level token is level layer", async (backend
 
 testOnBackends("qaq: a layer changes what level token restores of the others", async (backend) => {
   const settings = [0, 1].map((layer) =>
-    qaq.resolve(answers("key", { layer, quantizationLevel: "token" }), { heads: 2, headDim: 64 })
+    settingsFor(qaq, answers("key", { layer, quantizationLevel: "token" }), {
+      heads: 2,
+      headDim: 64,
+    })
   );
   const scene: Scene = {
     family: qaq,
@@ -354,7 +359,7 @@ testOnBackends("qaq: a layer changes what level token restores of the others", a
 
 testOnBackends("qaq: level token needs every layer to have its settings", async (backend) => {
   const resolve = (layer: number, bits: number) =>
-    qaq.resolve(answers("value", { layer, bits: [bits, bits], quantizationLevel: "token" }), {
+    settingsFor(qaq, answers("value", { layer, bits: [bits, bits], quantizationLevel: "token" }), {
       heads: 2,
       headDim: 64,
     });
@@ -411,7 +416,7 @@ testOnBackends("qaq: swapping settings of keys and values changes both", async (
         const scene: Scene = {
           family: qaq,
           kind,
-          settings: [qaq.resolve(answers(kind, changes), { heads: 2, headDim: 64 })],
+          settings: [settingsFor(qaq, answers(kind, changes), { heads: 2, headDim: 64 })],
           heads: 2,
           headDim: 64,
           tokens: 21,
@@ -440,7 +445,7 @@ Deno.test("qaq: what it cannot express is refused in one sentence", () => {
       [{ options: { a: 1 } }, 'no option "a"'],
     ] as const
   ) {
-    assertThrows(() => qaq.resolve(answers("key", changes), shape), QuantizerError, part);
+    assertThrows(() => settingsFor(qaq, answers("key", changes), shape), QuantizerError, part);
   }
 });
 
@@ -448,7 +453,9 @@ testOnBackends("qaq: widths by attention need the model's queries", (backend) =>
   const scene: Scene = {
     family: qaq,
     kind: "value",
-    settings: [qaq.resolve(answers("value", { useAttentions: true }), { heads: 2, headDim: 64 })],
+    settings: [
+      settingsFor(qaq, answers("value", { useAttentions: true }), { heads: 2, headDim: 64 }),
+    ],
     heads: 2,
     headDim: 64,
     tokens: 4,

@@ -15,8 +15,9 @@ import { answers } from "../../stores/affine/affine_answers.ts";
 import { testOnBackends } from "../../backends.ts";
 import { runs, testCacheProperties, testMoreBits } from "../../cache_properties.ts";
 import { calibratedOn, oneLayerScene, type SceneDraw } from "../../calibrated_scenes.ts";
-import { type CacheScene, layerData, OpenCache, THETA } from "../../cache_scenes.ts";
+import { type CacheScene, layerData, OpenCache, rotaryOf } from "../../cache_scenes.ts";
 import { KV_LOOKS, kvData } from "../../kv_data.ts";
+import { settingsFor } from "../../../../quant/settings_for.ts";
 
 type Scene = CacheScene<SkvqSettings>;
 
@@ -26,7 +27,7 @@ interface Draw extends SceneDraw {
 
 /** Settings calibrated on another sample that looks like the scene's own tensor. */
 function calibrated(draw: Draw, changes: Partial<HookAnswers> = {}): SkvqSettings {
-  const settings = skvq.resolve({ ...draw.answers, ...changes }, draw);
+  const settings = settingsFor(skvq, { ...draw.answers, ...changes }, draw);
   return calibratedOn(skvq, settings, draw, 40);
 }
 
@@ -146,7 +147,7 @@ testOnBackends("skvq: keys before RoPE are rotated when restored", async (backen
       const unrotated = await restore({ ...before, preRope: false });
       const { heads, headDim, capacity } = key;
       const pairs = headDim / 2;
-      const { cos, sin } = rotaryTables(capacity, headDim, THETA);
+      const { cos, sin } = rotaryTables(capacity, rotaryOf(headDim));
       const { from, to } = skvq.quantizedRange(before, key.tokens);
       for (let head = 0; head < heads; head++) {
         for (let token = from; token < to; token++) {
@@ -236,7 +237,7 @@ Deno.test("skvq: what the full settings cannot express is refused in one sentenc
       [{ ...offline, options: { reorder: 1 } }, "true or false"],
     ] as const
   ) {
-    assertThrows(() => skvq.resolve(answers("key", changes), shape), QuantizerError, part);
+    assertThrows(() => settingsFor(skvq, answers("key", changes), shape), QuantizerError, part);
   }
 });
 

@@ -4,6 +4,7 @@ import type { SkvqSettings } from "../../../../quant/families/skvq/skvq_settings
 import { affineContents } from "../../stores/affine/affine_contents.ts";
 import { answers } from "../../stores/affine/affine_answers.ts";
 import { type Golden, testGoldenCases } from "../../golden_cases.ts";
+import { settingsFor } from "../../../../quant/settings_for.ts";
 
 interface SkvqCase {
   readonly bits: number;
@@ -29,7 +30,8 @@ function settings(golden: Golden, kind: KvKind): SkvqSettings {
   const [, heads, , headDim] = golden.shape as [number, number, number, number];
   // 1.5 bits is the official name of three codes, which take two bits each when packed.
   const ternary = params.bits === 1.5;
-  const resolved = skvq.resolve(
+  const resolved = settingsFor(
+    skvq,
     answers(kind, {
       bits: Array(heads).fill(ternary ? 2 : params.bits),
       axis: params.axis ?? "token",

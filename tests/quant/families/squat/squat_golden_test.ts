@@ -3,6 +3,7 @@ import { squat } from "../../../../quant/families/squat/squat.ts";
 import type { SquatSettings } from "../../../../quant/families/squat/squat_settings.ts";
 import { answers } from "../../stores/affine/affine_answers.ts";
 import { type Golden, testGoldenCases } from "../../golden_cases.ts";
+import { settingsFor } from "../../../../quant/settings_for.ts";
 
 interface SquatCase {
   readonly bits: number;
@@ -22,7 +23,7 @@ function settings(golden: Golden, kind: KvKind): SquatSettings {
     groupSize: group_size,
     options: { quant_group_size, subspace_dim, lambda },
   });
-  return { ...squat.resolve(given, { heads, headDim }), paramDtype: "f32" };
+  return { ...settingsFor(squat, given, { heads, headDim }), paramDtype: "f32" };
 }
 
 testGoldenCases({

@@ -23,6 +23,7 @@ import { testOnBackends } from "../../backends.ts";
 import { runs, testCacheProperties, testMoreBits } from "../../cache_properties.ts";
 import { type CacheScene, layerData, layerQueries, OpenCache } from "../../cache_scenes.ts";
 import { KV_LOOKS, kvData, type KvLook } from "../../kv_data.ts";
+import { settingsFor } from "../../../../quant/settings_for.ts";
 
 interface Scene extends CacheScene<SquatSettings> {
   readonly answers: HookAnswers;
@@ -35,7 +36,7 @@ function sceneOf(given: HookAnswers, cache: Cache, queryGroup = 2): Scene {
   return {
     family: squat,
     kind: given.kind,
-    settings: [squat.resolve(given, cache)],
+    settings: [settingsFor(squat, given, cache)],
     answers: given,
     heads,
     headDim,
@@ -126,7 +127,7 @@ testOnBackends(
     await fc.assert(
       fc.asyncProperty(scenes({ lambda: 0 }), async (scene) => {
         const { options: _, ...given } = scene.answers;
-        const plain = { ...scene, family: kivi, settings: [kivi.resolve(given, scene)] };
+        const plain = { ...scene, family: kivi, settings: [settingsFor(kivi, given, scene)] };
         const corrected = await new OpenCache(backend, scene).grow([scene.tokens]);
         const uncorrected = await new OpenCache(backend, plain).grow([scene.tokens]);
         assertEquals(corrected.bytes(scene.tokens), uncorrected.bytes(scene.tokens));
@@ -309,8 +310,8 @@ const REFUSED: readonly [KvKind, Partial<HookAnswers>, string][] = [
   ["key", { axis: "token" }, 'choose_axis must be "channel"'],
   ["key", { axis: "channel", options: { quant_group_size: 48 } }, "must divide the 64 channels"],
   ["key", { axis: "channel", options: { subspace_dim: 0 } }, "at least 1"],
-  ["key", { axis: "channel", options: { lambda: -1 } }, "must not be negative"],
-  ["key", { axis: "channel", options: { lambda: "0.1" } }, "must be a number"],
+  ["key", { axis: "channel", options: { lambda: -1 } }, "a number of at least 0"],
+  ["key", { axis: "channel", options: { lambda: "0.1" } }, "must be a number of at least 0"],
   ["key", { axis: "channel", options: { query_rope: "never" } }, '"after" or "before"'],
   ["key", { axis: "channel", options: { rank: 5 } }, 'no option "rank"'],
   ["value", { groupSize: 48 }, "48 does not divide the 64 channels"],
@@ -320,13 +321,13 @@ const REFUSED: readonly [KvKind, Partial<HookAnswers>, string][] = [
 for (const [kind, changes, says] of REFUSED) {
   Deno.test(`squat: ${kind}s with ${JSON.stringify(changes)} are refused`, () => {
     const given = answers(kind, changes);
-    assertThrows(() => squat.resolve(given, { heads: 2, headDim: 64 }), QuantizerError, says);
+    assertThrows(() => settingsFor(squat, given, { heads: 2, headDim: 64 }), QuantizerError, says);
   });
 }
 
 Deno.test("squat: blocks of half a head, which is the official 64 for heads of 128", () => {
   for (const headDim of [64, 80, 96, 128]) {
-    const settings = squat.resolve(answers("key", { axis: "channel" }), { heads: 2, headDim });
+    const settings = settingsFor(squat, answers("key", { axis: "channel" }), { heads: 2, headDim });
     assertEquals(settings.correction?.blockChannels, headDim / 2);
   }
 });

@@ -13,18 +13,19 @@ import { principalAxes } from "../../../../quant/numerics/principal_axes.ts";
 import { alphabetsOf, encode } from "../../../../quant/packing/entropy_coder.ts";
 import { toHalfBits } from "../../../../quant/packing/half.ts";
 import { symbolOf } from "../../../../quant/families/transform/component_codes.ts";
-import {
-  type ComponentStep,
-  transform,
-  type TransformSettings,
-} from "../../../../quant/families/transform/transform.ts";
+import { transform } from "../../../../quant/families/transform/transform.ts";
 import { GROUP_TOKENS } from "../../../../quant/families/transform/transform_layout.ts";
+import type {
+  ComponentStep,
+  TransformSettings,
+} from "../../../../quant/families/transform/transform_settings.ts";
 import { answers } from "../../stores/affine/affine_answers.ts";
 import { testOnBackends } from "../../backends.ts";
 import { runs, testCacheProperties } from "../../cache_properties.ts";
 import { calibratedOn, oneLayerScene, type SceneDraw } from "../../calibrated_scenes.ts";
 import { type CacheScene, layerData, OpenCache, rootMeanSquare } from "../../cache_scenes.ts";
 import { KV_LOOKS, kvData } from "../../kv_data.ts";
+import { settingsFor } from "../../../../quant/settings_for.ts";
 
 type Scene = CacheScene<TransformSettings>;
 
@@ -48,7 +49,7 @@ function uncalibrated(draw: Draw): TransformSettings {
       steps: Array.from({ length: heads * headDim }, (_, i) => steps[i % steps.length]!),
     },
   });
-  return transform.resolve(given, { heads, headDim });
+  return settingsFor(transform, given, { heads, headDim });
 }
 
 /** Settings calibrated on another sample that looks like the scene's own tensor. */
@@ -289,7 +290,7 @@ Deno.test("transform: steps, widths, axis and mode are checked", () => {
     [{ options: { rotate: true } }, 'has no option "rotate"'],
   ];
   for (const [changes, message] of refused) {
-    assertThrows(() => transform.resolve(given(changes), shape), QuantizerError, message);
+    assertThrows(() => settingsFor(transform, given(changes), shape), QuantizerError, message);
   }
 });
 

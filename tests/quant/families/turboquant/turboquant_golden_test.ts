@@ -4,6 +4,7 @@ import { turboquant } from "../../../../quant/families/turboquant/turboquant.ts"
 import { turboquantLayout } from "../../../../quant/families/turboquant/turboquant_settings.ts";
 import { answers } from "../../stores/affine/affine_answers.ts";
 import { testGoldenCases } from "../../golden_cases.ts";
+import { settingsFor } from "../../../../quant/settings_for.ts";
 
 testGoldenCases({
   family: turboquant,
@@ -17,7 +18,7 @@ testGoldenCases({
         return tensor === undefined ? [] : [[name, Float32Array.from(tensor.data)]];
       }),
     );
-    const settings = turboquant.resolve(given, { heads, headDim });
+    const settings = settingsFor(turboquant, given, { heads, headDim });
     return { ...settings, paramDtype: "f32", calibration: tables };
   },
   async inspect(store, settings, golden) {

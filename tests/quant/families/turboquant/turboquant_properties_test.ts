@@ -25,6 +25,7 @@ import { type TestBackend, testOnBackends } from "../../backends.ts";
 import { runs, testCacheProperties, testMoreBits } from "../../cache_properties.ts";
 import { type CacheScene, layerData, OpenCache } from "../../cache_scenes.ts";
 import { KV_LOOKS, type KvLook } from "../../kv_data.ts";
+import { settingsFor } from "../../../../quant/settings_for.ts";
 
 type Scene = CacheScene<TurboquantSettings>;
 
@@ -73,7 +74,7 @@ function sceneOf(
   return {
     family: turboquant,
     kind: given.kind,
-    settings: [turboquant.resolve(given, cache)],
+    settings: [settingsFor(turboquant, given, cache)],
     heads,
     headDim,
     tokens,
@@ -245,7 +246,11 @@ const REFUSED: readonly [Partial<HookAnswers>, string][] = [
 for (const [changes, says] of REFUSED) {
   Deno.test(`turboquant: ${JSON.stringify(changes)} is refused`, () => {
     const given = answers("key", changes);
-    assertThrows(() => turboquant.resolve(given, { heads: 2, headDim: 96 }), QuantizerError, says);
+    assertThrows(
+      () => settingsFor(turboquant, given, { heads: 2, headDim: 96 }),
+      QuantizerError,
+      says,
+    );
   });
 }
 

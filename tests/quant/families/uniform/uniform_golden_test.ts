@@ -2,6 +2,7 @@ import { uniform } from "../../../../quant/families/uniform/uniform.ts";
 import { affineContents } from "../../stores/affine/affine_contents.ts";
 import { answers } from "../../stores/affine/affine_answers.ts";
 import { testGoldenCases } from "../../golden_cases.ts";
+import { settingsFor } from "../../../../quant/settings_for.ts";
 
 testGoldenCases({
   family: uniform,
@@ -9,7 +10,7 @@ testGoldenCases({
     const { bits, group_size } = golden.params as { bits: number; group_size: number };
     const [, heads, , headDim] = golden.shape as [number, number, number, number];
     const given = answers(kind, { bits: Array(heads).fill(bits), groupSize: group_size });
-    return { ...uniform.resolve(given, { heads, headDim }), paramDtype: "f32" };
+    return { ...settingsFor(uniform, given, { heads, headDim }), paramDtype: "f32" };
   },
   inspect: async (store, settings, golden) => ({
     ...await affineContents(store, settings, golden.shape[3]!),

@@ -10,6 +10,7 @@ import type { CpuTensor } from "../../../../quant/tensor.ts";
 import { affineContents } from "./affine_contents.ts";
 import { AFFINE_FAMILIES, affineScene, groupsOf, sceneData } from "./affine_scenes.ts";
 import { sourceOf } from "../../golden_cases.ts";
+import { settingsFor } from "../../../../quant/settings_for.ts";
 
 for (const family of Object.values(AFFINE_FAMILIES)) {
   Deno.test(`${family.name}: the loops compute exactly what the scalar arithmetic does`, async () => {
@@ -69,7 +70,8 @@ Deno.test("codes at exact ties go to the even neighbour, near ties as float32 di
   // Ends 0 and 3 give scale 1 at 2 bits, so halves are exact ties.
   const data = new Float32Array(64).fill(0);
   data.set([0, 3, 0.5, 1.5, 2.5, 0.49999997, 0.50000006, 1.4999999, 1.5000001, 2.4999998]);
-  const settings = family.resolve(
+  const settings = settingsFor(
+    family,
     {
       layer: 0,
       kind: "key",

@@ -19,6 +19,7 @@ import {
 import { type TestBackend, testOnBackends } from "../../backends.ts";
 import { sourceOf } from "../../golden_cases.ts";
 import { kvData } from "../../kv_data.ts";
+import { settingsFor } from "../../../../quant/settings_for.ts";
 
 /** Software GPUs compile and dispatch slowly. */
 function runs(backend: TestBackend, cpu: number): { numRuns: number } {
@@ -266,7 +267,7 @@ function familyTests(family: AffineFamily): void {
   testOnBackends(`${name}: entries that stay exact need not be finite`, async (backend) => {
     const tokens = 50;
     const given = answers("key", { groupSize: 16, residualLength: 16, sinkTokens: 2 });
-    const settings = family.resolve(given, { heads: 2, headDim: 64 });
+    const settings = settingsFor(family, given, { heads: 2, headDim: 64 });
     const scene: AffineScene = {
       family,
       answers: given,
@@ -300,7 +301,7 @@ function familyTests(family: AffineFamily): void {
           let before = Infinity;
           for (let bits = 1; bits <= 8; bits++) {
             const widths = scene.settings.bits.map(() => bits);
-            const settings = family.resolve({ ...scene.answers, bits: widths }, scene);
+            const settings = settingsFor(family, { ...scene.answers, bits: widths }, scene);
             const restored = await openScene(backend, scene, data, settings)
               .restore([scene.tokens]);
             const squares = indices.reduce((sum, i) => sum + (restored[i]! - data[i]!) ** 2, 0);
@@ -323,7 +324,7 @@ function familyTests(family: AffineFamily): void {
           const mixed = await openScene(backend, scene).restore([tokens]);
           for (const width of new Set(settings.bits)) {
             const widths = settings.bits.map(() => width);
-            const alone = family.resolve({ ...scene.answers, bits: widths }, scene);
+            const alone = settingsFor(family, { ...scene.answers, bits: widths }, scene);
             const restored = await openScene(backend, scene, sceneData(scene), alone)
               .restore([tokens]);
             for (let head = 0; head < heads; head++) {
@@ -368,7 +369,7 @@ for (const { family: name, what, key, value } of DIFFERENT_KINDS) {
     const restore = (kind: "key" | "value", changes: Partial<HookAnswers>) => {
       const given = answers(kind, { groupSize: 32, sinkTokens: 1, ...changes });
       const shape = { heads: 2, headDim: 64 };
-      const settings = family.resolve(given, shape);
+      const settings = settingsFor(family, given, shape);
       const scene: AffineScene = {
         ...shape,
         family,

@@ -8,6 +8,7 @@ import { skvq } from "../../../../quant/families/skvq/skvq.ts";
 import { uniform } from "../../../../quant/families/uniform/uniform.ts";
 import { answers } from "./affine_answers.ts";
 import { KV_LOOKS, kvData, type KvLook } from "../../kv_data.ts";
+import { settingsFor } from "../../../../quant/settings_for.ts";
 
 /** One affine family. */
 export type AffineFamily = Family<AffineSettings>;
@@ -94,7 +95,7 @@ export function affineScene(
     return {
       family,
       answers: given,
-      settings: family.resolve(given, { heads, headDim }),
+      settings: settingsFor(family, given, { heads, headDim }),
       heads,
       headDim,
       tokens: draw.tokens,

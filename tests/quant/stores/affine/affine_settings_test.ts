@@ -6,6 +6,7 @@ import { defaultUniformGroup } from "../../../../quant/families/uniform/uniform.
 import type { AffineSettings } from "../../../../quant/stores/affine/affine_settings.ts";
 import { answers } from "./affine_answers.ts";
 import { AFFINE_FAMILIES } from "./affine_scenes.ts";
+import { settingsFor } from "../../../../quant/settings_for.ts";
 
 const shape = { heads: 2, headDim: 64 };
 
@@ -15,7 +16,7 @@ function resolve(
   changes: Partial<HookAnswers>,
   at: { heads: number; headDim: number } = shape,
 ): AffineSettings {
-  return AFFINE_FAMILIES[name]!.resolve(answers(kind, changes), at);
+  return settingsFor(AFFINE_FAMILIES[name]!, answers(kind, changes), at);
 }
 
 Deno.test("uniform groups 64 channels, or the largest divisor of the head below", () => {
@@ -46,7 +47,7 @@ Deno.test("the residual length is rounded up to whole groups on the channel axis
 
 Deno.test("settings can be written as JSON", () => {
   for (const family of Object.values(AFFINE_FAMILIES)) {
-    const settings = family.resolve(answers("key"), shape);
+    const settings = settingsFor(family, answers("key"), shape);
     assertEquals(JSON.parse(JSON.stringify(settings)), settings);
   }
 });
@@ -96,13 +97,13 @@ const REFUSED: readonly {
     family: "kivi",
     what: "a negative sink",
     changes: { sinkTokens: -1 },
-    message: "sink_tokens is -1; it must be an integer of at least 0",
+    message: "sink_tokens is -1; it must be an integer from 0 to 16777216",
   },
   {
     family: "kivi",
     what: "a clip ratio above 1",
     changes: { clipRatio: 1.1 },
-    message: "clip_ratio is 1.1; it must be above 0 and at most 1",
+    message: "clip_ratio is 1.1; it must be a number above 0 and up to 1",
   },
   {
     family: "kivi",

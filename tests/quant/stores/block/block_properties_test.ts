@@ -24,6 +24,7 @@ import {
 } from "./block_scenes.ts";
 import { runs, testCacheProperties, testMoreBits } from "../../cache_properties.ts";
 import { layerData, OpenCache } from "../../cache_scenes.ts";
+import { settingsFor } from "../../../../quant/settings_for.ts";
 
 for (const name of Object.keys(BLOCK_FAMILIES)) {
   testCacheProperties(name, blockScenes(name), true);
@@ -353,7 +354,7 @@ for (const { family, answers: changes, says } of REFUSED) {
   Deno.test(`${family}: ${JSON.stringify(changes)} is refused`, () => {
     const given = answers("key", { bits: [4, 4], layer: 3, ...changes });
     const error = assertThrows(
-      () => BLOCK_FAMILIES[family]!.resolve(given, { heads: 2, headDim: 64 }),
+      () => settingsFor(BLOCK_FAMILIES[family]!, given, { heads: 2, headDim: 64 }),
       QuantizerError,
       says,
     );
@@ -364,7 +365,7 @@ for (const { family, answers: changes, says } of REFUSED) {
 Deno.test("hf_quanto, hf_hqq: the default group is 64, or the largest divisor below", () => {
   for (const [headDim, groupSize] of [[64, 64], [80, 40], [96, 48], [128, 64]] as const) {
     for (const name of ["hf_quanto", "hf_hqq", "kvtuner"]) {
-      const settings = BLOCK_FAMILIES[name]!.resolve(answers("key"), { heads: 2, headDim });
+      const settings = settingsFor(BLOCK_FAMILIES[name]!, answers("key"), { heads: 2, headDim });
       assertEquals(settings.groupSize, groupSize);
     }
   }

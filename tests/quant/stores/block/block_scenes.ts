@@ -8,6 +8,7 @@ import { kvtuner } from "../../../../quant/families/kvtuner/kvtuner.ts";
 import { answers } from "../affine/affine_answers.ts";
 import type { CacheScene } from "../../cache_scenes.ts";
 import { KV_LOOKS, type KvLook } from "../../kv_data.ts";
+import { settingsFor } from "../../../../quant/settings_for.ts";
 
 /** What the settings of these families have in common. */
 export interface BlockSettings extends Settings {
@@ -39,7 +40,7 @@ export function blockScene(
   given: HookAnswers,
   cache: Pick<BlockScene, "heads" | "headDim" | "tokens" | "capacity" | "look" | "seed">,
 ): BlockScene {
-  const settings = family.resolve(given, cache);
+  const settings = settingsFor(family, given, cache);
   return { ...cache, family, kind: given.kind, settings: [settings], answers: given };
 }
 

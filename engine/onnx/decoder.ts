@@ -1,6 +1,7 @@
 /**
- * The Qwen2 decoder as an ONNX graph (Yang et al., 2024, arXiv 2407.10671; huggingface/transformers,
- * models/qwen2/modeling_qwen2.py).
+ * A decoder of the Llama kind as an ONNX graph: RMSNorm, rotary positions, grouped queries, a gated
+ * MLP (Touvron et al., 2023, arXiv 2307.09288; huggingface/transformers, models/llama/modeling_llama.py).
+ * In what Qwen, Mistral and others differ is data: which parts there are, and their names.
  *
  * Attention is written out instead of using a fused operator, for two reasons. The replay feeds many
  * steps at once, each of which sees other versions of the past, so it needs a mask of its own. And
@@ -17,11 +18,49 @@ import { type BuiltGraph, GraphBuilder } from "./graph_builder.ts";
 /** Part of every cache key: raise it when the graph computes anything differently. */
 export const GRAPH_VERSION = 4;
 
-/** A model's weights by Hugging Face name, float32, row-major `[out, in]`. */
+/** A model's weights by their name in its checkpoint, float32, row-major `[out, in]`. */
 export type Weights = (name: string) => Float32Array<ArrayBuffer>;
 
+/** Modules by the names that a checkpoint gives them; a tensor is a module's `.weight` or `.bias`. */
+export interface ModuleNames {
+  /** Token embedding. */
+  readonly embedding: string;
+  /** What the number of a layer follows, after a dot; the names below, up to `down`, come after that. */
+  readonly layers: string;
+  readonly attentionNorm: string;
+  readonly query: string;
+  readonly key: string;
+  readonly value: string;
+  readonly queryNorm: string;
+  readonly keyNorm: string;
+  readonly output: string;
+  readonly mlpNorm: string;
+  readonly gate: string;
+  readonly up: string;
+  readonly down: string;
+  /** Norm after the last layer. */
+  readonly finalNorm: string;
+  /** Output head. */
+  readonly head: string;
+}
+
+/** In what one decoder differs from another. */
+export interface DecoderParts {
+  readonly names: ModuleNames;
+  /** Whether the projections to queries, keys and values have biases. */
+  readonly attentionBias: boolean;
+  /** Whether the projection of what attention gathered has one. */
+  readonly outputBias: boolean;
+  /** Whether the projections of the MLP have them. */
+  readonly mlpBias: boolean;
+  /** Whether every query and key head is normalised before RoPE (RMSNorm, weights shared by heads). */
+  readonly headNorms: boolean;
+}
+
 /** What the graph needs beyond the sizes. */
-export interface Qwen2Options {
+export interface DecoderOptions {
+  /** Which parts there are. */
+  readonly parts: DecoderParts;
   /** Width of the gated MLP. */
   readonly intermediate: number;
   /** Epsilon of RMSNorm. */
@@ -68,12 +107,12 @@ const NEGLIGIBLE = 70;
  * and `present.N.key_pre_rope` `[1, kvHeads, q, headDim]`, and `query.N` `[1, queryHeads, q, headDim]`
  * after RoPE.
  */
-export function buildQwen2(
+export function buildDecoder(
   shape: ModelShape,
-  options: Qwen2Options,
+  options: DecoderOptions,
   weights: Weights,
 ): BuiltGraph {
-  return new Qwen2Graph(shape, options, weights).build();
+  return new DecoderGraph(shape, options, weights).build();
 }
 
 /** Values that every layer uses. */
@@ -92,35 +131,32 @@ interface Shared {
   readonly firstKept: string;
 }
 
-class Qwen2Graph {
+class DecoderGraph {
   readonly #g = new GraphBuilder();
 
   constructor(
     private readonly shape: ModelShape,
-    private readonly options: Qwen2Options,
+    private readonly options: DecoderOptions,
     private readonly weights: Weights,
   ) {}
 
   build(): BuiltGraph {
     const g = this.#g;
     const { layers, hidden, vocab } = this.shape;
+    const { names: modules, outputBias } = this.options.parts;
     this.#declareInputs();
     const shared = this.#shared();
 
-    const embedding = g.weight(
-      "model.embed_tokens.weight",
-      [vocab, hidden],
-      this.weights("model.embed_tokens.weight"),
-    );
+    const embedding = this.#weight(modules.embedding, [vocab, hidden]);
     const ids = g.node("Reshape", [names.ids, g.int64([-1])]);
     let residual = g.node("Gather", [embedding, ids]);
-    let x = g.node("SimplifiedLayerNormalization", [
+    let x = this.#norm(
       residual,
-      this.#normWeight("model.layers.0.input_layernorm"),
-    ], { axis: -1, epsilon: { float: this.options.rmsNormEps }, stash_type: 1 });
+      this.#weight(`${this.#layer(0)}.${modules.attentionNorm}`, [hidden]),
+    );
 
     for (let l = 0; l < layers; l++) {
-      const at = `model.layers.${l}`;
+      const at = this.#layer(l);
       const last = l + 1 === layers;
       let attended = this.#attention(l, x, shared);
       if (last) {
@@ -128,19 +164,19 @@ class Qwen2Graph {
         attended = this.#keptRows(attended, shared);
         residual = this.#keptRows(residual, shared);
       }
-      const projected = this.#linear(attended, `${at}.self_attn`, ["o"], hidden);
-      [x, residual] = this.#addAndNorm(projected, residual, `${at}.post_attention_layernorm`);
-      const next = last ? "model.norm" : `model.layers.${l + 1}.input_layernorm`;
+      const projected = this.#linear(attended, at, [modules.output], hidden, outputBias);
+      [x, residual] = this.#addAndNorm(projected, residual, `${at}.${modules.mlpNorm}`);
+      const next = last ? modules.finalNorm : `${this.#layer(l + 1)}.${modules.attentionNorm}`;
       [x, residual] = this.#addAndNorm(this.#mlp(at, x), residual, next);
     }
 
     const head = this.options.tiedEmbeddings
       ? embedding
-      : g.weight("lm_head.weight", [vocab, hidden], this.weights("lm_head.weight"));
+      : this.#weight(modules.head, [vocab, hidden]);
     const logits = g.node("Gemm", [x, head], { transB: 1 });
     g.node("Unsqueeze", [logits, g.int64([0])], {}, [names.logits]);
     g.output(names.logits, "float32", [1, "k", vocab]);
-    return g.build("qwen2");
+    return g.build("decoder");
   }
 
   #declareInputs(): void {
@@ -158,8 +194,8 @@ class Qwen2Graph {
 
   #shared(): Shared {
     const g = this.#g;
-    const { queryHeads, kvHeads, headDim, maxPositions, ropeTheta } = this.shape;
-    const tables = rotaryTables(maxPositions, headDim, ropeTheta);
+    const { queryHeads, kvHeads, headDim, maxPositions, rotary } = this.shape;
+    const tables = rotaryTables(maxPositions, rotary);
     const size = (value: string, axis: number) =>
       g.node("Shape", [value], { start: axis, end: axis + 1 });
     const fed = size(names.ids, 1);
@@ -243,19 +279,22 @@ class Qwen2Graph {
   #project(l: number, x: string, shared: Shared): { query: string; key: string; value: string } {
     const g = this.#g;
     const { queryHeads, kvHeads, headDim } = this.shape;
+    const { names: modules, attentionBias, headNorms } = this.options.parts;
     const [query, key, value] = [names.query(l), names.key(l), names.value(l)];
     const rotated = queryHeads + kvHeads;
     const heads = rotated + kvHeads;
-    const prefix = `model.layers.${l}.self_attn`;
-    const fused = this.#linear(x, prefix, ["q", "k", "v"], heads * headDim, true);
+    const projections = [modules.query, modules.key, modules.value];
+    const fused = this.#linear(x, this.#layer(l), projections, heads * headDim, attentionBias);
     const perHead = g.node(
       "Transpose",
       [g.node("Reshape", [fused, g.int64([1, -1, heads, headDim])])],
       { perm: [0, 2, 1, 3] },
     );
     // Queries and keys turn together, as the heads of one tensor.
-    const before = `before_rope.${l}`;
-    g.node("Split", [perHead, g.int64([rotated, kvHeads])], { axis: 1 }, [before, value]);
+    const [projected, before] = [`projected.${l}`, `before_rope.${l}`];
+    const parted = headNorms ? projected : before;
+    g.node("Split", [perHead, g.int64([rotated, kvHeads])], { axis: 1 }, [parted, value]);
+    if (headNorms) this.#normHeads(l, projected, before);
     const after = g.node(
       "com.microsoft:RotaryEmbedding",
       [before, names.positions, shared.cos, shared.sin],
@@ -271,27 +310,45 @@ class Qwen2Graph {
     return { query, key, value };
   }
 
+  /** Query and key heads `[1, heads, q, headDim]`, each normalised, as `target`. */
+  #normHeads(l: number, heads: string, target: string): void {
+    const g = this.#g;
+    const { queryHeads, kvHeads, headDim } = this.shape;
+    const { names: modules } = this.options.parts;
+    const weight = (module: string) => this.weights(`${this.#layer(l)}.${module}.weight`);
+    const ones = g.weight(`ones.${l}`, [headDim], new Float32Array(headDim).fill(1));
+    // One norm for all heads, then each head's own weights.
+    const weights = g.weight(
+      `head_norms.${l}`,
+      [queryHeads + kvHeads, 1, headDim],
+      ...new Array(queryHeads).fill(weight(modules.queryNorm)),
+      ...new Array(kvHeads).fill(weight(modules.keyNorm)),
+    );
+    g.node("Mul", [this.#norm(heads, ones), weights], {}, [target]);
+  }
+
   /** `down(silu(gate(x)) * up(x))`. */
   #mlp(at: string, x: string): string {
     const g = this.#g;
-    const { intermediate } = this.options;
-    const both = this.#linear(x, `${at}.mlp`, ["gate", "up"], 2 * intermediate);
-    const [gate, up] = [`${at}.gate`, `${at}.up`];
+    const { intermediate, parts: { names: modules, mlpBias } } = this.options;
+    const both = this.#linear(x, at, [modules.gate, modules.up], 2 * intermediate, mlpBias);
+    const [gate, up] = [`gate.${at}`, `up.${at}`];
     g.node("Split", [both, g.int64([intermediate, intermediate])], { axis: 1 }, [gate, up]);
     // QuickGelu is x * sigmoid(alpha * x): with alpha 1 it is SiLU in one operator.
     const activated = g.node("com.microsoft:QuickGelu", [gate], { alpha: { float: 1 } });
-    return this.#linear(g.node("Mul", [activated, up]), `${at}.mlp`, ["down"], this.shape.hidden);
+    const product = g.node("Mul", [activated, up]);
+    return this.#linear(product, at, [modules.down], this.shape.hidden, mlpBias);
   }
 
   /**
    * `x W^T (+ b)` with `W` as Hugging Face stores it; several projections of one input become one
    * product whose outputs lie side by side.
    */
-  #linear(x: string, prefix: string, parts: string[], out: number, bias = false): string {
+  #linear(x: string, at: string, modules: readonly string[], out: number, bias: boolean): string {
     const g = this.#g;
     const stacked = (kind: "weight" | "bias") =>
-      parts.map((part) => this.weights(`${prefix}.${part}_proj.${kind}`));
-    const name = `${prefix}.${parts.join("")}_proj`;
+      modules.map((module) => this.weights(`${at}.${module}.${kind}`));
+    const name = `${at}.${modules.join("+")}`;
     const weight = stacked("weight");
     const columns = weight.reduce((sum, w) => sum + w.length, 0) / out;
     const inputs = [x, g.weight(`${name}.weight`, [out, columns], ...weight)];
@@ -304,16 +361,31 @@ class Qwen2Graph {
     const [normed, sum] = [`${norm}.normed`, `${norm}.sum`];
     this.#g.node(
       "com.microsoft:SkipSimplifiedLayerNormalization",
-      [branch, residual, this.#normWeight(norm)],
+      [branch, residual, this.#weight(norm, [this.shape.hidden])],
       { epsilon: { float: this.options.rmsNormEps } },
       [normed, "", "", sum],
     );
     return [normed, sum];
   }
 
-  #normWeight(norm: string): string {
-    const name = `${norm}.weight`;
-    return this.#g.weight(name, [this.shape.hidden], this.weights(name));
+  /** RMSNorm over the last dimension. */
+  #norm(x: string, weight: string): string {
+    return this.#g.node("SimplifiedLayerNormalization", [x, weight], {
+      axis: -1,
+      epsilon: { float: this.options.rmsNormEps },
+      stash_type: 1,
+    });
+  }
+
+  /** Weight of a module. */
+  #weight(module: string, dims: readonly number[]): string {
+    const name = `${module}.weight`;
+    return this.#g.weight(name, dims, this.weights(name));
+  }
+
+  /** What the names of a layer's modules start with. */
+  #layer(l: number): string {
+    return `${this.options.parts.names.layers}.${l}`;
   }
 
   #keptRows(rows: string, shared: Shared): string {

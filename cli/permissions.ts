@@ -1,0 +1,68 @@
+/**
+ * What each command may do. Under `deno task` Deno itself holds a command to the set of its task; a
+ * binary has one set for all commands, fixed when it is made, and gives up here what a command's task
+ * would not have had.
+ *
+ * @module
+ */
+import config from "../deno.json" with { type: "json" };
+import type { CommandName } from "./commands.ts";
+
+/** A set of permissions in deno.json. */
+export type PermissionSet = keyof typeof config.permissions;
+
+/** The set of a command's task, and whether its task may also start the sandbox's process. */
+export interface CommandPermissions {
+  readonly set?: PermissionSet;
+  readonly sandbox?: true;
+}
+
+/** What every command's task has; docs/permissions.md says why. */
+export const commandPermissions = {
+  longbench: { set: "replay", sandbox: true },
+  needle: { set: "replay", sandbox: true },
+  reasoning: { set: "replay", sandbox: true },
+  all: { set: "replay", sandbox: true },
+  leaderboard: { set: "replay" },
+  search: { set: "replay" },
+  fetch: { set: "fetch" },
+  families: {},
+  cache: { set: "cache" },
+} as const satisfies Record<CommandName, CommandPermissions>;
+
+type Granted = Readonly<Record<string, boolean | readonly string[]>>;
+
+/**
+ * Gives up every permission of the binary that a command's task does not have.
+ *
+ * @param command the first argument, whatever it is
+ */
+export function keepPermissionsOf(command: string | undefined): void {
+  const { set, sandbox }: CommandPermissions = Object.hasOwn(commandPermissions, command ?? "")
+    ? commandPermissions[command as CommandName]
+    : {};
+  const kept: Granted = {
+    ...(set === undefined ? {} : config.permissions[set]),
+    ...(sandbox ? { run: true } : {}),
+  };
+  const binary: Granted = config.permissions.binary;
+  for (const [name, granted] of Object.entries(binary)) {
+    const keeps = kept[name] ?? false;
+    if (keeps === true || keeps === granted) continue;
+    if (keeps === false) {
+      Deno.permissions.revokeSync({ name } as Deno.PermissionDescriptor);
+      continue;
+    }
+    for (const one of granted as readonly string[]) {
+      if (!keeps.includes(one)) Deno.permissions.revokeSync(oneOf(name, one));
+    }
+  }
+}
+
+/** One value of a permission that is granted for a list of them. */
+function oneOf(name: string, value: string): Deno.PermissionDescriptor {
+  if (name === "env") return { name, variable: value };
+  return name === "sys"
+    ? { name, kind: value as "statfs" } as Deno.SysPermissionDescriptor
+    : { name: "net", host: value };
+}

@@ -1,0 +1,108 @@
+/**
+ * Files of a model, wherever it lies: in a folder of this machine, or beside this program on the
+ * server that it was imported from.
+ *
+ * @module
+ */
+import { join } from "node:path";
+import { UserError } from "../../errors.ts";
+
+/** An open file of a model. */
+export interface ModelFile extends Disposable {
+  /** Path or URL, for errors. */
+  readonly path: string;
+  /** Length in bytes. */
+  readonly size: number;
+  /**
+   * Bytes `at .. at + count` of it.
+   *
+   * @throws {UserError} when the file is shorter
+   */
+  read(at: number, count: number): Promise<Uint8Array<ArrayBuffer>>;
+}
+
+/** Whether a model lies on a server. */
+export function isUrl(path: string): boolean {
+  return /^https?:\/\//.test(path);
+}
+
+/** The path of a file in a model's folder; both are paths, or both URLs. */
+export function fileIn(folder: string, name: string): string {
+  return isUrl(folder) ? `${folder}/${name}` : join(folder, name);
+}
+
+/**
+ * Opens a file; undefined when there is none. What comes from a server is fetched whole.
+ *
+ * @param path in the file system, or a URL
+ * @throws {UserError} when it is there but cannot be read
+ */
+export async function openModelFile(path: string): Promise<ModelFile | undefined> {
+  try {
+    return isUrl(path) ? await fetchFile(path) : await openFile(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) {
+      return undefined;
+    }
+    if (error instanceof UserError) throw error;
+    throw new UserError(`${path} cannot be read: ${(error as Error).message}`);
+  }
+}
+
+/**
+ * Opens a file that a model cannot do without.
+ *
+ * @throws {UserError} when there is none, or it cannot be read
+ */
+export async function openNeededFile(path: string): Promise<ModelFile> {
+  const file = await openModelFile(path);
+  if (file !== undefined) return file;
+  throw new UserError(`${path} does not exist; a model folder must have it`);
+}
+
+async function openFile(path: string): Promise<ModelFile | undefined> {
+  const file = await Deno.open(path, { read: true });
+  const { size, isFile } = await file.stat();
+  if (!isFile) {
+    file.close();
+    return undefined;
+  }
+  return {
+    path,
+    size,
+    read: async (at, count) => {
+      const bytes = new Uint8Array(count);
+      await file.seek(at, Deno.SeekMode.Start);
+      for (let done = 0; done < count;) {
+        const read = await file.read(bytes.subarray(done));
+        if (read === null) throw endedEarly(path);
+        done += read;
+      }
+      return bytes;
+    },
+    [Symbol.dispose]: () => file.close(),
+  };
+}
+
+async function fetchFile(path: string): Promise<ModelFile | undefined> {
+  const response = await fetch(path);
+  if (!response.ok) {
+    await response.body?.cancel();
+    if (response.status === 404) return undefined;
+    throw new UserError(`${path} cannot be read: its server answers ${response.status}`);
+  }
+  const whole = await response.bytes();
+  return {
+    path,
+    size: whole.length,
+    read: (at, count) =>
+      at + count <= whole.length
+        ? Promise.resolve(whole.slice(at, at + count))
+        : Promise.reject(endedEarly(path)),
+    [Symbol.dispose]: () => {},
+  };
+}
+
+function endedEarly(path: string): UserError {
+  return new UserError(`${path} ended while it was read`);
+}

@@ -1,0 +1,128 @@
+/**
+ * The methods of a policy: those it must have, and those that nothing will ever ask.
+ *
+ * @module
+ */
+import { hookNames } from "../quant/hooks.ts";
+import { PolicyError } from "./check.ts";
+import { editDistance } from "./edit_distance.ts";
+import type { Policy } from "./policy.ts";
+import { shown } from "./shown.ts";
+
+/** Methods that every policy has. */
+export const REQUIRED_METHODS = [
+  "choose_bits",
+  "choose_axis",
+  "residual_length",
+  "calibration_mode",
+] as const satisfies readonly (keyof Policy)[];
+
+const KNOWN: readonly string[] = [...REQUIRED_METHODS, ...hookNames, "calibrate"];
+
+/** Most methods that are looked at, and most letters of a name. */
+export const MOST_METHODS = 100;
+
+/** Most methods that are told one by one. */
+const MOST_TOLD = 6;
+
+/**
+ * Names of an object's methods, inherited ones included, those that begin with `_` and the
+ * constructor left out. No getter is run. Refers to nothing outside itself: its text also runs in the
+ * policy's realm.
+ *
+ * @param most names, and letters of a name
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { methodsOf } from "./methods.ts";
+ *
+ * class Halves {
+ *   width = 2;
+ *   choose_bits() {}
+ *   _half() {}
+ * }
+ * assertEquals(methodsOf(new Halves(), 100), ["choose_bits"]);
+ * ```
+ */
+export function methodsOf(policy: object, most: number): string[] {
+  const names: string[] = [];
+  let from: object | null = policy;
+  while (from !== null) {
+    const next: object | null = Object.getPrototypeOf(from);
+    // What every object has is no method of a policy.
+    if (next === null && from !== policy) break;
+    for (const name of Object.getOwnPropertyNames(from)) {
+      const method = Object.getOwnPropertyDescriptor(from, name)?.value;
+      if (typeof method !== "function" || name === "constructor" || name.startsWith("_")) continue;
+      if (names.length < most && !names.includes(name)) names.push(name.slice(0, most));
+    }
+    from = next;
+  }
+  return names;
+}
+
+/** Names the first required method that a policy lacks, or undefined. */
+export function missingMethod(policy: object): string | undefined {
+  return REQUIRED_METHODS.find((name) =>
+    typeof (policy as Record<string, unknown>)[name] !== "function"
+  );
+}
+
+/** The error for a policy that lacks a method, with what it may have called it instead. */
+export function missingMethodError(
+  policy: string,
+  missing: string,
+  methods: readonly string[],
+): PolicyError {
+  const meant = methods.find((name) => !KNOWN.includes(name) && nearest(name, [missing]));
+  const has = meant === undefined ? "" : `; it has ${shown(meant)}`;
+  return new PolicyError(`Policy ${shown(policy)} has no method ${missing}${has}`);
+}
+
+/**
+ * What a policy's author should know about methods that nothing will ask, one clause each: those
+ * that look like a hook with the hook that they look like, the others in one breath.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { unaskedMethods } from "./methods.ts";
+ *
+ * assertEquals(unaskedMethods(["choose_bits", "group_sizes", "widthOf"]), [
+ *   'its method "group_sizes" is no hook; did you mean group_size?',
+ *   'nothing asks for its method "widthOf"; a name that begins with _ marks a helper',
+ * ]);
+ * ```
+ */
+export function unaskedMethods(methods: readonly string[]): string[] {
+  const free = KNOWN.filter((name) => !methods.includes(name));
+  const clauses: string[] = [];
+  const others: string[] = [];
+  for (const name of methods.filter((method) => !KNOWN.includes(method))) {
+    const meant = nearest(name, free);
+    if (meant === undefined || clauses.length === MOST_TOLD) others.push(shown(name));
+    else clauses.push(`its method ${shown(name)} is no hook; did you mean ${meant}?`);
+  }
+  if (others.length > 0) {
+    const listed = others.length > MOST_TOLD ? [...others.slice(0, MOST_TOLD), "…"] : others;
+    clauses.push(
+      `nothing asks for its method${others.length > 1 ? "s" : ""} ${listed.join(", ")}; ` +
+        `a name that begins with _ marks a helper`,
+    );
+  }
+  return clauses;
+}
+
+/** The nearest of some names, if two thirds of the letters agree. */
+function nearest(name: string, names: readonly string[]): string | undefined {
+  let found: string | undefined;
+  let least = Infinity;
+  for (const other of names) {
+    const distance = editDistance(name, other);
+    if (distance < least && 3 * distance <= Math.max(name.length, other.length)) {
+      [found, least] = [other, distance];
+    }
+  }
+  return found;
+}

@@ -1,0 +1,93 @@
+/**
+ * What `transform` publishes to policies (`Family.statistics`): what its components cost, and how much
+ * predictions suffer from errors in each layer.
+ *
+ * @module
+ */
+import type { CalibrationSamples, MeasureSensitivity, Sensitivity } from "../../calibration.ts";
+import type { KvKind } from "../../family.ts";
+import { componentCosts } from "./transform_calibration.ts";
+import { transformNoise } from "./transform_noise.ts";
+
+/** Widths of codes, before they are entropy coded, that costs are given for. */
+const WIDTHS: readonly number[] = [1, 2, 3, 4];
+
+/** Steps that costs are given for, in standard deviations of the component, the coarsest first. */
+const STEPS: readonly number[] = [
+  4,
+  2 * Math.SQRT2,
+  2,
+  Math.SQRT2,
+  1,
+  Math.SQRT1_2,
+  0.5,
+  Math.SQRT1_2 / 2,
+  0.25,
+];
+
+/** One component, as the samples fill it. */
+export interface ComponentStatistics {
+  /**
+   * What leaving the component out costs: its share of the cache's energy plus, for keys, a weighted
+   * variance of the logits.
+   */
+  readonly variance: number;
+  /** Its share of the cache's energy: of `cache_error^2` of this layer and kind. */
+  readonly energy: number;
+  /** `bits[i][j]` that a code takes on average, of `widths[i]`, in `steps[j]`. */
+  readonly bits: readonly (readonly number[])[];
+  /** `error[i][j]`: share of variance and energy that is lost. */
+  readonly error: readonly (readonly number[])[];
+}
+
+/** One layer. */
+export interface TransformLayerStatistics {
+  /** Components of the keys, `[kvHeads * headDim]`, in the order of the option `steps`. */
+  readonly key: readonly ComponentStatistics[];
+  /** Components of the values, `[kvHeads * headDim]`, in the order of the option `steps`. */
+  readonly value: readonly ComponentStatistics[];
+  /**
+   * Mean squared change of the log-odds between the two likeliest tokens that a unit of lost
+   * `variance` causes: measured on the samples' replies, with noise in this layer's keys or values
+   * alone.
+   */
+  readonly sensitivity: Sensitivity;
+}
+
+/** What the family `transform` makes of the samples. */
+export interface TransformStatistics {
+  /** Widths of codes, before they are entropy coded, that costs of components are given for. */
+  readonly widths: readonly number[];
+  /** Steps that they are given for, in standard deviations of the component, the coarsest first. */
+  readonly steps: readonly number[];
+  /** One entry per layer. */
+  readonly layers: readonly TransformLayerStatistics[];
+}
+
+/** Statistics of every layer and kind. */
+export async function transformStatistics(
+  samples: CalibrationSamples,
+  measure: MeasureSensitivity,
+): Promise<TransformStatistics> {
+  const sensitivity = await measure(transformNoise(samples));
+  const costs = (layer: number, kind: KvKind) =>
+    componentCosts(samples, layer, kind, WIDTHS, STEPS)
+      .map(({ variance, energy, bits, error }) => ({
+        variance,
+        energy,
+        bits: bits.map((row) => row.map(rounded)),
+        error: error.map((row) => row.map(rounded)),
+      }));
+  return {
+    widths: WIDTHS,
+    steps: STEPS,
+    layers: samples.layers.map((_, layer) => ({
+      key: costs(layer, "key"),
+      value: costs(layer, "value"),
+      sensitivity: sensitivity[layer]!,
+    })),
+  };
+}
+
+/** Five digits: a policy is given thousands of these numbers, and they are estimates. */
+const rounded = (x: number) => Number(x.toPrecision(5));

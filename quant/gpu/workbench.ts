@@ -1,0 +1,264 @@
+/**
+ * The workbench of a device: the one place where buffers are made and freed, where data goes to the
+ * device and comes back, and where work is submitted.
+ *
+ * Everything that others submit to the same queue (the model's runtime does) keeps its order with what
+ * is done here, because nothing is put off: outside of `batch` every operation is submitted as it is
+ * called. Inside a batch operations are recorded, one behind the other, and submitted together when
+ * the outermost batch ends. Each sees what those before it wrote.
+ *
+ * Parameters of kernels change with every launch, and a buffer of its own for each would cost more
+ * than most launches. They lie instead in slots of one uniform buffer: a batch collects its parameter
+ * blocks in cpu memory, and they are written in one go before the batch is submitted. The device runs
+ * writes and submissions in their order, so that the next batch may use the same slots again; only a
+ * batch with more blocks than there are slots is submitted in pieces.
+ *
+ * A buffer that is freed inside a batch may still be in what the batch recorded, so it is destroyed
+ * behind the submission. And WebGPU neither binds an empty buffer nor one that is smaller than an
+ * element of its array: no buffer here is smaller than `SMALLEST`, and where a kernel has nothing to
+ * read, `nothing` is bound.
+ *
+ * @module
+ */
+
+/** Bytes of the smallest buffer: any element of any kernel's arrays fits. */
+const SMALLEST = 64;
+
+/** Parameter blocks of one submission. */
+const SLOTS = 256;
+
+/** How much larger a buffer is made than what it has to hold when it has to grow. */
+const ROOM = 1.0625;
+
+/** 32-bit words, as numbers of either kind. */
+export type Words = Uint32Array<ArrayBuffer> | Float32Array<ArrayBuffer>;
+
+/** Some words of a buffer. */
+export interface WordRegion {
+  readonly buffer: GPUBuffer;
+  /** First word. */
+  readonly at: number;
+  readonly words: number;
+}
+
+/** Workgroups of a kernel, and what they are given. */
+export interface Launch {
+  readonly pipeline: GPUComputePipeline;
+  readonly group: GPUBindGroup;
+  /** Its parameter blocks, in the order of their bindings, each of which is `parameters`. */
+  readonly blocks: readonly Uint8Array[];
+  readonly workgroups: readonly [number, number];
+}
+
+const benches = new WeakMap<GPUDevice, Workbench>();
+
+/** See the module. */
+export class Workbench {
+  readonly device: GPUDevice;
+  readonly #slot: number;
+  readonly #blocks: Uint8Array<ArrayBuffer>;
+  #usedSlots = 0;
+  #parameters: GPUBuffer | undefined;
+  #nothing: GPUBuffer | undefined;
+  #encoder: GPUCommandEncoder | undefined;
+  #pass: GPUComputePassEncoder | undefined;
+  #depth = 0;
+  #discarded: GPUBuffer[] = [];
+  /** Buffers that were made here and are not freed yet, and their number. */
+  readonly #made = new WeakSet<GPUBuffer>();
+  #live = 0;
+  /** Buffers that stores share, by what they were made for. */
+  #shared = new WeakMap<object, Readonly<Record<string, GPUBuffer>>>();
+  readonly #allShared = new Set<GPUBuffer>();
+  readonly #outlived = new FinalizationRegistry<readonly GPUBuffer[]>((buffers) => {
+    for (const buffer of buffers) this.#allShared.delete(buffer);
+    this.free(...buffers);
+  });
+
+  private constructor(device: GPUDevice) {
+    this.device = device;
+    this.#slot = device.limits.minUniformBufferOffsetAlignment;
+    this.#blocks = new Uint8Array(SLOTS * this.#slot);
+  }
+
+  /** The one of a device. */
+  static of(device: GPUDevice): Workbench {
+    let bench = benches.get(device);
+    if (bench === undefined) benches.set(device, bench = new Workbench(device));
+    return bench;
+  }
+
+  /** How many buffers there are. */
+  get live(): number {
+    return this.#live;
+  }
+
+  /** A buffer of zeros with room for so many words, or one that holds `contents`. */
+  buffer(label: string, contents: number | Words): GPUBuffer {
+    const words = typeof contents === "number" ? contents : contents.length;
+    const buffer = this.device.createBuffer({
+      label,
+      size: Math.max(SMALLEST, 4 * words),
+      usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST,
+    });
+    this.#made.add(buffer);
+    this.#live++;
+    if (typeof contents !== "number") this.#write(buffer, contents, words);
+    return buffer;
+  }
+
+  /** A buffer of zeros, for kernels that have nothing to read in the place of one. */
+  get nothing(): GPUBuffer {
+    return this.#nothing ??= this.buffer("nothing", 0);
+  }
+
+  /**
+   * A buffer that holds the first `held` words of another and has room for `words`: the other one
+   * itself if it has, else a new one, and the other is freed.
+   */
+  grown(buffer: GPUBuffer, held: number, words: number, room: number = ROOM): GPUBuffer {
+    if (4 * words <= buffer.size) return buffer;
+    const larger = this.buffer(buffer.label, Math.ceil(room * words));
+    this.copy(buffer, 0, larger, 0, held);
+    this.free(buffer);
+    return larger;
+  }
+
+  /**
+   * Buffers that belong to `key` (settings, tables) and not to one store: made once, and kept as long
+   * as the key is.
+   */
+  shared<T extends Readonly<Record<string, GPUBuffer>>>(key: object, make: () => T): T {
+    let found = this.#shared.get(key) as T | undefined;
+    if (found === undefined) {
+      const buffers = Object.values(found = make());
+      this.#shared.set(key, found);
+      this.#outlived.register(key, buffers, this);
+      for (const buffer of buffers) this.#allShared.add(buffer);
+    }
+    return found;
+  }
+
+  /** Frees buffers, at the latest when what was recorded is submitted. */
+  free(...buffers: readonly GPUBuffer[]): void {
+    for (const buffer of buffers) {
+      if (this.#made.delete(buffer)) this.#live--;
+      this.#discarded.push(buffer);
+    }
+    if (this.#depth === 0) this.#destroyDiscarded();
+  }
+
+  /** Submits everything that `body` does together. */
+  batch<T>(body: () => T): T {
+    this.#depth++;
+    try {
+      return body();
+    } finally {
+      if (--this.#depth === 0) {
+        this.#submit();
+        this.#destroyDiscarded();
+      }
+    }
+  }
+
+  /** Copies words from one buffer to another. */
+  copy(source: GPUBuffer, from: number, target: GPUBuffer, to: number, words: number): void {
+    if (words === 0) return;
+    this.batch(() => {
+      this.#endPass();
+      this.#recorder.copyBufferToBuffer(source, 4 * from, target, 4 * to, 4 * words);
+    });
+  }
+
+  /** The buffer that every uniform variable is bound to, at an offset of its own. */
+  get parameters(): GPUBuffer {
+    return this.#parameters ??= this.device.createBuffer({
+      label: "parameters",
+      size: this.#blocks.length,
+      usage: GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST,
+    });
+  }
+
+  /** Launches a kernel. */
+  launch({ pipeline, group, blocks, workgroups }: Launch): void {
+    this.batch(() => {
+      if (this.#usedSlots + blocks.length > SLOTS) this.#submit();
+      const offsets = blocks.map((block) => {
+        const offset = this.#slot * this.#usedSlots++;
+        this.#blocks.set(block, offset);
+        return offset;
+      });
+      const pass = this.#pass ??= this.#recorder.beginComputePass();
+      pass.setPipeline(pipeline);
+      pass.setBindGroup(0, group, offsets);
+      pass.dispatchWorkgroups(...workgroups);
+    });
+  }
+
+  /** The words of some regions in cpu memory, one region after the other; not inside a batch. */
+  async read(regions: readonly WordRegion[]): Promise<Uint32Array<ArrayBuffer>> {
+    const words = regions.reduce((sum, region) => sum + region.words, 0);
+    if (words === 0) return new Uint32Array(0);
+    const staging = this.device.createBuffer({
+      label: "read back",
+      size: 4 * words,
+      usage: GPUBufferUsage.COPY_DST | GPUBufferUsage.MAP_READ,
+    });
+    try {
+      this.batch(() => {
+        let to = 0;
+        for (const { buffer, at, words } of regions) {
+          this.copy(buffer, at, staging, to, words);
+          to += words;
+        }
+      });
+      await staging.mapAsync(GPUMapMode.READ);
+      return new Uint32Array(staging.getMappedRange().slice(0));
+    } finally {
+      staging.destroy();
+    }
+  }
+
+  /**
+   * Frees the buffers that are kept for several stores or launches. No store may be open; what is
+   * needed afterwards is made again.
+   */
+  close(): void {
+    this.#outlived.unregister(this);
+    this.free(...this.#allShared);
+    this.#allShared.clear();
+    this.#shared = new WeakMap();
+    if (this.#nothing !== undefined) this.free(this.#nothing);
+    this.#parameters?.destroy();
+    this.#nothing = this.#parameters = undefined;
+  }
+
+  get #recorder(): GPUCommandEncoder {
+    return this.#encoder ??= this.device.createCommandEncoder();
+  }
+
+  #endPass(): void {
+    this.#pass?.end();
+    this.#pass = undefined;
+  }
+
+  #submit(): void {
+    if (this.#encoder === undefined) return;
+    this.#endPass();
+    if (this.#usedSlots > 0) {
+      this.#write(this.parameters, this.#blocks, this.#slot * this.#usedSlots);
+      this.#usedSlots = 0;
+    }
+    this.device.queue.submit([this.#encoder.finish()]);
+    this.#encoder = undefined;
+  }
+
+  #destroyDiscarded(): void {
+    for (const buffer of this.#discarded.splice(0)) buffer.destroy();
+  }
+
+  /** The only way that data takes to the device. Deno 2.9.6 aborts when it is asked to write nothing. */
+  #write(buffer: GPUBuffer, data: Words | Uint8Array<ArrayBuffer>, elements: number): void {
+    if (elements > 0) this.device.queue.writeBuffer(buffer, 0, data, 0, elements);
+  }
+}

@@ -1,0 +1,83 @@
+import { assert, assertEquals, assertNotStrictEquals, assertStrictEquals } from "@std/assert";
+import { Workbench } from "../../../quant/gpu/workbench.ts";
+import { gpuTest } from "../backends.ts";
+
+const count = (from: number, words: number) =>
+  Uint32Array.from({ length: words }, (_, i) => from + i);
+
+gpuTest("buffers hold what they were made with, or zeros", async (device) => {
+  const bench = Workbench.of(device);
+  const [words, floats, zeros, empty] = [
+    bench.buffer("words", count(5, 40)),
+    bench.buffer("floats", Float32Array.of(0.5)),
+    bench.buffer("zeros", 3),
+    bench.buffer("empty", 0),
+  ];
+  assert([words, floats, zeros, empty].every(({ size }) => size >= 64));
+  const found = await bench.read([
+    { buffer: words, at: 10, words: 2 },
+    { buffer: empty, at: 0, words: 0 },
+    { buffer: zeros, at: 0, words: 3 },
+    { buffer: floats, at: 0, words: 1 },
+  ]);
+  assertEquals([...found], [15, 16, 0, 0, 0, 0x3f000000]);
+  assertEquals((await bench.read([])).length, 0);
+  bench.free(words, floats, zeros, empty);
+});
+
+gpuTest("a batch runs in order, and frees when it has run", async (device) => {
+  const bench = Workbench.of(device);
+  const [a, b] = [bench.buffer("a", count(1, 20)), bench.buffer("b", 20)];
+  bench.batch(() => {
+    bench.copy(a, 0, b, 10, 10);
+    const detour = bench.buffer("detour", 10);
+    bench.batch(() => bench.copy(b, 10, detour, 0, 10));
+    bench.copy(detour, 5, a, 0, 5);
+    // Still read by what was recorded.
+    bench.free(detour);
+  });
+  const found = await bench.read([{ buffer: a, at: 0, words: 6 }]);
+  assertEquals([...found], [6, 7, 8, 9, 10, 6]);
+  bench.free(a, b);
+});
+
+gpuTest("a buffer grows with what it holds, once", async (device) => {
+  const bench = Workbench.of(device);
+  const before = bench.live;
+  const small = bench.buffer("stream", count(1, 100));
+  assertStrictEquals(bench.grown(small, 100, 100), small);
+  const large = bench.grown(small, 50, 1000);
+  assertNotStrictEquals(large, small);
+  assertEquals(large.size, 4 * Math.ceil(1000 * 1.0625));
+  assertStrictEquals(bench.grown(large, 50, 1060), large);
+  const found = await bench.read([{ buffer: large, at: 49, words: 2 }]);
+  assertEquals([...found], [50, 0]);
+  assertEquals(bench.live, before + 1);
+  bench.free(large);
+});
+
+gpuTest("shared buffers are made once for a key, and freed when the bench is closed", (device) => {
+  const bench = Workbench.of(device);
+  const before = bench.live;
+  const key = {};
+  let made = 0;
+  const make = () => ({ table: bench.buffer("table", ++made) });
+  const first = bench.shared(key, make);
+  assertStrictEquals(bench.shared(key, make), first);
+  assertNotStrictEquals(bench.shared({}, make), first);
+  assertEquals([made, bench.live], [2, before + 2]);
+  bench.close();
+  assertEquals(bench.live, 0);
+  assertNotStrictEquals(bench.shared(key, make), first);
+  assertStrictEquals(bench.nothing, bench.nothing);
+  assertEquals(bench.live, 2);
+});
+
+gpuTest("a buffer that is freed twice counts once", (device) => {
+  const bench = Workbench.of(device);
+  const buffer = bench.buffer("buffer", 1);
+  const { live } = bench;
+  bench.free(buffer);
+  bench.free(buffer);
+  assertEquals(bench.live, live - 1);
+});

@@ -1,0 +1,63 @@
+/**
+ * What the library's entry points export has an example that runs. `deno test --doc` runs every block
+ * of TypeScript in a comment; this looks that there is one.
+ *
+ * @module
+ */
+import { knownWithoutExample } from "./known_gaps.ts";
+
+/** The part of `deno doc --json` that is read. */
+export interface Documentation {
+  /** Entry points by URL. */
+  readonly nodes: Readonly<Record<string, { readonly symbols: readonly DocumentedSymbol[] }>>;
+}
+
+/** An export: its name, and every declaration of it. */
+export interface DocumentedSymbol {
+  readonly name: string;
+  readonly declarations: readonly {
+    readonly jsDoc?: {
+      readonly tags?: readonly { readonly kind: string; readonly doc?: string }[];
+    };
+  }[];
+}
+
+/** A block of code that `deno test --doc` runs: of TypeScript, and not marked to be ignored. */
+const RUNNING_BLOCK = /^```(?:ts|typescript)\n([\s\S]*?)^```$/gm;
+
+/**
+ * Exports without an example that runs and has their name in it, a sentence each.
+ *
+ * @param known names to overlook, which must be there
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { exportsWithoutExample } from "./examples.ts";
+ *
+ * const symbols = [{ name: "replay", declarations: [{}] }];
+ * const [sentence] = exportsWithoutExample({ nodes: { "file:///mod.ts": { symbols } } }, []);
+ * assertEquals(sentence, "The export replay has no @example that runs and has its name in it");
+ * ```
+ */
+export function exportsWithoutExample(
+  { nodes }: Documentation,
+  known: readonly string[] = knownWithoutExample,
+): string[] {
+  const symbols = Object.values(nodes).flatMap((node) => node.symbols);
+  const lacking = new Set(symbols.filter((s) => !hasExample(s)).map(({ name }) => name));
+  return [
+    ...[...lacking].filter((name) => !known.includes(name))
+      .map((name) => `The export ${name} has no @example that runs and has its name in it`),
+    ...known.filter((name) => !lacking.has(name))
+      .map((name) => `The export ${name} lacks no example: take it out of knownWithoutExample`),
+  ];
+}
+
+function hasExample({ name, declarations }: DocumentedSymbol): boolean {
+  const named = new RegExp(`\\b${RegExp.escape(name)}\\b`);
+  return declarations.flatMap(({ jsDoc }) => jsDoc?.tags ?? [])
+    .filter(({ kind }) => kind === "example")
+    .flatMap(({ doc = "" }) => [...doc.matchAll(RUNNING_BLOCK)])
+    .some(([, code]) => named.test(code!));
+}
