@@ -18,7 +18,6 @@ import { KV_KINDS, type KvKind } from "../quant/family.ts";
 import type { CpuTensor, KvShape } from "../quant/tensor.ts";
 import { seedFor } from "../quant/numerics/random.ts";
 import { type Engine, type LayerKv, MASKED } from "../engine/engine.ts";
-import { argmax } from "../replay/reference.ts";
 import { type RotaryTables, uploadRotary } from "../engine/rotary.ts";
 
 /** Passes through the model in all, as far as that leaves `LEAST_SAMPLES`. */
@@ -124,15 +123,21 @@ async function squaredChanges<T extends KvShape>(
   let sum = 0;
   for (let at = 0; at < logits.length; at += shape.vocab) {
     const row = exact.logits.subarray(at, at + shape.vocab);
-    const first = argmax(row);
-    let second = first === 0 ? 1 : 0;
-    row.forEach((logit, i) => {
-      if (i !== first && logit > row[second]!) second = i;
-    });
+    const [first, second] = twoLikeliest(row);
     const odds = logits[at + first]! - logits[at + second]!;
     sum += (odds - (row[first]! - row[second]!)) ** 2;
   }
   return sum;
+}
+
+/** Indices of the two largest logits; the first wins a tie. */
+function twoLikeliest(row: Float32Array): [number, number] {
+  let [first, second] = row[1]! > row[0]! ? [1, 0] : [0, 1];
+  for (let i = 2; i < row.length; i++) {
+    if (row[i]! > row[first]!) [first, second] = [i, first];
+    else if (row[i]! > row[second]!) second = i;
+  }
+  return [first, second];
 }
 
 /** Logits at the tokens behind the memory, which see each other exactly. */

@@ -45,13 +45,14 @@ const MOST_TOLD = 6;
  * assertEquals(methodsOf(new Halves(), 100), ["choose_bits"]);
  * ```
  */
-export function methodsOf(policy: object, most: number): string[] {
+export function methodsOf(policy: unknown, most: number): string[] {
   const names: string[] = [];
-  let from: object | null = policy;
+  const start: object = Object(policy);
+  let from: object | null = start;
   while (from !== null) {
     const next: object | null = Object.getPrototypeOf(from);
     // What every object has is no method of a policy.
-    if (next === null && from !== policy) break;
+    if (next === null && from !== start) break;
     for (const name of Object.getOwnPropertyNames(from)) {
       const method = Object.getOwnPropertyDescriptor(from, name)?.value;
       if (typeof method !== "function" || name === "constructor" || name.startsWith("_")) continue;
@@ -63,7 +64,8 @@ export function methodsOf(policy: object, most: number): string[] {
 }
 
 /** Names the first required method that a policy lacks, or undefined. */
-export function missingMethod(policy: object): string | undefined {
+export function missingMethod(policy: unknown): string | undefined {
+  if (typeof policy !== "object" || policy === null) return REQUIRED_METHODS[0];
   return REQUIRED_METHODS.find((name) =>
     typeof (policy as Record<string, unknown>)[name] !== "function"
   );

@@ -61,7 +61,7 @@ export class Planner {
   /** What else a reader of the numbers must know, one clause each. */
   get remarks(): string[] {
     const families = [...this.#untaught].join(", ");
-    return families === "" ? [] : [`what its calibrate returned is not used by ${families}`];
+    return families === "" ? [] : [`what its calibrate returned was not used by ${families}`];
   }
 
   /** The checked answers that settings of a plan were resolved from. */

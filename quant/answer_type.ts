@@ -5,7 +5,17 @@
  * @module
  */
 
-/** What an answer may be. */
+/**
+ * What an answer may be.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { type AnswerType, hooks } from "@kvreplay/kvreplay/quant";
+ *
+ * assertEquals<AnswerType>(hooks.outliers_ratio.value, { is: "number", least: 0, below: 1 });
+ * ```
+ */
 export type AnswerType =
   | {
     readonly is: "integer";
@@ -35,7 +45,18 @@ export type AnswerType =
 /** A size, or a number of things: one at least. */
 export const POSITIVE = { is: "integer", least: 1 } as const;
 
-/** The type of the values that an answer type describes. */
+/**
+ * The type of the values that an answer type describes.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import type { ValueOf } from "@kvreplay/kvreplay/quant";
+ *
+ * const rotation: ValueOf<{ is: "one of"; names: ["qr", "hadamard"] }> = "qr";
+ * assertEquals(rotation, "qr");
+ * ```
+ */
 export type ValueOf<T extends AnswerType> = T extends { readonly is: "integer" | "number" } ? number
   : T extends { readonly is: "one of"; readonly names: readonly (infer Name)[] } ? Name
   : T extends { readonly is: "boolean" } ? boolean

@@ -46,7 +46,18 @@ export interface CalibrationSamples {
   readonly rotary: RotaryPositions;
 }
 
-/** Mean squared change of log-odds per unit of what noise loses, in one layer's keys and values. */
+/**
+ * Mean squared change of log-odds per unit of what noise loses, in one layer's keys and values.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import type { Sensitivity } from "@kvreplay/kvreplay/quant";
+ *
+ * const layers: Sensitivity[] = [{ key: 0.1, value: 2 }, { key: 90, value: 3 }];
+ * assertEquals(layers.map(({ key, value }) => key > value), [false, true]);
+ * ```
+ */
 export interface Sensitivity {
   /** With noise in the keys alone. */
   readonly key: number;
@@ -54,7 +65,27 @@ export interface Sensitivity {
   readonly value: number;
 }
 
-/** Noise that looks like the errors of a family's quantizer. */
+/**
+ * Noise that looks like the errors of a family's quantizer.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import type { Noise } from "@kvreplay/kvreplay/quant";
+ *
+ * // One step up everywhere, which loses the square of the step per entry.
+ * const up: Noise = {
+ *   draw: (_layer, _kind, { heads, capacity, headDim }) => ({
+ *     heads,
+ *     capacity,
+ *     headDim,
+ *     data: new Float32Array(heads * capacity * headDim).fill(0.5),
+ *   }),
+ *   lost: () => 0.25,
+ * };
+ * assertEquals(up.draw(0, "key", { heads: 1, capacity: 1, headDim: 2 }, 0).data.length, 2);
+ * ```
+ */
 export interface Noise {
   /**
    * Noise for `shape.capacity` tokens of one layer's values, or of its keys before RoPE: it is turned
@@ -69,5 +100,19 @@ export interface Noise {
  * Measures how much the model's predictions suffer from noise: it is added to one layer's keys or
  * values at a time, everything else is exact, and the samples' replies are predicted again. One entry
  * per layer.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import type { MeasureSensitivity, Noise } from "@kvreplay/kvreplay/quant";
+ *
+ * // The layer whose keys suffer most, as a family's `statistics` may publish it.
+ * async function keysToSpare(measure: MeasureSensitivity, noise: Noise): Promise<number> {
+ *   const keys = (await measure(noise)).map(({ key }) => key);
+ *   return keys.indexOf(Math.max(...keys));
+ * }
+ * const measured = [{ key: 1, value: 1 }, { key: 7, value: 1 }];
+ * assertEquals(await keysToSpare(() => Promise.resolve(measured), {} as Noise), 1);
+ * ```
  */
 export type MeasureSensitivity = (noise: Noise) => Promise<readonly Sensitivity[]>;

@@ -25,6 +25,19 @@ export type Axis = "channel" | "token";
 /**
  * What a policy answered for one layer and kind, after type and range checks but before any family
  * rule. Hooks that the policy has not are absent.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { families, type HookAnswers, settingsFor } from "@kvreplay/kvreplay/quant";
+ *
+ * const answers: HookAnswers = {
+ *   layer: 0, kind: "key", bits: [2, 2], axis: "channel", residualLength: 0, groupSize: 16,
+ *   calibrationMode: "none",
+ * };
+ * const { groupSize, clipRatio } = settingsFor(families.kivi, answers, { heads: 2, headDim: 64 });
+ * assertEquals([groupSize, clipRatio], [16, 1]);
+ * ```
  */
 export interface HookAnswers extends Partial<AnswersTo<OptionalHook>> {
   /** Layer, from 0. */
@@ -47,8 +60,11 @@ export interface HookAnswers extends Partial<AnswersTo<OptionalHook>> {
 
 /** Settings of one layer and kind as a family will apply them; JSON-serialisable apart from calibration. */
 export interface Settings {
+  /** Name of the family. */
   readonly family: string;
+  /** Layer, from 0. */
   readonly layer: number;
+  /** Keys or values. */
   readonly kind: KvKind;
   /** Code width per KV head. */
   readonly bits: readonly number[];
@@ -64,7 +80,9 @@ export interface Settings {
 
 /** The real tensors of one layer and kind, and what attention-aware families may need beside them. */
 export interface Source<T extends KvShape> {
+  /** Layer, from 0. */
   readonly layer: number;
+  /** Keys or values. */
   readonly kind: KvKind;
   /** Keys after RoPE, or values; `capacity` covers every snapshot that will be asked for. */
   readonly tensor: T;
@@ -133,11 +151,31 @@ export interface Store<T extends KvShape> {
 
 /** What a family needs beside keys and values. */
 export interface Needs {
+  /** Keys before RoPE, and the rotary tables. */
   readonly preRope?: boolean;
+  /** Queries of the layer. */
   readonly queries?: boolean;
 }
 
-/** Where settings keep an answer, so that an audit can tell whether it was applied. */
+/**
+ * Where settings keep an answer, so that an audit can tell whether it was applied.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import type { Kept, Settings } from "@kvreplay/kvreplay/quant";
+ *
+ * interface Rounded extends Settings {
+ *   readonly tokensKept: number;
+ * }
+ * // A window that is kept in pairs of tokens.
+ * const window: Kept<Rounded, number> = {
+ *   kept: ({ tokensKept }) => tokensKept,
+ *   expressed: (asked) => 2 * Math.ceil(asked / 2),
+ * };
+ * assertEquals(window.expressed?.(5, {} as Rounded), 6);
+ * ```
+ */
 export interface Kept<S extends Settings, Value> {
   /** The setting that keeps it; absent: the one that is named as the answer or the option. */
   kept?(settings: S): unknown;
@@ -145,7 +183,18 @@ export interface Kept<S extends Settings, Value> {
   expressed?(asked: Value, settings: S): unknown;
 }
 
-/** How a family takes a hook. */
+/**
+ * How a family takes a hook.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { families, type Settings, type Taken } from "@kvreplay/kvreplay/quant";
+ *
+ * const groups: Taken<Settings, number> = { absent: 32, value: { is: "integer", least: 1 } };
+ * assertEquals(families.kivi.hooks?.group_size, groups);
+ * ```
+ */
 export interface Taken<S extends Settings, Value = unknown> extends Kept<S, Value> {
   /** What holds when a policy says nothing. */
   readonly absent?: Value;
@@ -155,8 +204,24 @@ export interface Taken<S extends Settings, Value = unknown> extends Kept<S, Valu
   readonly value?: AnswerType;
 }
 
-/** A setting of one family that no hook names; policies give it in `family_options`. */
+/**
+ * A setting of one family that no hook names; policies give it in `family_options`.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { families, type FamilyOption, type Settings } from "@kvreplay/kvreplay/quant";
+ *
+ * const search: FamilyOption<Settings, boolean> = {
+ *   value: { is: "boolean" },
+ *   absent: true,
+ *   means: "whether zero points are searched for",
+ * };
+ * assertEquals(families.hf_hqq.options?.optimize, search);
+ * ```
+ */
 export interface FamilyOption<S extends Settings, Value = unknown> extends Taken<S, Value> {
+  /** What it may be. */
   readonly value: AnswerType;
   /** What it is, for readers of docs/policies.md. */
   readonly means: string;
@@ -166,16 +231,49 @@ export interface FamilyOption<S extends Settings, Value = unknown> extends Taken
   readonly axes?: readonly Axis[];
 }
 
-/** Directions of groups that a family takes. */
+/**
+ * Directions of groups that a family takes.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { type Axes, families, type Settings } from "@kvreplay/kvreplay/quant";
+ *
+ * const perToken: Axes<Settings> = {
+ *   key: ["token"],
+ *   value: ["token"],
+ *   because: "groups the channels of one token",
+ * };
+ * assertEquals(families.uniform.axes, perToken);
+ * ```
+ */
 export interface Axes<S extends Settings> extends Kept<S, Axis> {
+  /** For keys. */
   readonly key: readonly Axis[];
+  /** For values. */
   readonly value: readonly Axis[];
   /** Why there are no others, after the family's name: `groups the channels of one token`. */
   readonly because?: string;
 }
 
-/** Defaults for all that must not be absent. */
-type Defaults<Given> = {
+/**
+ * Defaults for all options that must not be absent.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import type { Defaults } from "@kvreplay/kvreplay/quant";
+ *
+ * interface Options {
+ *   readonly rotation: "qr" | "hadamard";
+ *   readonly seed?: number;
+ * }
+ * // The seed may be absent, so that there is no default to give.
+ * const defaults: Defaults<Options> = { rotation: { absent: "qr" } };
+ * assertEquals(defaults.rotation.absent, "qr");
+ * ```
+ */
+export type Defaults<Given> = {
   readonly [K in keyof Given as undefined extends Given[K] ? never : K]-?: {
     readonly absent: Given[K];
   };
@@ -184,6 +282,22 @@ type Defaults<Given> = {
 /**
  * What a family resolves: checked answers, the hooks `Filled` with the family's default where a policy
  * said nothing, the family's options likewise. Hooks that the family does not declare are left out.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import type { FamilyAnswers } from "@kvreplay/kvreplay/quant";
+ *
+ * // The group is there, whether or not the policy has `group_size`.
+ * const groups = ({ groupSize }: FamilyAnswers<"group_size">, headDim: number) => headDim / groupSize;
+ * assertEquals(
+ *   groups({
+ *     layer: 0, kind: "key", bits: [4], axis: "token", residualLength: 0, calibrationMode: "none",
+ *     groupSize: 32, options: {},
+ *   }, 64),
+ *   2,
+ * );
+ * ```
  */
 export type FamilyAnswers<Filled extends OptionalHook = never, Options extends object = object> =
   & HookAnswers
@@ -195,12 +309,37 @@ export type FamilyAnswers<Filled extends OptionalHook = never, Options extends o
  * fills in defaults and lets `resolve` add the family's own rules.
  *
  * `Filled` names the hooks that have a default, `Options` the family's options by type.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { families, type Family, quantize } from "@kvreplay/kvreplay/quant";
+ *
+ * // The arithmetic of another family, at one width and with a window that is never empty.
+ * const mine: Family = {
+ *   ...families.uniform,
+ *   name: "mine",
+ *   source: "this example",
+ *   widths: [2],
+ *   window: { expressed: (asked) => Math.max(asked, 8) },
+ *   resolve: (answers, shape) => ({
+ *     ...families.uniform.resolve({ sinkTokens: 0, ...answers }, shape),
+ *     family: "mine",
+ *     residualLength: Math.max(answers.residualLength, 8),
+ *   }),
+ * };
+ * const data = Float32Array.from({ length: 32 * 64 }, (_, i) => Math.sin(i));
+ * const values = { heads: 1, capacity: 32, headDim: 64, data };
+ * const { quantized } = await quantize(values, { family: mine, bits: 2, kind: "value" });
+ * assertEquals(quantized, { from: 0, to: 24 });
+ * ```
  */
 export interface Family<
   S extends Settings = Settings,
   Filled extends OptionalHook = never,
   Options extends object = object,
 > {
+  /** Name that a policy returns from `quantizer_family`. */
   readonly name: string;
   /** Paper, repository and commit the arithmetic follows. */
   readonly source: string;

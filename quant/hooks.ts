@@ -7,10 +7,23 @@
  */
 import type { AnswerType, ValueOf } from "./answer_type.ts";
 
-/** One row of the table. */
-interface Hook {
+/**
+ * One row of the table.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { type Hook, hooks } from "@kvreplay/kvreplay/quant";
+ *
+ * const rows: Hook[] = Object.values(hooks);
+ * // The hook that names the family is no answer for it.
+ * assertEquals(rows.filter(({ answer }) => answer === undefined), [hooks.quantizer_family]);
+ * ```
+ */
+export interface Hook {
   /** Name of the answer as families are given it; absent where it chooses the family. */
   readonly answer?: string;
+  /** What a policy may answer. */
   readonly value: AnswerType;
   /** What a policy returns, with its unit. */
   readonly returns: string;
@@ -18,7 +31,18 @@ interface Hook {
   readonly absent?: string;
 }
 
-/** The hooks, in the order they are listed; the methods themselves stand in `OptionalHooks`. */
+/**
+ * The hooks, in the order they are listed; the methods themselves stand in `OptionalHooks`.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { hooks } from "@kvreplay/kvreplay/quant";
+ *
+ * assertEquals(hooks.group_size.answer, "groupSize");
+ * assertEquals(hooks.clip_ratio.value, { is: "number", above: 0, most: 1 });
+ * ```
+ */
 export const hooks = {
   quantizer_family: {
     value: { is: "text" },
@@ -93,25 +117,80 @@ export const hooks = {
   },
 } as const satisfies Readonly<Record<string, Hook>>;
 
-/** One of the hooks, as a policy spells it. */
+/**
+ * One of the hooks, as a policy spells it.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { hooks, type OptionalHook } from "@kvreplay/kvreplay/quant";
+ *
+ * const sinks: OptionalHook = "sink_tokens";
+ * assertEquals(hooks[sinks].returns, "first tokens kept exact");
+ * ```
+ */
 export type OptionalHook = keyof typeof hooks;
 
 /** Names of the hooks, as a policy spells them. */
 export const hookNames: readonly OptionalHook[] = Object.keys(hooks) as OptionalHook[];
 
-/** What a policy may answer to a hook. */
+/**
+ * What a policy may answer to a hook.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import type { HookValue } from "@kvreplay/kvreplay/quant";
+ *
+ * const widths: HookValue<"bit_range"> = [2, 4];
+ * assertEquals(widths.length, 2);
+ * ```
+ */
 export type HookValue<H extends OptionalHook> = ValueOf<typeof hooks[H]["value"]>;
 
-/** Name of a hook's answer as families are given it. */
+/**
+ * Name of a hook's answer as families are given it.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { type AnswerName, hooks } from "@kvreplay/kvreplay/quant";
+ *
+ * const name: AnswerName<"clip_ratio"> = "clipRatio";
+ * assertEquals(hooks.clip_ratio.answer, name);
+ * ```
+ */
 export type AnswerName<H extends OptionalHook> = typeof hooks[H] extends
   { readonly answer: infer Name extends string } ? Name : never;
 
-/** Answers to some of the hooks, as families are given them. */
+/**
+ * Answers to some of the hooks, as families are given them.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import type { AnswersTo } from "@kvreplay/kvreplay/quant";
+ *
+ * const answers: AnswersTo<"group_size" | "symmetric"> = { groupSize: 32, symmetric: false };
+ * assertEquals(Object.keys(answers), ["groupSize", "symmetric"]);
+ * ```
+ */
 export type AnswersTo<H extends OptionalHook> = {
   readonly [K in OptionalHook as K extends H ? AnswerName<K> : never]: HookValue<K>;
 };
 
-/** A method for every hook, by what it must return. */
+/**
+ * A method for every hook, by what it must return.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import type { HookMethods } from "@kvreplay/kvreplay/quant";
+ *
+ * const policy: Pick<HookMethods, "sink_tokens"> = { sink_tokens: () => 4 };
+ * assertEquals(policy.sink_tokens(), 4);
+ * ```
+ */
 export type HookMethods = { [H in OptionalHook]: (...given: never[]) => HookValue<H> };
 
 /** Name of a hook's answer as families are given it; undefined where it chooses the family. */

@@ -9,6 +9,7 @@ export type {
   Axes,
   Axis,
   BufferContents,
+  Defaults,
   Family,
   FamilyAnswers,
   FamilyOption,
@@ -23,8 +24,9 @@ export type {
   Taken,
 } from "./family.ts";
 export { KV_KINDS } from "./family.ts";
-export type { AnswerType } from "./answer_type.ts";
-export type { OptionalHook } from "./hooks.ts";
+export type { AnswerType, ValueOf } from "./answer_type.ts";
+export { type AnswersTo, type Hook, type HookMethods, hooks, type HookValue } from "./hooks.ts";
+export type { AnswerName, OptionalHook } from "./hooks.ts";
 export { settingsFor } from "./settings_for.ts";
 export type {
   Calibration,

@@ -23,18 +23,14 @@ import { settingsFor } from "./settings_for.ts";
 import { builtInFamilies, type FamilyName } from "./registry.ts";
 import type { Backend, CpuTensor, GpuTensor, KvShape, TokenRange } from "./tensor.ts";
 
-/** Answers that `quantize` fills in, or takes in a shorter form. */
-type Filled =
-  | "layer"
-  | "kind"
-  | "bits"
-  | "axis"
-  | "residualLength"
-  | "calibrationMode"
-  | "lesson";
-
 /** How a tensor is to be quantized; a hook that is absent has the family's default. */
-export interface QuantizeOptions<T extends KvShape> extends Partial<Omit<HookAnswers, Filled>> {
+export interface QuantizeOptions<T extends KvShape> extends
+  Partial<
+    Omit<
+      HookAnswers,
+      "layer" | "kind" | "bits" | "axis" | "residualLength" | "calibrationMode" | "lesson"
+    >
+  > {
   /** A built-in family by name, or one of yours. */
   readonly family: FamilyName | Family;
   /** Code width of every head, or one per head, in bits. */

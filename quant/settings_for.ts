@@ -98,7 +98,7 @@ function filledOptions<S extends Settings>(
   const complete: Record<string, unknown> = {};
   for (const [name, { value: type, absent }] of Object.entries(options)) {
     if (given[name] !== undefined) check(answers, `option "${name}"`, type, given[name]);
-    const value = given[name] ?? absent;
+    const value = given[name] === undefined ? absent : given[name];
     if (value !== undefined) complete[name] = value;
   }
   return complete;

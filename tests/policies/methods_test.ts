@@ -2,6 +2,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import { editDistance } from "../../policies/edit_distance.ts";
+import { PolicyError } from "../../policies/check.ts";
 import { InProcessHost } from "../../policies/host.ts";
 import { methodsOf, MOST_METHODS, unaskedMethods } from "../../policies/methods.ts";
 import type { Policy } from "../../policies/policy.ts";
@@ -22,6 +23,13 @@ Deno.test("a method that looks like a hook is told with the hook", () => {
     'its method "group_sizes" is no hook; did you mean group_size?',
     'its method "clipRatio" is no hook; did you mean clip_ratio?',
   ]);
+  for (const nothing of [null, undefined, 7]) {
+    assertThrows(
+      () => new InProcessHost("mine", nothing as unknown as Policy),
+      PolicyError,
+      'Policy "mine" has no method choose_bits',
+    );
+  }
   assertThrows(
     () => {
       const { choose_bits, ...rest } = plain;

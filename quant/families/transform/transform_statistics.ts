@@ -25,7 +25,25 @@ const STEPS: readonly number[] = [
   0.25,
 ];
 
-/** One component, as the samples fill it. */
+/**
+ * One component, as the samples fill it.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import type { ComponentStatistics } from "@kvreplay/kvreplay/policies";
+ *
+ * const component: ComponentStatistics = {
+ *   variance: 2e-3,
+ *   energy: 1e-3,
+ *   // One width, steps of 1 and 0.5 deviations.
+ *   bits: [[1.9, 2.8]],
+ *   error: [[0.08, 0.02]],
+ * };
+ * const lost = component.error[0]!.map((share) => share * component.energy);
+ * assertEquals(lost, [8e-5, 2e-5]);
+ * ```
+ */
 export interface ComponentStatistics {
   /**
    * What leaving the component out costs: its share of the cache's energy plus, for keys, a weighted
@@ -40,7 +58,24 @@ export interface ComponentStatistics {
   readonly error: readonly (readonly number[])[];
 }
 
-/** One layer. */
+/**
+ * One layer.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import type { TransformLayerStatistics } from "@kvreplay/kvreplay/policies";
+ *
+ * // What leaving out all of a layer's keys would do to the squared log-odds.
+ * const whole = ({ key, sensitivity }: TransformLayerStatistics) =>
+ *   sensitivity.key * key.reduce((sum, { variance }) => sum + variance, 0);
+ * const component = { variance: 0.5, energy: 0.5, bits: [], error: [] };
+ * assertEquals(
+ *   whole({ key: [component, component], value: [], sensitivity: { key: 3, value: 1 } }),
+ *   3,
+ * );
+ * ```
+ */
 export interface TransformLayerStatistics {
   /** Components of the keys, `[kvHeads * headDim]`, in the order of the option `steps`. */
   readonly key: readonly ComponentStatistics[];
@@ -54,7 +89,25 @@ export interface TransformLayerStatistics {
   readonly sensitivity: Sensitivity;
 }
 
-/** What the family `transform` makes of the samples. */
+/**
+ * What the family `transform` makes of the samples.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import type { TransformStatistics } from "@kvreplay/kvreplay/policies";
+ *
+ * // The lesson that gives every component of every layer the same step.
+ * const alike = ({ steps, layers }: TransformStatistics) =>
+ *   layers.map(({ key, value }) => ({
+ *     key: key.map(() => steps[0]!),
+ *     value: value.map(() => steps[0]!),
+ *   }));
+ * const component = { variance: 1, energy: 1, bits: [], error: [] };
+ * const layer = { key: [component], value: [component], sensitivity: { key: 1, value: 1 } };
+ * assertEquals(alike({ widths: [4], steps: [0.5], layers: [layer] }), [{ key: [0.5], value: [0.5] }]);
+ * ```
+ */
 export interface TransformStatistics {
   /** Widths of codes, before they are entropy coded, that costs of components are given for. */
   readonly widths: readonly number[];

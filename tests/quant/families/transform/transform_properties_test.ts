@@ -287,6 +287,9 @@ Deno.test("transform: steps, widths, axis and mode are checked", () => {
     ],
     [{ options: { steps: new Array(128).fill(0) } }, "is 0 at component 0; expected a positive"],
     [{ options: { steps: new Array(128).fill("none") } }, 'is "none" at component 0'],
+    [{ options: { steps: null } }, 'option "steps" has no array; expected one step'],
+    [{ lesson: [{ key: [1], value: [] }] }, "what calibrate returned for it has 1 entries"],
+    [{ lesson: null }, "what calibrate returned for it has no array"],
     [{ options: { rotate: true } }, 'has no option "rotate"'],
   ];
   for (const [changes, message] of refused) {
