@@ -1,6 +1,21 @@
 import { UserError } from "../errors.ts";
 
-/** A setting or tensor that a family cannot quantize; the message is one sentence for the user. */
+/**
+ * A setting or tensor that a family cannot quantize; the message is one sentence for the user.
+ *
+ * @example
+ * ```ts
+ * import { assertRejects } from "@std/assert";
+ * import { quantize, QuantizerError } from "@kvreplay/kvreplay/quant";
+ *
+ * const keys = { heads: 1, capacity: 32, headDim: 64, data: new Float32Array(32 * 64) };
+ * await assertRejects(
+ *   () => quantize(keys, { family: "kivi", bits: 2, groupSize: 48 }),
+ *   QuantizerError,
+ *   "?",
+ * );
+ * ```
+ */
 export class QuantizerError extends UserError {
   override name = "QuantizerError";
 }
