@@ -147,9 +147,9 @@ const BUDGET_BITS = 4;
  *
  * @param model `mini`, `mini-outlier`, a Hugging Face folder of a known architecture, or the name of
  *   such a model on the hub, `OWNER/NAME` or `OWNER/NAME@REVISION`, that is in the hub's cache
- * @throws {UserError} for a model that cannot be used or is not there, or a device that cannot be opened
+ * @throws {UserError} for a model that cannot be used or is not there, a device that cannot be opened, or
+ *   a cache folder that cannot be written
  * @throws {QuantizerError} for a family whose name is taken
- * @throws {CacheError} for a cache folder that cannot be written
  *
  * @example
  * ```ts
@@ -213,7 +213,11 @@ export class Lab implements AsyncDisposable {
     this.#parts = parts;
   }
 
-  /** See `open`. */
+  /**
+   * See `open`.
+   *
+   * @ignore
+   */
   static async open(name: string, options: LabOptions): Promise<Lab> {
     const { device = "auto", cache, cacheLimit, notice } = options;
     // What can be wrong with the user's own things is found before the model is loaded.
@@ -282,6 +286,7 @@ export class Lab implements AsyncDisposable {
    * @param choice a built-in by name, or any object or class that satisfies `Policy`; or a list
    * @returns the result of the policy; of a list, those of all
    * @throws {PolicyError} when the one policy fails, or no example fits the model
+   * @throws {BenchmarkError} when there is no slice of that name
    */
   replay<C extends PolicyChoice | readonly PolicyChoice[]>(
     what: Question | readonly Question[] | SliceName | SliceInput,

@@ -70,7 +70,11 @@ export class ReferenceView implements Disposable {
   /** Wall time of the prefill, in milliseconds. */
   readonly prefillMs: number;
 
-  /** Made by `Lab.reference`. */
+  /**
+   * Made by `Lab.reference`.
+   *
+   * @ignore
+   */
   constructor(
     engine: Engine,
     reference: Reference<KvShape>,

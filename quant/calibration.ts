@@ -48,7 +48,7 @@ export type CalibrationArray =
   | Int32Array<ArrayBuffer>;
 
 /**
- * One layer's tensors, one entry per sample, in host memory, `capacity` tokens all filled.
+ * One layer's tensors, one entry per sample, in cpu memory, `capacity` tokens all filled.
  *
  * @example
  * ```ts
@@ -59,8 +59,8 @@ export type CalibrationArray =
  * const reach = ({ values }: Pick<LayerSamples, "values">) =>
  *   Math.max(...values.flatMap(({ data }) => [...data.map(Math.abs)]));
  * const shape = { heads: 1, capacity: 1, headDim: 2 };
- * const values = [{ ...shape, data: Float32Array.of(1, -3) }, { ...shape, data: Float32Array.of(2, 0) }];
- * assertEquals(reach({ values }), 3);
+ * const samples = [Float32Array.of(1, -3), Float32Array.of(2, 0)];
+ * assertEquals(reach({ values: samples.map((data) => ({ ...shape, data })) }), 3);
  * ```
  */
 export interface LayerSamples {
@@ -94,8 +94,8 @@ export interface LayerSamples {
  * };
  * const options = { family: "kvquant", kind: "value", bits: 2, samples } as const;
  * const { settings } = await quantize(values, options);
- * // A codebook of four levels was learned.
- * assertEquals(settings.calibration?.levels?.length, 4);
+ * // Four levels for codes of two bits.
+ * assertEquals(settings.calibration?.codebook2?.length, 4);
  * ```
  */
 export interface CalibrationSamples {

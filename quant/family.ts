@@ -18,9 +18,9 @@ import type { CpuTensor, GpuTensor, KvShape, TokenRange } from "./tensor.ts";
  * import { assertEquals } from "@std/assert";
  * import { families, KV_KINDS, type KvKind } from "@kvreplay/kvreplay/quant";
  *
- * // Directions that KVTuner's groups can have.
- * const axes = (kind: KvKind) => families.kvtuner.axes?.[kind] ?? ["channel", "token"];
- * assertEquals(KV_KINDS.map(axes), [["token"], ["token"]]);
+ * // Directions of groups that SKVQ takes.
+ * const axes = (kind: KvKind) => families.skvq.axes![kind];
+ * assertEquals(KV_KINDS.map(axes), [["channel", "token"], ["token"]]);
  * ```
  */
 export type KvKind = "key" | "value";
@@ -55,9 +55,10 @@ export const KV_KINDS = ["key", "value"] as const;
  * import { type Axis, quantize } from "@kvreplay/kvreplay/quant";
  *
  * // Keys have channels that are large in every token.
- * const data = Float32Array.from({ length: 64 * 64 }, (_, i) => Math.sin(i) + (i % 64 === 5 ? 9 : 0));
- * const keys = { heads: 1, capacity: 64, headDim: 64, data };
+ * const entry = (_: unknown, i: number) => Math.sin(i) + (i % 64 === 5 ? 9 : 0);
+ * const data = Float32Array.from({ length: 64 * 64 }, entry);
  * const lost = async (axis: Axis) => {
+ *   const keys = { heads: 1, capacity: 64, headDim: 64, data };
  *   const { restored } = await quantize(keys, { family: "kivi", bits: 2, axis });
  *   return Math.hypot(...restored.data.map((x, i) => x - data[i]!));
  * };
@@ -145,11 +146,9 @@ export interface Settings {
  * import { assertEquals } from "@std/assert";
  * import type { CpuTensor, Source } from "@kvreplay/kvreplay/quant";
  *
- * // Largest entry of the prompt, where a family would not have decoded tokens move its range.
- * const reach = ({ tensor: { heads, capacity, headDim, data }, promptTokens }: Source<CpuTensor>) => {
- *   const rows = Array.from({ length: heads }, (_, head) => head * capacity * headDim);
- *   return Math.max(...rows.flatMap((at) => [...data.subarray(at, at + promptTokens * headDim)]));
- * };
+ * // Largest entry of the first head's prompt, where decoded tokens are not to move a range.
+ * const reach = ({ tensor, promptTokens }: Source<CpuTensor>) =>
+ *   Math.max(...tensor.data.subarray(0, promptTokens * tensor.headDim));
  * const tensor = { heads: 1, capacity: 3, headDim: 2, data: Float32Array.of(1, 2, 4, 3, 9, 0) };
  * const place = { layer: 0, kind: "value", siblings: [], shared: new Map() } as const;
  * assertEquals(reach({ ...place, tensor, promptTokens: 2 }), 4);
@@ -164,7 +163,7 @@ export interface Source<T extends KvShape> {
   readonly tensor: T;
   /** Keys before RoPE, same shape; present when the family's `needs` asked for them. */
   readonly preRope?: T;
-  /** Rotary tables `[positions, headDim / 2]`, present together with `preRope`. */
+  /** Rotary tables `[1, positions, headDim / 2]`, present together with `preRope`. */
   readonly rope?: { readonly cos: T; readonly sin: T };
   /** Queries after RoPE of this layer, `[queryHeads, capacity, headDim]`, when `needs` asked for them. */
   readonly queries?: T;
@@ -238,12 +237,11 @@ export interface BufferContents {
  * import { type CpuTensor, families, settingsFor, type Store } from "@kvreplay/kvreplay/quant";
  *
  * const tensor = { heads: 1, capacity: 96, headDim: 64, data: new Float32Array(96 * 64).fill(1) };
- * const settings = settingsFor(families.kivi, {
- *   ...{ layer: 0, kind: "value", bits: [2], axis: "token", residualLength: 32 },
- *   calibrationMode: "none",
- * }, tensor);
- * const place = { layer: 0, kind: "value", promptTokens: 64, siblings: [], shared: new Map() } as const;
- * const store: Store<CpuTensor> = families.kivi.openCpu({ ...place, tensor }, settings, 96);
+ * const place = { layer: 0, kind: "value", calibrationMode: "none" } as const;
+ * const answers = { ...place, bits: [2], axis: "token", residualLength: 32 } as const;
+ * const settings = settingsFor(families.kivi, answers, tensor);
+ * const source = { ...place, tensor, promptTokens: 64, siblings: [], shared: new Map() };
+ * const store: Store<CpuTensor> = families.kivi.openCpu(source, settings, 96);
  * store.grow(64);
  * assertEquals(store.quantized, { from: 0, to: 32 });
  * store.grow(96);
@@ -267,7 +265,7 @@ export interface Store<T extends KvShape> {
   settle(): Promise<void>;
   /** The buffers as they were when the store held `n` tokens (an `n` given to `grow`); after `settle`. */
   buffers(n: number): readonly StoredBuffer[];
-  /** The buffers themselves, read back to host memory: for audits and tests. */
+  /** The buffers themselves, read back to cpu memory: for audits and tests. */
   contents(): Promise<readonly BufferContents[]>;
   /** Frees device memory. */
   free(): void;
@@ -282,14 +280,11 @@ export interface Store<T extends KvShape> {
  * import { families, type Needs, settingsFor } from "@kvreplay/kvreplay/quant";
  *
  * // What `quantize` has to be given besides the tensor.
- * const besides = ({ preRope, queries }: Needs) => [
- *   ...(preRope ? ["preRope", "rope"] : []),
- *   ...(queries ? ["queries"] : []),
- * ];
- * const settings = settingsFor(families.squat, {
- *   ...{ layer: 0, kind: "key", bits: [2], axis: "channel", residualLength: 32 },
- *   calibrationMode: "none",
- * }, { heads: 1, headDim: 64 });
+ * const besides = ({ preRope = false, queries = false }: Needs) =>
+ *   Object.entries({ preRope, rope: preRope, queries }).flatMap(([name, it]) => it ? [name] : []);
+ * const place = { layer: 0, kind: "key", calibrationMode: "none" } as const;
+ * const answers = { ...place, bits: [2], axis: "channel", residualLength: 32 } as const;
+ * const settings = settingsFor(families.squat, answers, { heads: 1, headDim: 64 });
  * assertEquals(besides(families.squat.needs(settings)), ["queries"]);
  * ```
  */
@@ -536,7 +531,7 @@ export interface Family<
   needs(settings: S): Needs;
   /** Which token positions of a snapshot of `n` tokens are quantized. */
   quantizedRange(settings: S, n: number): TokenRange;
-  /** Opens an empty store in host memory for snapshots of up to `tokens` tokens. */
+  /** Opens an empty store in cpu memory for snapshots of up to `tokens` tokens. */
   openCpu(source: Source<CpuTensor>, settings: S, tokens: number): Store<CpuTensor>;
   /** Opens an empty store on a GPU for snapshots of up to `tokens` tokens. */
   openGpu(

@@ -139,7 +139,7 @@ export function quantize(
   tensor: CpuTensor,
   options: QuantizeOptions<CpuTensor>,
 ): Promise<Quantized<CpuTensor>>;
-/** The same on a GPU. @param device that the tensor's buffer belongs to */
+/** The same on a GPU; `device` is the one that the tensor's buffer belongs to. */
 export function quantize(
   tensor: GpuTensor,
   options: QuantizeOptions<GpuTensor> & { readonly device: GPUDevice },

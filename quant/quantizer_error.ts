@@ -10,12 +10,13 @@ import { UserError } from "../errors.ts";
  *
  * const keys = { heads: 1, capacity: 32, headDim: 64, data: new Float32Array(32 * 64) };
  * await assertRejects(
- *   () => quantize(keys, { family: "kivi", bits: 2, groupSize: 48 }),
+ *   () => quantize(keys, { family: "hf_quanto", bits: 3 }),
  *   QuantizerError,
- *   "?",
+ *   'family "hf_quanto" cannot store codes of 3 bits; use one of 2, 4',
  * );
  * ```
  */
 export class QuantizerError extends UserError {
+  /** Tells it from other errors without its class. */
   override name = "QuantizerError";
 }

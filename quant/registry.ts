@@ -27,8 +27,8 @@ import { uniform } from "./families/uniform/uniform.ts";
  * import { assertEquals } from "@std/assert";
  * import { families } from "@kvreplay/kvreplay/quant";
  *
- * const oneBit = Object.values(families).filter(({ widths }) => widths.includes(1));
- * assertEquals(oneBit.map(({ name }) => name), ["?"]);
+ * const coarse = Object.values(families).filter(({ widths }) => !widths.includes(1));
+ * assertEquals(coarse.map(({ name }) => name), ["hf_quanto", "kvtuner"]);
  * ```
  */
 export const families = {
@@ -51,10 +51,13 @@ export const families = {
  * @example
  * ```ts
  * import { assertEquals } from "@std/assert";
- * import { families, type FamilyName } from "@kvreplay/kvreplay/quant";
+ * import { type FamilyName, quantize } from "@kvreplay/kvreplay/quant";
  *
- * const cite = (...names: FamilyName[]) => names.map((name) => families[name].source);
- * assertEquals(cite("uniform"), ["jy-yuan/KIVI@876b4d2, quant/new_pack.py (quant_and_pack_vcache)"]);
+ * const values = { heads: 1, capacity: 32, headDim: 64, data: new Float32Array(32 * 64).fill(1) };
+ * const stored = async (family: FamilyName) =>
+ *   (await quantize(values, { family, kind: "value", bits: 2 })).bitsPerEntry;
+ * // Groups of 64 entries, and of 32.
+ * assertEquals([await stored("uniform"), await stored("kivi")], [2.5, 3]);
  * ```
  */
 export type FamilyName = keyof typeof families;

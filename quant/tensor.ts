@@ -31,7 +31,7 @@ export interface KvShape {
 }
 
 /**
- * A KV tensor in host memory.
+ * A KV tensor in cpu memory.
  *
  * @example
  * ```ts
@@ -113,7 +113,7 @@ export interface Backend<T extends KvShape> {
   upload(data: Float32Array<ArrayBuffer>, shape: KvShape): T;
   /** Copies `count` tokens of every head from position `from` of `source` to position `at` of `target`. */
   copy(source: T, from: number, count: number, target: T, at: number): void;
-  /** The whole tensor in host memory. */
+  /** The whole tensor in cpu memory. */
   read(tensor: T): Promise<Float32Array<ArrayBuffer>>;
   /**
    * Per-token squares, summed over heads and channels, of each pair's first `tokens` positions:
