@@ -21,10 +21,11 @@ const FOLDER = "results/leaderboard";
 /** Every option of `kvreplay leaderboard`, without dashes. */
 export const LEADERBOARD_OPTIONS = {
   models: {
-    value: "NAME|DIR|OWNER/NAME[,...]",
-    help: `embedded models, Hugging Face folders, or models of the hub, fetched before (default: ${
-      embeddedModels.join(",")
-    })`,
+    value: "NAME|DIR|FILE.gguf|OWNER/NAME[,...]",
+    help:
+      `embedded models, Hugging Face folders, GGUF files, or models of the hub, fetched before (default: ${
+        embeddedModels.join(",")
+      })`,
   },
   slices: { value: "NAME[,...]", help: `slices to run (default: ${sliceNames.join(",")})` },
   policy: {
@@ -71,7 +72,7 @@ type ValueOption = keyof typeof EXAMPLES;
 
 /** Checked options of a leaderboard. */
 export interface LeaderboardOptions {
-  /** Embedded models, paths of folders, or names on the hub. */
+  /** Embedded models, paths of folders or GGUF files, or names on the hub. */
   readonly models: readonly string[];
   readonly slices: readonly SliceName[];
   /** The full-precision policy first: every other needs it. */

@@ -30,9 +30,13 @@ export const OPTIONS = {
   "policy-memory-mib": { value: "N", help: "memory a policy file may add (default: 512)" },
   "policy-message-bytes": { value: "N", help: "longest reply of a policy file (default: 4194304)" },
   model: {
-    value: "NAME|DIR|OWNER/NAME",
+    value: "NAME|DIR|FILE.gguf|OWNER/NAME",
     help:
-      "embedded model, Hugging Face folder, or model of the hub, fetched before (default: mini)",
+      "embedded model, Hugging Face folder, GGUF file, or model of the hub, fetched before (default: mini)",
+  },
+  tokenizer: {
+    value: "DIR",
+    help: "take tokenizer.json and the chat template from there, not from the model",
   },
   data: { value: "FILE.jsonl", help: "replay these examples instead of the embedded slice" },
   device: { value: "auto|webgpu|cpu|wasm", help: "where the model runs (default: auto)" },

@@ -41,6 +41,7 @@ export async function replay(options: ReplayOptions): Promise<number> {
   const learned = calibration !== undefined && await exists(calibration);
   await using lab = await open(options.model, {
     device: options.device,
+    ...(options.tokenizer === undefined ? {} : { tokenizer: options.tokenizer }),
     ...cache,
     ...(learned ? { calibration } : {}),
     notice: inform,

@@ -25,8 +25,10 @@ export interface ReplayOptions {
   readonly calibration?: string;
   /** Table of the user's for `kvtuner_kivi`. */
   readonly kvtunerTable?: string;
-  /** Embedded model, path of a folder, or name on the hub. */
+  /** Embedded model, path of a folder or GGUF file, or name on the hub. */
   readonly model: string;
+  /** Folder whose tokenizer takes the place of the model's own. */
+  readonly tokenizer?: string;
   /** File of the user's that replaces the embedded slice. */
   readonly data?: string;
   readonly device: Device;
@@ -89,6 +91,7 @@ export function parseReplayOptions(
   const maxNewTokens = values.integer("max-new-tokens", 1);
   const calibration = values.text("calibration");
   const kvtunerTable = values.text("kvtuner-table");
+  const tokenizer = values.text("tokenizer");
   return {
     slices: isSliceName(target) ? [target] : sliceNames,
     policies: policyNamesAndFiles(parsed.policy, EXAMPLES.policy),
@@ -97,6 +100,7 @@ export function parseReplayOptions(
     ...(calibration === undefined ? {} : { calibration }),
     ...(kvtunerTable === undefined ? {} : { kvtunerTable }),
     model: values.text("model") ?? "mini",
+    ...(tokenizer === undefined ? {} : { tokenizer }),
     ...(data === undefined ? {} : { data }),
     device: values.oneOf("device", DEVICES) ?? "auto",
     ...(limit === undefined ? {} : { limit }),
@@ -122,6 +126,7 @@ const EXAMPLES = {
   calibration: "mini.json",
   "kvtuner-table": "my_table.yaml",
   model: "mini",
+  tokenizer: "./Qwen2.5-0.5B-Instruct",
   data: "my_examples.jsonl",
   device: "cpu",
   limit: "2",

@@ -33,7 +33,11 @@ export async function searchWidths(options: SearchOptions): Promise<number> {
   for (const file of [options.out, options.json]) {
     if (file !== undefined) openOutputFolder(dirname(file));
   }
-  await using lab = await open(options.model, { device: options.device, notice: inform });
+  await using lab = await open(options.model, {
+    device: options.device,
+    ...(options.tokenizer === undefined ? {} : { tokenizer: options.tokenizer }),
+    notice: inform,
+  });
   const { model, engine, families, hub } = partsOf(lab);
   const base = new BaseFamily(families, options, model.shape, options.maxWidth, options.minWidth);
   if (options.budgetBits < base.widths[0]!) {
@@ -129,6 +133,7 @@ function commandOf(options: SearchOptions): string {
   return [
     "kvreplay search",
     `--model ${word(options.model)}`,
+    ...(options.tokenizer === undefined ? [] : [`--tokenizer ${word(options.tokenizer)}`]),
     `--device ${options.device}`,
     `--family ${options.family}`,
     ...(options.groupSize === undefined ? [] : [`--group-size ${options.groupSize}`]),

@@ -24,9 +24,13 @@ const OUT = "search_policy.ts";
 /** Every option of `kvreplay search`, without dashes. */
 export const SEARCH_OPTIONS = {
   model: {
-    value: "NAME|DIR|OWNER/NAME",
+    value: "NAME|DIR|FILE.gguf|OWNER/NAME",
     help:
-      "embedded model, Hugging Face folder, or model of the hub, fetched before (default: mini)",
+      "embedded model, Hugging Face folder, GGUF file, or model of the hub, fetched before (default: mini)",
+  },
+  tokenizer: {
+    value: "DIR",
+    help: "take tokenizer.json and the chat template from there, not from the model",
   },
   device: { value: "auto|webgpu|cpu|wasm", help: "where the model runs (default: auto)" },
   family: { value: "NAME", help: "family whose widths are distributed (default: kivi)" },
@@ -63,6 +67,7 @@ export const SEARCH_OPTIONS = {
 /** A right value of every option that takes one, for messages. */
 const EXAMPLES = {
   model: "mini",
+  tokenizer: "./Qwen2.5-0.5B-Instruct",
   device: "cpu",
   family: "kivi",
   "group-size": "32",
@@ -80,8 +85,10 @@ type ValueOption = keyof typeof EXAMPLES;
 
 /** Checked options of a search. */
 export interface SearchOptions {
-  /** Embedded model, path of a folder, or name on the hub. */
+  /** Embedded model, path of a folder or GGUF file, or name on the hub. */
   readonly model: string;
+  /** Folder whose tokenizer takes the place of the model's own. */
+  readonly tokenizer?: string;
   readonly device: Device;
   readonly family: FamilyName;
   /** Absent for the family's own. */
@@ -137,11 +144,13 @@ export function parseSearchOptions(args: readonly string[]): SearchOptions | und
   const maxWidth = values.integer("max-width", 1, 8) ?? MAX_WIDTH;
   const minWidth = values.integer("min-width", 1, maxWidth) ?? 1;
   const json = values.text("json");
+  const tokenizer = values.text("tokenizer");
   const family = values.oneOf("family", Object.keys(families) as FamilyName[]) ?? "kivi";
   const groupSize = values.integer("group-size", 1) ??
     (family === "kivi" ? KIVI_GROUP_SIZE : undefined);
   return {
     model: values.text("model") ?? "mini",
+    ...(tokenizer === undefined ? {} : { tokenizer }),
     device: values.oneOf("device", DEVICES) ?? "auto",
     family,
     ...(groupSize === undefined ? {} : { groupSize }),

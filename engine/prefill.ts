@@ -30,7 +30,7 @@ export async function runKnownTokens<T extends KvShape>(
       () => backend.alloc({ heads, capacity: ids.length, headDim: shape.headDim }),
     );
   const extras = { preRopeKeys: tensors(shape.kvHeads), queries: tensors(shape.queryHeads) };
-  await feed(engine, ids, 0, layers, extras);
+  await feed(engine, ids, layers, extras);
   return { layers, extras };
 }
 
@@ -44,41 +44,59 @@ export function allocLayers<T extends KvShape>(engine: Engine<T>, capacity: numb
   );
 }
 
-/** Runs tokens from position `from` on, causally, in chunks; keys and values land in `layers`. */
+/**
+ * Tokens of past for which there is room once `filled` are known. A short past is made anew for each
+ * chunk, so that nothing is computed in vain; a long one grows by an eighth at a time, since copying
+ * it for each chunk would take longer than all else.
+ */
+function roomFor(filled: number): number {
+  if (filled <= SHORT_PAST) return filled;
+  return PREFILL_CHUNK * Math.ceil(filled * 9 / 8 / PREFILL_CHUNK);
+}
+
+const SHORT_PAST = 4096;
+
+/** Runs tokens from the first on, causally, in chunks; keys and values land in `layers`. */
 export async function feed<T extends KvShape>(
   engine: Engine<T>,
   ids: readonly number[],
-  from: number,
   layers: readonly LayerKv<T>[],
   extras?: Extras<T>,
 ): Promise<void> {
   const { backend } = engine;
-  for (let a = from; a < ids.length; a += PREFILL_CHUNK) {
-    const count = Math.min(PREFILL_CHUNK, ids.length - a);
-    // A first chunk has no past; the graph wants one entry, so it gets one that nobody sees.
-    const past = allocLayers(engine, a);
-    const entries = Math.max(1, a);
-    for (const [l, layer] of past.entries()) {
-      if (a === 0) break;
-      backend.copy(layers[l]!.key, 0, a, layer.key, 0);
-      backend.copy(layers[l]!.value, 0, a, layer.value, 0);
+  const free = (tensors: readonly LayerKv<T>[]) => {
+    for (const { key, value } of tensors) {
+      backend.free(key);
+      backend.free(value);
     }
+  };
+  // A first chunk has no past; the graph wants one entry, so it gets one that nobody sees.
+  let past = allocLayers(engine, 0);
+  for (let a = 0; a < ids.length; a += PREFILL_CHUNK) {
+    const count = Math.min(PREFILL_CHUNK, ids.length - a);
+    if (a > past[0]!.key.capacity) {
+      free(past);
+      past = allocLayers(engine, roomFor(a));
+      for (const [l, layer] of past.entries()) {
+        backend.copy(layers[l]!.key, 0, a, layer.key, 0);
+        backend.copy(layers[l]!.value, 0, a, layer.value, 0);
+      }
+    }
+    const { capacity } = past[0]!.key;
     const out = await engine.forward({
       ids: ids.slice(a, a + count),
       positions: Array.from({ length: count }, (_, i) => a + i),
       past,
-      mask: causalMask(count, entries, a > 0),
+      mask: causalMask(count, a, capacity),
       maskLayers: 1,
       logits: 1,
       outputs: extras === undefined ? "kv" : "all",
     });
-    for (const layer of past) {
-      backend.free(layer.key);
-      backend.free(layer.value);
-    }
     for (const [l, layer] of out.layers.entries()) {
-      backend.copy(layer.key, 0, count, layers[l]!.key, a);
-      backend.copy(layer.value, 0, count, layers[l]!.value, a);
+      for (const kept of a + count <= capacity ? [layers[l]!, past[l]!] : [layers[l]!]) {
+        backend.copy(layer.key, 0, count, kept.key, a);
+        backend.copy(layer.value, 0, count, kept.value, a);
+      }
       backend.free(layer.key);
       backend.free(layer.value);
       for (
@@ -93,16 +111,17 @@ export async function feed<T extends KvShape>(
       }
     }
   }
+  free(past);
 }
 
-/** `[1, count, entries + count]`: everything before the chunk, and the chunk up to oneself. */
-function causalMask(count: number, entries: number, seesPast: boolean): Float32Array<ArrayBuffer> {
-  const columns = entries + count;
+/** `[1, count, room + count]`: the first `filled` entries of the past, and the chunk up to oneself. */
+function causalMask(count: number, filled: number, room: number): Float32Array<ArrayBuffer> {
+  const columns = room + count;
   const mask = new Float32Array(count * columns);
   for (let row = 0; row < count; row++) {
     const base = row * columns;
-    if (!seesPast) mask.fill(MASKED, base, base + entries);
-    mask.fill(MASKED, base + entries + row + 1, base + columns);
+    mask.fill(MASKED, base + filled, base + room);
+    mask.fill(MASKED, base + room + row + 1, base + columns);
   }
   return mask;
 }

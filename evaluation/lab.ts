@@ -15,8 +15,8 @@ import {
 } from "../benchmarks/slices.ts";
 import { loadCalibrationSet } from "../calibration/calibration_set.ts";
 import { Calibrator, loadCalibrationFile } from "../calibration/calibrator.ts";
-import { loadModelFolder, type Model } from "../engine/checkpoint/folder.ts";
 import type { HubSource } from "../engine/checkpoint/hub/cached_model.ts";
+import { loadModel, type Model } from "../engine/checkpoint/model.ts";
 import { findModel } from "../engine/checkpoint/resolve.ts";
 import { type Device, openEngine } from "../engine/devices/open.ts";
 import type { Engine, ModelShape } from "../engine/engine.ts";
@@ -56,6 +56,8 @@ export interface LabOptions {
    * GPU if there is one, else `cpu`. Default `auto`.
    */
   readonly device?: Device;
+  /** Folder whose `tokenizer.json` and chat template are used instead of the model's own. */
+  readonly tokenizer?: string;
   /** Folder in which references and calibrations are kept; absent keeps nothing. */
   readonly cache?: string;
   /** Bytes that the folder may hold, least recently used out first; default 8 GiB. */
@@ -145,10 +147,11 @@ const BUDGET_BITS = 4;
 /**
  * Opens a model.
  *
- * @param model `mini`, `mini-outlier`, a Hugging Face folder of a known architecture, or the name of
- *   such a model on the hub, `OWNER/NAME` or `OWNER/NAME@REVISION`, that is in the hub's cache
- * @throws {UserError} for a model that cannot be used or is not there, a device that cannot be opened, or
- *   a cache folder that cannot be written
+ * @param model `mini`, `mini-outlier`, a Hugging Face folder or GGUF file of a known architecture, or
+ *   the name of such a model on the hub, `OWNER/NAME` or `OWNER/NAME@REVISION`, that is in the hub's
+ *   cache
+ * @throws {UserError} for a model that cannot be used or is not there, a device that cannot be
+ *   opened, or a cache folder that cannot be written
  * @throws {QuantizerError} for a family whose name is taken
  *
  * @example
@@ -230,7 +233,7 @@ export class Lab implements AsyncDisposable {
       ...(notice === undefined ? {} : { notice }),
     });
     const { path, hub } = await findModel(name);
-    const model = await loadModelFolder(path);
+    const model = await loadModel(path, options);
     const engine = await openEngine(model, device, notice);
     const origin = {
       model: path === name ? await Deno.realPath(path) : name,

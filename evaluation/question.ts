@@ -5,7 +5,7 @@
  */
 import { renderPrompt, scoreReply } from "../benchmarks/datasets.ts";
 import type { Example } from "../benchmarks/example.ts";
-import type { Model } from "../engine/checkpoint/folder.ts";
+import type { Model } from "../engine/checkpoint/model.ts";
 import type { RunExample } from "./policy_run.ts";
 
 /**

@@ -67,10 +67,8 @@ export function randomCache(shape: ModelShape, tokens: number, seed = 0): Random
       logits: new Float32Array(0),
       layers,
       prefillMs: 0,
-      extras: {
-        preRopeKeys: layers.map((l) => l.preRopeKey),
-        queries: layers.map((l) => l.query),
-      },
+      preRopeKeys: layers.map((l) => l.preRopeKey),
+      queries: layers.map((l) => l.query),
     },
     rope,
     samples: {

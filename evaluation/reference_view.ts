@@ -6,7 +6,8 @@
 import type { Engine } from "../engine/engine.ts";
 import { PolicyError } from "../policies/check.ts";
 import type { CpuTensor, KvShape } from "../quant/tensor.ts";
-import { addExtras, freeReference, type Reference } from "../replay/reference.ts";
+import { addPreRopeKeys, addQueries, freeReference, type Reference } from "../replay/reference.ts";
+import { Rotary } from "../engine/rotary.ts";
 
 /**
  * Tensors of one layer in cpu memory, every token of prompt and answer but the last.
@@ -58,6 +59,7 @@ export interface LayerTensors {
 export class ReferenceView implements Disposable {
   readonly #engine: Engine;
   readonly #reference: Reference<KvShape>;
+  readonly #rope: Rotary<KvShape>;
 
   /** Token ids of the rendered prompt. */
   readonly prompt: readonly number[];
@@ -83,6 +85,7 @@ export class ReferenceView implements Disposable {
   ) {
     this.#engine = engine;
     this.#reference = reference;
+    this.#rope = new Rotary(engine, reference.prompt.length + reference.tokens.length);
     this.prompt = reference.prompt;
     this.tokens = reference.tokens;
     this.reply = decode(reference.tokens);
@@ -104,7 +107,8 @@ export class ReferenceView implements Disposable {
       );
     }
     const { backend } = this.#engine;
-    const extras = await this.inTurn(() => addExtras(this.#engine, this.#reference));
+    const queries = await this.inTurn(() => addQueries(this.#engine, this.#reference));
+    const preRopeKeys = addPreRopeKeys(this.#engine, this.#reference, this.#rope.get());
     const read = async (tensor: KvShape): Promise<CpuTensor> => {
       const { heads, capacity, headDim } = tensor;
       // A copy: in cpu memory a backend hands out the tensor's own.
@@ -113,14 +117,15 @@ export class ReferenceView implements Disposable {
     return {
       key: await read(kv.key),
       value: await read(kv.value),
-      preRopeKey: await read(extras.preRopeKeys[layer]!),
-      query: await read(extras.queries[layer]!),
+      preRopeKey: await read(preRopeKeys[layer]!),
+      query: await read(queries[layer]!),
     };
   }
 
   /** Lets go of the tensors. */
   free(): void {
     freeReference(this.#engine, this.#reference);
+    this.#rope.free();
   }
 
   /** The same as `free`, for `using`. */

@@ -18,10 +18,16 @@ import { Ledger, type StoredWidths } from "./ledger.ts";
 import { cacheElements, compare, type StepOutcome } from "./metric.ts";
 import { predict } from "./predict.ts";
 import { type OpenStore, QuantizedCache } from "./quantize.ts";
-import { addExtras, fedIds, type Reference } from "./reference.ts";
+import { addPreRopeKeys, addQueries, fedIds, type Reference } from "./reference.ts";
 import type { PassStep } from "./restore.ts";
 import { snapshot, Sources } from "./snapshot.ts";
 import { StatsSource } from "./token_stats.ts";
+
+/**
+ * Steps of a pass at most. Scores and logits of all its steps are held at once; more steps hardly
+ * make a pass cheaper.
+ */
+const MOST_STEPS = 64;
 
 /** What the replay of an example is given. */
 export interface ReplayInput<T extends KvShape> {
@@ -135,7 +141,8 @@ class ExampleReplay<T extends KvShape> {
     await this.#predict();
     this.free();
     const { engine, reference, open, rope } = this.input;
-    if (needs.preRope || needs.queries) await addExtras(engine, reference);
+    if (needs.preRope) addPreRopeKeys(engine, reference, rope());
+    if (needs.queries) await addQueries(engine, reference);
     const sources = new Sources(reference, needs, needs.preRope ? rope() : undefined);
     const longest = snapshot(reference, this.#ids.length - 1).tokens;
     this.#ledger.restart();
@@ -151,7 +158,8 @@ class ExampleReplay<T extends KvShape> {
   ): Promise<void> {
     const { stepwise } = this.input;
     const asked = performance.now();
-    const ends = this.#pass.length > 0 && (stepwise || cache.breaks(planned.plan, tokens));
+    const ends = this.#pass.length === MOST_STEPS ||
+      this.#pass.length > 0 && (stepwise || cache.breaks(planned.plan, tokens));
     this.#seconds += (performance.now() - asked) / 1000;
     if (ends) await this.#predict();
 

@@ -6,7 +6,9 @@
  */
 import type { KvShape } from "../quant/tensor.ts";
 import { type Engine, type LayerKv, MASKED } from "../engine/engine.ts";
-import { allocLayers, type Extras, feed, runKnownTokens } from "../engine/prefill.ts";
+import { allocLayers, feed, runKnownTokens } from "../engine/prefill.ts";
+import type { RotaryTables } from "../engine/rotary.ts";
+import { turnBack } from "../quant/stores/rope/rope_restore.ts";
 
 /** The full-precision run of one example. */
 export interface Reference<T extends KvShape> {
@@ -20,8 +22,10 @@ export interface Reference<T extends KvShape> {
   readonly layers: readonly LayerKv<T>[];
   /** Wall time of the prefill in milliseconds. */
   readonly prefillMs: number;
-  /** Filled by `addExtras` when a family asks. */
-  extras?: Extras<T>;
+  /** Per layer, keys before RoPE, `[kvHeads, tokens, headDim]`; `addPreRopeKeys` fills them in. */
+  preRopeKeys?: readonly T[];
+  /** Per layer, queries after RoPE, `[queryHeads, tokens, headDim]`; `addQueries` fills them in. */
+  queries?: readonly T[];
 }
 
 /** Index of the largest of `row[from .. from + count)`; the first wins a tie. */
@@ -60,7 +64,7 @@ export async function runReference<T extends KvShape>(
   const layers = allocLayers(engine, capacity);
 
   const start = performance.now();
-  await feed(engine, prompt.slice(0, known), 0, layers);
+  await feed(engine, prompt.slice(0, known), layers);
   const prefillMs = performance.now() - start;
 
   const tokens: number[] = [];
@@ -101,20 +105,36 @@ export async function runReference<T extends KvShape>(
   };
 }
 
-/** Adds pre-RoPE keys and queries by running the known tokens once more. */
-export async function addExtras<T extends KvShape>(
+/**
+ * Adds the keys before RoPE, for families that quantize those: the cached keys turned back. They are
+ * the model's own but for rounding, about 1e-7 of a key.
+ */
+export function addPreRopeKeys<T extends KvShape>(
+  { backend, gpu }: Pick<Engine<T>, "backend" | "gpu">,
+  reference: Reference<T>,
+  rope: RotaryTables<T>,
+): readonly T[] {
+  return reference.preRopeKeys ??= reference.layers.map(({ key }) => {
+    const { heads, capacity, headDim } = key;
+    const turned = backend.alloc({ heads, capacity, headDim });
+    backend.copy(key, 0, capacity, turned, 0);
+    turnBack(gpu, turned, { from: 0, to: capacity }, rope);
+    return turned;
+  });
+}
+
+/** Adds the queries by running the known tokens once more. */
+export async function addQueries<T extends KvShape>(
   engine: Engine<T>,
   reference: Reference<T>,
-): Promise<Extras<T>> {
-  if (reference.extras !== undefined) return reference.extras;
+): Promise<readonly T[]> {
+  if (reference.queries !== undefined) return reference.queries;
   const ids = [...reference.prompt.slice(0, -1), ...fedIds(reference)];
-  const { layers, extras } = await runKnownTokens(engine, ids);
-  for (const layer of layers) {
-    engine.backend.free(layer.key);
-    engine.backend.free(layer.value);
+  const { layers, extras: { preRopeKeys, queries } } = await runKnownTokens(engine, ids);
+  for (const tensor of [...layers.flatMap(({ key, value }) => [key, value]), ...preRopeKeys]) {
+    engine.backend.free(tensor);
   }
-  reference.extras = extras;
-  return extras;
+  return reference.queries = queries;
 }
 
 /** Frees the tensors of a reference. */
@@ -123,8 +143,9 @@ export function freeReference<T extends KvShape>(engine: Engine<T>, reference: R
     engine.backend.free(key);
     engine.backend.free(value);
   }
-  for (const t of reference.extras?.preRopeKeys ?? []) engine.backend.free(t);
-  for (const t of reference.extras?.queries ?? []) engine.backend.free(t);
+  for (const tensor of [...reference.preRopeKeys ?? [], ...reference.queries ?? []]) {
+    engine.backend.free(tensor);
+  }
 }
 
 function trimmed<T extends KvShape>(

@@ -29,7 +29,7 @@ export class Sources<T extends KvShape> {
    * @param rope rotary tables, needed when `needs.preRope`
    */
   constructor(reference: Reference<T>, needs: Needs, rope?: RotaryTables<T>) {
-    const extras = reference.extras;
+    const { preRopeKeys, queries } = reference;
     const build = (kind: KvKind): Source<T>[] => {
       const siblings: Source<T>[] = [];
       const shared = new Map<string, unknown>();
@@ -41,11 +41,11 @@ export class Sources<T extends KvShape> {
           promptTokens: prefilled(reference),
           siblings,
           shared,
-          ...(needs.preRope && kind === "key" && extras !== undefined && rope !== undefined
-            ? { preRope: extras.preRopeKeys[layer]!, rope }
+          ...(needs.preRope && kind === "key" && preRopeKeys !== undefined && rope !== undefined
+            ? { preRope: preRopeKeys[layer]!, rope }
             : {}),
-          ...(needs.queries && extras !== undefined
-            ? { queries: extras.queries[layer]!, keys: kv.key }
+          ...(needs.queries && queries !== undefined
+            ? { queries: queries[layer]!, keys: kv.key }
             : {}),
         });
       }

@@ -9,7 +9,7 @@ import type { KvShape } from "../quant/tensor.ts";
 import { StatsNotLoaded } from "../policies/plan.ts";
 import type { TokenStats } from "../policies/policy.ts";
 import type { Engine } from "../engine/engine.ts";
-import { addExtras, type Reference } from "./reference.ts";
+import { addQueries, type Reference } from "./reference.ts";
 
 /** Recent tokens and recent queries that `attention_mass_recent` and `attention_entropy` look at. */
 export const RECENT_TOKENS = 128;
@@ -47,8 +47,8 @@ export class StatsSource<T extends KvShape> {
       await read(`${layer} value`, kv.value);
     }
     if (attention) {
-      const extras = await addExtras(this.engine, this.reference);
-      for (const [layer, q] of extras.queries.entries()) await read(`${layer} query`, q);
+      const queries = await addQueries(this.engine, this.reference);
+      for (const [layer, q] of queries.entries()) await read(`${layer} query`, q);
       this.#attention = true;
     }
     this.#loaded = true;

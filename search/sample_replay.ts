@@ -11,7 +11,7 @@ import type { Engine, ModelShape } from "../engine/engine.ts";
 import { type Replayed, replayExample } from "../replay/loop.ts";
 import { quality } from "../replay/metric.ts";
 import { type OpenStore, type Plan, storesBeside } from "../replay/quantize.ts";
-import { runKnownTokens } from "../engine/prefill.ts";
+import { allocLayers, feed } from "../engine/prefill.ts";
 import { argmax, freeReference, type Reference } from "../replay/reference.ts";
 import { Rotary } from "../engine/rotary.ts";
 import type { SearchSample } from "./samples.ts";
@@ -55,7 +55,9 @@ export class SampleReplay<T extends KvShape> {
     sample: SearchSample,
   ): Promise<SampleReplay<T>> {
     const { prompt, target } = sample;
-    const { layers, extras } = await runKnownTokens(engine, [...prompt, ...target.slice(0, -1)]);
+    const ids = [...prompt, ...target.slice(0, -1)];
+    const layers = allocLayers(engine, ids.length);
+    await feed(engine, ids, layers);
     const { vocab } = engine.shape;
     const logits = new Float32Array(target.length * vocab);
     const reference: Reference<T> = {
@@ -64,7 +66,6 @@ export class SampleReplay<T extends KvShape> {
       logits,
       layers,
       prefillMs: 0,
-      extras,
     };
     const replay = new SampleReplay(engine, families, sample, reference);
     try {

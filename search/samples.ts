@@ -5,7 +5,7 @@
  * @module
  */
 import type { CalibrationText } from "../calibration/calibration_set.ts";
-import type { Model } from "../engine/checkpoint/folder.ts";
+import type { Model } from "../engine/checkpoint/model.ts";
 
 /** One sample in tokens. */
 export interface SearchSample {

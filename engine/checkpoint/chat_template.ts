@@ -1,5 +1,5 @@
 /**
- * The chat template of a model folder, a Jinja text.
+ * The chat template of a model, a Jinja text.
  *
  * @module
  */
@@ -19,12 +19,12 @@ export interface ChatMessage {
 export type RenderChat = (messages: readonly ChatMessage[]) => string;
 
 /**
- * The template of a folder: `chat_template.jinja` before `tokenizer_config.json`, and of a list of
+ * The template of a model: `chat_template.jinja` before `tokenizer_config.json`, and of a list of
  * named templates the one called "default" (huggingface/transformers, "Chat templates").
  *
- * @param file text of `chat_template.jinja`, when there is one
+ * @param file text of a template that is kept apart, as in `chat_template.jinja`, when there is one
  * @param config contents of `tokenizer_config.json`
- * @param path of the folder, for errors
+ * @param path of the model, for errors
  * @throws {UserError} when there is no template or it does not parse; the renderer throws one when it fails
  */
 export function openChatTemplate(
@@ -35,7 +35,7 @@ export function openChatTemplate(
   const text = file ?? templateText(config.chat_template);
   if (text === undefined) {
     throw new UserError(
-      `${path} has no chat template: neither chat_template.jinja nor "chat_template" in tokenizer_config.json`,
+      `${path} has no chat template: neither chat_template.jinja nor "chat_template" in tokenizer_config.json nor "tokenizer.chat_template" in a GGUF file`,
     );
   }
   const failed = (error: unknown) =>

@@ -55,7 +55,7 @@ export async function findModel(model: string): Promise<ModelPlace> {
     throw new UserError(
       `Unknown model "${model}": use ${
         embeddedModels.join(", ")
-      }, the path of a model folder, or the name of a model on the hub, OWNER/NAME`,
+      }, the path of a model folder or GGUF file, or the name of a model on the hub, OWNER/NAME`,
     );
   }
   const program = Deno.build.standalone ? "kvreplay" : "deno task";

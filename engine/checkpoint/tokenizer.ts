@@ -6,6 +6,7 @@
 import { Tokenizer } from "@huggingface/tokenizers";
 import { UserError } from "../../errors.ts";
 import { isJsonObject, type JsonObject } from "./json_file.ts";
+import { withUnicodeClasses } from "./unicode_pre_tokenizers.ts";
 
 /** Kinds of subword models that can be used; the library takes others for one of these. */
 const modelTypes = ["BPE", "Unigram", "WordPiece"] as const;
@@ -41,7 +42,8 @@ export function openTokenizer(
   }
   let tokenizer: Tokenizer;
   try {
-    tokenizer = new Tokenizer(definition, config);
+    const pre_tokenizer = withUnicodeClasses(definition.pre_tokenizer);
+    tokenizer = new Tokenizer({ ...definition, pre_tokenizer }, config);
   } catch (error) {
     throw new UserError(`${path} cannot be used as a tokenizer: ${(error as Error).message}`);
   }

@@ -4,12 +4,12 @@
  *
  * @module
  */
-import type { Hash } from "node:crypto";
 import { UserError } from "../../errors.ts";
+import type { StoredTensor } from "./checkpoint.ts";
 import { toFloat32 } from "./float_types.ts";
 import { isJsonObject, parseJsonObject, readTextIfPresent } from "./json_file.ts";
 import { fileIn, openModelFile } from "./model_file.ts";
-import { SafetensorsFile, type TensorEntry } from "./safetensors.ts";
+import { SafetensorsFile } from "./safetensors.ts";
 
 /** The one file of weights that are not split. */
 export const WEIGHTS = "model.safetensors";
@@ -17,79 +17,42 @@ export const WEIGHTS = "model.safetensors";
 /** Names the shards of weights that are. */
 export const WEIGHTS_INDEX = "model.safetensors.index.json";
 
-/** A tensor's values and shape. */
-export interface Weight {
-  /** Sizes, outermost first. */
-  readonly shape: readonly number[];
-  /** Row-major. */
-  readonly data: Float32Array<ArrayBuffer>;
-}
-
 /**
- * Reads every tensor that a model needs, in float32.
+ * The tensors of a model folder.
  *
- * @param wanted shape of every tensor of the model
- * @param ignorable whether a tensor the model does not need may be there
- * @param hash takes in name, dtype, shape and bytes of every tensor, in order of the names
- * @throws {UserError} for missing, unexpected, doubly stored or misshapen tensors and broken files
+ * @param opened takes what must be closed when no tensor is read any more
+ * @throws {UserError} for missing and broken files, and for a tensor that is in two of them
  */
-export async function readWeights(
+export async function storedWeights(
   folder: string,
-  wanted: ReadonlyMap<string, readonly number[]>,
-  ignorable: (name: string) => boolean,
-  hash: Hash,
-): Promise<Map<string, Weight>> {
-  const files = await openFiles(folder);
-  try {
-    const found = new Map<string, { file: SafetensorsFile; entry: TensorEntry }>();
-    for (const file of files) {
-      for (const [name, entry] of file.tensors) {
-        const other = found.get(name);
-        if (other !== undefined) {
-          throw new UserError(
-            `The tensor "${name}" is in both ${other.file.path} and ${file.path}`,
-          );
-        }
-        if (!wanted.has(name) && !ignorable(name)) {
-          throw new UserError(
-            `${file.path} has the tensor "${name}", which is not part of the model that its config.json describes`,
-          );
-        }
-        found.set(name, { file, entry });
+  opened: DisposableStack,
+): Promise<Map<string, StoredTensor>> {
+  const found = new Map<string, StoredTensor>();
+  for (const file of await openFiles(folder, opened)) {
+    for (const [name, entry] of file.tensors) {
+      const other = found.get(name);
+      if (other !== undefined) {
+        throw new UserError(`The tensor "${name}" is in both ${other.path} and ${file.path}`);
       }
+      found.set(name, {
+        path: file.path,
+        dtype: entry.dtype,
+        shape: entry.shape,
+        bytes: () => file.readBytes(entry),
+        values: (bytes) => toFloat32(bytes, entry.dtype),
+      });
     }
-    for (const [name, shape] of wanted) {
-      const place = found.get(name);
-      if (place === undefined) {
-        throw new UserError(
-          `${folder} lacks the tensor "${name}" of shape [${shape.join(", ")}]`,
-        );
-      }
-      const is = place.entry.shape.join(", ");
-      if (is !== shape.join(", ")) {
-        throw new UserError(
-          `In ${place.file.path} the tensor "${name}" has shape [${is}]; config.json asks for [${
-            shape.join(", ")
-          }]`,
-        );
-      }
-    }
-    const weights = new Map<string, Weight>();
-    for (const name of [...wanted.keys()].sort()) {
-      const { file, entry } = found.get(name)!;
-      const bytes = await file.readBytes(entry);
-      hash.update(`${name} ${entry.dtype} ${entry.shape.join("x")}\n`).update(bytes);
-      weights.set(name, { shape: entry.shape, data: toFloat32(bytes, entry.dtype) });
-    }
-    return weights;
-  } finally {
-    for (const file of files) file.close();
   }
+  return found;
 }
 
-async function openFiles(folder: string): Promise<SafetensorsFile[]> {
-  const single = await openModelFile(fileIn(folder, WEIGHTS));
-  if (single !== undefined) return [await SafetensorsFile.of(single)];
+async function openFiles(folder: string, opened: DisposableStack): Promise<SafetensorsFile[]> {
+  const open = async (name: string) => {
+    const file = await openModelFile(fileIn(folder, name));
+    return file && opened.use(await SafetensorsFile.of(file));
+  };
+  const single = await open(WEIGHTS);
+  if (single !== undefined) return [single];
   const indexPath = fileIn(folder, WEIGHTS_INDEX);
   const index = await readTextIfPresent(indexPath);
   if (index === undefined) {
@@ -99,27 +62,21 @@ async function openFiles(folder: string): Promise<SafetensorsFile[]> {
   }
   const shardOf = readIndex(parseJsonObject(index, indexPath), indexPath);
   const files: SafetensorsFile[] = [];
-  try {
-    for (const shard of new Set(shardOf.values())) {
-      const opened = await openModelFile(fileIn(folder, shard));
-      if (opened === undefined) {
-        throw new UserError(`${folder} lacks the shard "${shard}" that ${WEIGHTS_INDEX} names`);
-      }
-      const file = await SafetensorsFile.of(opened);
-      files.push(file);
-      for (const [name, listed] of shardOf) {
-        if (listed === shard && !file.tensors.has(name)) {
-          throw new UserError(
-            `${indexPath} says that the tensor "${name}" is in ${shard}, but it is not there`,
-          );
-        }
+  for (const shard of new Set(shardOf.values())) {
+    const file = await open(shard);
+    if (file === undefined) {
+      throw new UserError(`${folder} lacks the shard "${shard}" that ${WEIGHTS_INDEX} names`);
+    }
+    files.push(file);
+    for (const [name, listed] of shardOf) {
+      if (listed === shard && !file.tensors.has(name)) {
+        throw new UserError(
+          `${indexPath} says that the tensor "${name}" is in ${shard}, but it is not there`,
+        );
       }
     }
-    return files;
-  } catch (error) {
-    for (const file of files) file.close();
-    throw error;
   }
+  return files;
 }
 
 /**

@@ -6,7 +6,7 @@
  */
 import type { CpuTensor } from "../../quant/tensor.ts";
 import type { Engine } from "../engine.ts";
-import type { Model } from "../checkpoint/folder.ts";
+import type { Model } from "../checkpoint/model.ts";
 import { openHostEngine } from "./host_engine.ts";
 import { importNativeRuntime } from "./native_library.ts";
 

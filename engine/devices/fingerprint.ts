@@ -4,7 +4,7 @@
  * @module
  */
 import { sha256 } from "../digest.ts";
-import type { Model } from "../checkpoint/folder.ts";
+import type { Model } from "../checkpoint/model.ts";
 import { GRAPH_VERSION } from "../onnx/decoder.ts";
 
 /**

@@ -4,7 +4,7 @@
  * @module
  */
 import { InternalError } from "../../errors.ts";
-import type { Model } from "../checkpoint/folder.ts";
+import type { Model } from "../checkpoint/model.ts";
 import type { BuiltGraph } from "../onnx/graph_builder.ts";
 import { buildDecoder, type DecoderOptions } from "../onnx/decoder.ts";
 

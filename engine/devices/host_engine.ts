@@ -7,7 +7,7 @@ import type { InferenceSession, Tensor } from "onnxruntime-common";
 import { CpuBackend } from "../../quant/backend_cpu.ts";
 import type { CpuTensor } from "../../quant/tensor.ts";
 import type { Engine, ForwardInput, ForwardOutput, ModelShape } from "../engine.ts";
-import type { Model } from "../checkpoint/folder.ts";
+import type { Model } from "../checkpoint/model.ts";
 import { feedsOf, fetchesOf, kvShapeOf, layersOf } from "./feeds.ts";
 import { fingerprint } from "./fingerprint.ts";
 import { decoderGraph } from "./graph.ts";

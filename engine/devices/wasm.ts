@@ -5,7 +5,7 @@
  */
 import type { CpuTensor } from "../../quant/tensor.ts";
 import type { Engine } from "../engine.ts";
-import type { Model } from "../checkpoint/folder.ts";
+import type { Model } from "../checkpoint/model.ts";
 import { openHostEngine } from "./host_engine.ts";
 
 /** Opens a model on onnxruntime-web's wasm. */

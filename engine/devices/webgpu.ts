@@ -9,7 +9,7 @@ import { GpuBackend } from "../../quant/gpu/backend_gpu.ts";
 import { Workbench } from "../../quant/gpu/workbench.ts";
 import type { GpuTensor } from "../../quant/tensor.ts";
 import type { Engine, ForwardInput, ForwardOutput, ModelShape } from "../engine.ts";
-import type { Model } from "../checkpoint/folder.ts";
+import type { Model } from "../checkpoint/model.ts";
 import { names } from "../onnx/decoder.ts";
 import { type FoundAdapter, openDevice } from "./adapter.ts";
 import { feedsOf, fetchesOf, kvShapeOf, layersOf } from "./feeds.ts";

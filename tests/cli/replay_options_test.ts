@@ -29,7 +29,8 @@ Deno.test("defaults", () => {
 });
 
 Deno.test("every option is read", () => {
-  const args = "--policy reference,kivi_overlap_2bit --model mini-outlier --data x.jsonl " +
+  const args =
+    "--policy reference,kivi_overlap_2bit --model mini-outlier --tokenizer ./t --data x.jsonl " +
     "--device wasm --limit 3 --max-new-tokens=9 --budget-bits 8 --seed 7 --out results " +
     "--stepwise --audit --no-cache --cache-limit 1.5MB --quiet --trust --calibration c.json --policy-step-ms 500";
   assertEquals<unknown>(parse(...args.split(" ")), {
@@ -39,6 +40,7 @@ Deno.test("every option is read", () => {
     limits: { stepMs: 500 },
     calibration: "c.json",
     model: "mini-outlier",
+    tokenizer: "./t",
     data: "x.jsonl",
     device: "wasm",
     limit: 3,

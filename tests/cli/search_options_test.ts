@@ -25,10 +25,11 @@ Deno.test("by default a 2-bit plan for mini under kivi is searched", () => {
 });
 
 Deno.test("every option is read", () => {
-  const args = "--model /data/qwen --device cpu --family uniform --group-size 64 " +
+  const args = "--model /data/qwen --tokenizer ./t --device cpu --family uniform --group-size 64 " +
     "--residual-length 0 --budget-bits 2.75 --min-width 2 --max-width 8 --samples 2 --rounds 3 --out a/b.mts --json c.json --quiet";
   assertEquals<unknown>(parse(...args.split(" ")), {
     model: "/data/qwen",
+    tokenizer: "./t",
     device: "cpu",
     family: "uniform",
     groupSize: 64,

@@ -1,4 +1,5 @@
 /** The door: what may be asked, who answers, and what it costs the others. */
+import { fileURLToPath } from "node:url";
 import { assert, assertEquals, assertMatch, assertNotEquals, assertRejects } from "@std/assert";
 import { uniform } from "../../quant/families/uniform/uniform.ts";
 import { QuantizerError } from "../../quant/quantizer_error.ts";
@@ -53,6 +54,18 @@ Deno.test("one policy gives its result, several share references and give all", 
   assertEquals(one.outcomes[0]!.steps, alone.outcomes[0]!.steps);
   const limited = await lab.replay("reasoning", "reference", { limit: 1, maxNewTokens: 2 });
   assertEquals([limited.numbers.examples, limited.numbers.steps], [1, 2]);
+});
+
+Deno.test("a GGUF file is a model like any other, and a folder may give its tokenizer", async () => {
+  const path = fileURLToPath(new URL("../golden/gguf/llama.gguf", import.meta.url));
+  const tokenizer = fileURLToPath(new URL("../../models/mini", import.meta.url));
+  const question = { prompt: "What does it cost to quantize a cache?" };
+  const asked = { maxNewTokens: 3 };
+  await using lab = await open(path, { device: "cpu" });
+  const own = await lab.replay(question, "reference", asked);
+  assertEquals([own.numbers.quality_main, own.numbers.steps], [100, 3]);
+  await using other = await open(path, { device: "cpu", tokenizer });
+  assertNotEquals(other.fingerprint, lab.fingerprint);
 });
 
 Deno.test("a reply is told as text, and a prompt without a score is judged by the reference's", async () => {

@@ -17,7 +17,7 @@ import type { KvShape } from "../../quant/tensor.ts";
 import { Calibrator } from "../../calibration/calibrator.ts";
 import type { Engine } from "../../engine/engine.ts";
 import { type Device, openEngine } from "../../engine/devices/open.ts";
-import { loadModelFolder } from "../../engine/checkpoint/folder.ts";
+import { loadModel } from "../../engine/checkpoint/model.ts";
 import type { SliceResult } from "../../evaluation/results.ts";
 import { runSlice } from "../../evaluation/slice_run.ts";
 import { builtInFamilies, type Families } from "../../quant/registry.ts";
@@ -26,7 +26,7 @@ import { device as gpu } from "../quant/backends.ts";
 import { randomNumbers } from "../quant/kv_data.ts";
 import { WrappedFamilies } from "./wrapped_families.ts";
 
-const model = await loadModelFolder("models/mini");
+const model = await loadModel("models/mini");
 
 const text = (about: string, sentences: number) =>
   `${

@@ -5,7 +5,8 @@
  */
 import { join } from "node:path";
 import { UserError } from "../../../errors.ts";
-import { modelFiles, splitFiles } from "./model_files.ts";
+import { partNames } from "../gguf/part_names.ts";
+import { modelFiles } from "./model_files.ts";
 import { type HubName, hubNameText } from "./name.ts";
 import { RepoCache } from "./repo_cache.ts";
 
@@ -73,6 +74,6 @@ export async function cachedModel(
       }; ${advice}`,
     );
   }
-  const path = name.file === undefined ? folder : join(folder, splitFiles(name.file)[0]!);
+  const path = name.file === undefined ? folder : join(folder, partNames(name.file)[0]!);
   return { name: name.repo.name, commit, path };
 }

@@ -5,10 +5,11 @@
  */
 import { join } from "node:path";
 import { UserError } from "../../../errors.ts";
+import { partNames } from "../gguf/part_names.ts";
 import type { HubAccess } from "./access.ts";
 import { cachedModel } from "./cached_model.ts";
 import { HubClient, type Patience } from "./hub_client.ts";
-import { modelFiles, splitFiles } from "./model_files.ts";
+import { modelFiles } from "./model_files.ts";
 import { type HubName, hubNameText } from "./name.ts";
 import { RepoDownload, type RepoEvents } from "./repo_download.ts";
 
@@ -71,7 +72,7 @@ export async function fetchModel(name: HubName, options: FetchOptions): Promise<
   }
   received += await repo.bring(files);
   await repo.publish(name.revision);
-  const path = name.file === undefined ? folder : join(folder, splitFiles(name.file)[0]!);
+  const path = name.file === undefined ? folder : join(folder, partNames(name.file)[0]!);
   return { path, commit, received };
 }
 

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { partNames } from "../gguf/part_names.ts";
 import { parseJsonObject } from "../json_file.ts";
 import { readIndex, WEIGHTS, WEIGHTS_INDEX } from "../weights.ts";
 import type { HubName } from "./name.ts";
@@ -37,7 +38,7 @@ export interface ModelFiles {
 export async function modelFiles(name: HubName, source: FileSource): Promise<ModelFiles> {
   const wanted = name.file === undefined
     ? [...await weightFiles(source), ...NEEDED]
-    : splitFiles(name.file).toReversed();
+    : partNames(name.file).toReversed();
   const files: string[] = [];
   const missing: string[] = [];
   for (const path of wanted) (await source.has(path) ? files : missing).push(path);
@@ -46,16 +47,6 @@ export async function modelFiles(name: HubName, source: FileSource): Promise<Mod
     if (await source.has(path)) used.push(path);
   }
   return { files: [...used, ...files], missing };
-}
-
-/** The parts of a GGUF file, the first of which leads to the others; of a whole file only itself. */
-export function splitFiles(file: string): readonly string[] {
-  const [, start, of] = /^(.*)-\d{5}-of-(\d{5})\.gguf$/.exec(file) ?? [];
-  if (of === undefined) return [file];
-  return Array.from(
-    { length: Number(of) },
-    (_, i) => `${start}-${String(i + 1).padStart(5, "0")}-of-${of}.gguf`,
-  );
 }
 
 async function weightFiles(source: FileSource): Promise<readonly string[]> {

@@ -75,14 +75,58 @@ export function rotateOnGpu(
   device: GPUDevice,
   keys: GpuTensor,
   range: TokenRange,
+  rope: { readonly cos: GpuTensor; readonly sin: GpuTensor },
+): void {
+  turnOnGpu(device, "rotate", keys, range, rope);
+}
+
+function turnOnGpu(
+  device: GPUDevice,
+  kernel: "rotate" | "turn_back",
+  keys: GpuTensor,
+  range: TokenRange,
   { cos, sin }: { readonly cos: GpuTensor; readonly sin: GpuTensor },
 ): void {
   const { heads, headDim, capacity } = keys;
   const tokens = range.to - range.from;
-  Kernels.of(device, "rope", [rotate]).run("rotate", { threads: heads * tokens * headDim / 2 }, {
+  Kernels.of(device, "rope", [rotate]).run(kernel, { threads: heads * tokens * headDim / 2 }, {
     job: { heads, head_dim: headDim, capacity, from_token: range.from, tokens },
     cosines: cos.buffer,
     sines: sin.buffer,
     keys: keys.buffer,
   });
+}
+
+/**
+ * Turns the tokens `range` of keys back to where they were before RoPE, in place: the inverse of what
+ * the tables do, their rounding included, so that what remains is the rounding of the keys.
+ *
+ * @param gpu device that the keys live on; absent in cpu memory
+ */
+export function turnBack<T extends KvShape>(
+  gpu: GPUDevice | undefined,
+  keys: T,
+  range: TokenRange,
+  rope: { readonly cos: T; readonly sin: T },
+): void {
+  if (gpu !== undefined) {
+    const { cos, sin } = rope as unknown as { cos: GpuTensor; sin: GpuTensor };
+    turnOnGpu(gpu, "turn_back", keys as unknown as GpuTensor, range, { cos, sin });
+    return;
+  }
+  const { data, heads, capacity, headDim } = keys as unknown as CpuTensor;
+  const [cos, sin] = [rope.cos, rope.sin].map((table) => (table as unknown as CpuTensor).data);
+  const half = headDim >>> 1;
+  for (let head = 0; head < heads; head++) {
+    for (let token = range.from; token < range.to; token++) {
+      const at = (head * capacity + token) * headDim;
+      for (let i = 0; i < half; i++) {
+        const [a, b] = [data[at + i]!, data[at + half + i]!];
+        const [c, s] = [cos![token * half + i]!, sin![token * half + i]!];
+        const determinant = c * c + s * s;
+        data[at + i] = (a * c + b * s) / determinant;
+        data[at + half + i] = (b * c - a * s) / determinant;
+      }
+    }
+  }
 }

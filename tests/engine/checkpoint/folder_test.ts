@@ -1,13 +1,13 @@
 import { assert, assertEquals, assertNotEquals, assertRejects } from "@std/assert";
 import { UserError } from "../../../errors.ts";
-import { loadModelFolder } from "../../../engine/checkpoint/folder.ts";
+import { loadModel } from "../../../engine/checkpoint/model.ts";
 import { findModel } from "../../../engine/checkpoint/resolve.ts";
 import { plainRotary } from "../../../engine/rotary.ts";
 import { editJson, modelCopy, safetensorsBytes } from "./temporary_folder.ts";
 
 Deno.test("the embedded models are found by name and differ", async () => {
-  const mini = await loadModelFolder((await findModel("mini")).path);
-  const outlier = await loadModelFolder((await findModel("mini-outlier")).path);
+  const mini = await loadModel((await findModel("mini")).path);
+  const outlier = await loadModel((await findModel("mini-outlier")).path);
   assertEquals(mini.shape, {
     layers: 8,
     hidden: 256,
@@ -21,7 +21,7 @@ Deno.test("the embedded models are found by name and differ", async () => {
   assertEquals(outlier.shape, mini.shape);
   assertEquals(mini.eosIds, [2, 0]);
   assertNotEquals(outlier.hash, mini.hash);
-  assertEquals((await loadModelFolder((await findModel("mini")).path)).hash, mini.hash);
+  assertEquals((await loadModel((await findModel("mini")).path)).hash, mini.hash);
 });
 
 Deno.test("a path is a model folder, anything else is an unknown model", async () => {
@@ -30,13 +30,13 @@ Deno.test("a path is a model folder, anything else is an unknown model", async (
   await assertRejects(
     () => findModel("maxi"),
     UserError,
-    'Unknown model "maxi": use mini, mini-outlier, the path of a model folder, or the name of a model on the hub',
+    'Unknown model "maxi": use mini, mini-outlier, the path of a model folder or GGUF file, or the name of a model on the hub',
   );
 });
 
 Deno.test("a sharded model: end token by name, output head of its own", async () => {
   await using copy = await modelCopy("sharded-bf16");
-  const model = await loadModelFolder(copy.path);
+  const model = await loadModel(copy.path);
   assertEquals(model.eosIds, [258]);
   assert(!model.config.tiedEmbeddings);
   assertEquals(model.weights.get("lm_head.weight")!.shape, [264, 24]);
@@ -49,7 +49,7 @@ Deno.test("a sharded model: end token by name, output head of its own", async ()
 Deno.test("a template file comes before the tokenizer's", async () => {
   await using copy = await modelCopy("wide-heads-f16");
   await editJson(`${copy.path}/tokenizer_config.json`, (json) => json.chat_template = "other");
-  const { renderChat } = await loadModelFolder(copy.path);
+  const { renderChat } = await loadModel(copy.path);
   assertEquals(renderChat([{ role: "system", content: "s" }]).slice(0, 14), "<|im_start|>sy");
 });
 
@@ -62,13 +62,13 @@ Deno.test("of several templates the default one is taken, and tokens may be obje
       { name: "default", template: "{{ eos_token }}{{ messages[0].content }}" },
     ];
   });
-  const { renderChat } = await loadModelFolder(copy.path);
+  const { renderChat } = await loadModel(copy.path);
   assertEquals(renderChat([{ role: "user", content: "hi" }]), "<|im_end|>hi");
 });
 
 Deno.test("the hash covers every file that decides an answer", async () => {
   await using copy = await modelCopy("wide-heads-f16");
-  const hashes = new Set([(await loadModelFolder(copy.path)).hash]);
+  const hashes = new Set([(await loadModel(copy.path)).hash]);
   const edits: [string, (json: Record<string, unknown>) => void][] = [
     ["config.json", (json) => json.rope_theta = 20000],
     ["generation_config.json", (json) => json.eos_token_id = [258, 256]],
@@ -76,12 +76,12 @@ Deno.test("the hash covers every file that decides an answer", async () => {
   ];
   for (const [file, change] of edits) {
     await editJson(`${copy.path}/${file}`, change);
-    hashes.add((await loadModelFolder(copy.path)).hash);
+    hashes.add((await loadModel(copy.path)).hash);
   }
   const weights = await Deno.readFile(`${copy.path}/model.safetensors`);
   weights[weights.length - 1]! ^= 1;
   await Deno.writeFile(`${copy.path}/model.safetensors`, weights);
-  hashes.add((await loadModelFolder(copy.path)).hash);
+  hashes.add((await loadModel(copy.path)).hash);
   assertEquals(hashes.size, 5);
 });
 
@@ -172,7 +172,7 @@ Deno.test("a broken folder is refused in one sentence", async (t) => {
     "a tensor of another shape": [
       "wide-heads-f16",
       edit("config.json", (json) => json.intermediate_size = 25),
-      'the tensor "model.layers.0.mlp.gate_proj.weight" has shape [24, 16]; config.json asks for [25, 16]',
+      'the tensor "model.layers.0.mlp.gate_proj.weight" has shape [24, 16]; its config.json asks for [25, 16]',
     ],
     "a layer too few": [
       "wide-heads-f16",
@@ -228,27 +228,43 @@ Deno.test("a broken folder is refused in one sentence", async (t) => {
   for (const [name, [model, spoil, sentence]] of Object.entries(cases)) {
     await t.step(name, async () => {
       await using copy = await modelCopy(model);
-      await loadModelFolder(copy.path);
+      await loadModel(copy.path);
       await spoil(copy.path);
-      await assertRejects(() => loadModelFolder(copy.path), UserError, sentence);
+      await assertRejects(() => loadModel(copy.path), UserError, sentence);
     });
   }
 });
 
 Deno.test("copies of the embedding and old rotary tables are passed over", async () => {
   await using copy = await modelCopy("sharded-bf16");
-  const plain = await loadModelFolder(copy.path);
+  const plain = await loadModel(copy.path);
   await strayShard("model.layers.0.self_attn.rotary_emb.inv_freq")(copy.path);
-  assertEquals((await loadModelFolder(copy.path)).hash, plain.hash);
+  assertEquals((await loadModel(copy.path)).hash, plain.hash);
 });
 
-Deno.test("a folder that is missing or a file is named", async () => {
+Deno.test("a model that is missing, and a file that is none, are named", async () => {
   await assertRejects(
-    () => loadModelFolder("/nowhere/model"),
+    () => loadModel("/nowhere/model"),
     UserError,
-    "The model folder /nowhere/model does not exist",
+    "The model /nowhere/model does not exist",
   );
-  const file = await Deno.makeTempFile();
-  await assertRejects(() => loadModelFolder(file), UserError, `${file} is a file; a model is`);
-  await Deno.remove(file);
+  await using copy = await modelCopy("wide-heads-f16");
+  await assertRejects(
+    () => loadModel(`${copy.path}/config.json`),
+    UserError,
+    "config.json is not a GGUF file: it starts with the bytes 7b",
+  );
+});
+
+Deno.test("another folder may give the tokenizer and the template", async () => {
+  await using own = await modelCopy("wide-heads-f16");
+  await using other = await modelCopy("sharded-bf16");
+  await Deno.remove(`${own.path}/tokenizer.json`);
+  await editJson(`${other.path}/tokenizer_config.json`, (json) => json.chat_template = "other");
+  const model = await loadModel(own.path, { tokenizer: other.path });
+  assertEquals(model.renderChat([{ role: "user", content: "hi" }]), "other");
+  assertEquals(model.tokenizer.id("<|im_end|>"), 258);
+  await editJson(`${other.path}/tokenizer_config.json`, (json) => json.chat_template = "another");
+  const { hash } = await loadModel(own.path, { tokenizer: other.path });
+  assertNotEquals(hash, model.hash);
 });

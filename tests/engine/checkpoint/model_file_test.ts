@@ -2,7 +2,7 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { pathToFileURL } from "node:url";
 import { UserError } from "../../../errors.ts";
-import { loadModelFolder } from "../../../engine/checkpoint/folder.ts";
+import { loadModel } from "../../../engine/checkpoint/model.ts";
 import { openModelFile } from "../../../engine/checkpoint/model_file.ts";
 import { embeddedFolder } from "../../../engine/checkpoint/resolve.ts";
 import { serveFolder } from "../../served_folder.ts";
@@ -12,8 +12,8 @@ for (const name of ["wide-heads-f16", "sharded-bf16"] as const) {
   Deno.test(`the model ${name} is the same from a server`, async () => {
     await using copy = await modelCopy(name);
     await using server = serveFolder(pathToFileURL(`${copy.path}/`));
-    const here = await loadModelFolder(copy.path);
-    const there = await loadModelFolder(`http://127.0.0.1:${server.addr.port}`);
+    const here = await loadModel(copy.path);
+    const there = await loadModel(`http://127.0.0.1:${server.addr.port}`);
     assertEquals(there.hash, here.hash);
     assertEquals(there.weights, here.weights);
   });
@@ -25,7 +25,7 @@ Deno.test("a model that a server lacks, or will not give, is refused in one sent
   const at = `http://127.0.0.1:${server.addr.port}`;
   await Deno.remove(`${copy.path}/tokenizer.json`);
   await assertRejects(
-    () => loadModelFolder(at),
+    () => loadModel(at),
     UserError,
     `${at}/tokenizer.json does not exist`,
   );
@@ -35,12 +35,12 @@ Deno.test("a model that a server lacks, or will not give, is refused in one sent
   );
   const there = `http://127.0.0.1:${closed.addr.port}`;
   await assertRejects(
-    () => loadModelFolder(there),
+    () => loadModel(there),
     UserError,
     `${there}/config.json cannot be read: its server answers 503`,
   );
   await assertRejects(
-    () => loadModelFolder("https://models.invalid/mini"),
+    () => loadModel("https://models.invalid/mini"),
     UserError,
     "https://models.invalid/mini/config.json cannot be read: Requires net access",
   );

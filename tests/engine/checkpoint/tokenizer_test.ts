@@ -2,7 +2,7 @@ import { assertEquals } from "@std/assert";
 import { renderPrompt } from "../../../benchmarks/datasets.ts";
 import { loadSlice, sliceNames } from "../../../benchmarks/slices.ts";
 import { sha256 } from "../../../engine/digest.ts";
-import { loadModelFolder } from "../../../engine/checkpoint/folder.ts";
+import { loadModel } from "../../../engine/checkpoint/model.ts";
 import { findModel } from "../../../engine/checkpoint/resolve.ts";
 
 interface Golden {
@@ -14,7 +14,7 @@ interface Golden {
 const golden: Golden = JSON.parse(
   await Deno.readTextFile(new URL("../../golden/model/tokenization.json", import.meta.url)),
 );
-const { tokenizer, renderChat } = await loadModelFolder((await findModel("mini")).path);
+const { tokenizer, renderChat } = await loadModel((await findModel("mini")).path);
 
 Deno.test("every prompt of the slices has Transformers' token ids", async () => {
   let seen = 0;

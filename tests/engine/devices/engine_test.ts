@@ -5,7 +5,7 @@ import { renderPrompt } from "../../../benchmarks/datasets.ts";
 import { loadSlice, sliceNames } from "../../../benchmarks/slices.ts";
 import { type Engine, MASKED } from "../../../engine/engine.ts";
 import { openCpuEngine } from "../../../engine/devices/cpu.ts";
-import { loadModelFolder } from "../../../engine/checkpoint/folder.ts";
+import { loadModel } from "../../../engine/checkpoint/model.ts";
 import { findModel } from "../../../engine/checkpoint/resolve.ts";
 import { SafetensorsFile } from "../../../engine/checkpoint/safetensors.ts";
 import { freeReference, runReference } from "../../../replay/reference.ts";
@@ -155,7 +155,7 @@ for (const name of ["mini", "mini-outlier"] as const) {
   Deno.test({
     name: `${name} answers like Transformers (cpu)`,
     fn: async () => {
-      const model = await loadModelFolder((await findModel(name)).path);
+      const model = await loadModel((await findModel(name)).path);
       const engine = await openCpuEngine(model);
       try {
         for (const slice of sliceNames) {

@@ -5,7 +5,7 @@
 import { assertEquals } from "@std/assert";
 import type { Engine } from "../../../engine/engine.ts";
 import { openEngine } from "../../../engine/devices/open.ts";
-import { loadModelFolder, type Model } from "../../../engine/checkpoint/folder.ts";
+import { loadModel, type Model } from "../../../engine/checkpoint/model.ts";
 import { Workbench } from "../../../quant/gpu/workbench.ts";
 import { device as gpu } from "../../quant/backends.ts";
 
@@ -23,7 +23,7 @@ export function testOnEngines(
       name: `${name} (${device})`,
       ignore: device === "webgpu" && gpu === undefined,
       fn: async () => {
-        const model = await loadModelFolder(folder);
+        const model = await loadModel(folder);
         const engine = await openEngine(model, device);
         try {
           await body(engine, model);

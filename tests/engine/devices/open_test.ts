@@ -3,11 +3,11 @@ import { fileURLToPath } from "node:url";
 import { UserError } from "../../../errors.ts";
 import { fingerprint } from "../../../engine/devices/fingerprint.ts";
 import { chooseDevice, openEngine } from "../../../engine/devices/open.ts";
-import { loadModelFolder } from "../../../engine/checkpoint/folder.ts";
+import { loadModel } from "../../../engine/checkpoint/model.ts";
 
 const folder = (name: string) =>
   fileURLToPath(new URL(`../../golden/model/${name}`, import.meta.url));
-const model = await loadModelFolder(folder("wide-heads-f16"));
+const model = await loadModel(folder("wide-heads-f16"));
 
 /** Runs `body` as on a machine without WebGPU. */
 async function withoutGpu(body: () => Promise<void>): Promise<void> {
@@ -55,7 +55,7 @@ Deno.test({
 });
 
 Deno.test("a fingerprint tells models and runtimes apart", async () => {
-  const other = await loadModelFolder(folder("sharded-bf16"));
+  const other = await loadModel(folder("sharded-bf16"));
   const runtime = ["cpu", "1.30.0"];
   const plain = await fingerprint(model, runtime);
   assertEquals(await fingerprint(model, runtime), plain);

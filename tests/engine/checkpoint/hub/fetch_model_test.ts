@@ -6,7 +6,7 @@ import { cachedModel } from "../../../../engine/checkpoint/hub/cached_model.ts";
 import { HubClient } from "../../../../engine/checkpoint/hub/hub_client.ts";
 import { parseHubName } from "../../../../engine/checkpoint/hub/name.ts";
 import { RepoDownload } from "../../../../engine/checkpoint/hub/repo_download.ts";
-import { loadModelFolder } from "../../../../engine/checkpoint/folder.ts";
+import { loadModel } from "../../../../engine/checkpoint/model.ts";
 import { commitOf, gitSha1, isLfs, sha256 } from "./fake_hub.ts";
 import { FetchScene } from "./fetch_scene.ts";
 import { DATASET, GGUF, SHARDED, WHOLE } from "./repos.ts";
@@ -35,7 +35,7 @@ Deno.test("a model's files lie under their hashes, its commit links to them, its
   for (const name of NEEDED) assertEquals(await Deno.readFile(join(path, name)), files[name]);
   assertEquals(received, NEEDED.reduce((sum, name) => sum + files[name]!.length, 0));
   assertEquals(scene.progress.at(-1)!.done, received);
-  await loadModelFolder(path);
+  await loadModel(path);
 });
 
 Deno.test("nothing is asked of the hub but the listing and these files", async () => {
@@ -59,7 +59,7 @@ Deno.test("shards are those that the index names", async () => {
     "tokenizer.json",
     "tokenizer_config.json",
   ]);
-  await loadModelFolder(path);
+  await loadModel(path);
 });
 
 Deno.test("a GGUF file comes alone, or with the parts that belong to it", async () => {

@@ -1,0 +1,100 @@
+/**
+ * A model: what a checkpoint of any format becomes.
+ *
+ * @module
+ */
+import { createHash, type Hash } from "node:crypto";
+import { UserError } from "../../errors.ts";
+import type { ModelShape } from "../engine.ts";
+import { openChatTemplate, type RenderChat, tokenText } from "./chat_template.ts";
+import type { Checkpoint, HashedPart, TokenizerFiles } from "./checkpoint.ts";
+import { type ModelConfig, readConfig } from "./config.ts";
+import { openCheckpoint } from "./open.ts";
+import { readWeights, type Weight } from "./read_weights.ts";
+import { isRedundantTensor, tensorShapes } from "./tensor_names.ts";
+import { openTokenizer, type TextTokenizer } from "./tokenizer.ts";
+import { readTokenizerFiles } from "./tokenizer_files.ts";
+
+/** A loaded model: everything an engine and a prompt need. */
+export interface Model {
+  /** Folder or file that it was read from. */
+  readonly path: string;
+  /** Architecture sizes. */
+  readonly shape: ModelShape;
+  /** All that the graph is built from. */
+  readonly config: ModelConfig;
+  /** Every tensor in float32, by its name in the checkpoint; matrices are `[out, in]`. */
+  readonly weights: ReadonlyMap<string, Weight>;
+  /** Text to token ids and back. */
+  readonly tokenizer: TextTokenizer;
+  /** The chat template. */
+  readonly renderChat: RenderChat;
+  /** Ids that end an answer, at least one. */
+  readonly eosIds: readonly number[];
+  /** SHA-256 over config, tokenizer, chat template and weights, in hexadecimal. */
+  readonly hash: string;
+}
+
+/** What may replace parts of a checkpoint. */
+export interface LoadOptions {
+  /** Folder whose `tokenizer.json` and chat template are used instead of the checkpoint's own. */
+  readonly tokenizer?: string;
+}
+
+/**
+ * Loads a model.
+ *
+ * @param path of a Hugging Face folder, of a GGUF file or one of its parts, or of a folder that holds one
+ * @throws {UserError} one sentence naming the file and what was expected
+ */
+export async function loadModel(path: string, options: LoadOptions = {}): Promise<Model> {
+  using checkpoint = await openCheckpoint(path);
+  const config = readConfig(checkpoint.config.json, checkpoint.config.path);
+  const files = options.tokenizer === undefined
+    ? await checkpoint.tokenizer()
+    : await readTokenizerFiles(options.tokenizer);
+  const tokenizer = openTokenizer(files.definition, files.settings, files.path);
+  const template = files.template ??
+    (files.settings.chat_template === undefined ? checkpoint.template : undefined);
+  const renderChat = openChatTemplate(template, files.settings, options.tokenizer ?? path);
+  const eosIds = endTokens(checkpoint, config, files, tokenizer);
+  const hash = createHash("sha256");
+  for (const part of [...checkpoint.hashed, ...files.hashed]) takeIn(hash, part);
+  const weights = await readWeights(
+    checkpoint,
+    tensorShapes(config),
+    (name) => isRedundantTensor(name, config),
+    hash,
+  );
+  return {
+    path,
+    shape: config.shape,
+    config,
+    weights,
+    tokenizer,
+    renderChat,
+    eosIds,
+    hash: hash.digest("hex"),
+  };
+}
+
+/** A part after its length, so that no two lists of parts look alike. */
+function takeIn(hash: Hash, part: HashedPart): void {
+  hash.update(`${part?.length ?? "absent"}\n`).update(part ?? "");
+}
+
+function endTokens(
+  { path, eosIds }: Checkpoint,
+  config: ModelConfig,
+  { settings }: TokenizerFiles,
+  tokenizer: TextTokenizer,
+): readonly number[] {
+  const named = [eosIds, config.eosIds].find((ids) => ids.length > 0);
+  if (named !== undefined) return named;
+  const token = tokenText(settings.eos_token);
+  const id = token === undefined ? undefined : tokenizer.id(token);
+  if (id !== undefined) return [id];
+  throw new UserError(
+    `${path} names no end token: no eos_token_id in generation_config.json or config.json, no eos_token in tokenizer_config.json, and no tokenizer.ggml.eos_token_id in a GGUF file`,
+  );
+}
