@@ -140,7 +140,20 @@ export function renderPrompt(example: Example): string {
   );
 }
 
-/** Score of a reply, 0..1: the best over the example's answers. */
+/**
+ * Score of a reply, 0..1: the best over the example's answers.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { loadSlice, scoreReply } from "@kvreplay/kvreplay/benchmarks";
+ *
+ * const [example] = await loadSlice("needle");
+ * const [answer] = example!.answers;
+ * assertEquals(scoreReply(example!, `The special number is ${answer}.`), 1);
+ * assertEquals(scoreReply(example!, "I do not know."), 0);
+ * ```
+ */
 export function scoreReply(example: Example, reply: string): number {
   const dataset = datasetOf(example);
   const counted = dataset.firstLine ? reply.replace(/^\n+/, "").split("\n")[0]! : reply;

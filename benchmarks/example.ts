@@ -6,17 +6,46 @@
  */
 import { UserError } from "../errors.ts";
 
-/** A slice or data file that cannot be used; the message is one sentence for the user. */
+/**
+ * A slice or data file that cannot be used; the message is one sentence for the user.
+ *
+ * @example
+ * ```ts
+ * import { assertRejects } from "@std/assert";
+ * import { BenchmarkError, loadDataFile } from "@kvreplay/kvreplay/benchmarks";
+ *
+ * await assertRejects(
+ *   () => loadDataFile("no_such_file.jsonl"),
+ *   BenchmarkError,
+ *   "Cannot read no_such_file.jsonl: no such file",
+ * );
+ * ```
+ */
 export class BenchmarkError extends UserError {
   /** Tells it from other errors without its class. */
   override name = "BenchmarkError";
 }
 
-/** One question with its context and its answers. */
+/**
+ * One question with its context and its answers.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { type Example, scoreReply } from "@kvreplay/kvreplay/benchmarks";
+ *
+ * const example: Example = {
+ *   ...{ id: "mine-0", dataset: "passkey", input: "What is the pass key?" },
+ *   ...{ context: "The pass key is 42.", answers: ["42"] },
+ *   ...{ length: 9, language: "en", allClasses: null, depth: 0 },
+ * };
+ * assertEquals(scoreReply(example, "It is 42."), 1);
+ * ```
+ */
 export interface Example {
   /** LongBench's `_id`. */
   readonly id: string;
-  /** Decides the prompt template and the scorer; see datasets.ts. */
+  /** Decides the prompt and the score: see `renderPrompt` and `scoreReply`. */
   readonly dataset: string;
   /** The question. */
   readonly input: string;

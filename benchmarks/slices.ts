@@ -7,7 +7,18 @@ import { createHash } from "node:crypto";
 import { datasetOf } from "./datasets.ts";
 import { BenchmarkError, type Example, parseExample } from "./example.ts";
 
-/** One embedded slice. */
+/**
+ * One embedded slice.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { type Slice, slices } from "@kvreplay/kvreplay/benchmarks";
+ *
+ * const line = ({ title, maxNewTokens }: Slice) => `${title} (${maxNewTokens} tokens)`;
+ * assertEquals(line(slices.needle), "Keys hidden in filler text and in records (32 tokens)");
+ * ```
+ */
 export interface Slice {
   /** What it measures, for tables and help texts. */
   readonly title: string;
@@ -19,7 +30,18 @@ export interface Slice {
   readonly sha256: string;
 }
 
-/** Every embedded slice by name. */
+/**
+ * Every embedded slice by name.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { slices } from "@kvreplay/kvreplay/benchmarks";
+ *
+ * const longest = Object.values(slices).map(({ maxNewTokens }) => maxNewTokens);
+ * assertEquals(longest, [24, 32, 64]);
+ * ```
+ */
 export const slices = {
   longbench: {
     title: "Question answering and passage retrieval over long contexts",
@@ -41,7 +63,22 @@ export const slices = {
   },
 } as const satisfies Record<string, Slice>;
 
-/** Name of an embedded slice. */
+/**
+ * Name of an embedded slice.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { loadSlice, type SliceName } from "@kvreplay/kvreplay/benchmarks";
+ *
+ * // Mean length of a slice's contexts, in words.
+ * const words = async (name: SliceName) => {
+ *   const lengths = (await loadSlice(name)).map(({ length }) => length);
+ *   return Math.round(lengths.reduce((a, b) => a + b) / lengths.length);
+ * };
+ * assertEquals([await words("needle"), await words("reasoning")], [1166, 329]);
+ * ```
+ */
 export type SliceName = keyof typeof slices;
 
 /** The files' texts: imported, so that they come from wherever this module does. */
@@ -51,10 +88,33 @@ const texts: Readonly<Record<SliceName, () => Promise<{ readonly default: string
   reasoning: () => import("./slices/reasoning_slice.jsonl", { with: { type: "text" } }),
 };
 
-/** Names of the embedded slices, in the order they are run. */
+/**
+ * Names of the embedded slices, in the order they are run.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { loadSlice, sliceNames } from "@kvreplay/kvreplay/benchmarks";
+ *
+ * const examples = await Promise.all(sliceNames.map(loadSlice));
+ * assertEquals(examples.map(({ length }) => length), [32, 32, 32]);
+ * ```
+ */
 export const sliceNames: readonly SliceName[] = Object.keys(slices) as SliceName[];
 
-/** Whether `name` is an embedded slice. */
+/**
+ * Whether `name` is an embedded slice.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { isSliceName, loadDataFile, loadSlice } from "@kvreplay/kvreplay/benchmarks";
+ *
+ * // What a user names is a slice or a file.
+ * const load = (name: string) => isSliceName(name) ? loadSlice(name) : loadDataFile(name);
+ * assertEquals((await load("needle")).length, 32);
+ * ```
+ */
 export function isSliceName(name: string): name is SliceName {
   return Object.hasOwn(slices, name);
 }
@@ -63,6 +123,15 @@ export function isSliceName(name: string): name is SliceName {
  * Reads an embedded slice.
  *
  * @throws {BenchmarkError} when the file is not the frozen one
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { loadSlice } from "@kvreplay/kvreplay/benchmarks";
+ *
+ * const datasets = Map.groupBy(await loadSlice("needle"), ({ dataset }) => dataset);
+ * assertEquals([...datasets.keys()], ["niah_multikey", "passkey", "line_retrieval"]);
+ * ```
  */
 export async function loadSlice(name: SliceName): Promise<Example[]> {
   const slice = slices[name];
@@ -81,6 +150,20 @@ export async function loadSlice(name: SliceName): Promise<Example[]> {
  * Reads a file of the user's.
  *
  * @throws {BenchmarkError} naming file and line of what is wrong
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { loadDataFile } from "@kvreplay/kvreplay/benchmarks";
+ *
+ * const path = await Deno.makeTempFile({ suffix: ".jsonl" });
+ * const row = { input: "What is the pass key?", context: "The pass key is 42.", answers: ["42"] };
+ * const more = { length: 9, dataset: "passkey", language: "en", all_classes: null, _id: "mine-0" };
+ * await Deno.writeTextFile(path, JSON.stringify({ ...row, ...more }));
+ * const [example] = await loadDataFile(path);
+ * assertEquals([example!.id, example!.answers], ["mine-0", ["42"]]);
+ * await Deno.remove(path);
+ * ```
  */
 export async function loadDataFile(path: string): Promise<Example[]> {
   return parseExamples(await read(path), path);
@@ -91,6 +174,24 @@ export async function loadDataFile(path: string): Promise<Example[]> {
  *
  * @param name of the file, for messages
  * @throws {BenchmarkError} naming file and line of what is wrong
+ *
+ * @example
+ * ```ts
+ * import { assertThrows } from "@std/assert";
+ * import { BenchmarkError, parseExamples } from "@kvreplay/kvreplay/benchmarks";
+ *
+ * const row = { input: "Key?", context: "The key is 42.", answers: ["42"], length: 5 };
+ * const line = JSON.stringify({
+ *   ...row,
+ *   ...{ dataset: "passkey", language: "en", all_classes: null, _id: "a" },
+ * });
+ * const bytes = new TextEncoder().encode(`${line}\n\n${line}\n`);
+ * assertThrows(
+ *   () => parseExamples(bytes, "mine.jsonl"),
+ *   BenchmarkError,
+ *   'mine.jsonl:3: the "_id" "a" is already that of line 1',
+ * );
+ * ```
  */
 export function parseExamples(bytes: Uint8Array, name: string): Example[] {
   const examples: Example[] = [];

@@ -6,7 +6,20 @@
 import type { RotaryPositions } from "../quant/rotary_positions.ts";
 import type { Backend, KvShape } from "../quant/tensor.ts";
 
-/** Architecture sizes of a decoder-only model. */
+/**
+ * Architecture sizes of a decoder-only model.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { type ModelShape, open } from "@kvreplay/kvreplay";
+ *
+ * // Bytes that the keys and values of one token take at 16 bits.
+ * const bytes = ({ layers, kvHeads, headDim }: ModelShape) => 2 * 2 * layers * kvHeads * headDim;
+ * await using lab = await open("mini", { device: "cpu" });
+ * assertEquals(bytes(lab.shape), 4096);
+ * ```
+ */
 export interface ModelShape {
   /** Decoder layers. */
   readonly layers: number;

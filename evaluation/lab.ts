@@ -36,7 +36,20 @@ import { refusalOf, runSlice } from "./slice_run.ts";
 
 export type { Device, HubSource, ModelShape };
 
-/** How a lab is opened. */
+/**
+ * How a lab is opened.
+ *
+ * @example
+ * ```ts
+ * import { assertMatch } from "@std/assert";
+ * import { type LabOptions, open } from "@kvreplay/kvreplay";
+ *
+ * const notices: string[] = [];
+ * const options: LabOptions = { device: "auto", notice: (sentence) => notices.push(sentence) };
+ * await using lab = await open("mini", options);
+ * assertMatch(notices[0]!, /^Device (cpu|webgpu): /);
+ * ```
+ */
 export interface LabOptions {
   /**
    * Where the model runs: `webgpu`, `cpu` (onnxruntime-node), `wasm`, or `auto`, which takes a real
@@ -57,7 +70,24 @@ export interface LabOptions {
   readonly notice?: (sentence: string) => void;
 }
 
-/** Examples under a name: a slice of one's own. */
+/**
+ * Examples under a name: a slice of one's own.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { open, type SliceInput } from "@kvreplay/kvreplay";
+ *
+ * const joules = (watts: number, seconds: number) => ({
+ *   prompt: `A machine uses ${watts} watts. How many joules does it use in ${seconds} seconds?`,
+ *   score: (reply: string) => Number(reply.includes(`is ${watts * seconds}.`)),
+ * });
+ * const slice: SliceInput = { name: "joules", examples: [joules(7, 5), joules(4, 6)] };
+ * await using lab = await open("mini", { device: "cpu" });
+ * const { numbers } = await lab.replay(slice, "uniform_quant_4bit");
+ * assertEquals([numbers.examples, numbers.task_score], [2, 100]);
+ * ```
+ */
 export interface SliceInput {
   /** Name under which results are reported. */
   readonly name: string;
@@ -67,7 +97,26 @@ export interface SliceInput {
   readonly maxNewTokens?: number;
 }
 
-/** What one replay may vary. */
+/**
+ * What one replay may vary.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { open, type ReplayOptions } from "@kvreplay/kvreplay";
+ *
+ * const done: number[] = [];
+ * const options: ReplayOptions = {
+ *   limit: 2,
+ *   maxNewTokens: 4,
+ *   progress: (count) => done.push(count),
+ * };
+ * await using lab = await open("mini", { device: "cpu" });
+ * const { numbers } = await lab.replay("reasoning", "uniform_quant_4bit", options);
+ * assertEquals([numbers.examples, numbers.steps], [2, 8]);
+ * assertEquals(done.at(-1), 4);
+ * ```
+ */
 export interface ReplayOptions {
   /** No code may be wider; 1 to 8, default 4. */
   readonly budgetBits?: number;
@@ -101,9 +150,9 @@ const BUDGET_BITS = 4;
  * @param model `mini`, `mini-outlier`, a Hugging Face folder or GGUF file of a known architecture, or
  *   the name of such a model on the hub, `OWNER/NAME` or `OWNER/NAME@REVISION`, that is in the hub's
  *   cache
- * @throws {UserError} for a model that cannot be used or is not there, or a device that cannot be opened
+ * @throws {UserError} for a model that cannot be used or is not there, a device that cannot be
+ *   opened, or a cache folder that cannot be written
  * @throws {QuantizerError} for a family whose name is taken
- * @throws {CacheError} for a cache folder that cannot be written
  *
  * @example
  * ```ts
@@ -137,7 +186,23 @@ export interface LabParts {
 /** The parts of a lab, for the rooms of this project that work on them; readers have `Lab` alone. */
 export let partsOf: (lab: Lab) => LabParts;
 
-/** A model, ready for work; runs of one lab wait for each other. */
+/**
+ * A model, ready for work; runs of one lab wait for each other.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { Lab, open } from "@kvreplay/kvreplay";
+ *
+ * const prompt = "A machine uses 7 watts. How many joules does it use in 5 seconds?";
+ * const bits = async (lab: Lab) =>
+ *   (await lab.replay({ prompt }, "uniform_quant_2bit", { maxNewTokens: 4 }))
+ *     .numbers.avg_bits_per_kv_token;
+ * await using lab = await open("mini", { device: "cpu" });
+ * // Two bits a code, and a 16-bit scale and zero point for each group of 64.
+ * assertEquals(await bits(lab), 2 + 32 / 64);
+ * ```
+ */
 export class Lab implements AsyncDisposable {
   static {
     partsOf = (lab) => lab.#parts;
@@ -151,7 +216,11 @@ export class Lab implements AsyncDisposable {
     this.#parts = parts;
   }
 
-  /** See `open`. */
+  /**
+   * See `open`.
+   *
+   * @ignore
+   */
   static async open(name: string, options: LabOptions): Promise<Lab> {
     const { device = "auto", cache, cacheLimit, notice } = options;
     // What can be wrong with the user's own things is found before the model is loaded.
@@ -220,6 +289,7 @@ export class Lab implements AsyncDisposable {
    * @param choice a built-in by name, or any object or class that satisfies `Policy`; or a list
    * @returns the result of the policy; of a list, those of all
    * @throws {PolicyError} when the one policy fails, or no example fits the model
+   * @throws {BenchmarkError} when there is no slice of that name
    */
   replay<C extends PolicyChoice | readonly PolicyChoice[]>(
     what: Question | readonly Question[] | SliceName | SliceInput,

@@ -8,12 +8,43 @@ import { InProcessHost, type PolicyHost } from "../policies/host.ts";
 import type { Policy } from "../policies/policy.ts";
 import { hostBuiltin, isPolicyName, type PolicyName, policyNames } from "../policies/registry.ts";
 
-/** An object or a class that satisfies `Policy`; a class is made afresh for every run. */
+/**
+ * An object or a class that satisfies `Policy`; a class is made afresh for every run.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { open, type OwnPolicy } from "@kvreplay/kvreplay";
+ *
+ * const flat = (bits: number): OwnPolicy => ({
+ *   choose_bits: () => bits,
+ *   choose_axis: () => "token",
+ *   residual_length: () => 0,
+ *   calibration_mode: () => "none",
+ * });
+ * await using lab = await open("mini", { device: "cpu" });
+ * const { numbers } = await lab.replay({ prompt: "Why?" }, flat(3), { maxNewTokens: 2 });
+ * assertEquals(numbers.code_bits, 3);
+ * ```
+ */
 export type OwnPolicy = Policy | (new () => Policy);
 
 /**
  * A policy: a built-in by name, one of the caller's own, one of the caller's own under a name, or a
  * host such as `openPolicyFile` gives.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { open, type PolicyChoice } from "@kvreplay/kvreplay";
+ * import { policies } from "@kvreplay/kvreplay/policies";
+ *
+ * const policy = { ...policies.kivi_overlap_2bit(), residual_length: () => 32 };
+ * const choices: PolicyChoice[] = ["kivi_overlap_2bit", { name: "short_window", policy }];
+ * await using lab = await open("mini", { device: "cpu" });
+ * const { results } = await lab.replay({ prompt: "Why?" }, choices, { maxNewTokens: 2 });
+ * assertEquals(results.map((result) => result.policy), ["kivi_overlap_2bit", "short_window"]);
+ * ```
  */
 export type PolicyChoice =
   | PolicyName

@@ -8,7 +8,23 @@ import type { Example } from "../benchmarks/example.ts";
 import type { Model } from "../engine/checkpoint/model.ts";
 import type { RunExample } from "./policy_run.ts";
 
-/** A user's message, without a template and with a score of one's own. */
+/**
+ * A user's message, without a template and with a score of one's own.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { open, type Prompt } from "@kvreplay/kvreplay";
+ *
+ * const question: Prompt = {
+ *   prompt: "A machine uses 7 watts. How many joules does it use in 5 seconds?",
+ *   score: (reply) => Number(reply.includes("35")),
+ * };
+ * await using lab = await open("mini", { device: "cpu" });
+ * const { numbers } = await lab.replay(question, "uniform_quant_4bit");
+ * assertEquals([numbers.task_score, numbers.task_score_ref], [100, 100]);
+ * ```
+ */
 export interface Prompt {
   /** The message; the model's chat template is put around it. */
   readonly prompt: string;
@@ -20,7 +36,22 @@ export interface Prompt {
   score?(reply: string): number;
 }
 
-/** Something to replay. */
+/**
+ * Something to replay.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { open, type Question } from "@kvreplay/kvreplay";
+ * import { loadSlice } from "@kvreplay/kvreplay/benchmarks";
+ *
+ * const [example] = await loadSlice("reasoning");
+ * const questions: Question[] = [example!, { prompt: "A machine uses 7 watts. Why?" }];
+ * await using lab = await open("mini", { device: "cpu" });
+ * const { outcomes } = await lab.replay(questions, "uniform_quant_4bit", { maxNewTokens: 2 });
+ * assertEquals(outcomes.map(({ id }) => id), ["reasoning-000", "prompt-1"]);
+ * ```
+ */
 export type Question = Example | Prompt;
 
 /** A question in tokens. */

@@ -9,7 +9,23 @@ import type { CpuTensor, KvShape } from "../quant/tensor.ts";
 import { addPreRopeKeys, addQueries, freeReference, type Reference } from "../replay/reference.ts";
 import { Rotary } from "../engine/rotary.ts";
 
-/** Tensors of one layer in cpu memory, every token of prompt and answer but the last. */
+/**
+ * Tensors of one layer in cpu memory, every token of prompt and answer but the last.
+ *
+ * @example
+ * ```ts
+ * import { assertAlmostEquals } from "@std/assert";
+ * import { type LayerTensors, open } from "@kvreplay/kvreplay";
+ *
+ * // RoPE turns pairs of channels: no key gets longer or shorter.
+ * const norms = ({ key, preRopeKey }: LayerTensors) =>
+ *   [key, preRopeKey].map(({ data }) => Math.hypot(...data));
+ * await using lab = await open("mini", { device: "cpu" });
+ * using reference = await lab.reference({ prompt: "A machine uses 7 watts. Why?" }, 4);
+ * const [after, before] = norms(await reference.layer(0));
+ * assertAlmostEquals(after!, before!, 1e-3);
+ * ```
+ */
 export interface LayerTensors {
   /** Keys after RoPE, as they are cached, `[kvHeads, tokens, headDim]`. */
   readonly key: CpuTensor;
@@ -21,7 +37,25 @@ export interface LayerTensors {
   readonly query: CpuTensor;
 }
 
-/** What the model computed for one question. */
+/**
+ * What the model computed for one question.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { open, type ReferenceView } from "@kvreplay/kvreplay";
+ *
+ * // Logits of one step: the largest is that of the token that was taken.
+ * const logitsAt = ({ logits, tokens }: ReferenceView, step: number) => {
+ *   const vocabulary = logits.length / tokens.length;
+ *   return logits.subarray(step * vocabulary, (step + 1) * vocabulary);
+ * };
+ * await using lab = await open("mini", { device: "cpu" });
+ * using reference = await lab.reference({ prompt: "A machine uses 7 watts. Why?" }, 4);
+ * const last = logitsAt(reference, 3);
+ * assertEquals(last.indexOf(Math.max(...last)), reference.tokens[3]);
+ * ```
+ */
 export class ReferenceView implements Disposable {
   readonly #engine: Engine;
   readonly #reference: Reference<KvShape>;
@@ -38,7 +72,11 @@ export class ReferenceView implements Disposable {
   /** Wall time of the prefill, in milliseconds. */
   readonly prefillMs: number;
 
-  /** Made by `Lab.reference`. */
+  /**
+   * Made by `Lab.reference`.
+   *
+   * @ignore
+   */
   constructor(
     engine: Engine,
     reference: Reference<KvShape>,

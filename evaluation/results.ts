@@ -7,7 +7,23 @@ import type { Audit } from "../replay/audit.ts";
 import type { StoredWidths } from "../replay/ledger.ts";
 import type { ExampleOutcome, SliceNumbers } from "../replay/metric.ts";
 
-/** One example under one policy, with what identifies it. */
+/**
+ * One example under one policy, with what identifies it.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { type NamedOutcome, open } from "@kvreplay/kvreplay";
+ * import { policies } from "@kvreplay/kvreplay/policies";
+ *
+ * const changed = (outcomes: readonly NamedOutcome[]) =>
+ *   outcomes.filter(({ reply, referenceReply }) => reply !== referenceReply).map(({ id }) => id);
+ * const policy = { ...policies.uniform_quant_2bit(), choose_bits: () => 1 };
+ * await using lab = await open("mini", { device: "cpu" });
+ * const { outcomes } = await lab.replay("reasoning", policy, { limit: 2 });
+ * assertEquals(changed(outcomes), ["reasoning-000", "reasoning-001"]);
+ * ```
+ */
 export interface NamedOutcome extends ExampleOutcome {
   /** The example's id. */
   readonly id: string;
@@ -21,7 +37,23 @@ export interface NamedOutcome extends ExampleOutcome {
   readonly referenceReply: string;
 }
 
-/** A policy's result on a slice. */
+/**
+ * A policy's result on a slice.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { open, type PolicyResult } from "@kvreplay/kvreplay";
+ * import { policies } from "@kvreplay/kvreplay/policies";
+ *
+ * const warnings = ({ ignoredHooks, remarks }: PolicyResult) => [...ignoredHooks, ...remarks];
+ * // `uniform` clips nothing.
+ * const policy = { ...policies.uniform_quant_2bit(), clip_ratio: () => 0.9 };
+ * await using lab = await open("mini", { device: "cpu" });
+ * const result = await lab.replay({ prompt: "Why?" }, policy, { maxNewTokens: 2 });
+ * assertEquals(warnings(result), ["clip_ratio (uniform)"]);
+ * ```
+ */
 export interface PolicyResult {
   /** Name of the policy. */
   readonly policy: string;
@@ -41,7 +73,23 @@ export interface PolicyResult {
   readonly audit?: Audit;
 }
 
-/** What a run of one slice leaves. */
+/**
+ * What a run of one slice leaves.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { open, type SliceResult } from "@kvreplay/kvreplay";
+ *
+ * const ranked = ({ results }: SliceResult) =>
+ *   results.toSorted((a, b) => b.numbers.quality_main - a.numbers.quality_main)
+ *     .map(({ policy }) => policy);
+ * await using lab = await open("mini", { device: "cpu" });
+ * const names = ["uniform_quant_2bit", "uniform_quant_4bit"] as const;
+ * const run = await lab.replay({ prompt: "Why?" }, names, { maxNewTokens: 4 });
+ * assertEquals(ranked(run), ["uniform_quant_4bit", "uniform_quant_2bit"]);
+ * ```
+ */
 export interface SliceResult {
   /** Name of the slice. */
   readonly slice: string;

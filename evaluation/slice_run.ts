@@ -8,7 +8,7 @@ import type { ModelShape } from "../engine/engine.ts";
 import { Rotary } from "../engine/rotary.ts";
 import { PolicyError } from "../policies/check.ts";
 import type { PolicyHost } from "../policies/host.ts";
-import { quoted } from "../policies/sandbox/sandbox_error.ts";
+import { quoted, SandboxError } from "../policies/sandbox/sandbox_error.ts";
 import { QuantizerError } from "../quant/quantizer_error.ts";
 import type { KvShape } from "../quant/tensor.ts";
 import { freeReference } from "../replay/reference.ts";
@@ -150,7 +150,7 @@ class Policies<T extends KvShape> {
 
   #fail(policy: string, error: unknown): void {
     if (!(error instanceof PolicyError || error instanceof QuantizerError)) throw error;
-    const how = error instanceof PolicyError && error.saysHow ? "" : "rejected: ";
+    const how = error instanceof SandboxError ? "" : "rejected: ";
     // A message may quote the policy: a name of a setting, say.
     const reason = `Policy ${policy}: ${how}${quoted(error.message, 600)}`;
     this.failures.push({ policy, reason });

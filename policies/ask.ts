@@ -9,7 +9,32 @@ import { KV_KINDS, type KvKind } from "../quant/family.ts";
 import { hookNames, type OptionalHook } from "../quant/hooks.ts";
 import type { BudgetState, Policy, RequestMeta, TokenStats } from "./policy.ts";
 
-/** Everything a policy may know at one step. */
+/**
+ * Everything a policy may know at one step.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import type { StepQuestion } from "@kvreplay/kvreplay/policies";
+ *
+ * // The same question with less to spend: what would the policy do?
+ * const poorer = ({ budget, ...rest }: StepQuestion, budget_bits: number): StepQuestion => ({
+ *   ...rest,
+ *   budget: { ...budget, budget_bits, remaining_bits: budget_bits - budget.used_bits },
+ * });
+ * const question: StepQuestion = {
+ *   budget: {
+ *     ...{ budget_bits: 4, used_bits: 2.5, remaining_bits: 1.5, step: 3, total_steps: null },
+ *     ...{ layers: 8, kv_heads: 2, head_dim: 64 },
+ *   },
+ *   request: { slice: "s", dataset: "d", prompt_tokens: 9, cache_tokens: 11, max_new_tokens: 4 },
+ *   stats: () => {
+ *     throw new Error("no statistics are asked for");
+ *   },
+ * };
+ * assertEquals(poorer(question, 3).budget.remaining_bits, 0.5);
+ * ```
+ */
 export interface StepQuestion {
   /** What the run may spend and has spent. */
   readonly budget: BudgetState;
@@ -19,7 +44,25 @@ export interface StepQuestion {
   stats(layer: number, kind: KvKind, head: number): TokenStats;
 }
 
-/** What a policy said about one layer and kind, unchecked. */
+/**
+ * What a policy said about one layer and kind, unchecked.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import type { RawAnswers } from "@kvreplay/kvreplay/policies";
+ *
+ * // Widest code of a plan; what is no number is for the check to refuse.
+ * const widest = (answers: readonly RawAnswers[]) =>
+ *   Math.max(...answers.flatMap(({ bits }) => bits.filter((width) => typeof width === "number")));
+ * const rest = { layer: 0, axis: "token", residual: 0, optional: {} };
+ * const answers: RawAnswers[] = [
+ *   { ...rest, kind: "key", bits: [4, "many"] },
+ *   { ...rest, kind: "value", bits: [2, 2] },
+ * ];
+ * assertEquals(widest(answers), 4);
+ * ```
+ */
 export interface RawAnswers {
   /** Layer, from 0. */
   readonly layer: number;

@@ -19,7 +19,28 @@ import {
 import type { BudgetState, Policy, WorkloadMeta } from "./policy.ts";
 import { shown } from "./shown.ts";
 
-/** A policy, wherever it runs. */
+/**
+ * A policy, wherever it runs.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { openPolicyFile, type PolicyHost } from "@kvreplay/kvreplay/policies";
+ *
+ * const path = await Deno.makeTempFile({ suffix: ".ts" });
+ * await Deno.writeTextFile(path, `export default {
+ *   choose_bits: () => 2,
+ *   choose_axis: () => "token",
+ *   residual_length: () => 0,
+ *   calibration_mode: () => "none",
+ *   group_sizes: () => 32,
+ * };`);
+ * const host: PolicyHost = await openPolicyFile(path);
+ * assertEquals(host.remarks, ['its method "group_sizes" is no hook; did you mean group_size?']);
+ * await host.close();
+ * await Deno.remove(path);
+ * ```
+ */
 export interface PolicyHost {
   /** Name under which results are reported. */
   readonly name: string;

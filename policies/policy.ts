@@ -8,7 +8,28 @@ import type { Axis, KvKind } from "../quant/family.ts";
 import type { HookMethods } from "../quant/hooks.ts";
 import type { CalibrationStatistics } from "./calibration_statistics.ts";
 
-/** Numbers about one layer, kind and head of the current cache. */
+/**
+ * Numbers about one layer, kind and head of the current cache.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { open, type Policy, type TokenStats } from "@kvreplay/kvreplay";
+ * import { policies } from "@kvreplay/kvreplay/policies";
+ *
+ * // Twice the width where one channel is much wider than the others.
+ * const width = ({ channel_range_max, channel_range_mean }: TokenStats) =>
+ *   channel_range_max > 2.6 * channel_range_mean ? 4 : 2;
+ * const policy: Policy = {
+ *   ...policies.uniform_quant_2bit(),
+ *   choose_bits: (_layer, _kind, _head, stats) => width(stats),
+ * };
+ * await using lab = await open("mini", { device: "cpu" });
+ * const { widths } = await lab.replay({ prompt: "Why?" }, policy, { maxNewTokens: 2 });
+ * // Keys and values of layer 2: the second head's keys have such a channel.
+ * assertEquals(widths[2], [[2, 4], [2, 2]]);
+ * ```
+ */
 export interface TokenStats {
   /** Tokens in the cache. */
   readonly tokens: number;
@@ -38,17 +59,34 @@ export interface TokenStats {
   readonly attention_entropy: number | null;
 }
 
-/** What the run has spent so far. */
+/**
+ * What the run has spent so far.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import type { BudgetState } from "@kvreplay/kvreplay";
+ *
+ * // All that the budget allows for the first layer and the last, which suffer most.
+ * const width = (layer: number, { budget_bits, layers }: BudgetState) =>
+ *   layer === 0 || layer === layers - 1 ? budget_bits : 2;
+ * const budget: BudgetState = {
+ *   ...{ budget_bits: 4, used_bits: 0, remaining_bits: 4, step: 0, total_steps: null },
+ *   ...{ layers: 8, kv_heads: 2, head_dim: 64 },
+ * };
+ * assertEquals([0, 1, 7].map((layer) => width(layer, budget)), [4, 2, 4]);
+ * ```
+ */
 export interface BudgetState {
   /** No code may be wider. */
   readonly budget_bits: number;
-  /** Average stored bits per element so far in this example. */
+  /** Average stored bits per entry of the cache so far in this example. */
   readonly used_bits: number;
   /** `budget_bits` less `used_bits`; negative once more was stored than the budget. */
   readonly remaining_bits: number;
   /** Step of the example, from 0. */
   readonly step: number;
-  /** Null while unknown. */
+  /** Steps of the example; null while unknown. */
   readonly total_steps: number | null;
   /** Layers of the model. */
   readonly layers: number;
@@ -58,7 +96,20 @@ export interface BudgetState {
   readonly head_dim: number;
 }
 
-/** The request being served. */
+/**
+ * The request being served.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import type { RequestMeta } from "@kvreplay/kvreplay";
+ *
+ * // A twentieth of the prompt, in whole groups of 32 tokens.
+ * const window = ({ prompt_tokens }: Pick<RequestMeta, "prompt_tokens">) =>
+ *   32 * Math.max(1, Math.round(prompt_tokens / 640));
+ * assertEquals([100, 2000].map((prompt_tokens) => window({ prompt_tokens })), [32, 96]);
+ * ```
+ */
 export interface RequestMeta {
   /** Name of the slice. */
   readonly slice: string;
@@ -72,7 +123,24 @@ export interface RequestMeta {
   readonly max_new_tokens: number;
 }
 
-/** The whole run. */
+/**
+ * The whole run.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import type { WorkloadMeta } from "@kvreplay/kvreplay";
+ *
+ * // Learning takes time that a short run does not earn back.
+ * const mode = ({ examples, mean_prompt_tokens }: WorkloadMeta) =>
+ *   examples * mean_prompt_tokens < 10_000 ? "none" : "offline";
+ * const sizes = { layers: 8, query_heads: 4, kv_heads: 2, head_dim: 64 };
+ * const model = { ...sizes, hidden_size: 256, vocab_size: 2048 };
+ * const prompts = { slice: "mine", mean_prompt_tokens: 1200, max_prompt_tokens: 1500 };
+ * assertEquals(mode({ ...prompts, examples: 4, model }), "none");
+ * assertEquals(mode({ ...prompts, examples: 32, model }), "offline");
+ * ```
+ */
 export interface WorkloadMeta {
   /** Name of the slice. */
   readonly slice: string;
@@ -102,11 +170,27 @@ export interface WorkloadMeta {
 /**
  * Methods a policy may leave out; the family's default holds then. Names and answers are those of the
  * table in quant/hooks.ts.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { open, type OptionalHooks } from "@kvreplay/kvreplay";
+ * import { policies } from "@kvreplay/kvreplay/policies";
+ *
+ * // Smaller groups for keys: a 16-bit scale and zero point for 32 entries instead of 64.
+ * const finer: Partial<OptionalHooks> = {
+ *   group_size: (_layer, kind) => kind === "key" ? 32 : 64,
+ * };
+ * const policy = { ...policies.uniform_quant_2bit(), ...finer };
+ * await using lab = await open("mini", { device: "cpu" });
+ * const { numbers } = await lab.replay({ prompt: "Why?" }, policy, { maxNewTokens: 2 });
+ * assertEquals(numbers.avg_bits_per_kv_token, (3 + 2.5) / 2);
+ * ```
  */
 export interface OptionalHooks extends HookMethods {
   /** Name of the family that quantizes; default `uniform`. */
   quantizer_family(layer_id: number, kv_kind: KvKind, request_meta: RequestMeta): string;
-  /** Entries that share a scale; default: the family's. */
+  /** Entries that share a scale, -1 for a whole head; default: the family's. */
   group_size(layer_id: number, kv_kind: KvKind, request_meta: RequestMeta): number;
   /** Tokens at the start that stay exact; default 0. */
   sink_tokens(layer_id: number, kv_kind: KvKind, request_meta: RequestMeta): number;
@@ -129,7 +213,10 @@ export interface OptionalHooks extends HookMethods {
   ): "uniform" | "normal";
   /** Whether ranges are centred on zero and need no zero point; default false. */
   symmetric(layer_id: number, kv_kind: KvKind, request_meta: RequestMeta): boolean;
-  /** Share of the entries that are stored exactly with their positions, 0..1; default: the family's. */
+  /**
+   * Share of the entries that are stored exactly with their positions, 0 to below 1; default: the
+   * family's.
+   */
   outliers_ratio(layer_id: number, kv_kind: KvKind, request_meta: RequestMeta): number;
   /** qaq: whether attention decides the widths within `bit_range`; default false. */
   use_attentions(layer_id: number, kv_kind: KvKind, request_meta: RequestMeta): boolean;
@@ -154,12 +241,31 @@ export interface OptionalHooks extends HookMethods {
   ): Readonly<Record<string, unknown>>;
   /**
    * Called once when `calibration_mode` is `"offline"`, with statistics of samples that are never
-   * scored; what it returns is handed to each family that takes a lesson.
+   * scored; what it returns, or promises, is handed to each family that takes a lesson.
    */
   calibrate(samples: CalibrationStatistics): unknown;
 }
 
-/** A bit-allocation policy. */
+/**
+ * A bit-allocation policy.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { open, type Policy } from "@kvreplay/kvreplay";
+ *
+ * const firstLayers: Policy = {
+ *   choose_bits: (layer) => layer < 2 ? 4 : 2,
+ *   choose_axis: () => "token",
+ *   residual_length: () => 0,
+ *   calibration_mode: () => "none",
+ * };
+ * await using lab = await open("mini", { device: "cpu" });
+ * const { numbers } = await lab.replay({ prompt: "Why?" }, firstLayers, { maxNewTokens: 2 });
+ * // Two of eight layers.
+ * assertEquals(numbers.code_bits, 2.5);
+ * ```
+ */
 export interface Policy extends Partial<OptionalHooks> {
   /** Code width of one layer, kind and KV head; at most `budget_state.budget_bits`. */
   choose_bits(

@@ -19,7 +19,22 @@ import { squat2bit, squat4bit } from "./squat.ts";
 import { turboquant2bit, turboquant3bit } from "./turboquant.ts";
 import { uniformQuant2bit, uniformQuant4bit } from "./uniform_quant.ts";
 
-/** Every built-in policy, made afresh by each call: a policy may keep what it learned. */
+/**
+ * Every built-in policy, made afresh by each call: a policy may keep what it learned.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { open } from "@kvreplay/kvreplay";
+ * import { policies } from "@kvreplay/kvreplay/policies";
+ *
+ * // A built-in with smaller groups.
+ * const policy = { ...policies.uniform_quant_2bit(), group_size: () => 16 };
+ * await using lab = await open("mini", { device: "cpu" });
+ * const { numbers } = await lab.replay({ prompt: "Why?" }, policy, { maxNewTokens: 2 });
+ * assertEquals(numbers.avg_bits_per_kv_token, 2 + 32 / 16);
+ * ```
+ */
 export const policies = {
   reference,
   uniform_quant_4bit: uniformQuant4bit,
@@ -45,13 +60,49 @@ export const policies = {
   adaptive_2bit: adaptive2bit,
 } as const satisfies Record<string, () => Policy>;
 
-/** Name of a built-in policy. */
+/**
+ * Name of a built-in policy.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { type PolicyName, policyNames } from "@kvreplay/kvreplay/policies";
+ *
+ * const ofWidth = (bits: number): PolicyName[] =>
+ *   policyNames.filter((name) => name.endsWith(`_${bits}bit`));
+ * assertEquals(ofWidth(3), ["turboquant_3bit"]);
+ * ```
+ */
 export type PolicyName = keyof typeof policies;
 
-/** Names of the built-in policies. */
+/**
+ * Names of the built-in policies.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { policyNames } from "@kvreplay/kvreplay/policies";
+ *
+ * // What a comparison is run with: everything, and full precision first.
+ * const [first, ...others] = policyNames;
+ * assertEquals([first, others.includes("adaptive")], ["reference", true]);
+ * ```
+ */
 export const policyNames: readonly PolicyName[] = Object.keys(policies) as PolicyName[];
 
-/** Whether `name` is a built-in policy. */
+/**
+ * Whether `name` is a built-in policy.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { isPolicyName, openPolicyFile } from "@kvreplay/kvreplay/policies";
+ *
+ * // What a user names is a built-in or a file.
+ * const choose = (name: string) => isPolicyName(name) ? name : openPolicyFile(name);
+ * assertEquals(await choose("kivi_overlap_2bit"), "kivi_overlap_2bit");
+ * ```
+ */
 export function isPolicyName(name: string): name is PolicyName {
   return Object.hasOwn(policies, name);
 }

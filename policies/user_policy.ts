@@ -15,7 +15,29 @@ import { exportProblem, policyOf } from "./sandbox/default_export.ts";
 import { quoted, SandboxError } from "./sandbox/sandbox_error.ts";
 import { type PolicySource, SandboxHost, type SandboxOptions } from "./sandbox/sandbox_host.ts";
 
-/** How a policy file is opened. */
+/**
+ * How a policy file is opened.
+ *
+ * @example
+ * ```ts
+ * import { assertMatch } from "@std/assert";
+ * import { openPolicyFile, type PolicyFileOptions } from "@kvreplay/kvreplay/policies";
+ *
+ * const path = await Deno.makeTempFile({ suffix: ".js" });
+ * await Deno.writeTextFile(path, `export default {
+ *   choose_bits: () => 2,
+ *   choose_axis: () => "token",
+ *   residual_length: () => 0,
+ *   calibration_mode: () => "none",
+ * };`);
+ * const notices: string[] = [];
+ * // For a debugger, which the sandbox keeps out.
+ * const options: PolicyFileOptions = { trust: true, notice: (text) => notices.push(text) };
+ * await openPolicyFile(path, options);
+ * assertMatch(notices[0]!, /is trusted: it runs without a sandbox/);
+ * await Deno.remove(path);
+ * ```
+ */
 export interface PolicyFileOptions extends SandboxOptions {
   /** Runs the file in this process, with everything this process may do. For debugging. */
   readonly trust?: boolean;

@@ -13,16 +13,56 @@ import type { CpuTensor, KvShape } from "./tensor.ts";
 /**
  * What a family learned for one layer and kind: named arrays. Sizes follow from the settings, so no
  * shapes are kept.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import type { Calibration } from "@kvreplay/kvreplay/quant";
+ *
+ * // What of a layer's calibration lies in the memory of a decoder.
+ * const bytes = (learned: Calibration) =>
+ *   Object.values(learned).reduce((sum, { byteLength }) => sum + byteLength, 0);
+ * const learned = { levels: Float32Array.of(-1, 0, 1), order: Int32Array.of(1, 0) };
+ * assertEquals(bytes(learned), 20);
+ * ```
  */
 export type Calibration = Readonly<Record<string, CalibrationArray>>;
 
-/** An array of a calibration. */
+/**
+ * An array of a calibration.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import type { CalibrationArray } from "@kvreplay/kvreplay/quant";
+ *
+ * // As it is written to a file.
+ * const bytesOf = ({ buffer, byteOffset, byteLength }: CalibrationArray) =>
+ *   new Uint8Array(buffer, byteOffset, byteLength);
+ * assertEquals([...bytesOf(Float16Array.of(1, -2))], [0, 0x3c, 0, 0xc0]);
+ * ```
+ */
 export type CalibrationArray =
   | Float32Array<ArrayBuffer>
   | Float16Array<ArrayBuffer>
   | Int32Array<ArrayBuffer>;
 
-/** One layer's tensors, one entry per sample, in host memory, `capacity` tokens all filled. */
+/**
+ * One layer's tensors, one entry per sample, in cpu memory, `capacity` tokens all filled.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import type { LayerSamples } from "@kvreplay/kvreplay/quant";
+ *
+ * // Largest entry of a layer's values, over all samples.
+ * const reach = ({ values }: Pick<LayerSamples, "values">) =>
+ *   Math.max(...values.flatMap(({ data }) => [...data.map(Math.abs)]));
+ * const shape = { heads: 1, capacity: 1, headDim: 2 };
+ * const samples = [Float32Array.of(1, -3), Float32Array.of(2, 0)];
+ * assertEquals(reach({ values: samples.map((data) => ({ ...shape, data })) }), 3);
+ * ```
+ */
 export interface LayerSamples {
   /** Keys after RoPE, `[kvHeads, tokens, headDim]`. */
   readonly keys: readonly CpuTensor[];
@@ -38,7 +78,26 @@ export interface LayerSamples {
   readonly valueWeights?: readonly CpuTensor[];
 }
 
-/** The calibration set after one pass through the model. */
+/**
+ * The calibration set after one pass through the model.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { type CalibrationSamples, quantize } from "@kvreplay/kvreplay/quant";
+ *
+ * const data = Float32Array.from({ length: 64 * 32 }, (_, i) => Math.sin(i));
+ * const values = { heads: 1, capacity: 64, headDim: 32, data };
+ * const samples: CalibrationSamples = {
+ *   layers: [{ keys: [], preRopeKeys: [], values: [values], queries: [] }],
+ *   rotary: { theta: 10_000, stretch: new Array(16).fill(1), scale: 1 },
+ * };
+ * const options = { family: "kvquant", kind: "value", bits: 2, samples } as const;
+ * const { settings } = await quantize(values, options);
+ * // Four levels for codes of two bits.
+ * assertEquals(settings.calibration?.codebook2?.length, 4);
+ * ```
+ */
 export interface CalibrationSamples {
   /** One entry per layer. */
   readonly layers: readonly LayerSamples[];

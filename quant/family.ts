@@ -10,15 +10,60 @@ import type { AnswerType } from "./answer_type.ts";
 import type { AnswersTo, HookValue, OptionalHook } from "./hooks.ts";
 import type { CpuTensor, GpuTensor, KvShape, TokenRange } from "./tensor.ts";
 
-/** The two tensors a layer caches. */
+/**
+ * The two tensors a layer caches.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { families, KV_KINDS, type KvKind } from "@kvreplay/kvreplay/quant";
+ *
+ * // Directions of groups that SKVQ takes.
+ * const axes = (kind: KvKind) => families.skvq.axes![kind];
+ * assertEquals(KV_KINDS.map(axes), [["channel", "token"], ["token"]]);
+ * ```
+ */
 export type KvKind = "key" | "value";
 
-/** Both kinds, in the order they are reported. */
+/**
+ * Both kinds, in the order they are reported.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { KV_KINDS, quantize } from "@kvreplay/kvreplay/quant";
+ *
+ * const data = Float32Array.from({ length: 64 * 64 }, (_, i) => Math.sin(i));
+ * const tensor = { heads: 1, capacity: 64, headDim: 64, data };
+ * // More for the keys: they decide which tokens are looked at.
+ * const bits = { key: 4, value: 2 };
+ * const sizes = await Promise.all(
+ *   KV_KINDS.map((kind) => quantize(tensor, { family: "kivi", kind, bits: bits[kind] })),
+ * );
+ * assertEquals(sizes.map(({ bitsPerEntry }) => bitsPerEntry), [5, 3]);
+ * ```
+ */
 export const KV_KINDS = ["key", "value"] as const;
 
 /**
  * Direction of a quantization group: `"channel"` groups consecutive tokens of one channel,
  * `"token"` groups consecutive channels of one token.
+ *
+ * @example
+ * ```ts
+ * import { assert } from "@std/assert";
+ * import { type Axis, quantize } from "@kvreplay/kvreplay/quant";
+ *
+ * // Keys have channels that are large in every token.
+ * const entry = (_: unknown, i: number) => Math.sin(i) + (i % 64 === 5 ? 9 : 0);
+ * const data = Float32Array.from({ length: 64 * 64 }, entry);
+ * const lost = async (axis: Axis) => {
+ *   const keys = { heads: 1, capacity: 64, headDim: 64, data };
+ *   const { restored } = await quantize(keys, { family: "kivi", bits: 2, axis });
+ *   return Math.hypot(...restored.data.map((x, i) => x - data[i]!));
+ * };
+ * assert(await lost("channel") < await lost("token"));
+ * ```
  */
 export type Axis = "channel" | "token";
 
@@ -58,7 +103,22 @@ export interface HookAnswers extends Partial<AnswersTo<OptionalHook>> {
   readonly lesson?: unknown;
 }
 
-/** Settings of one layer and kind as a family will apply them; JSON-serialisable apart from calibration. */
+/**
+ * Settings of one layer and kind as a family will apply them; JSON-serialisable apart from calibration.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { quantize, type Settings } from "@kvreplay/kvreplay/quant";
+ *
+ * const inWords = ({ family, bits, paramDtype }: Settings) =>
+ *   `${family}: ${bits.join(", ")} bits, parameters in ${paramDtype}`;
+ * const data = Float32Array.from({ length: 2 * 32 * 64 }, (_, i) => Math.sin(i));
+ * const keys = { heads: 2, capacity: 32, headDim: 64, data };
+ * const { settings } = await quantize(keys, { family: "uniform", bits: [2, 4] });
+ * assertEquals(inWords(settings), "uniform: 2, 4 bits, parameters in f16");
+ * ```
+ */
 export interface Settings {
   /** Name of the family. */
   readonly family: string;
@@ -78,7 +138,22 @@ export interface Settings {
   readonly deviations?: readonly string[];
 }
 
-/** The real tensors of one layer and kind, and what attention-aware families may need beside them. */
+/**
+ * The real tensors of one layer and kind, and what attention-aware families may need beside them.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import type { CpuTensor, Source } from "@kvreplay/kvreplay/quant";
+ *
+ * // Largest entry of the first head's prompt, where decoded tokens are not to move a range.
+ * const reach = ({ tensor, promptTokens }: Source<CpuTensor>) =>
+ *   Math.max(...tensor.data.subarray(0, promptTokens * tensor.headDim));
+ * const tensor = { heads: 1, capacity: 3, headDim: 2, data: Float32Array.of(1, 2, 4, 3, 9, 0) };
+ * const place = { layer: 0, kind: "value", siblings: [], shared: new Map() } as const;
+ * assertEquals(reach({ ...place, tensor, promptTokens: 2 }), 4);
+ * ```
+ */
 export interface Source<T extends KvShape> {
   /** Layer, from 0. */
   readonly layer: number;
@@ -88,7 +163,7 @@ export interface Source<T extends KvShape> {
   readonly tensor: T;
   /** Keys before RoPE, same shape; present when the family's `needs` asked for them. */
   readonly preRope?: T;
-  /** Rotary tables `[positions, headDim / 2]`, present together with `preRope`. */
+  /** Rotary tables `[1, positions, headDim / 2]`, present together with `preRope`. */
   readonly rope?: { readonly cos: T; readonly sin: T };
   /** Queries after RoPE of this layer, `[queryHeads, capacity, headDim]`, when `needs` asked for them. */
   readonly queries?: T;
@@ -102,7 +177,21 @@ export interface Source<T extends KvShape> {
   readonly shared: Map<string, unknown>;
 }
 
-/** One buffer of a store, for accounting and audit. */
+/**
+ * One buffer of a store, for accounting and audit.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import type { StoredBuffer } from "@kvreplay/kvreplay/quant";
+ *
+ * // Mean width of the codes, over heads that have different ones.
+ * const codeBits = ({ bits = [], codes = [] }: StoredBuffer) =>
+ *   codes.reduce((sum, count, head) => sum + count * bits[head]!, 0) /
+ *   codes.reduce((sum, count) => sum + count, 0);
+ * assertEquals(codeBits({ role: "codes", bytes: 96, bits: [2, 4], codes: [128, 128] }), 3);
+ * ```
+ */
 export interface StoredBuffer {
   /** `codes`, `scale`, `zero`, `outlier_values`, … */
   readonly role: string;
@@ -114,7 +203,23 @@ export interface StoredBuffer {
   readonly codes?: readonly number[];
 }
 
-/** What one buffer of a store holds. */
+/**
+ * What one buffer of a store holds.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { type BufferContents, quantize } from "@kvreplay/kvreplay/quant";
+ *
+ * const wordsOf = (packed: readonly BufferContents[], name: string) =>
+ *   packed.find(({ role }) => role === name)!.words;
+ * const data = Float32Array.from({ length: 64 }, (_, i) => i % 4);
+ * const values = { heads: 1, capacity: 1, headDim: 64, data };
+ * const { packed } = await quantize(values, { family: "uniform", bits: 2 });
+ * // Sixteen codes of two bits in a word, the first lowest: 0, 1, 2, 3 and so on.
+ * assertEquals(wordsOf(packed, "codes")[0], 0b11100100_11100100_11100100_11100100);
+ * ```
+ */
 export interface BufferContents {
   /** The role under which `buffers` lists it. */
   readonly role: string;
@@ -125,6 +230,23 @@ export interface BufferContents {
 /**
  * The quantized cache of one layer and kind while one example is replayed. It grows from snapshot
  * to snapshot; a group is quantized once, when it first falls into the quantized range.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { type CpuTensor, families, settingsFor, type Store } from "@kvreplay/kvreplay/quant";
+ *
+ * const tensor = { heads: 1, capacity: 96, headDim: 64, data: new Float32Array(96 * 64).fill(1) };
+ * const place = { layer: 0, kind: "value", calibrationMode: "none" } as const;
+ * const answers = { ...place, bits: [2], axis: "token", residualLength: 32 } as const;
+ * const settings = settingsFor(families.kivi, answers, tensor);
+ * const source = { ...place, tensor, promptTokens: 64, siblings: [], shared: new Map() };
+ * const store: Store<CpuTensor> = families.kivi.openCpu(source, settings, 96);
+ * store.grow(64);
+ * assertEquals(store.quantized, { from: 0, to: 32 });
+ * store.grow(96);
+ * assertEquals(store.quantized, { from: 0, to: 64 });
+ * ```
  */
 export interface Store<T extends KvShape> {
   /** Token positions that are quantized now. */
@@ -143,13 +265,29 @@ export interface Store<T extends KvShape> {
   settle(): Promise<void>;
   /** The buffers as they were when the store held `n` tokens (an `n` given to `grow`); after `settle`. */
   buffers(n: number): readonly StoredBuffer[];
-  /** The buffers themselves, read back to host memory: for audits and tests. */
+  /** The buffers themselves, read back to cpu memory: for audits and tests. */
   contents(): Promise<readonly BufferContents[]>;
   /** Frees device memory. */
   free(): void;
 }
 
-/** What a family needs beside keys and values. */
+/**
+ * What a family needs beside keys and values.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { families, type Needs, settingsFor } from "@kvreplay/kvreplay/quant";
+ *
+ * // What `quantize` has to be given besides the tensor.
+ * const besides = ({ preRope = false, queries = false }: Needs) =>
+ *   Object.entries({ preRope, rope: preRope, queries }).flatMap(([name, it]) => it ? [name] : []);
+ * const place = { layer: 0, kind: "key", calibrationMode: "none" } as const;
+ * const answers = { ...place, bits: [2], axis: "channel", residualLength: 32 } as const;
+ * const settings = settingsFor(families.squat, answers, { heads: 1, headDim: 64 });
+ * assertEquals(besides(families.squat.needs(settings)), ["queries"]);
+ * ```
+ */
 export interface Needs {
   /** Keys before RoPE, and the rotary tables. */
   readonly preRope?: boolean;
@@ -393,7 +531,7 @@ export interface Family<
   needs(settings: S): Needs;
   /** Which token positions of a snapshot of `n` tokens are quantized. */
   quantizedRange(settings: S, n: number): TokenRange;
-  /** Opens an empty store in host memory for snapshots of up to `tokens` tokens. */
+  /** Opens an empty store in cpu memory for snapshots of up to `tokens` tokens. */
   openCpu(source: Source<CpuTensor>, settings: S, tokens: number): Store<CpuTensor>;
   /** Opens an empty store on a GPU for snapshots of up to `tokens` tokens. */
   openGpu(

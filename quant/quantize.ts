@@ -23,7 +23,22 @@ import { settingsFor } from "./settings_for.ts";
 import { builtInFamilies, type FamilyName } from "./registry.ts";
 import type { Backend, CpuTensor, GpuTensor, KvShape, TokenRange } from "./tensor.ts";
 
-/** How a tensor is to be quantized; a hook that is absent has the family's default. */
+/**
+ * How a tensor is to be quantized; a hook that is absent has the family's default.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { type CpuTensor, quantize, type QuantizeOptions } from "@kvreplay/kvreplay/quant";
+ *
+ * // A width for each head, and the first tokens exact.
+ * const options: QuantizeOptions<CpuTensor> = { family: "uniform", bits: [2, 4], sinkTokens: 4 };
+ * const data = Float32Array.from({ length: 2 * 64 * 64 }, (_, i) => Math.sin(i));
+ * const values = { heads: 2, capacity: 64, headDim: 64, data };
+ * const { quantized } = await quantize(values, { ...options, kind: "value" });
+ * assertEquals(quantized, { from: 4, to: 64 });
+ * ```
+ */
 export interface QuantizeOptions<T extends KvShape> extends
   Partial<
     Omit<
@@ -55,7 +70,26 @@ export interface QuantizeOptions<T extends KvShape> extends
   readonly layer?: number;
 }
 
-/** A quantized tensor. */
+/**
+ * A quantized tensor.
+ *
+ * @example
+ * ```ts
+ * import { assert } from "@std/assert";
+ * import { type CpuTensor, quantize, type Quantized } from "@kvreplay/kvreplay/quant";
+ *
+ * const data = Float32Array.from({ length: 64 * 64 }, (_, i) => Math.sin(i));
+ * // Relative error, as `cache_error` counts it.
+ * const error = ({ restored }: Quantized<CpuTensor>) =>
+ *   Math.hypot(...restored.data.map((x, i) => x - data[i]!)) / Math.hypot(...data);
+ * const values = { heads: 1, capacity: 64, headDim: 64, data };
+ * const [two, four] = [
+ *   await quantize(values, { family: "kivi", kind: "value", bits: 2 }),
+ *   await quantize(values, { family: "kivi", kind: "value", bits: 4 }),
+ * ];
+ * assert(error(four) < error(two) && two.bytes < four.bytes);
+ * ```
+ */
 export interface Quantized<T extends KvShape> {
   /**
    * The tensor after quantizing and restoring, in the memory of the original; tokens that stay exact
@@ -105,7 +139,7 @@ export function quantize(
   tensor: CpuTensor,
   options: QuantizeOptions<CpuTensor>,
 ): Promise<Quantized<CpuTensor>>;
-/** The same on a GPU. @param device that the tensor's buffer belongs to */
+/** The same on a GPU; `device` is the one that the tensor's buffer belongs to. */
 export function quantize(
   tensor: GpuTensor,
   options: QuantizeOptions<GpuTensor> & { readonly device: GPUDevice },

@@ -19,7 +19,18 @@ import type { TransformStatistics } from "./families/transform/transform_statist
 import { turboquant } from "./families/turboquant/turboquant.ts";
 import { uniform } from "./families/uniform/uniform.ts";
 
-/** The families, in the order they are listed. */
+/**
+ * The families, in the order they are listed.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { families } from "@kvreplay/kvreplay/quant";
+ *
+ * const coarse = Object.values(families).filter(({ widths }) => !widths.includes(1));
+ * assertEquals(coarse.map(({ name }) => name), ["hf_quanto", "kvtuner"]);
+ * ```
+ */
 export const families = {
   uniform,
   kivi,
@@ -34,7 +45,21 @@ export const families = {
   transform,
 } as const;
 
-/** Name of a family. */
+/**
+ * Name of a family.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { type FamilyName, quantize } from "@kvreplay/kvreplay/quant";
+ *
+ * const values = { heads: 1, capacity: 32, headDim: 64, data: new Float32Array(32 * 64).fill(1) };
+ * const stored = async (family: FamilyName) =>
+ *   (await quantize(values, { family, kind: "value", bits: 2 })).bitsPerEntry;
+ * // Groups of 64 entries, and of 32.
+ * assertEquals([await stored("uniform"), await stored("kivi")], [2.5, 3]);
+ * ```
+ */
 export type FamilyName = keyof typeof families;
 
 /** Whether `name` is a built-in family. */
@@ -65,7 +90,27 @@ export interface FamilyStatistics {
   readonly [own: string]: unknown;
 }
 
-/** Quantizer families by name: the built-in ones, and those that a caller brings. */
+/**
+ * Quantizer families by name: the built-in ones, and those that a caller brings.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { Families, families, type Family } from "@kvreplay/kvreplay/quant";
+ *
+ * const mine: Family = {
+ *   ...families.uniform,
+ *   name: "mine",
+ *   resolve: (answers, shape) => ({
+ *     ...families.uniform.resolve({ sinkTokens: 0, ...answers }, shape),
+ *     family: "mine",
+ *   }),
+ * };
+ * const known = new Families([mine]);
+ * assertEquals(known.names.at(-1), "mine");
+ * assertEquals(known.of("mine"), mine);
+ * ```
+ */
 export class Families {
   readonly #byName: ReadonlyMap<string, Family>;
 
@@ -120,5 +165,17 @@ export class Families {
   }
 }
 
-/** The built-in families alone. */
+/**
+ * The built-in families alone.
+ *
+ * @example
+ * ```ts
+ * import { assert, assertThrows } from "@std/assert";
+ * import { builtInFamilies, QuantizerError } from "@kvreplay/kvreplay/quant";
+ *
+ * // A name that a user typed.
+ * assert(builtInFamilies.of("kivi").widths.includes(2));
+ * assertThrows(() => builtInFamilies.of("kiwi"), QuantizerError, "choose one of uniform, kivi");
+ * ```
+ */
 export const builtInFamilies: Families = new Families();

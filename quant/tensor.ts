@@ -8,7 +8,19 @@
  * @module
  */
 
-/** Shape of one layer's keys or values. */
+/**
+ * Shape of one layer's keys or values.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import type { KvShape } from "@kvreplay/kvreplay/quant";
+ *
+ * // Bytes of a layer's keys in full precision.
+ * const bytes = ({ heads, capacity, headDim }: KvShape) => 2 * heads * capacity * headDim;
+ * assertEquals(bytes({ heads: 8, capacity: 4096, headDim: 128 }), 8 * 2 ** 20);
+ * ```
+ */
 export interface KvShape {
   /** Number of KV heads. */
   readonly heads: number;
@@ -18,19 +30,68 @@ export interface KvShape {
   readonly headDim: number;
 }
 
-/** A KV tensor in host memory. */
+/**
+ * A KV tensor in cpu memory.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import type { CpuTensor } from "@kvreplay/kvreplay/quant";
+ *
+ * // The channels of one token in one head.
+ * const row = ({ capacity, headDim, data }: CpuTensor, head: number, token: number) => {
+ *   const at = (head * capacity + token) * headDim;
+ *   return data.subarray(at, at + headDim);
+ * };
+ * const data = Float32Array.of(0, 1, 2, 3, 4, 5, 6, 7);
+ * assertEquals([...row({ heads: 2, capacity: 2, headDim: 2, data }, 1, 0)], [4, 5]);
+ * ```
+ */
 export interface CpuTensor extends KvShape {
   /** `[heads, capacity, headDim]`, row-major. */
   readonly data: Float32Array<ArrayBuffer>;
 }
 
-/** A KV tensor in a GPU buffer (usage STORAGE | COPY_SRC | COPY_DST). */
+/**
+ * A KV tensor in a GPU buffer (usage STORAGE | COPY_SRC | COPY_DST).
+ *
+ * @example
+ * ```ts
+ * import type { CpuTensor, GpuTensor } from "@kvreplay/kvreplay/quant";
+ *
+ * // Brings a tensor to where `quantize` runs the kernels.
+ * function upload(device: GPUDevice, { data, ...shape }: CpuTensor): GpuTensor {
+ *   const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
+ *   const buffer = device.createBuffer({ size: data.byteLength, usage });
+ *   device.queue.writeBuffer(buffer, 0, data);
+ *   return { ...shape, buffer };
+ * }
+ * const device = await (await navigator.gpu.requestAdapter())?.requestDevice();
+ * const keys = { heads: 1, capacity: 2, headDim: 64, data: new Float32Array(2 * 64) };
+ * if (device !== undefined) upload(device, keys).buffer.destroy();
+ * device?.destroy();
+ * ```
+ */
 export interface GpuTensor extends KvShape {
   /** `[heads, capacity, headDim]` in float32, row-major. */
   readonly buffer: GPUBuffer;
 }
 
-/** A half-open range of token positions, `from <= t < to`. */
+/**
+ * A half-open range of token positions, `from <= t < to`.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { quantize, type TokenRange } from "@kvreplay/kvreplay/quant";
+ *
+ * const length = ({ from, to }: TokenRange) => to - from;
+ * const keys = { heads: 1, capacity: 100, headDim: 64, data: new Float32Array(100 * 64).fill(1) };
+ * // Keys fill whole groups of 32 tokens; the rest stays exact.
+ * const { quantized } = await quantize(keys, { family: "kivi", bits: 2 });
+ * assertEquals(length(quantized), 96);
+ * ```
+ */
 export interface TokenRange {
   /** First position. */
   readonly from: number;
@@ -52,7 +113,7 @@ export interface Backend<T extends KvShape> {
   upload(data: Float32Array<ArrayBuffer>, shape: KvShape): T;
   /** Copies `count` tokens of every head from position `from` of `source` to position `at` of `target`. */
   copy(source: T, from: number, count: number, target: T, at: number): void;
-  /** The whole tensor in host memory. */
+  /** The whole tensor in cpu memory. */
   read(tensor: T): Promise<Float32Array<ArrayBuffer>>;
   /**
    * Per-token squares, summed over heads and channels, of each pair's first `tokens` positions:

@@ -31,7 +31,20 @@ export interface PeakStep {
   readonly needs: Needs;
 }
 
-/** One buffer that really exists. */
+/**
+ * One buffer that really exists.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import type { AuditedBuffer } from "@kvreplay/kvreplay";
+ *
+ * const bytesOf = (buffers: readonly AuditedBuffer[], role: string) =>
+ *   buffers.filter((buffer) => buffer.role === role).reduce((sum, { bytes }) => sum + bytes, 0);
+ * const buffers = [{ role: "codes", bytes: 1824 }, { role: "scale_zero", bytes: 456 }];
+ * assertEquals(bytesOf(buffers, "codes"), 1824);
+ * ```
+ */
 export interface AuditedBuffer {
   /** What it holds: `codes`, `scale_zero`, … */
   readonly role: string;
@@ -39,7 +52,23 @@ export interface AuditedBuffer {
   readonly bytes: number;
 }
 
-/** One layer and kind. */
+/**
+ * One layer and kind.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { type AuditedTensor, open } from "@kvreplay/kvreplay";
+ *
+ * const bytes = ({ buffers, exactBytes }: AuditedTensor) =>
+ *   buffers.reduce((sum, buffer) => sum + buffer.bytes, exactBytes);
+ * await using lab = await open("mini", { device: "cpu" });
+ * const options = { maxNewTokens: 2, audit: true };
+ * const { audit } = await lab.replay({ prompt: "Why?" }, "hf_quanto_4bit", options);
+ * const sum = audit!.tensors.map(bytes).reduce((a, b) => a + b);
+ * assertEquals(sum, audit!.bytes);
+ * ```
+ */
 export interface AuditedTensor {
   /** Layer, from 0. */
   readonly layer: number;
@@ -61,7 +90,21 @@ export interface AuditedTensor {
   readonly restoredHash: string;
 }
 
-/** The largest snapshot of a policy. */
+/**
+ * The largest snapshot of a policy.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { type Audit, open } from "@kvreplay/kvreplay";
+ *
+ * const mebibytes = ({ bytes }: Audit) => bytes / 2 ** 20;
+ * await using lab = await open("mini", { device: "cpu" });
+ * const options = { maxNewTokens: 2, audit: true };
+ * const { numbers, audit } = await lab.replay({ prompt: "Why?" }, "uniform_quant_2bit", options);
+ * assertEquals(mebibytes(audit!), numbers.peak_kv_memory_mb);
+ * ```
+ */
 export interface Audit {
   /** Id of the example where the cache was largest. */
   readonly example: string;

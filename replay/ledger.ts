@@ -22,7 +22,22 @@ export interface StepSize {
   readonly codeBits: number;
 }
 
-/** Mean width of the codes that are stored, `widths[layer][kind][head]`, in bits. */
+/**
+ * Mean width of the codes that are stored, `widths[layer][kind][head]`, in bits.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import type { StoredWidths } from "@kvreplay/kvreplay";
+ *
+ * // Layers that spend more on keys than on values.
+ * const onKeys = (widths: StoredWidths) => {
+ *   const sum = (heads: readonly number[]) => heads.reduce((a, b) => a + b);
+ *   return widths.flatMap(([key, value], layer) => sum(key!) > sum(value!) ? [layer] : []);
+ * };
+ * assertEquals(onKeys([[[4, 2], [2, 2]], [[2, 2], [2, 2]]]), [0]);
+ * ```
+ */
 export type StoredWidths = readonly (readonly (readonly number[])[])[];
 
 /** The steps of one example under one policy. */

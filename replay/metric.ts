@@ -7,7 +7,19 @@
 import type { KvShape, TokenRange } from "../quant/tensor.ts";
 import { argmax } from "./reference.ts";
 
-/** How a replayed prediction compares with the reference. */
+/**
+ * How a replayed prediction compares with the reference.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import type { Prediction } from "@kvreplay/kvreplay";
+ *
+ * // How much probability the two distributions share: 1 where they are the same.
+ * const agreement = ({ kl }: Prediction) => Math.exp(-kl);
+ * assertEquals(agreement({ token: 17, kl: 0 }), 1);
+ * ```
+ */
 export interface Prediction {
   /** `argmax` of the replayed logits. */
   readonly token: number;
@@ -80,7 +92,23 @@ function prefixSums(values: Float64Array): Float64Array {
   return sums;
 }
 
-/** Everything counted at one replayed step. */
+/**
+ * Everything counted at one replayed step.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import type { StepOutcome } from "@kvreplay/kvreplay";
+ *
+ * const storedBits = ({ bytes, elements }: StepOutcome) => 8 * bytes / elements;
+ * const step = {
+ *   ...{ step: 0, token: 5, referenceToken: 5, kl: 0, squaredError: 0.2 },
+ *   ...{ bytes: 80, elements: 256, codes: 256, codeBits: 512 },
+ * };
+ * // Codes of two bits, and half a bit for what goes with them.
+ * assertEquals(storedBits(step), 2.5);
+ * ```
+ */
 export interface StepOutcome extends Prediction {
   /** Step of the example, from 0. */
   readonly step: number;
@@ -98,7 +126,25 @@ export interface StepOutcome extends Prediction {
   readonly codeBits: number;
 }
 
-/** One example under one policy. */
+/**
+ * One example under one policy.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import type { ExampleOutcome } from "@kvreplay/kvreplay";
+ *
+ * // Where the replayed answer leaves the reference's; -1 if it never does.
+ * const leavesAt = ({ steps }: Pick<ExampleOutcome, "steps">) =>
+ *   steps.findIndex(({ token, referenceToken }) => token !== referenceToken);
+ * const step = { kl: 0.1, squaredError: 0.2, bytes: 80, elements: 256, codes: 256, codeBits: 512 };
+ * const steps = [
+ *   { ...step, step: 0, token: 5, referenceToken: 5 },
+ *   { ...step, step: 1, token: 8, referenceToken: 9 },
+ * ];
+ * assertEquals(leavesAt({ steps }), 1);
+ * ```
+ */
 export interface ExampleOutcome {
   /** Every replayed step, in order. */
   readonly steps: readonly StepOutcome[];
@@ -112,7 +158,22 @@ export interface ExampleOutcome {
   readonly prefillMs: number;
 }
 
-/** The numbers of one slice under one policy; names and order of the contract. */
+/**
+ * The numbers of one slice under one policy; names and order of the contract.
+ *
+ * @example
+ * ```ts
+ * import { assertAlmostEquals } from "@std/assert";
+ * import { open, type SliceNumbers } from "@kvreplay/kvreplay";
+ *
+ * // What `quality_main` is made of.
+ * const quality = ({ greedy_match_ratio, replay_agreement, cache_error }: SliceNumbers) =>
+ *   60 * greedy_match_ratio + 30 * replay_agreement + 10 * (1 - Math.min(1, cache_error ** 2));
+ * await using lab = await open("mini", { device: "cpu" });
+ * const { numbers } = await lab.replay({ prompt: "Why?" }, "uniform_quant_2bit");
+ * assertAlmostEquals(quality(numbers), numbers.quality_main, 1e-5);
+ * ```
+ */
 export interface SliceNumbers {
   /** Agreement of the next tokens and share of the cache's energy kept, 0..100. */
   readonly quality_main: number;

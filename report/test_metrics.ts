@@ -15,6 +15,17 @@ function word(name: string): string {
  * `TEST_METRICS: slice=NAME policy=NAME FIELD=NUMBER ...` on one line, without a line feed.
  *
  * @throws {InternalError} when a number is none
+ *
+ * @example
+ * ```ts
+ * import { assertMatch } from "@std/assert";
+ * import { open, testMetricsLine } from "@kvreplay/kvreplay";
+ *
+ * await using lab = await open("mini", { device: "cpu" });
+ * const { policy, numbers } = await lab.replay({ prompt: "Why?" }, "uniform_quant_2bit");
+ * const line = testMetricsLine("why", policy, numbers);
+ * assertMatch(line, /^TEST_METRICS: slice=why policy=uniform_quant_2bit quality_main=\d+\.\d{4} /);
+ * ```
  */
 export function testMetricsLine(slice: string, policy: string, numbers: SliceNumbers): string {
   const pairs = metricFields.map((field) => `${field}=${printed(numbers, field)}`);

@@ -11,7 +11,20 @@ import { UserError } from "../../errors.ts";
 import { openWasmEngine } from "./wasm.ts";
 import { openWebGpuEngine } from "./webgpu.ts";
 
-/** Name of a device, as the command line spells it. */
+/**
+ * Name of a device, as the command line spells it.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { type Device, open } from "@kvreplay/kvreplay";
+ *
+ * // Numbers that another machine is to reproduce are not left to the GPU that it may have.
+ * const deviceFor = (reproducible: boolean): Device => reproducible ? "cpu" : "auto";
+ * await using lab = await open("mini", { device: deviceFor(true) });
+ * assertEquals(lab.device, "cpu");
+ * ```
+ */
 export type Device = "auto" | "webgpu" | "cpu" | "wasm";
 
 /** Devices by name. */

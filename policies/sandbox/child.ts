@@ -74,7 +74,36 @@ export function runSandboxChild(): Promise<never> {
   });
 }
 
-/** Starts the sandbox's process, with all three standard streams piped. */
+/**
+ * Starts the sandbox's process, with all three standard streams piped.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { fileURLToPath } from "node:url";
+ * import { type LaunchChild, openPolicyFile } from "@kvreplay/kvreplay/policies";
+ *
+ * // The command line serves as the process, too: for a program that cannot be started as Deno.
+ * const args = ["run", "-A", "--unstable-worker-options"];
+ * const cli = fileURLToPath(import.meta.resolve("../../cli.ts"));
+ * const launch: LaunchChild = () =>
+ *   new Deno.Command(Deno.execPath(), {
+ *     args: [...args, cli, "--sandbox-child"],
+ *     ...{ stdin: "piped", stdout: "piped", stderr: "piped" },
+ *   }).spawn();
+ * const path = await Deno.makeTempFile({ suffix: ".js" });
+ * await Deno.writeTextFile(path, `export default {
+ *   choose_bits: () => 2,
+ *   choose_axis: () => "token",
+ *   residual_length: () => 0,
+ *   calibration_mode: () => "none",
+ * };`);
+ * const host = await openPolicyFile(path, { launch });
+ * assertEquals(host.hooks, []);
+ * await host.close();
+ * await Deno.remove(path);
+ * ```
+ */
 export type LaunchChild = (limits: SandboxLimits) => Deno.ChildProcess;
 
 /** Flags of the second Deno: nothing is allowed, nothing is asked, nothing is fetched or written. */

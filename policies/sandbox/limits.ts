@@ -5,19 +5,33 @@
  */
 import { PolicyError } from "../check.ts";
 
-/** Limits of one policy run; exceeding any of them ends the policy for good. */
+/**
+ * Limits of one policy run; exceeding any of them ends the policy for good.
+ *
+ * @example
+ * ```ts
+ * import { assertRejects } from "@std/assert";
+ * import { openPolicyFile, PolicyError, type SandboxLimits } from "@kvreplay/kvreplay/policies";
+ *
+ * const limits: Partial<SandboxLimits> = { startMs: 500 };
+ * const path = await Deno.makeTempFile({ suffix: ".ts" });
+ * await Deno.writeTextFile(path, "for (;;);");
+ * await assertRejects(() => openPolicyFile(path, { limits }), PolicyError, "timed out");
+ * await Deno.remove(path);
+ * ```
+ */
 export interface SandboxLimits {
-  /** Milliseconds until the policy's file is loaded and its methods are known. */
+  /** Milliseconds until the policy's file is loaded and its methods are known; default 10,000. */
   readonly startMs: number;
-  /** Milliseconds for all answers of one step, and for `calibration_mode`. */
+  /** Milliseconds for all answers of one step, and for `calibration_mode`; default 2,000. */
   readonly stepMs: number;
-  /** Milliseconds for `calibrate`. */
+  /** Milliseconds for `calibrate`; default 60,000. */
   readonly calibrateMs: number;
-  /** Milliseconds of waiting for the policy in one run, all questions together. */
+  /** Milliseconds of waiting for the policy in one run, all questions together; default 600,000. */
   readonly runMs: number;
-  /** MiB that the policy may add to the memory of its process, heap and buffers together. */
+  /** MiB that the policy may add to the memory of its process, heap and buffers together; default 512. */
   readonly memoryMib: number;
-  /** Bytes of one reply, and of the policy's file. */
+  /** Bytes of one reply, and of the policy's file; default 4 MiB. */
   readonly messageBytes: number;
 }
 

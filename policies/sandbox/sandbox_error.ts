@@ -19,7 +19,6 @@ export type SandboxFailure =
  */
 export class SandboxError extends PolicyError {
   override name = "SandboxError";
-  override readonly saysHow = true;
 
   /**
    * @param failure what kind of end it was

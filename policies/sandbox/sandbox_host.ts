@@ -31,7 +31,21 @@ export interface PolicySource {
   readonly language: "ts" | "js";
 }
 
-/** How the sandbox is set up. */
+/**
+ * How the sandbox is set up.
+ *
+ * @example
+ * ```ts
+ * import { assertRejects } from "@std/assert";
+ * import { openPolicyFile, PolicyError, type SandboxOptions } from "@kvreplay/kvreplay/policies";
+ *
+ * const options: SandboxOptions = { limits: { memoryMib: 64 } };
+ * const path = await Deno.makeTempFile({ suffix: ".ts" });
+ * await Deno.writeTextFile(path, "export const all = new Uint8Array(2 ** 28).fill(1);");
+ * await assertRejects(() => openPolicyFile(path, options), PolicyError, "64 MiB");
+ * await Deno.remove(path);
+ * ```
+ */
 export interface SandboxOptions {
   /** What the policy may use; the defaults where absent. */
   readonly limits?: Partial<SandboxLimits>;

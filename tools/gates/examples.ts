@@ -4,7 +4,6 @@
  *
  * @module
  */
-import { knownWithoutExample } from "./known_gaps.ts";
 
 /** The part of `deno doc --json` that is read. */
 export interface Documentation {
@@ -28,33 +27,21 @@ const RUNNING_BLOCK = /^```(?:ts|typescript)\n([\s\S]*?)^```$/gm;
 /**
  * Exports without an example that runs and has their name in it, a sentence each.
  *
- * @param known names to overlook, which must be there
- *
  * @example
  * ```ts
  * import { assertEquals } from "@std/assert";
  * import { exportsWithoutExample } from "./examples.ts";
  *
  * const symbols = [{ name: "replay", declarations: [{}] }];
- * const [sentence] = exportsWithoutExample({ nodes: { "file:///mod.ts": { symbols } } }, []);
+ * const [sentence] = exportsWithoutExample({ nodes: { "file:///mod.ts": { symbols } } });
  * assertEquals(sentence, "The export replay has no @example that runs and has its name in it");
  * ```
  */
-export function exportsWithoutExample(
-  { nodes }: Documentation,
-  known: readonly string[] = knownWithoutExample,
-): string[] {
+export function exportsWithoutExample({ nodes }: Documentation): string[] {
   // Where two entry points export the same thing, only one of them has what is said of it.
   const symbols = Map.groupBy(Object.values(nodes).flatMap((node) => node.symbols), (s) => s.name);
-  const lacking = new Set(
-    [...symbols].filter(([, same]) => !same.some(hasExample)).map(([name]) => name),
-  );
-  return [
-    ...[...lacking].filter((name) => !known.includes(name))
-      .map((name) => `The export ${name} has no @example that runs and has its name in it`),
-    ...known.filter((name) => !lacking.has(name))
-      .map((name) => `The export ${name} lacks no example: take it out of knownWithoutExample`),
-  ];
+  return [...symbols].filter(([, same]) => !same.some(hasExample))
+    .map(([name]) => `The export ${name} has no @example that runs and has its name in it`);
 }
 
 function hasExample({ name, declarations }: DocumentedSymbol): boolean {

@@ -3,7 +3,6 @@
  *
  * @module
  */
-import { type KnownArrow, knownArrows } from "./known_gaps.ts";
 import type { Import } from "./module_graph.ts";
 
 /** What a room may import, beside itself. */
@@ -31,7 +30,7 @@ export const rooms: Rooms = {
   evaluation: {
     imports: ["benchmarks", "quant", "policies", "engine", "calibration", "replay"],
   },
-  stats: { imports: ["quant"], types: ["replay"] },
+  stats: { imports: ["quant", "replay"] },
   report: { imports: ["quant"], types: ["replay", "evaluation"] },
   search: {
     imports: [
@@ -71,18 +70,9 @@ export function roomOf(path: string): string {
   return path.split("/", 1)[0]!;
 }
 
-/**
- * What is wrong with the imports of a project, a sentence each.
- *
- * @param known arrows to overlook, which must be there
- */
-export function wrongArrows(
-  imports: readonly Import[],
-  table: Rooms = rooms,
-  known: readonly KnownArrow[] = knownArrows,
-): string[] {
+/** What is wrong with the imports of a project, a sentence each. */
+export function wrongArrows(imports: readonly Import[], table: Rooms = rooms): string[] {
   const wrong: string[] = [];
-  const overlooked = new Set<KnownArrow>();
   for (const { from, to, typesOnly } of imports) {
     const [room, other] = [roomOf(from), roomOf(to)];
     if (room === other || WORKSHOPS.includes(room)) continue;
@@ -95,18 +85,9 @@ export function wrongArrows(
     if ([...allowed, ...EVERYBODYS].includes(other) || (typesOnly && types.includes(other))) {
       continue;
     }
-    const exception = known.find((arrow) => arrow.from === from && arrow.to === to);
-    if (exception !== undefined) {
-      overlooked.add(exception);
-      continue;
-    }
     const may = allowed.length === 0 ? "nobody" : allowed.join(", ");
     const mayTypes = types.length === 0 ? "" : `, and types of ${types.join(", ")}`;
     wrong.push(`${from} imports ${to}, but ${room} may import ${may}${mayTypes}`);
-  }
-  for (const arrow of known) {
-    if (overlooked.has(arrow)) continue;
-    wrong.push(`${arrow.from} imports ${arrow.to} no more: take it out of knownArrows`);
   }
   return wrong;
 }
