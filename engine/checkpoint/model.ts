@@ -7,15 +7,15 @@ import { createHash, type Hash } from "node:crypto";
 import { UserError } from "../../errors.ts";
 import type { ModelShape } from "../engine.ts";
 import { openChatTemplate, type RenderChat, tokenText } from "./chat_template.ts";
-import type { Checkpoint, HashedPart, TokenizerFiles } from "./checkpoint.ts";
+import type { Checkpoint, HashedPart, StoredTensor, TokenizerFiles } from "./checkpoint.ts";
 import { type ModelConfig, readConfig } from "./config.ts";
+import { hashTensors, neededTensors } from "./needed_tensors.ts";
 import { openCheckpoint } from "./open.ts";
-import { readWeights, type Weight } from "./read_weights.ts";
 import { isRedundantTensor, tensorShapes } from "./tensor_names.ts";
 import { openTokenizer, type TextTokenizer } from "./tokenizer.ts";
 import { readTokenizerFiles } from "./tokenizer_files.ts";
 
-/** A loaded model: everything an engine and a prompt need. */
+/** A model: everything an engine and a prompt need. */
 export interface Model {
   /** Folder or file that it was read from. */
   readonly path: string;
@@ -23,8 +23,8 @@ export interface Model {
   readonly shape: ModelShape;
   /** All that the graph is built from. */
   readonly config: ModelConfig;
-  /** Every tensor in float32, by its name in the checkpoint; matrices are `[out, in]`. */
-  readonly weights: ReadonlyMap<string, Weight>;
+  /** Every tensor by its name in the checkpoint, still where it is kept; matrices are `[out, in]`. */
+  readonly tensors: ReadonlyMap<string, StoredTensor>;
   /** Text to token ids and back. */
   readonly tokenizer: TextTokenizer;
   /** The chat template. */
@@ -48,8 +48,13 @@ export interface LoadOptions {
  * @throws {UserError} one sentence naming the file and what was expected
  */
 export async function loadModel(path: string, options: LoadOptions = {}): Promise<Model> {
-  using checkpoint = await openCheckpoint(path);
+  const checkpoint = await openCheckpoint(path);
   const config = readConfig(checkpoint.config.json, checkpoint.config.path);
+  const tensors = neededTensors(
+    checkpoint,
+    tensorShapes(config),
+    (name) => isRedundantTensor(name, config),
+  );
   const files = options.tokenizer === undefined
     ? await checkpoint.tokenizer()
     : await readTokenizerFiles(options.tokenizer);
@@ -60,17 +65,12 @@ export async function loadModel(path: string, options: LoadOptions = {}): Promis
   const eosIds = endTokens(checkpoint, config, files, tokenizer);
   const hash = createHash("sha256");
   for (const part of [...checkpoint.hashed, ...files.hashed]) takeIn(hash, part);
-  const weights = await readWeights(
-    checkpoint,
-    tensorShapes(config),
-    (name) => isRedundantTensor(name, config),
-    hash,
-  );
+  await hashTensors(tensors, hash);
   return {
     path,
     shape: config.shape,
     config,
-    weights,
+    tensors,
     tokenizer,
     renderChat,
     eosIds,

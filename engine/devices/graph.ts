@@ -1,21 +1,13 @@
 /**
- * The graph of a loaded model.
+ * The graph of a model.
  *
  * @module
  */
-import { InternalError } from "../../errors.ts";
 import type { Model } from "../checkpoint/model.ts";
 import type { BuiltGraph } from "../onnx/graph_builder.ts";
 import { buildDecoder, type DecoderOptions } from "../onnx/decoder.ts";
 
 /** Builds the graph of a model. */
-export function decoderGraph(
-  model: Model,
-  target: DecoderOptions["target"],
-): BuiltGraph {
-  return buildDecoder(model.shape, { ...model.config, target }, (name) => {
-    const weight = model.weights.get(name);
-    if (weight === undefined) throw new InternalError(`The model has no tensor "${name}"`);
-    return weight.data;
-  });
+export function decoderGraph(model: Model, target: DecoderOptions["target"]): BuiltGraph {
+  return buildDecoder(model.shape, { ...model.config, target });
 }

@@ -10,6 +10,7 @@ import { openCpuEngine } from "./cpu.ts";
 import { UserError } from "../../errors.ts";
 import { openWasmEngine } from "./wasm.ts";
 import { openWebGpuEngine } from "./webgpu.ts";
+import type { WeightsPlace } from "./weights_file.ts";
 
 /**
  * Name of a device, as the command line spells it.
@@ -34,20 +35,22 @@ export const devices = ["auto", "webgpu", "cpu", "wasm"] as const satisfies read
  * Opens a model on a device. `auto` takes WebGPU on a real GPU, else the processor, and says which.
  *
  * @param notice takes a sentence for stderr
+ * @param weights keeps files of large weights for the next time, where a device uses any
  * @throws {UserError} for `webgpu` on a machine without a WebGPU adapter
  */
 export async function openEngine(
   model: Model,
   device: Device,
   notice?: (sentence: string) => void,
+  weights?: WeightsPlace,
 ): Promise<Engine> {
-  if (device === "cpu") return await openCpuEngine(model);
+  if (device === "cpu") return await openCpuEngine(model, weights);
   if (device === "wasm") return await openWasmEngine(model);
   const found = await findAdapter();
   if (device === "auto") {
     const choice = chooseDevice(found);
     notice?.(choice.reason);
-    if (choice.device === "cpu") return await openCpuEngine(model);
+    if (choice.device === "cpu") return await openCpuEngine(model, weights);
   }
   if (found === undefined) {
     throw new UserError(
