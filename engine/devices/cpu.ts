@@ -43,8 +43,7 @@ export async function openCpuEngine(
     intraOpNumThreads: Math.min(navigator.hardwareConcurrency, MAX_THREADS),
   };
   const id = await fingerprint(model, ["cpu", runtime.env.versions.common]);
-  const graph = decoderGraph(model, "host");
-  const layout = new WeightsLayout(graph);
+  const layout = new WeightsLayout(decoderGraph(model, "host", true));
   if (layout.bytes >= small) {
     const key = await sha256(JSON.stringify(["weights", model.hash, GRAPH_VERSION]));
     for (const kept of place === undefined ? [temporaryWeights] : [place, temporaryWeights]) {
@@ -59,7 +58,7 @@ export async function openCpuEngine(
       return new HostEngine(runtime, session, "cpu", model.shape, id, inUse ? done : undefined);
     }
   }
-  const session = await createSession(runtime, graph, model.tensors, options);
+  const session = await createSession(runtime, decoderGraph(model, "host"), model.tensors, options);
   return new HostEngine(runtime, session, "cpu", model.shape, id);
 }
 

@@ -7,7 +7,11 @@ import type { Model } from "../checkpoint/model.ts";
 import type { BuiltGraph } from "../onnx/graph_builder.ts";
 import { buildDecoder, type DecoderOptions } from "../onnx/decoder.ts";
 
-/** Builds the graph of a model. */
-export function decoderGraph(model: Model, target: DecoderOptions["target"]): BuiltGraph {
-  return buildDecoder(model.shape, { ...model.config, target });
+/** Builds the graph of a model; `mapped` where its weights come from a file. */
+export function decoderGraph(
+  model: Model,
+  target: DecoderOptions["target"],
+  mapped = false,
+): BuiltGraph {
+  return buildDecoder(model.shape, { ...model.config, target, mapped });
 }

@@ -44,7 +44,11 @@ export class WeightsLayout {
 
   constructor(private readonly graph: BuiltGraph) {
     let at = 0;
-    for (const { name, bytes } of graph.weights) {
+    for (const { name, bytes, sharedWith } of graph.weights) {
+      if (sharedWith !== undefined) {
+        this.#offsets.set(name, this.#offsets.get(sharedWith)!);
+        continue;
+      }
       this.#offsets.set(name, at);
       at += Math.ceil(bytes / PAGE) * PAGE;
     }
@@ -54,6 +58,7 @@ export class WeightsLayout {
   /** What a file holds. */
   async *blocks(tensors: Tensors): AsyncGenerator<Uint8Array<ArrayBuffer>> {
     for (const weight of this.graph.weights) {
+      if (weight.sharedWith !== undefined) continue;
       yield* weightBlocks(weight, tensors);
       const beyond = weight.bytes % PAGE;
       if (beyond > 0) yield new Uint8Array(PAGE - beyond);

@@ -66,6 +66,8 @@ export interface DecoderOptions {
   readonly tiedEmbeddings: boolean;
   /** Where it will run: the few operators that differ are chosen for it. */
   readonly target: "host" | "gpu";
+  /** Whether weights are mapped from a file, see `GraphBuilder.again`. */
+  readonly mapped: boolean;
 }
 
 /** Names of the graph's inputs and outputs, in the form of the usual decoder exports. */
@@ -163,9 +165,9 @@ class DecoderGraph {
       [x, residual] = this.#addAndNorm(this.#mlp(at, x), residual, next);
     }
 
-    const head = this.options.tiedEmbeddings
-      ? embedding
-      : this.#weight(modules.head, [vocab, hidden]);
+    const { tiedEmbeddings, mapped } = this.options;
+    const tied = mapped ? () => g.again(embedding) : () => embedding;
+    const head = tiedEmbeddings ? tied() : this.#weight(modules.head, [vocab, hidden]);
     const logits = g.node("Gemm", [x, head], { transB: 1 });
     g.node("Unsqueeze", [logits, g.int64([0])], {}, [names.logits]);
     g.output(names.logits, "float32", [1, "k", vocab]);

@@ -28,6 +28,8 @@ export interface GraphWeight {
   readonly parts: readonly WeightPart[];
   /** Size of it. */
   readonly bytes: number;
+  /** Name of the weight whose bytes it shares; absent for one that has its own. */
+  readonly sharedWith?: string;
 }
 
 /** A tensor of the checkpoint by its name, or values. */
@@ -66,6 +68,18 @@ export class GraphBuilder {
     const bytes = dims.reduce((product, size) => product * size, Float32Array.BYTES_PER_ELEMENT);
     this.#weights.push({ name, dims, parts, bytes });
     return name;
+  }
+
+  /**
+   * A weight once more, under another name. onnxruntime maps a file for each name and drops what it
+   * has packed: of a weight that is multiplied with and looked up in, only the rows that are looked
+   * up stay in memory.
+   */
+  again(name: string): string {
+    const weight = this.#weights.find((other) => other.name === name)!;
+    const other = `${name} again`;
+    this.#weights.push({ ...weight, name: other, sharedWith: name });
+    return other;
   }
 
   /** An int64 constant; a list gives a vector, a number a scalar. */
