@@ -28,6 +28,7 @@ import { runReference } from "../replay/reference.ts";
 import { CacheFolder } from "./cache/cache_folder.ts";
 import { CalibrationCache } from "./cache/calibration_cache.ts";
 import { ReferenceCache } from "./cache/reference_cache.ts";
+import { WeightsCache } from "./cache/weights_cache.ts";
 import { openHosts, type PolicyChoice } from "./policy_choice.ts";
 import { type Prompt, type Question, readyToRun, userTurn } from "./question.ts";
 import { ReferenceView } from "./reference_view.ts";
@@ -58,7 +59,7 @@ export interface LabOptions {
   readonly device?: Device;
   /** Folder whose `tokenizer.json` and chat template are used instead of the model's own. */
   readonly tokenizer?: string;
-  /** Folder in which references and calibrations are kept; absent keeps nothing. */
+  /** Folder in which references, calibrations and large weights are kept; absent keeps nothing. */
   readonly cache?: string;
   /** Bytes that the folder may hold, least recently used out first; default 8 GiB. */
   readonly cacheLimit?: number;
@@ -234,11 +235,10 @@ export class Lab implements AsyncDisposable {
     });
     const { path, hub } = await findModel(name);
     const model = await loadModel(path, options);
-    const engine = await openEngine(model, device, notice);
-    const origin = {
-      model: path === name ? await Deno.realPath(path) : name,
-      device: engine.device,
-    };
+    const called = path === name ? await Deno.realPath(path) : name;
+    const weights = kept === undefined ? undefined : new WeightsCache(kept, called);
+    const engine = await openEngine(model, device, notice, weights);
+    const origin = { model: called, device: engine.device };
     const calibration = new Calibrator({
       engine,
       families,

@@ -50,11 +50,6 @@ export interface LoadOptions {
 export async function loadModel(path: string, options: LoadOptions = {}): Promise<Model> {
   const checkpoint = await openCheckpoint(path);
   const config = readConfig(checkpoint.config.json, checkpoint.config.path);
-  const tensors = neededTensors(
-    checkpoint,
-    tensorShapes(config),
-    (name) => isRedundantTensor(name, config),
-  );
   const files = options.tokenizer === undefined
     ? await checkpoint.tokenizer()
     : await readTokenizerFiles(options.tokenizer);
@@ -63,6 +58,11 @@ export async function loadModel(path: string, options: LoadOptions = {}): Promis
     (files.settings.chat_template === undefined ? checkpoint.template : undefined);
   const renderChat = openChatTemplate(template, files.settings, options.tokenizer ?? path);
   const eosIds = endTokens(checkpoint, config, files, tokenizer);
+  const tensors = neededTensors(
+    checkpoint,
+    tensorShapes(config),
+    (name) => isRedundantTensor(name, config),
+  );
   const hash = createHash("sha256");
   for (const part of [...checkpoint.hashed, ...files.hashed]) takeIn(hash, part);
   await hashTensors(tensors, hash);

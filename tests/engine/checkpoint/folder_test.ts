@@ -39,7 +39,7 @@ Deno.test("a sharded model: end token by name, output head of its own", async ()
   const model = await loadModel(copy.path);
   assertEquals(model.eosIds, [258]);
   assert(!model.config.tiedEmbeddings);
-  assertEquals(model.weights.get("lm_head.weight")!.shape, [264, 24]);
+  assertEquals(model.tensors.get("lm_head.weight")!.shape, [264, 24]);
   assertEquals(
     model.renderChat([{ role: "user", content: "hi" }]),
     "<|im_start|>user\nhi<|im_end|>\n<|im_start|>assistant\n",
