@@ -18,7 +18,7 @@ import { Calibrator, loadCalibrationFile } from "../calibration/calibrator.ts";
 import type { HubSource } from "../engine/checkpoint/hub/cached_model.ts";
 import { loadModel, type Model } from "../engine/checkpoint/model.ts";
 import { findModel } from "../engine/checkpoint/resolve.ts";
-import { type Device, openEngine } from "../engine/devices/open.ts";
+import { announceLoad, type Device, openEngine } from "../engine/devices/open.ts";
 import type { Engine, ModelShape } from "../engine/engine.ts";
 import { PolicyError } from "../policies/check.ts";
 import type { PolicyHost } from "../policies/host.ts";
@@ -151,8 +151,8 @@ const BUDGET_BITS = 4;
  * @param model `mini`, `mini-outlier`, a Hugging Face folder or GGUF file of a known architecture, or
  *   the name of such a model on the hub, `OWNER/NAME` or `OWNER/NAME@REVISION`, that is in the hub's
  *   cache
- * @throws {UserError} for a model that cannot be used or is not there, a device that cannot be
- *   opened, or a cache folder that cannot be written
+ * @throws {UserError} for a model that cannot be used, is not there or does not fit the free memory, a
+ *   device that cannot be opened, or a cache folder that cannot be written
  * @throws {QuantizerError} for a family whose name is taken
  *
  * @example
@@ -234,7 +234,10 @@ export class Lab implements AsyncDisposable {
       ...(notice === undefined ? {} : { notice }),
     });
     const { path, hub } = await findModel(name);
-    const model = await loadModel(path, options);
+    const model = await loadModel(path, {
+      ...(options.tokenizer === undefined ? {} : { tokenizer: options.tokenizer }),
+      announce: (size) => announceLoad(name, size, device, notice),
+    });
     const called = path === name ? await Deno.realPath(path) : name;
     const weights = kept === undefined ? undefined : new WeightsCache(kept, called);
     const engine = await openEngine(model, device, notice, weights);
@@ -274,6 +277,11 @@ export class Lab implements AsyncDisposable {
   /** Hash of everything that decides the numbers: weights, config, graph version, runtime version. */
   get fingerprint(): string {
     return this.#parts.engine.fingerprint;
+  }
+
+  /** Whether prompts go through a chat template: a base model has none and gets them as they are. */
+  get chatTemplate(): boolean {
+    return this.#parts.model.chatTemplate;
   }
 
   /** Repository and commit of a model of the hub; undefined for any other. */

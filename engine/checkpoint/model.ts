@@ -6,10 +6,11 @@
 import { createHash, type Hash } from "node:crypto";
 import { UserError } from "../../errors.ts";
 import type { ModelShape } from "../engine.ts";
-import { openChatTemplate, type RenderChat, tokenText } from "./chat_template.ts";
+import { openChatTemplate, plainTexts, type RenderChat, tokenText } from "./chat_template.ts";
 import type { Checkpoint, HashedPart, StoredTensor, TokenizerFiles } from "./checkpoint.ts";
 import { type ModelConfig, readConfig } from "./config.ts";
 import { hashTensors, neededTensors } from "./needed_tensors.ts";
+import { type ModelSize, modelSize } from "./model_size.ts";
 import { openCheckpoint } from "./open.ts";
 import { isRedundantTensor, tensorShapes } from "./tensor_names.ts";
 import { openTokenizer, type TextTokenizer } from "./tokenizer.ts";
@@ -27,8 +28,10 @@ export interface Model {
   readonly tensors: ReadonlyMap<string, StoredTensor>;
   /** Text to token ids and back. */
   readonly tokenizer: TextTokenizer;
-  /** The chat template. */
+  /** The chat template; of a model without one, the texts as they are. */
   readonly renderChat: RenderChat;
+  /** Whether there is a chat template: base models have none. */
+  readonly chatTemplate: boolean;
   /** Ids that end an answer, at least one. */
   readonly eosIds: readonly number[];
   /** SHA-256 over config, tokenizer, chat template and weights, in hexadecimal. */
@@ -39,6 +42,8 @@ export interface Model {
 export interface LoadOptions {
   /** Folder whose `tokenizer.json` and chat template are used instead of the checkpoint's own. */
   readonly tokenizer?: string;
+  /** Is told how large the model is before any weight is read; what it throws ends the loading. */
+  readonly announce?: (size: ModelSize) => void | Promise<void>;
 }
 
 /**
@@ -56,13 +61,14 @@ export async function loadModel(path: string, options: LoadOptions = {}): Promis
   const tokenizer = openTokenizer(files.definition, files.settings, files.path);
   const template = files.template ??
     (files.settings.chat_template === undefined ? checkpoint.template : undefined);
-  const renderChat = openChatTemplate(template, files.settings, options.tokenizer ?? path);
+  const chat = openChatTemplate(template, files.settings, options.tokenizer ?? path);
   const eosIds = endTokens(checkpoint, config, files, tokenizer);
   const tensors = neededTensors(
     checkpoint,
     tensorShapes(config),
     (name) => isRedundantTensor(name, config),
   );
+  await options.announce?.(modelSize(tensors));
   const hash = createHash("sha256");
   for (const part of [...checkpoint.hashed, ...files.hashed]) takeIn(hash, part);
   await hashTensors(tensors, hash);
@@ -72,7 +78,8 @@ export async function loadModel(path: string, options: LoadOptions = {}): Promis
     config,
     tensors,
     tokenizer,
-    renderChat,
+    renderChat: chat ?? plainTexts(tokenizer.opening),
+    chatTemplate: chat !== undefined,
     eosIds,
     hash: hash.digest("hex"),
   };

@@ -5,8 +5,12 @@
  */
 import type { Engine } from "../engine.ts";
 import type { Model } from "../checkpoint/model.ts";
+import type { ModelSize } from "../checkpoint/model_size.ts";
 import { findAdapter, type FoundAdapter } from "./adapter.ts";
 import { openCpuEngine } from "./cpu.ts";
+import { checkFits, loadSentence } from "./expected_load.ts";
+import { freeMemory } from "./free_memory.ts";
+import { mayWrite } from "./temporary_weights.ts";
 import { UserError } from "../../errors.ts";
 import { openWasmEngine } from "./wasm.ts";
 import { openWebGpuEngine } from "./webgpu.ts";
@@ -59,6 +63,26 @@ export async function openEngine(
     );
   }
   return await openWebGpuEngine(model, found);
+}
+
+/**
+ * Says what loading a model will take, and refuses one that there is no memory for.
+ *
+ * @param name what the user called it
+ * @param notice takes a sentence for stderr
+ * @throws {UserError} for a model that does not fit
+ */
+export async function announceLoad(
+  name: string,
+  size: ModelSize,
+  device: Device,
+  notice?: (sentence: string) => void,
+): Promise<void> {
+  const on = device === "auto" ? chooseDevice(await findAdapter()).device : device;
+  const into = on === "cpu" && await mayWrite() ? "cpu, mapped" : on;
+  checkFits(name, size, into, await freeMemory());
+  const sentence = loadSentence(name, size, into);
+  if (sentence !== undefined) notice?.(sentence);
 }
 
 /**

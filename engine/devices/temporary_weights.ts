@@ -6,14 +6,18 @@
 import { join } from "node:path";
 import type { WeightsPlace } from "./weights_file.ts";
 
+/** Whether this program may write files wherever it likes; it is not asked for here. */
+export async function mayWrite(): Promise<boolean> {
+  return (await Deno.permissions.query({ name: "write" })).state === "granted";
+}
+
 /**
  * A folder of its own where the system keeps temporary files. Nothing can be kept there by a program
  * that may not write, which is not asked about it, nor on a disk without room.
  */
 export const temporaryWeights: WeightsPlace = {
   async file(_key, _bytes, blocks) {
-    const { state } = await Deno.permissions.query({ name: "write" });
-    if (state !== "granted") return undefined;
+    if (!await mayWrite()) return undefined;
     const folder = await Deno.makeTempDir({ prefix: "kvreplay-weights-" });
     const remove = () => Deno.remove(folder, { recursive: true });
     const path = join(folder, "weights");

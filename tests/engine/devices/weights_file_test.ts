@@ -39,7 +39,9 @@ for (const name of ["wide-heads-f16", "sharded-bf16"]) {
       const model = await loadModel(folder(name));
       const mapped = await logitsOf(await openCpuEngine(model, undefined, 0));
       assertEquals(mapped, await logitsOf(await openCpuEngine(model, undefined, Infinity)));
-      assertEquals([...Deno.readDirSync(temporary)], []);
+      // onnxruntime has files of its own there.
+      const left = [...Deno.readDirSync(temporary)].filter(({ name }) => /^kvreplay/.test(name));
+      assertEquals(left, []);
     });
   });
 }

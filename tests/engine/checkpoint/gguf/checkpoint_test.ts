@@ -135,10 +135,6 @@ Deno.test("what is no model of a known kind is refused in one sentence", async (
       { metadata: { "general.architecture": "mamba" }, tensors: [embedding] },
       '"general.architecture" is "mamba"; those that are known are llama, qwen2, qwen3',
     ],
-    "no template": [
-      { metadata: without("tokenizer.chat_template"), tensors: [embedding] },
-      "has no chat template: neither",
-    ],
     "no end token": [
       { metadata: without("tokenizer.ggml.eos_token_id"), tensors: [embedding] },
       "names no end token",
