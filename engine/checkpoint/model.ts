@@ -68,7 +68,7 @@ export async function loadModel(path: string, options: LoadOptions = {}): Promis
     tensorShapes(config),
     (name) => isRedundantTensor(name, config),
   );
-  await options.announce?.(modelSize(tensors));
+  await options.announce?.(modelSize(tensors, config));
   const hash = createHash("sha256");
   for (const part of [...checkpoint.hashed, ...files.hashed]) takeIn(hash, part);
   await hashTensors(tensors, hash);

@@ -25,9 +25,9 @@ const costs: Readonly<Record<LoadedInto, { readonly copies: number; readonly sec
 };
 
 /** Bytes that a model takes at the worst moment of its loading. */
-export function loadBytes({ parameters, largest }: ModelSize, into: LoadedInto): number {
+export function loadBytes({ parameters, tied }: ModelSize, into: LoadedInto): number {
   // What is looked up in and multiplied with is there twice for a moment.
-  const twice = into === "cpu, mapped" ? largest : 0;
+  const twice = into === "cpu, mapped" ? tied : 0;
   return BARE + 4 * (costs[into].copies * parameters + twice);
 }
 
@@ -41,7 +41,7 @@ export function loadBytes({ parameters, largest }: ModelSize, into: LoadedInto):
  * import { assertEquals } from "@std/assert";
  * import { loadSentence } from "./expected_load.ts";
  *
- * const size = { parameters: 494e6, largest: 136e6, formats: ["BF16"] };
+ * const size = { parameters: 494e6, tied: 136e6, formats: ["BF16"] };
  * assertEquals(
  *   loadSentence("Qwen/Qwen2.5-0.5B-Instruct", size, "cpu, mapped"),
  *   "Qwen/Qwen2.5-0.5B-Instruct: 494 million parameters in BF16; loading takes about 2.6 GiB of memory and 7 s",

@@ -5,8 +5,8 @@ import { checkFits, loadBytes, loadSentence } from "../../../engine/devices/expe
 import { freeMemory, limitLeft } from "../../../engine/devices/free_memory.ts";
 import { announceLoad } from "../../../engine/devices/open.ts";
 
-const large = { parameters: 8.03e9, largest: 525e6, formats: ["Q4_K", "Q6_K", "F32"] };
-const small = { parameters: 99e6, largest: 1e6, formats: ["F32"] };
+const large = { parameters: 8.03e9, tied: 525e6, formats: ["Q4_K", "Q6_K", "F32"] };
+const small = { parameters: 99e6, tied: 0, formats: ["F32"] };
 
 Deno.test("a large model is announced, a small one is not", () => {
   assertEquals(
@@ -26,7 +26,7 @@ Deno.test("a model that does not fit is refused with what would, and that does",
   assertStringIncludes(message, "of which 12 GiB are free");
   const fits = Number(/up to ([\d,]+) million/.exec(message)![1]!.replace(",", "")) * 1e6;
   const share = fits / large.parameters;
-  const less = { ...large, parameters: fits, largest: large.largest * share };
+  const less = { ...large, parameters: fits, tied: large.tied * share };
   assert(fits > 2e9 && loadBytes(less, "cpu, mapped") <= free);
   checkFits("less", less, "cpu, mapped", free);
   checkFits("llama", large, "cpu, mapped", undefined);
@@ -45,7 +45,7 @@ Deno.test({
   fn: async () => {
     assertEquals(await freeMemory(), undefined);
     const notices: string[] = [];
-    const endless = { parameters: 1e15, largest: 1e9, formats: ["F32"] };
+    const endless = { parameters: 1e15, tied: 0, formats: ["F32"] };
     await announceLoad("endless", endless, "cpu", (sentence) => notices.push(sentence));
     assertEquals(notices.length, 1);
   },
