@@ -3,13 +3,14 @@
  *
  * @module
  */
+import prettyBytes from "pretty-bytes";
 import { hubAccess } from "../engine/checkpoint/hub/access.ts";
 import { hubCacheFolder } from "../engine/checkpoint/hub/cache_folder.ts";
 import { fetchModel } from "../engine/checkpoint/hub/fetch_model.ts";
 import { hubNameText } from "../engine/checkpoint/hub/name.ts";
 import type { DownloadProgress } from "../engine/checkpoint/hub/repo_download.ts";
 import { StatusLine } from "../report/status_line.ts";
-import { bytesText, Transfer } from "../report/transfer.ts";
+import { Transfer } from "../report/transfer.ts";
 import type { FetchOptions } from "./fetch_options.ts";
 import { terminalColumns } from "./surroundings.ts";
 
@@ -44,7 +45,7 @@ export async function fetchFromHub({ model, quiet }: FetchOptions): Promise<numb
     const seconds = (performance.now() - started) / 1000;
     const how = received === 0
       ? "was in the hub's cache"
-      : `is in the hub's cache after ${bytesText(received)} in ${seconds.toFixed(1)} s`;
+      : `is in the hub's cache after ${prettyBytes(received)} in ${seconds.toFixed(1)} s`;
     inform(`${hubNameText(model)} at commit ${commit} ${how}`);
     console.log(path);
     return 0;

@@ -34,7 +34,7 @@ export async function runCache(
     return {};
   }
   try {
-    await CacheFolder.open(place);
+    await CacheFolder.open(place, { limit: cacheLimit });
   } catch (error) {
     if (!(error instanceof CacheError)) throw error;
     throw new CacheError(

@@ -4,6 +4,8 @@
  * @module
  */
 
+import prettyBytes from "pretty-bytes";
+
 /** Milliseconds over which the speed is taken. */
 const WINDOW_MS = 10_000;
 
@@ -26,7 +28,7 @@ const ARRIVAL_MS = 250;
  * transfer.add({ done: 400e6, total: 1000e6, received: 0 });
  * ms = 2000;
  * transfer.add({ done: 500e6, total: 1000e6, received: 100e6 });
- * assertEquals(transfer.text(), "500 MB of 1.00 GB, 50.0 MB/s, 10 s left");
+ * assertEquals(transfer.text(), "500 MB of 1 GB, 50 MB/s, 10 s left");
  * ```
  */
 export class Transfer {
@@ -65,35 +67,12 @@ export class Transfer {
   /** All of it in words. */
   text(): string {
     const { speed } = this;
-    const text = `${bytesText(this.#done)} of ${bytesText(this.#total)}`;
+    const text = `${prettyBytes(this.#done)} of ${prettyBytes(this.#total)}`;
     if (speed === 0) return text;
     const left = (this.#total - this.#done) / speed;
-    return `${text}, ${bytesText(speed)}/s` +
+    return `${text}, ${prettyBytes(speed)}/s` +
       (left < LONGEST_LEFT_S ? `, ${durationText(left)} left` : "");
   }
-}
-
-/**
- * A number of bytes in words, in three digits and units of 1000.
- *
- * @example
- * ```ts
- * import { assertEquals } from "@std/assert";
- * import { bytesText } from "./transfer.ts";
- *
- * assertEquals([0, 999, 988_097_824].map(bytesText), ["0 B", "999 B", "988 MB"]);
- * ```
- */
-export function bytesText(bytes: number): string {
-  const units = ["B", "kB", "MB", "GB", "TB"];
-  let value = bytes;
-  let unit = 0;
-  while (value >= 999.5 && unit < units.length - 1) {
-    value /= 1000;
-    unit++;
-  }
-  const digits = unit === 0 || value >= 99.95 ? 0 : value >= 9.995 ? 1 : 2;
-  return `${value.toFixed(digits)} ${units[unit]}`;
 }
 
 function durationText(seconds: number): string {

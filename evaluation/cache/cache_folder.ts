@@ -7,8 +7,8 @@
  * - the lock on a file that is being written ends with its process, so that nothing is left to clear
  *   up by hand.
  *
- * Processes that write at the same moment may exceed the limit by what they write; the next to write
- * puts that right.
+ * Processes that write at the same moment may exceed the limit by a little; whoever opens the folder
+ * next puts that right.
  *
  * @module
  */
@@ -27,6 +27,7 @@ import {
   cacheFolders,
   entriesIn,
   entryPath,
+  type EntryPlace,
   removeUnfinished,
   unfinishedPath,
 } from "./entry_places.ts";
@@ -39,8 +40,8 @@ export const DEFAULT_CACHE_LIMIT = 8 * 2 ** 30;
 /** Free bytes of a disk that the cache leaves alone. */
 const RESERVE = 256 * 2 ** 20;
 
-/** After so many bytes of one's own the entries are counted again: others write, too. */
-const RECOUNT = 256 * 2 ** 20;
+/** After this share of the limit is written the entries are counted again: others write, too. */
+const RECOUNT = 1 / 64;
 
 /** A folder that cannot hold a cache; the message is one sentence. */
 export class CacheError extends UserError {
@@ -79,7 +80,8 @@ export class CacheFolder {
   }
 
   /**
-   * Opens a folder, which is made when it is not there.
+   * Opens a folder, which is made when it is not there; what killed processes left in it and what
+   * exceeds the limit is removed.
    *
    * @throws {CacheError} when nothing can be written there
    */
@@ -100,7 +102,10 @@ export class CacheFolder {
         }`,
       );
     }
-    return new CacheFolder(folder, options);
+    removeUnfinished(folder);
+    const cache = new CacheFolder(folder, options);
+    await cache.#remove(leaving(entriesIn(folder), 0, cache.#limit) ?? []);
+    return cache;
   }
 
   /**
@@ -184,10 +189,11 @@ export class CacheFolder {
 
   /** A sentence when the disk has no room for `bytes` more, as far as the limit allows them. */
   async shortage(bytes: number): Promise<string | undefined> {
-    removeUnfinished(this.folder);
     const free = await this.#free(this.folder);
     const growth = Math.min(bytes, this.#limit - total(entriesIn(this.folder)));
     if (growth <= free - RESERVE) return undefined;
+    // Then it need not be told once more when the first entry does not fit.
+    this.#told.add("full");
     return `The disk of ${this.folder} has ${
       prettyBytes(Math.max(0, free), { binary: true })
     } free, and up to ${
@@ -219,15 +225,22 @@ export class CacheFolder {
   /** Removes entries until `bytes` more fit; false when they cannot. */
   async #makeRoom(path: string, bytes: number, since: number | undefined): Promise<boolean> {
     const free = await this.#free(this.folder) - RESERVE;
-    if (this.#bytes + bytes <= this.#limit && this.#own < RECOUNT && bytes <= free) return true;
+    if (this.#bytes + bytes <= this.#limit && this.#own < RECOUNT * this.#limit && bytes <= free) {
+      return true;
+    }
     const entries = entriesIn(this.folder).filter((entry) => entry.path !== path);
     const kept = total(entries);
     // A disk that fills up takes from the cache, too.
     const out = leaving(entries, bytes, Math.min(this.#limit, kept + free), since);
-    for (const entry of out ?? []) await Deno.remove(entry.path).catch(() => {});
+    await this.#remove(out ?? []);
     this.#bytes = kept - total(out ?? []);
     this.#own = 0;
     return out !== undefined;
+  }
+
+  /** Who reads one of them has it open, or makes it again. */
+  async #remove(entries: readonly EntryPlace[]): Promise<void> {
+    for (const { path } of entries) await Deno.remove(path).catch(() => {});
   }
 
   #tell(what: "damaged" | "failed" | "full", sentence: string): void {

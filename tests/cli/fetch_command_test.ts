@@ -214,8 +214,19 @@ Deno.test("a download that is killed leaves nothing that is used, and the next o
   assertEquals(exists(unfinished), false);
 });
 
-Deno.test("two processes that fetch the same model do not break each other", async () => {
+for (const links of [true, false]) {
+  const how = links ? "" : ", without links either";
+  Deno.test(`two processes that fetch the same model do not break each other${how}`, () =>
+    twoAtOnce(links));
+}
+
+async function twoAtOnce(links: boolean): Promise<void> {
   await using machine = await new Machine();
+  const { home } = machine;
+  const flags = [
+    "--allow-net=127.0.0.1",
+    ...(links ? [] : [`--allow-read=${home}`, `--allow-write=${home}`]),
+  ];
   // The weights do not come before the second process has said that it waits for them.
   const waits = Promise.withResolvers<void>();
   machine.hub.fail("cdn", /./, async (good) => {
@@ -223,9 +234,7 @@ Deno.test("two processes that fetch the same model do not break each other", asy
     return good;
   });
   const both = await Promise.all([0, 1].map(async () => {
-    const { status, stdout, stderr } = machine.spawn("fetch", ["--allow-net=127.0.0.1"], [
-      ...["fetch", WHOLE.name],
-    ]);
+    const { status, stdout, stderr } = machine.spawn("fetch", flags, ["fetch", WHOLE.name]);
     let told = "";
     for await (const text of stderr.pipeThrough(new TextDecoderStream())) {
       told += text;
@@ -240,7 +249,7 @@ Deno.test("two processes that fetch the same model do not break each other", asy
     assertEquals(weights, WHOLE.revisions.main!["model.safetensors"]);
   }
   assertEquals(machine.hub.paths("cdn").length, 1);
-});
+}
 
 Deno.test("when one of two processes is killed, the other goes on with what it left", async () => {
   await using machine = await new Machine();

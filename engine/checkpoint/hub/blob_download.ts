@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { dirname } from "node:path";
+import { dirname, join } from "node:path";
 import { UserError } from "../../../errors.ts";
 import type { HubClient } from "./hub_client.ts";
 import { removeIfPresent, type RepoCache, type RepoFile, sizeOf } from "./repo_cache.ts";
@@ -41,7 +41,10 @@ export async function downloadBlob(
   using _lock = await lock(cache.lock(file), () => {
     events.notice?.(`Another process is downloading ${file.path}; waiting for it`);
   });
-  if (await sizeOf(blob) === file.size) return false;
+  // Where links cannot be made, contents end in the commit's folder.
+  for (const path of [blob, join(cache.snapshot(commit), file.path)]) {
+    if (await sizeOf(path) === file.size) return false;
+  }
   const url = resolveUrl(client, commit, file.path);
   let first = await bring(client, url, file, unfinished, events);
   if (first !== undefined && !first.ofOneAnswer) {

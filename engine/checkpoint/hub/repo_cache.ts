@@ -99,28 +99,34 @@ export class RepoCache {
   }
 
   /**
-   * Puts a file whose contents are complete into its commit's folder.
+   * Puts a file whose contents are complete into its commit's folder, unless another process was
+   * faster.
    *
    * @param fresh whether nothing else can use these contents yet
    */
   async place(commit: string, file: RepoFile, fresh: boolean): Promise<void> {
     const target = join(this.snapshot(commit), file.path);
     await Deno.mkdir(dirname(target), { recursive: true });
-    await removeIfPresent(target);
     const up = "../".repeat(file.path.split("/").length + 1);
     try {
       await Deno.symlink(`${up}blobs/${file.blob.hex}`, target);
     } catch (error) {
-      // Another process was faster.
       if (error instanceof Deno.errors.AlreadyExists) return;
+      // Links cannot be made.
       await this.#placeContents(file, target, fresh);
     }
   }
 
   async #placeContents(file: RepoFile, target: string, fresh: boolean): Promise<void> {
+    if (await sizeOf(target) === file.size) return;
     if (fresh) return await Deno.rename(this.blob(file), target);
     const copy = this.unfinished(file);
-    await Deno.copyFile(this.blob(file), copy);
+    try {
+      await Deno.copyFile(this.blob(file), copy);
+    } catch (error) {
+      if (await sizeOf(target) === file.size) return;
+      throw error;
+    }
     await Deno.rename(copy, target);
   }
 }

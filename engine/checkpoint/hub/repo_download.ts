@@ -121,7 +121,10 @@ export class RepoDownload {
     file: RepoFile,
     progress: (at: number, received: number) => void,
   ): Promise<Contents | undefined> {
-    if (await this.#isRight(join(this.folder, file.path), file)) return undefined;
+    const target = join(this.folder, file.path);
+    if (await this.#isRight(target, file)) return undefined;
+    // A link that leads nowhere, or a file that is wrong.
+    await removeIfPresent(target);
     const blob = this.cache.blob(file);
     if (await this.#isRight(blob, file)) return { file, fresh: false };
     await removeIfPresent(blob);

@@ -34,7 +34,7 @@ ${block("const kept: Kept = 1;")}export type Kept = 1;
 export interface Lost {}
 ${block("Given();")}export function renamed(): void {}
 `,
-    "more.ts": "export const more = 1;",
+    "more.ts": `export const more = 1; export type { Kept } from "./types.ts";`,
   });
   const { stdout } = await runDeno(project.url, "doc", "--json", "mod.ts", "more.ts");
   const named = exportsWithoutExample(JSON.parse(stdout)).map((sentence) => sentence.split(" ")[2]);
