@@ -71,6 +71,13 @@ export function missingMethod(policy: unknown): string | undefined {
   );
 }
 
+/** Names the first optional method that a policy has something else in place of, or undefined. */
+export function fieldForMethod(policy: Policy): string | undefined {
+  return [...hookNames, "calibrate" as const].find((name) =>
+    policy[name] !== undefined && typeof policy[name] !== "function"
+  );
+}
+
 /** The error for a policy that lacks a method, with what it may have called it instead. */
 export function missingMethodError(
   policy: string,

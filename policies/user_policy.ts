@@ -11,7 +11,7 @@ import { InProcessHost, type PolicyHost } from "./host.ts";
 import type { Policy } from "./policy.ts";
 import { isPolicyName } from "./registry.ts";
 import { shown } from "./shown.ts";
-import { exportProblem, policyOf } from "./sandbox/default_export.ts";
+import { exportProblem } from "./sandbox/default_export.ts";
 import { quoted, SandboxError } from "./sandbox/sandbox_error.ts";
 import { type PolicySource, SandboxHost, type SandboxOptions } from "./sandbox/sandbox_host.ts";
 
@@ -130,7 +130,7 @@ async function sandboxed(source: PolicySource, options: SandboxOptions): Promise
   }
 }
 
-async function trusted(path: string): Promise<Policy> {
+async function trusted(path: string): Promise<Policy | (new () => Policy)> {
   let exported: unknown;
   try {
     exported = (await import(pathToFileURL(resolve(path)).href)).default;
@@ -141,5 +141,5 @@ async function trusted(path: string): Promise<Policy> {
   }
   const problem = exportProblem(exported);
   if (problem !== undefined) throw new PolicyError(`Policy file ${shown(path)}: ${problem}`);
-  return policyOf(exported) as Policy;
+  return exported as Policy | (new () => Policy);
 }

@@ -1,0 +1,34 @@
+/**
+ * Whether a device can read buffers that a caller hands in. A kernel that cannot computes nothing, and
+ * the error goes where nobody looks.
+ *
+ * @module
+ */
+import { QuantizerError } from "../quantizer_error.ts";
+
+/**
+ * Copies a word of each buffer, and waits for what the device says to that.
+ *
+ * @throws {QuantizerError} for a device that is lost, and a buffer that is another's or destroyed
+ */
+export async function checkReadable(
+  device: GPUDevice,
+  buffers: readonly GPUBuffer[],
+): Promise<void> {
+  // Nothing is awaited between push and pop, so that the errors are of nobody else.
+  device.pushErrorScope("validation");
+  const probe = device.createBuffer({ size: 4, usage: GPUBufferUsage.COPY_DST });
+  const encoder = device.createCommandEncoder();
+  for (const buffer of buffers) encoder.copyBufferToBuffer(buffer, 0, probe, 0, 4);
+  device.queue.submit([encoder.finish()]);
+  const problem = device.popErrorScope().catch((error: Error) => error);
+  probe.destroy();
+  // A device that is lost already comes first.
+  const lost = await Promise.race([device.lost, undefined]);
+  const error = lost ?? await problem;
+  if (error === null) return;
+  throw new QuantizerError(
+    `The device cannot read the tensor (${error.message}); give the device on which its buffer ` +
+      `was made, neither of them destroyed`,
+  );
+}
