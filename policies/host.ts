@@ -9,11 +9,13 @@ import { askPolicy, hooksOf, type RawAnswers, type StepQuestion } from "./ask.ts
 import type { CalibrationStatistics } from "./calibration_statistics.ts";
 import { PolicyError } from "./check.ts";
 import {
+  fieldError,
   fieldForMethod,
   methodsOf,
   missingMethod,
   missingMethodError,
   MOST_METHODS,
+  OPTIONAL_METHODS,
   unaskedMethods,
 } from "./methods.ts";
 import type { BudgetState, Policy, WorkloadMeta } from "./policy.ts";
@@ -106,14 +108,18 @@ export class InProcessHost implements PolicyHost {
       const missing = missingMethod(made);
       if (missing !== undefined) return { made, methods, missing };
       const calibrates = typeof made.calibrate === "function";
-      return { made, methods, field: fieldForMethod(made), hooks: hooksOf(made), calibrates };
+      return {
+        made,
+        methods,
+        field: fieldForMethod(made, OPTIONAL_METHODS),
+        hooks: hooksOf(made),
+        calibrates,
+      };
     }, `Policy ${shown(name)} cannot be made: it`);
     const { made, methods, missing, field, hooks = [], calibrates = false } = seen;
     if (missing !== undefined) throw missingMethodError(name, missing, methods);
     if (field !== undefined) {
-      throw new PolicyError(
-        `Policy ${shown(name)} has ${field} that is no method; expected one that returns it`,
-      );
+      throw fieldError(name, field);
     }
     this.#policy = made;
     this.hooks = hooks;

@@ -187,6 +187,14 @@ export async function quantize(
       rest,
       (family, source, settings, tokens) => family.openGpu(device, source, settings, tokens),
     );
+  } catch (error) {
+    // A lost device says nothing before something is read back from it.
+    if (!(error instanceof DOMException && error.name === "OperationError")) throw error;
+    throw new QuantizerError(
+      `Nothing can be read from the device (${error.message}); give one that is neither lost nor ` +
+        `destroyed`,
+      { cause: error },
+    );
   } finally {
     backend.close();
   }

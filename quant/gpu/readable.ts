@@ -9,7 +9,7 @@ import { QuantizerError } from "../quantizer_error.ts";
 /**
  * Copies a word of each buffer, and waits for what the device says to that.
  *
- * @throws {QuantizerError} for a device that is lost, and a buffer that is another's or destroyed
+ * @throws {QuantizerError} for a buffer that is another device's or destroyed
  */
 export async function checkReadable(
   device: GPUDevice,
@@ -23,12 +23,10 @@ export async function checkReadable(
   device.queue.submit([encoder.finish()]);
   const problem = device.popErrorScope().catch((error: Error) => error);
   probe.destroy();
-  // A device that is lost already comes first.
-  const lost = await Promise.race([device.lost, undefined]);
-  const error = lost ?? await problem;
+  const error = await problem;
   if (error === null) return;
   throw new QuantizerError(
     `The device cannot read the tensor (${error.message}); give the device on which its buffer ` +
-      `was made, neither of them destroyed`,
+      `was made, and do not destroy it before`,
   );
 }
