@@ -35,28 +35,8 @@ const code: Dataset = {
   score: codeSimilarity,
 };
 
-/** Name of a dataset, as an example's `dataset` field has it. */
-export type DatasetName =
-  | "hotpotqa"
-  | "multifieldqa_en"
-  | "passage_retrieval_en"
-  | "passkey"
-  | "niah_multikey"
-  | "line_retrieval"
-  | "stem_open"
-  | "stem_mc"
-  | "2wikimqa"
-  | "musique"
-  | "narrativeqa"
-  | "qasper"
-  | "triviaqa"
-  | "passage_count"
-  | "trec"
-  | "lcc"
-  | "repobench-p";
-
 /** Every dataset by its name. */
-export const datasets: Readonly<Record<DatasetName, Dataset>> = {
+export const datasets = {
   hotpotqa: passages(templates.hotpotqa),
   multifieldqa_en: passages(templates.multifieldqa_en),
   passage_retrieval_en: {
@@ -93,7 +73,10 @@ export const datasets: Readonly<Record<DatasetName, Dataset>> = {
   },
   lcc: code,
   "repobench-p": code,
-};
+} as const satisfies Readonly<Record<string, Dataset>>;
+
+/** Name of a dataset, as an example's `dataset` field has it. */
+export type DatasetName = keyof typeof datasets;
 
 /**
  * The dataset of an example.
@@ -109,7 +92,7 @@ export function datasetOf(example: Example, where = `example ${example.id}`): Da
       }`,
     );
   }
-  const dataset = datasets[example.dataset as DatasetName];
+  const dataset: Dataset = datasets[example.dataset as DatasetName];
   const flaw = dataset.flaw?.(example);
   if (flaw !== undefined) throw new BenchmarkError(`${where}: ${flaw}`);
   return dataset;

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type SliceName, slices } from "../benchmarks/slices.ts";
+import { type SliceName, sliceNames, slices } from "../benchmarks/slices.ts";
 import { cacheHelp, parseCacheOptions } from "./cache_options.ts";
 import { FETCH_OPERAND, FETCH_OPTIONS, parseFetchOptions } from "./fetch_options.ts";
 import { FAMILIES_OPTIONS } from "./families_options.ts";
@@ -111,12 +111,15 @@ function cacheCommand(summary: string): Command {
   };
 }
 
+/** One command for every slice. */
+const replayCommands = Object.fromEntries(
+  sliceNames.map((name) => [name, replayCommand(name, slices[name].title)]),
+) as Record<SliceName, Command>;
+
 /** The commands, in the order they are listed. */
 export const commands = {
-  longbench: replayCommand("longbench", slices.longbench.title),
-  needle: replayCommand("needle", slices.needle.title),
-  reasoning: replayCommand("reasoning", slices.reasoning.title),
-  all: replayCommand("all", "The three slices one after the other"),
+  ...replayCommands,
+  all: replayCommand("all", "Every slice, one after the other"),
   leaderboard: leaderboardCommand("Every policy on every slice and model, and a report"),
   search: searchCommand("A width for every layer, kind and head under a budget, by measurement"),
   fetch: fetchCommand("A model of the Hugging Face hub into its cache, for every other command"),

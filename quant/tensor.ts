@@ -57,6 +57,7 @@ export interface CpuTensor extends KvShape {
  *
  * @example
  * ```ts
+ * import { assertEquals } from "@std/assert";
  * import type { CpuTensor, GpuTensor } from "@kvreplay/kvreplay/quant";
  *
  * // Brings a tensor to where `quantize` runs the kernels.
@@ -68,8 +69,10 @@ export interface CpuTensor extends KvShape {
  * }
  * const device = await (await navigator.gpu.requestAdapter())?.requestDevice();
  * const keys = { heads: 1, capacity: 2, headDim: 64, data: new Float32Array(2 * 64) };
- * if (device !== undefined) upload(device, keys).buffer.destroy();
- * device?.destroy();
+ * if (device !== undefined) {
+ *   assertEquals(upload(device, keys).buffer.size, 512);
+ *   device.destroy();
+ * }
  * ```
  */
 export interface GpuTensor extends KvShape {

@@ -31,9 +31,24 @@ export async function importNativeRuntime(): Promise<typeof import("onnxruntime-
       `Device cpu: onnxruntime-node has no library for ${process.platform} ${process.arch}: use --device wasm`,
     );
   }
+  keepQuiet();
   const load = () => import("onnxruntime-node");
   return Deno.build.standalone ? await withAddonCopied(folder, load) : await load();
 }
+
+/**
+ * onnxruntime's native library reports its use to its makers, and keeps a device id and a queue of
+ * events in the user's cache folder, unless this variable is set. Native code is bound by no
+ * permission of Deno, so it is asked not to before it is loaded.
+ */
+function keepQuiet(): void {
+  const variable = TELEMETRY_VARIABLE;
+  const { state } = Deno.permissions.querySync({ name: "env", variable });
+  if (state === "granted") Deno.env.set(variable, "1");
+}
+
+/** Turns onnxruntime's telemetry off; every task that runs a model may set it. */
+export const TELEMETRY_VARIABLE = "ORT_DISABLE_TELEMETRY";
 
 /**
  * Runs `load` while every `require` of an add-on of this folder takes a copy of it, beside copies of

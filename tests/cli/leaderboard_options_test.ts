@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
+import { sliceNames } from "../../benchmarks/slices.ts";
 import { LEADERBOARD_OPTIONS, parseLeaderboardOptions } from "../../cli/leaderboard_options.ts";
 import { UsageError } from "../../cli/usage_error.ts";
 import { policyNames } from "../../policies/registry.ts";
@@ -10,7 +11,7 @@ Deno.test("by default everything is run and finished cells are kept", () => {
   assertEquals(options.policies.toSorted(), policyNames.toSorted());
   assertEquals<unknown>({ ...options, policies: options.policies[0] }, {
     models: ["mini", "mini-outlier"],
-    slices: ["longbench", "needle", "reasoning"],
+    slices: sliceNames,
     policies: "reference",
     baseline: "kivi_overlap_4bit",
     device: "auto",
@@ -61,7 +62,7 @@ Deno.test("help is asked for", () => {
 const wrong: readonly (readonly [string, ...string[]])[] = [
   ["--wat", "Unknown option --wat", "--models", "--fresh"],
   ["mini", 'Unexpected argument "mini"'],
-  ["--slices=wikitext", 'Unknown slice "wikitext"', "longbench, needle or reasoning"],
+  ["--slices=wikitext", 'Unknown slice "wikitext"', "expected longbench, needle"],
   ["--policy=best", 'Unknown policy "best"', "kivi_overlap_4bit"],
   ["--baseline=best", 'Unknown baseline "best"', "kivi_overlap_4bit"],
   ["--policy=reference --baseline=kivi_overlap_2bit", "not among the policies to run"],

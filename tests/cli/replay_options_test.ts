@@ -1,5 +1,6 @@
 import { assertEquals, assertMatch, assertThrows } from "@std/assert";
 import fc from "fast-check";
+import { sliceNames } from "../../benchmarks/slices.ts";
 import { OPTIONS, valueOptions } from "../../cli/option_table.ts";
 import { parseReplayOptions } from "../../cli/replay_options.ts";
 import { UsageError } from "../../cli/usage_error.ts";
@@ -25,7 +26,7 @@ const defaults = {
 
 Deno.test("defaults", () => {
   assertEquals<unknown>(parse(), defaults);
-  assertEquals(parseReplayOptions("all", [])?.slices, ["longbench", "needle", "reasoning"]);
+  assertEquals(parseReplayOptions("all", [])?.slices, sliceNames);
 });
 
 Deno.test("every option is read", () => {

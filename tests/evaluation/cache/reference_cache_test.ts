@@ -138,7 +138,8 @@ Deno.test("under a limit a run keeps what came first, so that the next one finds
     const whole = await run(folder);
     const sizes = entriesIn(folder).map(({ bytes }) => bytes);
     await Promise.all(entriesIn(folder).map(({ path }) => Deno.remove(path)));
-    const limit = sizes.reduce((a, b) => a + b) - 1;
+    // Headers hold the time of the prefill, whose digits make entries differ by a few bytes.
+    const limit = sizes.reduce((a, b) => a + b) - Math.min(...sizes) / 2;
     const first = await run(folder, { limit });
     assertEquals([first.runs, first.notices.length], [whole.runs, 1]);
     const second = await run(folder, { limit });

@@ -21,7 +21,13 @@ import { squatCorrections } from "../../../../quant/families/squat/squat_subspac
 import { answers } from "../../stores/affine/affine_answers.ts";
 import { testOnBackends } from "../../backends.ts";
 import { runs, testCacheProperties, testMoreBits } from "../../cache_properties.ts";
-import { type CacheScene, layerData, layerQueries, OpenCache } from "../../cache_scenes.ts";
+import {
+  type CacheScene,
+  layerData,
+  layerQueries,
+  OpenCache,
+  rotaryOf,
+} from "../../cache_scenes.ts";
 import { KV_LOOKS, kvData, type KvLook } from "../../kv_data.ts";
 import { settingsFor } from "../../../../quant/settings_for.ts";
 
@@ -226,11 +232,12 @@ testOnBackends("squat: keys quantized before RoPE come back rotated", async (bac
   };
   // The scene's keys before RoPE are those after it, so only the rotation differs.
   const [plain, rotated] = [await restore("after"), await restore("before")];
+  const { scale } = rotaryOf(64);
   for (let token = 0; token < 32; token++) {
     for (let pair = 0; pair < 32; pair++) {
       const angle = token * 1000 ** (-pair / 32);
       const [a, b] = [plain[token * 64 + pair]!, plain[token * 64 + 32 + pair]!];
-      const [c, s] = [Math.cos(angle), Math.sin(angle)];
+      const [c, s] = [scale * Math.cos(angle), scale * Math.sin(angle)];
       assertAlmostEquals(rotated[token * 64 + pair]!, a * c - b * s, 1e-3);
       assertAlmostEquals(rotated[token * 64 + 32 + pair]!, b * c + a * s, 1e-3);
     }

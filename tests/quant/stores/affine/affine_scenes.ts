@@ -1,5 +1,6 @@
 /** Random settings and caches for property tests of the affine families. */
 import fc from "fast-check";
+import { axesOf, takenHooks } from "../../../../quant/declared.ts";
 import type { AffineSettings } from "../../../../quant/stores/affine/affine_settings.ts";
 import type { Family, HookAnswers, KvKind } from "../../../../quant/family.ts";
 import { headsPerBand } from "../../../../quant/stores/affine/group_layout.ts";
@@ -73,9 +74,9 @@ export function affineScene(
     seed: fc.nat(),
   }).map((draw) => {
     const { kind, heads, headDim } = draw;
-    const channel = family.name === "kivi"
-      ? (kind === "key") !== draw.swap
-      : family.name === "skvq" && kind === "key" && draw.swap;
+    const [usual, other = usual] = axesOf(family, kind);
+    const axis = (draw.swap ? other : usual)!;
+    const channel = axis === "channel";
     const sizes = channel
       ? [5, 8, 16, 32]
       : family.name === "skvq"
@@ -85,11 +86,11 @@ export function affineScene(
     const band = channel ? 1 : headsPerBand(groupSize, headDim);
     const given = answers(kind, {
       bits: Array.from({ length: heads }, (_, head) => draw.widths[head - head % band]!),
-      axis: channel ? "channel" : "token",
+      axis,
       groupSize,
       residualLength: draw.residual,
       sinkTokens: draw.sink,
-      clipRatio: family.name === "uniform" ? 1 : choice.clipRatio ?? draw.clip,
+      clipRatio: takenHooks(family).includes("clip_ratio") ? choice.clipRatio ?? draw.clip : 1,
       ...family.name === "skvq" ? { options: { fp8_params: choice.fp8 ?? draw.fp8 } } : {},
     });
     return {

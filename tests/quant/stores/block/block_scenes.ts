@@ -82,14 +82,14 @@ export function blockScenes(name: string, choice: BlockChoice = {}): fc.Arbitrar
     // HQQ's other axis exists by name alone.
     const named = (quanto && draw.named) || (hqq && (draw.named || draw.channel));
     const sizes = named || draw.channel ? ANY_SIZE : divisors(headDim);
-    const widths = family.widths.filter((bits) => bits !== 3 || draw.channel);
+    const widths = family.widths.filter((bits) => !hqq || bits !== 3 || draw.channel);
     const pick = (i: number) => widths[draw.width[i]! % widths.length]!;
     const axis = draw.channel ? "channel" : "token";
     const options = quanto
       ? { quanto_axis: draw.channel ? -1 : 0 }
       : { hqq_axis: draw.channel ? 0 : 1, optimize: choice.optimize ?? flag };
     const given = answers(kind, {
-      bits: Array.from({ length: heads }, (_, head) => pick(name === "kvtuner" ? head : 0)),
+      bits: Array.from({ length: heads }, (_, head) => pick(quanto || hqq ? 0 : head)),
       axis,
       residualLength: draw.residual,
       groupSize: name === "kvtuner" && !draw.channel && draw.named
