@@ -6,21 +6,23 @@
 import type { StoredTensor } from "./checkpoint.ts";
 import type { ModelFile } from "./model_file.ts";
 
-/** Bytes of a block, as far as what must stay together allows: more make nothing faster. */
+/** Bytes of a block: more make nothing faster. */
 const BLOCK = 2 ** 23;
 
 /**
  * Bytes `at .. at + bytes` of a file in blocks, all of them in the same memory.
  *
  * @param unit bytes that stay together, a divisor of `bytes`
+ * @param block bytes of a block, as far as what must stay together allows
  */
 export async function* storedBlocks(
   file: ModelFile,
   at: number,
   bytes: number,
   unit: number,
+  block = BLOCK,
 ): AsyncGenerator<Uint8Array<ArrayBuffer>> {
-  const most = Math.min(bytes, Math.max(unit, BLOCK - BLOCK % unit));
+  const most = Math.min(bytes, Math.max(unit, block - block % unit));
   const memory = new Uint8Array(most);
   for (let done = 0; done < bytes; done += most) {
     const count = Math.min(most, bytes - done);

@@ -3,8 +3,11 @@
  *
  * @module
  */
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import type { WeightsPlace } from "./weights_file.ts";
+
+const PREFIX = "kvreplay-weights-";
+const FILE = "weights";
 
 /** Whether this program may write files wherever it likes; it is not asked for here. */
 export async function mayWrite(): Promise<boolean> {
@@ -13,16 +16,22 @@ export async function mayWrite(): Promise<boolean> {
 
 /**
  * A folder of its own where the system keeps temporary files. Nothing can be kept there by a program
- * that may not write, which is not asked about it, nor on a disk without room.
+ * that may not write, which is not asked about it, nor on a disk without room. What a killed program
+ * left there is removed by the next: whoever uses a file holds a lock on it, which ends with its process.
  */
 export const temporaryWeights: WeightsPlace = {
   async file(_key, _bytes, blocks) {
     if (!await mayWrite()) return undefined;
-    const folder = await Deno.makeTempDir({ prefix: "kvreplay-weights-" });
-    const remove = () => Deno.remove(folder, { recursive: true });
-    const path = join(folder, "weights");
+    const folder = await Deno.makeTempDir({ prefix: PREFIX });
+    removeAbandoned(dirname(folder));
+    const path = join(folder, FILE);
+    const file = await Deno.open(path, { write: true, createNew: true });
+    const remove = async () => {
+      file.close();
+      await Deno.remove(folder, { recursive: true });
+    };
     try {
-      using file = await Deno.open(path, { write: true, createNew: true });
+      await file.tryLock(true).catch(() => {});
       await write(file, blocks());
     } catch (error) {
       await remove();
@@ -32,6 +41,19 @@ export const temporaryWeights: WeightsPlace = {
     return { path, start: 0, [Symbol.asyncDispose]: remove };
   },
 };
+
+function removeAbandoned(temporary: string): void {
+  for (const { name } of Deno.readDirSync(temporary)) {
+    if (!name.startsWith(PREFIX)) continue;
+    const folder = join(temporary, name);
+    try {
+      using file = Deno.openSync(join(folder, FILE), { write: true });
+      if (file.tryLockSync(true)) Deno.removeSync(folder, { recursive: true });
+    } catch {
+      // Not finished yet, another user's, or on a disk that knows no locks.
+    }
+  }
+}
 
 async function write(file: Deno.FsFile, blocks: AsyncIterable<Uint8Array>): Promise<void> {
   for await (const block of blocks) {

@@ -5,7 +5,7 @@
  */
 import { InternalError } from "../../errors.ts";
 import type { StoredTensor } from "../checkpoint/checkpoint.ts";
-import { readValues, valueBlocks } from "../checkpoint/stored_blocks.ts";
+import { readValues, valueBlocks, valueCount } from "../checkpoint/stored_blocks.ts";
 import type { GraphWeight } from "../onnx/graph_builder.ts";
 
 /** Tensors of a checkpoint by name. */
@@ -25,7 +25,7 @@ export async function weightBuffer(
       continue;
     }
     const tensor = tensorOf(tensors, part);
-    const count = tensor.shape.reduce((product, size) => product * size, 1);
+    const count = valueCount(tensor);
     await readValues(tensor, values.subarray(at, at + count));
     at += count;
   }

@@ -1,8 +1,10 @@
 /** Weights in a mapped file: the same model, and nothing is left behind. */
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertRejects } from "@std/assert";
 import { fileURLToPath } from "node:url";
+import { UserError } from "../../../errors.ts";
 import { loadModel } from "../../../engine/checkpoint/model.ts";
 import { openCpuEngine } from "../../../engine/devices/cpu.ts";
+import { temporaryWeights } from "../../../engine/devices/temporary_weights.ts";
 import type { WeightsPlace } from "../../../engine/devices/weights_file.ts";
 import type { Engine } from "../../../engine/engine.ts";
 import { runCausally } from "./causal_run.ts";
@@ -45,6 +47,33 @@ for (const name of ["wide-heads-f16", "sharded-bf16"]) {
     });
   });
 }
+
+Deno.test("what a killed program left is removed by the next, and what is in use is not", async () => {
+  await withTemporaryFolder(async (temporary) => {
+    const blocks = async function* () {
+      yield await Promise.resolve(new Uint8Array(10));
+    };
+    await Deno.mkdir(`${temporary}/kvreplay-weights-left`);
+    await Deno.writeFile(`${temporary}/kvreplay-weights-left/weights`, new Uint8Array(10));
+    await using one = (await temporaryWeights.file("a", 10, blocks))!;
+    await using other = (await temporaryWeights.file("b", 10, blocks))!;
+    const there = [...Deno.readDirSync(temporary)].map(({ name }) =>
+      `${temporary}/${name}/weights`
+    );
+    assertEquals(there.sort(), [one.path, other.path].sort());
+  });
+});
+
+Deno.test("weights that fail to be read leave no file", async () => {
+  await withTemporaryFolder(async (temporary) => {
+    const broken = async function* () {
+      yield await Promise.resolve(new Uint8Array(10));
+      throw new UserError("The model ended while it was read");
+    };
+    await assertRejects(() => temporaryWeights.file("a", 20, broken), UserError, "ended while");
+    assertEquals([...Deno.readDirSync(temporary)], []);
+  });
+});
 
 Deno.test("a kept file that is gone before it is mapped costs nothing but the file", async () => {
   const model = await loadModel(folder("sharded-bf16"));
