@@ -14,6 +14,7 @@ import prettyBytes from "pretty-bytes";
 import { cacheTable } from "../report/cache_table.ts";
 import { StatusLine } from "../report/status_line.ts";
 import { quoted } from "../policies/sandbox/sandbox_error.ts";
+import { print, tell } from "../report/terminal.ts";
 import type { CacheCommandOptions } from "./cache_options.ts";
 import { cachePlace } from "./cache_place.ts";
 import { EXIT } from "./failure.ts";
@@ -29,8 +30,8 @@ export async function manageCache({ action, model }: CacheCommandOptions): Promi
   if (action === "verify") return await verify(place);
   if (action === "clear") return await clear(place, model);
   const rows = await cacheRows(place);
-  console.log(place);
-  console.log(rows.length === 0 ? "Nothing is kept" : cacheTable(rows.map(shown)));
+  print(place);
+  print(rows.length === 0 ? "Nothing is kept" : cacheTable(rows.map(shown)));
   return 0;
 }
 
@@ -49,8 +50,8 @@ async function verify(place: string): Promise<number> {
     place,
     (done, total) => status.progress(done, total, "entries"),
   ).finally(() => status.stop());
-  for (const sentence of damaged) console.error(quoted(sentence));
-  console.log(
+  for (const sentence of damaged) tell(quoted(sentence));
+  print(
     `${sound} of ${sound + damaged.length} entries are what was written` +
       (damaged.length === 0 ? "" : `; the others are removed, and will be made anew`),
   );
@@ -67,6 +68,6 @@ async function clear(place: string, model: string | undefined): Promise<number> 
       }`,
     );
   }
-  console.log(`${entries} entries of ${prettyBytes(bytes, { binary: true })} are removed`);
+  print(`${entries} entries of ${prettyBytes(bytes, { binary: true })} are removed`);
   return 0;
 }

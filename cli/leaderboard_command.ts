@@ -13,6 +13,7 @@ import { openModel } from "../leaderboard/ready_model.ts";
 import { resultFiles } from "../leaderboard/result_files.ts";
 import { openOutputFolder, writeAll } from "../report/output_folder.ts";
 import { StatusLine } from "../report/status_line.ts";
+import { print } from "../report/terminal.ts";
 import { EXIT } from "./failure.ts";
 import { InterruptListener } from "./interrupt.ts";
 import type { LeaderboardOptions } from "./leaderboard_options.ts";
@@ -58,7 +59,7 @@ export async function leaderboard(options: LeaderboardOptions): Promise<number> 
     return EXIT.failed;
   }
   const board = new Board({ ...filled, ...options });
-  console.log(boardText(board));
+  print(boardText(board));
   const facts = { version: VERSION, commit, versions: libraryVersions(), reused: filled.reused };
   const manifest = manifestOf(board, { ...facts, started, finished: new Date() });
   writeAll(options.out, resultFiles(board, manifest));

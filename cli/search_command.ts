@@ -14,6 +14,7 @@ import { policyFileText } from "../search/policy_file.ts";
 import { searchSamples, splitSamples } from "../search/samples.ts";
 import { search } from "../search/search.ts";
 import { widthPlan } from "../search/width_plan.ts";
+import { print } from "../report/terminal.ts";
 import { InterruptListener } from "./interrupt.ts";
 import type { SearchOptions } from "./search_options.ts";
 import { terminalColumns } from "./surroundings.ts";
@@ -90,7 +91,7 @@ export async function searchWidths(options: SearchOptions): Promise<number> {
       verdict,
       command: commandOf(options),
     });
-    console.log(`${frontTable(result)}\n\n${widthTable(plan)}\n\n${verdict}`);
+    print(`${frontTable(result)}\n\n${widthTable(plan)}\n\n${verdict}`);
     if (options.json !== undefined) {
       const facts = {
         kvreplay: VERSION,
