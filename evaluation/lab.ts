@@ -325,7 +325,7 @@ export class Lab implements AsyncDisposable {
     maxNewTokens: number = MAX_NEW_TOKENS,
   ): Promise<ReferenceView> {
     const { model, engine } = this.#parts;
-    const example = readyToRun(model, question, 0);
+    const example = readyToRun(model, question, 0, maxNewTokens);
     const refusal = refusalOf(example, maxNewTokens, engine.shape);
     // deno-lint-ignore error-law/visible -- the sentence of the refusal
     if (refusal !== undefined) throw new PolicyError(refusal);
@@ -357,13 +357,15 @@ export class Lab implements AsyncDisposable {
   ): Promise<SliceResult> {
     const { model, engine, families, calibration, cache } = this.#parts;
     const { progress, notice } = options;
+    const maxNewTokens = options.maxNewTokens ?? slice.maxNewTokens ?? MAX_NEW_TOKENS;
     return runSlice({
       slice: slice.name,
       engine,
       families,
-      examples: slice.examples.slice(0, options.limit).map((q, i) => readyToRun(model, q, i)),
+      examples: slice.examples.slice(0, options.limit)
+        .map((q, i) => readyToRun(model, q, i, maxNewTokens)),
       hosts,
-      maxNewTokens: options.maxNewTokens ?? slice.maxNewTokens ?? MAX_NEW_TOKENS,
+      maxNewTokens,
       budgetBits: options.budgetBits ?? BUDGET_BITS,
       seed: options.seed ?? 0,
       eosIds: model.eosIds,

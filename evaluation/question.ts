@@ -7,6 +7,7 @@ import { renderPrompt, scoreReply } from "../benchmarks/datasets.ts";
 import type { Example } from "../benchmarks/example.ts";
 import type { Model } from "../engine/checkpoint/model.ts";
 import type { RunExample } from "./policy_run.ts";
+import { textRefusal } from "./text_limit.ts";
 
 /**
  * A user's message, without a template and with a score of one's own.
@@ -54,17 +55,28 @@ export interface Prompt {
  */
 export type Question = Example | Prompt;
 
-/** A question in tokens. */
+/**
+ * A question in tokens.
+ *
+ * @param maxNewTokens longest answer: a text that leaves no room for it is refused before it is read
+ */
 export function readyToRun(
-  model: Pick<Model, "tokenizer" | "renderChat">,
+  model: Pick<Model, "tokenizer" | "renderChat" | "shape">,
   question: Question,
   index: number,
+  maxNewTokens: number,
 ): RunExample {
+  const tokens = (id: string, text: string): Pick<RunExample, "prompt" | "refusal"> => {
+    const refusal = textRefusal(text, id, maxNewTokens, model.shape);
+    return refusal === undefined
+      ? { prompt: model.tokenizer.encode(userTurn(model, text)) }
+      : { prompt: [], refusal };
+  };
   if ("prompt" in question) {
     return {
       id: question.id ?? `prompt-${index}`,
       dataset: question.dataset ?? "prompt",
-      prompt: model.tokenizer.encode(userTurn(model, question.prompt)),
+      ...tokens(question.id ?? `prompt-${index}`, question.prompt),
       score: (reply, reference) =>
         question.score === undefined ? Number(reply === reference) : question.score(reply),
     };
@@ -73,7 +85,7 @@ export function readyToRun(
     id: question.id,
     dataset: question.dataset,
     ...(question.depth === undefined ? {} : { depth: question.depth }),
-    prompt: model.tokenizer.encode(userTurn(model, renderPrompt(question))),
+    ...tokens(question.id, renderPrompt(question)),
     score: (reply) => scoreReply(question, reply),
   };
 }

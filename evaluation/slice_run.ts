@@ -111,10 +111,11 @@ function fitting<T extends KvShape>(run: SliceRun<T>) {
 
 /** Why the model has no positions for an example; undefined when it has. */
 export function refusalOf(
-  { id, prompt }: Pick<RunExample, "id" | "prompt">,
+  { id, prompt, refusal }: Pick<RunExample, "id" | "prompt" | "refusal">,
   maxNewTokens: number,
   { maxPositions }: Pick<ModelShape, "maxPositions">,
 ): string | undefined {
+  if (refusal !== undefined) return refusal;
   const needed = prompt.length + maxNewTokens - 1;
   if (needed <= maxPositions) return undefined;
   return `Example ${id} refused: its prompt of ${prompt.length} tokens and up to ` +
