@@ -6,7 +6,13 @@
 import { PolicyError } from "../policies/check.ts";
 import { InProcessHost, type PolicyHost } from "../policies/host.ts";
 import type { Policy } from "../policies/policy.ts";
-import { hostBuiltin, isPolicyName, type PolicyName, policyNames } from "../policies/registry.ts";
+import {
+  builtinLike,
+  hostBuiltin,
+  isPolicyName,
+  type PolicyName,
+  policyNames,
+} from "../policies/registry.ts";
 
 /**
  * An object or a class that satisfies `Policy`; a class is made afresh for every run.
@@ -97,8 +103,9 @@ function ownName(name: string): string {
         `dashes and underscores`,
     );
   }
-  if (isPolicyName(name)) {
-    throw new PolicyError(`A policy has the name of the built-in ${name}; give it another`);
+  const builtin = builtinLike(name);
+  if (builtin !== undefined) {
+    throw new PolicyError(`A policy has the name of the built-in ${builtin}; give it another`);
   }
   return name;
 }
@@ -108,6 +115,6 @@ function freeName(policy: OwnPolicy, taken: ReadonlySet<string>): string {
   const given = typeof policy === "function" ? policy.name : policy.constructor?.name;
   const base = given === undefined || given === "" || given === "Object" ? "policy" : given;
   let name = base;
-  for (let n = 2; taken.has(name) || isPolicyName(name); n++) name = `${base}_${n}`;
+  for (let n = 2; taken.has(name) || builtinLike(name) !== undefined; n++) name = `${base}_${n}`;
   return name;
 }
