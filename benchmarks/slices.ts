@@ -4,6 +4,7 @@
  * @module
  */
 import { createHash } from "node:crypto";
+import { resolve } from "node:path";
 import { BenchmarkError, type Example } from "./example.ts";
 import { ExampleReader, LONGEST_LINE } from "./example_reader.ts";
 import { fileLines } from "./file_lines.ts";
@@ -178,7 +179,7 @@ export async function loadDataFile(path: string): Promise<Example[]> {
 
 function unreadable(path: string, error: unknown): BenchmarkError {
   const reason = error instanceof Deno.errors.NotFound
-    ? "no such file"
+    ? `no such file at ${resolve(path)}`
     : error instanceof Deno.errors.IsADirectory
     ? "is a directory"
     : (error as Error).message;

@@ -27,12 +27,19 @@ export async function manageCache({ action, model }: CacheCommandOptions): Promi
     // deno-lint-ignore error-law/value -- nothing is set
     throw new UserError("There is no cache: set KVREPLAY_CACHE to its folder, or HOME");
   }
+  await checkFolder(place);
   if (action === "verify") return await verify(place);
   if (action === "clear") return await clear(place, model);
   const rows = await cacheRows(place);
   print(place);
   print(rows.length === 0 ? "Nothing is kept" : cacheTable(rows.map(shown)));
   return 0;
+}
+
+async function checkFolder(place: string): Promise<void> {
+  const info = await Deno.stat(place).catch(() => undefined);
+  if (info === undefined || info.isDirectory) return;
+  throw new UserError(`There is no cache at ${place}: it is a file; expected a folder`);
 }
 
 /** Names come from files: a terminal must not obey them. */

@@ -33,9 +33,9 @@ export async function leaderboard(options: LeaderboardOptions): Promise<number> 
   using interrupts = new InterruptListener((sentence) => status.notice(sentence));
   const started = new Date();
   const commit = await projectCommit();
-  openOutputFolder(options.out);
-  const cache = await runCache(options, inform);
   const cellFolder = `${options.out}/cells`;
+  for (const folder of [options.out, cellFolder]) openOutputFolder(folder);
+  const cache = await runCache(options, inform);
   let filled: Filled;
   try {
     filled = await fill({

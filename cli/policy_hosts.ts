@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { resolve } from "node:path";
 import { PolicyError } from "../policies/check.ts";
 import { InProcessHost, type PolicyHost } from "../policies/host.ts";
 import { kvtunerPolicy } from "../policies/kvtuner.ts";
@@ -58,6 +59,11 @@ async function openBuiltin(
     bytes = await readUpTo(kvtunerTable, LONGEST_TABLE);
   } catch (error) {
     if (!(error instanceof Error)) throw error;
+    if (error instanceof Deno.errors.NotFound) {
+      throw new PolicyError(
+        `The table ${kvtunerTable} does not exist; it was looked for at ${resolve(kvtunerTable)}`,
+      );
+    }
     throw new PolicyError(`The table ${kvtunerTable} cannot be read: ${error.message}`);
   }
   if (bytes === undefined) {

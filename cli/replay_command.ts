@@ -7,7 +7,7 @@ import { type Lab, open, partsOf, type SliceInput } from "../evaluation/lab.ts";
 import { loadDataFile, loadSlice, type SliceName, slices } from "../benchmarks/slices.ts";
 import { CHAT_DATE } from "../engine/checkpoint/chat_date.ts";
 import { PolicyError } from "../policies/check.ts";
-import { saveCalibrationFile } from "../calibration/calibrator.ts";
+import { isCalibrationThere, saveCalibrationFile } from "../calibration/calibration_file.ts";
 import { CONTRACT_VERSION } from "../policies/contract.ts";
 import type { SliceResult } from "../evaluation/results.ts";
 import { auditTable } from "../report/audit_table.ts";
@@ -40,7 +40,7 @@ export async function replay(options: ReplayOptions): Promise<number> {
   if (options.out !== undefined) openOutputFolder(options.out);
   const cache = await runCache(options, inform);
   const { calibration } = options;
-  const learned = calibration !== undefined && await exists(calibration);
+  const learned = calibration !== undefined && await isCalibrationThere(calibration);
   await using lab = await open(options.model, {
     device: options.device,
     ...(options.tokenizer === undefined ? {} : { tokenizer: options.tokenizer }),
@@ -73,10 +73,6 @@ export async function replay(options: ReplayOptions): Promise<number> {
     inform(`What was learned offline is in ${calibration}`);
   }
   return reports.some(({ result }) => result.failures.length > 0) ? EXIT.failed : 0;
-}
-
-async function exists(path: string): Promise<boolean> {
-  return await Deno.stat(path).then(() => true, () => false);
 }
 
 async function sliceInput(

@@ -6,7 +6,7 @@
 import { basename, dirname } from "node:path";
 import { loadCalibrationSet } from "../calibration/calibration_set.ts";
 import { open, partsOf } from "../evaluation/lab.ts";
-import { openOutputFolder, writeAll } from "../report/output_folder.ts";
+import { openOutputFile, writeAll } from "../report/output_folder.ts";
 import { StatusLine } from "../report/status_line.ts";
 import { BaseFamily } from "../search/base_family.ts";
 import { frontTable, searchJson, verdictSentence, widthTable } from "../search/front_table.ts";
@@ -32,7 +32,7 @@ export async function searchWidths(options: SearchOptions): Promise<number> {
   };
   using interrupts = new InterruptListener((sentence) => status.notice(sentence));
   for (const file of [options.out, options.json]) {
-    if (file !== undefined) openOutputFolder(dirname(file));
+    if (file !== undefined) openOutputFile(file);
   }
   await using lab = await open(options.model, {
     device: options.device,

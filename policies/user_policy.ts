@@ -104,7 +104,7 @@ async function read(path: string): Promise<string> {
     if (bytes !== undefined) return new TextDecoder().decode(bytes);
   } catch (error) {
     const why = error instanceof Deno.errors.NotFound
-      ? "does not exist"
+      ? `does not exist; it was looked for at ${quoted(resolve(path))}`
       : error instanceof Deno.errors.IsADirectory
       ? "is a folder"
       : `cannot be read: ${quoted((error as Error).message)}`;

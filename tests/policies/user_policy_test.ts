@@ -67,7 +67,9 @@ Deno.test("a file that is none is refused in one sentence", async () => {
     for (const trust of [false, true]) {
       assertEquals(
         await refusal("nowhere.ts", trust),
-        'Policy file "nowhere.ts" does not exist',
+        `Policy file "nowhere.ts" does not exist; it was looked for at ${
+          join(Deno.cwd(), "nowhere.ts")
+        }`,
       );
       assertEquals(
         await refusal(path("folder.ts"), trust),
