@@ -7,6 +7,7 @@
  *
  * @module
  */
+import { QuantizerError } from "../quant/quantizer_error.ts";
 import type { KvShape } from "../quant/tensor.ts";
 import type { StepQuestion } from "../policies/ask.ts";
 import type { PlannedStep, Planner } from "../policies/plan.ts";
@@ -193,8 +194,15 @@ class ExampleReplay<T extends KvShape> {
       this.#logits.set(logits.subarray(row * shape.vocab, (row + 1) * shape.vocab), at);
       const squaredError = squares.reduce((sum, s, i) => sum + s.ratio(tokens, ranges[i]!), 0) /
         squares.length;
+      const prediction = compare(reference.logits, at, this.#logits, at, shape.vocab);
+      if (!Number.isFinite(squaredError) || !Number.isFinite(prediction.kl)) {
+        throw new QuantizerError(
+          `Step ${step}: the cache error is ${Math.sqrt(squaredError)} and the divergence of the ` +
+            `prediction ${prediction.kl}; what is restored must be finite`,
+        );
+      }
       this.#steps.push({
-        ...compare(reference.logits, at, this.#logits, at, shape.vocab),
+        ...prediction,
         step,
         referenceToken: reference.tokens[step]!,
         squaredError,

@@ -36,27 +36,30 @@ export async function predict<T extends KvShape>(
   const { backend } = engine;
   const start = performance.now();
   const { past, mask, maskLayers } = restore(backend, reference.layers, cache, pass);
-  const { logits } = await engine.forward({
-    ids,
-    positions: pass.map(({ tokens }) => tokens),
-    past,
-    mask,
-    maskLayers,
-    logits: pass.length,
-  });
-  await cache.settle();
-  const seconds = (performance.now() - start) / 1000;
+  try {
+    const { logits } = await engine.forward({
+      ids,
+      positions: pass.map(({ tokens }) => tokens),
+      past,
+      mask,
+      maskLayers,
+      logits: pass.length,
+    });
+    await cache.settle();
+    const seconds = (performance.now() - start) / 1000;
 
-  const tokens = pass.at(-1)!.tokens;
-  const squares = await backend.tokenSquares(
-    reference.layers.flatMap(({ key, value }, layer) => [
-      { real: key, restored: past[layer]!.key, tokens },
-      { real: value, restored: past[layer]!.value, tokens },
-    ]),
-  );
-  for (const { key, value } of past) {
-    backend.free(key);
-    backend.free(value);
+    const tokens = pass.at(-1)!.tokens;
+    const squares = await backend.tokenSquares(
+      reference.layers.flatMap(({ key, value }, layer) => [
+        { real: key, restored: past[layer]!.key, tokens },
+        { real: value, restored: past[layer]!.value, tokens },
+      ]),
+    );
+    return { logits, squares: squares.map((s) => new TokenSquares(s)), seconds };
+  } finally {
+    for (const { key, value } of past) {
+      backend.free(key);
+      backend.free(value);
+    }
   }
-  return { logits, squares: squares.map((s) => new TokenSquares(s)), seconds };
 }
