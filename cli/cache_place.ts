@@ -1,5 +1,5 @@
 /**
- * Where one user's references and calibrations are kept.
+ * Where one user's references, calibrations and weights are kept.
  *
  * @module
  */

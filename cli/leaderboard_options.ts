@@ -46,9 +46,9 @@ export const LEADERBOARD_OPTIONS = {
   fresh: { help: "run every cell again" },
   "cache-limit": {
     value: "SIZE",
-    help: "disk that all kept references and calibrations may take (default: 8GiB)",
+    help: "disk that all that is kept for later runs may take (default: 8GiB)",
   },
-  "no-cache": { help: "keep no references and calibrations on disk" },
+  "no-cache": { help: "keep nothing on disk for later runs" },
   quiet: { help: "no progress and no remarks; failures are still told" },
   help: { help: "this text" },
 } as const satisfies Record<string, OptionRow>;
@@ -89,7 +89,7 @@ export interface LeaderboardOptions {
   readonly out: string;
   /** Whether finished cells are run again. */
   readonly fresh: boolean;
-  /** Whether references and calibrations are kept on disk. */
+  /** Whether anything is kept on disk for later runs. */
   readonly cache: boolean;
   /** Bytes that all of them may take. */
   readonly cacheLimit: number;

@@ -57,7 +57,7 @@ export const OPTIONS = {
   audit: { help: "print the buffers behind peak_kv_memory_mb; fail if they do not add up to it" },
   "cache-limit": {
     value: "SIZE",
-    help: "disk that all kept references and calibrations may take (default: 8GiB)",
+    help: "disk that all that is kept for later runs may take (default: 8GiB)",
   },
   "no-cache": { help: "run the reference anew and keep nothing on disk" },
   quiet: { help: "no table, no progress bar, no remarks; failures are still told" },

@@ -63,6 +63,6 @@ export function keepPermissionsOf(command: string | undefined): void {
 function oneOf(name: string, value: string): Deno.PermissionDescriptor {
   if (name === "env") return { name, variable: value };
   return name === "sys"
-    ? { name, kind: value as "statfs" } as Deno.SysPermissionDescriptor
+    ? { name, kind: value as "statfs" | "systemMemoryInfo" } as Deno.SysPermissionDescriptor
     : { name: "net", host: value };
 }

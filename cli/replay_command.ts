@@ -141,11 +141,15 @@ function printResult(result: SliceResult, quiet: boolean): void {
   }
 }
 
-function describe(options: ReplayOptions, { fingerprint, device, hub }: Lab): RunDescription {
+function describe(
+  options: ReplayOptions,
+  { fingerprint, device, hub, chatTemplate }: Lab,
+): RunDescription {
   return {
     contract: CONTRACT_VERSION,
     model: options.model,
     model_hub: hub ?? null,
+    chat_template: chatTemplate,
     model_fingerprint: fingerprint,
     device,
     budget_bits: options.budgetBits,

@@ -42,7 +42,7 @@ export interface ReplayOptions {
   readonly stepwise: boolean;
   /** Whether the buffers behind the reported memory are counted and printed. */
   readonly audit: boolean;
-  /** Whether references and calibrations are kept on disk. */
+  /** Whether anything is kept on disk for later runs. */
   readonly cache: boolean;
   /** Bytes that all of them may take. */
   readonly cacheLimit: number;

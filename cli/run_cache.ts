@@ -12,7 +12,7 @@ const OLD_FOLDER = ".cache/kvreplay";
 
 /** What the user said of the cache. */
 export interface CacheChoice {
-  /** Whether references and calibrations are kept on disk. */
+  /** Whether anything is kept on disk for later runs. */
   readonly cache: boolean;
   /** Bytes that all of them may take. */
   readonly cacheLimit: number;

@@ -97,6 +97,7 @@ export async function searchWidths(options: SearchOptions): Promise<number> {
         kvreplay: VERSION,
         model: options.model,
         model_hub: hub ?? null,
+        chat_template: model.chatTemplate,
         model_hash: model.hash,
         engine: engine.fingerprint,
         device: engine.device,

@@ -19,7 +19,7 @@ import { Calibrator, loadCalibrationFile } from "../calibration/calibrator.ts";
 import type { HubSource } from "../engine/checkpoint/hub/cached_model.ts";
 import { loadModel, type Model } from "../engine/checkpoint/model.ts";
 import { findModel } from "../engine/checkpoint/resolve.ts";
-import { type Device, openEngine } from "../engine/devices/open.ts";
+import { announceLoad, type Device, openEngine } from "../engine/devices/open.ts";
 import type { Engine, ModelShape } from "../engine/engine.ts";
 import { PolicyError } from "../policies/check.ts";
 import type { PolicyHost } from "../policies/host.ts";
@@ -30,6 +30,7 @@ import { runReference } from "../replay/reference.ts";
 import { CacheFolder } from "./cache/cache_folder.ts";
 import { CalibrationCache } from "./cache/calibration_cache.ts";
 import { ReferenceCache } from "./cache/reference_cache.ts";
+import { WeightsCache } from "./cache/weights_cache.ts";
 import { checkOptions, LAB_OPTIONS, REPLAY_OPTIONS } from "./option_checks.ts";
 import { openHosts, type PolicyChoice } from "./policy_choice.ts";
 import { type Prompt, type Question, readyToRun, userTurn } from "./question.ts";
@@ -61,7 +62,7 @@ export interface LabOptions {
   readonly device?: Device;
   /** Folder whose `tokenizer.json` and chat template are used instead of the model's own. */
   readonly tokenizer?: string;
-  /** Folder in which references and calibrations are kept; absent keeps nothing. */
+  /** Folder in which references, calibrations and large weights are kept; absent keeps nothing. */
   readonly cache?: string;
   /** Bytes that the folder may hold, least recently used out first; default 8 GiB. */
   readonly cacheLimit?: number;
@@ -153,8 +154,8 @@ const BUDGET_BITS = 4;
  * @param model `mini`, `mini-outlier`, a Hugging Face folder or GGUF file of a known architecture, or
  *   the name of such a model on the hub, `OWNER/NAME` or `OWNER/NAME@REVISION`, that is in the hub's
  *   cache
- * @throws {UserError} for a model that cannot be used or is not there, a device that cannot be
- *   opened, or a cache folder that cannot be written
+ * @throws {UserError} for a model that cannot be used, is not there or does not fit the free memory, a
+ *   device that cannot be opened, or a cache folder that cannot be written
  * @throws {QuantizerError} for a family whose name is taken
  *
  * @example
@@ -243,14 +244,18 @@ export class Lab implements AsyncDisposable {
       ...(notice === undefined ? {} : { notice }),
     });
     const { path, hub } = await findModel(name);
-    const model = await loadModel(path, options);
+    const model = await loadModel(path, {
+      ...(options.tokenizer === undefined ? {} : { tokenizer: options.tokenizer }),
+      announce: (size) => announceLoad(name, size, device, notice),
+    });
     const place = path === name ? await Deno.realPath(path) : name;
     const samples = (await loadCalibrationSet()).map(({ prompt, target }) => {
       const turn = userTurn(model, prompt);
       const ids = model.tokenizer.encode(turn + target);
       return { ids, reply: ids.length - model.tokenizer.encode(turn).length };
     });
-    const engine = await openEngine(model, device, notice);
+    const weights = kept === undefined ? undefined : new WeightsCache(kept, place);
+    const engine = await openEngine(model, device, notice, weights);
     try {
       const origin = { model: place, device: engine.device };
       const calibration = new Calibrator({
@@ -288,6 +293,11 @@ export class Lab implements AsyncDisposable {
   /** Hash of everything that decides the numbers: weights, config, graph version, runtime version. */
   get fingerprint(): string {
     return this.#parts.engine.fingerprint;
+  }
+
+  /** Whether prompts go through a chat template: a base model has none and gets them as they are. */
+  get chatTemplate(): boolean {
+    return this.#parts.model.chatTemplate;
   }
 
   /** Repository and commit of a model of the hub; undefined for any other. */

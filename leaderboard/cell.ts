@@ -58,6 +58,8 @@ export interface Cell {
   readonly key: CellKey;
   /** Repository and commit of a model of the hub; null for any other. */
   readonly model_hub: HubSource | null;
+  /** Whether prompts went through the model's chat template; a base model has none. */
+  readonly chat_template: boolean;
   readonly numbers: SliceNumbers;
   readonly examples: readonly CellExample[];
   /** Mean width in bits of the codes stored last, to half a bit: `widths[layer][kind][head]`. */

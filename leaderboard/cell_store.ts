@@ -63,8 +63,9 @@ function parseCell(text: string): Cell | undefined {
     return undefined;
   }
   const { key, numbers, examples, widths, ignored_hooks, deviations, environment } = value ?? {};
-  // Cells from before models had names on the hub have no such field.
+  // Cells from before models had names on the hub, and could be without a template, have no such fields.
   const model_hub = value?.model_hub ?? null;
+  const chat_template = value?.chat_template ?? true;
   if (
     value?.format !== FORMAT || key === undefined || environment === undefined ||
     numbers === undefined || !metricFields.every((field) => isNumber(numbers[field])) ||
@@ -72,7 +73,17 @@ function parseCell(text: string): Cell | undefined {
     !examples.every((e) => typeof e?.id === "string" && isNumber(e.score) && wholeSteps(e.steps)) ||
     !Array.isArray(widths) || !Array.isArray(ignored_hooks) || !Array.isArray(deviations)
   ) return undefined;
-  return { key, model_hub, numbers, examples, widths, ignored_hooks, deviations, environment };
+  return {
+    key,
+    model_hub,
+    chat_template,
+    numbers,
+    examples,
+    widths,
+    ignored_hooks,
+    deviations,
+    environment,
+  };
 }
 
 function wholeSteps(steps: unknown): boolean {

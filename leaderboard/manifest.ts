@@ -23,6 +23,8 @@ export interface Manifest {
     readonly hash: string;
     /** Repository and commit of a model of the hub; null for any other. */
     readonly hub: { readonly name: string; readonly commit: string } | null;
+    /** Whether prompts went through its chat template; a base model has none. */
+    readonly chat_template: boolean;
   }[];
   readonly slices: readonly {
     readonly name: string;
@@ -84,8 +86,8 @@ export function manifestOf(board: Board, facts: RunFacts): Manifest {
     contract: first.contract,
     engine: { device: first.engine, machines: distinct(cells.map((c) => c.environment.machine)) },
     models: board.models.map((name) => {
-      const { key, model_hub: hub } = cellOf("model", name);
-      return { name, hash: key.model_hash, hub };
+      const { key, model_hub: hub, chat_template } = cellOf("model", name);
+      return { name, hash: key.model_hash, hub, chat_template };
     }),
     slices: board.slices.map((name) => {
       const { key, numbers } = cellOf("slice", name);

@@ -136,6 +136,7 @@ function configOf(cell: Cell): Record<string, unknown> {
       version: key.contract,
       pretrained: key.model,
       model_hub: cell.model_hub,
+      chat_template: cell.chat_template,
       model_hash: key.model_hash,
       policy: key.policy,
       source_hash: key.source_hash,

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type HubSource, type Lab, type LabOptions, open } from "../evaluation/lab.ts";
+import { type Lab, type LabOptions, open } from "../evaluation/lab.ts";
 import { type SliceName, slices } from "../benchmarks/slices.ts";
 import type { PolicyName } from "../policies/registry.ts";
 import { CONTRACT_VERSION } from "../policies/contract.ts";
@@ -81,21 +81,22 @@ function readySlice(
       });
       const result = results[0];
       if (result === undefined) return { reason: failures[0]!.reason };
-      return cellOf(key, lab.hub ?? null, result, options.commit, started);
+      return cellOf(key, lab, result, options.commit, started);
     },
   };
 }
 
 function cellOf(
   key: CellKey,
-  hub: HubSource | null,
+  { hub, chatTemplate }: Lab,
   result: PolicyResult,
   commit: string,
   started: number,
 ): Cell {
   return {
     key,
-    model_hub: hub,
+    model_hub: hub ?? null,
+    chat_template: chatTemplate,
     numbers: result.numbers,
     examples: result.outcomes.map(({ id, dataset, depth, score, referenceScore, steps }) => ({
       id,

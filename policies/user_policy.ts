@@ -81,7 +81,9 @@ export async function openPolicyFile(
   path: string,
   options: PolicyFileOptions = {},
 ): Promise<PolicyHost> {
-  const extension = EXTENSIONS.find((ending) => path.endsWith(ending));
+  const extension = typeof path !== "string"
+    ? undefined
+    : EXTENSIONS.find((ending) => path.endsWith(ending));
   if (extension === undefined) {
     throw new PolicyError(
       `Policy file ${shown(path)} is no module; its name should end in ${EXTENSIONS.join(", ")}`,

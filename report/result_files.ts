@@ -16,6 +16,8 @@ export interface RunDescription {
   readonly model: string;
   /** Repository and commit of a model of the hub; null for any other. */
   readonly model_hub: { readonly name: string; readonly commit: string } | null;
+  /** Whether prompts went through the model's chat template; a base model has none. */
+  readonly chat_template: boolean;
   /** Hash of weights, configuration, graph and runtime. */
   readonly model_fingerprint: string;
   readonly device: "cpu" | "wasm" | "webgpu";

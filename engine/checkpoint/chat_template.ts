@@ -27,19 +27,16 @@ export type RenderChat = (messages: readonly ChatMessage[]) => string;
  * @param file text of a template that is kept apart, as in `chat_template.jinja`, when there is one
  * @param config contents of `tokenizer_config.json`
  * @param path of the model, for errors
- * @throws {UserError} when there is no template or it does not parse; the renderer throws one when it fails
+ * @returns undefined when there is none, as base models have it
+ * @throws {UserError} when it does not parse; the renderer throws one when it fails
  */
 export function openChatTemplate(
   file: string | undefined,
   config: JsonObject,
   path: string,
-): RenderChat {
+): RenderChat | undefined {
   const text = file ?? templateText(config.chat_template);
-  if (text === undefined) {
-    throw new UserError(
-      `${path} has no chat template: neither chat_template.jinja nor "chat_template" in tokenizer_config.json nor "tokenizer.chat_template" in a GGUF file`,
-    );
-  }
+  if (text === undefined) return undefined;
   const failed = (error: unknown) =>
     new UserError(
       `The chat template of ${path} failed: ${
@@ -124,6 +121,22 @@ function specialTokens(config: JsonObject): Record<string, unknown> {
         .filter((text) => text !== undefined),
     }),
   };
+}
+
+/**
+ * What a model without a template is prompted with: the texts as they are, after what the tokenizer
+ * puts before every text.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { plainTexts } from "./chat_template.ts";
+ *
+ * assertEquals(plainTexts("<s>")([{ role: "user", content: "Once upon" }]), "<s>Once upon");
+ * ```
+ */
+export function plainTexts(opening: string): RenderChat {
+  return (messages) => opening + messages.map(({ content }) => content).join("\n");
 }
 
 function templateText(value: unknown): string | undefined {

@@ -6,7 +6,7 @@
  */
 import type { JsonObject } from "./json_file.ts";
 
-/** A tensor where it is kept: nothing of it is in memory until it is asked for. */
+/** A tensor where it is kept: nothing of it is in memory, and it is read anew at each call. */
 export interface StoredTensor {
   /** Path of its file, for errors. */
   readonly path: string;
@@ -15,14 +15,20 @@ export interface StoredTensor {
   /** Sizes, outermost first. */
   readonly shape: readonly number[];
   /**
-   * Its bytes as they are stored, read anew at each call. One call ends before the next begins: the
-   * tensors of a file share its place of reading.
+   * Its bytes as they are stored, in blocks that can be restored one by one. A block is gone once the
+   * next is asked for: all of them take turns in one piece of memory.
    *
-   * @throws {UserError} when the file has become shorter
+   * @throws {UserError} when the file has changed
    */
-  bytes(): Promise<Uint8Array<ArrayBuffer>>;
-  /** The values that such bytes stand for, in float32, row-major; may share their memory. */
-  values(bytes: Uint8Array<ArrayBuffer>): Float32Array<ArrayBuffer>;
+  blocks(): AsyncIterable<Uint8Array<ArrayBuffer>>;
+  /**
+   * The values that a block stands for, in float32, row-major.
+   *
+   * @param out takes them, as many as the block holds
+   */
+  restore(block: Uint8Array<ArrayBuffer>, out: Float32Array<ArrayBuffer>): void;
+  /** Bytes of all blocks. */
+  readonly storedBytes: number;
 }
 
 /** How a checkpoint turns texts into tokens. */
@@ -42,8 +48,8 @@ export interface TokenizerFiles {
 /** A text or bytes that a hash takes in; undefined for a file that is not there. */
 export type HashedPart = string | Uint8Array<ArrayBuffer> | undefined;
 
-/** An open checkpoint. */
-export interface Checkpoint extends Disposable {
+/** A checkpoint that was found to be one. */
+export interface Checkpoint {
   /** The folder or file that it was opened from. */
   readonly path: string;
   /** Contents of `config.json`; what errors call it, with its place and without. */

@@ -15,35 +15,44 @@ export function isFloatType(value: unknown): value is FloatType {
   return (floatTypes as readonly unknown[]).includes(value);
 }
 
+/** Bytes of one value. */
+export const floatBytes: Readonly<Record<FloatType, number>> = { F32: 4, F16: 2, BF16: 2 };
+
 /**
- * Little-endian values of a format as float32. For `F32` the result shares the bytes' memory.
+ * Little-endian values of a format as float32.
  *
  * @param bytes values back to back, starting at a multiple of 4 of their buffer
+ * @param out takes as many values as there are bytes for
  *
  * @example
  * ```ts
  * import { assertEquals } from "@std/assert";
- * import { toFloat32 } from "./float_types.ts";
+ * import { restoreFloats } from "./float_types.ts";
  *
- * assertEquals([...toFloat32(new Uint8Array([0x00, 0x3e]), "F16")], [1.5]);
- * assertEquals([...toFloat32(new Uint8Array([0xc0, 0x3f]), "BF16")], [1.5]);
+ * const out = new Float32Array(1);
+ * restoreFloats(new Uint8Array([0x00, 0x3e]), "F16", out);
+ * assertEquals([...out], [1.5]);
+ * restoreFloats(new Uint8Array([0xc0, 0x3f]), "BF16", out);
+ * assertEquals([...out], [1.5]);
  * ```
  */
-export function toFloat32(
-  bytes: Uint8Array<ArrayBuffer>,
+export function restoreFloats(
+  { buffer, byteOffset, byteLength }: Uint8Array,
   type: FloatType,
-): Float32Array<ArrayBuffer> {
-  const { buffer, byteOffset, byteLength } = bytes;
-  if (type === "F32") return new Float32Array(buffer, byteOffset, byteLength / 4);
+  out: Float32Array,
+): void {
+  if (type === "F32") {
+    out.set(new Float32Array(buffer, byteOffset, byteLength / 4));
+    return;
+  }
   const halves = new Uint16Array(buffer, byteOffset, byteLength / 2);
-  const words = new Uint32Array(halves.length);
+  const words = new Uint32Array(out.buffer, out.byteOffset, out.length);
   if (type === "BF16") {
     for (let i = 0; i < words.length; i++) words[i] = halves[i]! << 16;
   } else {
     const table = halfTable();
     for (let i = 0; i < words.length; i++) words[i] = table[halves[i]!]!;
   }
-  return new Float32Array(words.buffer);
 }
 
 let table: Uint32Array | undefined;

@@ -17,7 +17,6 @@ import { storedWeights } from "./weights.ts";
  * @throws {UserError} one sentence naming the file and what was expected
  */
 export async function openFolder(folder: string): Promise<Checkpoint> {
-  using opened = new DisposableStack();
   const [configPath, generationPath] = [
     fileIn(folder, "config.json"),
     fileIn(folder, "generation_config.json"),
@@ -28,8 +27,7 @@ export async function openFolder(folder: string): Promise<Checkpoint> {
   const eosIds = generation === undefined
     ? undefined
     : readEosIds(parseJsonObject(generation, generationPath), generationPath);
-  const tensors = await storedWeights(folder, opened);
-  const kept = opened.move();
+  const tensors = await storedWeights(folder);
   return {
     path: folder,
     config: { json, path: configPath, name: "config.json" },
@@ -38,6 +36,5 @@ export async function openFolder(folder: string): Promise<Checkpoint> {
     tensors,
     hashed: [config, generation],
     tokenizer: () => readTokenizerFiles(folder),
-    [Symbol.dispose]: () => kept.dispose(),
   };
 }

@@ -48,13 +48,13 @@ export function parseJsonObject(text: string, what: string): JsonObject {
  * @throws {UserError} when the file is absent, unreadable or not UTF-8
  */
 export async function readText(path: string): Promise<string> {
-  using file = await openNeededFile(path);
+  const file = await openNeededFile(path);
   return await decoded(file);
 }
 
 /** Reads a text file, or undefined when there is none. */
 export async function readTextIfPresent(path: string): Promise<string | undefined> {
-  using file = await openModelFile(path);
+  const file = await openModelFile(path);
   return file === undefined ? undefined : await decoded(file);
 }
 

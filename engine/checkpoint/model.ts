@@ -6,18 +6,19 @@
 import { createHash, type Hash } from "node:crypto";
 import { UserError } from "../../errors.ts";
 import type { ModelShape } from "../engine.ts";
-import { openChatTemplate, type RenderChat, tokenText } from "./chat_template.ts";
-import type { Checkpoint, HashedPart, TokenizerFiles } from "./checkpoint.ts";
+import { openChatTemplate, plainTexts, type RenderChat, tokenText } from "./chat_template.ts";
+import type { Checkpoint, HashedPart, StoredTensor, TokenizerFiles } from "./checkpoint.ts";
 import { type ModelConfig, readConfig } from "./config.ts";
+import { hashTensors, neededTensors } from "./needed_tensors.ts";
+import { type ModelSize, modelSize } from "./model_size.ts";
 import { openCheckpoint } from "./open.ts";
-import { readWeights, type Weight } from "./read_weights.ts";
 import { isRedundantTensor, tensorShapes } from "./tensor_names.ts";
 import { withStoredHead } from "./tied_head.ts";
 import { checkTokenIds } from "./token_ids.ts";
 import { openTokenizer, type TextTokenizer } from "./tokenizer.ts";
 import { readTokenizerFiles } from "./tokenizer_files.ts";
 
-/** A loaded model: everything an engine and a prompt need. */
+/** A model: everything an engine and a prompt need. */
 export interface Model {
   /** Folder or file that it was read from. */
   readonly path: string;
@@ -25,12 +26,14 @@ export interface Model {
   readonly shape: ModelShape;
   /** All that the graph is built from. */
   readonly config: ModelConfig;
-  /** Every tensor in float32, by its name in the checkpoint; matrices are `[out, in]`. */
-  readonly weights: ReadonlyMap<string, Weight>;
+  /** Every tensor by its name in the checkpoint, still where it is kept; matrices are `[out, in]`. */
+  readonly tensors: ReadonlyMap<string, StoredTensor>;
   /** Text to token ids and back. */
   readonly tokenizer: TextTokenizer;
-  /** The chat template. */
+  /** The chat template; of a model without one, the texts as they are. */
   readonly renderChat: RenderChat;
+  /** Whether there is a chat template: base models have none. */
+  readonly chatTemplate: boolean;
   /** Ids that end an answer, at least one. */
   readonly eosIds: readonly number[];
   /** SHA-256 over config, tokenizer, chat template and weights, in hexadecimal. */
@@ -41,6 +44,8 @@ export interface Model {
 export interface LoadOptions {
   /** Folder whose `tokenizer.json` and chat template are used instead of the checkpoint's own. */
   readonly tokenizer?: string;
+  /** Is told how large the model is before any weight is read; what it throws ends the loading. */
+  readonly announce?: (size: ModelSize) => void | Promise<void>;
 }
 
 /**
@@ -50,7 +55,7 @@ export interface LoadOptions {
  * @throws {UserError} one sentence naming the file and what was expected
  */
 export async function loadModel(path: string, options: LoadOptions = {}): Promise<Model> {
-  using checkpoint = await openCheckpoint(path);
+  const checkpoint = await openCheckpoint(path);
   const config = await withStoredHead(
     readConfig(checkpoint.config.json, checkpoint.config.path),
     checkpoint,
@@ -62,23 +67,25 @@ export async function loadModel(path: string, options: LoadOptions = {}): Promis
   checkTokenIds(files.definition, config.shape.vocab, files.path);
   const template = files.template ??
     (files.settings.chat_template === undefined ? checkpoint.template : undefined);
-  const renderChat = openChatTemplate(template, files.settings, options.tokenizer ?? path);
+  const chat = openChatTemplate(template, files.settings, options.tokenizer ?? path);
   const eosIds = endTokens(checkpoint, config, files, tokenizer);
-  const hash = createHash("sha256");
-  for (const part of [...checkpoint.hashed, ...files.hashed]) takeIn(hash, part);
-  const weights = await readWeights(
+  const tensors = neededTensors(
     checkpoint,
     tensorShapes(config),
     (name) => isRedundantTensor(name, config),
-    hash,
   );
+  await options.announce?.(modelSize(tensors, config));
+  const hash = createHash("sha256");
+  for (const part of [...checkpoint.hashed, ...files.hashed]) takeIn(hash, part);
+  await hashTensors(tensors, hash);
   return {
     path,
     shape: config.shape,
     config,
-    weights,
+    tensors,
     tokenizer,
-    renderChat,
+    renderChat: chat ?? plainTexts(tokenizer.opening),
+    chatTemplate: chat !== undefined,
     eosIds,
     hash: hash.digest("hex"),
   };

@@ -7,8 +7,11 @@
 import { join, resolve } from "node:path";
 import { UserError } from "../../errors.ts";
 
-/** An open file of a model. */
-export interface ModelFile extends Disposable {
+/**
+ * A file of a model. It is opened anew for each read, so that a model may be read long after it was
+ * found without anything to close.
+ */
+export interface ModelFile {
   /** Path or URL, for errors. */
   readonly path: string;
   /** Length in bytes. */
@@ -16,9 +19,14 @@ export interface ModelFile extends Disposable {
   /**
    * Bytes `at .. at + count` of it.
    *
-   * @throws {UserError} when the file is shorter
+   * @param memory of `count` bytes that takes them; absent for memory of their own
+   * @throws {UserError} when the file is shorter, or no longer the one that was found
    */
-  read(at: number, count: number): Promise<Uint8Array<ArrayBuffer>>;
+  read(
+    at: number,
+    count: number,
+    memory?: Uint8Array<ArrayBuffer>,
+  ): Promise<Uint8Array<ArrayBuffer>>;
 }
 
 /** Whether a model lies on a server. */
@@ -32,7 +40,7 @@ export function fileIn(folder: string, name: string): string {
 }
 
 /**
- * Opens a file; undefined when there is none. What comes from a server is fetched whole.
+ * Finds a file; undefined when there is none. What comes from a server is fetched whole.
  *
  * @param path in the file system, or a URL
  * @throws {UserError} when it is there but cannot be read
@@ -50,7 +58,7 @@ export async function openModelFile(path: string): Promise<ModelFile | undefined
 }
 
 /**
- * Opens a file that a model cannot do without.
+ * Finds a file that a model cannot do without.
  *
  * @throws {UserError} when there is none, or it cannot be read
  */
@@ -62,26 +70,26 @@ export async function openNeededFile(path: string): Promise<ModelFile> {
 }
 
 async function openFile(path: string): Promise<ModelFile | undefined> {
-  const file = await Deno.open(path, { read: true });
-  const { size, isFile } = await file.stat();
-  if (!isFile) {
-    file.close();
-    return undefined;
-  }
+  const found = await Deno.stat(path);
+  if (!found.isFile) return undefined;
   return {
     path,
-    size,
-    read: async (at, count) => {
-      const bytes = new Uint8Array(count);
+    size: found.size,
+    read: async (at, count, memory = new Uint8Array(count)) => {
+      using file = await Deno.open(path, { read: true });
+      const { ino, size, mtime } = await file.stat();
+      if (ino !== found.ino || mtime?.getTime() !== found.mtime?.getTime()) {
+        throw new UserError(`${path} has become another file since it was first read`);
+      }
+      if (at + count > size) throw endedEarly(path);
       await file.seek(at, Deno.SeekMode.Start);
       for (let done = 0; done < count;) {
-        const read = await file.read(bytes.subarray(done));
+        const read = await file.read(memory.subarray(done));
         if (read === null) throw endedEarly(path);
         done += read;
       }
-      return bytes;
+      return memory;
     },
-    [Symbol.dispose]: () => file.close(),
   };
 }
 
@@ -100,7 +108,6 @@ async function fetchFile(path: string): Promise<ModelFile | undefined> {
       at + count <= whole.length
         ? Promise.resolve(whole.slice(at, at + count))
         : Promise.reject(endedEarly(path)),
-    [Symbol.dispose]: () => {},
   };
 }
 

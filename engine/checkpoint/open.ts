@@ -19,7 +19,7 @@ import { fileIn, isUrl, openModelFile } from "./model_file.ts";
 export async function openCheckpoint(path: string): Promise<Checkpoint> {
   if (isUrl(path)) return await openFolder(path);
   if (!await isFolder(path)) return await openGguf(path);
-  using config = await openModelFile(fileIn(path, "config.json"));
+  const config = await openModelFile(fileIn(path, "config.json"));
   const file = config === undefined ? await onlyGguf(path) : undefined;
   return file === undefined ? await openFolder(path) : await openGguf(join(path, file));
 }

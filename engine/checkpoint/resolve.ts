@@ -76,7 +76,7 @@ export async function findModel(model: string): Promise<ModelPlace> {
 export async function embeddedFolder(model: string, models: URL): Promise<string> {
   const url = new URL(model, models);
   const folder = url.protocol === "file:" ? fileURLToPath(url) : url.href;
-  using config = await openModelFile(fileIn(folder, "config.json"));
+  const config = await openModelFile(fileIn(folder, "config.json"));
   if (config !== undefined) return folder;
   throw new UserError(
     `The model "${model}" is not at ${folder}: the published package holds only "${DEFAULT_MODEL}", so clone the repository or take the binary to have it`,

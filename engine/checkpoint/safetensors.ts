@@ -8,9 +8,17 @@
  * @module
  */
 import { UserError } from "../../errors.ts";
-import { type FloatType, floatTypes, isFloatType, toFloat32 } from "./float_types.ts";
+import type { StoredTensor } from "./checkpoint.ts";
+import {
+  floatBytes,
+  type FloatType,
+  floatTypes,
+  isFloatType,
+  restoreFloats,
+} from "./float_types.ts";
 import { isJsonObject, parseJsonObject } from "./json_file.ts";
 import { type ModelFile, openNeededFile } from "./model_file.ts";
+import { storedBlocks } from "./stored_blocks.ts";
 
 /** Longest header accepted, in bytes: the limit of the reference reader. */
 export const MAX_HEADER_BYTES = 100_000_000;
@@ -30,7 +38,7 @@ export interface TensorEntry {
   readonly to: number;
 }
 
-/** An open safetensors file whose header has been checked. */
+/** A safetensors file whose header has been checked. */
 export class SafetensorsFile {
   private constructor(
     private readonly file: ModelFile,
@@ -55,38 +63,26 @@ export class SafetensorsFile {
     return await SafetensorsFile.of(await openNeededFile(path));
   }
 
-  /** The same for a file that is open; it is closed with what is returned, or when it is refused. */
+  /** The same for a file that was found. */
   static async of(file: ModelFile): Promise<SafetensorsFile> {
-    try {
-      const length = await headerLength(file);
-      const text = decodeHeader(file.path, await file.read(LENGTH_BYTES, length));
-      const dataStart = LENGTH_BYTES + length;
-      const tensors = checkedEntries(file.path, text, file.size - dataStart);
-      return new SafetensorsFile(file, dataStart, tensors);
-    } catch (error) {
-      file[Symbol.dispose]();
-      throw error;
-    }
+    const length = await headerLength(file);
+    const text = decodeHeader(file.path, await file.read(LENGTH_BYTES, length));
+    const dataStart = LENGTH_BYTES + length;
+    const tensors = checkedEntries(file.path, text, file.size - dataStart);
+    return new SafetensorsFile(file, dataStart, tensors);
   }
 
-  /** The bytes of one tensor, as stored. */
-  readBytes(entry: TensorEntry): Promise<Uint8Array<ArrayBuffer>> {
-    return this.file.read(this.dataStart + entry.from, entry.to - entry.from);
-  }
-
-  /** One tensor in float32, row-major. */
-  async read(entry: TensorEntry): Promise<Float32Array<ArrayBuffer>> {
-    return toFloat32(await this.readBytes(entry), entry.dtype);
-  }
-
-  /** Closes the file. */
-  close(): void {
-    this.file[Symbol.dispose]();
-  }
-
-  /** Closes the file at the end of a `using` block. */
-  [Symbol.dispose](): void {
-    this.close();
+  /** One tensor, to be read. */
+  tensor({ dtype, shape, from, to }: TensorEntry): StoredTensor {
+    const storedBytes = to - from;
+    return {
+      path: this.path,
+      dtype,
+      shape,
+      storedBytes,
+      blocks: () => storedBlocks(this.file, this.dataStart + from, storedBytes, floatBytes[dtype]),
+      restore: (block, out) => restoreFloats(block, dtype, out),
+    };
   }
 }
 
@@ -185,7 +181,7 @@ function checkedEntry(path: string, name: string, value: unknown): TensorEntry {
   }
   const [from, to] = offsets as [number, number];
   // A product beyond 2^53 is inexact, yet then it cannot equal the length of a file either.
-  const bytes = shape.reduce((product, size) => product * size, dtype === "F32" ? 4 : 2);
+  const bytes = shape.reduce((product, size) => product * size, floatBytes[dtype]);
   if (bytes !== to - from) {
     throw new UserError(
       `${where} of shape [${

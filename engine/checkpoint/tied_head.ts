@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { createHash } from "node:crypto";
 import type { Checkpoint, StoredTensor } from "./checkpoint.ts";
 import type { ModelConfig } from "./config.ts";
 
@@ -22,10 +23,14 @@ export async function withStoredHead(
   return await areEqual(head, embedding) ? config : { ...config, tiedEmbeddings: false };
 }
 
+/** Whether both are stored as the same bytes; of another format, a head counts as its own. */
 async function areEqual(a: StoredTensor, b: StoredTensor): Promise<boolean> {
-  if (a.shape.join() !== b.shape.join()) return false;
-  const [left, right] = [await a.bytes(), await b.bytes()];
-  if (a.dtype === b.dtype) return left.every((byte, i) => byte === right[i]);
-  const others = b.values(right);
-  return a.values(left).every((value, i) => value === others[i]);
+  return a.dtype === b.dtype && a.shape.join() === b.shape.join() &&
+    await digestOf(a) === await digestOf(b);
+}
+
+async function digestOf(tensor: StoredTensor): Promise<string> {
+  const hash = createHash("sha256");
+  for await (const block of tensor.blocks()) hash.update(block);
+  return hash.digest("hex");
 }

@@ -17,6 +17,8 @@ export interface TextTokenizer {
   encode(text: string): number[];
   /** Text of ids, special tokens left out. */
   decode(ids: readonly number[]): string;
+  /** Special tokens that belong before a text that is no chat, such as `<s>`; may be empty. */
+  readonly opening: string;
   /** Id of one token of the vocabulary, added tokens included. */
   id(token: string): number | undefined;
 }
@@ -52,6 +54,17 @@ export function openTokenizer(
     // The library refuses an empty list.
     decode: (ids) =>
       ids.length === 0 ? "" : tokenizer.decode([...ids], { skip_special_tokens: true }),
+    opening: openingOf(tokenizer),
     id: (token) => tokenizer.token_to_id(token),
   };
+}
+
+/** The tokens that it puts before a text by itself. */
+function openingOf(tokenizer: Tokenizer): string {
+  const text = "a";
+  const [bare, whole] = [false, true].map((add_special_tokens) =>
+    tokenizer.encode(text, { add_special_tokens })
+  );
+  const before = whole!.ids.indexOf(bare!.ids[0]!);
+  return whole!.tokens.slice(0, Math.max(0, before)).join("");
 }

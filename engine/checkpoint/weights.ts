@@ -6,7 +6,6 @@
  */
 import { UserError } from "../../errors.ts";
 import type { StoredTensor } from "./checkpoint.ts";
-import { toFloat32 } from "./float_types.ts";
 import { isJsonObject, parseJsonObject, readTextIfPresent } from "./json_file.ts";
 import { fileIn, openModelFile } from "./model_file.ts";
 import { SafetensorsFile } from "./safetensors.ts";
@@ -20,36 +19,26 @@ export const WEIGHTS_INDEX = "model.safetensors.index.json";
 /**
  * The tensors of a model folder.
  *
- * @param opened takes what must be closed when no tensor is read any more
  * @throws {UserError} for missing and broken files, and for a tensor that is in two of them
  */
-export async function storedWeights(
-  folder: string,
-  opened: DisposableStack,
-): Promise<Map<string, StoredTensor>> {
+export async function storedWeights(folder: string): Promise<Map<string, StoredTensor>> {
   const found = new Map<string, StoredTensor>();
-  for (const file of await openFiles(folder, opened)) {
+  for (const file of await openFiles(folder)) {
     for (const [name, entry] of file.tensors) {
       const other = found.get(name);
       if (other !== undefined) {
         throw new UserError(`The tensor "${name}" is in both ${other.path} and ${file.path}`);
       }
-      found.set(name, {
-        path: file.path,
-        dtype: entry.dtype,
-        shape: entry.shape,
-        bytes: () => file.readBytes(entry),
-        values: (bytes) => toFloat32(bytes, entry.dtype),
-      });
+      found.set(name, file.tensor(entry));
     }
   }
   return found;
 }
 
-async function openFiles(folder: string, opened: DisposableStack): Promise<SafetensorsFile[]> {
+async function openFiles(folder: string): Promise<SafetensorsFile[]> {
   const open = async (name: string) => {
     const file = await openModelFile(fileIn(folder, name));
-    return file && opened.use(await SafetensorsFile.of(file));
+    return file && await SafetensorsFile.of(file);
   };
   const single = await open(WEIGHTS);
   if (single !== undefined) return [single];

@@ -4,24 +4,80 @@
  *
  * @module
  */
+import type { InferenceSession } from "onnxruntime-common";
+import { dirname } from "node:path";
 import type { CpuTensor } from "../../quant/tensor.ts";
+import { sha256 } from "../digest.ts";
 import type { Engine } from "../engine.ts";
 import type { Model } from "../checkpoint/model.ts";
-import { openHostEngine } from "./host_engine.ts";
+import { GRAPH_VERSION } from "../onnx/decoder.ts";
+import { fingerprint } from "./fingerprint.ts";
+import { decoderGraph } from "./graph.ts";
+import { HostEngine } from "./host_engine.ts";
 import { importNativeRuntime } from "./native_library.ts";
+import { createSession, openSession, type Runtime } from "./runtime.ts";
+import { temporaryWeights } from "./temporary_weights.ts";
+import { type WeightsFile, WeightsLayout, type WeightsPlace } from "./weights_file.ts";
 
 /** More threads than this do not make a step of a few rows faster. */
 const MAX_THREADS = 8;
 
+/** Weights of fewer bytes than this go through buffers: three times as much is still little. */
+const SMALL = 64 * 2 ** 20;
+
 /**
- * Opens a model on onnxruntime-node.
+ * Opens a model on onnxruntime-node. Large weights are put into a file first, which is mapped.
  *
+ * @param place keeps such files; absent for a temporary one
+ * @param small bytes of weights below which no file is made
  * @throws {UserError} where onnxruntime-node has no library for this machine
  */
-export async function openCpuEngine(model: Model): Promise<Engine<CpuTensor>> {
+export async function openCpuEngine(
+  model: Model,
+  place?: WeightsPlace,
+  small: number = SMALL,
+): Promise<Engine<CpuTensor>> {
   const runtime = await importNativeRuntime();
-  return openHostEngine(model, "cpu", runtime, {
+  const options: InferenceSession.SessionOptions = {
     executionProviders: ["cpu"],
     intraOpNumThreads: Math.min(navigator.hardwareConcurrency, MAX_THREADS),
-  });
+  };
+  const id = await fingerprint(model, ["cpu", runtime.env.versions.common]);
+  const layout = new WeightsLayout(decoderGraph(model, "host", true));
+  if (layout.bytes >= small) {
+    const key = await sha256(JSON.stringify(["weights", model.hash, GRAPH_VERSION]));
+    for (const kept of place === undefined ? [temporaryWeights] : [place, temporaryWeights]) {
+      const file = await kept.file(key, layout.bytes, () => layout.blocks(model.tensors));
+      if (file === undefined) continue;
+      const session = await sessionOn(runtime, layout, file, options);
+      if (session === undefined) continue;
+      // A mapped file may go while it is used, except on Windows.
+      const inUse = Deno.build.os === "windows";
+      const done = async () => await file[Symbol.asyncDispose]();
+      if (!inUse) await done();
+      return new HostEngine(runtime, session, "cpu", model.shape, id, inUse ? done : undefined);
+    }
+  }
+  const session = await createSession(runtime, decoderGraph(model, "host"), model.tensors, options);
+  return new HostEngine(runtime, session, "cpu", model.shape, id);
+}
+
+/** A session on a file; undefined when somebody has removed the file in the meantime. */
+async function sessionOn(
+  runtime: Runtime,
+  layout: WeightsLayout,
+  file: WeightsFile,
+  options: InferenceSession.SessionOptions,
+): Promise<InferenceSession | undefined> {
+  try {
+    return await openSession(runtime, layout.encode(file), {
+      ...options,
+      extra: { session: { model_external_initializers_file_folder_path: dirname(file.path) } },
+    });
+  } catch (error) {
+    const isThere = await Deno.stat(file.path).then(() => true, () => false);
+    await file[Symbol.asyncDispose]();
+    if (isThere) throw error;
+    return undefined;
+  }
 }

@@ -1,21 +1,17 @@
 /**
- * The graph of a loaded model.
+ * The graph of a model.
  *
  * @module
  */
-import { InternalError } from "../../errors.ts";
 import type { Model } from "../checkpoint/model.ts";
 import type { BuiltGraph } from "../onnx/graph_builder.ts";
 import { buildDecoder, type DecoderOptions } from "../onnx/decoder.ts";
 
-/** Builds the graph of a model. */
+/** Builds the graph of a model; `mapped` where its weights come from a file. */
 export function decoderGraph(
   model: Model,
   target: DecoderOptions["target"],
+  mapped = false,
 ): BuiltGraph {
-  return buildDecoder(model.shape, { ...model.config, target }, (name) => {
-    const weight = model.weights.get(name);
-    if (weight === undefined) throw new InternalError(`The model has no tensor "${name}"`);
-    return weight.data;
-  });
+  return buildDecoder(model.shape, { ...model.config, target, mapped });
 }

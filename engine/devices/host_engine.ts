@@ -7,26 +7,11 @@ import type { InferenceSession, Tensor } from "onnxruntime-common";
 import { CpuBackend } from "../../quant/backend_cpu.ts";
 import type { CpuTensor } from "../../quant/tensor.ts";
 import type { Engine, ForwardInput, ForwardOutput, ModelShape } from "../engine.ts";
-import type { Model } from "../checkpoint/model.ts";
 import { feedsOf, fetchesOf, kvShapeOf, layersOf } from "./feeds.ts";
-import { fingerprint } from "./fingerprint.ts";
-import { decoderGraph } from "./graph.ts";
-import { createSession, type Runtime } from "./runtime.ts";
+import type { Runtime } from "./runtime.ts";
 
-/** Opens a model on a runtime that computes on the processor. */
-export async function openHostEngine(
-  model: Model,
-  device: "cpu" | "wasm",
-  runtime: Runtime,
-  options: InferenceSession.SessionOptions,
-): Promise<Engine<CpuTensor>> {
-  const graph = decoderGraph(model, "host");
-  const session = await createSession(runtime, graph, options);
-  const id = await fingerprint(model, [device, runtime.env.versions.common]);
-  return new HostEngine(runtime, session, device, model.shape, id);
-}
-
-class HostEngine implements Engine<CpuTensor> {
+/** A model as a runtime that computes on the processor has it. */
+export class HostEngine implements Engine<CpuTensor> {
   readonly backend = new CpuBackend();
 
   constructor(
@@ -35,6 +20,7 @@ class HostEngine implements Engine<CpuTensor> {
     readonly device: "cpu" | "wasm",
     readonly shape: ModelShape,
     readonly fingerprint: string,
+    private readonly closed: () => Promise<void> = () => Promise.resolve(),
   ) {}
 
   async forward(input: ForwardInput<CpuTensor>): Promise<ForwardOutput<CpuTensor>> {
@@ -52,6 +38,7 @@ class HostEngine implements Engine<CpuTensor> {
 
   async close(): Promise<void> {
     await this.session.release();
+    await this.closed();
   }
 }
 

@@ -5,11 +5,16 @@
  */
 import type { Engine } from "../engine.ts";
 import type { Model } from "../checkpoint/model.ts";
+import type { ModelSize } from "../checkpoint/model_size.ts";
 import { findAdapter, type FoundAdapter } from "./adapter.ts";
 import { openCpuEngine } from "./cpu.ts";
+import { checkFits, loadSentence } from "./expected_load.ts";
+import { freeMemory } from "./free_memory.ts";
+import { mayWrite } from "./temporary_weights.ts";
 import { UserError } from "../../errors.ts";
 import { openWasmEngine } from "./wasm.ts";
 import { openWebGpuEngine } from "./webgpu.ts";
+import type { WeightsPlace } from "./weights_file.ts";
 
 /**
  * Name of a device, as the command line spells it.
@@ -34,20 +39,22 @@ export const devices = ["auto", "webgpu", "cpu", "wasm"] as const satisfies read
  * Opens a model on a device. `auto` takes WebGPU on a real GPU, else the processor, and says which.
  *
  * @param notice takes a sentence for stderr
+ * @param weights keeps files of large weights for the next time, where a device uses any
  * @throws {UserError} for `webgpu` on a machine without a WebGPU adapter
  */
 export async function openEngine(
   model: Model,
   device: Device,
   notice?: (sentence: string) => void,
+  weights?: WeightsPlace,
 ): Promise<Engine> {
-  if (device === "cpu") return await openCpuEngine(model);
+  if (device === "cpu") return await openCpuEngine(model, weights);
   if (device === "wasm") return await openWasmEngine(model);
   const found = await findAdapter();
   if (device === "auto") {
     const choice = chooseDevice(found);
     notice?.(choice.reason);
-    if (choice.device === "cpu") return await openCpuEngine(model);
+    if (choice.device === "cpu") return await openCpuEngine(model, weights);
   }
   if (found === undefined) {
     throw new UserError(
@@ -56,6 +63,26 @@ export async function openEngine(
     );
   }
   return await openWebGpuEngine(model, found);
+}
+
+/**
+ * Says what loading a model will take, and refuses one that there is no memory for.
+ *
+ * @param name what the user called it
+ * @param notice takes a sentence for stderr
+ * @throws {UserError} for a model that does not fit
+ */
+export async function announceLoad(
+  name: string,
+  size: ModelSize,
+  device: Device,
+  notice?: (sentence: string) => void,
+): Promise<void> {
+  const on = device === "auto" ? chooseDevice(await findAdapter()).device : device;
+  const into = on === "cpu" && await mayWrite() ? "cpu, mapped" : on;
+  checkFits(name, size, into, await freeMemory());
+  const sentence = loadSentence(name, size, into);
+  if (sentence !== undefined) notice?.(sentence);
 }
 
 /**

@@ -6,7 +6,10 @@
 import type { CpuTensor } from "../../quant/tensor.ts";
 import type { Engine } from "../engine.ts";
 import type { Model } from "../checkpoint/model.ts";
-import { openHostEngine } from "./host_engine.ts";
+import { fingerprint } from "./fingerprint.ts";
+import { decoderGraph } from "./graph.ts";
+import { HostEngine } from "./host_engine.ts";
+import { createSession } from "./runtime.ts";
 
 /** Opens a model on onnxruntime-web's wasm. */
 export async function openWasmEngine(model: Model): Promise<Engine<CpuTensor>> {
@@ -16,7 +19,11 @@ export async function openWasmEngine(model: Model): Promise<Engine<CpuTensor>> {
   env.wasm.numThreads = 1;
   const binary = import.meta.resolve("onnxruntime-web/ort-wasm-simd-threaded.wasm");
   env.wasm.wasmBinary ??= await readWasm(binary);
-  return openHostEngine(model, "wasm", runtime, { executionProviders: ["wasm"] });
+  const graph = decoderGraph(model, "host");
+  const options = { executionProviders: ["wasm"] };
+  const session = await createSession(runtime, graph, model.tensors, options);
+  const id = await fingerprint(model, ["wasm", env.versions.common]);
+  return new HostEngine(runtime, session, "wasm", model.shape, id);
 }
 
 /**

@@ -36,7 +36,7 @@ export async function openWebGpuEngine(model: Model, found: FoundAdapter): Promi
   const device = await openDevice(found.adapter);
   try {
     const graph = decoderGraph(model, "gpu");
-    const session = await createSession(runtime, graph, {
+    const session = await createSession(runtime, graph, model.tensors, {
       executionProviders: [{ name: "webgpu", device }],
       preferredOutputLocation: outputLocations(model.shape),
     });

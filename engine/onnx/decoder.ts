@@ -18,9 +18,6 @@ import { type BuiltGraph, GraphBuilder } from "./graph_builder.ts";
 /** Part of every cache key: raise it when the graph computes anything differently. */
 export const GRAPH_VERSION = 4;
 
-/** A model's weights by their name in its checkpoint, float32, row-major `[out, in]`. */
-export type Weights = (name: string) => Float32Array<ArrayBuffer>;
-
 /** Modules by the names that a checkpoint gives them; a tensor is a module's `.weight` or `.bias`. */
 export interface ModuleNames {
   /** Token embedding. */
@@ -69,6 +66,8 @@ export interface DecoderOptions {
   readonly tiedEmbeddings: boolean;
   /** Where it will run: the few operators that differ are chosen for it. */
   readonly target: "host" | "gpu";
+  /** Whether weights are mapped from a file, see `GraphBuilder.again`. */
+  readonly mapped: boolean;
 }
 
 /** Names of the graph's inputs and outputs, in the form of the usual decoder exports. */
@@ -107,12 +106,8 @@ const NEGLIGIBLE = 70;
  * and `present.N.key_pre_rope` `[1, kvHeads, q, headDim]`, and `query.N` `[1, queryHeads, q, headDim]`
  * after RoPE.
  */
-export function buildDecoder(
-  shape: ModelShape,
-  options: DecoderOptions,
-  weights: Weights,
-): BuiltGraph {
-  return new DecoderGraph(shape, options, weights).build();
+export function buildDecoder(shape: ModelShape, options: DecoderOptions): BuiltGraph {
+  return new DecoderGraph(shape, options).build();
 }
 
 /** Values that every layer uses. */
@@ -137,12 +132,11 @@ class DecoderGraph {
   constructor(
     private readonly shape: ModelShape,
     private readonly options: DecoderOptions,
-    private readonly weights: Weights,
   ) {}
 
   build(): BuiltGraph {
     const g = this.#g;
-    const { layers, hidden, vocab } = this.shape;
+    const { layers, hidden, vocab, queryHeads, headDim } = this.shape;
     const { names: modules, outputBias } = this.options.parts;
     this.#declareInputs();
     const shared = this.#shared();
@@ -164,15 +158,16 @@ class DecoderGraph {
         attended = this.#keptRows(attended, shared);
         residual = this.#keptRows(residual, shared);
       }
-      const projected = this.#linear(attended, at, [modules.output], hidden, outputBias);
+      const sizes = [hidden, queryHeads * headDim] as const;
+      const projected = this.#linear(attended, at, [modules.output], sizes, outputBias);
       [x, residual] = this.#addAndNorm(projected, residual, `${at}.${modules.mlpNorm}`);
       const next = last ? modules.finalNorm : `${this.#layer(l + 1)}.${modules.attentionNorm}`;
       [x, residual] = this.#addAndNorm(this.#mlp(at, x), residual, next);
     }
 
-    const head = this.options.tiedEmbeddings
-      ? embedding
-      : this.#weight(modules.head, [vocab, hidden]);
+    const { tiedEmbeddings, mapped } = this.options;
+    const tied = mapped ? () => g.again(embedding) : () => embedding;
+    const head = tiedEmbeddings ? tied() : this.#weight(modules.head, [vocab, hidden]);
     const logits = g.node("Gemm", [x, head], { transB: 1 });
     g.node("Unsqueeze", [logits, g.int64([0])], {}, [names.logits]);
     g.output(names.logits, "float32", [1, "k", vocab]);
@@ -278,13 +273,14 @@ class DecoderGraph {
   /** Queries and keys after RoPE, and values, `[1, heads, q, headDim]`; all are graph outputs. */
   #project(l: number, x: string, shared: Shared): { query: string; key: string; value: string } {
     const g = this.#g;
-    const { queryHeads, kvHeads, headDim } = this.shape;
+    const { hidden, queryHeads, kvHeads, headDim } = this.shape;
     const { names: modules, attentionBias, headNorms } = this.options.parts;
     const [query, key, value] = [names.query(l), names.key(l), names.value(l)];
     const rotated = queryHeads + kvHeads;
     const heads = rotated + kvHeads;
     const projections = [modules.query, modules.key, modules.value];
-    const fused = this.#linear(x, this.#layer(l), projections, heads * headDim, attentionBias);
+    const sizes = [heads * headDim, hidden] as const;
+    const fused = this.#linear(x, this.#layer(l), projections, sizes, attentionBias);
     const perHead = g.node(
       "Transpose",
       [g.node("Reshape", [fused, g.int64([1, -1, heads, headDim])])],
@@ -315,7 +311,7 @@ class DecoderGraph {
     const g = this.#g;
     const { queryHeads, kvHeads, headDim } = this.shape;
     const { names: modules } = this.options.parts;
-    const weight = (module: string) => this.weights(`${this.#layer(l)}.${module}.weight`);
+    const weight = (module: string) => `${this.#layer(l)}.${module}.weight`;
     const ones = g.weight(`ones.${l}`, [headDim], new Float32Array(headDim).fill(1));
     // One norm for all heads, then each head's own weights.
     const weights = g.weight(
@@ -330,29 +326,34 @@ class DecoderGraph {
   /** `down(silu(gate(x)) * up(x))`. */
   #mlp(at: string, x: string): string {
     const g = this.#g;
+    const { hidden } = this.shape;
     const { intermediate, parts: { names: modules, mlpBias } } = this.options;
-    const both = this.#linear(x, at, [modules.gate, modules.up], 2 * intermediate, mlpBias);
+    const sizes = [2 * intermediate, hidden] as const;
+    const both = this.#linear(x, at, [modules.gate, modules.up], sizes, mlpBias);
     const [gate, up] = [`gate.${at}`, `up.${at}`];
     g.node("Split", [both, g.int64([intermediate, intermediate])], { axis: 1 }, [gate, up]);
     // QuickGelu is x * sigmoid(alpha * x): with alpha 1 it is SiLU in one operator.
     const activated = g.node("com.microsoft:QuickGelu", [gate], { alpha: { float: 1 } });
     const product = g.node("Mul", [activated, up]);
-    return this.#linear(product, at, [modules.down], this.shape.hidden, mlpBias);
+    return this.#linear(product, at, [modules.down], [hidden, intermediate], mlpBias);
   }
 
   /**
    * `x W^T (+ b)` with `W` as Hugging Face stores it; several projections of one input become one
    * product whose outputs lie side by side.
    */
-  #linear(x: string, at: string, modules: readonly string[], out: number, bias: boolean): string {
+  #linear(
+    x: string,
+    at: string,
+    modules: readonly string[],
+    sizes: readonly [out: number, columns: number],
+    bias: boolean,
+  ): string {
     const g = this.#g;
-    const stacked = (kind: "weight" | "bias") =>
-      modules.map((module) => this.weights(`${at}.${module}.${kind}`));
+    const stacked = (kind: "weight" | "bias") => modules.map((module) => `${at}.${module}.${kind}`);
     const name = `${at}.${modules.join("+")}`;
-    const weight = stacked("weight");
-    const columns = weight.reduce((sum, w) => sum + w.length, 0) / out;
-    const inputs = [x, g.weight(`${name}.weight`, [out, columns], ...weight)];
-    if (bias) inputs.push(g.weight(`${name}.bias`, [out], ...stacked("bias")));
+    const inputs = [x, g.weight(`${name}.weight`, sizes, ...stacked("weight"))];
+    if (bias) inputs.push(g.weight(`${name}.bias`, [sizes[0]], ...stacked("bias")));
     return g.node("Gemm", inputs, { transB: 1 });
   }
 
@@ -380,7 +381,7 @@ class DecoderGraph {
   /** Weight of a module. */
   #weight(module: string, dims: readonly number[]): string {
     const name = `${module}.weight`;
-    return this.#g.weight(name, dims, this.weights(name));
+    return this.#g.weight(name, dims, name);
   }
 
   /** What the names of a layer's modules start with. */

@@ -11,21 +11,36 @@ export type Dimension = number | string;
 /** Value of a node's attribute: an integer, a list of integers, or `{ float }`. */
 export type Attribute = number | readonly number[] | { readonly float: number };
 
-/** A finished graph and its weights. */
+/** A finished graph, and what its weights are made of. */
 export interface BuiltGraph {
-  /** The ONNX protobuf. */
-  readonly model: Uint8Array<ArrayBuffer>;
-  /** The session option of this name: one "file" per weight, so that no block holds them all. */
-  readonly externalData: readonly {
-    readonly path: string;
-    readonly data: Uint8Array<ArrayBuffer>;
-  }[];
+  /** In the order in which a file holds them. */
+  readonly weights: readonly GraphWeight[];
+  /** The ONNX protobuf, with every weight in the place that it is given. */
+  encode(place: (weight: GraphWeight) => WeightPlace): Uint8Array<ArrayBuffer>;
 }
 
-interface Weight {
+/** A float32 weight of a graph. */
+export interface GraphWeight {
+  /** Name in the graph. */
   readonly name: string;
   readonly dims: readonly number[];
-  readonly parts: readonly Float32Array<ArrayBuffer>[];
+  /** What lies behind each other in it: tensors of the checkpoint by name, and values made here. */
+  readonly parts: readonly WeightPart[];
+  /** Size of it. */
+  readonly bytes: number;
+  /** Name of the weight whose bytes it shares; absent for one that has its own. */
+  readonly sharedWith?: string;
+}
+
+/** A tensor of the checkpoint by its name, or values. */
+export type WeightPart = string | Float32Array<ArrayBuffer>;
+
+/** Where onnxruntime finds a weight. */
+export interface WeightPlace {
+  /** Name of the file. */
+  readonly location: string;
+  /** First byte in the file; absent for a weight that has a file of its own. */
+  readonly offset?: number;
 }
 
 /** Collects inputs, constants, weights, nodes and outputs. */
@@ -34,7 +49,7 @@ export class GraphBuilder {
   readonly #inputs: unknown[] = [];
   readonly #outputs: unknown[] = [];
   readonly #constants = new Map<string, unknown>();
-  readonly #weights: Weight[] = [];
+  readonly #weights: GraphWeight[] = [];
   #count = 0;
 
   /** A graph input. */
@@ -49,13 +64,22 @@ export class GraphBuilder {
   }
 
   /** A float32 weight, given in parts that lie behind each other. */
-  weight(
-    name: string,
-    dims: readonly number[],
-    ...parts: readonly Float32Array<ArrayBuffer>[]
-  ): string {
-    this.#weights.push({ name, dims, parts });
+  weight(name: string, dims: readonly number[], ...parts: readonly WeightPart[]): string {
+    const bytes = dims.reduce((product, size) => product * size, Float32Array.BYTES_PER_ELEMENT);
+    this.#weights.push({ name, dims, parts, bytes });
     return name;
+  }
+
+  /**
+   * A weight once more, under another name. onnxruntime maps a file for each name and drops what it
+   * has packed: of a weight that is multiplied with and looked up in, only the rows that are looked
+   * up stay in memory.
+   */
+  again(name: string): string {
+    const weight = this.#weights.find((other) => other.name === name)!;
+    const other = `${name} again`;
+    this.#weights.push({ ...weight, name: other, sharedWith: name });
+    return other;
   }
 
   /** An int64 constant; a list gives a vector, a number a scalar. */
@@ -110,19 +134,23 @@ export class GraphBuilder {
     return outputs[0]!;
   }
 
-  /** The graph as protobuf, and its weights beside it. */
+  /** The graph, its weights still to be placed. */
   build(name: string): BuiltGraph {
+    return { weights: this.#weights, encode: (place) => this.#encode(name, place) };
+  }
+
+  #encode(name: string, place: (weight: GraphWeight) => WeightPlace): Uint8Array<ArrayBuffer> {
     const initializer = [
       ...this.#constants.values(),
-      ...this.#weights.map(({ name, dims }) => ({
-        name,
-        dims,
+      ...this.#weights.map((weight) => ({
+        name: weight.name,
+        dims: weight.dims,
         dataType: DATA_TYPE.float32,
         dataLocation: DATA_LOCATION.external,
-        externalData: [{ key: "location", value: name }],
+        externalData: externalData(weight, place(weight)),
       })),
     ];
-    const model = encodeModel({
+    return encodeModel({
       irVersion: 9,
       producerName: "kvreplay",
       opsetImport: [{ domain: "", version: 18 }, { domain: "com.microsoft", version: 1 }],
@@ -134,29 +162,17 @@ export class GraphBuilder {
         output: this.#outputs,
       },
     });
-    const externalData = this.#weights.map(({ name, parts }) => ({
-      path: name,
-      data: joined(parts),
-    }));
-    return { model, externalData };
   }
 }
 
-/** The bytes of the parts, behind each other; of a single part, its own memory. */
-function joined(parts: readonly Float32Array<ArrayBuffer>[]): Uint8Array<ArrayBuffer> {
-  const [first] = parts;
-  if (parts.length === 1) return bytesOf(first!);
-  const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.byteLength, 0));
-  let at = 0;
-  for (const part of parts) {
-    bytes.set(bytesOf(part), at);
-    at += part.byteLength;
-  }
-  return bytes;
-}
-
-function bytesOf({ buffer, byteOffset, byteLength }: Float32Array<ArrayBuffer>) {
-  return new Uint8Array(buffer, byteOffset, byteLength);
+function externalData({ bytes }: GraphWeight, { location, offset }: WeightPlace) {
+  return [
+    { key: "location", value: location },
+    ...(offset === undefined ? [] : [
+      { key: "offset", value: `${offset}` },
+      { key: "length", value: `${bytes}` },
+    ]),
+  ];
 }
 
 function valueInfo(name: string, type: keyof typeof DATA_TYPE, dims: readonly Dimension[]) {

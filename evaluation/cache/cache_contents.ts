@@ -14,6 +14,7 @@ export interface CacheRow {
   readonly device?: string;
   readonly references: number;
   readonly calibrations: number;
+  readonly weights: number;
   readonly bytes: number;
   /** When any of it was last used, in milliseconds since 1970. */
   readonly used: number;
@@ -31,6 +32,7 @@ export async function cacheRows(folder: string): Promise<CacheRow[]> {
       ...(device === undefined ? {} : { device }),
       references: (row?.references ?? 0) + Number(entry.kind === "references"),
       calibrations: (row?.calibrations ?? 0) + Number(entry.kind === "calibrations"),
+      weights: (row?.weights ?? 0) + Number(entry.kind === "weights"),
       bytes: (row?.bytes ?? 0) + entry.bytes,
       used: Math.max(row?.used ?? 0, entry.used),
     });

@@ -20,7 +20,9 @@ import {
   EntryError,
   type EntryHeader,
   type EntryKind,
+  payloadStart,
   readEntry,
+  readHeader,
   writeEntry,
 } from "./entry_file.ts";
 import {
@@ -122,22 +124,43 @@ export class CacheFolder {
   ): Promise<V | undefined> {
     const path = entryPath(this.folder, kind, key);
     try {
-      // Whatever else bears the name, a pipe for one, must not even be opened.
-      if (!(await Deno.lstat(path)).isFile) throw new EntryError(`Entry "${path}" is no file`);
+      await checkIsFile(path);
       const entry = await readEntry(
         path,
         (header) => header.kind === kind && header.key === key && accept(header),
       );
       const value = await parse(entry);
       if (value === undefined) throw new EntryError(`Entry "${path}" is not what its name says`);
-      const now = new Date();
-      await Deno.utime(path, now, now).catch(() => {});
+      await used(path);
       return value;
     } catch (error) {
-      if (error instanceof Deno.errors.NotFound) return undefined;
-      if (error instanceof Deno.errors.NotCapable) throw error;
-      this.#tell("damaged", `Part of ${this.folder} is not what was kept there; it is made anew`);
-      return undefined;
+      return this.#missed(error);
+    }
+  }
+
+  /**
+   * Where an entry is, for who reads the payload from the file itself: it is as long as its header says,
+   * but whether it still is what was written is not asked.
+   *
+   * @param payloadBytes what it must have
+   * @returns its file, and the byte of it at which the payload starts; undefined when there is none
+   */
+  async locate(
+    kind: EntryKind,
+    key: string,
+    payloadBytes: number,
+  ): Promise<{ path: string; start: number } | undefined> {
+    const path = entryPath(this.folder, kind, key);
+    try {
+      await checkIsFile(path);
+      const header = await readHeader(path);
+      if (header.kind !== kind || header.key !== key || header.payloadBytes !== payloadBytes) {
+        throw new EntryError(`Entry "${path}" is not what its name says`);
+      }
+      await used(path);
+      return { path, start: payloadStart(header) };
+    } catch (error) {
+      return this.#missed(error);
     }
   }
 
@@ -243,6 +266,13 @@ export class CacheFolder {
     for (const { path } of entries) await Deno.remove(path).catch(() => {});
   }
 
+  /** Says of an entry that is there that it cannot be used. */
+  #missed(error: unknown): undefined {
+    if (error instanceof Deno.errors.NotFound) return;
+    if (error instanceof Deno.errors.NotCapable) throw error;
+    this.#tell("damaged", `Part of ${this.folder} is not what was kept there; it is made anew`);
+  }
+
   #tell(what: "damaged" | "failed" | "full", sentence: string): void {
     if (this.#told.has(what)) return;
     this.#told.add(what);
@@ -264,6 +294,16 @@ class Source {
       throw error;
     }
   }
+}
+
+/** Whatever else bears the name, a pipe for one, must not even be opened. */
+async function checkIsFile(path: string): Promise<void> {
+  if (!(await Deno.lstat(path)).isFile) throw new EntryError(`Entry "${path}" is no file`);
+}
+
+async function used(path: string): Promise<void> {
+  const now = new Date();
+  await Deno.utime(path, now, now).catch(() => {});
 }
 
 /** Readable by their user alone, as XDG's specification has it for folders that are made. */

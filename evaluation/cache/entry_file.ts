@@ -3,6 +3,8 @@
  * payload, and the SHA-256 of everything before it. An entry is written and read in blocks, so that
  * neither takes more memory than the payload itself.
  *
+ * The header is filled up with spaces, so that a payload can be mapped by who reads numbers there.
+ *
  * The payload is not compressed. Floats of a cache with their bytes sorted by place and packed by
  * zstd take 18 to 22 % less, but reading them back takes twice the time (PERFORMANCE.md).
  *
@@ -12,16 +14,19 @@ import { createHash, type Hash } from "node:crypto";
 import { UserError } from "../../errors.ts";
 
 const MAGIC = new TextEncoder().encode("kvreplay cache 2");
+/** A payload starts at a multiple of so many bytes. */
+const ALIGNMENT = 64;
 /** Magic word and length of the header. */
 const LEAD = MAGIC.length + 4;
 const DIGEST = 32;
+const SPACE = 0x20;
 /** A header is a few hundred bytes. */
 const MAX_HEADER = 1 << 16;
 /** Read and hashed at a time: what a processor's cache holds. */
 const BLOCK = 1 << 20;
 
-/** What is kept: references of examples, and what was learned offline. */
-export const entryKinds = ["references", "calibrations"] as const;
+/** What is kept: references of examples, what was learned offline, and weights as a session maps them. */
+export const entryKinds = ["references", "calibrations", "weights"] as const;
 
 /** One of `entryKinds`. */
 export type EntryKind = typeof entryKinds[number];
@@ -56,6 +61,11 @@ export function entryBytes(header: EntryHeader): number {
   return LEAD + encodeHeader(header).length + header.payloadBytes + DIGEST;
 }
 
+/** Byte of an entry's file at which the payload starts. */
+export function payloadStart(header: EntryHeader): number {
+  return LEAD + encodeHeader(header).length;
+}
+
 /** Writes an entry to a new file, `header.payloadBytes` of payload in blocks. */
 export async function writeEntry(
   file: Deno.FsFile,
@@ -64,8 +74,10 @@ export async function writeEntry(
 ): Promise<void> {
   const hash = createHash("sha256");
   const put = async (bytes: Uint8Array) => {
+    // Hashed while it is written.
+    const written = writeWhole(file, bytes);
     hash.update(bytes);
-    await writeWhole(file, bytes);
+    await written;
   };
   const text = encodeHeader(header);
   await put(MAGIC);
@@ -199,7 +211,11 @@ class EntryReader implements Disposable {
 }
 
 function encodeHeader(header: EntryHeader): Uint8Array<ArrayBuffer> {
-  return new TextEncoder().encode(JSON.stringify(header));
+  const text = new TextEncoder().encode(JSON.stringify(header));
+  const bytes = new Uint8Array(Math.ceil((LEAD + text.length) / ALIGNMENT) * ALIGNMENT - LEAD);
+  bytes.fill(SPACE, text.length);
+  bytes.set(text);
+  return bytes;
 }
 
 function decodeHeader(bytes: Uint8Array): EntryHeader | undefined {

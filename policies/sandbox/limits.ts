@@ -68,10 +68,19 @@ export const LIMIT_BOUNDS: Readonly<Record<keyof SandboxLimits, readonly [number
  * assertEquals(limitsWith({ stepMs: 500 }).stepMs, 500);
  * assertEquals(limitsWith({}).memoryMib, 512);
  * assertThrows(() => limitsWith({ stepMs: -1 }), Error, "stepMs is -1");
+ * assertThrows(() => limitsWith({ step: 5 } as object), Error, "There is no sandbox limit step");
  * ```
  */
 export function limitsWith(some: Partial<SandboxLimits>): SandboxLimits {
   const limits = { ...DEFAULT_LIMITS, ...some };
+  const unknown = Object.keys(limits).find((name) => !Object.hasOwn(LIMIT_BOUNDS, name));
+  if (unknown !== undefined) {
+    throw new PolicyError(
+      `There is no sandbox limit ${unknown}; expected one of ${
+        Object.keys(LIMIT_BOUNDS).join(", ")
+      }`,
+    );
+  }
   for (const name of Object.keys(LIMIT_BOUNDS) as (keyof SandboxLimits)[]) {
     const [least, most] = LIMIT_BOUNDS[name];
     if (!Number.isInteger(limits[name]) || limits[name] < least || limits[name] > most) {

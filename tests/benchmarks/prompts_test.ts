@@ -8,7 +8,7 @@ import { openChatTemplate } from "../../engine/checkpoint/chat_template.ts";
 
 for (const [model, config] of Object.entries({ mini: miniConfig, "mini-outlier": outlierConfig })) {
   Deno.test(`the chat template of ${model} writes the turn of prompts.json`, async () => {
-    const render = openChatTemplate(undefined, config, model);
+    const render = openChatTemplate(undefined, config, model)!;
     for (const name of sliceNames) {
       for (const example of await loadSlice(name)) {
         const content = renderPrompt(example);

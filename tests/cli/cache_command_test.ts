@@ -72,7 +72,7 @@ Deno.test("runs in any folder share one cache, which is listed, verified and cle
     assertEquals([list.code, list.stderr], [0, ""]);
     const [where, , row] = list.stdout.split("\n");
     assertEquals(where, place);
-    assertMatch(row!, /^mini +cpu +2 +0 +[\d.]+ MiB {2}\d{4}-\d\d-\d\d \d\d:\d\d UTC$/);
+    assertMatch(row!, /^mini +cpu +2 +0 +0 +[\d.]+ MiB {2}\d{4}-\d\d-\d\d \d\d:\d\d UTC$/);
 
     const [victim] = filesBelow(place);
     await Deno.truncate(victim!, 1000);

@@ -107,6 +107,7 @@ export function sampleCell(model: string, slice: keyof typeof SLICES, name: stri
       seed: 1,
     },
     model_hub: null,
+    chat_template: true,
     numbers: summarize(examples, 0, 100),
     examples: examples.map(({ seconds: _, prefillMs: __, ...example }) => example),
     widths: Array.from(

@@ -12,6 +12,7 @@ const run: RunDescription = {
   contract: "1.0",
   model: "acme/Wide-0.1B@v1.0",
   model_hub: { name: "acme/Wide-0.1B", commit: "0123456789abcdef0123456789abcdef01234567" },
+  chat_template: true,
   model_fingerprint: "abc",
   device: "cpu",
   budget_bits: 4,

@@ -7,6 +7,7 @@ import { UserError } from "../../../errors.ts";
 import type { Checkpoint } from "../checkpoint.ts";
 import type { JsonObject } from "../json_file.ts";
 import type { ModelFile } from "../model_file.ts";
+import { readValues } from "../stored_blocks.ts";
 import { configOf } from "./config.ts";
 import { endTokens } from "./end_tokens.ts";
 import { openGgufFiles } from "./files.ts";
@@ -29,8 +30,7 @@ interface Place {
  * @throws {UserError} one sentence with the path and what was expected
  */
 export async function openGguf(path: string): Promise<Checkpoint> {
-  using opened = new DisposableStack();
-  const files = await openGgufFiles(path, opened);
+  const files = await openGgufFiles(path);
   const { metadata } = files[0]!.header;
   const places = new Map<string, Place>();
   for (const { file, header } of files) {
@@ -51,11 +51,11 @@ export async function openGguf(path: string): Promise<Checkpoint> {
     has: (name) => places.has(name),
     count: places.size,
     vocab: embedding.tensor.shape[0]!,
-    ropeFactors: factors && [...await valuesOf(factors)],
+    ropeFactors: factors &&
+      [...await readValues(storedTensor(factors.file, factors.tensor))],
   });
   const heads = permutedHeads(json);
   const template = "tokenizer.chat_template";
-  const kept = opened.move();
   return {
     path,
     config: { json, path: `The metadata of ${path}`, name: "metadata" },
@@ -76,13 +76,7 @@ export async function openGguf(path: string): Promise<Checkpoint> {
         // The header is hashed, and they are in it.
         hashed: [],
       })),
-    [Symbol.dispose]: () => kept.dispose(),
   };
-}
-
-async function valuesOf({ file, tensor }: Place): Promise<Float32Array> {
-  const stored = storedTensor(file, tensor);
-  return stored.values(await stored.bytes());
 }
 
 /** How many heads the rows of a tensor belong to, where the converter permutes them. */

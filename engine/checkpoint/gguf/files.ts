@@ -18,11 +18,10 @@ export interface GgufFile {
  * Opens a model's files; the first holds its metadata.
  *
  * @param path of the file, or of any of its parts
- * @param opened takes what must be closed, also when this throws
  * @throws {UserError} when a part is missing, is another one than its name says, or belongs to
  * another model
  */
-export async function openGgufFiles(path: string, opened: DisposableStack): Promise<GgufFile[]> {
+export async function openGgufFiles(path: string): Promise<GgufFile[]> {
   const names = partNames(path);
   if (!names.includes(path)) {
     throw new UserError(`${path} is by its name none of the ${names.length} parts of a model`);
@@ -33,18 +32,13 @@ export async function openGgufFiles(path: string, opened: DisposableStack): Prom
     if (file === undefined) {
       throw new UserError(`${name} does not exist, part ${i + 1} of ${names.length} of a model`);
     }
-    const part = await openPart(file, opened);
+    const part = { file, header: await readHeader(file) };
     checkPart(part, i + 1, names.length);
     if (i > 0) checkSameModel(files[0]!, part);
     files.push(part);
   }
   checkTensors(files);
   return files;
-}
-
-async function openPart(file: ModelFile, opened: DisposableStack): Promise<GgufFile> {
-  opened.use(file);
-  return { file, header: await readHeader(file) };
 }
 
 function checkPart({ file, header: { metadata } }: GgufFile, part: number, parts: number): void {

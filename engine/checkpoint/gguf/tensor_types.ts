@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type FloatType, toFloat32 } from "../float_types.ts";
+import { type FloatType, restoreFloats } from "../float_types.ts";
 import type { RestoreBlocks } from "./blocks/restore.ts";
 import {
   restoreIq4Nl,
@@ -94,5 +94,5 @@ export function tensorTypeName(id: number): TensorTypeName | undefined {
 }
 
 function plain(type: FloatType): RestoreBlocks {
-  return (bytes, out) => out.set(toFloat32(bytes as Uint8Array<ArrayBuffer>, type));
+  return (bytes, out) => restoreFloats(bytes, type, out);
 }

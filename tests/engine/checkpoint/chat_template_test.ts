@@ -7,7 +7,7 @@ import { UserError } from "../../../errors.ts";
 const user = [{ role: "user", content: "hi" }] as const;
 
 function render(template: string, config: JsonObject = {}): string {
-  return openChatTemplate(template, config, "m")(user);
+  return openChatTemplate(template, config, "m")!(user);
 }
 
 Deno.test("there are neither tools nor documents, and both are none", () => {

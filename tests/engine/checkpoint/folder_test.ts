@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertNotEquals, assertRejects } from "@std/assert";
 import { UserError } from "../../../errors.ts";
 import { loadModel } from "../../../engine/checkpoint/model.ts";
+import type { ModelSize } from "../../../engine/checkpoint/model_size.ts";
 import { findModel } from "../../../engine/checkpoint/resolve.ts";
 import { plainRotary } from "../../../engine/rotary.ts";
 import { editJson, modelCopy, safetensorsBytes } from "./temporary_folder.ts";
@@ -39,7 +40,7 @@ Deno.test("a sharded model: end token by name, output head of its own", async ()
   const model = await loadModel(copy.path);
   assertEquals(model.eosIds, [258]);
   assert(!model.config.tiedEmbeddings);
-  assertEquals(model.weights.get("lm_head.weight")!.shape, [264, 24]);
+  assertEquals(model.tensors.get("lm_head.weight")!.shape, [264, 24]);
   assertEquals(
     model.renderChat([{ role: "user", content: "hi" }]),
     "<|im_start|>user\nhi<|im_end|>\n<|im_start|>assistant\n",
@@ -104,6 +105,41 @@ const strayShard = (name: string): Spoil => async (path) => {
   await editJson(`${path}/${INDEX}`, (json) => json.weight_map[name] = "stray.safetensors");
 };
 
+Deno.test("a model without a template is prompted with the texts as they are", async () => {
+  await using copy = await modelCopy("wide-heads-f16");
+  assertEquals((await loadModel(copy.path)).chatTemplate, true);
+  await remove("chat_template.jinja")(copy.path);
+  const turn = [{ role: "user", content: "hi" }] as const;
+  const base = await loadModel(copy.path);
+  assertEquals([base.chatTemplate, base.renderChat(turn)], [false, "hi"]);
+  await edit("tokenizer.json", (json) => {
+    json.post_processor = {
+      type: "TemplateProcessing",
+      single: [{ SpecialToken: { id: "<|im_end|>", type_id: 0 } }, {
+        Sequence: { id: "A", type_id: 0 },
+      }],
+      special_tokens: {},
+    };
+  })(copy.path);
+  assertEquals((await loadModel(copy.path)).renderChat(turn), "<|im_end|>hi");
+});
+
+Deno.test("the size is told before any weight is read, and may end the loading", async () => {
+  await using copy = await modelCopy("wide-heads-f16");
+  const sizes: ModelSize[] = [];
+  const { tensors } = await loadModel(copy.path, { announce: (size) => void sizes.push(size) });
+  const counts = [...tensors.values()].map(({ shape }) => shape.reduce((a, b) => a * b, 1));
+  assertEquals(sizes, [{
+    parameters: counts.reduce((a, b) => a + b),
+    tied: 264 * 16,
+    formats: ["F16"],
+  }]);
+  const announce = () => {
+    throw new UserError("Too large");
+  };
+  await assertRejects(() => loadModel(copy.path, { announce }), UserError, "Too large");
+});
+
 Deno.test("a broken folder is refused in one sentence", async (t) => {
   const cases: Record<string, ["sharded-bf16" | "wide-heads-f16", Spoil, string]> = {
     "no config": ["wide-heads-f16", remove("config.json"), "config.json does not exist"],
@@ -117,11 +153,6 @@ Deno.test("a broken folder is refused in one sentence", async (t) => {
       "wide-heads-f16",
       remove("model.safetensors"),
       "has no weights: neither model.safetensors nor model.safetensors.index.json is there",
-    ],
-    "no template": [
-      "wide-heads-f16",
-      remove("chat_template.jinja"),
-      "has no chat template: neither chat_template.jinja nor",
     ],
     "a template that does not parse": [
       "wide-heads-f16",

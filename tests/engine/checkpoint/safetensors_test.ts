@@ -2,6 +2,7 @@ import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/
 import fc from "fast-check";
 import { UserError } from "../../../errors.ts";
 import { SafetensorsFile } from "../../../engine/checkpoint/safetensors.ts";
+import { readValues } from "../../../engine/checkpoint/stored_blocks.ts";
 import { safetensorsBytes, temporaryFile } from "./temporary_folder.ts";
 
 /** The sentence with which opening these bytes fails; it must name the file. */
@@ -31,9 +32,11 @@ Deno.test("a file's tensors are read in float32", async () => {
   new Float32Array(data.buffer, 0, 2).set([1.5, -2]);
   new Uint16Array(data.buffer, 8).set([0x3c00, 0xc000, 0x3fc0]);
   await using path = await temporaryFile(safetensorsBytes(header, data));
-  using file = await SafetensorsFile.open(path.path);
+  const file = await SafetensorsFile.open(path.path);
   assertEquals([...file.tensors.keys()], ["a", "none", "b", "c"]);
-  const values = async (name: string) => [...await file.read(file.tensors.get(name)!)];
+  const values = async (name: string) => [
+    ...await readValues(file.tensor(file.tensors.get(name)!)),
+  ];
   assertEquals(await values("a"), [1.5, -2]);
   assertEquals(await values("b"), [1, -2]);
   assertEquals(await values("c"), [1.5]);
@@ -138,10 +141,9 @@ Deno.test("a spoilt file is refused or read whole, never anything else", async (
           assert(error instanceof UserError, String(error));
           return;
         }
-        using open = file;
         let total = 0;
-        for (const entry of open.tensors.values()) {
-          total += (await open.readBytes(entry)).length;
+        for (const entry of file.tensors.values()) {
+          for await (const block of file.tensor(entry).blocks()) total += block.length;
         }
         assertEquals(total, 12);
       },

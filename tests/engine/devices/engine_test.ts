@@ -8,6 +8,7 @@ import { openCpuEngine } from "../../../engine/devices/cpu.ts";
 import { loadModel } from "../../../engine/checkpoint/model.ts";
 import { findModel } from "../../../engine/checkpoint/resolve.ts";
 import { SafetensorsFile } from "../../../engine/checkpoint/safetensors.ts";
+import { readValues } from "../../../engine/checkpoint/stored_blocks.ts";
 import { freeReference, runReference } from "../../../replay/reference.ts";
 import type { KvShape } from "../../../quant/tensor.ts";
 import { causalMask, runCausally } from "./causal_run.ts";
@@ -44,8 +45,9 @@ function assertClose(is: Float32Array, wanted: Float32Array, what: string): void
 
 /** Compares what an engine computes for a prompt with a file of Transformers' tensors. */
 async function assertAgrees(engine: Engine, prompt: number[], file: string, chunk: number) {
-  using expected = await SafetensorsFile.open(golden(file));
-  const wanted = async (name: string) => await expected.read(expected.tensors.get(name)!);
+  const expected = await SafetensorsFile.open(golden(file));
+  const wanted = async (name: string) =>
+    await readValues(expected.tensor(expected.tensors.get(name)!));
   const rows = expected.tensors.get("logits")!.shape[0]!;
   const { logits, layers } = await runCausally(engine, prompt, chunk, rows);
   assertClose(logits, await wanted("logits"), "logits");

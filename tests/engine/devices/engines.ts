@@ -4,13 +4,19 @@
  */
 import { assertEquals } from "@std/assert";
 import type { Engine } from "../../../engine/engine.ts";
+import { openCpuEngine } from "../../../engine/devices/cpu.ts";
 import { openEngine } from "../../../engine/devices/open.ts";
 import { loadModel, type Model } from "../../../engine/checkpoint/model.ts";
 import { Workbench } from "../../../quant/gpu/workbench.ts";
 import { device as gpu } from "../../quant/backends.ts";
 
-/** Devices in the order they are tested. */
-const tested = ["cpu", "wasm", "webgpu"] as const;
+/** Ways to open a model in the order they are tested. */
+const ways: Readonly<Record<string, (model: Model) => Promise<Engine>>> = {
+  "cpu": (model) => openEngine(model, "cpu"),
+  "cpu, weights mapped": (model) => openCpuEngine(model, undefined, 0),
+  "wasm": (model) => openEngine(model, "wasm"),
+  "webgpu": (model) => openEngine(model, "webgpu"),
+};
 
 /** Registers a test of `body` for each engine, with the model of `folder` open on it. */
 export function testOnEngines(
@@ -18,13 +24,13 @@ export function testOnEngines(
   folder: string,
   body: (engine: Engine, model: Model) => Promise<void>,
 ): void {
-  for (const device of tested) {
+  for (const [way, openModel] of Object.entries(ways)) {
     Deno.test({
-      name: `${name} (${device})`,
-      ignore: device === "webgpu" && gpu === undefined,
+      name: `${name} (${way})`,
+      ignore: way === "webgpu" && gpu === undefined,
       fn: async () => {
         const model = await loadModel(folder);
-        const engine = await openEngine(model, device);
+        const engine = await openModel(model);
         try {
           await body(engine, model);
         } finally {

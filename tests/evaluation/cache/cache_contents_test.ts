@@ -13,6 +13,7 @@ const samples: readonly Sample[] = [
   ["references", "b", "mini", "cpu", 3000],
   ["calibrations", "c", "mini", "cpu", 2000],
   ["references", "d", "mini", "webgpu", 500],
+  ["weights", "w", "mini", "cpu", 100],
   ["references", "e", "/models/qwen", "cpu", 4000],
 ];
 
@@ -35,18 +36,19 @@ Deno.test("rows add up what is kept per model and device, last used first", asyn
     await Deno.utime(entryPath(folder, "references", "f"), 1, 1);
     const rows = await cacheRows(folder);
     assertEquals(
-      rows.map(({ model, device, references, calibrations, used }) => [
+      rows.map(({ model, device, references, calibrations, weights, used }) => [
         model,
         device,
         references,
         calibrations,
+        weights,
         used,
       ]),
       [
-        ["/models/qwen", "cpu", 1, 0, 4_000_000],
-        ["mini", "cpu", 2, 1, 3_000_000],
-        ["mini", "webgpu", 1, 0, 500_000],
-        [undefined, undefined, 1, 0, 1000],
+        ["/models/qwen", "cpu", 1, 0, 0, 4_000_000],
+        ["mini", "cpu", 2, 1, 1, 3_000_000],
+        ["mini", "webgpu", 1, 0, 0, 500_000],
+        [undefined, undefined, 1, 0, 0, 1000],
       ],
     );
     const sum = (items: readonly { bytes: number }[]) => items.reduce((s, i) => s + i.bytes, 0);
@@ -56,18 +58,18 @@ Deno.test("rows add up what is kept per model and device, last used first", asyn
 
 Deno.test("verifying removes what is not as it was written, and says why", async () => {
   await filled(async (folder) => {
-    assertEquals(await verifyCache(folder), { sound: 5, damaged: [] });
+    assertEquals(await verifyCache(folder), { sound: 6, damaged: [] });
     const a = entryPath(folder, "references", "a");
-    await Deno.truncate(a, 120);
+    await Deno.truncate(a, 250);
     await Deno.copyFile(entryPath(folder, "references", "d"), entryPath(folder, "references", "g"));
     await Deno.writeTextFile(`${folder}/unfinished/left`, "half");
     const done: number[] = [];
     const { sound, damaged } = await verifyCache(folder, (i) => done.push(i));
-    assertEquals([sound, damaged.length, done], [4, 2, [0, 1, 2, 3, 4, 5]]);
+    assertEquals([sound, damaged.length, done], [5, 2, [0, 1, 2, 3, 4, 5, 6]]);
     const said = damaged.sort().join("\n");
-    assertStringIncludes(said, `"${a}" has 120 bytes; expected`);
+    assertStringIncludes(said, `"${a}" has 250 bytes; expected`);
     assertStringIncludes(said, `g.kvcache" is not what its name says`);
-    assertEquals(await verifyCache(folder), { sound: 4, damaged: [] });
+    assertEquals(await verifyCache(folder), { sound: 5, damaged: [] });
     assertEquals([...Deno.readDirSync(`${folder}/unfinished`)], []);
   });
 });
@@ -79,7 +81,7 @@ Deno.test("clearing takes one model's entries or all, and no file of anyone else
     await Deno.symlink(others[0]!, entryPath(folder, "references", "link"));
     assertEquals((await clearCache(folder, "nobody")).entries, 0);
     const { entries, bytes } = await clearCache(folder, "mini");
-    assertEquals([entries, bytes > 4 * 100], [4, true]);
+    assertEquals([entries, bytes > 5 * 100], [5, true]);
     assertEquals((await cacheRows(folder)).map(({ model }) => model), ["/models/qwen"]);
     assertEquals((await clearCache(folder)).entries, 1);
     assertEquals(entriesIn(folder), []);

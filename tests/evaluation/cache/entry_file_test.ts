@@ -5,6 +5,8 @@ import {
   entryBytes,
   EntryError,
   type EntryHeader,
+  entryKinds,
+  payloadStart,
   readEntry,
   readHeader,
   verifyEntry,
@@ -23,7 +25,7 @@ async function write(
 
 const entry = fc.record({
   header: fc.record({
-    kind: fc.constantFrom("references" as const, "calibrations" as const),
+    kind: fc.constantFrom(...entryKinds),
     key: fc.string(),
     model: fc.string({ unit: "grapheme" }),
     device: fc.constantFrom("cpu", "wasm", "webgpu"),
@@ -49,6 +51,9 @@ Deno.test("what is written is read, by every reader, in the bytes that were fore
         const header = { ...facts, payloadBytes: payload.length };
         await write(path, header, blocks);
         assertEquals((await Deno.stat(path)).size, entryBytes(header));
+        const start = payloadStart(header);
+        assertEquals(start % 64, 0);
+        assertEquals((await Deno.readFile(path)).slice(start, start + payload.length), payload);
         const found = await readEntry(path, () => true);
         assertEquals(JSON.stringify(found.header), JSON.stringify(header));
         assertEquals(new Uint8Array(found.payload), payload);

@@ -23,8 +23,7 @@ async function folderOf(
 }
 
 async function tensorsOf(path: string): Promise<string[][]> {
-  using opened = new DisposableStack();
-  const files = await openGgufFiles(path, opened);
+  const files = await openGgufFiles(path);
   return files.map(({ header }) => [...header.tensors.keys()]);
 }
 

@@ -10,6 +10,5 @@ export function memoryFile(bytes: Uint8Array<ArrayBuffer>, path = "model.gguf"):
       if (at + count > bytes.length) throw new RangeError(`${at + count} bytes were asked for`);
       return Promise.resolve(bytes.slice(at, at + count));
     },
-    [Symbol.dispose]: () => {},
   };
 }

@@ -32,7 +32,7 @@ async function metadataOf(
   name: string,
   changes: Readonly<Record<string, GgufValue | undefined>> = {},
 ): Promise<Metadata> {
-  using file = await openNeededFile(golden(name));
+  const file = await openNeededFile(golden(name));
   const { metadata } = await readHeader(file);
   const values = new Map(metadata.entries);
   for (const [key, value] of Object.entries(changes)) {

@@ -1,34 +1,24 @@
 /**
- * Reading every tensor that a model needs from its checkpoint.
+ * The tensors of a checkpoint that a model needs.
  *
  * @module
  */
 import type { Hash } from "node:crypto";
 import { UserError } from "../../errors.ts";
-import type { Checkpoint } from "./checkpoint.ts";
-
-/** A tensor's values and shape. */
-export interface Weight {
-  /** Sizes, outermost first. */
-  readonly shape: readonly number[];
-  /** Row-major. */
-  readonly data: Float32Array<ArrayBuffer>;
-}
+import type { Checkpoint, StoredTensor } from "./checkpoint.ts";
 
 /**
- * Reads the tensors in float32, one after the other.
+ * Finds the tensors of a model.
  *
  * @param wanted shape of every tensor of the model
  * @param ignorable whether a tensor the model does not need may be there
- * @param hash takes in name, dtype, shape and stored bytes of every tensor, in order of the names
  * @throws {UserError} for missing, unexpected or misshapen tensors
  */
-export async function readWeights(
+export function neededTensors(
   { path, config, tensors }: Checkpoint,
   wanted: ReadonlyMap<string, readonly number[]>,
   ignorable: (name: string) => boolean,
-  hash: Hash,
-): Promise<Map<string, Weight>> {
+): Map<string, StoredTensor> {
   for (const [name, tensor] of tensors) {
     if (!wanted.has(name) && !ignorable(name)) {
       throw new UserError(
@@ -36,6 +26,7 @@ export async function readWeights(
       );
     }
   }
+  const needed = new Map<string, StoredTensor>();
   for (const [name, shape] of wanted) {
     const tensor = tensors.get(name);
     if (tensor === undefined) {
@@ -49,13 +40,19 @@ export async function readWeights(
         }]`,
       );
     }
+    needed.set(name, tensor);
   }
-  const weights = new Map<string, Weight>();
-  for (const name of [...wanted.keys()].sort()) {
-    const { dtype, shape, bytes, values } = tensors.get(name)!;
-    const stored = await bytes();
-    hash.update(`${name} ${dtype} ${shape.join("x")}\n`).update(stored);
-    weights.set(name, { shape, data: values(stored) });
+  return needed;
+}
+
+/** Takes in name, dtype, shape and stored bytes of every tensor, in order of the names. */
+export async function hashTensors(
+  tensors: ReadonlyMap<string, StoredTensor>,
+  hash: Hash,
+): Promise<void> {
+  for (const name of [...tensors.keys()].sort()) {
+    const { dtype, shape, blocks } = tensors.get(name)!;
+    hash.update(`${name} ${dtype} ${shape.join("x")}\n`);
+    for await (const block of blocks()) hash.update(block);
   }
-  return weights;
 }
