@@ -4,6 +4,7 @@
  * @module
  */
 import { keepPermissionsOf } from "./cli/permissions.ts";
+import { standWhereTheUserDoes } from "./cli/standing_place.ts";
 import { runSandboxChild, SANDBOX_CHILD_ARGUMENT } from "./policies/sandbox/child.ts";
 
 if (import.meta.main) {
@@ -11,6 +12,7 @@ if (import.meta.main) {
   if (Deno.args[0] === SANDBOX_CHILD_ARGUMENT) await runSandboxChild();
   // Before any other code of the program is loaded.
   if (Deno.build.standalone) keepPermissionsOf(Deno.args[0]);
+  standWhereTheUserDoes();
   const { main } = await import("./cli/main.ts");
   // Engines may keep threads and devices open that would hold the process.
   Deno.exit(await main(Deno.args));

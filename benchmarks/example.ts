@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { duplicateKey } from "../duplicate_key.ts";
 import { UserError } from "../errors.ts";
 
 /**
@@ -62,6 +63,9 @@ export interface Example {
   /** Where the answer lies in the context, 0 (start) to 1 (end), for needle slices. */
   readonly depth?: number;
 }
+
+/** Right answers that an example may have: every reply is scored against each. */
+export const MOST_ANSWERS = 1000;
 
 type Kind = "string" | "number" | "strings" | "strings or null";
 
@@ -130,6 +134,10 @@ export function parseExample(line: string, where: string): Example {
   } catch (error) {
     throw new BenchmarkError(`${where}: not JSON (${(error as Error).message})`);
   }
+  const twice = duplicateKey(line);
+  if (twice !== undefined) {
+    throw new BenchmarkError(`${where}: the key ${shown(twice)} occurs twice in one object`);
+  }
   return exampleOf(row, where);
 }
 
@@ -169,6 +177,11 @@ export function exampleOf(row: unknown, where: string): Example {
   };
   if (checked.answers.length === 0) {
     throw new BenchmarkError(`${where}: the field "answers" must hold at least one answer`);
+  }
+  if (checked.answers.length > MOST_ANSWERS) {
+    throw new BenchmarkError(
+      `${where}: the field "answers" holds ${checked.answers.length} of them; supported are up to ${MOST_ANSWERS}`,
+    );
   }
   if (checked._id === "") throw new BenchmarkError(`${where}: the field "_id" must not be empty`);
   const depth = fields["depth"];

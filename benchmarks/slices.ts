@@ -4,8 +4,10 @@
  * @module
  */
 import { createHash } from "node:crypto";
-import { datasetOf } from "./datasets.ts";
-import { BenchmarkError, type Example, parseExample } from "./example.ts";
+import { resolve } from "node:path";
+import { BenchmarkError, type Example } from "./example.ts";
+import { ExampleReader, LONGEST_LINE } from "./example_reader.ts";
+import { fileLines } from "./file_lines.ts";
 
 /**
  * One embedded slice.
@@ -166,7 +168,22 @@ export async function loadSlice(name: SliceName): Promise<Example[]> {
  * ```
  */
 export async function loadDataFile(path: string): Promise<Example[]> {
-  return parseExamples(await read(path), path);
+  const reader = new ExampleReader(path);
+  try {
+    for await (const line of fileLines(path, LONGEST_LINE)) reader.add(line);
+  } catch (error) {
+    throw error instanceof BenchmarkError ? error : unreadable(path, error);
+  }
+  return reader.examples();
+}
+
+function unreadable(path: string, error: unknown): BenchmarkError {
+  const reason = error instanceof Deno.errors.NotFound
+    ? `no such file at ${resolve(path)}`
+    : error instanceof Deno.errors.IsADirectory
+    ? "is a directory"
+    : (error as Error).message;
+  return new BenchmarkError(`Cannot read ${path}: ${reason}; expected a file of JSON lines`);
 }
 
 /**
@@ -194,55 +211,13 @@ export async function loadDataFile(path: string): Promise<Example[]> {
  * ```
  */
 export function parseExamples(bytes: Uint8Array, name: string): Example[] {
-  const examples: Example[] = [];
-  const lineOfId = new Map<string, number>();
-  const decoder = new TextDecoder("utf-8", { fatal: true });
-  for (const [number, lineBytes] of lines(bytes)) {
-    const where = `${name}:${number}`;
-    let line: string;
-    try {
-      line = decoder.decode(lineBytes);
-    } catch {
-      throw new BenchmarkError(`${where}: not UTF-8 text`);
-    }
-    if (line.trim() === "") continue;
-    const example = parseExample(line, where);
-    datasetOf(example, where);
-    const before = lineOfId.get(example.id);
-    if (before !== undefined) {
-      throw new BenchmarkError(
-        `${where}: the "_id" ${JSON.stringify(example.id)} is already that of line ${before}`,
-      );
-    }
-    lineOfId.set(example.id, number);
-    examples.push(example);
-  }
-  if (examples.length === 0) {
-    throw new BenchmarkError(`${name}: no examples; expected one JSON object a line`);
-  }
-  return examples;
-}
-
-/** Lines with their numbers, counted from 1. */
-function* lines(bytes: Uint8Array): Generator<[number: number, line: Uint8Array]> {
   const LINE_FEED = 10;
-  for (let from = 0, number = 1; from < bytes.length; number++) {
+  const reader = new ExampleReader(name);
+  for (let from = 0; from < bytes.length;) {
     const end = bytes.indexOf(LINE_FEED, from);
     const to = end < 0 ? bytes.length : end;
-    yield [number, bytes.subarray(from, to)];
+    reader.add(bytes.subarray(from, to));
     from = to + 1;
   }
-}
-
-async function read(path: string): Promise<Uint8Array<ArrayBuffer>> {
-  try {
-    return await Deno.readFile(path);
-  } catch (error) {
-    const reason = error instanceof Deno.errors.NotFound
-      ? "no such file"
-      : error instanceof Deno.errors.IsADirectory
-      ? "is a directory"
-      : (error as Error).message;
-    throw new BenchmarkError(`Cannot read ${path}: ${reason}; expected a file of JSON lines`);
-  }
+  return reader.examples();
 }

@@ -5,6 +5,7 @@
  *
  * @module
  */
+import { dirname, resolve } from "node:path";
 import type { CalibrationStatistics } from "../policies/calibration_statistics.ts";
 import type { Calibration, CalibrationArray } from "../quant/calibration.ts";
 import { UserError } from "../errors.ts";
@@ -112,17 +113,69 @@ export async function readCalibration(text: string, name: string): Promise<Calib
  * @throws {CalibrationError} when there is none, or it cannot be used
  */
 export async function loadCalibrationFile(path: string): Promise<CalibrationFile> {
+  if (!await isFileThere(path)) {
+    throw new CalibrationError(`There is no calibration file "${path}" at ${resolve(path)}`);
+  }
   let text: string;
   try {
     text = await Deno.readTextFile(path);
   } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-    throw new CalibrationError(`There is no calibration file "${path}"`);
+    throw failure("read", path, error);
   }
   return await readCalibration(text, path);
 }
 
-/** Writes a file, complete or not at all. */
+/**
+ * Whether there is a file to read; where there is none, that one can be written.
+ *
+ * @throws {CalibrationError} when neither can be done
+ */
+export async function isCalibrationThere(path: string): Promise<boolean> {
+  const isThere = await isFileThere(path);
+  if (!isThere) await checkWritable(path);
+  return isThere;
+}
+
+async function isFileThere(path: string): Promise<boolean> {
+  let info: Deno.FileInfo;
+  try {
+    info = await Deno.stat(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw failure("read", path, error);
+  }
+  // A pipe or a device may have no end, and must not be replaced by a file.
+  if (info.isFile) return true;
+  throw new CalibrationError(`Calibration file "${path}" is no file; expected one, or a new name`);
+}
+
+/** So that a run that could not keep what it learned fails before it starts. */
+async function checkWritable(path: string): Promise<void> {
+  try {
+    const attempt = await Deno.makeTempFile({ dir: dirname(path), prefix: ".writable-" });
+    await Deno.remove(attempt);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw failure("written", path, error);
+    throw new CalibrationError(
+      `Calibration file "${path}" cannot be written: there is no folder ${resolve(dirname(path))}`,
+    );
+  }
+}
+
+function failure(done: string, path: string, error: unknown): unknown {
+  if (!(error instanceof Error)) return error;
+  // What Deno says of a device, whatever is allowed.
+  const reason = /^Requires all access/.test(error.message)
+    ? "it belongs to the system; expected a file of one's own"
+    : error.message;
+  return new CalibrationError(`Calibration file "${path}" cannot be ${done}: ${reason}`);
+}
+
+/**
+ * Writes a file, complete or not at all.
+ *
+ * @throws {CalibrationError} when it cannot be written
+ */
 export async function saveCalibrationFile(path: string, file: CalibrationFile): Promise<void> {
   const temporary = `${path}.${crypto.randomUUID()}.tmp`;
   try {
@@ -130,7 +183,7 @@ export async function saveCalibrationFile(path: string, file: CalibrationFile): 
     await Deno.rename(temporary, path);
   } catch (error) {
     await Deno.remove(temporary).catch(() => {});
-    throw error;
+    throw failure("written", path, error);
   }
 }
 

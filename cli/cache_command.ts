@@ -14,6 +14,7 @@ import prettyBytes from "pretty-bytes";
 import { cacheTable } from "../report/cache_table.ts";
 import { StatusLine } from "../report/status_line.ts";
 import { quoted } from "../policies/sandbox/sandbox_error.ts";
+import { print, tell } from "../report/terminal.ts";
 import type { CacheCommandOptions } from "./cache_options.ts";
 import { cachePlace } from "./cache_place.ts";
 import { EXIT } from "./failure.ts";
@@ -26,12 +27,19 @@ export async function manageCache({ action, model }: CacheCommandOptions): Promi
     // deno-lint-ignore error-law/value -- nothing is set
     throw new UserError("There is no cache: set KVREPLAY_CACHE to its folder, or HOME");
   }
+  await checkFolder(place);
   if (action === "verify") return await verify(place);
   if (action === "clear") return await clear(place, model);
   const rows = await cacheRows(place);
-  console.log(place);
-  console.log(rows.length === 0 ? "Nothing is kept" : cacheTable(rows.map(shown)));
+  print(place);
+  print(rows.length === 0 ? "Nothing is kept" : cacheTable(rows.map(shown)));
   return 0;
+}
+
+async function checkFolder(place: string): Promise<void> {
+  const info = await Deno.stat(place).catch(() => undefined);
+  if (info === undefined || info.isDirectory) return;
+  throw new UserError(`There is no cache at ${place}: it is a file; expected a folder`);
 }
 
 /** Names come from files: a terminal must not obey them. */
@@ -49,8 +57,8 @@ async function verify(place: string): Promise<number> {
     place,
     (done, total) => status.progress(done, total, "entries"),
   ).finally(() => status.stop());
-  for (const sentence of damaged) console.error(quoted(sentence));
-  console.log(
+  for (const sentence of damaged) tell(quoted(sentence));
+  print(
     `${sound} of ${sound + damaged.length} entries are what was written` +
       (damaged.length === 0 ? "" : `; the others are removed, and will be made anew`),
   );
@@ -67,6 +75,6 @@ async function clear(place: string, model: string | undefined): Promise<number> 
       }`,
     );
   }
-  console.log(`${entries} entries of ${prettyBytes(bytes, { binary: true })} are removed`);
+  print(`${entries} entries of ${prettyBytes(bytes, { binary: true })} are removed`);
   return 0;
 }

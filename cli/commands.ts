@@ -4,6 +4,7 @@
  * @module
  */
 import { type SliceName, sliceNames, slices } from "../benchmarks/slices.ts";
+import { print } from "../report/terminal.ts";
 import { cacheHelp, parseCacheOptions } from "./cache_options.ts";
 import { FETCH_OPERAND, FETCH_OPTIONS, parseFetchOptions } from "./fetch_options.ts";
 import { FAMILIES_OPTIONS } from "./families_options.ts";
@@ -27,7 +28,7 @@ function replayCommand(target: SliceName | "all", summary: string): Command {
     run: async (args) => {
       const options = parseReplayOptions(target, args);
       if (options === undefined) {
-        console.log(policyCommandHelp(target, summary, OPTIONS));
+        print(policyCommandHelp(target, summary, OPTIONS));
         return 0;
       }
       // Loaded only now: engines are large, and a help text needs none.
@@ -43,7 +44,7 @@ function leaderboardCommand(summary: string): Command {
     run: async (args) => {
       const options = parseLeaderboardOptions(args);
       if (options === undefined) {
-        console.log(policyCommandHelp("leaderboard", summary, LEADERBOARD_OPTIONS));
+        print(policyCommandHelp("leaderboard", summary, LEADERBOARD_OPTIONS));
         return 0;
       }
       const { leaderboard } = await import("./leaderboard_command.ts");
@@ -58,7 +59,7 @@ function searchCommand(summary: string): Command {
     run: async (args) => {
       const options = parseSearchOptions(args);
       if (options === undefined) {
-        console.log(policyCommandHelp("search", summary, SEARCH_OPTIONS));
+        print(policyCommandHelp("search", summary, SEARCH_OPTIONS));
         return 0;
       }
       const { searchWidths } = await import("./search_command.ts");
@@ -72,7 +73,7 @@ function familiesCommand(summary: string): Command {
     summary,
     run: async (args) => {
       if (args.includes("--help") || args.includes("-h")) {
-        console.log(policyCommandHelp("families", summary, FAMILIES_OPTIONS));
+        print(policyCommandHelp("families", summary, FAMILIES_OPTIONS));
         return 0;
       }
       const { listFamilies } = await import("./families_command.ts");
@@ -87,7 +88,7 @@ function fetchCommand(summary: string): Command {
     run: async (args) => {
       const options = parseFetchOptions(args);
       if (options === undefined) {
-        console.log(commandHelp(`fetch ${FETCH_OPERAND}`, summary, FETCH_OPTIONS));
+        print(commandHelp(`fetch ${FETCH_OPERAND}`, summary, FETCH_OPTIONS));
         return 0;
       }
       const { fetchFromHub } = await import("./fetch_command.ts");
@@ -102,7 +103,7 @@ function cacheCommand(summary: string): Command {
     run: async (args) => {
       const options = parseCacheOptions(args);
       if (options === undefined) {
-        console.log(cacheHelp(summary));
+        print(cacheHelp(summary));
         return 0;
       }
       const { manageCache } = await import("./cache_command.ts");

@@ -4,6 +4,7 @@
  * @module
  */
 import { InternalError, UserError } from "../errors.ts";
+import { shownLine } from "../report/terminal.ts";
 import { Interrupted } from "./interrupt.ts";
 import { UsageError } from "./usage_error.ts";
 
@@ -13,10 +14,12 @@ export const EXIT = { failed: 1, usage: 2 } as const;
 /** The text for stderr and the exit code of a failure. */
 export function describeFailure(error: unknown): { text: string; exitCode: number } {
   if (error instanceof UsageError) {
-    return { text: `${error.message} (--help explains)`, exitCode: EXIT.usage };
+    return { text: shownLine(`${error.message} (--help explains)`), exitCode: EXIT.usage };
   }
   if (error instanceof Interrupted) return { text: error.message, exitCode: error.exitCode };
-  if (error instanceof UserError) return { text: error.message, exitCode: EXIT.failed };
+  if (error instanceof UserError) {
+    return { text: shownLine(error.message), exitCode: EXIT.failed };
+  }
   if (error instanceof Deno.errors.NotCapable) {
     return {
       text: `${error.message}: start it through its task, or give deno that permission`,
@@ -26,7 +29,7 @@ export function describeFailure(error: unknown): { text: string; exitCode: numbe
   const report = "Internal error, please report it:";
   // Its sentence names what did not hold, and where; only what nobody foresaw needs a stack.
   if (error instanceof InternalError) {
-    return { text: `${report} ${error.message}`, exitCode: EXIT.failed };
+    return { text: shownLine(`${report} ${error.message}`), exitCode: EXIT.failed };
   }
   const detail = error instanceof Error ? error.stack ?? error.message : String(error);
   return { text: `${report}\n${detail}`, exitCode: EXIT.failed };

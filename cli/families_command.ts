@@ -6,6 +6,7 @@
 import { parseArgs } from "@std/cli/parse-args";
 import { MEASURED_TOKENS, registryRows } from "../evaluation/registry_rows.ts";
 import { registryTable } from "../report/registry_table.ts";
+import { print } from "../report/terminal.ts";
 import { FAMILIES_OPTIONS } from "./families_options.ts";
 import { refuseUnknown } from "./option_values.ts";
 
@@ -18,6 +19,6 @@ export async function listFamilies(args: readonly string[]): Promise<number> {
   });
   const rows = await registryRows();
   const layout = { tokens: MEASURED_TOKENS, aligned: Deno.stdout.isTerminal() };
-  console.log(json ? JSON.stringify(rows, null, 2) : registryTable(rows, layout));
+  print(json ? JSON.stringify(rows, null, 2) : registryTable(rows, layout));
   return 0;
 }

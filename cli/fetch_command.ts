@@ -11,6 +11,7 @@ import { hubNameText } from "../engine/checkpoint/hub/name.ts";
 import type { DownloadProgress } from "../engine/checkpoint/hub/repo_download.ts";
 import { StatusLine } from "../report/status_line.ts";
 import { Transfer } from "../report/transfer.ts";
+import { print } from "../report/terminal.ts";
 import type { FetchOptions } from "./fetch_options.ts";
 import { terminalColumns } from "./surroundings.ts";
 
@@ -47,7 +48,7 @@ export async function fetchFromHub({ model, quiet }: FetchOptions): Promise<numb
       ? "was in the hub's cache"
       : `is in the hub's cache after ${prettyBytes(received)} in ${seconds.toFixed(1)} s`;
     inform(`${hubNameText(model)} at commit ${commit} ${how}`);
-    console.log(path);
+    print(path);
     return 0;
   } finally {
     await status.stop();

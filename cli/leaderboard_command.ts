@@ -13,6 +13,7 @@ import { openModel } from "../leaderboard/ready_model.ts";
 import { resultFiles } from "../leaderboard/result_files.ts";
 import { openOutputFolder, writeAll } from "../report/output_folder.ts";
 import { StatusLine } from "../report/status_line.ts";
+import { print } from "../report/terminal.ts";
 import { EXIT } from "./failure.ts";
 import { InterruptListener } from "./interrupt.ts";
 import type { LeaderboardOptions } from "./leaderboard_options.ts";
@@ -32,9 +33,9 @@ export async function leaderboard(options: LeaderboardOptions): Promise<number> 
   using interrupts = new InterruptListener((sentence) => status.notice(sentence));
   const started = new Date();
   const commit = await projectCommit();
-  openOutputFolder(options.out);
-  const cache = await runCache(options, inform);
   const cellFolder = `${options.out}/cells`;
+  for (const folder of [options.out, cellFolder]) openOutputFolder(folder);
+  const cache = await runCache(options, inform);
   let filled: Filled;
   try {
     filled = await fill({
@@ -58,7 +59,7 @@ export async function leaderboard(options: LeaderboardOptions): Promise<number> 
     return EXIT.failed;
   }
   const board = new Board({ ...filled, ...options });
-  console.log(boardText(board));
+  print(boardText(board));
   const facts = { version: VERSION, commit, versions: libraryVersions(), reused: filled.reused };
   const manifest = manifestOf(board, { ...facts, started, finished: new Date() });
   writeAll(options.out, resultFiles(board, manifest));

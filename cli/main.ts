@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { print, tell } from "../report/terminal.ts";
 import { type Command, commands, isCommandName } from "./commands.ts";
 import { describeFailure } from "./failure.ts";
 import { mainHelp } from "./help.ts";
@@ -23,11 +24,11 @@ async function dispatch(args: readonly string[]): Promise<number> {
     throw new UsageError(`Expected a command: ${Object.keys(commands).join(", ")}`);
   }
   if (name === "--help" || name === "-h") {
-    console.log(help());
+    print(help());
     return 0;
   }
   if (name === "--version") {
-    console.log(`kvreplay ${VERSION}`);
+    print(`kvreplay ${VERSION}`);
     return 0;
   }
   if (!isCommandName(name)) {
@@ -45,7 +46,7 @@ export async function main(args: readonly string[]): Promise<number> {
     return await dispatch(args);
   } catch (error) {
     const { text, exitCode } = describeFailure(error);
-    console.error(`kvreplay: ${text}`);
+    tell(`kvreplay: ${text}`);
     return exitCode;
   }
 }

@@ -4,8 +4,9 @@
  *
  * @module
  */
+import { resolve } from "node:path";
 import { isPolicyName, type PolicyName, policyNames } from "../policies/registry.ts";
-import { isPolicyPath } from "../policies/user_policy.ts";
+import { isPolicyPath, policyFileName } from "../policies/user_policy.ts";
 import type { Device } from "../engine/devices/open.ts";
 import { UsageError } from "./usage_error.ts";
 
@@ -157,7 +158,27 @@ function namesOrFiles(
       `Unknown policy ${JSON.stringify(name)}; expected all or ${list(policyNames)}`,
     );
   });
-  return [...new Set(chosen)];
+  return distinct([...new Set(chosen)]);
+}
+
+/** The policies, each once, of which no two would be reported under one name. */
+function distinct(policies: readonly string[]): readonly string[] {
+  const pathOf = new Map<string, string>();
+  return policies.filter((policy) => {
+    if (isPolicyName(policy)) return true;
+    const name = policyFileName(policy);
+    const before = pathOf.get(name);
+    if (before === undefined) {
+      pathOf.set(name, policy);
+      return true;
+    }
+    if (resolve(before) === resolve(policy)) return false;
+    throw new UsageError(
+      `The policy files ${JSON.stringify(before)} and ${
+        JSON.stringify(policy)
+      } would both be reported as ${name}; give one of them another name`,
+    );
+  });
 }
 
 function list(values: readonly string[]): string {

@@ -3,13 +3,18 @@
  *
  * @module
  */
+import { resolve } from "node:path";
 import { PolicyError } from "../policies/check.ts";
 import { InProcessHost, type PolicyHost } from "../policies/host.ts";
 import { kvtunerPolicy } from "../policies/kvtuner.ts";
 import { parseKvtunerTable } from "../policies/kvtuner_table.ts";
 import { hostBuiltin, isPolicyName, type PolicyName } from "../policies/registry.ts";
+import { readUpTo } from "../policies/read_up_to.ts";
 import { openPolicyFile } from "../policies/user_policy.ts";
 import type { ReplayOptions } from "./replay_options.ts";
+
+/** Bytes of the file of `--kvtuner-table`; no more of it are read. */
+export const LONGEST_TABLE = 4 * 2 ** 20;
 
 /** What became of the policies that were asked for. */
 export interface OpenedPolicies {
@@ -49,12 +54,23 @@ async function openBuiltin(
   { kvtunerTable }: Pick<ReplayOptions, "kvtunerTable">,
 ): Promise<PolicyHost> {
   if (name !== "kvtuner_kivi" || kvtunerTable === undefined) return hostBuiltin(name);
-  let text: string;
+  let bytes: Uint8Array | undefined;
   try {
-    text = await Deno.readTextFile(kvtunerTable);
+    bytes = await readUpTo(kvtunerTable, LONGEST_TABLE);
   } catch (error) {
     if (!(error instanceof Error)) throw error;
+    if (error instanceof Deno.errors.NotFound) {
+      throw new PolicyError(
+        `The table ${kvtunerTable} does not exist; it was looked for at ${resolve(kvtunerTable)}`,
+      );
+    }
     throw new PolicyError(`The table ${kvtunerTable} cannot be read: ${error.message}`);
   }
+  if (bytes === undefined) {
+    throw new PolicyError(
+      `The table ${kvtunerTable} has more than ${LONGEST_TABLE} bytes; a table has fewer`,
+    );
+  }
+  const text = new TextDecoder().decode(bytes);
   return new InProcessHost(name, kvtunerPolicy(parseKvtunerTable(text, kvtunerTable)), "built-in");
 }

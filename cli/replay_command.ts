@@ -5,8 +5,9 @@
  */
 import { type Lab, open, partsOf, type SliceInput } from "../evaluation/lab.ts";
 import { loadDataFile, loadSlice, type SliceName, slices } from "../benchmarks/slices.ts";
+import { CHAT_DATE } from "../engine/checkpoint/chat_date.ts";
 import { PolicyError } from "../policies/check.ts";
-import { saveCalibrationFile } from "../calibration/calibrator.ts";
+import { isCalibrationThere, saveCalibrationFile } from "../calibration/calibration_file.ts";
 import { CONTRACT_VERSION } from "../policies/contract.ts";
 import type { SliceResult } from "../evaluation/results.ts";
 import { auditTable } from "../report/audit_table.ts";
@@ -15,6 +16,7 @@ import { resultFiles, type RunDescription, type SliceReport } from "../report/re
 import { StatusLine } from "../report/status_line.ts";
 import { sliceTable } from "../report/table.ts";
 import { testMetricsLine } from "../report/test_metrics.ts";
+import { print } from "../report/terminal.ts";
 import { EXIT } from "./failure.ts";
 import { InterruptListener } from "./interrupt.ts";
 import { openPolicies } from "./policy_hosts.ts";
@@ -38,7 +40,7 @@ export async function replay(options: ReplayOptions): Promise<number> {
   if (options.out !== undefined) openOutputFolder(options.out);
   const cache = await runCache(options, inform);
   const { calibration } = options;
-  const learned = calibration !== undefined && await exists(calibration);
+  const learned = calibration !== undefined && await isCalibrationThere(calibration);
   await using lab = await open(options.model, {
     device: options.device,
     ...(options.tokenizer === undefined ? {} : { tokenizer: options.tokenizer }),
@@ -54,7 +56,7 @@ export async function replay(options: ReplayOptions): Promise<number> {
       if (!told.has(remark)) inform(remark);
       told.add(remark);
     }
-    print(result, options.quiet);
+    printResult(result, options.quiet);
     reports.push({
       data: options.data ?? null,
       max_new_tokens: input.maxNewTokens,
@@ -71,10 +73,6 @@ export async function replay(options: ReplayOptions): Promise<number> {
     inform(`What was learned offline is in ${calibration}`);
   }
   return reports.some(({ result }) => result.failures.length > 0) ? EXIT.failed : 0;
-}
-
-async function exists(path: string): Promise<boolean> {
-  return await Deno.stat(path).then(() => true, () => false);
 }
 
 async function sliceInput(
@@ -133,13 +131,13 @@ function* remarks({ results }: SliceResult): Generator<string> {
   }
 }
 
-function print(result: SliceResult, quiet: boolean): void {
-  if (!quiet && Deno.stdout.isTerminal()) console.log(`${sliceTable(result)}\n`);
+function printResult(result: SliceResult, quiet: boolean): void {
+  if (!quiet && Deno.stdout.isTerminal()) print(`${sliceTable(result)}\n`);
   for (const { policy, audit } of result.results) {
-    if (audit !== undefined && !quiet) console.log(`${auditTable(policy, audit)}\n`);
+    if (audit !== undefined && !quiet) print(`${auditTable(policy, audit)}\n`);
   }
   for (const { policy, numbers } of result.results) {
-    console.log(testMetricsLine(result.slice, policy, numbers));
+    print(testMetricsLine(result.slice, policy, numbers));
   }
 }
 
@@ -156,6 +154,7 @@ function describe(
     device,
     budget_bits: options.budgetBits,
     seed: options.seed,
+    chat_date: CHAT_DATE,
     stepwise: options.stepwise,
     kvreplay: VERSION,
     deno: Deno.version.deno,

@@ -6,7 +6,7 @@
 import { basename, dirname } from "node:path";
 import { loadCalibrationSet } from "../calibration/calibration_set.ts";
 import { open, partsOf } from "../evaluation/lab.ts";
-import { openOutputFolder, writeAll } from "../report/output_folder.ts";
+import { openOutputFile, writeAll } from "../report/output_folder.ts";
 import { StatusLine } from "../report/status_line.ts";
 import { BaseFamily } from "../search/base_family.ts";
 import { frontTable, searchJson, verdictSentence, widthTable } from "../search/front_table.ts";
@@ -14,6 +14,7 @@ import { policyFileText } from "../search/policy_file.ts";
 import { searchSamples, splitSamples } from "../search/samples.ts";
 import { search } from "../search/search.ts";
 import { widthPlan } from "../search/width_plan.ts";
+import { print } from "../report/terminal.ts";
 import { InterruptListener } from "./interrupt.ts";
 import type { SearchOptions } from "./search_options.ts";
 import { terminalColumns } from "./surroundings.ts";
@@ -31,7 +32,7 @@ export async function searchWidths(options: SearchOptions): Promise<number> {
   };
   using interrupts = new InterruptListener((sentence) => status.notice(sentence));
   for (const file of [options.out, options.json]) {
-    if (file !== undefined) openOutputFolder(dirname(file));
+    if (file !== undefined) openOutputFile(file);
   }
   await using lab = await open(options.model, {
     device: options.device,
@@ -90,7 +91,7 @@ export async function searchWidths(options: SearchOptions): Promise<number> {
       verdict,
       command: commandOf(options),
     });
-    console.log(`${frontTable(result)}\n\n${widthTable(plan)}\n\n${verdict}`);
+    print(`${frontTable(result)}\n\n${widthTable(plan)}\n\n${verdict}`);
     if (options.json !== undefined) {
       const facts = {
         kvreplay: VERSION,

@@ -5,7 +5,7 @@
  */
 import { basename } from "node:path";
 import { parseArgs } from "@std/cli/parse-args";
-import { isPolicyName } from "../policies/registry.ts";
+import { builtinLike } from "../policies/registry.ts";
 import { families, type FamilyName } from "../quant/registry.ts";
 import type { Device } from "../engine/devices/open.ts";
 import type { OptionRow } from "./option_table.ts";
@@ -177,9 +177,10 @@ function policyPath(path: string): string {
     );
   }
   const name = basename(path).replace(/\.m?ts$/, "");
-  if (isPolicyName(name)) {
+  const builtin = builtinLike(name);
+  if (builtin !== undefined) {
     throw new UsageError(
-      `--out ${path} would have the name of the built-in ${name}; give it another`,
+      `--out ${path} would have the name of the built-in ${builtin}; give it another`,
     );
   }
   return path;

@@ -355,7 +355,7 @@ export class Lab implements AsyncDisposable {
   ): Promise<ReferenceView> {
     const { model, engine } = this.#parts;
     checkOptions({ maxNewTokens }, REPLAY_OPTIONS);
-    const example = readyToRun(model, question, 0);
+    const example = readyToRun(model, question, 0, maxNewTokens);
     const refusal = refusalOf(example, maxNewTokens, engine.shape);
     // deno-lint-ignore error-law/visible -- the sentence of the refusal
     if (refusal !== undefined) throw new PolicyError(refusal);
@@ -387,7 +387,9 @@ export class Lab implements AsyncDisposable {
   ): Promise<SliceResult> {
     const { model, engine, families, calibration, cache } = this.#parts;
     const { progress, notice } = options;
-    const examples = slice.examples.slice(0, options.limit).map((q, i) => readyToRun(model, q, i));
+    const maxNewTokens = options.maxNewTokens ?? slice.maxNewTokens ?? MAX_NEW_TOKENS;
+    const examples = slice.examples.slice(0, options.limit)
+      .map((q, i) => readyToRun(model, q, i, maxNewTokens));
     checkIds(examples);
     return runSlice({
       slice: slice.name,
@@ -395,7 +397,7 @@ export class Lab implements AsyncDisposable {
       families,
       examples,
       hosts,
-      maxNewTokens: options.maxNewTokens ?? slice.maxNewTokens ?? MAX_NEW_TOKENS,
+      maxNewTokens,
       budgetBits: options.budgetBits ?? BUDGET_BITS,
       seed: options.seed ?? 0,
       eosIds: model.eosIds,

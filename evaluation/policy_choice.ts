@@ -6,7 +6,13 @@
 import { PolicyError } from "../policies/check.ts";
 import { InProcessHost, type PolicyHost } from "../policies/host.ts";
 import type { Policy } from "../policies/policy.ts";
-import { hostBuiltin, isPolicyName, type PolicyName, policyNames } from "../policies/registry.ts";
+import {
+  builtinLike,
+  hostBuiltin,
+  isPolicyName,
+  type PolicyName,
+  policyNames,
+} from "../policies/registry.ts";
 import { quoted } from "../policies/sandbox/sandbox_error.ts";
 import { shown } from "../policies/shown.ts";
 
@@ -133,8 +139,9 @@ function ownName(name: string): string {
         `dashes and underscores`,
     );
   }
-  if (isPolicyName(name)) {
-    throw new PolicyError(`A policy has the name of the built-in ${name}; give it another`);
+  const builtin = builtinLike(name);
+  if (builtin !== undefined) {
+    throw new PolicyError(`A policy has the name of the built-in ${builtin}; give it another`);
   }
   return name;
 }
@@ -145,6 +152,6 @@ function freeName(policy: OwnPolicy, taken: ReadonlySet<string>): string {
   const isName = typeof given === "string" && NAME.test(given) && given !== "Object";
   const base = isName ? given : "policy";
   let name = base;
-  for (let n = 2; taken.has(name) || isPolicyName(name); n++) name = `${base}_${n}`;
+  for (let n = 2; taken.has(name) || builtinLike(name) !== undefined; n++) name = `${base}_${n}`;
   return name;
 }

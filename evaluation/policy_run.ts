@@ -30,6 +30,8 @@ export interface RunExample {
   readonly depth?: number;
   /** Token ids of the rendered prompt. */
   readonly prompt: readonly number[];
+  /** Why it cannot be run, when that was plain before there were tokens; there are none then. */
+  readonly refusal?: string;
   /** Score of an answer's text, 0..1, when the reference answers `reference`. */
   score(answer: string, reference: string): number;
 }

@@ -8,6 +8,7 @@ import { BenchmarkError, type Example, exampleOf } from "../benchmarks/example.t
 import type { Model } from "../engine/checkpoint/model.ts";
 import { shown } from "../policies/shown.ts";
 import type { RunExample } from "./policy_run.ts";
+import { textRefusal } from "./text_limit.ts";
 
 /**
  * A user's message, without a template and with a score of one's own.
@@ -58,18 +59,26 @@ export type Question = Example | Prompt;
 /**
  * A question in tokens.
  *
+ * @param maxNewTokens longest answer: a text that leaves no room for it is refused before it is read
  * @throws {BenchmarkError} for what is no question, and from `score` for what is no score
  */
 export function readyToRun(
-  model: Pick<Model, "tokenizer" | "renderChat">,
+  model: Pick<Model, "tokenizer" | "renderChat" | "shape">,
   question: Question,
   index: number,
+  maxNewTokens: number,
 ): RunExample {
   if (Object(question) !== question) {
     throw new BenchmarkError(
       `Example ${index} is ${shown(question)}; expected an object, such as { prompt: "…" }`,
     );
   }
+  const tokens = (id: string, text: string): Pick<RunExample, "prompt" | "refusal"> => {
+    const refusal = textRefusal(text, id, maxNewTokens, model.shape);
+    return refusal === undefined
+      ? { prompt: model.tokenizer.encode(userTurn(model, text)) }
+      : { prompt: [], refusal };
+  };
   if ("prompt" in question) {
     const { id = `prompt-${index}`, dataset = "prompt", prompt, score } = question;
     for (const [name, text] of Object.entries({ id, dataset, prompt })) {
@@ -82,7 +91,7 @@ export function readyToRun(
     return {
       id,
       dataset,
-      prompt: model.tokenizer.encode(userTurn(model, prompt)),
+      ...tokens(id, prompt),
       score: (reply, reference) =>
         score === undefined ? Number(reply === reference) : ownScore(question, id, reply),
     };
@@ -102,7 +111,7 @@ export function readyToRun(
     id: question.id,
     dataset: question.dataset,
     ...(question.depth === undefined ? {} : { depth: question.depth }),
-    prompt: model.tokenizer.encode(userTurn(model, renderPrompt(question))),
+    ...tokens(question.id, renderPrompt(question)),
     score: (reply) => scoreReply(question, reply),
   };
 }

@@ -114,10 +114,11 @@ function fitting<T extends KvShape>(run: SliceRun<T>) {
 
 /** Why an example cannot be run, such as that the model has no positions for it; else undefined. */
 export function refusalOf(
-  { id, prompt }: Pick<RunExample, "id" | "prompt">,
+  { id, prompt, refusal }: Pick<RunExample, "id" | "prompt" | "refusal">,
   maxNewTokens: number,
   { maxPositions }: Pick<ModelShape, "maxPositions">,
 ): string | undefined {
+  if (refusal !== undefined) return refusal;
   if (prompt.length === 0) {
     return `Example ${id} refused: its prompt has no tokens; it must have at least one`;
   }

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { CHAT_DATE } from "../engine/checkpoint/chat_date.ts";
 import { INTERVAL_METHOD } from "../stats/interval.ts";
 import type { Board } from "./board.ts";
 
@@ -36,6 +37,8 @@ export interface Manifest {
   /** Examples asked for of each slice; null for all. */
   readonly limit: number | null;
   readonly seed: number;
+  /** Day that chat templates were told. */
+  readonly chat_date: string;
   readonly statistics: {
     readonly baseline: string;
     readonly resamples: number;
@@ -102,6 +105,7 @@ export function manifestOf(board: Board, facts: RunFacts): Manifest {
     budget_bits: first.budget_bits,
     limit: first.limit,
     seed: board.seed,
+    chat_date: CHAT_DATE,
     statistics: {
       baseline: board.baseline,
       resamples: board.resamples,

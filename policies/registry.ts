@@ -107,6 +107,21 @@ export function isPolicyName(name: string): name is PolicyName {
   return Object.hasOwn(policies, name);
 }
 
+/**
+ * The built-in that a name would be taken for: its own, in whatever case; undefined when there is none.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { builtinLike } from "./registry.ts";
+ *
+ * assertEquals([builtinLike("Adaptive"), builtinLike("mine")], ["adaptive", undefined]);
+ * ```
+ */
+export function builtinLike(name: string): PolicyName | undefined {
+  return policyNames.find((builtin) => builtin === name.toLowerCase());
+}
+
 /** A host for a built-in policy, made afresh. */
 export function hostBuiltin(name: PolicyName): PolicyHost {
   return new InProcessHost(name, policies[name](), name === "reference" ? name : "built-in");

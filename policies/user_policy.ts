@@ -9,7 +9,8 @@ import { pathToFileURL } from "node:url";
 import { PolicyError } from "./check.ts";
 import { InProcessHost, type PolicyHost } from "./host.ts";
 import type { Policy } from "./policy.ts";
-import { isPolicyName } from "./registry.ts";
+import { builtinLike } from "./registry.ts";
+import { readUpTo } from "./read_up_to.ts";
 import { shown } from "./shown.ts";
 import { exportProblem } from "./sandbox/default_export.ts";
 import { quoted, SandboxError } from "./sandbox/sandbox_error.ts";
@@ -44,6 +45,9 @@ export interface PolicyFileOptions extends SandboxOptions {
   /** Takes a sentence for the user; by default it is written to standard error. */
   readonly notice?: (sentence: string) => void;
 }
+
+/** Bytes of a policy file; no more of it are read. */
+export const LONGEST_POLICY_FILE = 4 * 2 ** 20;
 
 const EXTENSIONS = [".ts", ".mts", ".js", ".mjs"];
 
@@ -86,7 +90,7 @@ export async function openPolicyFile(
     );
   }
   const text = await read(path);
-  const name = nameOf(path, extension);
+  const name = nameOf(path);
   if (!options.trust) {
     const language = extension.endsWith("ts") ? "ts" : "js";
     return await sandboxed({ name, text, language }, options);
@@ -100,26 +104,47 @@ export async function openPolicyFile(
 
 async function read(path: string): Promise<string> {
   try {
-    return await Deno.readTextFile(path);
+    const bytes = await readUpTo(path, LONGEST_POLICY_FILE);
+    if (bytes !== undefined) return new TextDecoder().decode(bytes);
   } catch (error) {
     const why = error instanceof Deno.errors.NotFound
-      ? "does not exist"
+      ? `does not exist; it was looked for at ${quoted(resolve(path))}`
       : error instanceof Deno.errors.IsADirectory
       ? "is a folder"
       : `cannot be read: ${quoted((error as Error).message)}`;
     throw new PolicyError(`Policy file ${shown(path)} ${why}`);
   }
+  throw new PolicyError(
+    `Policy file ${shown(path)} has more than ${LONGEST_POLICY_FILE} bytes; a policy has fewer`,
+  );
 }
 
-/** The name ends up in result lines, so that it must be one word and no other policy's. */
-function nameOf(path: string, extension: string): string {
-  const name = basename(path, extension).replace(/[^A-Za-z0-9_.-]+/g, "_");
+/**
+ * The name under which the results of a policy file are reported: one word.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { policyFileName } from "./user_policy.ts";
+ *
+ * assertEquals(policyFileName("my policies/two bits.ts"), "two_bits");
+ * ```
+ */
+export function policyFileName(path: string): string {
+  const extension = EXTENSIONS.find((ending) => path.endsWith(ending));
+  return basename(path, extension).replace(/[^A-Za-z0-9_.-]+/g, "_");
+}
+
+/** The name of a policy file, which is no built-in's. */
+function nameOf(path: string): string {
+  const name = policyFileName(path);
   if (/^[_.-]*$/.test(name)) {
     throw new PolicyError(`Policy file ${shown(path)} has no name to report its results under`);
   }
-  if (isPolicyName(name)) {
+  const builtin = builtinLike(name);
+  if (builtin !== undefined) {
     throw new PolicyError(
-      `Policy file ${shown(path)} has the name of the built-in ${name}; give it another`,
+      `Policy file ${shown(path)} has the name of the built-in ${builtin}; give it another`,
     );
   }
   return name;

@@ -3,12 +3,16 @@
  *
  * @module
  */
+import { dirname } from "node:path";
 import { UserError } from "../errors.ts";
 
 function cannot(what: string, folder: string, error: unknown): UserError {
   const reason = error instanceof Deno.errors.AlreadyExists ||
       error instanceof Deno.errors.NotADirectory
     ? "it is a file; expected a folder"
+    // What Deno says of a device, whatever is allowed.
+    : /^Requires all access/.test((error as Error).message)
+    ? "it belongs to the system; expected a place of one's own"
     : (error as Error).message;
   return new UserError(`Cannot ${what} ${folder}: ${reason}`);
 }
@@ -25,6 +29,25 @@ export function openOutputFolder(folder: string): void {
   } catch (error) {
     throw cannot("write to", folder, error);
   }
+}
+
+/**
+ * Makes the folder of a file that is to be written.
+ *
+ * @throws {UserError} when it cannot be made or written, or a folder, a pipe or a device has the name
+ */
+export function openOutputFile(file: string): void {
+  let info: Deno.FileInfo | undefined;
+  try {
+    info = Deno.statSync(file);
+  } catch (error) {
+    // What else is wrong shows in its folder.
+    if (!(error instanceof Deno.errors.NotFound)) throw cannot("write to", file, error);
+  }
+  if (info !== undefined && !info.isFile) {
+    throw new UserError(`Cannot write to ${file}: it is no file; expected one, or a new name`);
+  }
+  openOutputFolder(dirname(file));
 }
 
 /**

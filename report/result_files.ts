@@ -23,6 +23,8 @@ export interface RunDescription {
   readonly device: "cpu" | "wasm" | "webgpu";
   readonly budget_bits: number;
   readonly seed: number;
+  /** Day that the chat template was told. */
+  readonly chat_date: string;
   /** Whether every step had a pass of its own. */
   readonly stepwise: boolean;
   readonly kvreplay: string;

@@ -5,6 +5,7 @@
  * @module
  */
 import { ProgressBar } from "@std/cli/unstable-progress-bar";
+import { shownLine } from "./terminal.ts";
 
 /** Where a status line is drawn. */
 export interface StatusOptions {
@@ -36,7 +37,7 @@ export class StatusLine {
   /** Shows that `done` of `total` pieces of work are done and `what` is under way. */
   progress(done: number, total: number, what: string): void {
     if (!this.#options.bar) return;
-    this.#what = what;
+    this.#what = shownLine(what);
     if (this.#bar === undefined) {
       const { writable, columns = 80 } = this.#options;
       const { count = (done, total) => `${done}/${total}` } = this.#options;
@@ -60,7 +61,7 @@ export class StatusLine {
   /** Writes a sentence on a line of its own; the bar comes back below it. */
   notice(sentence: string): void {
     (this.#options.write ?? console.error)(
-      `${this.#bar === undefined ? "" : CLEAR_LINE}${sentence}`,
+      `${this.#bar === undefined ? "" : CLEAR_LINE}${shownLine(sentence)}`,
     );
   }
 

@@ -52,6 +52,19 @@ const plain: Readonly<Record<string, readonly unknown[]>> = {
 };
 
 /**
+ * Sizes beyond which a configuration is taken for broken: several times those of the largest models of
+ * these architectures, and small enough that nothing counts up to them for long.
+ */
+export const LARGEST = {
+  layers: 1024,
+  width: 2 ** 20,
+  heads: 4096,
+  headDim: 8192,
+  vocab: 2 ** 22,
+  positions: 2 ** 22,
+} as const;
+
+/**
  * Reads the fields of a configuration of any known architecture; absent ones have the defaults of
  * huggingface/transformers.
  *
@@ -80,23 +93,28 @@ export function readConfig(json: JsonObject, path: string): ModelConfig {
   const architecture = architectures[type];
   const all = { ...architecture.defaults, ...json };
   const field = new ConfigFields(all, path);
-  const hidden = field.size("hidden_size");
-  const layers = field.size("num_hidden_layers");
-  const queryHeads = field.size("num_attention_heads");
-  const kvHeads = field.size("num_key_value_heads", queryHeads);
+  const hidden = field.size("hidden_size", undefined, LARGEST.width);
+  const layers = field.size("num_hidden_layers", undefined, LARGEST.layers);
+  const queryHeads = field.size("num_attention_heads", undefined, LARGEST.heads);
+  const kvHeads = field.size("num_key_value_heads", queryHeads, LARGEST.heads);
   if (queryHeads % kvHeads !== 0) {
     throw new UserError(
       `${path}: num_attention_heads (${queryHeads}) must be a multiple of num_key_value_heads (${kvHeads})`,
     );
   }
-  const headDim = field.size("head_dim", hidden / queryHeads);
+  const headDim = field.size("head_dim", hidden / queryHeads, LARGEST.headDim);
   if (headDim % 2 !== 0) {
     throw new UserError(`${path}: head_dim must be even, not ${headDim}`);
   }
   for (const [name, values] of Object.entries(plain)) field.oneOf(name, values, values[0]);
   checkQuantization(all, path);
-  const maxPositions = field.size("max_position_embeddings");
+  const maxPositions = field.size("max_position_embeddings", undefined, LARGEST.positions);
   const { rotary, positions } = readRope(all, path, { headDim, maxPositions });
+  if (positions > LARGEST.positions) {
+    throw new UserError(
+      `${path}: scaled rotary positions give ${positions} of them; supported are up to ${LARGEST.positions}`,
+    );
+  }
   checkWindows(all, path, architecture, layers, positions);
   return {
     shape: {
@@ -105,12 +123,12 @@ export function readConfig(json: JsonObject, path: string): ModelConfig {
       queryHeads,
       kvHeads,
       headDim,
-      vocab: field.size("vocab_size"),
+      vocab: field.size("vocab_size", undefined, LARGEST.vocab),
       maxPositions: positions,
       rotary,
     },
     parts: readParts(field, architecture),
-    intermediate: field.size("intermediate_size"),
+    intermediate: field.size("intermediate_size", undefined, LARGEST.width),
     rmsNormEps: field.positive("rms_norm_eps", 1e-6),
     tiedEmbeddings: field.oneOf("tie_word_embeddings", [true, false], false),
     eosIds: readEosIds(json, path) ?? [],

@@ -11,11 +11,12 @@ export class ConfigFields {
   /** @param path of the object, for errors */
   constructor(private readonly json: JsonObject, private readonly path: string) {}
 
-  /** A positive integer. */
-  size(name: string, fallback?: number): number {
+  /** A positive integer, up to `most`. */
+  size(name: string, fallback?: number, most = Number.MAX_SAFE_INTEGER): number {
     const value = this.#get(name, fallback);
-    if (Number.isSafeInteger(value) && (value as number) > 0) return value as number;
-    throw this.wrong(name, value, "a positive integer");
+    const isInteger = Number.isSafeInteger(value) && (value as number) > 0;
+    if (isInteger && (value as number) <= most) return value as number;
+    throw this.wrong(name, value, `a positive integer${isInteger ? ` up to ${most}` : ""}`);
   }
 
   /** A positive finite number. */

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { duplicateKey } from "./duplicate_key.ts";
+import { duplicateKey } from "../../duplicate_key.ts";
 import { UserError } from "../../errors.ts";
 import { type ModelFile, openModelFile, openNeededFile } from "./model_file.ts";
 

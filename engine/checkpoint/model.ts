@@ -13,6 +13,8 @@ import { hashTensors, neededTensors } from "./needed_tensors.ts";
 import { type ModelSize, modelSize } from "./model_size.ts";
 import { openCheckpoint } from "./open.ts";
 import { isRedundantTensor, tensorShapes } from "./tensor_names.ts";
+import { withStoredHead } from "./tied_head.ts";
+import { checkTokenIds } from "./token_ids.ts";
 import { openTokenizer, type TextTokenizer } from "./tokenizer.ts";
 import { readTokenizerFiles } from "./tokenizer_files.ts";
 
@@ -54,11 +56,15 @@ export interface LoadOptions {
  */
 export async function loadModel(path: string, options: LoadOptions = {}): Promise<Model> {
   const checkpoint = await openCheckpoint(path);
-  const config = readConfig(checkpoint.config.json, checkpoint.config.path);
+  const config = await withStoredHead(
+    readConfig(checkpoint.config.json, checkpoint.config.path),
+    checkpoint,
+  );
   const files = options.tokenizer === undefined
     ? await checkpoint.tokenizer()
     : await readTokenizerFiles(options.tokenizer);
   const tokenizer = openTokenizer(files.definition, files.settings, files.path);
+  checkTokenIds(files.definition, config.shape.vocab, files.path);
   const template = files.template ??
     (files.settings.chat_template === undefined ? checkpoint.template : undefined);
   const chat = openChatTemplate(template, files.settings, options.tokenizer ?? path);

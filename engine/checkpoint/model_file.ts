@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { UserError } from "../../errors.ts";
 
 /**
@@ -65,7 +65,8 @@ export async function openModelFile(path: string): Promise<ModelFile | undefined
 export async function openNeededFile(path: string): Promise<ModelFile> {
   const file = await openModelFile(path);
   if (file !== undefined) return file;
-  throw new UserError(`${path} does not exist; a model folder must have it`);
+  const place = isUrl(path) ? path : resolve(path);
+  throw new UserError(`${place} does not exist; a model folder must have it`);
 }
 
 async function openFile(path: string): Promise<ModelFile | undefined> {

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { UserError } from "../../errors.ts";
 import { hubCacheFolder } from "./hub/cache_folder.ts";
@@ -55,7 +56,9 @@ export async function findModel(model: string): Promise<ModelPlace> {
     throw new UserError(
       `Unknown model "${model}": use ${
         embeddedModels.join(", ")
-      }, the path of a model folder or GGUF file, or the name of a model on the hub, OWNER/NAME`,
+      }, the path of a model folder or GGUF file, or the name of a model on the hub, OWNER/NAME; there is no ${
+        resolve(model)
+      }`,
     );
   }
   const program = Deno.build.standalone ? "kvreplay" : "deno task";

@@ -76,6 +76,12 @@ Deno.test("a line that cannot be used is refused with file and line number", () 
     [line({ answers: "42" }), '"answers" must be an array of strings, got "42"'],
     [line({ answers: [42] }), '"answers" must be an array of strings, got [42]'],
     [line({ answers: [] }), '"answers" must hold at least one answer'],
+    [
+      line({ answers: Array(1001).fill("4") }),
+      '"answers" holds 1001 of them; supported are up to 1000',
+    ],
+    [line().replace("{", '{"_id": "b",'), 'mine.jsonl:1: the key "_id" occurs twice in one object'],
+    [line({ more: 1 }).replace(":1}", ':{"a":1,"a":2}}'), 'the key "a" occurs twice'],
     [line({ input: 3 }), '"input" must be a string, got 3'],
     [line({ length: "9" }), '"length" must be a number, got "9"'],
     [line({ all_classes: "A" }), '"all_classes" must be an array of strings or null, got "A"'],
@@ -103,6 +109,28 @@ Deno.test("a file that cannot be read is refused by name", async () => {
   const missing = `${import.meta.dirname}/missing.jsonl`;
   await assertRejects(() => loadDataFile(missing), BenchmarkError, "missing.jsonl: no such file");
   await assertRejects(() => loadDataFile(import.meta.dirname!), BenchmarkError, "Cannot read ");
+});
+
+Deno.test("a file is read by lines, none of them longer than 16 MiB, and no further", async () => {
+  const path = await Deno.makeTempFile({ suffix: ".jsonl" });
+  try {
+    const context = "x".repeat(600_000);
+    const text = [0, 1, 2].map((n) => line({ _id: `a-${n}`, context })).join("\n");
+    for (const end of ["", "\n", "\n\n"]) {
+      await Deno.writeTextFile(path, text + end);
+      assertEquals(await loadDataFile(path), parseExamples(bytes(text), path));
+    }
+    await Deno.writeTextFile(path, `${line()}\n`);
+    // A hole: 1 TiB that takes no room on the disk.
+    await Deno.truncate(path, 2 ** 40);
+    await assertRejects(
+      () => loadDataFile(path),
+      BenchmarkError,
+      ":2: the line has more than 16777216 bytes; an example has fewer",
+    );
+  } finally {
+    await Deno.remove(path);
+  }
 });
 
 Deno.test("whatever a file holds, it gives examples or one sentence", () => {

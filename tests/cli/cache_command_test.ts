@@ -143,3 +143,18 @@ Deno.test("a place that is a file is refused before the work, an old cache is to
     assertEquals((await run("replay", replay, own, folder)).stderr, "");
   });
 });
+
+Deno.test("a file where the cache should be is refused in one sentence", async () => {
+  await inTemporaryFolder(async (folder) => {
+    const place = `${folder}/file`;
+    await Deno.writeTextFile(place, "");
+    for (const args of ["cache", "cache verify", "cache clear --all"]) {
+      const { code, stderr } = await run("cache", args, { KVREPLAY_CACHE: place });
+      assertEquals(code, 1);
+      assertEquals(
+        stderr,
+        `kvreplay: There is no cache at ${place}: it is a file; expected a folder\n`,
+      );
+    }
+  });
+});

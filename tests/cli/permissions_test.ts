@@ -2,6 +2,7 @@
 import { assert, assertEquals } from "@std/assert";
 import config from "../../deno.json" with { type: "json" };
 import { commandPermissions } from "../../cli/permissions.ts";
+import { TASK_VARIABLE } from "../../cli/standing_place.ts";
 import { TELEMETRY_VARIABLE } from "../../engine/devices/native_library.ts";
 import { ACCESS_VARIABLES } from "../../engine/checkpoint/hub/access.ts";
 import { CACHE_VARIABLES } from "../../engine/checkpoint/hub/cache_folder.ts";
@@ -70,9 +71,10 @@ Deno.test("sets name the variables that are read, and the network of fetch alone
   const own = ["KVREPLAY_CACHE", "XDG_CACHE_HOME", "LOCALAPPDATA", "HOME"];
   const union = (...names: string[][]) => [...new Set(names.flat())].sort();
   const variables = (set: string) => [...sets[set]!.env as readonly string[]].sort();
-  assertEquals(variables("cache"), own.toSorted());
-  assertEquals(variables("replay"), union(hub, own, [TELEMETRY_VARIABLE]));
-  assertEquals(variables("fetch"), union(hub, [...ACCESS_VARIABLES]));
+  // A binary starts where its user stands.
+  assertEquals(variables("cache"), union(own, [TASK_VARIABLE]));
+  assertEquals(variables("replay"), union(hub, own, [TASK_VARIABLE, TELEMETRY_VARIABLE]));
+  assertEquals(variables("fetch"), union(hub, [...ACCESS_VARIABLES, TASK_VARIABLE]));
   assertEquals(variables("binary"), union(hub, own, [...ACCESS_VARIABLES, TELEMETRY_VARIABLE]));
   assertEquals(Object.keys(sets).filter((name) => "net" in sets[name]!), [
     ...["fetch", "test", "binary"],

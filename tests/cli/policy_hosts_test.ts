@@ -44,7 +44,8 @@ Deno.test("a table that cannot be used is the failure of that policy alone", asy
   for (
     const [text, says] of [
       ["0: {nbits_key: 5, nbits_value: 4}", "nbits_key is 5; it must be one of 2, 4, 8"],
-      [undefined, "cannot be read"],
+      [undefined, "does not exist; it was looked for at "],
+      [" ".repeat(4 * 2 ** 20 + 1), "has more than 4194304 bytes; a table has fewer"],
     ] as const
   ) {
     const { hosts, failures } = await opened(text);

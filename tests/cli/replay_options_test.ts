@@ -137,3 +137,13 @@ Deno.test("every option with a value has an example for its message", () => {
     );
   }
 });
+
+Deno.test("two policy files that would be reported under one name are refused", () => {
+  assertThrows(
+    () => parse("--policy", "a/mine.js,reference,b/mine.ts"),
+    UsageError,
+    'The policy files "a/mine.js" and "b/mine.ts" would both be reported as mine; give one of them',
+  );
+  assertEquals(parse("--policy", "a/mine.js,./a/mine.js")?.policies, ["a/mine.js"]);
+  assertEquals(parse("--policy", "mine.js,other.js")?.policies, ["mine.js", "other.js"]);
+});

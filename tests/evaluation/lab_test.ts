@@ -58,7 +58,7 @@ Deno.test("one policy gives its result, several share references and give all", 
 
 Deno.test("a GGUF file is a model like any other, and a folder may give its tokenizer", async () => {
   const path = fileURLToPath(new URL("../golden/gguf/llama.gguf", import.meta.url));
-  const tokenizer = fileURLToPath(new URL("../../models/mini", import.meta.url));
+  const tokenizer = fileURLToPath(new URL("../golden/model/sharded-bf16", import.meta.url));
   const question = { prompt: "What does it cost to quantize a cache?" };
   const asked = { maxNewTokens: 3 };
   await using lab = await open(path, { device: "cpu" });

@@ -60,10 +60,14 @@ Deno.test("a file that is none is refused in one sentence", async () => {
     await Deno.mkdir(path("folder.ts"));
     await Deno.writeTextFile(path("kivi_overlap_4bit.ts"), TEXT);
     await Deno.writeTextFile(path("§§.ts"), TEXT);
+    await Deno.writeTextFile(path("Adaptive.ts"), TEXT);
+    await Deno.writeTextFile(path("long.ts"), TEXT + " ".repeat(4 * 2 ** 20));
     for (const trust of [false, true]) {
       assertEquals(
         await refusal("nowhere.ts", trust),
-        'Policy file "nowhere.ts" does not exist',
+        `Policy file "nowhere.ts" does not exist; it was looked for at ${
+          join(Deno.cwd(), "nowhere.ts")
+        }`,
       );
       assertEquals(
         await refusal(path("folder.ts"), trust),
@@ -75,6 +79,12 @@ Deno.test("a file that is none is refused in one sentence", async () => {
       );
       assert((await refusal(path("kivi_overlap_4bit.ts"), trust)).endsWith(
         "has the name of the built-in kivi_overlap_4bit; give it another",
+      ));
+      assert((await refusal(path("Adaptive.ts"), trust)).endsWith(
+        "has the name of the built-in adaptive; give it another",
+      ));
+      assert((await refusal(path("long.ts"), trust)).endsWith(
+        "has more than 4194304 bytes; a policy has fewer",
       ));
       assert((await refusal(path("§§.ts"), trust)).endsWith(
         "has no name to report its results under",

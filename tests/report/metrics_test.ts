@@ -17,6 +17,7 @@ const run: RunDescription = {
   device: "cpu",
   budget_bits: 4,
   seed: 0,
+  chat_date: "2026-01-01",
   stepwise: false,
   kvreplay: "0.1.0",
   deno: "2",

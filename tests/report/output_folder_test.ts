@@ -1,6 +1,6 @@
 import { UserError } from "../../errors.ts";
 import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
-import { openOutputFolder, writeAll } from "../../report/output_folder.ts";
+import { openOutputFile, openOutputFolder, writeAll } from "../../report/output_folder.ts";
 
 function inTemporaryFolder(body: (folder: string) => void): void {
   const folder = Deno.makeTempDirSync({ prefix: "kvreplay-test-" });
@@ -34,6 +34,26 @@ Deno.test("a file as output folder is refused in one sentence", () => {
     Deno.writeTextFileSync(`${root}/file`, "");
     const { message } = assertThrows(() => openOutputFolder(`${root}/file`), UserError);
     assertStringIncludes(message, `Cannot write to ${root}/file: it is a file`);
+  });
+});
+
+Deno.test("an output file has a folder, and is no folder or device itself", () => {
+  inTemporaryFolder((root) => {
+    openOutputFile(`${root}/new/file.json`);
+    assertEquals(names(`${root}/new`), []);
+    Deno.writeTextFileSync(`${root}/new/file.json`, "");
+    openOutputFile(`${root}/new/file.json`);
+    const { message } = assertThrows(() => openOutputFile(`${root}/new`), UserError);
+    assertEquals(
+      message,
+      `Cannot write to ${root}/new: it is no file; expected one, or a new name`,
+    );
+    if (Deno.build.os === "linux") assertThrows(() => openOutputFile("/dev/full"), UserError);
+    assertThrows(
+      () => openOutputFile(`${root}/new/file.json/below`),
+      UserError,
+      `Cannot write to ${root}/new/file.json/below: it is a file; expected a folder`,
+    );
   });
 });
 

@@ -20,6 +20,7 @@ export type Rooms = Readonly<Record<string, Room>>;
 export const rooms: Rooms = {
   "deno.json": {},
   "errors.ts": {},
+  "duplicate_key.ts": {},
   std: {},
   benchmarks: {},
   quant: {},
@@ -60,7 +61,7 @@ export const rooms: Rooms = {
 };
 
 /** Rooms that everybody may import. */
-export const EVERYBODYS: readonly string[] = ["errors.ts"];
+export const EVERYBODYS: readonly string[] = ["errors.ts", "duplicate_key.ts"];
 
 /** Rooms that may import everything and that nobody else imports. */
 export const WORKSHOPS: readonly string[] = ["bench", "tests", "tools"];

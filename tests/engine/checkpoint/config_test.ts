@@ -130,6 +130,19 @@ Deno.test("what the graph does not compute is refused", () => {
     [{ hidden_size: "64" }, 'hidden_size is "64"; supported is a positive integer'],
     [{ num_hidden_layers: 0 }, "num_hidden_layers is 0"],
     [{ vocab_size: 1.5 }, "vocab_size is 1.5"],
+    [
+      { num_hidden_layers: 1e9 },
+      "num_hidden_layers is 1000000000; supported is a positive integer up to 1024",
+    ],
+    [{ max_position_embeddings: 2 ** 53 }, "max_position_embeddings is 9007199254740992"],
+    [{ max_position_embeddings: 2 ** 40 }, "supported is a positive integer up to 4194304"],
+    [
+      {
+        max_position_embeddings: 32768,
+        rope_scaling: { rope_type: "yarn", factor: 1e6, original_max_position_embeddings: 32768 },
+      },
+      "scaled rotary positions give 32768000000 of them; supported are up to 4194304",
+    ],
     [{ num_key_value_heads: 3 }, "num_attention_heads (4) must be a multiple of"],
     [{ hidden_size: 66 }, "head_dim is 16.5"],
     [{ head_dim: 7 }, "head_dim must be even, not 7"],

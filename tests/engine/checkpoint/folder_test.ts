@@ -190,6 +190,11 @@ Deno.test("a broken folder is refused in one sentence", async (t) => {
       edit("tokenizer.json", (json) => json.model = { type: "BPE" }),
       "tokenizer.json cannot be used as a tokenizer",
     ],
+    "a token beyond the vocabulary": [
+      "wide-heads-f16",
+      edit("tokenizer.json", (json) => json.added_tokens.push({ id: 264, content: "<|ctx|>" })),
+      'tokenizer.json gives the token "<|ctx|>" the id 264; the model has 264 rows',
+    ],
     "an unusable end token": [
       "wide-heads-f16",
       edit("generation_config.json", (json) => json.eos_token_id = "end"),

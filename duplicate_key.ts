@@ -20,17 +20,20 @@
  * ```
  */
 export function duplicateKey(json: string): string | undefined {
-  // Strings are the only tokens that can hide a bracket; everything else is skipped.
-  const tokens = /"(?:[^"\\]|\\.)*"|[{}[\]:]/g;
   /** Keys seen so far of every open object; undefined for an open array. */
   const open: (Set<string> | undefined)[] = [];
   let lastString = "";
-  for (const [token] of json.matchAll(tokens)) {
-    if (token === "{") open.push(new Set());
-    else if (token === "[") open.push(undefined);
-    else if (token === "}" || token === "]") open.pop();
-    else if (token !== ":") lastString = token;
-    else {
+  // Strings are the only tokens that can hide a bracket; everything else is skipped.
+  for (let at = 0; at < json.length; at++) {
+    const character = json[at];
+    if (character === "{") open.push(new Set());
+    else if (character === "[") open.push(undefined);
+    else if (character === "}" || character === "]") open.pop();
+    else if (character === '"') {
+      const end = endOfString(json, at);
+      lastString = json.slice(at, end + 1);
+      at = end;
+    } else if (character === ":") {
       const key = JSON.parse(lastString) as string;
       const keys = open.at(-1);
       if (keys?.has(key)) return key;
@@ -38,4 +41,13 @@ export function duplicateKey(json: string): string | undefined {
     }
   }
   return undefined;
+}
+
+/** Where the string that begins at `start` ends: at the first quote that nothing escapes. */
+function endOfString(json: string, start: number): number {
+  for (let end = json.indexOf('"', start + 1);; end = json.indexOf('"', end + 1)) {
+    let backslashes = 0;
+    while (json[end - 1 - backslashes] === "\\") backslashes++;
+    if (backslashes % 2 === 0) return end;
+  }
 }

@@ -1,0 +1,62 @@
+/**
+ * From lines of JSON to examples, one line after the other.
+ *
+ * @module
+ */
+import { datasetOf } from "./datasets.ts";
+import { BenchmarkError, type Example, parseExample } from "./example.ts";
+
+/** Bytes of one line; no more of it are read. */
+export const LONGEST_LINE = 16 * 2 ** 20;
+
+/** Takes the lines of one file, and checks them one by one. */
+export class ExampleReader {
+  readonly #examples: Example[] = [];
+  readonly #lineOfId = new Map<string, number>();
+  readonly #decoder = new TextDecoder("utf-8", { fatal: true });
+  #number = 0;
+
+  /** @param name of the file, for messages */
+  constructor(private readonly name: string) {}
+
+  /**
+   * Takes the next line; a blank one is left out.
+   *
+   * @throws {BenchmarkError} naming file and line of what is wrong
+   */
+  add(bytes: Uint8Array): void {
+    const where = `${this.name}:${++this.#number}`;
+    if (bytes.length > LONGEST_LINE) {
+      throw new BenchmarkError(
+        `${where}: the line has more than ${LONGEST_LINE} bytes; an example has fewer`,
+      );
+    }
+    let line: string;
+    try {
+      line = this.#decoder.decode(bytes);
+    } catch {
+      throw new BenchmarkError(`${where}: not UTF-8 text`);
+    }
+    if (line.trim() === "") return;
+    const example = parseExample(line, where);
+    datasetOf(example, where);
+    const before = this.#lineOfId.get(example.id);
+    if (before !== undefined) {
+      throw new BenchmarkError(
+        `${where}: the "_id" ${JSON.stringify(example.id)} is already that of line ${before}`,
+      );
+    }
+    this.#lineOfId.set(example.id, this.#number);
+    this.#examples.push(example);
+  }
+
+  /**
+   * All examples, in the order of their lines.
+   *
+   * @throws {BenchmarkError} when there are none
+   */
+  examples(): Example[] {
+    if (this.#examples.length > 0) return this.#examples;
+    throw new BenchmarkError(`${this.name}: no examples; expected one JSON object a line`);
+  }
+}

@@ -1,0 +1,32 @@
+/**
+ * Texts that cannot fit into a model, told before they are turned into tokens: that takes long for a
+ * text without an end.
+ *
+ * @module
+ */
+import { Buffer } from "node:buffer";
+import type { ModelShape } from "../engine/engine.ts";
+
+/**
+ * Bytes of text that a position may hold. Tokens of English hold about 4; those of the longest runs of
+ * blanks are the only ones above 16.
+ */
+export const BYTES_PER_POSITION = 16;
+
+/**
+ * Why the text of an example is too long for a model, whatever its tokens; undefined when it is not.
+ *
+ * @param maxNewTokens longest answer, in tokens
+ */
+export function textRefusal(
+  text: string,
+  id: string,
+  maxNewTokens: number,
+  { maxPositions }: Pick<ModelShape, "maxPositions">,
+): string | undefined {
+  const positions = Math.max(maxPositions - maxNewTokens + 1, 0);
+  const bytes = Buffer.byteLength(text);
+  if (bytes <= BYTES_PER_POSITION * positions) return undefined;
+  return `Example ${id} refused: its text of ${bytes} bytes is longer than ${BYTES_PER_POSITION} ` +
+    `for each of the ${positions} positions that the model has for it`;
+}
