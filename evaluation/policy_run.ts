@@ -16,7 +16,7 @@ import type { KvShape } from "../quant/tensor.ts";
 import { type Audit, audit } from "../replay/audit.ts";
 import type { StoredWidths } from "../replay/ledger.ts";
 import { replayExample } from "../replay/loop.ts";
-import { summarize } from "../replay/metric.ts";
+import { NOTHING_QUANTIZED, nothingQuantized, summarize } from "../replay/metric.ts";
 import { type OpenStore, storesBeside } from "../replay/quantize.ts";
 import type { Reference } from "../replay/reference.ts";
 import type { StatsSource } from "../replay/token_stats.ts";
@@ -189,7 +189,7 @@ export class PolicyRun<T extends KvShape> {
   async finish(): Promise<void> {
     await this.host.verifyDeterminism?.();
     if (this.#audit === undefined) return;
-    const reported = summarize(this.#outcomes, 0).peak_kv_memory_mb;
+    const reported = summarize(this.#outcomes).peak_kv_memory_mb;
     const held = this.#audit.bytes / 2 ** 20;
     if (held !== reported) {
       throw new InternalError(
@@ -201,17 +201,31 @@ export class PolicyRun<T extends KvShape> {
 
   /** `quality_main` so far. */
   get quality(): number {
-    return summarize(this.#outcomes, 0).quality_main;
+    return summarize(this.#outcomes).quality_main;
   }
 
-  /** @param referenceQuality `quality_main` of full precision */
-  result(referenceQuality: number): PolicyResult {
+  /**
+   * @param referenceQuality `quality_main` of full precision
+   * @param leftOut examples of the slice that were not replayed
+   */
+  result(referenceQuality: number, leftOut: number): PolicyResult {
+    const { fullPrecision } = this.host;
+    const numbers = summarize(this.#outcomes, {
+      calibrationSeconds: this.cost.seconds,
+      referenceQuality,
+      leftOut,
+      fullPrecision,
+    });
     return {
       policy: this.host.name,
-      numbers: summarize(this.#outcomes, this.cost.seconds, referenceQuality),
+      numbers,
       outcomes: this.#outcomes,
       ignoredHooks: this.planner.ignoredHooks,
-      remarks: [...this.host.remarks, ...this.planner.remarks],
+      remarks: [
+        ...this.host.remarks,
+        ...this.planner.remarks,
+        ...nothingQuantized(numbers) ? [NOTHING_QUANTIZED] : [],
+      ],
       deviations: this.planner.deviations,
       widths: this.#widths,
       ...(this.#audit === undefined ? {} : { audit: this.#audit }),

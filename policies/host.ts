@@ -119,7 +119,8 @@ export class InProcessHost implements PolicyHost {
     try {
       return await this.policy.calibrate?.(samples);
     } catch (error) {
-      throw this.#blamed(error);
+      // Learning depends on what there is to learn from, whoever wrote it.
+      throw blamed(error);
     }
   }
 
@@ -146,14 +147,16 @@ export class InProcessHost implements PolicyHost {
 
   /** What a policy of the caller's throws is that policy's failure; in one of ours it is a bug. */
   #blamed(error: unknown): unknown {
-    if (this.whose !== "own" || error instanceof UserError || error instanceof InternalError) {
-      return error;
-    }
-    const what = error instanceof Error ? `${error.name}: ${error.message}` : shown(error);
-    return new PolicyError(`It threw ${what}`, { cause: error });
+    return this.whose === "own" ? blamed(error) : error;
   }
 
   close(): Promise<void> {
     return Promise.resolve();
   }
+}
+
+function blamed(error: unknown): unknown {
+  if (error instanceof UserError || error instanceof InternalError) return error;
+  const what = error instanceof Error ? `${error.name}: ${error.message}` : shown(error);
+  return new PolicyError(`It threw ${what}`, { cause: error });
 }

@@ -7,7 +7,9 @@
  *
  * @module
  */
-import type { KvShape } from "../quant/tensor.ts";
+import { KV_KINDS } from "../quant/family.ts";
+import { QuantizerError } from "../quant/quantizer_error.ts";
+import type { KvShape, TokenRange } from "../quant/tensor.ts";
 import type { StepQuestion } from "../policies/ask.ts";
 import type { PlannedStep, Planner } from "../policies/plan.ts";
 import type { RequestMeta } from "../policies/policy.ts";
@@ -21,6 +23,7 @@ import { type OpenStore, QuantizedCache } from "./quantize.ts";
 import { addPreRopeKeys, addQueries, fedIds, type Reference } from "./reference.ts";
 import type { PassStep } from "./restore.ts";
 import { snapshot, Sources } from "./snapshot.ts";
+import type { TokenSquares } from "./token_squares.ts";
 import { StatsSource } from "./token_stats.ts";
 
 /**
@@ -193,8 +196,11 @@ class ExampleReplay<T extends KvShape> {
       this.#logits.set(logits.subarray(row * shape.vocab, (row + 1) * shape.vocab), at);
       const squaredError = squares.reduce((sum, s, i) => sum + s.ratio(tokens, ranges[i]!), 0) /
         squares.length;
+      const prediction = compare(reference.logits, at, this.#logits, at, shape.vocab);
+      // The reference is finite, so what was restored is not: not in itself, but to the model.
+      if (!Number.isFinite(prediction.kl)) throw notFiniteLogits(step, tokens, squares, ranges);
       this.#steps.push({
-        ...compare(reference.logits, at, this.#logits, at, shape.vocab),
+        ...prediction,
         step,
         referenceToken: reference.tokens[step]!,
         squaredError,
@@ -203,4 +209,21 @@ class ExampleReplay<T extends KvShape> {
       });
     }
   }
+}
+
+/** Logits say no layer and kind; the one that lost most is the likeliest cause. */
+function notFiniteLogits(
+  step: number,
+  tokens: number,
+  squares: readonly TokenSquares[],
+  ranges: readonly TokenRange[],
+): QuantizerError {
+  const lost = squares.map((s, i) => s.ratio(tokens, ranges[i]!));
+  const worst = lost.indexOf(Math.max(...lost));
+  return new QuantizerError(
+    `Layer ${Math.floor(worst / KV_KINDS.length)} ${
+      KV_KINDS[worst % KV_KINDS.length]
+    }s lost most of ` +
+      `all, and the logits that the restored cache gives at step ${step} are not finite`,
+  );
 }

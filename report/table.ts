@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { SliceNumbers } from "../replay/metric.ts";
+import { NOTHING_QUANTIZED, nothingQuantized, type SliceNumbers } from "../replay/metric.ts";
 import type { SliceResult } from "../evaluation/results.ts";
 import { plainDecimal } from "./metric_fields.ts";
 
@@ -57,7 +57,8 @@ export function sliceTable(result: SliceResult): string {
   const counts = result.results[0]?.numbers;
   const title = counts === undefined
     ? result.slice
-    : `${result.slice}: ${counts.examples} examples, ${counts.steps} steps`;
+    : `${result.slice}: ${counts.examples} examples, ${counts.steps} steps` +
+      (counts.examples_left_out > 0 ? `, ${counts.examples_left_out} examples left out` : "");
   const rows = [
     ["policy", ...COLUMNS.map((column) => column.title)],
     ...result.results.map(({ policy, numbers }) => [
@@ -65,5 +66,7 @@ export function sliceTable(result: SliceResult): string {
       ...COLUMNS.map(({ field, decimals }) => plainDecimal(numbers[field], decimals)),
     ]),
   ];
-  return [title, ...alignedRows(rows)].join("\n");
+  const exact = result.results.filter(({ numbers }) => nothingQuantized(numbers));
+  const notes = exact.map(({ policy }) => `${policy}: ${NOTHING_QUANTIZED}`);
+  return [title, ...alignedRows(rows), ...notes].join("\n");
 }

@@ -96,7 +96,7 @@ export class SampleReplay<T extends KvShape> {
       kl: mean((s) => s.kl),
       quality: quality(matches, agreement, cacheError),
       loss: 100 - quality(agreement, agreement, cacheError),
-      codeBits: codes > 0 ? sum((s) => s.codeBits) / codes : 16,
+      codeBits: codes > 0 ? sum((s) => s.codeBits) / codes : 0,
       storedBits: 8 * sum((s) => s.bytes) / sum((s) => s.elements),
     };
   }

@@ -27,6 +27,7 @@ const COLUMNS: readonly (readonly [keyof SliceNumbers, string, number])[] = [
   ["calibration_cost_s", "s", 1],
   ["steps", "", 0],
   ["examples", "", 0],
+  ["examples_left_out", "", 0],
 ];
 
 /** One table per place, rows in the order of the ranking. */

@@ -107,7 +107,7 @@ export function sampleCell(model: string, slice: keyof typeof SLICES, name: stri
       seed: 1,
     },
     model_hub: null,
-    numbers: summarize(examples, 0, 100),
+    numbers: summarize(examples, { referenceQuality: 100 }),
     examples: examples.map(({ seconds: _, prefillMs: __, ...example }) => example),
     widths: Array.from(
       { length: SHAPE.layers },
