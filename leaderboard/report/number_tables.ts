@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { SliceNumbers } from "../../replay/metric.ts";
+import { nothingQuantized, type SliceNumbers } from "../../replay/metric.ts";
 import type { Board, Place } from "../board.ts";
 import type { Standing } from "../standing.ts";
 import { element, type Markup } from "./markup.ts";
@@ -78,7 +78,9 @@ function numberTable(board: Board, place: Place, standings: readonly Standing[])
                 element(
                   "td",
                   {},
-                  Math.abs(numbers[field]) >= 10_000
+                  field === "code_bits" && nothingQuantized(numbers)
+                    ? "0 (nothing was quantized)"
+                    : Math.abs(numbers[field]) >= 10_000
                     ? threeDigits(numbers[field])
                     : fixed(numbers[field], decimals),
                 )
