@@ -41,6 +41,8 @@ export interface ReplayInput<T extends KvShape> {
   readonly rope: () => RotaryTables<T>;
   readonly request: Omit<RequestMeta, "cache_tokens" | "prompt_tokens">;
   readonly budgetBits: number;
+  /** What the codes of a step may take on average, in bits. */
+  readonly mostCodeBits: number;
   /** Whether the policy defines `use_attentions`, so that attention statistics are due. */
   readonly attentionStats: boolean;
   readonly stepwise: boolean;
@@ -86,7 +88,7 @@ class ExampleReplay<T extends KvShape> {
     const { engine, reference, stats } = input;
     this.#ids = fedIds(reference);
     this.#stats = stats ?? new StatsSource(engine, reference);
-    this.#ledger = new Ledger(engine.shape);
+    this.#ledger = new Ledger(engine.shape, input.mostCodeBits);
     this.#logits = new Float32Array(this.#ids.length * engine.shape.vocab);
   }
 

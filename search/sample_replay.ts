@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { MOST_BUDGET_BITS } from "../policies/check.ts";
 import { KV_KINDS, type Needs } from "../quant/family.ts";
 import { exactSettings } from "../quant/families/exact/exact.ts";
 import type { Families } from "../quant/registry.ts";
@@ -121,7 +122,8 @@ export class SampleReplay<T extends KvShape> {
         dataset: "calibration",
         max_new_tokens: sample.target.length,
       },
-      budgetBits: 8,
+      budgetBits: MOST_BUDGET_BITS,
+      mostCodeBits: MOST_BUDGET_BITS,
       attentionStats: false,
       stepwise: false,
     });

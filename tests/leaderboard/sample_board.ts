@@ -93,7 +93,7 @@ export function sampleCell(model: string, slice: keyof typeof SLICES, name: stri
   });
   return {
     key: {
-      contract: "1.0",
+      contract: "1.1",
       model,
       model_hash: "a".repeat(64),
       slice,

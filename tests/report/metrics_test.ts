@@ -9,7 +9,7 @@ import { testMetricsLine } from "../../report/test_metrics.ts";
 import { numbers, result } from "./sample_result.ts";
 
 const run: RunDescription = {
-  contract: "1.0",
+  contract: "1.1",
   model: "acme/Wide-0.1B@v1.0",
   model_hub: { name: "acme/Wide-0.1B", commit: "0123456789abcdef0123456789abcdef01234567" },
   model_fingerprint: "abc",
