@@ -130,6 +130,16 @@ export function parseExample(line: string, where: string): Example {
   } catch (error) {
     throw new BenchmarkError(`${where}: not JSON (${(error as Error).message})`);
   }
+  return exampleOf(row, where);
+}
+
+/**
+ * The example that an object with LongBench's fields holds.
+ *
+ * @param where the start of every error message
+ * @throws {BenchmarkError} when it is no object, lacks a field or has one of a wrong type
+ */
+export function exampleOf(row: unknown, where: string): Example {
   if (typeof row !== "object" || row === null || Array.isArray(row)) {
     throw new BenchmarkError(`${where}: expected a JSON object, got ${shown(row)}`);
   }

@@ -82,7 +82,9 @@ export class Calibrator<T extends KvShape = KvShape> {
     const publishing = families.names.filter((name) => families.of(name).statistics !== undefined);
     // A file may come from a run that had other families.
     const known = this.#statistics;
-    if (known !== undefined && publishing.every((name) => name in known.value.families)) {
+    if (
+      known !== undefined && publishing.every((name) => Object.hasOwn(known.value.families, name))
+    ) {
       return known;
     }
     const store = this.#storeFor(...publishing);

@@ -5,6 +5,7 @@
  *
  * @module
  */
+import { UserError } from "../errors.ts";
 import { BenchmarkError, type Example } from "../benchmarks/example.ts";
 import {
   isSliceName,
@@ -22,12 +23,14 @@ import { type Device, openEngine } from "../engine/devices/open.ts";
 import type { Engine, ModelShape } from "../engine/engine.ts";
 import { PolicyError } from "../policies/check.ts";
 import type { PolicyHost } from "../policies/host.ts";
+import { shown } from "../policies/shown.ts";
 import type { Family } from "../quant/family.ts";
 import { Families } from "../quant/registry.ts";
 import { runReference } from "../replay/reference.ts";
 import { CacheFolder } from "./cache/cache_folder.ts";
 import { CalibrationCache } from "./cache/calibration_cache.ts";
 import { ReferenceCache } from "./cache/reference_cache.ts";
+import { checkOptions, LAB_OPTIONS, REPLAY_OPTIONS } from "./option_checks.ts";
 import { openHosts, type PolicyChoice } from "./policy_choice.ts";
 import { type Prompt, type Question, readyToRun, userTurn } from "./question.ts";
 import { ReferenceView } from "./reference_view.ts";
@@ -209,6 +212,7 @@ export class Lab implements AsyncDisposable {
   }
 
   readonly #parts: LabParts;
+  #closed: Promise<void> | undefined;
   /** Ends when the last run that was asked for has ended. */
   #last: Promise<unknown> = Promise.resolve();
 
@@ -222,6 +226,12 @@ export class Lab implements AsyncDisposable {
    * @ignore
    */
   static async open(name: string, options: LabOptions): Promise<Lab> {
+    checkOptions(options, LAB_OPTIONS);
+    if (typeof name !== "string" || name === "") {
+      throw new UserError(
+        `A model is ${shown(name)}; expected mini, a folder, a GGUF file or a name on the hub`,
+      );
+    }
     const { device = "auto", cache, cacheLimit, notice } = options;
     // What can be wrong with the user's own things is found before the model is loaded.
     const families = new Families(options.families);
@@ -234,31 +244,35 @@ export class Lab implements AsyncDisposable {
     });
     const { path, hub } = await findModel(name);
     const model = await loadModel(path, options);
+    const place = path === name ? await Deno.realPath(path) : name;
+    const samples = (await loadCalibrationSet()).map(({ prompt, target }) => {
+      const turn = userTurn(model, prompt);
+      const ids = model.tokenizer.encode(turn + target);
+      return { ids, reply: ids.length - model.tokenizer.encode(turn).length };
+    });
     const engine = await openEngine(model, device, notice);
-    const origin = {
-      model: path === name ? await Deno.realPath(path) : name,
-      device: engine.device,
-    };
-    const calibration = new Calibrator({
-      engine,
-      families,
-      samples: (await loadCalibrationSet()).map(({ prompt, target }) => {
-        const turn = userTurn(model, prompt);
-        const ids = model.tokenizer.encode(turn + target);
-        return { ids, reply: ids.length - model.tokenizer.encode(turn).length };
-      }),
-      ...(kept === undefined ? {} : { store: new CalibrationCache(kept, origin) }),
-      ...(file === undefined ? {} : { file }),
-      ...(notice === undefined ? {} : { notice }),
-    });
-    return new Lab({
-      model,
-      engine,
-      families,
-      calibration,
-      ...(kept === undefined ? {} : { cache: new ReferenceCache(kept, origin) }),
-      ...(hub === undefined ? {} : { hub }),
-    });
+    try {
+      const origin = { model: place, device: engine.device };
+      const calibration = new Calibrator({
+        engine,
+        families,
+        samples,
+        ...(kept === undefined ? {} : { store: new CalibrationCache(kept, origin) }),
+        ...(file === undefined ? {} : { file }),
+        ...(notice === undefined ? {} : { notice }),
+      });
+      return new Lab({
+        model,
+        engine,
+        families,
+        calibration,
+        ...(kept === undefined ? {} : { cache: new ReferenceCache(kept, origin) }),
+        ...(hub === undefined ? {} : { hub }),
+      });
+    } catch (error) {
+      await engine.close();
+      throw error;
+    }
   }
 
   /** Architecture sizes of the model. */
@@ -301,10 +315,14 @@ export class Lab implements AsyncDisposable {
     choice: PolicyChoice | readonly PolicyChoice[],
     options: ReplayOptions = {},
   ): Promise<PolicyResult | SliceResult> {
+    checkOptions(options, REPLAY_OPTIONS);
     const several = Array.isArray(choice);
-    const hosts = openHosts(several ? choice : [choice as PolicyChoice]);
-    const slice = await sliceOf(what);
-    const result = await this.#inTurn(() => this.#run(slice, hosts, options));
+    const { hosts, failures } = openHosts(several ? choice : [choice as PolicyChoice]);
+    for (const { reason } of failures) options.notice?.(reason);
+    const ran = await this.#inTurn(async () =>
+      await this.#run(await sliceOf(what), hosts, options)
+    );
+    const result = { ...ran, failures: [...failures, ...ran.failures] };
     if (several) return result;
     const [only] = result.results;
     // deno-lint-ignore error-law/visible -- the sentence of the failure
@@ -319,12 +337,14 @@ export class Lab implements AsyncDisposable {
    * @param question an example or a prompt
    * @param maxNewTokens longest answer, in tokens
    * @throws {PolicyError} when the model has too few positions
+   * @throws {UserError} for what is no question, and once the lab is closed
    */
   async reference(
     question: Example | Prompt,
     maxNewTokens: number = MAX_NEW_TOKENS,
   ): Promise<ReferenceView> {
     const { model, engine } = this.#parts;
+    checkOptions({ maxNewTokens }, REPLAY_OPTIONS);
     const example = readyToRun(model, question, 0);
     const refusal = refusalOf(example, maxNewTokens, engine.shape);
     // deno-lint-ignore error-law/visible -- the sentence of the refusal
@@ -340,9 +360,9 @@ export class Lab implements AsyncDisposable {
     );
   }
 
-  /** Closes the engine, after what is under way. */
+  /** Closes the engine, after what is under way; what is asked for later is refused. */
   async close(): Promise<void> {
-    await this.#inTurn(() => this.#parts.engine.close());
+    await (this.#closed ??= this.#inTurn(() => this.#parts.engine.close()));
   }
 
   /** The same as `close`, for `await using`. */
@@ -357,11 +377,13 @@ export class Lab implements AsyncDisposable {
   ): Promise<SliceResult> {
     const { model, engine, families, calibration, cache } = this.#parts;
     const { progress, notice } = options;
+    const examples = slice.examples.slice(0, options.limit).map((q, i) => readyToRun(model, q, i));
+    checkIds(examples);
     return runSlice({
       slice: slice.name,
       engine,
       families,
-      examples: slice.examples.slice(0, options.limit).map((q, i) => readyToRun(model, q, i)),
+      examples,
       hosts,
       maxNewTokens: options.maxNewTokens ?? slice.maxNewTokens ?? MAX_NEW_TOKENS,
       budgetBits: options.budgetBits ?? BUDGET_BITS,
@@ -382,6 +404,10 @@ export class Lab implements AsyncDisposable {
 
   /** An engine runs one thing at a time. */
   #inTurn<V>(work: () => Promise<V>): Promise<V> {
+    if (this.#closed !== undefined) {
+      // deno-lint-ignore error-law/value -- a lab has no name
+      return Promise.reject(new UserError("This lab is closed; open the model again"));
+    }
     const turn = this.#last.then(work, work);
     this.#last = turn;
     return turn;
@@ -401,5 +427,34 @@ async function sliceOf(
     return { name: what, examples: await loadSlice(what), maxNewTokens };
   }
   if (Array.isArray(what)) return { name: "examples", examples: what };
-  return "examples" in what ? what : { name: "examples", examples: [what as Question] };
+  if (Object(what) !== what || !("examples" in what)) {
+    return { name: "examples", examples: [what as Question] };
+  }
+  const { name, examples, maxNewTokens } = what;
+  if (typeof name !== "string" || !/^[\w.-]{1,64}$/.test(name)) {
+    throw new BenchmarkError(
+      `A slice is called ${shown(name)}; a name has up to 64 letters, digits, dots, dashes and ` +
+        `underscores`,
+    );
+  }
+  if (!Array.isArray(examples)) {
+    throw new BenchmarkError(
+      `Slice ${name} has ${shown(examples)} for examples; expected an array`,
+    );
+  }
+  checkOptions({ maxNewTokens }, REPLAY_OPTIONS);
+  return what;
+}
+
+/** Results are told apart by the ids of examples. */
+function checkIds(examples: readonly { readonly id: string }[]): void {
+  const seen = new Set<string>();
+  for (const { id } of examples) {
+    if (seen.has(id)) {
+      throw new BenchmarkError(
+        `Two examples have the id ${shown(id)}; give each an id of its own`,
+      );
+    }
+    seen.add(id);
+  }
 }

@@ -7,6 +7,8 @@ import { PolicyError } from "../policies/check.ts";
 import { InProcessHost, type PolicyHost } from "../policies/host.ts";
 import type { Policy } from "../policies/policy.ts";
 import { hostBuiltin, isPolicyName, type PolicyName, policyNames } from "../policies/registry.ts";
+import { quoted } from "../policies/sandbox/sandbox_error.ts";
+import { shown } from "../policies/shown.ts";
 
 /**
  * An object or a class that satisfies `Policy`; a class is made afresh for every run.
@@ -52,48 +54,82 @@ export type PolicyChoice =
   | { readonly name: string; readonly policy: OwnPolicy }
   | PolicyHost;
 
-/**
- * Hosts of policies, in order. Built-ins and classes are made afresh; policies of the caller run in
- * this process, with everything that it may do.
- *
- * @throws {PolicyError} for a name that is no built-in's or is given twice, and for an object that
- *   lacks a method
- */
-export function openHosts(choices: readonly PolicyChoice[]): PolicyHost[] {
-  const taken = new Set<string>();
-  return choices.map((choice) => {
-    const host = hostOf(choice, taken);
-    if (taken.has(host.name)) {
-      throw new PolicyError(`Two policies are called ${host.name}; give each a name of its own`);
-    }
-    taken.add(host.name);
-    return host;
-  });
+/** The policies of a run. */
+export interface OpenedHosts {
+  readonly hosts: readonly PolicyHost[];
+  /** Policies that could not be made, each with its one sentence. */
+  readonly failures: readonly { readonly policy: string; readonly reason: string }[];
 }
 
-function hostOf(choice: PolicyChoice, taken: ReadonlySet<string>): PolicyHost {
+/**
+ * Hosts of policies, in order. Built-ins and classes are made afresh; policies of the caller run in
+ * this process, with everything that it may do. One that lacks a method or cannot be made is among the
+ * failures.
+ *
+ * @throws {PolicyError} for a name that is no built-in's or is given twice, for what is no policy, and
+ *   for an empty list
+ */
+export function openHosts(choices: readonly PolicyChoice[]): OpenedHosts {
+  if (choices.length === 0) {
+    throw new PolicyError(`The list of policies is ${shown(choices)}; expected one at least`);
+  }
+  const taken = new Set<string>();
+  const hosts: PolicyHost[] = [];
+  const failures: { policy: string; reason: string }[] = [];
+  for (const choice of choices) {
+    const { name, open } = named(choice, taken);
+    if (taken.has(name)) {
+      throw new PolicyError(`Two policies are called ${name}; give each a name of its own`);
+    }
+    taken.add(name);
+    try {
+      hosts.push(open());
+    } catch (error) {
+      if (!(error instanceof PolicyError)) throw error;
+      failures.push({ policy: name, reason: quoted(error.message, 600) });
+    }
+  }
+  return { hosts, failures };
+}
+
+/** A policy's name, and how it is opened. */
+interface Named {
+  readonly name: string;
+  open(): PolicyHost;
+}
+
+function named(choice: PolicyChoice, taken: ReadonlySet<string>): Named {
   if (typeof choice === "string") {
-    if (isPolicyName(choice)) return hostBuiltin(choice);
+    if (isPolicyName(choice)) return { name: choice, open: () => hostBuiltin(choice) };
     throw new PolicyError(
       `There is no built-in policy ${JSON.stringify(choice)}; choose one of ${
         policyNames.join(", ")
       }, or give an object that has the methods of a policy`,
     );
   }
-  if ("calibrationMode" in choice) return choice;
-  if ("policy" in choice) return new InProcessHost(ownName(choice.name), made(choice.policy));
-  return new InProcessHost(freeName(choice, taken), made(choice));
+  if (Object(choice) !== choice) {
+    throw new PolicyError(
+      `A policy is ${shown(choice)}; expected the name of a built-in, an object or a class`,
+    );
+  }
+  if ("calibrationMode" in choice) return { name: choice.name, open: () => choice };
+  const own = (name: string, policy: OwnPolicy) => ({
+    name,
+    open: () => new InProcessHost(name, policy),
+  });
+  if ("policy" in choice && !("choose_bits" in choice)) {
+    return own(ownName(choice.name), choice.policy);
+  }
+  return own(freeName(choice as OwnPolicy, taken), choice as OwnPolicy);
 }
 
-function made(policy: OwnPolicy): Policy {
-  return typeof policy === "function" ? new policy() : policy;
-}
+const NAME = /^[A-Za-z0-9_.-]{1,64}$/;
 
 /** The name ends up in result lines, so that it must be one word and no built-in's. */
 function ownName(name: string): string {
-  if (!/^[A-Za-z0-9_.-]{1,64}$/.test(name)) {
+  if (typeof name !== "string" || !NAME.test(name)) {
     throw new PolicyError(
-      `A policy is called ${JSON.stringify(name)}; a name has up to 64 letters, digits, dots, ` +
+      `A policy is called ${shown(name)}; a name has up to 64 letters, digits, dots, ` +
         `dashes and underscores`,
     );
   }
@@ -105,8 +141,9 @@ function ownName(name: string): string {
 
 /** A name that no other policy of the run has: the class's, else `policy`. */
 function freeName(policy: OwnPolicy, taken: ReadonlySet<string>): string {
-  const given = typeof policy === "function" ? policy.name : policy.constructor?.name;
-  const base = given === undefined || given === "" || given === "Object" ? "policy" : given;
+  const given: unknown = typeof policy === "function" ? policy.name : policy.constructor?.name;
+  const isName = typeof given === "string" && NAME.test(given) && given !== "Object";
+  const base = isName ? given : "policy";
   let name = base;
   for (let n = 2; taken.has(name) || isPolicyName(name); n++) name = `${base}_${n}`;
   return name;

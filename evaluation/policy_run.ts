@@ -17,7 +17,7 @@ import type { KvShape } from "../quant/tensor.ts";
 import { type Audit, audit } from "../replay/audit.ts";
 import type { StoredWidths } from "../replay/ledger.ts";
 import { replayExample } from "../replay/loop.ts";
-import { NOTHING_QUANTIZED, nothingQuantized, summarize } from "../replay/metric.ts";
+import { nothingQuantized, summarize } from "../replay/metric.ts";
 import { type OpenStore, storesBeside } from "../replay/quantize.ts";
 import type { Reference } from "../replay/reference.ts";
 import type { StatsSource } from "../replay/token_stats.ts";
@@ -228,7 +228,9 @@ export class PolicyRun<T extends KvShape> {
       remarks: [
         ...this.host.remarks,
         ...this.planner.remarks,
-        ...nothingQuantized(numbers) ? [NOTHING_QUANTIZED] : [],
+        ...nothingQuantized(numbers)
+          ? ["nothing was quantized: every token was among those kept exact"]
+          : [],
         ...!fullPrecision && numbers.code_bits > budgetBits
           ? [
             `its codes take ${

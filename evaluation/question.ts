@@ -3,9 +3,10 @@
  *
  * @module
  */
-import { renderPrompt, scoreReply } from "../benchmarks/datasets.ts";
-import type { Example } from "../benchmarks/example.ts";
+import { datasetOf, renderPrompt, scoreReply } from "../benchmarks/datasets.ts";
+import { BenchmarkError, type Example, exampleOf } from "../benchmarks/example.ts";
 import type { Model } from "../engine/checkpoint/model.ts";
+import { shown } from "../policies/shown.ts";
 import type { RunExample } from "./policy_run.ts";
 
 /**
@@ -54,21 +55,49 @@ export interface Prompt {
  */
 export type Question = Example | Prompt;
 
-/** A question in tokens. */
+/**
+ * A question in tokens.
+ *
+ * @throws {BenchmarkError} for what is no question, and from `score` for what is no score
+ */
 export function readyToRun(
   model: Pick<Model, "tokenizer" | "renderChat">,
   question: Question,
   index: number,
 ): RunExample {
+  if (Object(question) !== question) {
+    throw new BenchmarkError(
+      `Example ${index} is ${shown(question)}; expected an object, such as { prompt: "…" }`,
+    );
+  }
   if ("prompt" in question) {
+    const { id = `prompt-${index}`, dataset = "prompt", prompt, score } = question;
+    for (const [name, text] of Object.entries({ id, dataset, prompt })) {
+      if (typeof text === "string") continue;
+      throw new BenchmarkError(`Example ${index}: ${name} is ${shown(text)}; expected text`);
+    }
+    if (score !== undefined && typeof score !== "function") {
+      throw new BenchmarkError(`Example ${index}: score is ${shown(score)}; expected a function`);
+    }
     return {
-      id: question.id ?? `prompt-${index}`,
-      dataset: question.dataset ?? "prompt",
-      prompt: model.tokenizer.encode(userTurn(model, question.prompt)),
+      id,
+      dataset,
+      prompt: model.tokenizer.encode(userTurn(model, prompt)),
       score: (reply, reference) =>
-        question.score === undefined ? Number(reply === reference) : question.score(reply),
+        score === undefined ? Number(reply === reference) : ownScore(question, id, reply),
     };
   }
+  const { id, allClasses, ...fields } = question;
+  if (!("input" in fields)) {
+    throw new BenchmarkError(
+      `Example ${index} has the fields ${
+        shown(Object.keys(question))
+      }; expected a prompt, or those ` +
+        `of an example, such as input and context`,
+    );
+  }
+  const where = `Example ${index}`;
+  datasetOf(exampleOf({ ...fields, _id: id, all_classes: allClasses }, where), where);
   return {
     id: question.id,
     dataset: question.dataset,
@@ -76,6 +105,21 @@ export function readyToRun(
     prompt: model.tokenizer.encode(userTurn(model, renderPrompt(question))),
     score: (reply) => scoreReply(question, reply),
   };
+}
+
+/** What the caller's own score says. */
+function ownScore(question: Prompt, id: string, reply: string): number {
+  let score: unknown;
+  try {
+    score = question.score!(reply);
+  } catch (error) {
+    const what = error instanceof Error ? `${error.name}: ${error.message}` : shown(error);
+    throw new BenchmarkError(`The score of example ${shown(id)} threw ${what}`, { cause: error });
+  }
+  if (typeof score === "number" && score >= 0 && score <= 1) return score;
+  throw new BenchmarkError(
+    `The score of example ${shown(id)} is ${shown(score)}; expected a number from 0 to 1`,
+  );
 }
 
 /** A user's message as the model is prompted with it. */

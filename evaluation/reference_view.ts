@@ -4,6 +4,7 @@
  * @module
  */
 import type { Engine } from "../engine/engine.ts";
+import { UserError } from "../errors.ts";
 import { PolicyError } from "../policies/check.ts";
 import type { CpuTensor, KvShape } from "../quant/tensor.ts";
 import { addPreRopeKeys, addQueries, freeReference, type Reference } from "../replay/reference.ts";
@@ -60,6 +61,7 @@ export class ReferenceView implements Disposable {
   readonly #engine: Engine;
   readonly #reference: Reference<KvShape>;
   readonly #rope: Rotary<KvShape>;
+  #freed = false;
 
   /** Token ids of the rendered prompt. */
   readonly prompt: readonly number[];
@@ -98,8 +100,18 @@ export class ReferenceView implements Disposable {
    *
    * @param layer from 0
    * @throws {PolicyError} for a layer that the model does not have
+   * @throws {UserError} once the tensors are freed, or the lab is closed
    */
-  async layer(layer: number): Promise<LayerTensors> {
+  layer(layer: number): Promise<LayerTensors> {
+    if (this.#freed) {
+      return Promise.reject(
+        new UserError(`Layer ${layer} is freed with its reference; ask for the reference again`),
+      );
+    }
+    return this.inTurn(() => this.#read(layer));
+  }
+
+  async #read(layer: number): Promise<LayerTensors> {
     const kv = this.#reference.layers[layer];
     if (kv === undefined) {
       throw new PolicyError(
@@ -107,7 +119,7 @@ export class ReferenceView implements Disposable {
       );
     }
     const { backend } = this.#engine;
-    const queries = await this.inTurn(() => addQueries(this.#engine, this.#reference));
+    const queries = await addQueries(this.#engine, this.#reference);
     const preRopeKeys = addPreRopeKeys(this.#engine, this.#reference, this.#rope.get());
     const read = async (tensor: KvShape): Promise<CpuTensor> => {
       const { heads, capacity, headDim } = tensor;
@@ -122,10 +134,17 @@ export class ReferenceView implements Disposable {
     };
   }
 
-  /** Lets go of the tensors. */
+  /** Lets go of the tensors, after what is under way. */
   free(): void {
-    freeReference(this.#engine, this.#reference);
-    this.#rope.free();
+    if (this.#freed) return;
+    this.#freed = true;
+    const free = () => {
+      freeReference(this.#engine, this.#reference);
+      this.#rope.free();
+      return Promise.resolve();
+    };
+    // A lab that is closed has let go of them.
+    this.inTurn(free).catch(() => {});
   }
 
   /** The same as `free`, for `using`. */

@@ -44,6 +44,7 @@ export interface RunEvents {
  */
 export async function runSlice<T extends KvShape>(run: SliceRun<T>): Promise<SliceResult> {
   const { engine, events, signal } = run;
+  signal?.throwIfAborted();
   const refused: Refused[] = [];
   const refuse = (id: string, reason: string) => {
     refused.push({ id, reason });
@@ -60,6 +61,7 @@ export async function runSlice<T extends KvShape>(run: SliceRun<T>): Promise<Sli
   if (shortage !== undefined) events?.notice?.(shortage);
   const policies = new Policies<T>(events);
   for (const host of run.hosts) {
+    signal?.throwIfAborted();
     await policies.start(host, () => PolicyRun.start(run, host, examples));
   }
   const total = examples.length * (run.hosts.length + 1);
@@ -69,6 +71,7 @@ export async function runSlice<T extends KvShape>(run: SliceRun<T>): Promise<Sli
   try {
     for (const [i, example] of examples.entries()) {
       signal?.throwIfAborted();
+      if (policies.alive.length === 0) break;
       events?.progress?.(done, total, `${example.id} reference`);
       const reference = await references.get(i);
       done++;
@@ -119,12 +122,15 @@ function noExample(slice: string, refused: readonly Refused[]): PolicyError {
   );
 }
 
-/** Why the model has no positions for an example; undefined when it has. */
+/** Why an example cannot be run, such as that the model has no positions for it; else undefined. */
 export function refusalOf(
   { id, prompt }: Pick<RunExample, "id" | "prompt">,
   maxNewTokens: number,
   { maxPositions }: Pick<ModelShape, "maxPositions">,
 ): string | undefined {
+  if (prompt.length === 0) {
+    return `Example ${id} refused: its prompt has no tokens; it must have at least one`;
+  }
   const needed = prompt.length + maxNewTokens - 1;
   if (needed <= maxPositions) return undefined;
   return `Example ${id} refused: its prompt of ${prompt.length} tokens and up to ` +

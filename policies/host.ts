@@ -10,10 +10,13 @@ import { askPolicy, hooksOf, type RawAnswers, type StepQuestion } from "./ask.ts
 import type { CalibrationStatistics } from "./calibration_statistics.ts";
 import { PolicyError } from "./check.ts";
 import {
+  fieldError,
+  fieldForMethod,
   methodsOf,
   missingMethod,
   missingMethodError,
   MOST_METHODS,
+  OPTIONAL_METHODS,
   unaskedMethods,
 } from "./methods.ts";
 import type { BudgetState, Policy, WorkloadMeta } from "./policy.ts";
@@ -41,7 +44,7 @@ import { shown } from "./shown.ts";
  * await Deno.remove(path);
  * ```
  */
-export interface PolicyHost {
+export interface PolicyHost extends AsyncDisposable {
   /** Name under which results are reported. */
   readonly name: string;
   /** Optional hooks the policy defines. */
@@ -66,7 +69,10 @@ export interface PolicyHost {
    * @throws {PolicyError} `not deterministic`, when an answer differs
    */
   verifyDeterminism?(): Promise<void>;
-  /** Ends what the policy runs in; a process that is left open keeps the program from ending. */
+  /**
+   * Ends what the policy runs in, as `await using` does at the end of a block; a process that is left
+   * open keeps the program from ending.
+   */
   close(): Promise<void>;
 }
 
@@ -84,17 +90,41 @@ export function checkCalibrationMode(value: unknown): "none" | "offline" {
 export class InProcessHost implements PolicyHost {
   readonly hooks: readonly OptionalHook[];
   readonly remarks: readonly string[];
+  readonly calibrates: boolean;
   readsStats = false;
+  readonly #policy: Policy;
 
+  /**
+   * @param policy the policy itself, or its class, which is made afresh
+   * @throws {PolicyError} for an object that is no policy, or a class that throws
+   */
   constructor(
     readonly name: string,
-    private readonly policy: Policy,
+    policy: Policy | (new () => Policy),
     private readonly whose: "reference" | "built-in" | "own" = "own",
   ) {
-    const methods = methodsOf(policy, MOST_METHODS);
-    const missing = missingMethod(policy);
+    const seen = this.#ask(() => {
+      const made = typeof policy === "function" ? new policy() : policy;
+      const methods = methodsOf(made, MOST_METHODS);
+      const missing = missingMethod(made);
+      if (missing !== undefined) return { made, methods, missing };
+      const calibrates = typeof made.calibrate === "function";
+      return {
+        made,
+        methods,
+        field: fieldForMethod(made, OPTIONAL_METHODS),
+        hooks: hooksOf(made),
+        calibrates,
+      };
+    }, `Policy ${shown(name)} cannot be made: it`);
+    const { made, methods, missing, field, hooks = [], calibrates = false } = seen;
     if (missing !== undefined) throw missingMethodError(name, missing, methods);
-    this.hooks = hooksOf(policy);
+    if (field !== undefined) {
+      throw fieldError(name, field);
+    }
+    this.#policy = made;
+    this.hooks = hooks;
+    this.calibrates = calibrates;
     this.remarks = unaskedMethods(methods);
   }
 
@@ -102,61 +132,113 @@ export class InProcessHost implements PolicyHost {
     return this.whose === "reference";
   }
 
+  // deno-lint-ignore require-await -- what it throws is a rejection
   async calibrationMode(
     workload: WorkloadMeta,
     budget: BudgetState,
   ): Promise<"none" | "offline"> {
-    return checkCalibrationMode(
-      await this.#ask(() => this.policy.calibration_mode(workload, budget)),
-    );
-  }
-
-  get calibrates(): boolean {
-    return this.policy.calibrate !== undefined;
+    const given = this.#copied([workload, budget] as const);
+    const mode = this.#ask(() => this.#policy.calibration_mode(...given));
+    unheard(mode);
+    return checkCalibrationMode(mode);
   }
 
   async calibrate(samples: CalibrationStatistics): Promise<unknown> {
+    // What one policy does to its statistics is not what the next is given.
+    const given = this.#copied(samples);
+    let lesson: unknown;
     try {
-      return await this.policy.calibrate?.(samples);
+      lesson = await this.#policy.calibrate?.(given);
     } catch (error) {
+      const told = error instanceof UserError || error instanceof InternalError;
+      if (this.whose !== "own" && told) throw error;
       // Learning depends on what there is to learn from, whoever wrote it.
-      throw blamed(error);
+      throw blamed(error, "It");
     }
+    return this.whose === "own" ? plainData("calibrate()", lesson) : lesson;
   }
 
   plan(question: StepQuestion): RawAnswers[] {
-    return this.#ask(() =>
-      askPolicy(this.policy, {
-        budget: question.budget,
-        request: question.request,
-        stats: (layer, kind, head) => {
-          this.readsStats = true;
-          return question.stats(layer, kind, head);
-        },
-      })
-    );
+    let unread: { readonly error: unknown } | undefined;
+    const stats: StepQuestion["stats"] = (...which) => {
+      this.readsStats = true;
+      try {
+        return question.stats(...which);
+      } catch (error) {
+        unread = { error };
+        throw error;
+      }
+    };
+    const { budget, request } = question;
+    const asked = this.whose !== "own"
+      ? question
+      : { budget: Object.freeze({ ...budget }), request: Object.freeze({ ...request }) };
+    let answers: RawAnswers[];
+    try {
+      answers = askPolicy(this.#policy, { ...asked, stats });
+    } catch (error) {
+      if (unread === undefined) throw this.#blamed(error);
+      answers = [];
+    }
+    // Even a policy that swallows the error must be asked again, with statistics.
+    if (unread !== undefined) throw unread.error;
+    return this.whose === "own" ? answers.map(asData) : answers;
   }
 
-  #ask<V>(question: () => V): V {
+  #ask<V>(question: () => V, who?: string): V {
     try {
       return question();
     } catch (error) {
-      throw this.#blamed(error);
+      throw this.#blamed(error, who);
     }
   }
 
   /** What a policy of the caller's throws is that policy's failure; in one of ours it is a bug. */
-  #blamed(error: unknown): unknown {
-    return this.whose === "own" ? blamed(error) : error;
+  #blamed(error: unknown, who = "It"): unknown {
+    return this.whose === "own" ? blamed(error, who) : error;
+  }
+
+  /** What a policy of the caller's is given, so that it can only change its own. */
+  #copied<V>(given: V): V {
+    return this.whose === "own" ? structuredClone(given) : given;
   }
 
   close(): Promise<void> {
     return Promise.resolve();
   }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
 }
 
-function blamed(error: unknown): unknown {
-  if (error instanceof UserError || error instanceof InternalError) return error;
+/** Answers of a step as data, which the policy cannot change after they were checked. */
+function asData({ optional, ...answers }: RawAnswers): RawAnswers {
+  const { layer, kind, axis, residual, bits } = answers;
+  for (const answer of [axis, residual, ...bits, ...Object.values(optional)]) unheard(answer);
+  const hooks = Object.entries(optional).map(([hook, answer]) =>
+    [hook, plainData(`${hook}(${layer}, "${kind}")`, answer)] as const
+  );
+  return { ...answers, optional: Object.fromEntries(hooks) };
+}
+
+/** A copy of an object; what is no object, or promised, the check of its type refuses. */
+function plainData(call: string, value: unknown): unknown {
+  if (typeof value !== "object" || value === null || value instanceof Promise) return value;
+  try {
+    return structuredClone(value);
+  } catch (error) {
+    const { message } = error as Error;
+    throw new PolicyError(`${call} returned more than plain data: ${message}`, { cause: error });
+  }
+}
+
+/** A promise in place of an answer is refused; that it fails later must not end the program. */
+function unheard(answer: unknown): void {
+  if (answer instanceof Promise) answer.catch(() => {});
+}
+
+function blamed(error: unknown, who: string): PolicyError {
   const what = error instanceof Error ? `${error.name}: ${error.message}` : shown(error);
-  return new PolicyError(`It threw ${what}`, { cause: error });
+  return new PolicyError(`${who} threw ${what}`, { cause: error });
 }

@@ -71,6 +71,29 @@ export function missingMethod(policy: unknown): string | undefined {
   );
 }
 
+/** Methods that a policy may leave out. */
+export const OPTIONAL_METHODS = [...hookNames, "calibrate"] as const satisfies readonly (
+  keyof Policy
+)[];
+
+/**
+ * Names the first of some methods in place of which a policy has something else, or undefined. Refers
+ * to nothing outside itself: its text also runs in the policy's realm.
+ */
+export function fieldForMethod<Name extends string>(
+  policy: { readonly [name in Name]?: unknown },
+  names: readonly Name[],
+): Name | undefined {
+  return names.find((name) => policy[name] !== undefined && typeof policy[name] !== "function");
+}
+
+/** The error for a policy that has a field where a method is asked for. */
+export function fieldError(policy: string, field: string): PolicyError {
+  return new PolicyError(
+    `Policy ${shown(policy)} has a field ${field}; expected a method that returns it`,
+  );
+}
+
 /** The error for a policy that lacks a method, with what it may have called it instead. */
 export function missingMethodError(
   policy: string,

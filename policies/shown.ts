@@ -12,10 +12,11 @@ export function shown(value: unknown): string {
   }
   if (typeof value === "bigint") return `${value}n`;
   if (Array.isArray(value)) {
-    const items = value.slice(0, 6).map(shown).join(", ");
-    return `[${items}${value.length > 6 ? ", …" : ""}]`;
+    const item = (part: unknown) => Array.isArray(part) ? "[…]" : shown(part);
+    return `[${value.slice(0, 6).map(item).join(", ")}${value.length > 6 ? ", …" : ""}]`;
   }
-  return `a ${typeof value}`;
+  if (value instanceof Promise) return "a promise";
+  return typeof value === "object" ? "an object" : `a ${typeof value}`;
 }
 
 /** Quoted, and nothing in it that moves a cursor or that a program would read as a result line. */

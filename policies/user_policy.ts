@@ -11,7 +11,7 @@ import { InProcessHost, type PolicyHost } from "./host.ts";
 import type { Policy } from "./policy.ts";
 import { isPolicyName } from "./registry.ts";
 import { shown } from "./shown.ts";
-import { exportProblem, policyOf } from "./sandbox/default_export.ts";
+import { exportProblem } from "./sandbox/default_export.ts";
 import { quoted, SandboxError } from "./sandbox/sandbox_error.ts";
 import { type PolicySource, SandboxHost, type SandboxOptions } from "./sandbox/sandbox_host.ts";
 
@@ -33,7 +33,7 @@ import { type PolicySource, SandboxHost, type SandboxOptions } from "./sandbox/s
  * const notices: string[] = [];
  * // For a debugger, which the sandbox keeps out.
  * const options: PolicyFileOptions = { trust: true, notice: (text) => notices.push(text) };
- * await openPolicyFile(path, options);
+ * await using _host = await openPolicyFile(path, options);
  * assertMatch(notices[0]!, /is trusted: it runs without a sandbox/);
  * await Deno.remove(path);
  * ```
@@ -53,7 +53,9 @@ export function isPolicyPath(value: string): boolean {
 }
 
 /**
- * Opens a policy file. Results are reported under the file's name without its ending.
+ * Opens a policy file. Results are reported under the file's name without its ending. In the sandbox
+ * it runs in a process, which keeps the program from ending until the host is closed: hold it with
+ * `await using`.
  *
  * @throws {PolicyError} for a file that is not there, is no module, has the name of a built-in,
  *   lacks a method or, in the sandbox, exceeds a limit; one sentence
@@ -130,7 +132,7 @@ async function sandboxed(source: PolicySource, options: SandboxOptions): Promise
   }
 }
 
-async function trusted(path: string): Promise<Policy> {
+async function trusted(path: string): Promise<Policy | (new () => Policy)> {
   let exported: unknown;
   try {
     exported = (await import(pathToFileURL(resolve(path)).href)).default;
@@ -141,5 +143,5 @@ async function trusted(path: string): Promise<Policy> {
   }
   const problem = exportProblem(exported);
   if (problem !== undefined) throw new PolicyError(`Policy file ${shown(path)}: ${problem}`);
-  return policyOf(exported) as Policy;
+  return exported as Policy | (new () => Policy);
 }

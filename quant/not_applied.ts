@@ -44,6 +44,8 @@ export function notApplied<S extends Settings>(
     const applied = kept?.kept === undefined ? fields[name] : kept.kept(settings);
     const wanted = kept?.expressed === undefined ? asked : kept.expressed(asked, settings);
     if (JSON.stringify(wanted) === JSON.stringify(applied)) return;
+    // A family without a window need not keep that there is none.
+    if (name === "residualLength" && wanted === 0 && applied === undefined) return;
     missing.push(
       `${what} asked for ${JSON.stringify(asked)}, applied is ${
         JSON.stringify(applied) ?? "nothing"

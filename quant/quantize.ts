@@ -6,21 +6,26 @@
 import { CpuBackend } from "./backend_cpu.ts";
 import type { CalibrationSamples } from "./calibration.ts";
 import { EXACT_BITS } from "./families/exact/exact.ts";
-import type {
-  Axis,
-  BufferContents,
-  Family,
-  HookAnswers,
-  KvKind,
-  Settings,
-  Source,
-  Store,
+import {
+  type Axis,
+  type BufferContents,
+  type Family,
+  type HookAnswers,
+  KV_KINDS,
+  type KvKind,
+  type Settings,
+  type Source,
+  type Store,
 } from "./family.ts";
 import { GpuBackend } from "./gpu/backend_gpu.ts";
-import { axesOf } from "./declared.ts";
+import { type AnswerType, fits, inWords } from "./answer_type.ts";
+import { axesOf, takenHooks } from "./declared.ts";
+import { answerName } from "./hooks.ts";
+import { checkReadable } from "./gpu/readable.ts";
+import { ownFamily } from "./own_family.ts";
 import { QuantizerError } from "./quantizer_error.ts";
 import { settingsFor } from "./settings_for.ts";
-import { builtInFamilies, type FamilyName } from "./registry.ts";
+import { builtInFamilies, families, type FamilyName } from "./registry.ts";
 import type { Backend, CpuTensor, GpuTensor, KvShape, TokenRange } from "./tensor.ts";
 
 /**
@@ -148,8 +153,16 @@ export async function quantize(
   tensor: CpuTensor | GpuTensor,
   options: QuantizeOptions<CpuTensor> | QuantizeOptions<GpuTensor> & { readonly device: GPUDevice },
 ): Promise<Quantized<CpuTensor> | Quantized<GpuTensor>> {
+  checkShape("tensor", tensor);
+  if (Object(options) !== options) {
+    throw new QuantizerError(`The options are ${options}; give at least a family and bits`);
+  }
   if ("data" in tensor) {
-    checkData(tensor);
+    if ("device" in options && options.device !== undefined) {
+      throw new QuantizerError(
+        `The tensor is in cpu memory and the device is ${options.device}; leave the device out`,
+      );
+    }
     return await quantized(
       new CpuBackend(),
       tensor,
@@ -160,6 +173,12 @@ export async function quantize(
   const { device, ...rest } = options as QuantizeOptions<GpuTensor> & {
     readonly device: GPUDevice;
   };
+  if (!(device instanceof GPUDevice)) {
+    throw new QuantizerError(
+      `The tensor is in a GPU buffer and the device is ${device}; give the device of the buffer`,
+    );
+  }
+  await checkReadable(device, buffersOf(tensor, rest));
   const backend = new GpuBackend(device);
   try {
     return await quantized(
@@ -167,6 +186,14 @@ export async function quantize(
       tensor,
       rest,
       (family, source, settings, tokens) => family.openGpu(device, source, settings, tokens),
+    );
+  } catch (error) {
+    // A lost device says nothing before something is read back from it.
+    if (!(error instanceof DOMException && error.name === "OperationError")) throw error;
+    throw new QuantizerError(
+      `Nothing can be read from the device (${error.message}); give one that is neither lost nor ` +
+        `destroyed`,
+      { cause: error },
     );
   } finally {
     backend.close();
@@ -179,9 +206,8 @@ async function quantized<T extends KvShape>(
   options: QuantizeOptions<T>,
   open: (family: Family, source: Source<T>, settings: Settings, tokens: number) => Store<T>,
 ): Promise<Quantized<T>> {
-  const family = typeof options.family === "string"
-    ? builtInFamilies.of(options.family)
-    : options.family;
+  const family = familyOf(options.family);
+  checkOptions(family, tensor, options);
   const settings = settingsOf(family, tensor, options);
   const source = sourceOf(family, settings, tensor, options);
   const { heads, capacity: tokens, headDim } = tensor;
@@ -193,9 +219,14 @@ async function quantized<T extends KvShape>(
     const packed = await store.contents();
     const stored = store.buffers(tokens).reduce((sum, b) => sum + b.bytes, 0);
     const restored = backend.alloc({ heads, capacity: tokens, headDim });
-    backend.copy(tensor, 0, from, restored, 0);
-    backend.copy(tensor, to, tokens - to, restored, to);
-    store.restore(restored);
+    try {
+      backend.copy(tensor, 0, from, restored, 0);
+      backend.copy(tensor, to, tokens - to, restored, to);
+      store.restore(restored);
+    } catch (error) {
+      backend.free(restored);
+      throw error;
+    }
     const exact = (tokens - (to - from)) * heads * headDim * EXACT_BITS / 8;
     const bytes = stored + exact;
     return {
@@ -266,12 +297,163 @@ function sourceOf<T extends KvShape>(
   return source;
 }
 
-function checkData({ data, heads, capacity, headDim }: CpuTensor): void {
-  const entries = heads * capacity * headDim;
-  if (data.length !== entries || entries === 0) {
+function familyOf(family: FamilyName | Family): Family {
+  if (typeof family === "string") return builtInFamilies.of(family);
+  return Object.values<unknown>(families).includes(family) ? family : ownFamily(family);
+}
+
+/** Options that are no hook's answer. */
+const PLAIN_OPTIONS = [
+  "family",
+  "bits",
+  "kind",
+  "axis",
+  "residualLength",
+  "preRope",
+  "rope",
+  "queries",
+  "keys",
+  "samples",
+  "layer",
+  "seed",
+] as const satisfies readonly (keyof QuantizeOptions<KvShape>)[];
+
+function checkOptions<T extends KvShape>(
+  family: Family,
+  tensor: T,
+  options: QuantizeOptions<T>,
+): void {
+  const { bits, kind = "key", axis = "token", residualLength = 0, layer = 0, seed = 0 } = options;
+  const { preRope, rope, queries, keys, samples } = options;
+  const asWidth = (
+    width: unknown,
+  ): [string, unknown, AnswerType] => ["bits", width, { is: "integer", least: 1 }];
+  const known = [...PLAIN_OPTIONS, ...takenHooks(family).map(answerName)];
+  for (const [name, value] of Object.entries(options)) {
+    if (known.includes(name) || value === undefined) continue;
     throw new QuantizerError(
-      `The tensor holds ${data.length} entries; [${heads}, ${capacity}, ${headDim}] needs ` +
-        `${entries}, and at least one`,
+      `Family "${family.name}" takes no ${name}; expected some of ${known.join(", ")}`,
     );
   }
+  const checked: [string, unknown, AnswerType][] = [
+    ["kind", kind, { is: "one of", names: KV_KINDS }],
+    ["axis", axis, { is: "one of", names: ["channel", "token"] }],
+    ["residualLength", residualLength, { is: "integer", least: 0 }],
+    ["layer", layer, { is: "integer", least: 0 }],
+    ["seed", seed, { is: "integer", least: 0, most: 2 ** 32 - 1 }],
+    ...(Array.isArray(bits) ? bits : [bits]).map(asWidth),
+  ];
+  for (const [name, value, type] of checked) {
+    if (fits(type, value)) continue;
+    const shown = typeof value === "string" ? `"${value}"` : String(value);
+    throw new QuantizerError(`The option ${name} is ${shown}; expected ${inWords(type)}`);
+  }
+  const { heads, capacity, headDim } = tensor;
+  if (samples !== undefined) checkSamples(samples);
+  if (preRope !== undefined) checkBeside("preRope", preRope, tensor, tensor);
+  if (keys !== undefined) checkBeside("keys", keys, tensor, tensor);
+  if (queries !== undefined) {
+    checkShape("queries", queries);
+    const queryHeads = heads * Math.ceil(queries.heads / heads);
+    checkBeside("queries", queries, { heads: queryHeads, capacity, headDim }, tensor);
+  }
+  if (rope !== undefined) {
+    for (const [name, table] of Object.entries({ "rope.cos": rope.cos, "rope.sin": rope.sin })) {
+      checkShape(name, table);
+      const positions = Math.max(capacity, table.capacity);
+      checkBeside(name, table, { heads: 1, capacity: positions, headDim: headDim / 2 }, tensor);
+    }
+  }
+}
+
+/** Buffers that the caller hands in. */
+function buffersOf(
+  tensor: GpuTensor,
+  { preRope, rope, queries, keys }: QuantizeOptions<GpuTensor>,
+): GPUBuffer[] {
+  return [tensor, preRope, rope?.cos, rope?.sin, queries, keys]
+    .flatMap((given) => given?.buffer instanceof GPUBuffer ? [given.buffer] : []);
+}
+
+/** Samples hold tensors of every layer. */
+function checkSamples(samples: Partial<CalibrationSamples>): void {
+  const filled = (name: string, list: unknown): readonly unknown[] => {
+    if (Array.isArray(list) && list.length > 0) return list;
+    const what = Array.isArray(list) ? "an empty list" : String(list);
+    throw new QuantizerError(`The samples have ${what} as ${name}; expected one of them at least`);
+  };
+  for (const layer of filled("layers", Object(samples).layers)) {
+    for (const name of ["keys", "preRopeKeys", "values", "queries"]) {
+      for (const tensor of filled(name, Object(layer)[name])) {
+        checkShape(`${name} of the samples`, tensor as KvShape);
+      }
+    }
+  }
+}
+
+/** A tensor that goes with the one that is quantized: of a shape, and in the same memory. */
+function checkBeside(name: string, given: KvShape, want: KvShape, tensor: KvShape): void {
+  checkShape(name, given);
+  const fits = given.heads === want.heads && given.capacity === want.capacity &&
+    given.headDim === want.headDim;
+  if (!fits) {
+    throw new QuantizerError(
+      `The ${nameOf(name)} is shaped ${shapeText(given)}; it goes with the tensor when it is ` +
+        shapeText(want),
+    );
+  }
+  if ("data" in given !== "data" in tensor) {
+    const where = "data" in given ? "cpu memory" : "a GPU buffer";
+    throw new QuantizerError(
+      `The ${nameOf(name)} is in ${where}, but the tensor is not; give both alike`,
+    );
+  }
+}
+
+/** A tensor has a shape, and memory that holds it. */
+function checkShape(name: string, tensor: Partial<CpuTensor & GpuTensor>): void {
+  if (Object(tensor) !== tensor) {
+    throw new QuantizerError(
+      `The ${nameOf(name)} is ${tensor}; expected heads, capacity, headDim and data`,
+    );
+  }
+  const { heads, capacity, headDim, data, buffer } = tensor;
+  const shape = { heads, capacity, headDim } as KvShape;
+  const sizes = [heads, capacity, headDim] as readonly number[];
+  if (!sizes.every((size) => Number.isInteger(size) && size >= 1)) {
+    throw new QuantizerError(
+      `The ${nameOf(name)} is shaped ${shapeText(shape)}; expected whole numbers of at least 1`,
+    );
+  }
+  const entries = sizes.reduce((product, size) => product * size);
+  if (data === undefined && buffer instanceof GPUBuffer) {
+    const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC;
+    if (buffer.size < 4 * entries || (buffer.usage & usage) !== usage) {
+      throw new QuantizerError(
+        `The ${nameOf(name)} has a buffer of ${buffer.size} bytes with usage ${buffer.usage}; ` +
+          `${shapeText(shape)} needs ${4 * entries}, and STORAGE and COPY_SRC`,
+      );
+    }
+    return;
+  }
+  if (!(data instanceof Float32Array)) {
+    throw new QuantizerError(
+      `The ${nameOf(name)} has ${
+        data === undefined ? "no data" : "data of another type"
+      }; expected a Float32Array or a GPUBuffer`,
+    );
+  }
+  if (data.length !== entries) {
+    throw new QuantizerError(
+      `The ${nameOf(name)} holds ${data.length} entries; ${shapeText(shape)} needs ${entries}`,
+    );
+  }
+}
+
+function nameOf(tensor: string): string {
+  return tensor === "tensor" ? tensor : `tensor ${tensor}`;
+}
+
+function shapeText({ heads, capacity, headDim }: KvShape): string {
+  return `[${heads}, ${capacity}, ${headDim}]`;
 }

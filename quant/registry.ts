@@ -4,6 +4,7 @@
  * @module
  */
 import type { Family } from "./family.ts";
+import { ownFamily } from "./own_family.ts";
 import { QuantizerError } from "./quantizer_error.ts";
 import { exact } from "./families/exact/exact.ts";
 import { hfHqq } from "./families/hf_hqq/hf_hqq.ts";
@@ -108,7 +109,7 @@ export interface FamilyStatistics {
  * };
  * const known = new Families([mine]);
  * assertEquals(known.names.at(-1), "mine");
- * assertEquals(known.of("mine"), mine);
+ * assertEquals(known.of("mine").widths, mine.widths);
  * ```
  */
 export class Families {
@@ -118,17 +119,11 @@ export class Families {
    * Takes the built-in families, and others beside them.
    *
    * @param own families beside the built-in ones
-   * @throws {QuantizerError} for a name that is taken or is no name
+   * @throws {QuantizerError} for a name that is taken or is no name, or an object that is no family
    */
   constructor(own: readonly Family[] = []) {
     const byName = new Map<string, Family>(Object.entries(families));
-    for (const family of own) {
-      if (!/^[A-Za-z]\w{0,63}$/.test(family.name)) {
-        throw new QuantizerError(
-          `A quantizer family is called ${JSON.stringify(family.name)}; a name has letters, ` +
-            `digits and underscores, and begins with a letter`,
-        );
-      }
+    for (const family of own.map(ownFamily)) {
       if (byName.has(family.name) || family.name === exact.name) {
         throw new QuantizerError(
           `There is a quantizer family "${family.name}" already; give yours another name`,

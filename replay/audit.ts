@@ -4,9 +4,10 @@
  *
  * @module
  */
-import { InternalError, UserError } from "../errors.ts";
+import { InternalError } from "../errors.ts";
 import type { Family, HookAnswers, KvKind, Needs, Settings, Store } from "../quant/family.ts";
 import { exact } from "../quant/families/exact/exact.ts";
+import { QuantizerError } from "../quant/quantizer_error.ts";
 import { builtInFamilies } from "../quant/registry.ts";
 import type { KvShape } from "../quant/tensor.ts";
 import { notApplied } from "../quant/not_applied.ts";
@@ -141,7 +142,7 @@ const HASH_DIGITS = 12;
  *
  * @throws {InternalError} when buffers differ from what their stores declare, when the sum differs
  *   from what the replay counted, or when a setting that the policy asked for was not applied
- * @throws {UserError} for the same in a family of the caller's own; neither is the policy's fault
+ * @throws {QuantizerError} for the same in a family of the caller's own
  */
 export async function audit<T extends KvShape>(input: AuditInput<T>): Promise<Audit> {
   const { open, reference, policy, example, peak } = input;
@@ -165,7 +166,9 @@ export async function audit<T extends KvShape>(input: AuditInput<T>): Promise<Au
       0,
     );
     if (bytes !== peak.bytes) {
-      throw new InternalError(
+      const own = plan.find(({ family }) => faultOf(family) === QuantizerError);
+      const AuditError = faultOf(own?.family ?? exact.name);
+      throw new AuditError(
         `Audit of policy ${policy}, example ${example}: the buffers of step ${step} hold ` +
           `${bytes} bytes, but ${peak.bytes} were reported`,
       );
@@ -177,8 +180,8 @@ export async function audit<T extends KvShape>(input: AuditInput<T>): Promise<Au
 }
 
 /** Whose fault it is when a family does not do what it says. */
-function faultOf(family: string): typeof InternalError | typeof UserError {
-  return family === exact.name || builtInFamilies.has(family) ? InternalError : UserError;
+function faultOf(family: string): typeof InternalError | typeof QuantizerError {
+  return family === exact.name || builtInFamilies.has(family) ? InternalError : QuantizerError;
 }
 
 function checkSettings<T extends KvShape>(

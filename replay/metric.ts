@@ -258,9 +258,6 @@ export function nothingQuantized({ code_bits }: Pick<SliceNumbers, "code_bits">)
   return code_bits === 0;
 }
 
-/** What is said then, beside the numbers. */
-export const NOTHING_QUANTIZED = "nothing was quantized: every token was among those kept exact";
-
 /** The middle value; the mean of the two middle ones for an even count. */
 export function median(values: readonly number[]): number {
   const sorted = values.toSorted((a, b) => a - b);

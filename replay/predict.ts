@@ -39,38 +39,41 @@ export async function predict<T extends KvShape>(
   const { backend } = engine;
   const start = performance.now();
   const { past, mask, maskLayers } = restore(backend, reference.layers, cache, pass);
-  const { logits } = await engine.forward({
-    ids,
-    positions: pass.map(({ tokens }) => tokens),
-    past,
-    mask,
-    maskLayers,
-    logits: pass.length,
-  });
-  await cache.settle();
-  const seconds = (performance.now() - start) / 1000;
+  try {
+    const { logits } = await engine.forward({
+      ids,
+      positions: pass.map(({ tokens }) => tokens),
+      past,
+      mask,
+      maskLayers,
+      logits: pass.length,
+    });
+    await cache.settle();
+    const seconds = (performance.now() - start) / 1000;
 
-  const tokens = pass.at(-1)!.tokens;
-  const squares = await backend.tokenSquares(
-    reference.layers.flatMap(({ key, value }, layer) => [
-      { real: key, restored: past[layer]!.key, tokens },
-      { real: value, restored: past[layer]!.value, tokens },
-    ]),
-  );
-  for (const { key, value } of past) {
-    backend.free(key);
-    backend.free(value);
-  }
-  const sums = squares.map((s) => new TokenSquares(s));
-  for (const [i, { notRestored: token }] of sums.entries()) {
-    if (token === undefined) continue;
-    const kind = KV_KINDS[i % KV_KINDS.length]!;
-    throw new QuantizerError(
-      `Layer ${
-        Math.floor(i / KV_KINDS.length)
-      } ${kind}s: what was restored of token ${token} is not ` +
-        `finite, or too far from the real ${kind}s for float32`,
+    const tokens = pass.at(-1)!.tokens;
+    const squares = await backend.tokenSquares(
+      reference.layers.flatMap(({ key, value }, layer) => [
+        { real: key, restored: past[layer]!.key, tokens },
+        { real: value, restored: past[layer]!.value, tokens },
+      ]),
     );
+    const sums = squares.map((s) => new TokenSquares(s));
+    for (const [i, { notRestored: token }] of sums.entries()) {
+      if (token === undefined) continue;
+      const kind = KV_KINDS[i % KV_KINDS.length]!;
+      throw new QuantizerError(
+        `Layer ${
+          Math.floor(i / KV_KINDS.length)
+        } ${kind}s: what was restored of token ${token} is ` +
+          `not finite, or too far from the real ${kind}s for float32`,
+      );
+    }
+    return { logits, squares: sums, seconds };
+  } finally {
+    for (const { key, value } of past) {
+      backend.free(key);
+      backend.free(value);
+    }
   }
-  return { logits, squares: sums, seconds };
 }

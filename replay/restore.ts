@@ -104,13 +104,15 @@ export function restore<T extends KvShape>(
     ...layers.map((l) => l.earlier.reduce((sum, entry) => sum + entry.count, 0)),
   );
   const capacity = Math.max(1, n + extra);
-  const past = reference.map((kv, layer) => {
+  const made: T[] = [];
+  const restoredLayer = (kv: LayerKv<T>, layer: number) => {
     const restoredKind = (kind: 0 | 1): T => {
       const real = kind === 0 ? kv.key : kv.value;
       const filled = layers[layer]!.earlier.reduce((sum, entry) => sum + entry.count, n);
       const size = { heads: real.heads, capacity, headDim: real.headDim };
       // Entries that no version fills are masked, but must still be numbers.
       const memory = filled === capacity ? backend.scratch(size) : backend.alloc(size);
+      made.push(memory);
       const { from, to } = steps.at(-1)!.ranges[layer * KV_KINDS.length + kind]!;
       if (from > 0) backend.copy(real, 0, from, memory, 0);
       if (to < n) backend.copy(real, to, n - to, memory, to);
@@ -129,7 +131,14 @@ export function restore<T extends KvShape>(
       return memory;
     };
     return { key: restoredKind(0), value: restoredKind(1) };
-  });
+  };
+  let past: LayerKv<T>[];
+  try {
+    past = reference.map(restoredLayer);
+  } catch (error) {
+    for (const memory of made) backend.free(memory);
+    throw error;
+  }
   const alike = layers.every((l) => sameVersions(l, layers[0]!));
   const masked = alike ? layers.slice(0, 1) : layers;
   const columns = capacity + steps.length;

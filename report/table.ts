@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { NOTHING_QUANTIZED, nothingQuantized, type SliceNumbers } from "../replay/metric.ts";
+import type { SliceNumbers } from "../replay/metric.ts";
 import type { SliceResult } from "../evaluation/results.ts";
 import { plainDecimal } from "./metric_fields.ts";
 
@@ -66,7 +66,8 @@ export function sliceTable(result: SliceResult): string {
       ...COLUMNS.map(({ field, decimals }) => plainDecimal(numbers[field], decimals)),
     ]),
   ];
-  const exact = result.results.filter(({ numbers }) => nothingQuantized(numbers));
-  const notes = exact.map(({ policy }) => `${policy}: ${NOTHING_QUANTIZED}`);
+  // Numbers that look perfect, and say nothing of the policy.
+  const notes = result.results.filter(({ numbers }) => numbers.code_bits === 0)
+    .map(({ policy }) => `${policy}: nothing was quantized`);
   return [title, ...alignedRows(rows), ...notes].join("\n");
 }

@@ -9,7 +9,13 @@ import { KV_KINDS } from "../../quant/family.ts";
 import { hookNames } from "../../quant/hooks.ts";
 import { askPolicy, STAT_NAMES } from "../ask.ts";
 import { PolicyError } from "../check.ts";
-import { methodsOf, MOST_METHODS, REQUIRED_METHODS } from "../methods.ts";
+import {
+  fieldForMethod,
+  methodsOf,
+  MOST_METHODS,
+  OPTIONAL_METHODS,
+  REQUIRED_METHODS,
+} from "../methods.ts";
 import { childMain } from "./child_main.ts";
 import { exportProblem, policyOf } from "./default_export.ts";
 import { FRAME_KINDS, frameCodec } from "./frame.ts";
@@ -37,10 +43,12 @@ function realmSource(): string {
       exportProblem: String(exportProblem),
       policyOf: String(policyOf),
       methodsOf: String(methodsOf),
+      fieldForMethod: String(fieldForMethod),
       mostMethods: String(MOST_METHODS),
       words: JSON.stringify(words),
       stats: JSON.stringify(STAT_NAMES),
       required: JSON.stringify(REQUIRED_METHODS),
+      optional: JSON.stringify(OPTIONAL_METHODS),
       globals: JSON.stringify(REALM_GLOBALS),
     })
   };`;

@@ -8,7 +8,7 @@
  */
 import type { OptionalHook } from "../../quant/hooks.ts";
 import type { askPolicy, Vocabulary } from "../ask.ts";
-import type { methodsOf } from "../methods.ts";
+import type { fieldForMethod, methodsOf } from "../methods.ts";
 import type { BudgetState, Policy, RequestMeta, TokenStats, WorkloadMeta } from "../policy.ts";
 import type { exportProblem, policyOf } from "./default_export.ts";
 import type { encodeValue } from "./reply_value.ts";
@@ -20,12 +20,15 @@ export interface RealmParts {
   readonly exportProblem: typeof exportProblem;
   readonly policyOf: typeof policyOf;
   readonly methodsOf: typeof methodsOf;
+  readonly fieldForMethod: typeof fieldForMethod;
   readonly mostMethods: number;
   readonly words: Vocabulary;
   /** Names of the statistics, in the order of a row. */
   readonly stats: readonly string[];
   /** Methods that every policy must have. */
   readonly required: readonly string[];
+  /** Methods that a policy may leave out. */
+  readonly optional: readonly string[];
   /** Global names that stay; every other is deleted. */
   readonly globals: readonly string[];
 }
@@ -47,6 +50,8 @@ export type RealmQuestion =
 export interface Started {
   /** First required method that the policy lacks. */
   readonly missing?: string;
+  /** First optional method in place of which it has something else. */
+  readonly field?: string;
   /** Optional hooks that the policy defines. */
   readonly hooks: readonly OptionalHook[];
   /** Whether the policy has `calibrate`. */
@@ -156,7 +161,14 @@ export function policyRealm(
         };
       }
       const methods = parts.methodsOf(real, parts.mostMethods);
-      return { ...(missing === undefined ? {} : { missing }), hooks, calibrates, methods };
+      const field = parts.fieldForMethod(real, parts.optional);
+      return {
+        ...(missing === undefined ? {} : { missing }),
+        ...(field === undefined ? {} : { field }),
+        hooks,
+        calibrates,
+        methods,
+      };
     }
 
     /** The plan as rows `[bits, axis, residual, …hooks]`, or the kind whose statistics are missing. */

@@ -9,7 +9,14 @@ import { type RawAnswers, STAT_NAMES, type StepQuestion } from "../ask.ts";
 import type { CalibrationStatistics } from "../calibration_statistics.ts";
 import { PolicyError } from "../check.ts";
 import { checkCalibrationMode, type PolicyHost } from "../host.ts";
-import { missingMethodError, MOST_METHODS, REQUIRED_METHODS, unaskedMethods } from "../methods.ts";
+import {
+  fieldError,
+  missingMethodError,
+  MOST_METHODS,
+  OPTIONAL_METHODS,
+  REQUIRED_METHODS,
+  unaskedMethods,
+} from "../methods.ts";
 import type { BudgetState, WorkloadMeta } from "../policy.ts";
 import { shown } from "../shown.ts";
 import { type LaunchChild, launchChild } from "./child.ts";
@@ -141,6 +148,7 @@ export class SandboxHost implements PolicyHost {
       if (started.missing !== undefined) {
         throw missingMethodError(source.name, started.missing, started.methods);
       }
+      if (started.field !== undefined) throw fieldError(source.name, started.field);
       return new SandboxHost(source, link, limits, launch, started);
     } catch (error) {
       await link.close();
@@ -375,16 +383,18 @@ function decoded(text: string, what: string): unknown {
 
 /** What the policy has: of the names that exist, and as many others as are worth a word. */
 function startedWith(value: unknown): Started {
-  const { missing, hooks, calibrates, methods } = Object(value) as Partial<
+  const { missing, field, hooks, calibrates, methods } = Object(value) as Partial<
     Record<keyof Started, unknown>
   >;
   if (!Array.isArray(hooks) || !Array.isArray(methods)) {
     // deno-lint-ignore error-law/value -- what a policy sends is not repeated
     throw new SandboxError("rejected", "It has spoilt how its methods are found");
   }
+  const misused = OPTIONAL_METHODS.find((name) => name === field);
   const lacks = REQUIRED_METHODS.find((name) => name === missing);
   return {
     ...(lacks === undefined ? {} : { missing: lacks }),
+    ...(misused === undefined ? {} : { field: misused }),
     hooks: hookNames.filter((hook) => hooks.includes(hook)),
     calibrates: calibrates === true,
     methods: methods.slice(0, MOST_METHODS)

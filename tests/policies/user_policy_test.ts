@@ -40,18 +40,16 @@ Deno.test("a file runs in the sandbox, and in this process when it is trusted", 
     await Deno.writeTextFile(path, TEXT);
     const notices: string[] = [];
     const notice = (sentence: string) => void notices.push(sentence);
-    const boxed = await openPolicyFile(path, { notice });
+    await using boxed = await openPolicyFile(path, { notice });
     assert(boxed instanceof SandboxHost);
     assertEquals(notices, []);
-    const trusted = await openPolicyFile(path, { trust: true, notice });
+    await using trusted = await openPolicyFile(path, { trust: true, notice });
     assert(trusted instanceof InProcessHost);
     assertEquals(notices, [
       "Policy my_policy is trusted: it runs without a sandbox and may do what this program may do",
     ]);
     assertEquals([boxed.name, trusted.name], ["my_policy", "my_policy"]);
     assertEquals(await boxed.plan(miniQuestion(0)), await trusted.plan(miniQuestion(0)));
-    await boxed.close();
-    await trusted.close();
   });
 });
 

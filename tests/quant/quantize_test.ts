@@ -159,6 +159,11 @@ Deno.test("a family of one's own is given as an object", async () => {
 Deno.test("what is missing or wrong is said in one sentence", async () => {
   const holed = { ...tensor, data: tensor.data.slice() };
   holed.data[5] = NaN;
+  const wrong = (shape: object, options: object = {}) => () =>
+    quantize(
+      { ...tensor, ...shape } as CpuTensor,
+      { family: "kivi", bits: 2, ...options } as QuantizeOptions<CpuTensor>,
+    );
   const refused: [() => Promise<unknown>, string][] = [
     [
       () => quantize({ ...tensor, capacity: 7 }, { family: "kivi", bits: 2 }),
@@ -169,6 +174,26 @@ Deno.test("what is missing or wrong is said in one sentence", async () => {
     [() => quantize(tensor, { family: "squat", bits: 2 }), "reads queries"],
     [() => quantize(tensor, { family: "transform", bits: 2, axis: "token" }), "offline"],
     [() => quantize(tensor, { family: "kvquant", bits: 3, samples }), "reads preRope and rope"],
+    [() => quantize(null as unknown as CpuTensor, { family: "kivi", bits: 2 }), "tensor is null"],
+    [() => quantize({ ...tensor, heads: NaN }, { family: "kivi", bits: 2 }), "[NaN, 96, 64]"],
+    [wrong({ data: tensor.data.slice(1) }), "holds 12287 entries"],
+    [wrong({ data: new Float64Array(tensor.data) }), "data of another type"],
+    [wrong({ data: undefined }), "has no data"],
+    [wrong({}, { bits: "2" }), 'The option bits is "2"; expected an integer'],
+    [wrong({}, { bits: [2, NaN] }), "The option bits is NaN"],
+    [wrong({}, { kind: "keys" }), 'The option kind is "keys"; expected "key" or "value"'],
+    [wrong({}, { axis: null }), "The option axis is null"],
+    [wrong({}, { residualLength: -1 }), "The option residualLength is -1"],
+    [wrong({}, { seed: -1 }), "The option seed is -1; expected an integer from 0"],
+    [wrong({}, { groupsize: 32 }), 'Family "kivi" takes no groupsize; expected some of family'],
+    [wrong({}, { family: null }), "A quantizer family is null"],
+    [wrong({}, { preRope: { ...tensor, headDim: 32 } }), "The tensor preRope holds 12288"],
+    [wrong({}, { queries: random(3, HEAD_DIM, 3) }), "goes with the tensor when it is [4, 96, 64]"],
+    [wrong({}, { samples: { layers: [] } }), "The samples have an empty list as layers"],
+    [
+      wrong({}, { family: { ...uniform, name: "mine", openCpu: () => ({ grow: null }) } }),
+      'Family "mine": ',
+    ],
     [
       () => quantize(holed, { family: "uniform", bits: 2, kind: "value" }),
       "NaN at head 0, token 0",
@@ -178,4 +203,73 @@ Deno.test("what is missing or wrong is said in one sentence", async () => {
     const error = await assertRejects(run, QuantizerError);
     assert(error.message.includes(sentence), error.message);
   }
+});
+
+Deno.test("a tensor that begins inside a larger array is quantized like a copy of it", async () => {
+  const room = new Float32Array(tensor.data.length + 37);
+  room.set(tensor.data, 37);
+  const inside = { ...tensor, data: room.subarray(37) };
+  for (const [name, { kind, options }] of Object.entries(GIVEN)) {
+    const [within, copied] = await Promise.all(
+      [inside, tensor].map((given) => quantize(given, { ...options, kind })),
+    );
+    assertEquals(within!.restored.data, copied!.restored.data, name);
+  }
+});
+
+Deno.test({
+  name: "a device that cannot read the tensor is told, and no buffer is left behind",
+  ignore: device === undefined,
+  fn: () =>
+    onGpu(async (machine, gpu) => {
+      const options = { family: "uniform", bits: 2, kind: "value", device: gpu } as const;
+      const up = () => machine.upload(tensor.data, tensor) as GpuTensor;
+      const { device: _, ...without } = options;
+      const small = gpu.createBuffer({ size: 64, usage: 140 });
+      const unreadable = gpu.createBuffer({ size: 49152, usage: GPUBufferUsage.COPY_DST });
+      const destroyed = gpu.createBuffer({ size: 49152, usage: 140 });
+      destroyed.destroy();
+      const other = await (await navigator.gpu.requestAdapter())!.requestDevice();
+      const foreign = other.createBuffer({ size: 49152, usage: 140 });
+      const shape = { heads: HEADS, capacity: TOKENS, headDim: HEAD_DIM };
+      const refused: [() => Promise<unknown>, string][] = [
+        [() => quantize(up(), without as typeof options), "the device is undefined"],
+        [() => quantize({ ...shape, buffer: small }, options), "a buffer of 64 bytes"],
+        [() => quantize({ ...shape, buffer: unreadable }, options), "with usage 8"],
+        [() => quantize({ ...shape, buffer: destroyed }, options), "The device cannot read"],
+        [() => quantize({ ...shape, buffer: foreign }, options), "The device cannot read"],
+        [
+          () =>
+            quantize(up(), {
+              ...options,
+              family: { ...uniform, name: "mine", openGpu: undefined } as never,
+            }),
+          "has no openGpu",
+        ],
+        [
+          () =>
+            quantize(up(), {
+              ...options,
+              family: {
+                ...uniform,
+                name: "mine",
+                openGpu(...given: Parameters<typeof uniform.openGpu>) {
+                  const store = uniform.openGpu(...given);
+                  store.restore = () => {
+                    throw new TypeError("no such table");
+                  };
+                  return store;
+                },
+              },
+            }),
+          "restore threw TypeError: no such table",
+        ],
+      ];
+      for (const [run, sentence] of refused) {
+        const error = await assertRejects(run, QuantizerError);
+        assert(error.message.includes(sentence), error.message);
+      }
+      for (const buffer of [small, unreadable, foreign]) buffer.destroy();
+      other.destroy();
+    }),
 });

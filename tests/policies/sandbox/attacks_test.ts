@@ -57,7 +57,7 @@ const ATTACKS: Readonly<Record<string, RegExp | "harmless">> = {
   "bits_sixteen.js": /^rejected: choose_bits\(0, "key", 0\) returned 16 bits/,
   "bits_text.js": /^rejected: choose_bits\(0, "key", 0\) returned "4"; expected/,
   "bits_bigint.js": /^rejected: choose_bits\(0, "key", 0\) returned 4n; expected/,
-  "bits_promise.js": /^rejected: choose_bits\(0, "key", 0\) returned a object; expected/,
+  "bits_promise.js": /^rejected: choose_bits\(0, "key", 0\) returned an object; expected/,
   "random.js": /^not deterministic: Asked for the plan of step \d a second time/,
   "clock.js": /^not deterministic: Asked for the plan of step \d a second time/,
   "throws_the_unspeakable.js":

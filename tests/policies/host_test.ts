@@ -1,0 +1,77 @@
+/** A policy of the caller's in this process: what it is given and what it gives are data. */
+import { assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { miniQuestion } from "../../bench/sandbox/questions.ts";
+import type { CalibrationStatistics } from "../../policies/calibration_statistics.ts";
+import { PolicyError } from "../../policies/check.ts";
+import { InProcessHost } from "../../policies/host.ts";
+import type { Policy } from "../../policies/policy.ts";
+import { SandboxHost } from "../../policies/sandbox/mod.ts";
+
+const GOOD: Policy = {
+  choose_bits: () => 2,
+  choose_axis: () => "token",
+  residual_length: () => 0,
+  calibration_mode: () => "offline",
+};
+
+const hostOf = (more: object) => new InProcessHost("mine", { ...GOOD, ...more });
+
+Deno.test("what one policy does to its statistics is not what the next is given", async () => {
+  const samples = { layers: [1, 2] } as unknown as CalibrationStatistics;
+  const host = hostOf({ calibrate: ({ layers }: { layers: unknown[] }) => layers.splice(0) });
+  assertEquals(await host.calibrate(samples), [1, 2]);
+  assertEquals(await host.calibrate(samples), [1, 2]);
+});
+
+Deno.test("a lesson is data, and a copy", async () => {
+  const lesson = { widths: [2] };
+  const taught = await hostOf({ calibrate: () => Promise.resolve(lesson) }).calibrate({} as never);
+  assertEquals(taught, lesson);
+  lesson.widths[0] = 4;
+  assertEquals(taught, { widths: [2] });
+  for (
+    const calibrate of [() => ({ f() {} }), () =>
+      Promise.resolve({
+        get x() {
+          throw 7;
+        },
+      })]
+  ) {
+    await assertRejects(
+      () => hostOf({ calibrate }).calibrate({} as never),
+      PolicyError,
+      "calibrate() returned more than plain data",
+    );
+  }
+  const failing = hostOf({ calibrate: () => Promise.reject(new RangeError("late")) });
+  await assertRejects(
+    () => failing.calibrate({} as never),
+    PolicyError,
+    "It threw RangeError: late",
+  );
+});
+
+Deno.test("answers that a policy changes later are those that it gave", () => {
+  const options = { zero: true };
+  const host = hostOf({ family_options: () => options });
+  const [first] = host.plan(miniQuestion(0));
+  options.zero = false;
+  assertEquals(first!.optional, { family_options: { zero: true } });
+});
+
+Deno.test("a field in place of a method is refused, in and out of the sandbox", async () => {
+  const sentence = 'Policy "mine" has a field group_size; expected a method that returns it';
+  assertThrows(() => hostOf({ group_size: 32 }), PolicyError, sentence);
+  const text = `export default class {
+    group_size = 32;
+    choose_bits() { return 2; }
+    choose_axis() { return "token"; }
+    residual_length() { return 0; }
+    calibration_mode() { return "none"; }
+  }`;
+  await assertRejects(
+    () => SandboxHost.open({ name: "mine", text, language: "js" }),
+    PolicyError,
+    sentence,
+  );
+});
