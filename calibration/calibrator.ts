@@ -7,6 +7,7 @@
  *
  * @module
  */
+import { InternalError, UserError } from "../errors.ts";
 import type { CalibrationStatistics } from "../policies/calibration_statistics.ts";
 import type { Calibration, CalibrationSamples } from "../quant/calibration.ts";
 import type { Settings } from "../quant/family.ts";
@@ -90,12 +91,14 @@ export class Calibrator<T extends KvShape = KvShape> {
     const key = await this.#key("statistics");
     const kept = (await this.#kept(store, key))?.statistics;
     if (kept !== undefined) return this.#statistics = kept;
-    this.#statistics = await this.#learn((samples) =>
-      calibrationStatistics(
-        samples,
-        families,
-        (noise) => measureSensitivity(engine, this.#tokens, samples, noise, signal),
-      )
+    this.#statistics = await this.#learn(
+      "No statistics can be taken from the calibration set",
+      (samples) =>
+        calibrationStatistics(
+          samples,
+          families,
+          (noise) => measureSensitivity(engine, this.#tokens, samples, noise, signal),
+        ),
     );
     await store?.save(key, await this.#file([], this.#statistics));
     return this.#statistics;
@@ -109,7 +112,7 @@ export class Calibrator<T extends KvShape = KvShape> {
   async family(settings: Settings): Promise<Learned<Calibration>> {
     const text = settingsKey(settings);
     const known = this.#learned.get(text);
-    if (known !== undefined) return known;
+    if (known !== undefined) return finite(known, settings);
     const family = this.#input.families.of(settings.family);
     if (family.calibrate === undefined) {
       throw new QuantizerError(`Family "${family.name}" has nothing to calibrate`);
@@ -118,8 +121,12 @@ export class Calibrator<T extends KvShape = KvShape> {
     const key = await this.#key(text);
     let entry = (await this.#kept(store, key))?.entries.find((e) => e.settings === text);
     if (entry === undefined) {
-      const learned = await this.#learn((samples) => family.calibrate!(samples, settings));
-      entry = { settings: text, ...learned };
+      const learned = await this.#learn(
+        `Layer ${settings.layer} ${settings.kind}s: family "${family.name}" cannot learn from the ` +
+          `calibration set`,
+        (samples) => family.calibrate!(samples, settings),
+      );
+      entry = finite({ settings: text, ...learned }, settings);
       await store?.save(key, await this.#file([entry]));
     }
     this.#learned.set(text, entry);
@@ -141,10 +148,22 @@ export class Calibrator<T extends KvShape = KvShape> {
     return names.every(isFamilyName) ? this.#input.store : undefined;
   }
 
-  async #learn<V>(compute: (samples: CalibrationSamples) => V | Promise<V>): Promise<Learned<V>> {
+  /** @param refusal start of the sentence when what is computed throws: samples can be degenerate */
+  async #learn<V>(
+    refusal: string,
+    compute: (samples: CalibrationSamples) => V | Promise<V>,
+  ): Promise<Learned<V>> {
     const { samples, seconds: samplesSeconds } = await (this.#samples ??= this.#run());
     const start = performance.now();
-    const value = await compute(samples);
+    let value: V;
+    try {
+      value = await compute(samples);
+    } catch (error) {
+      this.#input.signal?.throwIfAborted();
+      if (error instanceof UserError || error instanceof InternalError) throw error;
+      const what = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+      throw new QuantizerError(`${refusal}: ${what}`, { cause: error });
+    }
     return { value, seconds: (performance.now() - start) / 1000, samplesSeconds };
   }
 
@@ -161,6 +180,15 @@ export class Calibrator<T extends KvShape = KvShape> {
       this.#tokens.map(({ ids }) => ids),
       this.#input.signal,
     );
+    for (const [layer, { keys, preRopeKeys, values, queries }] of samples.layers.entries()) {
+      const tensors = { keys, "keys before RoPE": preRopeKeys, values, queries };
+      for (const [what, list] of Object.entries(tensors)) {
+        if (list.every(({ data }) => allFinite(data))) continue;
+        throw new QuantizerError(
+          `Layer ${layer} ${what} of the calibration set are not finite; nothing can be learned from them`,
+        );
+      }
+    }
     return { samples, seconds: (performance.now() - start) / 1000 };
   }
 
@@ -197,6 +225,25 @@ export class Calibrator<T extends KvShape = KvShape> {
       ...(statistics === undefined ? {} : { statistics }),
     };
   }
+}
+
+/** @throws {QuantizerError} when something learned is not finite */
+function finite(entry: CalibrationEntry, { layer, kind, family }: Settings): CalibrationEntry {
+  for (const [name, array] of Object.entries(entry.value)) {
+    if (allFinite(array)) continue;
+    throw new QuantizerError(
+      `Layer ${layer} ${kind}s: the ${name} that family "${family}" learned under these settings are ` +
+        `not finite in float32`,
+    );
+  }
+  return entry;
+}
+
+/** A sum that is not finite tells of an entry that is not: none is so large that sums overflow. */
+function allFinite(array: ArrayLike<number>): boolean {
+  let sum = 0;
+  for (let i = 0; i < array.length; i++) sum += array[i]!;
+  return Number.isFinite(sum);
 }
 
 /** Adds up what the calibration of one policy cost. */

@@ -80,9 +80,11 @@ export async function measureSensitivity<T extends KvShape>(
     predicted += reply + 1;
     freeMemory(engine, memory);
   }
-  const sensitivity = cells.map(({ layer, kind }, i) =>
-    changes[i]! / Math.max(1, predicted) / noise.lost(layer, kind)
-  );
+  const sensitivity = cells.map(({ layer, kind }, i) => {
+    const lost = noise.lost(layer, kind);
+    // Where nothing varies there is no noise, and nothing to be sensitive to.
+    return lost > 0 ? changes[i]! / Math.max(1, predicted) / lost : 0;
+  });
   return samples.layers.map((_, l) => ({
     key: sensitivity[2 * l]!,
     value: sensitivity[2 * l + 1]!,

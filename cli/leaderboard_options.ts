@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { MOST_BUDGET_BITS } from "../policies/check.ts";
 import { parseArgs } from "@std/cli/parse-args";
 import { type SliceName, sliceNames } from "../benchmarks/slices.ts";
 import { DEFAULT_CACHE_LIMIT } from "../evaluation/cache/cache_folder.ts";
@@ -136,7 +137,7 @@ export function parseLeaderboardOptions(args: readonly string[]): LeaderboardOpt
     baseline: baselineOf(values, asked),
     device: values.oneOf("device", DEVICES) ?? "auto",
     ...(limit === undefined ? {} : { limit }),
-    budgetBits: values.integer("budget-bits", 1, 8) ?? 4,
+    budgetBits: values.integer("budget-bits", 1, MOST_BUDGET_BITS) ?? 4,
     seed: values.integer("seed", 0, 2 ** 32 - 1) ?? 0,
     resamples: values.integer("resamples", 100, 1_000_000) ?? RESAMPLES,
     out: values.text("out") ?? FOLDER,

@@ -58,7 +58,8 @@ export class OptionValues<Name extends string> {
     if (text === undefined) return undefined;
     const value = /^\d+$/.test(text) ? Number(text) : NaN;
     if (!(value >= min && value <= max)) {
-      const range = max === Number.MAX_SAFE_INTEGER
+      // Digits that are a number and no integer that is kept exactly are too large.
+      const range = max === Number.MAX_SAFE_INTEGER && !(value > max)
         ? `of at least ${min}`
         : `from ${min} to ${max}`;
       throw new UsageError(`--${name} must be an integer ${range}, got ${JSON.stringify(text)}`);

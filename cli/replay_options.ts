@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { MOST_BUDGET_BITS } from "../policies/check.ts";
 import { parseArgs } from "@std/cli/parse-args";
 import { isSliceName, type SliceName, sliceNames } from "../benchmarks/slices.ts";
 import { DEFAULT_CACHE_LIMIT } from "../evaluation/cache/cache_folder.ts";
@@ -105,7 +106,7 @@ export function parseReplayOptions(
     device: values.oneOf("device", DEVICES) ?? "auto",
     ...(limit === undefined ? {} : { limit }),
     ...(maxNewTokens === undefined ? {} : { maxNewTokens }),
-    budgetBits: values.integer("budget-bits", 1, 8) ?? 4,
+    budgetBits: values.integer("budget-bits", 1, MOST_BUDGET_BITS) ?? 4,
     seed: values.integer("seed", 0, 2 ** 32 - 1) ?? 0,
     ...(out === undefined ? {} : { out }),
     stepwise: parsed.stepwise,

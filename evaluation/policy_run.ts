@@ -9,6 +9,7 @@ import type { Engine } from "../engine/engine.ts";
 import type { Rotary } from "../engine/rotary.ts";
 import { PolicyError } from "../policies/check.ts";
 import type { PolicyHost } from "../policies/host.ts";
+import { isPolicyName } from "../policies/registry.ts";
 import { Planner } from "../policies/plan.ts";
 import type { BudgetState, WorkloadMeta } from "../policies/policy.ts";
 import type { Families } from "../quant/registry.ts";
@@ -16,7 +17,7 @@ import type { KvShape } from "../quant/tensor.ts";
 import { type Audit, audit } from "../replay/audit.ts";
 import type { StoredWidths } from "../replay/ledger.ts";
 import { replayExample } from "../replay/loop.ts";
-import { summarize } from "../replay/metric.ts";
+import { nothingQuantized, summarize } from "../replay/metric.ts";
 import { type OpenStore, storesBeside } from "../replay/quantize.ts";
 import type { Reference } from "../replay/reference.ts";
 import type { StatsSource } from "../replay/token_stats.ts";
@@ -144,6 +145,8 @@ export class PolicyRun<T extends KvShape> {
       rope: rope.get,
       request: { slice, dataset: example.dataset, max_new_tokens: maxNewTokens },
       budgetBits,
+      // A built-in that codes with escapes plans by what it learned, and is told rather than refused.
+      mostCodeBits: isPolicyName(this.host.name) ? Infinity : budgetBits,
       attentionStats: this.host.hooks.includes("use_attentions"),
       stepwise,
       stats,
@@ -191,7 +194,7 @@ export class PolicyRun<T extends KvShape> {
   async finish(): Promise<void> {
     await this.host.verifyDeterminism?.();
     if (this.#audit === undefined) return;
-    const reported = summarize(this.#outcomes, 0).peak_kv_memory_mb;
+    const reported = summarize(this.#outcomes).peak_kv_memory_mb;
     const held = this.#audit.bytes / 2 ** 20;
     if (held !== reported) {
       throw new InternalError(
@@ -203,17 +206,41 @@ export class PolicyRun<T extends KvShape> {
 
   /** `quality_main` so far. */
   get quality(): number {
-    return summarize(this.#outcomes, 0).quality_main;
+    return summarize(this.#outcomes).quality_main;
   }
 
-  /** @param referenceQuality `quality_main` of full precision */
-  result(referenceQuality: number): PolicyResult {
+  /**
+   * @param referenceQuality `quality_main` of full precision
+   * @param leftOut examples of the slice that were not replayed
+   */
+  result(referenceQuality: number, leftOut: number): PolicyResult {
+    const { fullPrecision } = this.host;
+    const { budgetBits } = this.run;
+    const numbers = summarize(this.#outcomes, {
+      calibrationSeconds: this.cost.seconds,
+      referenceQuality,
+      leftOut,
+      fullPrecision,
+    });
     return {
       policy: this.host.name,
-      numbers: summarize(this.#outcomes, this.cost.seconds, referenceQuality),
+      numbers,
       outcomes: this.#outcomes,
       ignoredHooks: this.planner.ignoredHooks,
-      remarks: [...this.host.remarks, ...this.planner.remarks],
+      remarks: [
+        ...this.host.remarks,
+        ...this.planner.remarks,
+        ...nothingQuantized(numbers)
+          ? ["nothing was quantized: every token was among those kept exact"]
+          : [],
+        ...!fullPrecision && numbers.code_bits > budgetBits
+          ? [
+            `its codes take ${
+              numbers.code_bits.toFixed(3)
+            } bits on average, over the budget of ${budgetBits}`,
+          ]
+          : [],
+      ],
       deviations: this.planner.deviations,
       widths: this.#widths,
       ...(this.#audit === undefined ? {} : { audit: this.#audit }),

@@ -97,6 +97,6 @@ export interface SliceResult {
   readonly results: readonly PolicyResult[];
   /** Policies that failed, each with its one sentence. */
   readonly failures: readonly { readonly policy: string; readonly reason: string }[];
-  /** Examples that were refused, each with its one sentence. */
+  /** Examples that were left out, too long for the model or not finite in it, each with its one sentence. */
   readonly refused: readonly { readonly id: string; readonly reason: string }[];
 }

@@ -11,7 +11,7 @@ import type { PolicyHost } from "../policies/host.ts";
 import { quoted, SandboxError } from "../policies/sandbox/sandbox_error.ts";
 import { QuantizerError } from "../quant/quantizer_error.ts";
 import type { KvShape } from "../quant/tensor.ts";
-import { freeReference } from "../replay/reference.ts";
+import { freeReference, notFiniteIn } from "../replay/reference.ts";
 import { StatsSource } from "../replay/token_stats.ts";
 import type { ReferenceCache } from "./cache/reference_cache.ts";
 import { PolicyRun, type RunExample, type RunSettings } from "./policy_run.ts";
@@ -39,13 +39,23 @@ export interface RunEvents {
 /**
  * Runs a slice.
  *
- * @throws {PolicyError} when no example fits the model
+ * @throws {PolicyError} when no example fits the model, or all are not finite in it
  * @throws the signal's reason when it is aborted
  */
 export async function runSlice<T extends KvShape>(run: SliceRun<T>): Promise<SliceResult> {
   const { engine, events, signal } = run;
   signal?.throwIfAborted();
-  const { examples, refused } = fitting(run);
+  const refused: Refused[] = [];
+  const refuse = (id: string, reason: string) => {
+    refused.push({ id, reason });
+    events?.notice?.(reason);
+  };
+  const examples = run.examples.filter((example) => {
+    const reason = refusalOf(example, run.maxNewTokens, engine.shape);
+    if (reason !== undefined) refuse(example.id, reason);
+    return reason === undefined;
+  });
+  if (examples.length === 0) throw noExample(run.slice, refused);
   const references = new References(run, examples);
   const shortage = await references.shortage();
   if (shortage !== undefined) events?.notice?.(shortage);
@@ -66,6 +76,15 @@ export async function runSlice<T extends KvShape>(run: SliceRun<T>): Promise<Sli
       const reference = await references.get(i);
       done++;
       try {
+        const wrong = await notFiniteIn(engine, reference);
+        if (wrong !== undefined) {
+          refuse(
+            example.id,
+            `Example ${example.id} left out: in full precision the model's ${wrong} are not finite`,
+          );
+          done += run.hosts.length;
+          continue;
+        }
         const ready = { example, reference, rope, stats: new StatsSource(engine, reference) };
         await policies.each((policy) => {
           signal?.throwIfAborted();
@@ -76,6 +95,7 @@ export async function runSlice<T extends KvShape>(run: SliceRun<T>): Promise<Sli
         freeReference(engine, reference);
       }
     }
+    if (refused.length === run.examples.length) throw noExample(run.slice, refused);
     await policies.each((policy) => policy.finish());
     events?.progress?.(total, total, "done");
   } finally {
@@ -88,28 +108,18 @@ export async function runSlice<T extends KvShape>(run: SliceRun<T>): Promise<Sli
   const quality = reference?.quality ?? 100;
   return {
     slice: run.slice,
-    results: policies.alive.map((p) => p.result(quality)),
+    results: policies.alive.map((p) => p.result(quality, refused.length)),
     failures: policies.failures,
     refused,
   };
 }
 
-/** The examples that the model has positions for, and why others are refused. */
-function fitting<T extends KvShape>(run: SliceRun<T>) {
-  const refused: { id: string; reason: string }[] = [];
-  const examples = run.examples.filter((example) => {
-    const reason = refusalOf(example, run.maxNewTokens, run.engine.shape);
-    if (reason === undefined) return true;
-    refused.push({ id: example.id, reason });
-    run.events?.notice?.(reason);
-    return false;
-  });
-  if (examples.length === 0) {
-    throw new PolicyError(
-      `No example of slice ${run.slice} can be run: ${refused[0]?.reason ?? "it is empty"}`,
-    );
-  }
-  return { examples, refused };
+type Refused = SliceResult["refused"][number];
+
+function noExample(slice: string, refused: readonly Refused[]): PolicyError {
+  return new PolicyError(
+    `No example of slice ${slice} can be run: ${refused[0]?.reason ?? "it is empty"}`,
+  );
 }
 
 /** Why an example cannot be run, such as that the model has no positions for it; else undefined. */

@@ -76,7 +76,7 @@ export function metricsJson(board: Board, manifest: Manifest): Record<string, un
     "n-shot": byTask(() => 0),
     higher_is_better: byTask(() => HIGHER_IS_BETTER),
     "n-samples": byTask(({ numbers }) => ({
-      original: numbers.examples,
+      original: numbers.examples + numbers.examples_left_out,
       effective: numbers.examples,
     })),
     config: {

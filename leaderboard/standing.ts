@@ -7,6 +7,7 @@ import { average, subtract } from "../stats/bootstrap.ts";
 import { type Difference, difference } from "../stats/compare.ts";
 import { type Interval, interval } from "../stats/interval.ts";
 import type { Board, Place } from "./board.ts";
+import { nothingQuantized } from "../replay/metric.ts";
 import { paretoFront } from "./pareto.ts";
 
 /** A policy's place in the ranking. Means give every model and slice the same weight. */
@@ -27,7 +28,7 @@ export interface Standing {
   readonly taskReference: number;
   /** Mean stored bits per cache element. */
   readonly bits: number;
-  /** Mean width of the codes alone. */
+  /** Mean width of the codes alone, over places where there are any; 0 where there are none. */
   readonly codeBits: number;
   /** Mean share of the 16-bit cache's bytes at the peak step, 0..1. */
   readonly memoryShare: number;
@@ -59,6 +60,7 @@ function standing(board: Board, policy: string): Standing {
   const draws = places.map((place) => board.draws(place, policy)!);
   const sizes = draws.map((d) => d.examples.length);
   const versus = versusBaseline(board, policy, places);
+  const coded = numbers.filter((n) => !nothingQuantized(n));
   const speeds = numbers.map((n) => n.decode_tokens_per_s).sort((a, b) => a - b);
   return {
     policy,
@@ -74,7 +76,7 @@ function standing(board: Board, policy: string): Standing {
     task: mean(numbers.map((n) => n.task_score)),
     taskReference: mean(numbers.map((n) => n.task_score_ref)),
     bits: mean(numbers.map((n) => n.avg_bits_per_kv_token)),
-    codeBits: mean(numbers.map((n) => n.code_bits)),
+    codeBits: coded.length === 0 ? 0 : mean(coded.map((n) => n.code_bits)),
     memoryShare: mean(numbers.map((n) => 1 / n.kv_compression_ratio)),
     memory: mean(numbers.map((n) => n.peak_kv_memory_mb)),
     speed: speeds[speeds.length >> 1]!,

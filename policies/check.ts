@@ -50,6 +50,14 @@ export interface CheckContext {
   readonly families: Families;
 }
 
+/** Widest code that a budget can allow. */
+export const MOST_BUDGET_BITS = 8;
+
+/** The other way out, where there is one. */
+function orRaise(width: number): string {
+  return width <= MOST_BUDGET_BITS ? ` or raise --budget-bits to ${width}` : "";
+}
+
 /** Recent tokens that a policy may ask for. */
 const TOKENS: AnswerType = { is: "integer", least: 0, most: 2 ** 24 };
 
@@ -104,7 +112,7 @@ export function checkAnswers(raw: RawAnswers, context: CheckContext): HookAnswer
         `${call} returned ${
           shown(width)
         } bits for layer ${layer} ${kind}, over the budget of ${context.budgetBits}; ` +
-          `choose at most ${context.budgetBits} or raise --budget-bits`,
+          `choose at most ${context.budgetBits}${orRaise(width as number)}`,
       );
     }
     return width as number;
@@ -113,7 +121,7 @@ export function checkAnswers(raw: RawAnswers, context: CheckContext): HookAnswer
     refuse(`choose_axis(${layer}, "${kind}")`, raw.axis, '"channel" or "token"');
   }
   if (!fits(TOKENS, raw.residual)) {
-    refuse(`residual_length(${layer})`, raw.residual, "a whole number of tokens, 0 or more");
+    refuse(`residual_length(${layer})`, raw.residual, inWords(TOKENS));
   }
   const { quantizer_family: family, ...others } = raw.optional;
   if (family !== undefined && !(typeof family === "string" && context.families.has(family))) {
@@ -135,7 +143,7 @@ export function checkAnswers(raw: RawAnswers, context: CheckContext): HookAnswer
     if (top > context.budgetBits) {
       throw new PolicyError(
         `bit_range(${layer}, "${kind}") allows ${top} bits for layer ${layer} ${kind}, over the budget of ` +
-          `${context.budgetBits}; allow at most ${context.budgetBits} or raise --budget-bits`,
+          `${context.budgetBits}; allow at most ${context.budgetBits}${orRaise(top)}`,
       );
     }
   }

@@ -6,4 +6,4 @@
  */
 
 /** Version of the contract these numbers follow. */
-export const CONTRACT_VERSION = "1.0";
+export const CONTRACT_VERSION = "1.1";

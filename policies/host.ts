@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { InternalError, UserError } from "../errors.ts";
 import type { OptionalHook } from "../quant/hooks.ts";
 import { askPolicy, hooksOf, type RawAnswers, type StepQuestion } from "./ask.ts";
 import type { CalibrationStatistics } from "./calibration_statistics.ts";
@@ -149,7 +150,10 @@ export class InProcessHost implements PolicyHost {
     try {
       lesson = await this.#policy.calibrate?.(given);
     } catch (error) {
-      throw this.#blamed(error);
+      const told = error instanceof UserError || error instanceof InternalError;
+      if (this.whose !== "own" && told) throw error;
+      // Learning depends on what there is to learn from, whoever wrote it.
+      throw blamed(error, "It");
     }
     return this.whose === "own" ? plainData("calibrate()", lesson) : lesson;
   }
@@ -191,9 +195,7 @@ export class InProcessHost implements PolicyHost {
 
   /** What a policy of the caller's throws is that policy's failure; in one of ours it is a bug. */
   #blamed(error: unknown, who = "It"): unknown {
-    if (this.whose !== "own") return error;
-    const what = error instanceof Error ? `${error.name}: ${error.message}` : shown(error);
-    return new PolicyError(`${who} threw ${what}`, { cause: error });
+    return this.whose === "own" ? blamed(error, who) : error;
   }
 
   /** What a policy of the caller's is given, so that it can only change its own. */
@@ -234,4 +236,9 @@ function plainData(call: string, value: unknown): unknown {
 /** A promise in place of an answer is refused; that it fails later must not end the program. */
 function unheard(answer: unknown): void {
   if (answer instanceof Promise) answer.catch(() => {});
+}
+
+function blamed(error: unknown, who: string): PolicyError {
+  const what = error instanceof Error ? `${error.name}: ${error.message}` : shown(error);
+  return new PolicyError(`${who} threw ${what}`, { cause: error });
 }

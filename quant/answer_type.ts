@@ -126,8 +126,12 @@ export function inWords(type: AnswerType): string {
         : `from ${type.least} to ${type.most}`;
       return `an integer ${range}${type.orWholeHead ? ", or -1 for the whole head" : ""}`;
     }
-    case "number":
-      return `a number${rangeInWords(type)}`;
+    case "number": {
+      // Infinity is a number of at least 0.
+      const open = type.most === undefined && type.below === undefined ||
+        type.least === undefined && type.above === undefined;
+      return `a ${open ? "finite " : ""}number${rangeInWords(type)}`;
+    }
     case "one of":
       return type.names.map((name) => JSON.stringify(name)).join(" or ");
     case "boolean":

@@ -92,7 +92,7 @@ export const hooks = {
   last_n_attentions: {
     answer: "lastNAttentions",
     value: { is: "integer", least: 1, most: 16_777_216 },
-    returns: "recent queries whose attention counts, 1 or more",
+    returns: "recent queries whose attention counts, 1 to 16,777,216",
   },
   target_quantization_error: {
     answer: "targetQuantizationError",

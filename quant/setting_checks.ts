@@ -60,7 +60,7 @@ export function checkDivides(
   if (total % groupSize !== 0) {
     throw new QuantizerError(
       `${placeName(answers)}: a group of ${groupSize} does not divide the ${total} ${what}; ` +
-        `set group_size to a divisor of ${total}`,
+        `group_size must be a divisor of ${total}`,
     );
   }
 }

@@ -6,6 +6,7 @@
 import { KV_KINDS, type Settings } from "../quant/family.ts";
 import { settingsKey } from "../quant/settings_key.ts";
 import type { KvShape, TokenRange } from "../quant/tensor.ts";
+import { PolicyError } from "../policies/check.ts";
 import type { PlannedStep } from "../policies/plan.ts";
 import type { ModelShape } from "../engine/engine.ts";
 import type { PeakStep } from "./audit.ts";
@@ -48,9 +49,15 @@ export class Ledger {
   #begun: number[] = [];
   #peak: PeakStep | undefined;
 
-  constructor(private readonly shape: ModelShape) {}
+  /** @param mostCodeBits what the codes of a step may take on average */
+  constructor(private readonly shape: ModelShape, private readonly mostCodeBits: number) {}
 
-  /** Notes a step that `cache` was brought to. */
+  /**
+   * Notes a step that `cache` was brought to.
+   *
+   * @throws {PolicyError} when its codes take more than the budget: no symbol is wider than it, but
+   *   rare ones and escapes make long codes
+   */
   note<T extends KvShape>(
     cache: QuantizedCache<T>,
     { plan, needs }: PlannedStep,
@@ -63,7 +70,7 @@ export class Ledger {
       sameKey(settings, this.#plan[i]) ? this.#begun[i] ?? step : step
     );
     this.#plan = plan;
-    const size = this.#sizeOf(cache, tokens, ranges);
+    const size = this.#sizeOf(cache, step, tokens, ranges);
     this.#sizes.push(size);
     this.#elements += cacheElements(this.shape, tokens);
     if (this.#peak === undefined || size.bytes > this.#peak.bytes) {
@@ -112,20 +119,38 @@ export class Ledger {
 
   #sizeOf<T extends KvShape>(
     cache: QuantizedCache<T>,
+    step: number,
     tokens: number,
     ranges: readonly TokenRange[],
   ): StepSize {
     const { kvHeads: heads, headDim } = this.shape;
     const perToken = entriesPerToken({ heads, headDim });
     const size = { bytes: 0, codes: 0, codeBits: 0 };
+    let widest = { place: "", width: 0 };
     for (const [i, range] of ranges.entries()) {
       size.bytes += cache.bytes(i, tokens, range, perToken);
       for (const buffer of cache.buffers(i, tokens)) {
         buffer.codes?.forEach((codes, head) => {
+          const width = buffer.bits?.[head] ?? 0;
           size.codes += codes;
-          size.codeBits += codes * (buffer.bits?.[head] ?? 0);
+          size.codeBits += codes * width;
+          if (codes === 0 || width <= widest.width) return;
+          const { layer, kind } = this.#plan[i]!;
+          widest = { place: `Layer ${layer} ${kind}s`, width };
         });
       }
+    }
+    const mean = size.codes === 0 ? 0 : size.codeBits / size.codes;
+    // Sums of widths that are no whole numbers round.
+    if (mean > this.mostCodeBits * (1 + 1e-9)) {
+      throw new PolicyError(
+        `${widest.place}: codes take ${
+          widest.width.toFixed(3)
+        } bits each at step ${step}, escapes ` +
+          `included, and those of all layers ${
+            mean.toFixed(3)
+          }, over the budget of ${this.mostCodeBits}`,
+      );
     }
     return size;
   }

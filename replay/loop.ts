@@ -7,8 +7,9 @@
  *
  * @module
  */
+import { KV_KINDS } from "../quant/family.ts";
 import { QuantizerError } from "../quant/quantizer_error.ts";
-import type { KvShape } from "../quant/tensor.ts";
+import type { KvShape, TokenRange } from "../quant/tensor.ts";
 import type { StepQuestion } from "../policies/ask.ts";
 import type { PlannedStep, Planner } from "../policies/plan.ts";
 import type { RequestMeta } from "../policies/policy.ts";
@@ -22,6 +23,7 @@ import { type OpenStore, QuantizedCache } from "./quantize.ts";
 import { addPreRopeKeys, addQueries, fedIds, type Reference } from "./reference.ts";
 import type { PassStep } from "./restore.ts";
 import { snapshot, Sources } from "./snapshot.ts";
+import type { TokenSquares } from "./token_squares.ts";
 import { StatsSource } from "./token_stats.ts";
 
 /**
@@ -39,6 +41,8 @@ export interface ReplayInput<T extends KvShape> {
   readonly rope: () => RotaryTables<T>;
   readonly request: Omit<RequestMeta, "cache_tokens" | "prompt_tokens">;
   readonly budgetBits: number;
+  /** What the codes of a step may take on average, in bits. */
+  readonly mostCodeBits: number;
   /** Whether the policy defines `use_attentions`, so that attention statistics are due. */
   readonly attentionStats: boolean;
   readonly stepwise: boolean;
@@ -84,7 +88,7 @@ class ExampleReplay<T extends KvShape> {
     const { engine, reference, stats } = input;
     this.#ids = fedIds(reference);
     this.#stats = stats ?? new StatsSource(engine, reference);
-    this.#ledger = new Ledger(engine.shape);
+    this.#ledger = new Ledger(engine.shape, input.mostCodeBits);
     this.#logits = new Float32Array(this.#ids.length * engine.shape.vocab);
   }
 
@@ -195,12 +199,8 @@ class ExampleReplay<T extends KvShape> {
       const squaredError = squares.reduce((sum, s, i) => sum + s.ratio(tokens, ranges[i]!), 0) /
         squares.length;
       const prediction = compare(reference.logits, at, this.#logits, at, shape.vocab);
-      if (!Number.isFinite(squaredError) || !Number.isFinite(prediction.kl)) {
-        throw new QuantizerError(
-          `Step ${step}: the cache error is ${Math.sqrt(squaredError)} and the divergence of the ` +
-            `prediction ${prediction.kl}; what is restored must be finite`,
-        );
-      }
+      // The reference is finite, so what was restored is not: not in itself, but to the model.
+      if (!Number.isFinite(prediction.kl)) throw notFiniteLogits(step, tokens, squares, ranges);
       this.#steps.push({
         ...prediction,
         step,
@@ -211,4 +211,21 @@ class ExampleReplay<T extends KvShape> {
       });
     }
   }
+}
+
+/** Logits say no layer and kind; the one that lost most is the likeliest cause. */
+function notFiniteLogits(
+  step: number,
+  tokens: number,
+  squares: readonly TokenSquares[],
+  ranges: readonly TokenRange[],
+): QuantizerError {
+  const lost = squares.map((s, i) => s.ratio(tokens, ranges[i]!));
+  const worst = lost.indexOf(Math.max(...lost));
+  return new QuantizerError(
+    `Layer ${Math.floor(worst / KV_KINDS.length)} ${
+      KV_KINDS[worst % KV_KINDS.length]
+    }s lost most of ` +
+      `all, and the logits that the restored cache gives at step ${step} are not finite`,
+  );
 }

@@ -4,7 +4,8 @@
  *
  * @module
  */
-import type { KvShape, TokenRange } from "../quant/tensor.ts";
+import type { KvShape } from "../quant/tensor.ts";
+import { EXACT_BITS } from "../quant/families/exact/exact.ts";
 import { argmax } from "./reference.ts";
 
 /**
@@ -66,30 +67,6 @@ export function compare(
     kl += Math.exp(logP) * (logP - (replayed[replayedAt + i]! - newLog));
   }
   return { token: argmax(replayed, replayedAt, vocab), kl: Math.max(0, kl) };
-}
-
-/** Squares per token of one layer and kind, as prefix sums. */
-export class TokenSquares {
-  readonly #error: Float64Array;
-  readonly #norm: Float64Array;
-
-  constructor(squares: { readonly error: Float64Array; readonly norm: Float64Array }) {
-    this.#error = prefixSums(squares.error);
-    this.#norm = prefixSums(squares.norm);
-  }
-
-  /** `norm(X - X')^2 / norm(X)^2` of a snapshot of `n` tokens of which `range` is quantized. */
-  ratio(n: number, range: TokenRange): number {
-    const error = this.#error[range.to]! - this.#error[range.from]!;
-    const norm = this.#norm[n]!;
-    return norm > 0 ? error / norm : error > 0 ? 1 : 0;
-  }
-}
-
-function prefixSums(values: Float64Array): Float64Array {
-  const sums = new Float64Array(values.length + 1);
-  for (let i = 0; i < values.length; i++) sums[i + 1] = sums[i]! + values[i]!;
-  return sums;
 }
 
 /**
@@ -201,12 +178,17 @@ export interface SliceNumbers {
   readonly task_score_ref: number;
   /** Bytes at 16 bits per entry over stored bytes, at the step of the peak. */
   readonly kv_compression_ratio: number;
-  /** Mean width of the codes alone, in bits: what the budget caps; 16 where there are none. */
+  /**
+   * Mean width of the codes alone, in bits: what the budget caps. 0 where nothing was coded; 16 under
+   * the reference policy, which codes nothing by its nature.
+   */
   readonly code_bits: number;
   /** Replayed steps. */
   readonly steps: number;
   /** Replayed examples. */
   readonly examples: number;
+  /** Examples that are in none of these numbers: too long for the model, or not finite in it. */
+  readonly examples_left_out: number;
 }
 
 /** Quality as the contract weighs it, 0..100. */
@@ -215,16 +197,26 @@ export function quality(greedyMatch: number, agreement: number, cacheError: numb
   return 60 * greedyMatch + 30 * agreement + 10 * (1 - Math.min(1, cacheError * cacheError));
 }
 
+/** What the outcomes of a slice do not say. */
+export interface SliceFacts {
+  /** Wall time of the policy's calibration, in seconds; 0 when absent. */
+  readonly calibrationSeconds?: number;
+  /** `quality_main` of the reference policy; absent for the reference itself. */
+  readonly referenceQuality?: number;
+  /** Examples that were not replayed; 0 when absent. */
+  readonly leftOut?: number;
+  /** Whether this is the reference policy. */
+  readonly fullPrecision?: boolean;
+}
+
 /**
  * Adds up a slice.
  *
  * @param outcomes one per example, at least one step in all
- * @param referenceQuality `quality_main` of the reference policy; omitted for the reference itself
  */
 export function summarize(
   outcomes: readonly ExampleOutcome[],
-  calibrationSeconds: number,
-  referenceQuality?: number,
+  { calibrationSeconds = 0, referenceQuality, leftOut = 0, fullPrecision = false }: SliceFacts = {},
 ): SliceNumbers {
   const steps = outcomes.flatMap((o) => o.steps);
   const mean = (values: number[]) => values.reduce((a, b) => a + b, 0) / values.length;
@@ -250,10 +242,20 @@ export function summarize(
     task_score: 100 * mean(outcomes.map((o) => o.score)),
     task_score_ref: 100 * mean(outcomes.map((o) => o.referenceScore)),
     kv_compression_ratio: peak.elements * 2 / peak.bytes,
-    code_bits: codes > 0 ? sum(steps.map((s) => s.codeBits)) / codes : 16,
+    code_bits: codes > 0
+      ? sum(steps.map((s) => s.codeBits)) / codes
+      : fullPrecision
+      ? EXACT_BITS
+      : 0,
     steps: steps.length,
     examples: outcomes.length,
+    examples_left_out: leftOut,
   };
+}
+
+/** Whether a policy left every token exact, so that its numbers are those of full precision. */
+export function nothingQuantized({ code_bits }: Pick<SliceNumbers, "code_bits">): boolean {
+  return code_bits === 0;
 }
 
 /** The middle value; the mean of the two middle ones for an even count. */

@@ -4,12 +4,14 @@
  *
  * @module
  */
+import { KV_KINDS } from "../quant/family.ts";
+import { QuantizerError } from "../quant/quantizer_error.ts";
 import type { KvShape } from "../quant/tensor.ts";
 import type { Engine } from "../engine/engine.ts";
-import { TokenSquares } from "./metric.ts";
 import type { QuantizedCache } from "./quantize.ts";
 import type { Reference } from "./reference.ts";
 import { type PassStep, restore } from "./restore.ts";
+import { TokenSquares } from "./token_squares.ts";
 
 /** What a pass gives. */
 export interface PassOutcome {
@@ -25,6 +27,7 @@ export interface PassOutcome {
  * Restores a pass and runs its tokens.
  *
  * @param ids the token that each step of the pass feeds
+ * @throws {QuantizerError} when what a store restored is not finite
  */
 export async function predict<T extends KvShape>(
   engine: Engine<T>,
@@ -55,7 +58,18 @@ export async function predict<T extends KvShape>(
         { real: value, restored: past[layer]!.value, tokens },
       ]),
     );
-    return { logits, squares: squares.map((s) => new TokenSquares(s)), seconds };
+    const sums = squares.map((s) => new TokenSquares(s));
+    for (const [i, { notRestored: token }] of sums.entries()) {
+      if (token === undefined) continue;
+      const kind = KV_KINDS[i % KV_KINDS.length]!;
+      throw new QuantizerError(
+        `Layer ${
+          Math.floor(i / KV_KINDS.length)
+        } ${kind}s: what was restored of token ${token} is ` +
+          `not finite, or too far from the real ${kind}s for float32`,
+      );
+    }
+    return { logits, squares: sums, seconds };
   } finally {
     for (const { key, value } of past) {
       backend.free(key);

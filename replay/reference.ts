@@ -4,11 +4,13 @@
  *
  * @module
  */
+import { KV_KINDS } from "../quant/family.ts";
 import type { KvShape } from "../quant/tensor.ts";
 import { type Engine, type LayerKv, MASKED } from "../engine/engine.ts";
 import { allocLayers, feed, runKnownTokens } from "../engine/prefill.ts";
 import type { RotaryTables } from "../engine/rotary.ts";
 import { turnBack } from "../quant/stores/rope/rope_restore.ts";
+import { TokenSquares } from "./token_squares.ts";
 
 /** The full-precision run of one example. */
 export interface Reference<T extends KvShape> {
@@ -135,6 +137,27 @@ export async function addQueries<T extends KvShape>(
     engine.backend.free(tensor);
   }
   return reference.queries = queries;
+}
+
+/**
+ * What of a reference is not finite, in a few words; undefined when nothing is. A replay of it could
+ * say nothing about a policy.
+ */
+export async function notFiniteIn<T extends KvShape>(
+  { backend, shape }: Pick<Engine<T>, "backend" | "shape">,
+  { layers, logits }: Reference<T>,
+): Promise<string | undefined> {
+  const pairs = layers.flatMap(({ key, value }) =>
+    [key, value].map((real) => ({ real, restored: real, tokens: real.capacity }))
+  );
+  for (const [i, squares] of (await backend.tokenSquares(pairs)).entries()) {
+    const token = new TokenSquares(squares).notReal;
+    if (token === undefined) continue;
+    const kind = KV_KINDS[i % KV_KINDS.length]!;
+    return `layer ${Math.floor(i / KV_KINDS.length)} ${kind}s at token ${token}`;
+  }
+  const at = logits.findIndex((logit) => !Number.isFinite(logit));
+  return at < 0 ? undefined : `logits of step ${Math.floor(at / shape.vocab)}`;
 }
 
 /** Frees the tensors of a reference. */

@@ -24,6 +24,7 @@ const DECIMALS = {
   code_bits: 6,
   steps: 0,
   examples: 0,
+  examples_left_out: 0,
 } as const satisfies Record<keyof SliceNumbers, number>;
 
 /** Names of the numbers, in the contract's order. */

@@ -57,7 +57,8 @@ export function sliceTable(result: SliceResult): string {
   const counts = result.results[0]?.numbers;
   const title = counts === undefined
     ? result.slice
-    : `${result.slice}: ${counts.examples} examples, ${counts.steps} steps`;
+    : `${result.slice}: ${counts.examples} examples, ${counts.steps} steps` +
+      (counts.examples_left_out > 0 ? `, ${counts.examples_left_out} examples left out` : "");
   const rows = [
     ["policy", ...COLUMNS.map((column) => column.title)],
     ...result.results.map(({ policy, numbers }) => [
@@ -65,5 +66,8 @@ export function sliceTable(result: SliceResult): string {
       ...COLUMNS.map(({ field, decimals }) => plainDecimal(numbers[field], decimals)),
     ]),
   ];
-  return [title, ...alignedRows(rows)].join("\n");
+  // Numbers that look perfect, and say nothing of the policy.
+  const notes = result.results.filter(({ numbers }) => numbers.code_bits === 0)
+    .map(({ policy }) => `${policy}: nothing was quantized`);
+  return [title, ...alignedRows(rows), ...notes].join("\n");
 }

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { MOST_BUDGET_BITS } from "../policies/check.ts";
 import type { BaseFamily } from "./base_family.ts";
 import type { WidthPlan } from "./width_plan.ts";
 
@@ -43,7 +44,9 @@ export function policyFileText(plan: WidthPlan, base: BaseFamily, origin: PlanOr
     `the last ${residualLength} tokens exact`,
     `samples:  ${origin.samples.join(", ")}`,
     `held out: ${origin.heldOut.join(", ")}`,
-    `budget:   ${origin.budgetBits} code bits on average; replay with --budget-bits ${widest} or more`,
+    `budget:   ${origin.budgetBits} code bits on average; replay with --budget-bits ${widest}${
+      widest < MOST_BUDGET_BITS ? ` to ${MOST_BUDGET_BITS}` : ""
+    }`,
     `verdict:  ${origin.verdict}`,
     `made by:  ${origin.command}`,
   ];

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { MOST_BUDGET_BITS } from "../policies/check.ts";
 import { KV_KINDS, type Needs } from "../quant/family.ts";
 import { exactSettings } from "../quant/families/exact/exact.ts";
 import type { Families } from "../quant/registry.ts";
@@ -96,7 +97,7 @@ export class SampleReplay<T extends KvShape> {
       kl: mean((s) => s.kl),
       quality: quality(matches, agreement, cacheError),
       loss: 100 - quality(agreement, agreement, cacheError),
-      codeBits: codes > 0 ? sum((s) => s.codeBits) / codes : 16,
+      codeBits: codes > 0 ? sum((s) => s.codeBits) / codes : 0,
       storedBits: 8 * sum((s) => s.bytes) / sum((s) => s.elements),
     };
   }
@@ -121,7 +122,8 @@ export class SampleReplay<T extends KvShape> {
         dataset: "calibration",
         max_new_tokens: sample.target.length,
       },
-      budgetBits: 8,
+      budgetBits: MOST_BUDGET_BITS,
+      mostCodeBits: MOST_BUDGET_BITS,
       attentionStats: false,
       stepwise: false,
     });

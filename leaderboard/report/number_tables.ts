@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { SliceNumbers } from "../../replay/metric.ts";
+import { nothingQuantized, type SliceNumbers } from "../../replay/metric.ts";
 import type { Board, Place } from "../board.ts";
 import type { Standing } from "../standing.ts";
 import { element, type Markup } from "./markup.ts";
@@ -27,6 +27,7 @@ const COLUMNS: readonly (readonly [keyof SliceNumbers, string, number])[] = [
   ["calibration_cost_s", "s", 1],
   ["steps", "", 0],
   ["examples", "", 0],
+  ["examples_left_out", "", 0],
 ];
 
 /** One table per place, rows in the order of the ranking. */
@@ -77,7 +78,9 @@ function numberTable(board: Board, place: Place, standings: readonly Standing[])
                 element(
                   "td",
                   {},
-                  Math.abs(numbers[field]) >= 10_000
+                  field === "code_bits" && nothingQuantized(numbers)
+                    ? "0 (nothing was quantized)"
+                    : Math.abs(numbers[field]) >= 10_000
                     ? threeDigits(numbers[field])
                     : fixed(numbers[field], decimals),
                 )

@@ -21,7 +21,7 @@ import type { BudgetState, WorkloadMeta } from "../policy.ts";
 import { shown } from "../shown.ts";
 import { type LaunchChild, launchChild } from "./child.ts";
 import { ChildLink } from "./child_link.ts";
-import { limitsWith, type SandboxLimits } from "./limits.ts";
+import { LIMIT_BOUNDS, limitsWith, type SandboxLimits } from "./limits.ts";
 import type { RealmQuestion, Started } from "./policy_realm.ts";
 import { decodeReply, ReplyError } from "./reply_value.ts";
 import { quoted, SandboxError } from "./sandbox_error.ts";
@@ -283,7 +283,9 @@ export class SandboxHost implements PolicyHost {
     if (text === undefined || text.length > most) {
       throw new PolicyError(
         `What ${question.ask} is given takes more than a quarter of the sandbox's ` +
-          `${this.limits.memoryMib} MiB; raise its memory limit`,
+          `${this.limits.memoryMib} MiB` + (this.limits.memoryMib < LIMIT_BOUNDS.memoryMib[1]
+            ? `; raise --policy-memory-mib, to at most ${LIMIT_BOUNDS.memoryMib[1]}`
+            : ""),
       );
     }
     return text;

@@ -14,6 +14,8 @@ import { uniform } from "../../quant/families/uniform/uniform.ts";
 import { Calibrator, readCalibration, writeCalibration } from "../../calibration/calibrator.ts";
 import { answers } from "../quant/stores/affine/affine_answers.ts";
 import { MemoryStore } from "./memory_store.ts";
+import type { ForwardInput, ForwardOutput } from "../../engine/engine.ts";
+import type { CpuTensor } from "../../quant/tensor.ts";
 import { SyntheticEngine } from "../engine/synthetic_engine.ts";
 import { settingsFor } from "../../quant/settings_for.ts";
 
@@ -174,5 +176,48 @@ Deno.test("a policy that calibrates is refused by a run without a calibration se
     () => planner(kvquantNuq4()).plan(question, load),
     PolicyError,
     "calibration set",
+  );
+});
+
+/** A model whose values overflow in layer 1. */
+class OverflowingEngine extends SyntheticEngine {
+  override async forward(input: ForwardInput<CpuTensor>): Promise<ForwardOutput<CpuTensor>> {
+    const output = await super.forward(input);
+    const values = output.layers[1]?.value.data;
+    if (values !== undefined) values[5] = Infinity;
+    return output;
+  }
+}
+
+Deno.test("nothing is learned from samples that are not finite, and the sentence says where", async () => {
+  const calibrator = new Calibrator({
+    families: builtInFamilies,
+    engine: new OverflowingEngine(),
+    samples,
+  });
+  const sentence = "Layer 1 values of the calibration set are not finite; nothing can be learned";
+  await assertRejects(() => calibrator.statistics(), QuantizerError, sentence);
+  await assertRejects(() => calibrator.family(keySettings()), QuantizerError, sentence);
+});
+
+Deno.test("a calibration file that is not finite is refused by layer, kind and name", async () => {
+  const teacher = new Calibrator({
+    families: builtInFamilies,
+    engine: new SyntheticEngine(),
+    samples,
+  });
+  const settings = keySettings();
+  const { value } = await teacher.family(settings);
+  value["upper"]![0] = NaN;
+  const calibrator = new Calibrator({
+    families: builtInFamilies,
+    engine: new SyntheticEngine(),
+    samples,
+    file: await teacher.export(),
+  });
+  await assertRejects(
+    () => calibrator.family(settings),
+    QuantizerError,
+    'Layer 0 keys: the upper that family "kvquant" learned under these settings are not finite',
   );
 });

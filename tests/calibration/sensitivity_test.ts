@@ -7,6 +7,9 @@ import type { ForwardInput, ForwardOutput } from "../../engine/engine.ts";
 import { measureSensitivity } from "../../calibration/sensitivity.ts";
 import type { Noise } from "../../quant/calibration.ts";
 import { transformNoise } from "../../quant/families/transform/transform_noise.ts";
+import { learnTransform } from "../../quant/families/transform/transform_calibration.ts";
+import { transform } from "../../quant/families/transform/transform.ts";
+import { settingsFor } from "../../quant/settings_for.ts";
 import { SyntheticEngine } from "../engine/synthetic_engine.ts";
 
 const tokens = [30, 24, 40].map((length, i) => ({
@@ -108,4 +111,42 @@ Deno.test("sensitivity is told per unit of what the noise loses, and keys' noise
   const same = await collectSamples(values, tokens.map(({ ids }) => ids));
   const unturned = await measureSensitivity(values, tokens, same, noise(1));
   assert(Math.abs(unturned[1]!.value - one[1]!.key) > 1e-9);
+});
+
+/** An engine one of whose tensors holds the same number everywhere. */
+class ConstantTensorEngine extends SyntheticEngine {
+  constructor(readonly fill: number) {
+    super();
+  }
+
+  override async forward(input: ForwardInput<CpuTensor>): Promise<ForwardOutput<CpuTensor>> {
+    const output = await super.forward(input);
+    output.layers[1]?.value.data.fill(this.fill);
+    return output;
+  }
+}
+
+Deno.test("a tensor in which nothing varies is not sensitive, and transform learns from it", async () => {
+  for (const fill of [0, 1e-20, 0.75]) {
+    const engine = new ConstantTensorEngine(fill);
+    const samples = await collectSamples(engine, tokens.map(({ ids }) => ids));
+    const all = await measureSensitivity(engine, tokens, samples, transformNoise(samples));
+    for (const { key, value } of all) assert(Number.isFinite(key) && Number.isFinite(value));
+    assertEquals(new Set(samples.layers[1]!.values[0]!.data), new Set([Math.fround(fill)]));
+    const settings = settingsFor(
+      transform,
+      {
+        layer: 1,
+        kind: "value",
+        bits: [4, 4],
+        axis: "token",
+        residualLength: 0,
+        calibrationMode: "offline",
+      },
+      { heads: 2, headDim: 8 },
+    );
+    for (const [name, array] of Object.entries(learnTransform(samples, settings))) {
+      for (const x of array) assert(Number.isFinite(x), `${name} of ${fill}`);
+    }
+  }
 });

@@ -144,7 +144,7 @@ Deno.test("a family of one's own has hooks, options, statistics and takes a less
   await assertRejects(
     () => lab.replay(example!, { name: "wrong", policy: wrong }, options),
     PolicyError,
-    'option "reach" is -4; it must be a number above 0',
+    'option "reach" is -4; it must be a finite number above 0',
   );
 });
 

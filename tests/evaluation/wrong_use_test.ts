@@ -131,7 +131,7 @@ const LYING: Readonly<Record<string, readonly [lie: Partial<Family>, sentence: R
   ],
   infinite: [
     { openCpu: storeWith({ restore: (target: CpuTensor) => void target.data.fill(NaN) }) },
-    /what is restored must be finite$/,
+    /Layer 0 keys: what was restored of token 0 is not finite/,
   ],
   storeless: [{ openCpu: () => untyped(undefined) }, /the opened store gave undefined/],
   resolving: [{ resolve: thrown }, /resolve threw TypeError: no such table$/],

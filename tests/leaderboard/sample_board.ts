@@ -93,7 +93,7 @@ export function sampleCell(model: string, slice: keyof typeof SLICES, name: stri
   });
   return {
     key: {
-      contract: "1.0",
+      contract: "1.1",
       model,
       model_hash: "a".repeat(64),
       slice,
@@ -108,7 +108,7 @@ export function sampleCell(model: string, slice: keyof typeof SLICES, name: stri
     },
     model_hub: null,
     chat_template: true,
-    numbers: summarize(examples, 0, 100),
+    numbers: summarize(examples, { referenceQuality: 100 }),
     examples: examples.map(({ seconds: _, prefillMs: __, ...example }) => example),
     widths: Array.from(
       { length: SHAPE.layers },

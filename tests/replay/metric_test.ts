@@ -4,10 +4,10 @@ import {
   compare,
   type ExampleOutcome,
   median,
+  nothingQuantized,
   quality,
   type StepOutcome,
   summarize,
-  TokenSquares,
 } from "../../replay/metric.ts";
 
 const logits = (length: number) =>
@@ -31,17 +31,6 @@ Deno.test("KL of two known distributions", () => {
   const { kl, token } = compare(log(p), 1, log(q), 1, 3);
   assertAlmostEquals(kl, 0.5 * Math.log(2) - 0.25 * Math.log(2), 1e-7);
   assertEquals(token, 2);
-});
-
-Deno.test("cache error counts the whole snapshot's energy and the quantized tokens' error", () => {
-  const squares = new TokenSquares({
-    error: new Float64Array([1, 2, 3, 4]),
-    norm: new Float64Array([10, 10, 10, 10]),
-  });
-  assertAlmostEquals(squares.ratio(4, { from: 1, to: 3 }), 5 / 40);
-  assertEquals(squares.ratio(2, { from: 0, to: 0 }), 0);
-  const empty = new TokenSquares({ error: new Float64Array(1), norm: new Float64Array(1) });
-  assertEquals(empty.ratio(0, { from: 0, to: 0 }), 0);
 });
 
 const step = (s: Partial<StepOutcome>): StepOutcome => ({
@@ -73,11 +62,10 @@ Deno.test("a slice pools its steps and averages its examples", () => {
         0,
       ),
     ],
-    1.5,
-    100,
+    { calibrationSeconds: 1.5, referenceQuality: 100, leftOut: 3 },
   );
   assertEquals(numbers.steps, 4);
-  assertEquals(numbers.examples, 2);
+  assertEquals([numbers.examples, numbers.examples_left_out], [2, 3]);
   assertEquals(numbers.greedy_match_ratio, 0.75);
   assertEquals(numbers.replay_agreement, 0.875);
   assertAlmostEquals(numbers.cache_error, 0.2, 1e-12);
@@ -103,4 +91,30 @@ Deno.test("quality: a cache error above 1 takes no more than its tenth", () => {
 Deno.test("median of odd and even counts", () => {
   assertEquals(median([3, 1, 2]), 2);
   assertEquals(median([4, 1, 2, 3]), 2.5);
+});
+
+Deno.test("codes are 0 bits wide where there are none, but 16 in full precision", () => {
+  const exact: ExampleOutcome = {
+    steps: [step({})],
+    seconds: 1,
+    score: 1,
+    referenceScore: 1,
+    prefillMs: 1,
+  };
+  assertEquals(summarize([exact]).code_bits, 0);
+  assert(nothingQuantized(summarize([exact])));
+  assertEquals(summarize([exact], { fullPrecision: true }).code_bits, 16);
+  assert(!nothingQuantized(summarize([exact], { fullPrecision: true })));
+});
+
+Deno.test("logits that are not finite have no finite divergence", () => {
+  const real = new Float32Array([0, 3, 1]);
+  for (const wrong of [NaN, Infinity, -Infinity]) {
+    for (let i = 0; i < real.length; i++) {
+      assert(!Number.isFinite(compare(real, 0, real.with(i, wrong), 0, 3).kl), `${wrong} at ${i}`);
+    }
+  }
+  // A policy may be as wrong as float32 goes, and is compared.
+  const far = new Float32Array([3e38, -3e38, 0]);
+  assert(Number.isFinite(compare(real, 0, far, 0, 3).kl));
 });

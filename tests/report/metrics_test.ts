@@ -9,7 +9,7 @@ import { testMetricsLine } from "../../report/test_metrics.ts";
 import { numbers, result } from "./sample_result.ts";
 
 const run: RunDescription = {
-  contract: "1.0",
+  contract: "1.1",
   model: "acme/Wide-0.1B@v1.0",
   model_hub: { name: "acme/Wide-0.1B", commit: "0123456789abcdef0123456789abcdef01234567" },
   chat_template: true,
@@ -33,7 +33,7 @@ Deno.test("a TEST_METRICS line has the contract's fields in its order, as plain 
       "prefill_latency_ms=45.68 calibration_cost_s=0.000 avg_bits_per_kv_token=4.500000 " +
       "cache_error=0.094500 greedy_match_ratio=0.978102 replay_agreement=0.990000 " +
       "task_score=84.3750 task_score_ref=90.6250 kv_compression_ratio=3.555556 " +
-      "code_bits=4.000000 steps=2 examples=1",
+      "code_bits=4.000000 steps=2 examples=1 examples_left_out=1",
   );
 });
 
@@ -114,7 +114,7 @@ Deno.test("steps.jsonl has one line per replayed step", () => {
 
 Deno.test("the table has a row per policy, in aligned columns", () => {
   const [title, ...rows] = sliceTable(result).split("\n");
-  assertEquals(title, "needle: 1 examples, 2 steps");
+  assertEquals(title, "needle: 1 examples, 2 steps, 1 examples left out");
   assertEquals(rows.length, 3);
   assertEquals(rows.map((row) => row.length), [rows[0]!.length, rows[0]!.length, rows[0]!.length]);
   assertMatch(rows[2]!, /^kivi, 2 bit +98\.26 +-1\.74 +84\.4 +90\.6 +0\.9781 +0\.0945 +4\.500 /);

@@ -19,6 +19,7 @@ export const numbers: SliceNumbers = {
   code_bits: 4,
   steps: 2,
   examples: 1,
+  examples_left_out: 1,
 };
 
 /** A slice of one example and two steps under two policies. */

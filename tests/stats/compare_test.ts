@@ -29,7 +29,6 @@ Deno.test("pooled numbers are those of the slice", () => {
       referenceScore: 1,
       prefillMs: 1,
     })),
-    0,
   );
   const pooled = pool(examples.map(totalsOf));
   assertEquals(pooled.quality_main, numbers.quality_main);

@@ -164,7 +164,8 @@ function meanEnergy(tensors: readonly CpuTensor[]): number {
     sum += sumOfSquares(data);
     tokens += capacity;
   }
-  return Math.max(sum / tokens, Number.MIN_VALUE);
+  // Of next to nothing a share means nothing, and its inverse would be infinite in float32.
+  return sum / tokens > 1e-30 ? sum / tokens : 1;
 }
 
 /** Vectors of heads `head .. head + size`, `[tokens][channels]`, of an even choice of tokens. */

@@ -143,6 +143,33 @@ testBackends("squares are summed per token over heads and channels", async (back
   }
 });
 
+testBackends(
+  "squares of what is not finite are not finite, at its token alone",
+  async (backend) => {
+    const shape = { heads: 2, capacity: 5, headDim: 64 };
+    const upload = (at?: number, wrong?: number) => {
+      const data = new Float32Array(2 * 5 * 64).fill(0.5);
+      if (at !== undefined) data[at] = wrong!;
+      return backend.upload(data, shape);
+    };
+    // Head 1, token 2, channel 3.
+    const at = (5 + 2) * 64 + 3;
+    for (const wrong of [NaN, Infinity, -Infinity]) {
+      const [good, bad] = [upload(), upload(at, wrong)];
+      const [restored, real] = await backend.tokenSquares([
+        { real: good, restored: bad, tokens: 5 },
+        { real: bad, restored: bad, tokens: 5 },
+      ]);
+      const wrongAt = (sums: Float64Array) =>
+        [...sums].flatMap((sum, token) => Number.isFinite(sum) ? [] : [token]);
+      assertEquals([wrongAt(restored!.error), wrongAt(restored!.norm)], [[2], []], `${wrong}`);
+      assertEquals(wrongAt(real!.norm), [2], `${wrong}`);
+      backend.free(good);
+      backend.free(bad);
+    }
+  },
+);
+
 Deno.test({
   name: "an adopted buffer is released by its owner, once (gpu)",
   ignore: device === undefined,

@@ -71,7 +71,7 @@ const REFUSED: readonly {
     what: "a group that does not divide the head",
     changes: { groupSize: 48 },
     message: "a group of 48 does not divide the 64 channels of a head; " +
-      "set group_size to a divisor of 64",
+      "group_size must be a divisor of 64",
   },
   {
     family: "kivi",

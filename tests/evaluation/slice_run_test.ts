@@ -1,0 +1,259 @@
+/** What is not finite, and what cannot be learned, costs nobody else a number. */
+import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
+import { Calibrator } from "../../calibration/calibrator.ts";
+import { openEngine } from "../../engine/devices/open.ts";
+import type { Engine, ForwardInput } from "../../engine/engine.ts";
+import { loadModel } from "../../engine/checkpoint/model.ts";
+import { runSlice } from "../../evaluation/slice_run.ts";
+import { PolicyError } from "../../policies/check.ts";
+import { InProcessHost, type PolicyHost } from "../../policies/host.ts";
+import type { Policy } from "../../policies/policy.ts";
+import { hostBuiltin } from "../../policies/registry.ts";
+import { uniformQuant4bit } from "../../policies/uniform_quant.ts";
+import type { Family, Store } from "../../quant/family.ts";
+import { uniform } from "../../quant/families/uniform/uniform.ts";
+import { Families } from "../../quant/registry.ts";
+import type { CpuTensor, KvShape } from "../../quant/tensor.ts";
+import { sliceTable } from "../../report/table.ts";
+
+const model = await loadModel("models/mini");
+const encode = (text: string) => model.tokenizer.encode(text);
+
+/** A token that the examples hold where the model is to go wrong. */
+const [TILDE] = encode("~");
+
+interface Options {
+  readonly families?: Families;
+  readonly prompts?: Readonly<Record<string, string>>;
+  readonly steps?: number;
+  readonly budgetBits?: number;
+  /** What becomes of a forward pass's logits. */
+  readonly broken?: (input: ForwardInput<KvShape>, logits: Float32Array) => void;
+}
+
+const prompts = { a: "one two three four", b: "five six seven", c: "eight nine ten" };
+
+async function run(hosts: readonly PolicyHost[], options: Options = {}) {
+  const { families = new Families(), steps = 3, budgetBits = 4, broken } = options;
+  const real = await openEngine(model, "cpu");
+  const engine: Engine = broken === undefined ? real : new Proxy(real, {
+    get(target, name) {
+      const value = Reflect.get(target, name, target);
+      if (name !== "forward") return typeof value === "function" ? value.bind(target) : value;
+      return async (input: ForwardInput<KvShape>) => {
+        const output = await target.forward(input as never);
+        broken(input, output.logits);
+        return output;
+      };
+    },
+  });
+  const notices: string[] = [];
+  try {
+    const result = await runSlice({
+      slice: "finite",
+      engine,
+      families,
+      examples: Object.entries(options.prompts ?? prompts).map(([id, text]) => ({
+        id,
+        dataset: "control",
+        prompt: encode(text),
+        score: () => 1,
+      })),
+      hosts,
+      maxNewTokens: steps,
+      budgetBits,
+      eosIds: [],
+      decode: (ids) => model.tokenizer.decode(ids),
+      stepwise: false,
+      calibration: new Calibrator({
+        engine,
+        families,
+        samples: [{
+          ids: encode("The lamp stands in room 4 and the coin lies in box 9."),
+          reply: 4,
+        }],
+      }),
+      events: { notice: (sentence) => notices.push(sentence) },
+    });
+    return { ...result, notices };
+  } finally {
+    await real.close();
+  }
+}
+
+const own = (name: string, changes: Partial<Policy>) =>
+  new InProcessHost(name, { ...uniformQuant4bit(), ...changes });
+
+/** The policy between two built-ins, which must not notice it. */
+async function between(host: PolicyHost, options: Options = {}): Promise<string> {
+  const [first, last] = [hostBuiltin("uniform_quant_2bit"), hostBuiltin("uniform_quant_4bit")];
+  const { results, failures } = await run([first, host, last], options);
+  assertEquals(results.map(({ policy }) => policy), ["uniform_quant_2bit", "uniform_quant_4bit"]);
+  for (const { numbers } of results) {
+    for (const [field, value] of Object.entries(numbers)) assert(Number.isFinite(value), field);
+    assertEquals([numbers.examples, numbers.examples_left_out], [3, 0]);
+  }
+  assertEquals(failures.map(({ policy }) => policy), [host.name]);
+  return failures[0]!.reason;
+}
+
+/** `uniform`, with something wrong in what it restores of layer 3's values. */
+function damaged(wrong: number): Families {
+  const family: Family<ReturnType<typeof uniform.resolve>, "sink_tokens"> = {
+    ...uniform,
+    name: "damaged",
+    openCpu(source, settings, tokens) {
+      const store = uniform.openCpu(source, settings, tokens);
+      if (settings.layer !== 3 || settings.kind !== "value") return store;
+      return new Proxy(store, {
+        get(target, name) {
+          if (name === "restore") {
+            return (tensor: CpuTensor) => {
+              target.restore(tensor);
+              tensor.data[tensor.headDim * 2] = wrong;
+            };
+          }
+          const value = Reflect.get(target, name, target);
+          return typeof value === "function" ? value.bind(target) : value;
+        },
+      }) as Store<CpuTensor>;
+    },
+  };
+  return new Families([family as unknown as Family]);
+}
+
+for (const wrong of [NaN, Infinity, -Infinity]) {
+  Deno.test(`a policy that restores ${wrong} fails alone, by layer and kind`, async () => {
+    const host = own("mine", { quantizer_family: () => "damaged" });
+    assertMatch(
+      await between(host, { families: damaged(wrong) }),
+      /^Policy mine: rejected: Layer 3 values: what was restored of token 2 is not finite/,
+    );
+  });
+}
+
+Deno.test("a policy whose restored cache gives logits that are not finite fails alone", async () => {
+  // Only a replayed pass asks for the logits of several tokens.
+  let passes = 0;
+  const { results, failures } = await run(
+    [hostBuiltin("reference"), hostBuiltin("uniform_quant_4bit")],
+    {
+      broken: ({ ids, mask, logits: rows }, logits) => {
+        const coded = ids.length > 1 && rows === ids.length && mask.length > 0;
+        if (coded && ++passes === 2) logits[7] = NaN;
+      },
+    },
+  );
+  assertEquals(results.map(({ policy }) => policy), ["reference"]);
+  assertMatch(
+    failures[0]!.reason,
+    /^Policy uniform_quant_4bit: rejected: Layer \d (key|value)s lost most of all, and the logits .* step 0 are not finite$/,
+  );
+});
+
+Deno.test("a family that learns what is not finite is its policy's failure alone", async () => {
+  const huge: Partial<Policy> = {
+    quantizer_family: () => "transform",
+    calibration_mode: () => "offline",
+    family_options: () => ({ steps: new Array(128).fill(1e39) }),
+  };
+  assertEquals(
+    await between(own("huge", huge)),
+    'Policy huge: rejected: Layer 0 keys: the steps that family "transform" learned under these ' +
+      "settings are not finite in float32",
+  );
+});
+
+Deno.test("whatever calibration throws is its policy's failure alone", async () => {
+  // One of this project's families: those of one's own are named where they are let in.
+  const families = new class extends Families {
+    override of(name: string): Family {
+      const calibrate = () => {
+        throw new TypeError("nothing varies");
+      };
+      return { ...super.of(name), ...name === "transform" ? { calibrate } : {} };
+    }
+  }();
+  const offline: Partial<Policy> = { calibration_mode: () => "offline" };
+  assertEquals(
+    await between(own("mine", { ...offline, quantizer_family: () => "transform" }), { families }),
+    'Policy mine: rejected: Layer 0 keys: family "transform" cannot learn from the calibration set: ' +
+      "TypeError: nothing varies",
+  );
+  const policy = {
+    ...uniformQuant4bit(),
+    ...offline,
+    calibrate: () => {
+      throw new RangeError("no such percentile");
+    },
+  };
+  // In a built-in too: what there is to learn from is not in its hands.
+  for (const whose of ["own", "built-in"] as const) {
+    assertEquals(
+      await between(new InProcessHost("mine", policy, whose)),
+      "Policy mine: rejected: It threw RangeError: no such percentile",
+    );
+  }
+});
+
+Deno.test("an example that is not finite in full precision is named, and the others count", async () => {
+  const broken: Options["broken"] = ({ ids }, logits) => {
+    if (ids.includes(TILDE!)) logits.fill(NaN);
+  };
+  const hosts = () => [hostBuiltin("reference"), hostBuiltin("uniform_quant_4bit")];
+  const mixed = await run(hosts(), { prompts: { ...prompts, b: "five six seven ~" }, broken });
+  const sentence =
+    "Example b left out: in full precision the model's logits of step 0 are not finite";
+  assertEquals(mixed.notices, [sentence]);
+  assertEquals(mixed.refused, [{ id: "b", reason: sentence }]);
+  assertEquals(mixed.failures, []);
+  for (const { numbers, outcomes } of mixed.results) {
+    assertEquals([numbers.examples, numbers.examples_left_out], [2, 1]);
+    assertEquals(outcomes.map(({ id }) => id), ["a", "c"]);
+  }
+  assertMatch(sliceTable(mixed), /^finite: 2 examples, 6 steps, 1 examples left out\n/);
+  const { b: _, ...rest } = prompts;
+  const without = await run(hosts(), { prompts: rest });
+  assertEquals(
+    mixed.results.map(({ numbers }) => numbers.quality_main),
+    without.results.map(({ numbers }) => numbers.quality_main),
+  );
+  await assertRejects(
+    () => run(hosts(), { prompts: { only: "five ~" }, broken }),
+    PolicyError,
+    "No example of slice finite can be run: Example only left out",
+  );
+});
+
+Deno.test("a run in which nothing was quantized says so beside its number", async () => {
+  const all = await run([hostBuiltin("reference"), hostBuiltin("kivi_overlap_4bit")]);
+  const [reference, kivi] = all.results;
+  assertEquals([reference!.numbers.code_bits, kivi!.numbers.code_bits], [16, 0]);
+  const said = "nothing was quantized: every token was among those kept exact";
+  assertEquals([reference!.remarks, kivi!.remarks], [[], [said]]);
+  assertEquals(sliceTable(all).split("\n").at(-1), "kivi_overlap_4bit: nothing was quantized");
+});
+
+Deno.test("escapes count against the budget, at every step", async () => {
+  // Steps so small that next to every component escapes.
+  const host = own("fine", {
+    quantizer_family: () => "transform",
+    calibration_mode: () => "offline",
+    family_options: () => ({ steps: new Array(128).fill(1e-3) }),
+  });
+  const words = Array.from({ length: 24 }, (_, i) => `word ${i}`).join(" ");
+  assertMatch(
+    await between(host, { prompts: { a: words, b: words, c: words } }),
+    /^Policy fine: rejected: Layer \d (key|value)s: codes take [\d.]+ bits each at step 0, escapes included, and those of all layers [\d.]+, over the budget of 4$/,
+  );
+  // `adaptive` plans by what it learned; what that takes on a prompt is told.
+  const { results } = await run([hostBuiltin("adaptive")], {
+    prompts: { a: words },
+    budgetBits: 1,
+  });
+  const { numbers, remarks } = results[0]!;
+  assert(numbers.code_bits > 1);
+  assertEquals(remarks, [
+    `its codes take ${numbers.code_bits.toFixed(3)} bits on average, over the budget of 1`,
+  ]);
+});
