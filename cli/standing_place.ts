@@ -17,6 +17,8 @@ export function standWhereTheUserDoes(): void {
   // A command without the permission takes no paths.
   const { state } = Deno.permissions.querySync({ name: "env", variable: TASK_VARIABLE });
   const place = state === "granted" ? Deno.env.get(TASK_VARIABLE) : undefined;
-  if (!place || Deno.cwd() !== fileURLToPath(new URL("..", import.meta.url)).slice(0, -1)) return;
-  Deno.chdir(place);
+  const here = Deno.cwd();
+  // Going to where one is would still take the permission to read it.
+  if (!place || place === here) return;
+  if (here === fileURLToPath(new URL("..", import.meta.url)).slice(0, -1)) Deno.chdir(place);
 }

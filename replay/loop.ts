@@ -46,6 +46,8 @@ export interface ReplayInput<T extends KvShape> {
   /** Whether the policy defines `use_attentions`, so that attention statistics are due. */
   readonly attentionStats: boolean;
   readonly stepwise: boolean;
+  /** Is given the replayed logits, `[steps, vocab]`; absent where nobody reads them. */
+  readonly logits?: Float32Array;
   /** Statistics shared by the policies of a run; made here when absent. */
   readonly stats?: StatsSource<T>;
 }
@@ -55,8 +57,6 @@ export interface Replayed {
   readonly steps: readonly StepOutcome[];
   /** Wall time of quantize, restore and model step, in seconds. */
   readonly seconds: number;
-  /** Replayed logits, `[steps, vocab]`. */
-  readonly logits: Float32Array;
   /** Widths at the last step; 16 where the cache is exact. */
   readonly widths: StoredWidths;
   /** The first step at which the quantized cache was largest. */
@@ -78,7 +78,6 @@ class ExampleReplay<T extends KvShape> {
   readonly #stats: StatsSource<T>;
   readonly #ledger: Ledger;
   readonly #steps: StepOutcome[] = [];
-  readonly #logits: Float32Array;
   #cache: QuantizedCache<T> | undefined;
   #needs = "";
   #pass: PassStep[] = [];
@@ -89,7 +88,6 @@ class ExampleReplay<T extends KvShape> {
     this.#ids = fedIds(reference);
     this.#stats = stats ?? new StatsSource(engine, reference);
     this.#ledger = new Ledger(engine.shape, input.mostCodeBits);
-    this.#logits = new Float32Array(this.#ids.length * engine.shape.vocab);
   }
 
   async run(): Promise<Replayed> {
@@ -104,7 +102,6 @@ class ExampleReplay<T extends KvShape> {
     return {
       steps: this.#steps,
       seconds: this.#seconds,
-      logits: this.#logits,
       widths: this.#ledger.widths(this.#cache!, tokens),
       peak: this.#ledger.peak,
     };
@@ -195,10 +192,11 @@ class ExampleReplay<T extends KvShape> {
     this.#seconds += seconds;
     for (const [row, { step, tokens, ranges }] of pass.entries()) {
       const at = step * shape.vocab;
-      this.#logits.set(logits.subarray(row * shape.vocab, (row + 1) * shape.vocab), at);
+      const rowAt = row * shape.vocab;
+      this.input.logits?.set(logits.subarray(rowAt, rowAt + shape.vocab), at);
       const squaredError = squares.reduce((sum, s, i) => sum + s.ratio(tokens, ranges[i]!), 0) /
         squares.length;
-      const prediction = compare(reference.logits, at, this.#logits, at, shape.vocab);
+      const prediction = compare(reference.logits, at, logits, rowAt, shape.vocab);
       // The reference is finite, so what was restored is not: not in itself, but to the model.
       if (!Number.isFinite(prediction.kl)) throw notFiniteLogits(step, tokens, squares, ranges);
       this.#steps.push({

@@ -70,8 +70,7 @@ export class SampleReplay<T extends KvShape> {
     };
     const replay = new SampleReplay(engine, families, sample, reference);
     try {
-      const exact = await replay.#run(exactPlan(engine.shape));
-      logits.set(exact.logits);
+      await replay.#run(exactPlan(engine.shape), logits);
     } catch (error) {
       replay.free();
       throw error;
@@ -108,7 +107,8 @@ export class SampleReplay<T extends KvShape> {
     this.#rope.free();
   }
 
-  #run(plan: Plan): Promise<Replayed> {
+  /** @param logits takes the logits of the replay */
+  #run(plan: Plan, logits?: Float32Array): Promise<Replayed> {
     const planned = { plan, needs: this.#needsOf(plan) };
     const { engine, sample } = this;
     return replayExample({
@@ -126,6 +126,7 @@ export class SampleReplay<T extends KvShape> {
       mostCodeBits: MOST_BUDGET_BITS,
       attentionStats: false,
       stepwise: false,
+      ...(logits === undefined ? {} : { logits }),
     });
   }
 
