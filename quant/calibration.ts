@@ -89,7 +89,7 @@ export interface LayerSamples {
  * const data = Float32Array.from({ length: 64 * 32 }, (_, i) => Math.sin(i));
  * const values = { heads: 1, capacity: 64, headDim: 32, data };
  * const samples: CalibrationSamples = {
- *   layers: [{ keys: [], preRopeKeys: [], values: [values], queries: [] }],
+ *   layers: [{ keys: [values], preRopeKeys: [values], values: [values], queries: [values] }],
  *   rotary: { theta: 10_000, stretch: new Array(16).fill(1), scale: 1 },
  * };
  * const options = { family: "kvquant", kind: "value", bits: 2, samples } as const;

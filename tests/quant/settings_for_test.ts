@@ -180,9 +180,9 @@ Deno.test("a family need not declare anything", () => {
 Deno.test("what is out of the bounds that a family declares is refused with the bounds", () => {
   for (
     const [changes, message] of [
-      [{ options: { reach: 0 } }, 'option "reach" is 0; it must be a number above 0'],
-      [{ options: { reach: NaN } }, 'option "reach" is NaN; it must be a number above 0'],
-      [{ options: { reach: "2" } }, 'option "reach" is "2"; it must be a number above 0'],
+      [{ options: { reach: 0 } }, 'option "reach" is 0; it must be a finite number above 0'],
+      [{ options: { reach: NaN } }, 'option "reach" is NaN; it must be a finite number above 0'],
+      [{ options: { reach: "2" } }, 'option "reach" is "2"; it must be a finite number above 0'],
       [{ options: { reich: 2 } }, 'has no option "reich"; it knows reach'],
       [{ sinkTokens: 0.5 }, "sink_tokens is 0.5; it must be an integer from 0 to 16777216"],
     ] as const
