@@ -16,7 +16,8 @@ export interface OptionRow {
 export const OPTIONS = {
   policy: {
     value: "NAME|FILE[,...]|all",
-    help: "policies to replay, in this order: built-ins, or files run in a sandbox (default: all)",
+    help:
+      "policies to replay, in this order: built-ins, or files run in a sandbox (default: the six baselines and adaptive; all: every built-in)",
   },
   trust: { help: "run policy files in this process, without the sandbox; for debugging" },
   "policy-step-ms": {

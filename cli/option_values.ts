@@ -5,7 +5,12 @@
  * @module
  */
 import { resolve } from "node:path";
-import { isPolicyName, type PolicyName, policyNames } from "../policies/registry.ts";
+import {
+  defaultPolicies,
+  isPolicyName,
+  type PolicyName,
+  policyNames,
+} from "../policies/registry.ts";
 import { isPolicyPath, policyFileName } from "../policies/user_policy.ts";
 import type { Device } from "../engine/devices/open.ts";
 import { UsageError } from "./usage_error.ts";
@@ -128,28 +133,30 @@ export function known<T extends string>(what: string, text: string, values: read
 }
 
 /**
- * The policies of `--policy`, which may be repeated and hold several names; all when none is given.
+ * Built-in policies of `--policy`, which may be repeated and hold several names; all when none is
+ * given.
  *
  * @param example a right value, for messages
  */
 export function policyList(given: readonly string[], example: string): readonly PolicyName[] {
-  return namesOrFiles(given, example, () => false) as readonly PolicyName[];
+  return namesOrFiles(given, example, policyNames, () => false) as readonly PolicyName[];
 }
 
-/** The same, with the paths of policy files among the names. */
+/** The same with the paths of policy files among the names; `defaultPolicies` when none is given. */
 export function policyNamesAndFiles(
   given: readonly string[],
   example: string,
 ): readonly string[] {
-  return namesOrFiles(given, example, isPolicyPath);
+  return namesOrFiles(given, example, defaultPolicies, isPolicyPath);
 }
 
 function namesOrFiles(
   given: readonly string[],
   example: string,
+  absent: readonly PolicyName[],
   isFile: (name: string) => boolean,
 ): readonly string[] {
-  if (given.length === 0) return policyNames;
+  if (given.length === 0) return absent;
   if (given.includes("")) throw missingValue("policy", example);
   const names = given.flatMap((text) => text.split(",")).map((name) => name.trim());
   const chosen = names.flatMap((name): readonly string[] => {

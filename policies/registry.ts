@@ -90,6 +90,17 @@ export type PolicyName = keyof typeof policies;
  */
 export const policyNames: readonly PolicyName[] = Object.keys(policies) as PolicyName[];
 
+/** Policies that are run when none is named: the baselines of the contract, and this project's own. */
+export const defaultPolicies: readonly PolicyName[] = [
+  "reference",
+  "uniform_quant_4bit",
+  "uniform_quant_2bit",
+  "kivi_overlap_4bit",
+  "kivi_overlap_2bit",
+  "skvq_overlap_2bit",
+  "adaptive",
+];
+
 /**
  * Whether `name` is a built-in policy.
  *

@@ -4,13 +4,13 @@ import { sliceNames } from "../../benchmarks/slices.ts";
 import { OPTIONS, valueOptions } from "../../cli/option_table.ts";
 import { parseReplayOptions } from "../../cli/replay_options.ts";
 import { UsageError } from "../../cli/usage_error.ts";
-import { policyNames } from "../../policies/registry.ts";
+import { defaultPolicies, policyNames } from "../../policies/registry.ts";
 
 const parse = (...args: string[]) => parseReplayOptions("needle", args);
 
 const defaults = {
   slices: ["needle"],
-  policies: policyNames,
+  policies: defaultPolicies,
   trust: false,
   limits: {},
   model: "mini",
