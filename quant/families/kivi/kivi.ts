@@ -10,15 +10,14 @@
 import {
   affineRange,
   type AffineSettings,
+  affineSettings,
   keptWindow,
-  topCodes,
 } from "../../stores/affine/affine_settings.ts";
 import { AffineStoreCpu } from "../../stores/affine/affine_store_cpu.ts";
 import { AffineStoreGpu } from "../../stores/affine/affine_store_gpu.ts";
 import arithmetic from "./kivi.wgsl" with { type: "text" };
 import { POSITIVE } from "../../answer_type.ts";
 import type { Family } from "../../family.ts";
-import { checkDivides } from "../../setting_checks.ts";
 
 /** Group size of the published KIVI-2 and KIVI-4 (jy-yuan/KIVI, docs/long_bench.md). */
 const DEFAULT_GROUP = 32;
@@ -41,24 +40,7 @@ export const kivi: Family<AffineSettings, "group_size" | "sink_tokens" | "clip_r
 
   resolve(answers, { headDim }): AffineSettings {
     const { groupSize, sinkTokens, clipRatio } = answers;
-    if (answers.axis === "token") {
-      checkDivides(answers, groupSize, headDim, "channels of a head");
-    }
-    return {
-      family: this.name,
-      layer: answers.layer,
-      kind: answers.kind,
-      bits: answers.bits,
-      topCodes: topCodes(answers.bits),
-      paramDtype: "f16",
-      axis: answers.axis,
-      groupSize,
-      residualLength: keptWindow(answers.residualLength, { axis: answers.axis, groupSize }),
-      sinkTokens,
-      clipRatio,
-      scaleFloor: 0,
-      arithmetic: "f32",
-    };
+    return { ...affineSettings(this.name, answers, groupSize, headDim), sinkTokens, clipRatio };
   },
 
   needs: () => ({}),

@@ -8,19 +8,14 @@
  *
  * @module
  */
-import {
-  affineRange,
-  type AffineSettings,
-  keptWindow,
-  topCodes,
-} from "../../stores/affine/affine_settings.ts";
+import { affineRange, affineSettings, keptWindow } from "../../stores/affine/affine_settings.ts";
 import { AffineStoreCpu } from "../../stores/affine/affine_store_cpu.ts";
 import { AffineStoreGpu } from "../../stores/affine/affine_store_gpu.ts";
 import { POSITIVE } from "../../answer_type.ts";
 import type { Family, HookAnswers } from "../../family.ts";
 import { QuantizerError } from "../../quantizer_error.ts";
 import arithmetic from "../kivi/kivi.wgsl" with { type: "text" };
-import { checkDivides, placeName } from "../../setting_checks.ts";
+import { placeName } from "../../setting_checks.ts";
 import { SquatCorrectorCpu } from "./squat_corrector_cpu.ts";
 import { SquatCorrectorGpu } from "./squat_corrector_gpu.ts";
 import { SquatKeyStore } from "./squat_key_store.ts";
@@ -114,25 +109,7 @@ export const squat: Family<SquatSettings, "group_size", SquatOptions> = {
   window: { expressed: keptWindow },
 
   resolve(answers, { headDim }): SquatSettings {
-    const { groupSize } = answers;
-    if (answers.axis === "token") {
-      checkDivides(answers, groupSize, headDim, "channels of a head");
-    }
-    const stored: AffineSettings = {
-      family: this.name,
-      layer: answers.layer,
-      kind: answers.kind,
-      bits: answers.bits,
-      topCodes: topCodes(answers.bits),
-      paramDtype: "f16",
-      axis: answers.axis,
-      groupSize,
-      residualLength: keptWindow(answers.residualLength, { axis: answers.axis, groupSize }),
-      sinkTokens: 0,
-      clipRatio: 1,
-      scaleFloor: 0,
-      arithmetic: "f32",
-    };
+    const stored = affineSettings(this.name, answers, answers.groupSize, headDim);
     return answers.kind === "value"
       ? stored
       : { ...stored, correction: correction(answers, answers.options, headDim) };

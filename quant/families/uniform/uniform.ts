@@ -7,13 +7,16 @@
  *
  * @module
  */
-import { affineRange, type AffineSettings, topCodes } from "../../stores/affine/affine_settings.ts";
+import {
+  affineRange,
+  type AffineSettings,
+  affineSettings,
+} from "../../stores/affine/affine_settings.ts";
 import { AffineStoreCpu } from "../../stores/affine/affine_store_cpu.ts";
 import { AffineStoreGpu } from "../../stores/affine/affine_store_gpu.ts";
 import arithmetic from "./uniform.wgsl" with { type: "text" };
 import { POSITIVE } from "../../answer_type.ts";
 import type { Family } from "../../family.ts";
-import { checkDivides } from "../../setting_checks.ts";
 
 /** Largest group that `uniform` chooses by itself. */
 const LARGEST_DEFAULT_GROUP = 64;
@@ -41,22 +44,7 @@ export const uniform: Family<AffineSettings, "sink_tokens"> = {
 
   resolve(answers, { headDim }): AffineSettings {
     const { groupSize = defaultUniformGroup(headDim), sinkTokens } = answers;
-    checkDivides(answers, groupSize, headDim, "channels of a head");
-    return {
-      family: this.name,
-      layer: answers.layer,
-      kind: answers.kind,
-      bits: answers.bits,
-      topCodes: topCodes(answers.bits),
-      paramDtype: "f16",
-      axis: "token",
-      groupSize,
-      residualLength: answers.residualLength,
-      sinkTokens,
-      clipRatio: 1,
-      scaleFloor: 0,
-      arithmetic: "f32",
-    };
+    return { ...affineSettings(this.name, answers, groupSize, headDim), sinkTokens };
   },
 
   needs: () => ({}),

@@ -4,8 +4,9 @@
  * @module
  */
 import type { AffineRule } from "./affine_group.ts";
-import type { Axis, Settings } from "../../family.ts";
+import type { Axis, HookAnswers, Settings } from "../../family.ts";
 import { type GroupLayout, groupLayout } from "./group_layout.ts";
+import { checkDivides } from "../../setting_checks.ts";
 import type { TokenRange } from "../../tensor.ts";
 import { slidingWindow, wholeBlocks } from "../../windows.ts";
 
@@ -26,6 +27,37 @@ export interface AffineSettings extends Settings, AffineRule {
 /** Largest code of each width: `2^bits - 1`. */
 export function topCodes(bits: readonly number[]): number[] {
   return bits.map((width) => 2 ** width - 1);
+}
+
+/**
+ * Settings with KIVI's arithmetic: scales and zeros in f16, codes over the whole range of a group, no
+ * sink tokens.
+ *
+ * @throws {QuantizerError} when groups along a token do not divide a head
+ */
+export function affineSettings(
+  family: string,
+  answers: HookAnswers,
+  groupSize: number,
+  headDim: number,
+): AffineSettings {
+  const { layer, kind, bits, axis, residualLength } = answers;
+  if (axis === "token") checkDivides(answers, groupSize, headDim, "channels of a head");
+  return {
+    family,
+    layer,
+    kind,
+    bits,
+    topCodes: topCodes(bits),
+    paramDtype: "f16",
+    axis,
+    groupSize,
+    residualLength: keptWindow(residualLength, { axis, groupSize }),
+    sinkTokens: 0,
+    clipRatio: 1,
+    scaleFloor: 0,
+    arithmetic: "f32",
+  };
 }
 
 /**
