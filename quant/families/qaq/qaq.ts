@@ -9,9 +9,10 @@
  */
 import type { Family, HookAnswers } from "../../family.ts";
 import { QuantizerError } from "../../quantizer_error.ts";
+import { QaqPackedCpu } from "./qaq_packed_cpu.ts";
+import { QaqPackedGpu } from "./qaq_packed_gpu.ts";
 import { qaqRange, type QaqSettings } from "./qaq_settings.ts";
-import { QaqStoreCpu } from "./qaq_store_cpu.ts";
-import { QaqStoreGpu } from "./qaq_store_gpu.ts";
+import { QaqStore } from "./qaq_store.ts";
 import { placeName } from "../../setting_checks.ts";
 
 /** The hooks that the family takes. */
@@ -101,6 +102,12 @@ export const qaq: Family<QaqSettings, QaqHook> = {
 
   needs: ({ useAttentions, kind }) => ({ queries: useAttentions && kind === "value" }),
   quantizedRange: qaqRange,
-  openCpu: (source, settings, tokens) => new QaqStoreCpu(source, settings, tokens),
-  openGpu: (device, source, settings, tokens) => new QaqStoreGpu(device, source, settings, tokens),
+  openCpu: (source, settings, tokens) =>
+    new QaqStore(source, settings, (sources) => new QaqPackedCpu(sources, settings, tokens)),
+  openGpu: (device, source, settings, tokens) =>
+    new QaqStore(
+      source,
+      settings,
+      (sources) => new QaqPackedGpu(device, sources, settings, tokens),
+    ),
 };

@@ -9,15 +9,16 @@
  *
  * @module
  */
-import type { AttentionMaxima } from "./attention_maxima.ts";
+import { AttentionMaxima } from "./attention_maxima.ts";
 import { BitWriter, readBits, readSteps } from "./bit_stream.ts";
 import { CodeFinder } from "../../numerics/codebook.ts";
 import { FloatRow } from "../../numerics/extremes.ts";
-import type { BufferContents, KvKind, StoredBuffer } from "../../family.ts";
+import type { BufferContents, KvKind, Source, StoredBuffer } from "../../family.ts";
 import { throwNotFinite } from "../../finite_input.ts";
 import { HALF_MAX } from "../../packing/half.ts";
 import { qaqBuffers, type QaqTotals } from "./qaq_buffers.ts";
 import { GroupMeasure } from "./qaq_groups.ts";
+import { attentionInputs, oncePerLayer } from "./qaq_sharing.ts";
 import { bitsFor, lacksHistory, largestError, type NormalCodes, normalCodes } from "./qaq_rule.ts";
 import {
   momentOf,
@@ -38,19 +39,24 @@ interface NormalBook extends NormalCodes {
 }
 
 /** What is packed together, and what it is packed by. */
-export interface QaqInput {
+interface QaqInput {
   readonly settings: QaqSettings;
   /** Tensors of the layers, one or all. */
   readonly tensors: readonly CpuTensor[];
   /** Number of the first layer, for messages. */
   readonly firstLayer: number;
   readonly kind: KvKind;
-  /** Layers of the model. */
-  readonly modelLayers: number;
   /** Length of the first snapshot. */
   readonly promptTokens: number;
   /** Attention of each of the layers, when values are given widths by it. */
-  readonly attention?: readonly AttentionMaxima[];
+  readonly attention: readonly AttentionMaxima[] | undefined;
+}
+
+function attentionOf(source: Source<CpuTensor>, lastN: number): AttentionMaxima {
+  return oncePerLayer(source, `attention ${lastN}`, () => {
+    const { queries, keys } = attentionInputs(source);
+    return new AttentionMaxima(queries, keys, lastN);
+  });
 }
 
 /** See the module. `grow` throws at once on non-finite input. */
@@ -77,12 +83,17 @@ export class QaqPackedCpu {
   #tokens = 0;
 
   /**
+   * @param sources the layers that are packed together, one or all
    * @param tokens length of the longest snapshot
    */
-  constructor(input: QaqInput, tokens: number) {
-    const { settings, tensors } = input;
-    this.#input = input;
-    const layout = qaqLayout(settings, tensors[0]!, input.modelLayers);
+  constructor(sources: readonly Source<CpuTensor>[], settings: QaqSettings, tokens: number) {
+    const [{ layer, kind, promptTokens }] = sources as readonly [Source<CpuTensor>];
+    const tensors = sources.map(({ tensor }) => tensor);
+    const attention = settings.useAttentions && kind === "value"
+      ? sources.map((source) => attentionOf(source, settings.lastNAttentions))
+      : undefined;
+    this.#input = { settings, tensors, firstLayer: layer, kind, promptTokens, attention };
+    const layout = qaqLayout(settings, tensors[0]!, sources.length);
     this.layout = layout;
     const range = qaqRange(settings, tokens);
     const room = range.to - range.from;
