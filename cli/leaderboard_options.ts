@@ -10,7 +10,7 @@ import { DEFAULT_CACHE_LIMIT } from "../evaluation/cache/cache_folder.ts";
 import { isPolicyName, type PolicyName, policyNames } from "../policies/registry.ts";
 import type { Device } from "../engine/devices/open.ts";
 import { embeddedModels } from "../engine/checkpoint/resolve.ts";
-import type { OptionRow } from "./option_table.ts";
+import { DEVICE_OPTION, type OptionRow } from "./option_table.ts";
 import { DEVICES, known, OptionValues, policyList, refuseUnknown } from "./option_values.ts";
 import { UsageError } from "./usage_error.ts";
 
@@ -34,7 +34,7 @@ export const LEADERBOARD_OPTIONS = {
     help: "policies to run (default: all built-ins); the reference is always run",
   },
   baseline: { value: "NAME", help: `policy the others are compared with (default: ${BASELINE})` },
-  device: { value: "auto|webgpu|cpu|wasm", help: "where the model runs (default: auto)" },
+  ...DEVICE_OPTION,
   limit: { value: "N", help: "only the first N examples of each slice" },
   "budget-bits": {
     value: "N",

@@ -12,6 +12,24 @@ export interface OptionRow {
   readonly help: string;
 }
 
+/** The options that name the one model of a run. */
+export const MODEL_OPTIONS = {
+  model: {
+    value: "NAME|DIR|FILE.gguf|OWNER/NAME",
+    help:
+      "embedded model, Hugging Face folder, GGUF file, or model of the hub, fetched before (default: mini)",
+  },
+  tokenizer: {
+    value: "DIR",
+    help: "take tokenizer.json and the chat template from there, not from the model",
+  },
+} as const satisfies Record<string, OptionRow>;
+
+/** The option that says where models run. */
+export const DEVICE_OPTION = {
+  device: { value: "auto|webgpu|cpu|wasm", help: "where the model runs (default: auto)" },
+} as const satisfies Record<string, OptionRow>;
+
 /** Every option of `kvreplay longbench`, `needle`, `reasoning` and `all`, without dashes. */
 export const OPTIONS = {
   policy: {
@@ -30,17 +48,9 @@ export const OPTIONS = {
   },
   "policy-memory-mib": { value: "N", help: "memory a policy file may add (default: 512)" },
   "policy-message-bytes": { value: "N", help: "longest reply of a policy file (default: 4194304)" },
-  model: {
-    value: "NAME|DIR|FILE.gguf|OWNER/NAME",
-    help:
-      "embedded model, Hugging Face folder, GGUF file, or model of the hub, fetched before (default: mini)",
-  },
-  tokenizer: {
-    value: "DIR",
-    help: "take tokenizer.json and the chat template from there, not from the model",
-  },
+  ...MODEL_OPTIONS,
   data: { value: "FILE.jsonl", help: "replay these examples instead of the embedded slice" },
-  device: { value: "auto|webgpu|cpu|wasm", help: "where the model runs (default: auto)" },
+  ...DEVICE_OPTION,
   limit: { value: "N", help: "only the first N examples" },
   "max-new-tokens": { value: "N", help: "longest answer in tokens (default: the slice's own)" },
   "budget-bits": { value: "N", help: "widest code a policy may choose, 1 to 8 (default: 4)" },

@@ -8,7 +8,7 @@ import { parseArgs } from "@std/cli/parse-args";
 import { builtinLike } from "../policies/registry.ts";
 import { families, type FamilyName } from "../quant/registry.ts";
 import type { Device } from "../engine/devices/open.ts";
-import type { OptionRow } from "./option_table.ts";
+import { DEVICE_OPTION, MODEL_OPTIONS, type OptionRow } from "./option_table.ts";
 import { DEVICES, OptionValues, refuseUnknown } from "./option_values.ts";
 import { UsageError } from "./usage_error.ts";
 
@@ -23,16 +23,8 @@ const OUT = "search_policy.ts";
 
 /** Every option of `kvreplay search`, without dashes. */
 export const SEARCH_OPTIONS = {
-  model: {
-    value: "NAME|DIR|FILE.gguf|OWNER/NAME",
-    help:
-      "embedded model, Hugging Face folder, GGUF file, or model of the hub, fetched before (default: mini)",
-  },
-  tokenizer: {
-    value: "DIR",
-    help: "take tokenizer.json and the chat template from there, not from the model",
-  },
-  device: { value: "auto|webgpu|cpu|wasm", help: "where the model runs (default: auto)" },
+  ...MODEL_OPTIONS,
+  ...DEVICE_OPTION,
   family: { value: "NAME", help: "family whose widths are distributed (default: kivi)" },
   "group-size": {
     value: "N",
