@@ -3,11 +3,10 @@
  *
  * @module
  */
-import { UserError } from "../../../errors.ts";
 import type { JsonObject } from "../json_file.ts";
+import { knownName } from "./known_name.ts";
 import type { Metadata } from "./metadata.ts";
 import { type PreTokenizer, preTokenizers } from "./pre_tokenizers.ts";
-import { quoted } from "./quoted.ts";
 import type { Vocabulary } from "./vocabulary.ts";
 
 /** Parts of a `tokenizer.json`, and whether a text starts with the begin token by default. */
@@ -24,7 +23,7 @@ export interface TokenizerParts {
  * @throws {UserError} for a pre-tokenizer that is not known
  */
 export function byteLevelParts(metadata: Metadata, { tokens }: Vocabulary): TokenizerParts {
-  const pre: PreTokenizer = preTokenizers[preTokenizerName(metadata)];
+  const pre: PreTokenizer = preTokenizers[knownName(metadata, "tokenizer.ggml.pre", preTokenizers)];
   return {
     parts: {
       normalizer: pre.normalizer,
@@ -39,14 +38,4 @@ export function byteLevelParts(metadata: Metadata, { tokens }: Vocabulary): Toke
     },
     addBos: pre.addBos,
   };
-}
-
-function preTokenizerName(metadata: Metadata): keyof typeof preTokenizers {
-  const name = metadata.text("tokenizer.ggml.pre");
-  if (Object.hasOwn(preTokenizers, name)) return name as keyof typeof preTokenizers;
-  throw new UserError(
-    `${metadata.path}: "tokenizer.ggml.pre" is ${quoted(name)}; those that are known are ${
-      Object.keys(preTokenizers).join(", ")
-    }, and for another one --tokenizer takes a folder with tokenizer.json`,
-  );
 }

@@ -3,11 +3,10 @@
  *
  * @module
  */
-import { UserError } from "../../../errors.ts";
 import type { JsonObject } from "../json_file.ts";
 import { byteLevelParts, type TokenizerParts } from "./byte_level.ts";
+import { knownName } from "./known_name.ts";
 import type { Metadata } from "./metadata.ts";
-import { quoted } from "./quoted.ts";
 import { sentencePieceParts } from "./sentencepiece.ts";
 import { namedToken, tokenKinds, type Vocabulary, vocabularyOf } from "./vocabulary.ts";
 
@@ -37,7 +36,10 @@ const addedKinds: readonly number[] = [
  */
 export function tokenizerOf(metadata: Metadata): TokenizerJson {
   const vocabulary = vocabularyOf(metadata);
-  const { parts, addBos } = models[modelName(metadata)](metadata, vocabulary);
+  const { parts, addBos } = models[knownName(metadata, "tokenizer.ggml.model", models)](
+    metadata,
+    vocabulary,
+  );
   const [bos, eos] = [
     namedToken(metadata, vocabulary, "bos"),
     namedToken(metadata, vocabulary, "eos"),
@@ -70,14 +72,4 @@ export function tokenizerOf(metadata: Metadata): TokenizerJson {
       clean_up_tokenization_spaces: false,
     },
   };
-}
-
-function modelName(metadata: Metadata): keyof typeof models {
-  const name = metadata.text("tokenizer.ggml.model");
-  if (Object.hasOwn(models, name)) return name as keyof typeof models;
-  throw new UserError(
-    `${metadata.path}: "tokenizer.ggml.model" is ${quoted(name)}; those that are known are ${
-      Object.keys(models).join(", ")
-    }, and for another one --tokenizer takes a folder with tokenizer.json`,
-  );
 }
