@@ -14,7 +14,7 @@ export class Interrupted extends UserError {
   readonly exitCode: number;
 
   constructor(signal: keyof typeof EXIT_CODES) {
-    super(`Interrupted by ${signal}; no result files were written`);
+    super(`Interrupted by ${signal}`);
     this.exitCode = EXIT_CODES[signal];
   }
 }

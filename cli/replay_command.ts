@@ -17,7 +17,7 @@ import { StatusLine } from "../report/status_line.ts";
 import { sliceTable } from "../report/table.ts";
 import { testMetricsLine } from "../report/test_metrics.ts";
 import { print } from "../report/terminal.ts";
-import { EXIT } from "./failure.ts";
+import { describeFailure, EXIT } from "./failure.ts";
 import { InterruptListener } from "./interrupt.ts";
 import { openPolicies } from "./policy_hosts.ts";
 import type { ReplayOptions } from "./replay_options.ts";
@@ -50,21 +50,31 @@ export async function replay(options: ReplayOptions): Promise<number> {
   });
   const reports: SliceReport[] = [];
   const told = new Set<string>();
-  for (const input of inputs) {
-    const result = await runOne(lab, input, options, status, interrupts.signal);
+  const take = (input: Required<SliceInput>, result: SliceResult) => {
     for (const remark of remarks(result)) {
       if (!told.has(remark)) inform(remark);
       told.add(remark);
     }
     printResult(result, options.quiet);
-    reports.push({
-      data: options.data ?? null,
-      max_new_tokens: input.maxNewTokens,
-      result,
-    });
+    reports.push({ data: options.data ?? null, max_new_tokens: input.maxNewTokens, result });
+  };
+  try {
+    for (const input of inputs) {
+      const parts: SliceResult[] = [];
+      const keep = (part: SliceResult) => parts.push(part);
+      try {
+        take(input, await runOne(lab, input, options, status, interrupts.signal, keep));
+      } catch (error) {
+        for (const part of parts) take(input, part);
+        throw error;
+      }
+    }
+    interrupts.signal.throwIfAborted();
+  } catch (error) {
+    if (options.out !== undefined) savePartial(options.out, options, lab, reports, error, status);
+    throw error;
   }
   if (options.out !== undefined) {
-    interrupts.signal.throwIfAborted();
     writeAll(options.out, resultFiles(describe(options, lab), reports));
     inform(`Results are in ${options.out}`);
   }
@@ -73,6 +83,27 @@ export async function replay(options: ReplayOptions): Promise<number> {
     inform(`What was learned offline is in ${calibration}`);
   }
   return reports.some(({ result }) => result.failures.length > 0) ? EXIT.failed : 0;
+}
+
+/** Writes what is finished of a run that ended early; what ended it is told by who catches it. */
+function savePartial(
+  out: string,
+  options: ReplayOptions,
+  lab: Lab,
+  reports: readonly SliceReport[],
+  endedBy: unknown,
+  status: StatusLine,
+): void {
+  if (reports.length === 0) {
+    status.notice(`Nothing was finished: ${out} is as it was`);
+    return;
+  }
+  try {
+    writeAll(out, resultFiles(describe(options, lab), reports, (endedBy as Error).message));
+    status.notice(`What was finished is in ${out}, marked partial`);
+  } catch (error) {
+    status.notice(describeFailure(error).text);
+  }
 }
 
 async function sliceInput(
@@ -95,8 +126,10 @@ async function runOne(
   options: ReplayOptions,
   status: StatusLine,
   signal: AbortSignal,
+  partial: (result: SliceResult) => void,
 ): Promise<SliceResult> {
   const { hosts, failures } = await openPolicies(options, (sentence) => status.notice(sentence));
+  const withAll = (ran: SliceResult) => ({ ...ran, failures: [...failures, ...ran.failures] });
   try {
     // deno-lint-ignore error-law/visible -- the sentence of a failure
     if (hosts.length === 0) throw new PolicyError(failures[0]?.reason ?? "No policy to run");
@@ -108,8 +141,9 @@ async function runOne(
       progress: (done, total, what) => status.progress(done, total, what),
       notice: (sentence) => status.notice(sentence),
       signal,
+      partial: (part) => partial(withAll(part)),
     });
-    return { ...result, failures: [...failures, ...result.failures] };
+    return withAll(result);
   } finally {
     await status.stop();
     await Promise.all(hosts.map((host) => host.close()));
@@ -137,7 +171,7 @@ function printResult(result: SliceResult, quiet: boolean): void {
     if (audit !== undefined && !quiet) print(`${auditTable(policy, audit)}\n`);
   }
   for (const { policy, numbers } of result.results) {
-    print(testMetricsLine(result.slice, policy, numbers));
+    print(testMetricsLine(result.slice, policy, numbers, result.partial));
   }
 }
 

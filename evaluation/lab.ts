@@ -140,6 +140,11 @@ export interface ReplayOptions {
   readonly progress?: (done: number, total: number, what: string) => void;
   /** Takes a sentence for the user: an example that is refused, a policy that failed. */
   readonly notice?: (sentence: string) => void;
+  /**
+   * Takes what is finished of a run that ends early, aborted or because its device is lost, before
+   * what ended it is thrown: the examples that every policy has replayed. Not called without one.
+   */
+  readonly partial?: (result: SliceResult) => void;
 }
 
 /** Answers that no slice says the length of, in tokens. */
@@ -329,10 +334,13 @@ export class Lab implements AsyncDisposable {
     const several = Array.isArray(choice);
     const { hosts, failures } = openHosts(several ? choice : [choice as PolicyChoice]);
     for (const { reason } of failures) options.notice?.(reason);
-    const ran = await this.#inTurn(async () =>
-      await this.#run(await sliceOf(what), hosts, options)
+    const withAll = (ran: SliceResult) => ({ ...ran, failures: [...failures, ...ran.failures] });
+    const partial = options.partial && ((ran: SliceResult) => options.partial!(withAll(ran)));
+    const result = withAll(
+      await this.#inTurn(async () =>
+        await this.#run(await sliceOf(what), hosts, { ...options, ...partial && { partial } })
+      ),
     );
-    const result = { ...ran, failures: [...failures, ...ran.failures] };
     if (several) return result;
     const [only] = result.results;
     // deno-lint-ignore error-law/visible -- the sentence of the failure
@@ -386,7 +394,7 @@ export class Lab implements AsyncDisposable {
     options: ReplayOptions,
   ): Promise<SliceResult> {
     const { model, engine, families, calibration, cache } = this.#parts;
-    const { progress, notice } = options;
+    const { progress, notice, partial } = options;
     const maxNewTokens = options.maxNewTokens ?? slice.maxNewTokens ?? MAX_NEW_TOKENS;
     const examples = slice.examples.slice(0, options.limit)
       .map((q, i) => readyToRun(model, q, i, maxNewTokens));
@@ -409,6 +417,7 @@ export class Lab implements AsyncDisposable {
       events: {
         ...(progress === undefined ? {} : { progress }),
         ...(notice === undefined ? {} : { notice }),
+        ...(partial === undefined ? {} : { partial }),
       },
       ...(options.signal === undefined ? {} : { signal: options.signal }),
     });

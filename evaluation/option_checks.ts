@@ -36,6 +36,7 @@ export const REPLAY_OPTIONS = {
   signal: "signal",
   progress: "function",
   notice: "function",
+  partial: "function",
 } as const satisfies OptionTypes;
 
 /**

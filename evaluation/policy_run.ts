@@ -204,6 +204,17 @@ export class PolicyRun<T extends KvShape> {
     }
   }
 
+  /** Examples that were replayed. */
+  get examples(): number {
+    return this.#outcomes.length;
+  }
+
+  /** Forgets the examples after the first ones, and an audit, which may be of one of them. */
+  keepFirst(examples: number): void {
+    this.#outcomes.length = examples;
+    this.#audit = undefined;
+  }
+
   /** `quality_main` so far. */
   get quality(): number {
     return summarize(this.#outcomes).quality_main;

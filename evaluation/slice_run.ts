@@ -34,6 +34,8 @@ export interface RunEvents {
   progress?(done: number, total: number, what: string): void;
   /** A sentence for stderr. */
   notice?(sentence: string): void;
+  /** What is finished of a run that ends early, before it throws what ended it. */
+  partial?(result: SliceResult): void;
 }
 
 /**
@@ -98,18 +100,36 @@ export async function runSlice<T extends KvShape>(run: SliceRun<T>): Promise<Sli
     if (refused.length === run.examples.length) throw noExample(run.slice, refused);
     await policies.each((policy) => policy.finish());
     events?.progress?.(total, total, "done");
+  } catch (error) {
+    const finished = policies.finished();
+    if (finished.length > 0 && refused.length < run.examples.length) {
+      events?.partial?.({
+        ...resultOf(run.slice, finished, policies.failures, refused),
+        partial: true,
+      });
+    }
+    throw error;
   } finally {
     await references.close();
     run.calibration?.releaseSamples();
     rope.free();
   }
-  const reference = policies.alive.find((p) => p.host.fullPrecision);
+  return resultOf(run.slice, policies.alive, policies.failures, refused);
+}
+
+function resultOf<T extends KvShape>(
+  slice: string,
+  finished: readonly PolicyRun<T>[],
+  failures: SliceResult["failures"],
+  refused: readonly Refused[],
+): SliceResult {
+  const reference = finished.find((p) => p.host.fullPrecision);
   // Full precision scores exactly 100, so a run without the reference policy knows it too.
   const quality = reference?.quality ?? 100;
   return {
-    slice: run.slice,
-    results: policies.alive.map((p) => p.result(quality, refused.length)),
-    failures: policies.failures,
+    slice,
+    results: finished.map((p) => p.result(quality, refused.length)),
+    failures,
     refused,
   };
 }
@@ -159,10 +179,18 @@ class Policies<T extends KvShape> {
       try {
         await work(policy);
       } catch (error) {
-        this.alive.splice(this.alive.indexOf(policy), 1);
         this.#fail(policy.host.name, error);
+        this.alive.splice(this.alive.indexOf(policy), 1);
       }
     }
+  }
+
+  /** Those alive, with the examples that all of them have replayed; none when there is no such example. */
+  finished(): PolicyRun<T>[] {
+    const examples = Math.min(...this.alive.map((policy) => policy.examples));
+    if (examples === 0) return [];
+    for (const policy of this.alive) policy.keepFirst(examples);
+    return this.alive;
   }
 
   #fail(policy: string, error: unknown): void {

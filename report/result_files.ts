@@ -102,17 +102,33 @@ export function stepsJsonl(reports: readonly SliceReport[]): string {
 /** The contents of `metrics.csv`: one row per slice and policy, the numbers as they are. */
 export function metricsCsv(reports: readonly SliceReport[]): string {
   const rows = reports.flatMap(({ result }) =>
-    result.results.map(({ policy, numbers }) => ({ slice: result.slice, policy, ...numbers }))
+    result.results.map(({ policy, numbers }) => ({
+      slice: result.slice,
+      policy,
+      ...numbers,
+      partial: isPartial(result),
+    }))
   );
-  return stringify(rows, { columns: ["slice", "policy", ...metricFields] });
+  return stringify(rows, { columns: ["slice", "policy", ...metricFields, "partial"] });
+}
+
+function isPartial({ partial }: SliceResult): boolean {
+  return partial ?? false;
 }
 
 /** The contents of `metrics.json`. */
-export function metricsJson(run: RunDescription, reports: readonly SliceReport[]): string {
+export function metricsJson(
+  run: RunDescription,
+  reports: readonly SliceReport[],
+  endedBy: string | null,
+): string {
   const content = {
     ...run,
+    partial: endedBy !== null,
+    ended_by: endedBy,
     slices: reports.map(({ data, max_new_tokens, result }) => ({
       slice: result.slice,
+      partial: isPartial(result),
       data,
       max_new_tokens,
       refused: result.refused,
@@ -145,13 +161,18 @@ function exampleSummary(example: NamedOutcome): Record<string, string | number> 
   };
 }
 
-/** The three files of a run by name. */
+/**
+ * The three files of a run by name.
+ *
+ * @param endedBy what ended the run before it was finished; null for a whole one
+ */
 export function resultFiles(
   run: RunDescription,
   reports: readonly SliceReport[],
+  endedBy: string | null = null,
 ): Record<string, string> {
   return {
-    "metrics.json": metricsJson(run, reports),
+    "metrics.json": metricsJson(run, reports, endedBy),
     "metrics.csv": metricsCsv(reports),
     "steps.jsonl": stepsJsonl(reports),
   };

@@ -58,7 +58,8 @@ export function sliceTable(result: SliceResult): string {
   const title = counts === undefined
     ? result.slice
     : `${result.slice}: ${counts.examples} examples, ${counts.steps} steps` +
-      (counts.examples_left_out > 0 ? `, ${counts.examples_left_out} examples left out` : "");
+      (counts.examples_left_out > 0 ? `, ${counts.examples_left_out} examples left out` : "") +
+      (result.partial ? " (partial: the run ended early)" : "");
   const rows = [
     ["policy", ...COLUMNS.map((column) => column.title)],
     ...result.results.map(({ policy, numbers }) => [

@@ -143,7 +143,7 @@ Deno.test("an audit prints buffers that add up to the reported memory", async ()
   assertStringIncludes(stdout, `peak_kv_memory_mb=${(sum / 2 ** 20).toFixed(6)}`);
 });
 
-Deno.test("an interrupted replay leaves no file", async () => {
+Deno.test("an interrupted replay that had finished nothing leaves no file", async () => {
   await inTemporaryFolder(async (folder) => {
     const out = `${folder}/out`;
     const child = spawn([
@@ -160,5 +160,29 @@ Deno.test("an interrupted replay leaves no file", async () => {
     const [{ code }, [stdout, stderr]] = await Promise.all([child.status, texts]);
     assertEquals([code, stdout, names(out)], [130, "", []]);
     assertStringIncludes(stderr, "Interrupted by SIGINT");
+  });
+});
+
+Deno.test("an interrupted replay writes what it had finished, marked partial", async () => {
+  await inTemporaryFolder(async (folder) => {
+    const child = spawn([
+      ..."all --limit 8 --device cpu --no-cache --policy reference --out".split(" "),
+      folder,
+    ]);
+    const stderr = new Response(child.stderr).text();
+    let stdout = "";
+    for await (const text of child.stdout.pipeThrough(new TextDecoderStream())) {
+      // The first slice is finished.
+      if (stdout === "") child.kill("SIGINT");
+      stdout += text;
+    }
+    assertEquals((await child.status).code, 130);
+    assertEquals(names(folder), ["metrics.csv", "metrics.json", "steps.jsonl"]);
+    const metrics = JSON.parse(await Deno.readTextFile(`${folder}/metrics.json`));
+    assertEquals([metrics.partial, metrics.ended_by], [true, "Interrupted by SIGINT"]);
+    assertEquals(metrics.slices[0].partial, false);
+    assertEquals(metrics.slices[0].policies[0].examples.length, 8);
+    assertEquals(metrics.slices.slice(1).every((slice: typeof metrics) => slice.partial), true);
+    assertStringIncludes(await stderr, `What was finished is in ${folder}, marked partial`);
   });
 });

@@ -4,7 +4,8 @@ import { Calibrator } from "../../calibration/calibrator.ts";
 import { openEngine } from "../../engine/devices/open.ts";
 import type { Engine, ForwardInput } from "../../engine/engine.ts";
 import { loadModel } from "../../engine/checkpoint/model.ts";
-import { runSlice } from "../../evaluation/slice_run.ts";
+import { type RunEvents, runSlice } from "../../evaluation/slice_run.ts";
+import type { SliceResult } from "../../evaluation/results.ts";
 import { PolicyError } from "../../policies/check.ts";
 import { InProcessHost, type PolicyHost } from "../../policies/host.ts";
 import type { Policy } from "../../policies/policy.ts";
@@ -29,6 +30,7 @@ interface Options {
   readonly budgetBits?: number;
   /** What becomes of a forward pass's logits. */
   readonly broken?: (input: ForwardInput<KvShape>, logits: Float32Array) => void;
+  readonly events?: RunEvents;
 }
 
 const prompts = { a: "one two three four", b: "five six seven", c: "eight nine ten" };
@@ -73,7 +75,7 @@ async function run(hosts: readonly PolicyHost[], options: Options = {}) {
           reply: 4,
         }],
       }),
-      events: { notice: (sentence) => notices.push(sentence) },
+      events: { ...options.events, notice: (sentence) => notices.push(sentence) },
     });
     return { ...result, notices };
   } finally {
@@ -223,6 +225,38 @@ Deno.test("an example that is not finite in full precision is named, and the oth
     PolicyError,
     "No example of slice finite can be run: Example only left out",
   );
+});
+
+Deno.test("what is finished of a run that loses its device is told, and what ended it thrown", async () => {
+  const hosts = () => [hostBuiltin("reference"), hostBuiltin("uniform_quant_4bit")];
+  /** Loses the device at a piece of work. */
+  const losing = async (at: string) => {
+    const parts: SliceResult[] = [];
+    let lost = false;
+    const broken = () => {
+      if (lost) throw new Error("The device is lost");
+    };
+    const events: RunEvents = {
+      progress: (_done, _total, what) => lost = what === at,
+      partial: (part) => parts.push(part),
+    };
+    await assertRejects(() => run(hosts(), { broken, events }), Error, "The device is lost");
+    return parts;
+  };
+  assertEquals(await losing("a uniform_quant_4bit"), []);
+  // The reference alone has replayed c: it does not count, and nobody failed.
+  const [part, ...more] = await losing("c uniform_quant_4bit");
+  assertEquals([more, part!.partial, part!.failures], [[], true, []]);
+  const { c: _, ...rest } = prompts;
+  const whole = await run(hosts(), { prompts: rest });
+  const untimed = ({ results }: Pick<SliceResult, "results">) =>
+    results.map(({ policy, outcomes, numbers }) => ({
+      policy,
+      quality: numbers.quality_main,
+      peak: numbers.peak_kv_memory_mb,
+      steps: outcomes.map(({ id, steps }) => [id, steps]),
+    }));
+  assertEquals(untimed(part!), untimed(whole));
 });
 
 Deno.test("a run in which nothing was quantized says so beside its number", async () => {
