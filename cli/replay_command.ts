@@ -60,12 +60,12 @@ export async function replay(options: ReplayOptions): Promise<number> {
   };
   try {
     for (const input of inputs) {
-      const parts: SliceResult[] = [];
-      const keep = (part: SliceResult) => parts.push(part);
+      const last: { part?: SliceResult } = {};
+      const keep = (part: SliceResult) => last.part = part;
       try {
         take(input, await runOne(lab, input, options, status, interrupts.signal, keep));
       } catch (error) {
-        for (const part of parts) take(input, part);
+        if (last.part !== undefined) take(input, last.part);
         throw error;
       }
     }

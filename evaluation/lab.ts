@@ -141,8 +141,8 @@ export interface ReplayOptions {
   /** Takes a sentence for the user: an example that is refused, a policy that failed. */
   readonly notice?: (sentence: string) => void;
   /**
-   * Takes what is finished of a run that ends early, aborted or because its device is lost, before
-   * what ended it is thrown: the examples that every policy has replayed. Not called without one.
+   * Takes what is finished after every example, for a run that may end early, aborted or because its
+   * device is lost: the same examples under every policy.
    */
   readonly partial?: (result: SliceResult) => void;
 }

@@ -204,23 +204,14 @@ export class PolicyRun<T extends KvShape> {
     }
   }
 
-  /** Examples that were replayed. */
-  get examples(): number {
-    return this.#outcomes.length;
-  }
-
-  /** Forgets the examples after the first ones, and an audit, which may be of one of them. */
-  keepFirst(examples: number): void {
-    this.#outcomes.length = examples;
-    this.#audit = undefined;
-  }
-
   /** `quality_main` so far. */
   get quality(): number {
     return summarize(this.#outcomes).quality_main;
   }
 
   /**
+   * Its result so far.
+   *
    * @param referenceQuality `quality_main` of full precision
    * @param leftOut examples of the slice that were not replayed
    */
@@ -236,7 +227,7 @@ export class PolicyRun<T extends KvShape> {
     return {
       policy: this.host.name,
       numbers,
-      outcomes: this.#outcomes,
+      outcomes: [...this.#outcomes],
       ignoredHooks: this.planner.ignoredHooks,
       remarks: [
         ...this.host.remarks,

@@ -99,6 +99,6 @@ export interface SliceResult {
   readonly failures: readonly { readonly policy: string; readonly reason: string }[];
   /** Examples that were left out, too long for the model or not finite in it, each with its one sentence. */
   readonly refused: readonly { readonly id: string; readonly reason: string }[];
-  /** Present when the run ended early: the results are those of the examples before. */
+  /** Present while a run goes on, or when it ended early: the results are those of some of its examples. */
   readonly partial?: true;
 }

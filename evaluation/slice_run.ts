@@ -34,7 +34,7 @@ export interface RunEvents {
   progress?(done: number, total: number, what: string): void;
   /** A sentence for stderr. */
   notice?(sentence: string): void;
-  /** What is finished of a run that ends early, before it throws what ended it. */
+  /** What is finished, after every example that the policies have replayed. */
   partial?(result: SliceResult): void;
 }
 
@@ -93,6 +93,9 @@ export async function runSlice<T extends KvShape>(run: SliceRun<T>): Promise<Sli
           events?.progress?.(done++, total, `${example.id} ${policy.host.name}`);
           return policy.replay(ready);
         });
+        if (policies.alive.length > 0) {
+          events?.partial?.({ ...resultOf(run.slice, policies, refused), partial: true });
+        }
       } finally {
         freeReference(engine, reference);
       }
@@ -100,37 +103,27 @@ export async function runSlice<T extends KvShape>(run: SliceRun<T>): Promise<Sli
     if (refused.length === run.examples.length) throw noExample(run.slice, refused);
     await policies.each((policy) => policy.finish());
     events?.progress?.(total, total, "done");
-  } catch (error) {
-    const finished = policies.finished();
-    if (finished.length > 0 && refused.length < run.examples.length) {
-      events?.partial?.({
-        ...resultOf(run.slice, finished, policies.failures, refused),
-        partial: true,
-      });
-    }
-    throw error;
   } finally {
     await references.close();
     run.calibration?.releaseSamples();
     rope.free();
   }
-  return resultOf(run.slice, policies.alive, policies.failures, refused);
+  return resultOf(run.slice, policies, refused);
 }
 
 function resultOf<T extends KvShape>(
   slice: string,
-  finished: readonly PolicyRun<T>[],
-  failures: SliceResult["failures"],
+  { alive, failures }: Policies<T>,
   refused: readonly Refused[],
 ): SliceResult {
-  const reference = finished.find((p) => p.host.fullPrecision);
+  const reference = alive.find((p) => p.host.fullPrecision);
   // Full precision scores exactly 100, so a run without the reference policy knows it too.
   const quality = reference?.quality ?? 100;
   return {
     slice,
-    results: finished.map((p) => p.result(quality, refused.length)),
-    failures,
-    refused,
+    results: alive.map((p) => p.result(quality, refused.length)),
+    failures: [...failures],
+    refused: [...refused],
   };
 }
 
@@ -183,14 +176,6 @@ class Policies<T extends KvShape> {
         this.alive.splice(this.alive.indexOf(policy), 1);
       }
     }
-  }
-
-  /** Those alive, with the examples that all of them have replayed; none when there is no such example. */
-  finished(): PolicyRun<T>[] {
-    const examples = Math.min(...this.alive.map((policy) => policy.examples));
-    if (examples === 0) return [];
-    for (const policy of this.alive) policy.keepFirst(examples);
-    return this.alive;
   }
 
   #fail(policy: string, error: unknown): void {

@@ -227,7 +227,7 @@ Deno.test("an example that is not finite in full precision is named, and the oth
   );
 });
 
-Deno.test("what is finished of a run that loses its device is told, and what ended it thrown", async () => {
+Deno.test("what is finished is told after every example, and stays when the device is lost", async () => {
   const hosts = () => [hostBuiltin("reference"), hostBuiltin("uniform_quant_4bit")];
   /** Loses the device at a piece of work. */
   const losing = async (at: string) => {
@@ -245,7 +245,8 @@ Deno.test("what is finished of a run that loses its device is told, and what end
   };
   assertEquals(await losing("a uniform_quant_4bit"), []);
   // The reference alone has replayed c: it does not count, and nobody failed.
-  const [part, ...more] = await losing("c uniform_quant_4bit");
+  const [first, part, ...more] = await losing("c uniform_quant_4bit");
+  assertEquals(first!.results.map(({ outcomes }) => outcomes.map(({ id }) => id)), [["a"], ["a"]]);
   assertEquals([more, part!.partial, part!.failures], [[], true, []]);
   const { c: _, ...rest } = prompts;
   const whole = await run(hosts(), { prompts: rest });
