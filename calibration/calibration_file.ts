@@ -5,7 +5,8 @@
  *
  * @module
  */
-import { dirname, resolve } from "node:path";
+import { basename, dirname, resolve } from "node:path";
+import { tryFolder, writeTogether } from "../files/write_together.ts";
 import type { CalibrationStatistics } from "../policies/calibration_statistics.ts";
 import type { Calibration, CalibrationArray } from "../quant/calibration.ts";
 import { UserError } from "../errors.ts";
@@ -132,7 +133,7 @@ export async function loadCalibrationFile(path: string): Promise<CalibrationFile
  */
 export async function isCalibrationThere(path: string): Promise<boolean> {
   const isThere = await isFileThere(path);
-  if (!isThere) await checkWritable(path);
+  if (!isThere) checkWritable(path);
   return isThere;
 }
 
@@ -150,10 +151,9 @@ async function isFileThere(path: string): Promise<boolean> {
 }
 
 /** So that a run that could not keep what it learned fails before it starts. */
-async function checkWritable(path: string): Promise<void> {
+function checkWritable(path: string): void {
   try {
-    const attempt = await Deno.makeTempFile({ dir: dirname(path), prefix: ".writable-" });
-    await Deno.remove(attempt);
+    tryFolder(dirname(path));
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw failure("written", path, error);
     throw new CalibrationError(
@@ -177,12 +177,10 @@ function failure(done: string, path: string, error: unknown): unknown {
  * @throws {CalibrationError} when it cannot be written
  */
 export async function saveCalibrationFile(path: string, file: CalibrationFile): Promise<void> {
-  const temporary = `${path}.${crypto.randomUUID()}.tmp`;
+  const text = await writeCalibration(file);
   try {
-    await Deno.writeTextFile(temporary, await writeCalibration(file), { createNew: true });
-    await Deno.rename(temporary, path);
+    writeTogether(dirname(path), { [basename(path)]: text });
   } catch (error) {
-    await Deno.remove(temporary).catch(() => {});
     throw failure("written", path, error);
   }
 }

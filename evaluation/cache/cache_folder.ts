@@ -14,6 +14,7 @@
  */
 import { statfs } from "node:fs/promises";
 import { UserError } from "../../errors.ts";
+import { createHeld } from "../../files/held_file.ts";
 import {
   type Entry,
   entryBytes,
@@ -231,16 +232,14 @@ export class CacheFolder {
     header: EntryHeader,
     blocks: AsyncIterable<Uint8Array>,
   ): Promise<void> {
-    const temporary = unfinishedPath(this.folder);
+    using unfinished = await createHeld(() => unfinishedPath(this.folder));
     try {
-      using file = await Deno.open(temporary, { write: true, createNew: true });
-      await file.tryLock(true).catch(() => {});
-      await writeEntry(file, header, blocks);
+      await writeEntry(unfinished.file, header, blocks);
       // The time that a file gets by itself may be a little behind the clock that it is compared with.
-      await file.utime(new Date(), new Date());
-      await Deno.rename(temporary, path);
+      await unfinished.file.utime(new Date(), new Date());
+      await Deno.rename(unfinished.path, path);
     } catch (error) {
-      await Deno.remove(temporary).catch(() => {});
+      await Deno.remove(unfinished.path).catch(() => {});
       throw error;
     }
   }

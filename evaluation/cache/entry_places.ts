@@ -4,6 +4,7 @@
  * @module
  */
 import { join } from "node:path";
+import { removeAbandoned } from "../../files/held_file.ts";
 import { type EntryKind, entryKinds } from "./entry_file.ts";
 
 const UNFINISHED = "unfinished";
@@ -43,26 +44,10 @@ export function entriesIn(folder: string): EntryPlace[] {
   );
 }
 
-/**
- * Removes what killed processes left unfinished. Who writes a file holds a lock on it, which ends
- * with the process; where nothing can be locked, a file that is an hour old was left behind.
- */
+/** Removes what killed processes left unfinished. */
 export function removeUnfinished(folder: string): void {
-  for (const { path, info } of filesIn(join(folder, UNFINISHED))) {
-    try {
-      using file = Deno.openSync(path, { write: true });
-      if (isAbandoned(file, info)) Deno.removeSync(path);
-    } catch {
-      // Finished or removed in the meantime, or another user's: whoever can removes it.
-    }
-  }
-}
-
-function isAbandoned(file: Deno.FsFile, info: Deno.FileInfo): boolean {
-  try {
-    return file.tryLockSync(true);
-  } catch {
-    return Date.now() - lastChange(info) > 3_600_000;
+  for (const { path } of filesIn(join(folder, UNFINISHED))) {
+    removeAbandoned(path, () => Deno.removeSync(path));
   }
 }
 

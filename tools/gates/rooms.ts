@@ -22,17 +22,18 @@ export const rooms: Rooms = {
   "errors.ts": {},
   "duplicate_key.ts": {},
   std: {},
+  files: {},
   benchmarks: {},
   quant: {},
   policies: { imports: ["quant"] },
-  engine: { imports: ["quant"] },
-  calibration: { imports: ["quant", "policies", "engine"] },
+  engine: { imports: ["files", "quant"] },
+  calibration: { imports: ["files", "quant", "policies", "engine"] },
   replay: { imports: ["quant", "policies", "engine"] },
   evaluation: {
-    imports: ["benchmarks", "quant", "policies", "engine", "calibration", "replay"],
+    imports: ["files", "benchmarks", "quant", "policies", "engine", "calibration", "replay"],
   },
   stats: { imports: ["quant", "replay"] },
-  report: { imports: ["quant"], types: ["replay", "evaluation"] },
+  report: { imports: ["files", "quant"], types: ["replay", "evaluation"] },
   search: {
     imports: [
       ...["benchmarks", "quant", "policies", "engine", "calibration", "replay", "evaluation"],

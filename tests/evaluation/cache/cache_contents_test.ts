@@ -4,7 +4,7 @@ import { CacheFolder } from "../../../evaluation/cache/cache_folder.ts";
 import { cacheRows, clearCache, verifyCache } from "../../../evaluation/cache/cache_contents.ts";
 import type { EntryKind } from "../../../evaluation/cache/entry_file.ts";
 import { entriesIn, entryPath } from "../../../evaluation/cache/entry_places.ts";
-import { inTemporaryFolder } from "./temporary_folder.ts";
+import { inTemporaryFolder } from "../../temporary_folder.ts";
 
 type Sample = [kind: EntryKind, key: string, model: string, device: string, used: number];
 

@@ -9,7 +9,7 @@ import {
 import { entryBytes, type EntryHeader } from "../../../evaluation/cache/entry_file.ts";
 import { entriesIn, entryPath } from "../../../evaluation/cache/entry_places.ts";
 import prettyBytes from "pretty-bytes";
-import { inTemporaryFolder } from "./temporary_folder.ts";
+import { inTemporaryFolder } from "../../temporary_folder.ts";
 
 const SIZE = 1000;
 

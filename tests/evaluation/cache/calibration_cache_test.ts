@@ -6,7 +6,7 @@ import { CalibrationCache } from "../../../evaluation/cache/calibration_cache.ts
 import { entriesIn } from "../../../evaluation/cache/entry_places.ts";
 import { builtInFamilies } from "../../../quant/registry.ts";
 import { SyntheticEngine } from "../../engine/synthetic_engine.ts";
-import { inTemporaryFolder } from "./temporary_folder.ts";
+import { inTemporaryFolder } from "../../temporary_folder.ts";
 
 /** Learns statistics in a folder; the result, and how often the model ran for them. */
 async function learn(folder: string, ids: readonly number[], notices: string[] = []) {

@@ -12,7 +12,7 @@ import {
   verifyEntry,
   writeEntry,
 } from "../../../evaluation/cache/entry_file.ts";
-import { inTemporaryFolder } from "./temporary_folder.ts";
+import { inTemporaryFolder } from "../../temporary_folder.ts";
 
 async function write(
   path: string,

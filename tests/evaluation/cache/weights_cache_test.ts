@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import { CacheFolder, type CacheOptions } from "../../../evaluation/cache/cache_folder.ts";
 import { entriesIn } from "../../../evaluation/cache/entry_places.ts";
 import { WeightsCache } from "../../../evaluation/cache/weights_cache.ts";
-import { inTemporaryFolder } from "./temporary_folder.ts";
+import { inTemporaryFolder } from "../../temporary_folder.ts";
 
 const WEIGHTS = Uint8Array.from({ length: 5000 }, (_, i) => i % 251);
 
