@@ -40,7 +40,7 @@ export async function leaderboard(options: LeaderboardOptions): Promise<number> 
   try {
     filled = await fill({
       ...options,
-      store: new CellStore(cellFolder),
+      store: new CellStore(cellFolder, (sentence) => status.notice(sentence)),
       open: (model) =>
         openModel(model, { ...readyOptions(options), ...cache, commit, notice: inform }),
       progress: (done, total, event) => tell(done, total, event, status, inform),

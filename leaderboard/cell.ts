@@ -38,6 +38,10 @@ export interface CellExample {
   /** Score of the replayed answer and of the reference's, 0..1. */
   readonly score: number;
   readonly referenceScore: number;
+  /** Wall time of quantize, restore and model step, in seconds. */
+  readonly seconds: number;
+  /** Wall time of the prefill, in milliseconds. */
+  readonly prefillMs: number;
   readonly steps: readonly StepOutcome[];
 }
 
