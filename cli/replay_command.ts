@@ -177,7 +177,7 @@ function printResult(result: SliceResult, quiet: boolean): void {
 
 function describe(
   options: ReplayOptions,
-  { fingerprint, device, hub, chatTemplate }: Lab,
+  { fingerprint, device, gpuName, hub, chatTemplate }: Lab,
 ): RunDescription {
   return {
     contract: CONTRACT_VERSION,
@@ -186,6 +186,7 @@ function describe(
     chat_template: chatTemplate,
     model_fingerprint: fingerprint,
     device,
+    gpu: gpuName ?? null,
     budget_bits: options.budgetBits,
     seed: options.seed,
     chat_date: CHAT_DATE,

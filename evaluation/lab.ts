@@ -295,6 +295,11 @@ export class Lab implements AsyncDisposable {
     return this.#parts.engine.device;
   }
 
+  /** Its GPU and how data gets there, in words; absent where it runs on the processor. */
+  get gpuName(): string | undefined {
+    return this.#parts.engine.gpuName;
+  }
+
   /** Hash of everything that decides the numbers: weights, config, graph version, runtime version. */
   get fingerprint(): string {
     return this.#parts.engine.fingerprint;

@@ -88,7 +88,7 @@ function readySlice(
 
 function cellOf(
   key: CellKey,
-  { hub, chatTemplate }: Lab,
+  { hub, chatTemplate, gpuName }: Lab,
   result: PolicyResult,
   commit: string,
   started: number,
@@ -105,7 +105,7 @@ function cellOf(
     environment: {
       started: started / 1000,
       seconds: (Date.now() - started) / 1000,
-      machine: machineText(),
+      machine: machineText(gpuName),
       deno: Deno.version.deno,
       commit,
     },

@@ -21,6 +21,8 @@ export interface RunDescription {
   /** Hash of weights, configuration, graph and runtime. */
   readonly model_fingerprint: string;
   readonly device: "cpu" | "wasm" | "webgpu";
+  /** The GPU and how data got there, in words; null where the processor computed. */
+  readonly gpu: string | null;
   readonly budget_bits: number;
   readonly seed: number;
   /** Day that the chat template was told. */

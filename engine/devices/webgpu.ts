@@ -16,6 +16,7 @@ import { feedsOf, fetchesOf, kvShapeOf, layersOf } from "./feeds.ts";
 import { fingerprint } from "./fingerprint.ts";
 import { decoderGraph } from "./graph.ts";
 import { createSession, type Runtime } from "./runtime.ts";
+import { openTransfers } from "./transfers.ts";
 import { readWasm } from "./wasm.ts";
 
 /** An engine on a GPU, and its device. */
@@ -24,6 +25,7 @@ export interface GpuEngine extends Engine<GpuTensor> {
   readonly backend: GpuBackend;
   /** The device that model and kernels share. */
   readonly gpu: GPUDevice;
+  readonly gpuName: string;
 }
 
 /** Opens a model on a WebGPU adapter. */
@@ -35,13 +37,14 @@ export async function openWebGpuEngine(model: Model, found: FoundAdapter): Promi
   env.wasm.wasmBinary ??= await readWasm(binary);
   const device = await openDevice(found.adapter);
   try {
+    const transfers = await openTransfers(device);
     const graph = decoderGraph(model, "gpu");
     const session = await createSession(runtime, graph, model.tensors, {
       executionProviders: [{ name: "webgpu", device }],
       preferredOutputLocation: outputLocations(model.shape),
     });
     const id = await fingerprint(model, ["webgpu", env.versions.common, found.description]);
-    return new WebGpuEngine(runtime, session, device, model.shape, id);
+    return new WebGpuEngine(runtime, session, device, model.shape, id, `${found.description}, ${transfers} transfers`);
   } catch (error) {
     device.destroy();
     throw error;
@@ -66,6 +69,7 @@ class WebGpuEngine implements GpuEngine {
     readonly gpu: GPUDevice,
     readonly shape: ModelShape,
     readonly fingerprint: string,
+    readonly gpuName: string,
   ) {
     this.backend = new GpuBackend(gpu);
   }

@@ -15,6 +15,7 @@ const run: RunDescription = {
   chat_template: true,
   model_fingerprint: "abc",
   device: "cpu",
+  gpu: null,
   budget_bits: 4,
   seed: 0,
   chat_date: "2026-01-01",
