@@ -99,6 +99,8 @@ export interface Engine<T extends KvShape = KvShape> {
   readonly gpu?: GPUDevice;
   /** What that device is and how data gets there, in words. */
   readonly gpuName?: string;
+  /** Tokens of a prompt of so many that go through at once; absent where it hardly matters. */
+  prefillChunk?(tokens: number): number;
   forward(input: ForwardInput<T>): Promise<ForwardOutput<T>>;
   close(): Promise<void>;
 }

@@ -30,6 +30,7 @@ import { runReference } from "../replay/reference.ts";
 import { CacheFolder } from "./cache/cache_folder.ts";
 import { CalibrationCache } from "./cache/calibration_cache.ts";
 import { ReferenceCache } from "./cache/reference_cache.ts";
+import { TimesCache } from "./cache/times_cache.ts";
 import { WeightsCache } from "./cache/weights_cache.ts";
 import { checkOptions, LAB_OPTIONS, REPLAY_OPTIONS } from "./option_checks.ts";
 import { openHosts, type PolicyChoice } from "./policy_choice.ts";
@@ -259,8 +260,12 @@ export class Lab implements AsyncDisposable {
       const ids = model.tokenizer.encode(turn + target);
       return { ids, reply: ids.length - model.tokenizer.encode(turn).length };
     });
-    const weights = kept === undefined ? undefined : new WeightsCache(kept, place);
-    const engine = await openEngine(model, device, notice, weights);
+    const engine = await openEngine(model, device, {
+      ...(notice === undefined ? {} : { notice }),
+      ...(kept === undefined
+        ? {}
+        : { weights: new WeightsCache(kept, place), times: new TimesCache(kept, place) }),
+    });
     try {
       const origin = { model: place, device: engine.device };
       const calibration = new Calibrator({

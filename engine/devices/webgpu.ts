@@ -11,6 +11,7 @@ import type { GpuTensor } from "../../quant/tensor.ts";
 import type { Engine, ForwardInput, ForwardOutput, ModelShape } from "../engine.ts";
 import type { Model } from "../checkpoint/model.ts";
 import { names } from "../onnx/decoder.ts";
+import { PREFILL_CHUNK } from "../prefill.ts";
 import { type FoundAdapter, openDevice } from "./adapter.ts";
 import { feedsOf, fetchesOf, kvShapeOf, layersOf } from "./feeds.ts";
 import { fingerprint } from "./fingerprint.ts";
@@ -18,6 +19,10 @@ import { decoderGraph } from "./graph.ts";
 import { createSession, type Runtime } from "./runtime.ts";
 import { openTransfers } from "./transfers.ts";
 import { readWasm } from "./wasm.ts";
+
+/** Tokens of a prompt that go through the model at once at most, and bytes of their scores. */
+const MOST_PREFILL_CHUNK = 1024;
+const MOST_SCORE_BYTES = 2 ** 29;
 
 /** An engine on a GPU, and its device. */
 export interface GpuEngine extends Engine<GpuTensor> {
@@ -44,7 +49,14 @@ export async function openWebGpuEngine(model: Model, found: FoundAdapter): Promi
       preferredOutputLocation: outputLocations(model.shape),
     });
     const id = await fingerprint(model, ["webgpu", env.versions.common, found.description]);
-    return new WebGpuEngine(runtime, session, device, model.shape, id, `${found.description}, ${transfers} transfers`);
+    return new WebGpuEngine(
+      runtime,
+      session,
+      device,
+      model.shape,
+      id,
+      `${found.description}, ${transfers} transfers`,
+    );
   } catch (error) {
     device.destroy();
     throw error;
@@ -90,6 +102,16 @@ class WebGpuEngine implements GpuEngine {
       logits: results.logits!.data as Float32Array<ArrayBuffer>,
       layers: layersOf(shape, outputs, results, unwrap),
     };
+  }
+
+  /** As many as the scores of a layer leave room for: a launch costs the same for few and for many. */
+  prefillChunk(tokens: number): number {
+    const { maxStorageBufferBindingSize, maxBufferSize } = this.gpu.limits;
+    const most = Math.min(maxStorageBufferBindingSize, maxBufferSize, MOST_SCORE_BYTES);
+    const row = Float32Array.BYTES_PER_ELEMENT * this.shape.queryHeads;
+    let chunk = MOST_PREFILL_CHUNK;
+    while (chunk > PREFILL_CHUNK && chunk * (tokens + chunk) * row > most) chunk /= 2;
+    return chunk;
   }
 
   async close(): Promise<void> {

@@ -25,8 +25,11 @@ const MAX_HEADER = 1 << 16;
 /** Read and hashed at a time: what a processor's cache holds. */
 const BLOCK = 1 << 20;
 
-/** What is kept: references of examples, what was learned offline, and weights as a session maps them. */
-export const entryKinds = ["references", "calibrations", "weights"] as const;
+/**
+ * What is kept: references of examples, what was learned offline, weights as a session maps them, and
+ * how fast devices are.
+ */
+export const entryKinds = ["references", "calibrations", "weights", "timings"] as const;
 
 /** One of `entryKinds`. */
 export type EntryKind = typeof entryKinds[number];
