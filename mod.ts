@@ -27,6 +27,7 @@ export {
   type LabOptions,
   type ModelShape,
   open,
+  type Precision,
   type ReplayOptions,
   type SliceInput,
 } from "./evaluation/lab.ts";

@@ -51,6 +51,10 @@ export const OPTIONS = {
   ...MODEL_OPTIONS,
   data: { value: "FILE.jsonl", help: "replay these examples instead of the embedded slice" },
   ...DEVICE_OPTION,
+  precision: {
+    value: "float32|float16",
+    help: "what the model computes in; float16 needs a GPU that has it (default: float32)",
+  },
   limit: { value: "N", help: "only the first N examples" },
   "max-new-tokens": { value: "N", help: "longest answer in tokens (default: the slice's own)" },
   "budget-bits": { value: "N", help: "widest code a policy may choose, 1 to 8 (default: 4)" },

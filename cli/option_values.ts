@@ -12,10 +12,11 @@ import {
   policyNames,
 } from "../policies/registry.ts";
 import { isPolicyPath, policyFileName } from "../policies/user_policy.ts";
-import type { Device } from "../engine/devices/open.ts";
+import type { Device, Precision } from "../engine/devices/open.ts";
 import { UsageError } from "./usage_error.ts";
 
 /** Named here too, so that a help text does not load the engines. */
+export const PRECISIONS = ["float32", "float16"] as const satisfies readonly Precision[];
 export const DEVICES = ["auto", "webgpu", "cpu", "wasm"] as const satisfies readonly Device[];
 
 /** For `parseArgs`: refuses what no option of a table names. */

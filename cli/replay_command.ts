@@ -43,6 +43,7 @@ export async function replay(options: ReplayOptions): Promise<number> {
   const learned = calibration !== undefined && await isCalibrationThere(calibration);
   await using lab = await open(options.model, {
     device: options.device,
+    precision: options.precision,
     ...(options.tokenizer === undefined ? {} : { tokenizer: options.tokenizer }),
     ...cache,
     ...(learned ? { calibration } : {}),
@@ -187,6 +188,7 @@ function describe(
     model_fingerprint: fingerprint,
     device,
     gpu: gpuName ?? null,
+    precision: options.precision,
     budget_bits: options.budgetBits,
     seed: options.seed,
     chat_date: CHAT_DATE,

@@ -8,9 +8,15 @@ import { parseArgs } from "@std/cli/parse-args";
 import { isSliceName, type SliceName, sliceNames } from "../benchmarks/slices.ts";
 import { DEFAULT_CACHE_LIMIT } from "../evaluation/cache/cache_folder.ts";
 import { LIMIT_BOUNDS, type SandboxLimits } from "../policies/sandbox/limits.ts";
-import type { Device } from "../engine/devices/open.ts";
+import type { Device, Precision } from "../engine/devices/open.ts";
 import { OPTIONS, type ValueOption, valueOptions } from "./option_table.ts";
-import { DEVICES, OptionValues, policyNamesAndFiles, refuseUnknown } from "./option_values.ts";
+import {
+  DEVICES,
+  OptionValues,
+  policyNamesAndFiles,
+  PRECISIONS,
+  refuseUnknown,
+} from "./option_values.ts";
 import { UsageError } from "./usage_error.ts";
 
 /** Checked options of a replay. */
@@ -33,6 +39,8 @@ export interface ReplayOptions {
   /** File of the user's that replaces the embedded slice. */
   readonly data?: string;
   readonly device: Device;
+  /** What the model computes in. */
+  readonly precision: Precision;
   /** Number of examples, from the first. */
   readonly limit?: number;
   readonly maxNewTokens?: number;
@@ -104,6 +112,7 @@ export function parseReplayOptions(
     ...(tokenizer === undefined ? {} : { tokenizer }),
     ...(data === undefined ? {} : { data }),
     device: values.oneOf("device", DEVICES) ?? "auto",
+    precision: values.oneOf("precision", PRECISIONS) ?? "float32",
     ...(limit === undefined ? {} : { limit }),
     ...(maxNewTokens === undefined ? {} : { maxNewTokens }),
     budgetBits: values.integer("budget-bits", 1, MOST_BUDGET_BITS) ?? 4,
@@ -130,6 +139,7 @@ const EXAMPLES = {
   tokenizer: "./Qwen2.5-0.5B-Instruct",
   data: "my_examples.jsonl",
   device: "cpu",
+  precision: "float16",
   limit: "2",
   "max-new-tokens": "16",
   "budget-bits": "4",

@@ -19,7 +19,7 @@ import { Calibrator, loadCalibrationFile } from "../calibration/calibrator.ts";
 import type { HubSource } from "../engine/checkpoint/hub/cached_model.ts";
 import { loadModel, type Model } from "../engine/checkpoint/model.ts";
 import { findModel } from "../engine/checkpoint/resolve.ts";
-import { announceLoad, type Device, openEngine } from "../engine/devices/open.ts";
+import { announceLoad, type Device, openEngine, type Precision } from "../engine/devices/open.ts";
 import type { Engine, ModelShape } from "../engine/engine.ts";
 import { PolicyError } from "../policies/check.ts";
 import type { PolicyHost } from "../policies/host.ts";
@@ -39,7 +39,7 @@ import { ReferenceView } from "./reference_view.ts";
 import type { PolicyResult, SliceResult } from "./results.ts";
 import { refusalOf, runSlice } from "./slice_run.ts";
 
-export type { Device, HubSource, ModelShape };
+export type { Device, HubSource, ModelShape, Precision };
 
 /**
  * How a lab is opened.
@@ -57,10 +57,16 @@ export type { Device, HubSource, ModelShape };
  */
 export interface LabOptions {
   /**
-   * Where the model runs: `webgpu`, `cpu` (onnxruntime-node), `wasm`, or `auto`, which takes a real
-   * GPU if there is one, else `cpu`. Default `auto`.
+   * Where the model runs: `webgpu`, `cpu` (onnxruntime-node), `wasm`, or `auto`, which takes the
+   * faster one of a real GPU and `cpu`. That is measured the first time that a machine runs a model of
+   * its size, and remembered in `cache`. Default `auto`.
    */
   readonly device?: Device;
+  /**
+   * What the model computes in: `float32`, or `float16` on a GPU that has it, as models are deployed.
+   * Metrics are computed in float32 either way. Default `float32`.
+   */
+  readonly precision?: Precision;
   /** Folder whose `tokenizer.json` and chat template are used instead of the model's own. */
   readonly tokenizer?: string;
   /** Folder in which references, calibrations and large weights are kept; absent keeps nothing. */
@@ -239,7 +245,7 @@ export class Lab implements AsyncDisposable {
         `A model is ${shown(name)}; expected mini, a folder, a GGUF file or a name on the hub`,
       );
     }
-    const { device = "auto", cache, cacheLimit, notice } = options;
+    const { device = "auto", precision, cache, cacheLimit, notice } = options;
     // What can be wrong with the user's own things is found before the model is loaded.
     const families = new Families(options.families);
     const file = options.calibration === undefined
@@ -261,6 +267,7 @@ export class Lab implements AsyncDisposable {
       return { ids, reply: ids.length - model.tokenizer.encode(turn).length };
     });
     const engine = await openEngine(model, device, {
+      ...(precision === undefined ? {} : { precision }),
       ...(notice === undefined ? {} : { notice }),
       ...(kept === undefined
         ? {}

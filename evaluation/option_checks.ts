@@ -5,7 +5,7 @@
  * @module
  */
 import { UserError } from "../errors.ts";
-import { devices } from "../engine/devices/open.ts";
+import { devices, precisions } from "../engine/devices/open.ts";
 import { type AnswerType, fits, inWords, POSITIVE } from "../quant/answer_type.ts";
 
 /** What an option may be: one of the types of answers, or a word of JavaScript's. */
@@ -17,6 +17,7 @@ export type OptionTypes = Readonly<Record<string, OptionType>>;
 /** Of `open`. */
 export const LAB_OPTIONS = {
   device: { is: "one of", names: devices },
+  precision: { is: "one of", names: precisions },
   tokenizer: { is: "text" },
   cache: { is: "text" },
   cacheLimit: { is: "number", least: 0 },

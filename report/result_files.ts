@@ -23,6 +23,8 @@ export interface RunDescription {
   readonly device: "cpu" | "wasm" | "webgpu";
   /** The GPU and how data got there, in words; null where the processor computed. */
   readonly gpu: string | null;
+  /** What the model computed in. */
+  readonly precision: "float32" | "float16";
   readonly budget_bits: number;
   readonly seed: number;
   /** Day that the chat template was told. */

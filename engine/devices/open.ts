@@ -42,8 +42,28 @@ export type Device = "auto" | "webgpu" | "cpu" | "wasm";
 /** Devices by name. */
 export const devices = ["auto", "webgpu", "cpu", "wasm"] as const satisfies readonly Device[];
 
+/**
+ * What a model computes in, as the command line spells it.
+ *
+ * @example
+ * ```ts
+ * import { assertRejects } from "@std/assert";
+ * import { open, type Precision } from "@kvreplay/kvreplay";
+ *
+ * const precision: Precision = "float16";
+ * // A processor computes in float32.
+ * await assertRejects(() => open("mini", { device: "cpu", precision }));
+ * ```
+ */
+export type Precision = "float32" | "float16";
+
+/** Precisions by name. */
+export const precisions = ["float32", "float16"] as const satisfies readonly Precision[];
+
 /** What opening a model may use. */
 export interface OpenOptions {
+  /** What it computes in; default `float32`. */
+  readonly precision?: Precision;
   /** Takes a sentence for stderr. */
   readonly notice?: (sentence: string) => void;
   /** Keeps files of large weights for the next time, where a device uses any. */
@@ -63,11 +83,15 @@ export async function openEngine(
   device: Device,
   options: OpenOptions = {},
 ): Promise<Engine> {
-  const { notice, weights } = options;
+  const { notice, weights, precision = "float32" } = options;
+  if (precision === "float16" && (device === "cpu" || device === "wasm")) {
+    throw new UserError(`Device ${device} computes in float32; float16 needs --device webgpu`);
+  }
   if (device === "cpu") return await openCpuEngine(model, weights);
   if (device === "wasm") return await openWasmEngine(model);
   const found = await findAdapter();
-  if (device === "auto") {
+  // In float16 there is nothing to choose from.
+  if (device === "auto" && precision === "float32") {
     if (isRealGpu(found)) return await openFaster(model, found, options);
     notice?.(withoutGpu(found));
     return await openCpuEngine(model, weights);
@@ -78,7 +102,10 @@ export async function openEngine(
       "There is no WebGPU adapter on this machine: install the driver of its GPU, or a software driver (Debian: apt-get install mesa-vulkan-drivers), or use --device cpu",
     );
   }
-  return await openWebGpuEngine(model, found);
+  return await openWebGpuEngine(model, found, {
+    precision,
+    ...(notice === undefined ? {} : { notice }),
+  });
 }
 
 /**

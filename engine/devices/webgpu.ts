@@ -106,7 +106,7 @@ function outputLocations(shape: ModelShape): Record<string, Tensor.DataLocation>
 /** Parameters of a kernel that looks at none of them but those that it is given. */
 const NO_JOB = { heads: 0, tokens: 0, head_dim: 0, token_numbers: 0, first_number: 0 };
 
-/** Of float16: 0, and the lowest number, below which no score is. */
+/** Of float16: 0, and -30,000, far below every score and far enough from the end to add one to it. */
 const SEEN_HALF = 0;
 const MASKED_HALF = 0xf753;
 

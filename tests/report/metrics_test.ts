@@ -16,6 +16,7 @@ const run: RunDescription = {
   model_fingerprint: "abc",
   device: "cpu",
   gpu: null,
+  precision: "float32",
   budget_bits: 4,
   seed: 0,
   chat_date: "2026-01-01",
