@@ -8,7 +8,7 @@ import { sha256 } from "../engine/digest.ts";
 import { UserError } from "../errors.ts";
 import { type SliceNumbers, type StepOutcome, summarize } from "../replay/metric.ts";
 import { metricFields } from "../report/metric_fields.ts";
-import { type Cell, type CellExample, type CellKey, sameKey } from "./cell.ts";
+import { type Cell, type CellKey, sameKey } from "./cell.ts";
 import { REFERENCE } from "./board.ts";
 
 /** Version of the format. */
@@ -41,11 +41,11 @@ const MOST = 1e150;
 /** A file that holds no cell; the message is one sentence. */
 export class CellError extends UserError {
   override name = "CellError";
+}
 
-  /** @param outdated whether it is one of an earlier version, rather than damaged */
-  constructor(message: string, readonly outdated: boolean = false) {
-    super(message);
-  }
+/** A cell of an earlier version. */
+export class OutdatedCellError extends CellError {
+  override name = "OutdatedCellError";
 }
 
 /** A cell's file. */
@@ -63,10 +63,10 @@ export async function writeCell(cell: Cell): Promise<string> {
 export async function readCell(text: string, name: string, key: CellKey): Promise<Cell> {
   const { format, sha256: hash, ...content } = parsed(text, name);
   if (format !== FORMAT) {
-    throw new CellError(
-      `Cell ${name} has the format ${shown(format)}; expected "${FORMAT}"`,
-      typeof format === "string" && /^kvreplay cell \d+$/.test(format),
-    );
+    if (typeof format === "string" && /^kvreplay cell \d+$/.test(format)) {
+      throw new OutdatedCellError(`Cell ${name} is a "${format}"; expected "${FORMAT}"`);
+    }
+    throw new CellError(`Cell ${name} has the format ${shown(format)}; expected "${FORMAT}"`);
   }
   const wrong = wrongPart(content);
   if (wrong !== undefined) throw new CellError(`Cell ${name} ${wrong}`);
