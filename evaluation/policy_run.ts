@@ -82,8 +82,9 @@ export class PolicyRun<T extends KvShape> {
     readonly host: PolicyHost,
     private readonly planner: Planner,
     private readonly cost: CalibrationCost,
+    private readonly families: Families,
   ) {
-    this.#open = storesBeside(run.engine, run.families);
+    this.#open = storesBeside(run.engine, families);
   }
 
   /**
@@ -96,7 +97,8 @@ export class PolicyRun<T extends KvShape> {
     host: PolicyHost,
     examples: readonly RunExample[],
   ): Promise<PolicyRun<T>> {
-    const { engine: { shape }, families, calibration, budgetBits, seed } = run;
+    const { engine: { shape }, calibration, budgetBits, seed } = run;
+    const families = host.family === undefined ? run.families : run.families.and(host.family);
     const calibrationMode = await host.calibrationMode(
       workloadOf(run, examples),
       firstBudget(run),
@@ -131,7 +133,7 @@ export class PolicyRun<T extends KvShape> {
         return learned.value;
       },
     );
-    return new PolicyRun(run, host, planner, cost);
+    return new PolicyRun(run, host, planner, cost, families);
   }
 
   /** Replays an example. */
@@ -162,7 +164,7 @@ export class PolicyRun<T extends KvShape> {
         example: example.id,
         peak: replayed.peak,
         answersOf: (settings) => this.planner.answersOf(settings),
-        familyOf: ({ family }) => this.run.families.of(family),
+        familyOf: ({ family }) => this.families.of(family),
       });
     }
     const answer = (ids: readonly number[]) => {

@@ -5,6 +5,7 @@
  * @module
  */
 import { InternalError, UserError } from "../errors.ts";
+import type { Family } from "../quant/family.ts";
 import type { OptionalHook } from "../quant/hooks.ts";
 import { askPolicy, hooksOf, type RawAnswers, type StepQuestion } from "./ask.ts";
 import type { CalibrationStatistics } from "./calibration_statistics.ts";
@@ -55,6 +56,8 @@ export interface PolicyHost extends AsyncDisposable {
   readonly fullPrecision: boolean;
   /** Whether the policy has read token statistics, as far as is known. */
   readonly readsStats: boolean;
+  /** A family that it brings: no other policy may choose it. */
+  readonly family?: Family;
   /** False when the policy has no `calibrate`, so that no statistics need be computed for it. */
   readonly calibrates: boolean;
   /** Asks `calibration_mode`, once before the run. */

@@ -224,7 +224,7 @@ export interface BufferContents {
   /** The role under which `buffers` lists it. */
   readonly role: string;
   /** The whole buffer, room for tokens still to come included. */
-  readonly words: Uint32Array<ArrayBuffer>;
+  readonly words: Uint32Array<ArrayBuffer> | Uint8Array<ArrayBuffer>;
 }
 
 /**

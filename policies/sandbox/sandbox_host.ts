@@ -22,9 +22,10 @@ import { shown } from "../shown.ts";
 import { type LaunchChild, launchChild } from "./child.ts";
 import { ChildLink } from "./child_link.ts";
 import { LIMIT_BOUNDS, limitsWith, type SandboxLimits } from "./limits.ts";
+import { policyGuest } from "./policy_guest.ts";
 import type { RealmQuestion, Started } from "./policy_realm.ts";
-import { decodeReply, ReplyError } from "./reply_value.ts";
-import { quoted, SandboxError } from "./sandbox_error.ts";
+import { answerOf } from "./reply_answer.ts";
+import { SandboxError } from "./sandbox_error.ts";
 
 /** Questions and replies that are kept for `verifyDeterminism`. */
 const KEPT_EXCHANGES = 64;
@@ -141,7 +142,7 @@ export class SandboxHost implements PolicyHost {
         } has ${bytes} bytes; at most ${limits.messageBytes} are loaded`,
       );
     }
-    const link = new ChildLink(launch, limits);
+    const link = new ChildLink(launch, policyGuest, limits);
     try {
       const reply = await link.hello({ source: source.text, language: source.language });
       const started = startedWith(answerOf(reply, "its list of methods", limits));
@@ -209,7 +210,7 @@ export class SandboxHost implements PolicyHost {
    * @throws {SandboxError} `not deterministic`, when one differs; any other failure of the second run
    */
   async verifyDeterminism(): Promise<void> {
-    const link = new ChildLink(this.launch, this.limits);
+    const link = new ChildLink(this.launch, policyGuest, this.limits);
     try {
       await link.hello({ source: this.source.text, language: this.source.language });
       for (const { question, ms, awaited, reply } of this.#kept) {
@@ -332,53 +333,6 @@ export class SandboxHost implements PolicyHost {
 
 function overRun({ runMs }: SandboxLimits): SandboxError {
   return new SandboxError("timed out", `It took more than ${runMs / 1000} s in one run`);
-}
-
-/** The value of a reply, or what went wrong in the policy. */
-function answerOf(reply: string, what: string, limits: SandboxLimits): unknown {
-  const rest = reply.slice(1);
-  if (reply[0] === "A") return decoded(rest, what);
-  if (reply[0] === "T") {
-    const [call, message] = texts(decoded(rest, what));
-    if (message.includes(NO_IMPORT)) throw importing("something while it runs");
-    throw new SandboxError("rejected", `${quoted(call, 120)} threw ${quoted(message)}`);
-  }
-  if (reply[0] === "I") throw importing(shown(quoted(rest, 60)));
-  if (reply[0] === "L") {
-    if (rest.includes(NO_IMPORT)) throw importing("something while it runs");
-    throw new SandboxError("rejected", `It cannot be loaded: ${quoted(rest)}`);
-  }
-  if (reply[0] === "B") {
-    throw new SandboxError("rejected", `More than ${limits.messageBytes} bytes in ${what}`);
-  }
-  // deno-lint-ignore error-law/value -- what a policy's process sends is not repeated
-  throw new SandboxError("crashed", "Its process sent a reply that means nothing");
-}
-
-/** Two texts, whatever a realm that was spoilt has sent in their place. */
-function texts(value: unknown): [string, string] {
-  const [call, message] = Array.isArray(value) ? value : [];
-  const text = (part: unknown) => typeof part === "string" ? part : "something";
-  return [text(call), text(message)];
-}
-
-/** How Deno refuses `import()` in the policy's realm. */
-const NO_IMPORT = "A dynamic import callback was not specified";
-
-function importing(what: string): SandboxError {
-  return new SandboxError(
-    "rejected",
-    `It imports ${what}; a policy is one file, which imports types only`,
-  );
-}
-
-function decoded(text: string, what: string): unknown {
-  try {
-    return decodeReply(text);
-  } catch (error) {
-    if (!(error instanceof ReplyError)) throw error;
-    throw new SandboxError("rejected", `Cannot read ${what}: ${error.message}`);
-  }
 }
 
 /** What the policy has: of the names that exist, and as many others as are worth a word. */
