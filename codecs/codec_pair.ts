@@ -129,7 +129,7 @@ export class CodecPair {
   async prepare(model: CodecModel): Promise<void> {
     if (this.#model !== undefined) return;
     this.#model = model;
-    this.#rules = await this.#reset();
+    await this.#reset();
   }
 
   /**
@@ -155,14 +155,7 @@ export class CodecPair {
   /** Begins an example. */
   async begin(session: CodecSession): Promise<void> {
     this.#checkCurrent(session);
-    const rules = await this.#reset();
-    if (JSON.stringify(rules) !== JSON.stringify(this.#rules)) {
-      await this.close();
-      throw new SandboxError(
-        "not deterministic",
-        "Asked for blocks() again, it answered differently",
-      );
-    }
+    await this.#reset();
   }
 
   /** Shows the prompt of a layer to the encoder. */
@@ -217,13 +210,21 @@ export class CodecPair {
     ]));
   }
 
-  async #reset(): Promise<readonly [FullRule, FullRule]> {
+  /** Begins anew in both processes, which must cut blocks alike, and as before. */
+  async #reset(): Promise<void> {
     const given = this.#known(this.#model);
     const both = [this.encoder, this.decoder];
-    const [rules] = await this.#guard(() =>
-      Promise.all(both.map((process) => process.reset(given, this.#lesson)))
-    );
-    return rules!;
+    await this.#guard(async () => {
+      const rules = await Promise.all(both.map((process) => process.reset(given, this.#lesson)));
+      this.#rules ??= rules[0]!;
+      const known = JSON.stringify(this.#rules);
+      if (rules.every((some) => JSON.stringify(some) === known)) return;
+      // deno-lint-ignore error-law/value -- what it answered, it may answer otherwise
+      throw new SandboxError(
+        "not deterministic",
+        "Asked for blocks() again, it answered otherwise",
+      );
+    });
   }
 
   /** Codes the same blocks in a process that has seen nothing else. */

@@ -8,7 +8,7 @@ import type { PolicyHost } from "../../../policies/host.ts";
 import type { ForwardInput, ForwardOutput } from "../../../engine/engine.ts";
 import { builtInFamilies } from "../../../quant/registry.ts";
 import type { SliceResult } from "../../../evaluation/results.ts";
-import { runSlice } from "../../../evaluation/slice_run.ts";
+import { runSlice, type SliceRun } from "../../../evaluation/slice_run.ts";
 import { plainRotary } from "../../../engine/rotary.ts";
 import { SyntheticEngine } from "../../engine/synthetic_engine.ts";
 
@@ -52,9 +52,9 @@ class TinyEngine extends SyntheticEngine {
   }
 }
 
-/** Runs two short examples under the given policies. */
-export async function tinyRun(hosts: readonly PolicyHost[]): Promise<SliceResult> {
-  return await runSlice({
+/** Two short examples under the given policies. */
+export function tinySlice(hosts: readonly PolicyHost[]): SliceRun<CpuTensor> {
+  return {
     slice: "tiny",
     engine: new TinyEngine(),
     families: builtInFamilies,
@@ -70,7 +70,12 @@ export async function tinyRun(hosts: readonly PolicyHost[]): Promise<SliceResult
     eosIds: [],
     decode: (ids) => ids.join(" "),
     stepwise: false,
-  });
+  };
+}
+
+/** Runs them. */
+export async function tinyRun(hosts: readonly PolicyHost[]): Promise<SliceResult> {
+  return await runSlice(tinySlice(hosts));
 }
 
 /** The numbers of one policy without its timings, to compare runs with. */
