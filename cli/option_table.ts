@@ -37,6 +37,11 @@ export const OPTIONS = {
     help:
       "policies to replay, in this order: built-ins, or files run in a sandbox (default: the six baselines and adaptive; all: every built-in)",
   },
+  quantizer: {
+    value: "FILE[,FILE...]",
+    help:
+      "quantizers of yours, replayed behind the policies: each in two sandboxed processes, judged by the bytes it stores",
+  },
   trust: { help: "run policy files in this process, without the sandbox; for debugging" },
   "policy-step-ms": {
     value: "N",

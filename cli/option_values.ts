@@ -151,6 +151,28 @@ export function policyNamesAndFiles(
   return namesOrFiles(given, example, defaultPolicies, isPolicyPath);
 }
 
+/**
+ * Files of `--quantizer`, which may be repeated and hold several.
+ *
+ * @param policies what else is reported
+ */
+export function quantizerFiles(
+  given: readonly string[],
+  example: string,
+  policies: readonly string[],
+): readonly string[] {
+  if (given.includes("")) throw missingValue("quantizer", example);
+  const files = given.flatMap((text) => text.split(",")).map((name) => name.trim());
+  const wrong = files.find((file) => !isPolicyPath(file));
+  if (wrong !== undefined) {
+    throw new UsageError(
+      `--quantizer is ${JSON.stringify(wrong)}; expected a file such as ${example}`,
+    );
+  }
+  const all = distinct([...policies, ...files]);
+  return files.filter((file, i) => files.indexOf(file) === i && all.includes(file));
+}
+
 function namesOrFiles(
   given: readonly string[],
   example: string,
@@ -183,7 +205,7 @@ function distinct(policies: readonly string[]): readonly string[] {
     }
     if (resolve(before) === resolve(policy)) return false;
     throw new UsageError(
-      `The policy files ${JSON.stringify(before)} and ${
+      `The files ${JSON.stringify(before)} and ${
         JSON.stringify(policy)
       } would both be reported as ${name}; give one of them another name`,
     );

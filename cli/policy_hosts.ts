@@ -1,9 +1,10 @@
 /**
- * Policies of a command line, opened: built-ins in this process, files in the sandbox.
+ * Policies and quantizers of a command line, opened: built-ins in this process, files in the sandbox.
  *
  * @module
  */
 import { resolve } from "node:path";
+import { openCodecFile } from "../codecs/codec_file.ts";
 import { PolicyError } from "../policies/check.ts";
 import { InProcessHost, type PolicyHost } from "../policies/host.ts";
 import { kvtunerPolicy } from "../policies/kvtuner.ts";
@@ -23,25 +24,36 @@ export interface OpenedPolicies {
   readonly failures: readonly { readonly policy: string; readonly reason: string }[];
 }
 
-/** Opens every policy; one that cannot be opened does not keep the others from running. */
+/** Opens every policy and quantizer; one that cannot be opened does not keep the others from running. */
 export async function openPolicies(
-  options: Pick<ReplayOptions, "policies" | "trust" | "limits" | "quiet" | "kvtunerTable">,
+  options: Pick<
+    ReplayOptions,
+    "policies" | "quantizers" | "trust" | "limits" | "quiet" | "kvtunerTable"
+  >,
   notice: (sentence: string) => void,
 ): Promise<OpenedPolicies> {
   const hosts: PolicyHost[] = [];
   const failures: { policy: string; reason: string }[] = [];
-  for (const name of options.policies) {
+  const { trust, limits } = options;
+  const openings = [
+    ...options.policies.map((policy) => ({
+      policy,
+      open: () =>
+        isPolicyName(policy)
+          ? openBuiltin(policy, options)
+          : openPolicyFile(policy, { trust, limits, notice }),
+    })),
+    ...options.quantizers.map((policy) => ({
+      policy,
+      open: () => openCodecFile(policy, { limits }),
+    })),
+  ];
+  for (const { policy, open } of openings) {
     try {
-      hosts.push(
-        isPolicyName(name) ? await openBuiltin(name, options) : await openPolicyFile(name, {
-          trust: options.trust,
-          limits: options.limits,
-          notice,
-        }),
-      );
+      hosts.push(await open());
     } catch (error) {
       if (!(error instanceof PolicyError)) throw error;
-      failures.push({ policy: name, reason: error.message });
+      failures.push({ policy, reason: error.message });
       notice(error.message);
     }
   }

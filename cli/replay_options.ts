@@ -15,6 +15,7 @@ import {
   OptionValues,
   policyNamesAndFiles,
   PRECISIONS,
+  quantizerFiles,
   refuseUnknown,
 } from "./option_values.ts";
 import { UsageError } from "./usage_error.ts";
@@ -24,6 +25,8 @@ export interface ReplayOptions {
   readonly slices: readonly SliceName[];
   /** Names of built-ins and paths of policy files. */
   readonly policies: readonly string[];
+  /** Paths of quantizer files. */
+  readonly quantizers: readonly string[];
   /** Whether policy files run in this process. */
   readonly trust: boolean;
   /** Limits of the sandbox that the user set. */
@@ -82,7 +85,7 @@ export function parseReplayOptions(
     string: [...valueOptions, "_"],
     boolean: ["stepwise", "audit", "cache", "quiet", "trust", "help"],
     negatable: ["cache"],
-    collect: ["policy"],
+    collect: ["policy", "quantizer"],
     alias: { help: "h" },
     default: { cache: true },
     unknown: refuseUnknown(OPTIONS),
@@ -101,9 +104,11 @@ export function parseReplayOptions(
   const calibration = values.text("calibration");
   const kvtunerTable = values.text("kvtuner-table");
   const tokenizer = values.text("tokenizer");
+  const policies = policyNamesAndFiles(parsed.policy, EXAMPLES.policy);
   return {
     slices: isSliceName(target) ? [target] : sliceNames,
-    policies: policyNamesAndFiles(parsed.policy, EXAMPLES.policy),
+    policies,
+    quantizers: quantizerFiles(parsed.quantizer, EXAMPLES.quantizer, policies),
     trust: parsed.trust,
     limits: limitsOf(values),
     ...(calibration === undefined ? {} : { calibration }),
@@ -129,6 +134,7 @@ export function parseReplayOptions(
 /** A right value of every option, for messages. */
 const EXAMPLES = {
   policy: "kivi_overlap_2bit",
+  quantizer: "my_quantizer.ts",
   "policy-step-ms": "500",
   "policy-run-ms": "60000",
   "policy-memory-mib": "256",

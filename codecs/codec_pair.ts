@@ -219,10 +219,10 @@ export class CodecPair {
       this.#rules ??= rules[0]!;
       const known = JSON.stringify(this.#rules);
       if (rules.every((some) => JSON.stringify(some) === known)) return;
-      // deno-lint-ignore error-law/value -- what it answered, it may answer otherwise
+      const other = rules.find((some) => JSON.stringify(some) !== known)!;
       throw new SandboxError(
         "not deterministic",
-        "Asked for blocks() again, it answered otherwise",
+        `Asked for blocks() again, it answered ${JSON.stringify(other)} instead of ${known}`,
       );
     });
   }

@@ -168,7 +168,7 @@ export function codecRealm(
 
     function checkBytes(value: unknown): Uint8Array {
       if (value instanceof Uint8Array) return value;
-      throw new TypeError(`it returned ${named(value)}; expected a Uint8Array`);
+      throw new TypeError(`It returned ${named(value)}; expected a Uint8Array`);
     }
 
     function named(value: unknown): string {
@@ -239,10 +239,10 @@ export function codecRealm(
           const place = { first: from + b * tokens, tokens, heads, headDim };
           const values: unknown = codec!.decode(layer, name, bytes, place);
           if (!(values instanceof Float32Array)) {
-            throw new TypeError(`it returned ${named(values)}; expected a Float32Array`);
+            throw new TypeError(`It returned ${named(values)}; expected a Float32Array`);
           }
           if (values.length !== expected) {
-            throw new TypeError(`it returned ${values.length} entries; expected ${expected}`);
+            throw new TypeError(`It returned ${values.length} entries; expected ${expected}`);
           }
           restored.set(values, end);
           end += expected;

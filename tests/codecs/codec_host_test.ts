@@ -84,7 +84,7 @@ Deno.test("methods may be async but where a step waits for them", async () => {
   );
   assertEquals(good.failures, []);
   const bad = await run(codec("encode: async () => new Uint8Array(0)"));
-  assertMatch(bad.failures[0]!.reason, /it returned a Promise; expected a Uint8Array/);
+  assertMatch(bad.failures[0]!.reason, /It returned a Promise; expected a Uint8Array/);
 });
 
 Deno.test("WebAssembly beside the file is given to it, in both processes", async () => {
