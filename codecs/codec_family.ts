@@ -12,14 +12,16 @@ import { CodecStore } from "./codec_store.ts";
 
 /** The family of a codec; only the codec's own host names it. */
 export function codecFamily(pair: CodecPair): Family {
+  // Names of files have characters that names of families have not.
+  const name = `codec_${pair.name.replace(/\W/g, "_")}`;
   return {
-    name: pair.name,
+    name,
     source: "the user's file",
     // It says nothing about widths of codes: what counts is what it stores.
     widths: [1],
     calibration: "either",
     resolve: ({ layer, kind, bits }) => ({
-      family: pair.name,
+      family: name,
       layer,
       kind,
       bits,

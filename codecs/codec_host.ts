@@ -27,7 +27,7 @@ export class CodecHost implements PolicyHost {
   /**
    * Starts the codec's processes.
    *
-   * @throws {SandboxError} when it cannot be loaded, lacks a method or exceeds a limit
+   * @throws {PolicyError} when it cannot be loaded, lacks a method or exceeds a limit
    */
   static async open(source: CodecSource, options: SandboxOptions = {}): Promise<CodecHost> {
     return new CodecHost(await CodecPair.open(source, options));
@@ -57,7 +57,7 @@ export class CodecHost implements PolicyHost {
   }
 
   plan({ budget }: StepQuestion): RawAnswers[] {
-    return planOf(this.name, budget);
+    return planOf(this.family.name, budget);
   }
 
   verifyDeterminism(): Promise<void> {
@@ -73,13 +73,13 @@ export class CodecHost implements PolicyHost {
   }
 }
 
-function planOf(name: string, { layers, kv_heads }: BudgetState): RawAnswers[] {
+function planOf(family: string, { layers, kv_heads }: BudgetState): RawAnswers[] {
   return Array.from({ length: layers * KV_KINDS.length }, (_, i) => ({
     layer: Math.floor(i / KV_KINDS.length),
     kind: KV_KINDS[i % KV_KINDS.length]!,
     bits: new Array<number>(kv_heads).fill(1),
     axis: "token",
     residual: 0,
-    optional: { quantizer_family: name },
+    optional: { quantizer_family: family },
   }));
 }

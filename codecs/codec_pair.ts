@@ -5,6 +5,7 @@
  * @module
  */
 import { InternalError } from "../errors.ts";
+import { MissingMethodError } from "../policies/methods.ts";
 import { type LaunchChild, launchChild } from "../policies/sandbox/child.ts";
 import { DEFAULT_LIMITS, limitsWith, type SandboxLimits } from "../policies/sandbox/limits.ts";
 import { SandboxError } from "../policies/sandbox/sandbox_error.ts";
@@ -18,7 +19,7 @@ import {
   type CodecSource,
   type CodedBlocks,
 } from "./codec_process.ts";
-import { CodecSession } from "./codec_session.ts";
+import { type CodecDoor, CodecSession } from "./codec_session.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 type Floats = Float32Array<ArrayBuffer>;
@@ -36,7 +37,7 @@ export const CODEC_LIMITS: SandboxLimits = {
 };
 
 /** A codec, loaded twice. */
-export class CodecPair {
+export class CodecPair implements CodecDoor {
   #session: CodecSession | undefined;
   #model: CodecModel | undefined;
   #lesson: Bytes = new Uint8Array(0);
@@ -57,7 +58,8 @@ export class CodecPair {
   /**
    * Starts both processes.
    *
-   * @throws {SandboxError} when the codec cannot be loaded, lacks a method or exceeds a limit
+   * @throws {MissingMethodError} when the codec lacks a method
+   * @throws {SandboxError} when it cannot be loaded or exceeds a limit
    */
   static async open(source: CodecSource, options: SandboxOptions = {}): Promise<CodecPair> {
     const limits = limitsWith({ ...CODEC_LIMITS, ...options.limits });
@@ -78,9 +80,8 @@ export class CodecPair {
     const { missing, methods } = encoder!.started;
     if (missing !== undefined) {
       await close();
-      throw new SandboxError(
-        "rejected",
-        `It has no method ${missing}; a codec needs encode and decode`,
+      throw new MissingMethodError(
+        `Quantizer ${source.name} has no method ${missing}; expected encode and decode`,
       );
     }
     return new CodecPair(

@@ -7,7 +7,6 @@
 import type { CpuTensor } from "../quant/tensor.ts";
 import { attentionReceived } from "./attention_received.ts";
 import type { BlockRun, BlockShape, CodedBlocks } from "./codec_process.ts";
-import type { CodecPair } from "./codec_pair.ts";
 
 /** Entries of the blocks in one message: 2 MiB in float32, so that both processes work at once. */
 const ENTRIES_IN_MESSAGE = 2 ** 19;
@@ -33,6 +32,23 @@ export interface ObservedLayer {
   readonly values: CpuTensor;
 }
 
+/** The two processes, as an example sees them. */
+export interface CodecDoor {
+  readonly observes: boolean;
+  readonly shape: BlockShape;
+  begin(session: CodecSession): Promise<void>;
+  observe(
+    session: CodecSession,
+    layer: number,
+    tokens: number,
+    tensors: readonly [Floats, Floats, Floats, Floats],
+  ): Promise<void>;
+  encode(session: CodecSession, runs: readonly BlockRun[], data: Floats): Promise<CodedBlocks>;
+  decode(session: CodecSession, runs: readonly BlockRun[], coded: CodedBlocks): Promise<Floats>;
+}
+
+type Floats = Float32Array<ArrayBuffer>;
+
 /** The stores of one example, while they grow. */
 export class CodecSession {
   readonly #joined = new Set<string>();
@@ -40,7 +56,7 @@ export class CodecSession {
   #pending: PendingRun[] = [];
   #begun: Promise<void> | undefined;
 
-  constructor(private readonly pair: CodecPair) {}
+  constructor(private readonly pair: CodecDoor) {}
 
   /** Whether the store of this layer and kind is among those of the session. */
   has(layer: number, kind: 0 | 1): boolean {

@@ -28,6 +28,6 @@ export type { PolicyHost } from "./host.ts";
 export { PolicyError } from "./check.ts";
 export { isPolicyName, policies, type PolicyName, policyNames } from "./registry.ts";
 export { openPolicyFile, type PolicyFileOptions } from "./user_policy.ts";
-export type { LaunchChild } from "./sandbox/child.ts";
+export type { Guest, LaunchChild } from "./sandbox/child.ts";
 export type { SandboxLimits } from "./sandbox/limits.ts";
 export type { SandboxOptions } from "./sandbox/sandbox_host.ts";

@@ -21,7 +21,30 @@ export function callText(fn: unknown, parts: Readonly<Record<string, string>>): 
   return `(${fn})({ ${given.join(", ")} })`;
 }
 
-/** What kind of code runs in the process. */
+/**
+ * What kind of code runs in a process of the sandbox.
+ *
+ * @example
+ * ```ts
+ * import { assertMatch } from "@std/assert";
+ * import { type Guest, openPolicyFile } from "@kvreplay/kvreplay/policies";
+ *
+ * const path = await Deno.makeTempFile({ suffix: ".js" });
+ * await Deno.writeTextFile(path, "export default {};");
+ * const asked: string[] = [];
+ * // What a launcher is told besides the limits.
+ * const launch = (_limits: unknown, { name }: Guest): Deno.ChildProcess => {
+ *   asked.push(name);
+ *   return new Deno.Command(Deno.execPath(), {
+ *     args: ["--version"],
+ *     ...{ stdin: "piped", stdout: "piped", stderr: "piped" },
+ *   }).spawn();
+ * };
+ * const sentence = await openPolicyFile(path, { launch }).catch(({ message }) => message);
+ * assertMatch(`${asked}: ${sentence}`, /^policy: Policy \w+: crashed: /);
+ * await Deno.remove(path);
+ * ```
+ */
 export interface Guest {
   /** What it is called in the arguments of a compiled binary. */
   readonly name: string;

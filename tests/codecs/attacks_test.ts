@@ -43,7 +43,7 @@ const ATTACKS: Readonly<Record<string, RegExp | "nothing restored" | "exact">> =
   "imports_late.js":
     /^rejected: It imports something while it runs; a codec is one file, which imports types only$/,
   "makes_code.js": /^rejected: encode\(0, "key"\) threw (EvalError|TypeError): /,
-  "no_decode.js": /^rejected: It has no method decode; a codec needs encode and decode$/,
+  "no_decode.js": /^Quantizer attack has no method decode; expected encode and decode$/,
   "bad_rule.js": /^rejected: blocks\("key"\) has tokens 0; expected a whole number from 1 to/,
   "unknown_rule.js":
     /^rejected: blocks\("key"\) names "sinks"; expected tokens, window, sink_tokens$/,
