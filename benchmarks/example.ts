@@ -104,7 +104,8 @@ function isOfKind(value: unknown, kind: Kind): boolean {
   }
 }
 
-function shown(value: unknown): string {
+/** A value as a message quotes it. */
+export function shown(value: unknown): string {
   const text = JSON.stringify(value) ?? String(value);
   return text.length > 60 ? `${text.slice(0, 57)}...` : text;
 }
@@ -184,7 +185,7 @@ export function exampleOf(row: unknown, where: string): Example {
     );
   }
   if (checked._id === "") throw new BenchmarkError(`${where}: the field "_id" must not be empty`);
-  const depth = fields["depth"];
+  const depth = fields["depth"] ?? undefined;
   if (depth !== undefined && (typeof depth !== "number" || !(depth >= 0 && depth <= 1))) {
     throw new BenchmarkError(
       `${where}: the field "depth" must be a number from 0 to 1, got ${shown(depth)}`,

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { datasetOf } from "./datasets.ts";
+import { checkAnswers } from "./datasets.ts";
 import { BenchmarkError, type Example, parseExample } from "./example.ts";
 
 /** Bytes of one line; no more of it are read. */
@@ -39,7 +39,7 @@ export class ExampleReader {
     }
     if (line.trim() === "") return;
     const example = parseExample(line, where);
-    datasetOf(example, where);
+    checkAnswers(example, where);
     const before = this.#lineOfId.get(example.id);
     if (before !== undefined) {
       throw new BenchmarkError(

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { datasetOf, renderPrompt, scoreReply } from "../benchmarks/datasets.ts";
+import { checkAnswers, renderPrompt, scoreReply } from "../benchmarks/datasets.ts";
 import { BenchmarkError, type Example, exampleOf } from "../benchmarks/example.ts";
 import type { Model } from "../engine/checkpoint/model.ts";
 import { shown } from "../policies/shown.ts";
@@ -106,7 +106,7 @@ export function readyToRun(
     );
   }
   const where = `Example ${index}`;
-  datasetOf(exampleOf({ ...fields, _id: id, all_classes: allClasses }, where), where);
+  checkAnswers(exampleOf({ ...fields, _id: id, all_classes: allClasses }, where), where);
   return {
     id: question.id,
     dataset: question.dataset,

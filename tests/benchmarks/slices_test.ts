@@ -63,6 +63,11 @@ Deno.test("a file of the user's is read with its fields", () => {
   assertEquals(second?.allClasses, ["A"]);
 });
 
+Deno.test("a depth of null is none", () => {
+  const [example] = parseExamples(bytes(line({ depth: null })), "a.jsonl");
+  assertEquals(example !== undefined && "depth" in example, false);
+});
+
 Deno.test("a line that cannot be used is refused with file and line number", () => {
   const wrong: [text: string, message: string][] = [
     ["{", "mine.jsonl:1: not JSON ("],
