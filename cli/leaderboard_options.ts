@@ -21,14 +21,14 @@ const FOLDER = "results/leaderboard";
 
 /** Every option of `kvreplay leaderboard`, without dashes. */
 export const LEADERBOARD_OPTIONS = {
-  models: {
+  model: {
     value: "NAME|DIR|FILE.gguf|OWNER/NAME[,...]",
     help:
       `embedded models, Hugging Face folders, GGUF files, or models of the hub, fetched before (default: ${
         embeddedModels.join(",")
       })`,
   },
-  slices: { value: "NAME[,...]", help: `slices to run (default: ${sliceNames.join(",")})` },
+  slice: { value: "NAME[,...]", help: `slices to run (default: ${sliceNames.join(",")})` },
   policy: {
     value: "NAME[,NAME...]|all",
     help: "policies to run (default: all built-ins); the reference is always run",
@@ -56,8 +56,8 @@ export const LEADERBOARD_OPTIONS = {
 
 /** A right value of every option that takes one, for messages. */
 const EXAMPLES = {
-  models: "mini",
-  slices: "needle",
+  model: "mini",
+  slice: "needle",
   policy: "kivi_overlap_2bit",
   baseline: BASELINE,
   device: "cpu",
@@ -108,16 +108,17 @@ export interface LeaderboardOptions {
  * import { assertEquals } from "@std/assert";
  * import { parseLeaderboardOptions } from "./leaderboard_options.ts";
  *
- * const options = parseLeaderboardOptions(["--policy", "kivi_overlap_2bit", "--models=mini"]);
+ * const options = parseLeaderboardOptions(["--policy", "kivi_overlap_2bit", "--model=mini"]);
  * assertEquals(options?.policies, ["reference", "kivi_overlap_2bit"]);
  * ```
  */
 export function parseLeaderboardOptions(args: readonly string[]): LeaderboardOptions | undefined {
+  const valueOptions = Object.keys(EXAMPLES) as ValueOption[];
   const parsed = parseArgs([...args], {
-    string: [...Object.keys(EXAMPLES) as ValueOption[], "_"],
+    string: [...valueOptions, "_"],
     boolean: ["resume", "fresh", "cache", "quiet", "help"],
     negatable: ["cache"],
-    collect: ["policy"],
+    collect: valueOptions,
     alias: { help: "h" },
     default: { cache: true },
     unknown: refuseUnknown(LEADERBOARD_OPTIONS),
@@ -131,8 +132,8 @@ export function parseLeaderboardOptions(args: readonly string[]): LeaderboardOpt
   const asked = policyList(parsed.policy, EXAMPLES.policy);
   const limit = values.integer("limit", 1);
   return {
-    models: values.names("models") ?? embeddedModels,
-    slices: values.names("slices")?.map((name) => known("slice", name, sliceNames)) ?? sliceNames,
+    models: values.names("model") ?? embeddedModels,
+    slices: values.names("slice")?.map((name) => known("slice", name, sliceNames)) ?? sliceNames,
     policies: [REFERENCE, ...asked.filter((name) => name !== REFERENCE)],
     baseline: baselineOf(values, asked),
     device: values.oneOf("device", DEVICES) ?? "auto",

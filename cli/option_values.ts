@@ -25,12 +25,27 @@ export function refuseUnknown(
 ): (arg: string, key?: string) => never {
   const known = Object.keys(options).map((name) => `--${name}`).join(", ");
   return (arg, key) => {
+    const now = renamed(key);
+    if (now !== undefined && Object.hasOwn(options, now)) {
+      throw new UsageError(
+        `There is no option --${key} any more; give --${now}, with one or several names`,
+      );
+    }
     throw new UsageError(
       key === undefined
         ? `Unexpected argument ${JSON.stringify(arg)}; expected only options: ${known}`
         : `Unknown option ${arg.split("=")[0]}; expected one of ${known}`,
     );
   };
+}
+
+/** What an option is called that had a name of its own in one command. */
+const NOW_CALLED = { models: "model", slices: "slice", policies: "policy" } as const;
+
+function renamed(key: string | undefined): string | undefined {
+  return key !== undefined && Object.hasOwn(NOW_CALLED, key)
+    ? NOW_CALLED[key as keyof typeof NOW_CALLED]
+    : undefined;
 }
 
 function missingValue(name: string, example: string): UsageError {
@@ -50,27 +65,32 @@ export class OptionValues<Name extends string> {
 
   /** A text; undefined when the option is not given. */
   text(name: Name): string | undefined {
-    const value = this.parsed[name];
-    if (value === undefined) return undefined;
-    if (typeof value !== "string" || value === "") {
-      throw missingValue(name, this.examples[name]);
+    const given = this.#given(name);
+    if (given.length > 1) {
+      throw new UsageError(
+        `--${name} is given ${given.length} times, ${
+          given.map((text) => JSON.stringify(text)).join(" and ")
+        }; this command takes one`,
+      );
     }
-    return value;
+    return given[0];
+  }
+
+  /** Every text that was given for an option. */
+  #given(name: Name): string[] {
+    const value = this.parsed[name];
+    const given = value === undefined ? [] : Array.isArray(value) ? value : [value];
+    for (const text of given) {
+      if (typeof text !== "string" || text === "") throw missingValue(name, this.examples[name]);
+    }
+    return given;
   }
 
   /** A whole number from `min` to `max`. */
-  integer(name: Name, min: number, max = Number.MAX_SAFE_INTEGER): number | undefined {
+  integer(name: Name, min: number, max?: number): number | undefined {
     const text = this.text(name);
     if (text === undefined) return undefined;
-    const value = /^\d+$/.test(text) ? Number(text) : NaN;
-    if (!(value >= min && value <= max)) {
-      // Digits that are a number and no integer that is kept exactly are too large.
-      const range = max === Number.MAX_SAFE_INTEGER && !(value > max)
-        ? `of at least ${min}`
-        : `from ${min} to ${max}`;
-      throw new UsageError(`--${name} must be an integer ${range}, got ${JSON.stringify(text)}`);
-    }
-    return value;
+    return integerOf(name, text, min, max);
   }
 
   /** A decimal number from `min` to `max`. */
@@ -108,13 +128,47 @@ export class OptionValues<Name extends string> {
     return text === undefined ? undefined : known(name, text, values);
   }
 
-  /** Names separated by commas, each once, in the order given. */
+  /** Names of an option that may be repeated and hold several, each once, in the order given. */
   names(name: Name): string[] | undefined {
-    const text = this.text(name);
-    if (text === undefined) return undefined;
-    const names = text.split(",").map((part) => part.trim());
+    const names = this.#given(name).flatMap(separated);
     if (names.includes("")) throw missingValue(name, this.examples[name]);
-    return [...new Set(names)];
+    return names.length === 0 ? undefined : [...new Set(names)];
+  }
+
+  /** Whole numbers from `least`, as `names` has names. */
+  integers(name: Name, least: number): number[] | undefined {
+    return this.names(name)?.map((text) => integerOf(name, text, least));
+  }
+}
+
+/** A text as a whole number from `min` to `max`. */
+function integerOf(
+  name: string,
+  text: string,
+  min: number,
+  max: number = Number.MAX_SAFE_INTEGER,
+): number {
+  const value = /^\d+$/.test(text) ? Number(text) : NaN;
+  if (value >= min && value <= max) return value;
+  // Digits that are a number and no integer that is kept exactly are too large.
+  const range = max === Number.MAX_SAFE_INTEGER && !(value > max)
+    ? `of at least ${min}`
+    : `from ${min} to ${max}`;
+  throw new UsageError(`--${name} must be an integer ${range}, got ${JSON.stringify(text)}`);
+}
+
+/** The parts between the commas of a text; of a path that exists, the path. */
+function separated(text: string): string[] {
+  if (text.includes(",") && isThere(text)) return [text];
+  return text.split(",").map((part) => part.trim());
+}
+
+function isThere(path: string): boolean {
+  try {
+    Deno.statSync(path);
+    return true;
+  } catch {
+    return false;
   }
 }
 
@@ -181,7 +235,7 @@ function namesOrFiles(
 ): readonly string[] {
   if (given.length === 0) return absent;
   if (given.includes("")) throw missingValue("policy", example);
-  const names = given.flatMap((text) => text.split(",")).map((name) => name.trim());
+  const names = given.flatMap(separated);
   const chosen = names.flatMap((name): readonly string[] => {
     if (name === "all") return policyNames;
     if (isPolicyName(name) || isFile(name)) return [name];

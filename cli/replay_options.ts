@@ -85,7 +85,7 @@ export function parseReplayOptions(
     string: [...valueOptions, "_"],
     boolean: ["stepwise", "audit", "cache", "quiet", "trust", "help"],
     negatable: ["cache"],
-    collect: ["policy", "quantizer"],
+    collect: valueOptions,
     alias: { help: "h" },
     default: { cache: true },
     unknown: refuseUnknown(OPTIONS),

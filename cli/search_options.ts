@@ -119,9 +119,11 @@ export interface SearchOptions {
  * ```
  */
 export function parseSearchOptions(args: readonly string[]): SearchOptions | undefined {
+  const valueOptions = Object.keys(EXAMPLES) as ValueOption[];
   const parsed = parseArgs([...args], {
-    string: [...Object.keys(EXAMPLES) as ValueOption[], "_"],
+    string: [...valueOptions, "_"],
     boolean: ["quick", "quiet", "help"],
+    collect: valueOptions,
     alias: { help: "h" },
     unknown: refuseUnknown(SEARCH_OPTIONS),
   });

@@ -25,8 +25,8 @@ Deno.test("a second run runs nothing and says the same; a changed setting runs a
   const folder = await Deno.makeTempDir({ prefix: "kvreplay-test-" });
   try {
     const args = [
-      "--models=mini",
-      "--slices=needle",
+      "--model=mini",
+      "--slice=needle",
       "--policy=kivi_overlap_4bit,uniform_quant_2bit",
       "--device=cpu",
       "--limit=1",
@@ -66,7 +66,7 @@ Deno.test("help and mistakes need no model", async () => {
   const help = await run("--help");
   assertEquals([help.code, help.stderr], [0, ""]);
   assertStringIncludes(help.stdout, "--baseline NAME");
-  const wrong = await run("--slices=haystack");
+  const wrong = await run("--slice=haystack");
   assertEquals([wrong.code, wrong.stdout], [2, ""]);
   assertStringIncludes(wrong.stderr, 'Unknown slice "haystack"');
 });

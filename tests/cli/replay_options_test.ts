@@ -83,6 +83,12 @@ Deno.test("a wrong command line is refused in one sentence that says what is rig
     ["--x=1", /^Unknown option --x; expected one of /],
     ["-z", /^Unknown option -z; expected one of /],
     ["extra", /^Unexpected argument "extra"; expected only options: --policy, /],
+    ["--models mini", /^There is no option --models any more; give --model, /],
+    ["--slices needle", /^Unknown option --slices; expected one of /],
+    [
+      "--model mini --model=mini-outlier",
+      /^--model is given 2 times, "mini" and "mini-outlier"; this command takes one$/,
+    ],
     ["--policy nope", /^Unknown policy "nope"; expected all or reference, uniform_quant_4bit, /],
     ["--policy reference,", /^Unknown policy ""; expected all or reference, /],
     ["--policy constructor", /^Unknown policy "constructor"; /],
