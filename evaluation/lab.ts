@@ -141,6 +141,12 @@ export interface ReplayOptions {
   readonly stepwise?: boolean;
   /** Counts the reported memory once more in the buffers themselves. Default false. */
   readonly audit?: boolean;
+  /**
+   * Built-in policies that are passed over, with the reason, where they do not apply to the model or the
+   * budget: `skvq_overlap_2bit` to a model whose channels its groups do not divide. Any other policy
+   * that does not apply fails. Default none.
+   */
+  readonly passOver?: readonly string[];
   /** Ends the run before its next example or policy. */
   readonly signal?: AbortSignal;
   /** `done` of `total` pieces of work (one example under one policy, or one reference). */
@@ -360,9 +366,10 @@ export class Lab implements AsyncDisposable {
     );
     if (several) return result;
     const [only] = result.results;
+    if (only !== undefined) return only;
+    const [why] = [...result.failures, ...result.notApplicable];
     // deno-lint-ignore error-law/visible -- the sentence of the failure
-    if (only === undefined) throw new PolicyError(result.failures[0]!.reason);
-    return only;
+    throw new PolicyError(why!.reason);
   }
 
   /**
@@ -411,7 +418,7 @@ export class Lab implements AsyncDisposable {
     options: ReplayOptions,
   ): Promise<SliceResult> {
     const { model, engine, families, calibration, cache } = this.#parts;
-    const { progress, notice, partial } = options;
+    const { progress, notice, partial, passOver } = options;
     const maxNewTokens = options.maxNewTokens ?? slice.maxNewTokens ?? MAX_NEW_TOKENS;
     const examples = slice.examples.slice(0, options.limit)
       .map((q, i) => readyToRun(model, q, i, maxNewTokens));
@@ -422,6 +429,7 @@ export class Lab implements AsyncDisposable {
       families,
       examples,
       hosts,
+      ...(passOver === undefined ? {} : { passOver }),
       maxNewTokens,
       budgetBits: options.budgetBits ?? BUDGET_BITS,
       seed: options.seed ?? 0,

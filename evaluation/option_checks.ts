@@ -34,6 +34,7 @@ export const REPLAY_OPTIONS = {
   maxNewTokens: POSITIVE,
   stepwise: { is: "boolean" },
   audit: { is: "boolean" },
+  passOver: "array",
   signal: "signal",
   progress: "function",
   notice: "function",

@@ -97,6 +97,8 @@ export interface SliceResult {
   readonly results: readonly PolicyResult[];
   /** Policies that failed, each with its one sentence. */
   readonly failures: readonly { readonly policy: string; readonly reason: string }[];
+  /** Built-in policies that were passed over, since they do not apply to the model or the budget. */
+  readonly notApplicable: readonly { readonly policy: string; readonly reason: string }[];
   /** Examples that were left out, too long for the model or not finite in it, each with its one sentence. */
   readonly refused: readonly { readonly id: string; readonly reason: string }[];
   /** Present while a run goes on, or when it ended early: the results are those of some of its examples. */

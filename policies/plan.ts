@@ -103,6 +103,18 @@ export class Planner {
     return { plan, needs };
   }
 
+  /**
+   * Checks the answers of one step, and whether their families can express them; nothing is learned.
+   *
+   * @throws {PolicyError} for an answer the contract does not allow
+   * @throws {QuantizerError} for answers that a family cannot express
+   */
+  async check(question: StepQuestion): Promise<void> {
+    const answers = await this.host.plan(question);
+    this.#checkOrder(answers);
+    for (const raw of answers) this.#settings(raw);
+  }
+
   /** Settings with what their family learned offline, for those that ask for it. */
   async #withCalibration(settings: Settings): Promise<Settings> {
     if (settings.calibrated !== true) return settings;

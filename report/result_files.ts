@@ -137,6 +137,7 @@ export function metricsJson(
       max_new_tokens,
       refused: result.refused,
       failures: result.failures,
+      not_applicable: result.notApplicable,
       policies: result.results.map(({ policy, numbers, outcomes, ...told }) => ({
         policy,
         metrics: Object.fromEntries(metricFields.map((field) => [field, numbers[field]])),
