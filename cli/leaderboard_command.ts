@@ -31,6 +31,7 @@ export async function leaderboard(options: LeaderboardOptions): Promise<number> 
     if (!options.quiet) status.notice(sentence);
   };
   using interrupts = new InterruptListener((sentence) => status.notice(sentence));
+  for (const remark of options.ungrouped) inform(remark);
   const started = new Date();
   const commit = await projectCommit();
   const cellFolder = `${options.out}/cells`;
@@ -84,6 +85,10 @@ function tell(
   status: StatusLine,
   inform: (sentence: string) => void,
 ): void {
+  if (event.kind === "not applicable") {
+    const { model, policy, reason } = event.misfit;
+    return status.notice(`${model} ${policy}: not applicable: ${reason}`);
+  }
   const { model, slice, policy } = "key" in event
     ? event.key
     : "numbers" in event.cell

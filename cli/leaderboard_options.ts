@@ -7,11 +7,13 @@ import { MOST_BUDGET_BITS } from "../policies/check.ts";
 import { parseArgs } from "@std/cli/parse-args";
 import { type SliceName, sliceNames } from "../benchmarks/slices.ts";
 import { DEFAULT_CACHE_LIMIT } from "../evaluation/cache/cache_folder.ts";
-import { isPolicyName, type PolicyName, policyNames } from "../policies/registry.ts";
+import { LARGEST_GROUP, nameAndGroup } from "../policies/group_size.ts";
+import { type BuiltinName, isBuiltinName, type PolicyName } from "../policies/registry.ts";
 import type { Device } from "../engine/devices/open.ts";
 import { embeddedModels } from "../engine/checkpoint/resolve.ts";
-import { DEVICE_OPTION, type OptionRow } from "./option_table.ts";
-import { DEVICES, known, OptionValues, policyList, refuseUnknown } from "./option_values.ts";
+import { DEVICE_OPTION, GROUP_OPTION, type OptionRow } from "./option_table.ts";
+import { chosenBuiltins, type ChosenPolicies } from "./chosen_policies.ts";
+import { DEVICES, known, OptionValues, refuseUnknown } from "./option_values.ts";
 import { UsageError } from "./usage_error.ts";
 
 const BASELINE = "kivi_overlap_4bit" satisfies PolicyName;
@@ -33,6 +35,7 @@ export const LEADERBOARD_OPTIONS = {
     value: "NAME[,NAME...]|all",
     help: "policies to run (default: all built-ins); the reference is always run",
   },
+  ...GROUP_OPTION,
   baseline: { value: "NAME", help: `policy the others are compared with (default: ${BASELINE})` },
   ...DEVICE_OPTION,
   limit: { value: "N", help: "only the first N examples of each slice" },
@@ -59,6 +62,7 @@ const EXAMPLES = {
   model: "mini",
   slice: "needle",
   policy: "kivi_overlap_2bit",
+  "group-size": "64",
   baseline: BASELINE,
   device: "cpu",
   limit: "2",
@@ -72,14 +76,14 @@ const EXAMPLES = {
 type ValueOption = keyof typeof EXAMPLES;
 
 /** Checked options of a leaderboard. */
-export interface LeaderboardOptions {
+export interface LeaderboardOptions extends ChosenPolicies<BuiltinName> {
   /** Embedded models, paths of folders or GGUF files, or names on the hub. */
   readonly models: readonly string[];
   readonly slices: readonly SliceName[];
   /** The full-precision policy first: every other needs it. */
-  readonly policies: readonly PolicyName[];
+  readonly policies: readonly BuiltinName[];
   /** One of the policies. */
-  readonly baseline: PolicyName;
+  readonly baseline: BuiltinName;
   readonly device: Device;
   /** Number of examples, from the first. */
   readonly limit?: number;
@@ -129,11 +133,17 @@ export function parseLeaderboardOptions(args: readonly string[]): LeaderboardOpt
     throw new UsageError("--fresh runs every cell again and --resume does not: give one of them");
   }
   const values = new OptionValues(parsed, EXAMPLES);
-  const asked = policyList(parsed.policy, EXAMPLES.policy);
+  const groupSizes = values.integers("group-size", 1, LARGEST_GROUP);
+  const { policies: asked, ...chosen } = chosenBuiltins({
+    policy: parsed.policy,
+    ...(groupSizes === undefined ? {} : { groupSizes }),
+    example: EXAMPLES.policy,
+  });
   const limit = values.integer("limit", 1);
   return {
     models: values.names("model") ?? embeddedModels,
     slices: values.names("slice")?.map((name) => known("slice", name, sliceNames)) ?? sliceNames,
+    ...chosen,
     policies: [REFERENCE, ...asked.filter((name) => name !== REFERENCE)],
     baseline: baselineOf(values, asked),
     device: values.oneOf("device", DEVICES) ?? "auto",
@@ -149,20 +159,24 @@ export function parseLeaderboardOptions(args: readonly string[]): LeaderboardOpt
   };
 }
 
-/** The baseline asked for; by default one that is run. */
+/** The baseline asked for, by its name or that without the size of its groups; by default one that is run. */
 function baselineOf(
   values: OptionValues<ValueOption>,
-  asked: readonly PolicyName[],
-): PolicyName {
+  asked: readonly BuiltinName[],
+): BuiltinName {
   const given = values.text("baseline");
+  const runs: readonly BuiltinName[] = [REFERENCE, ...asked];
+  const named = (wanted: string) =>
+    runs.find((name) => name === wanted) ?? runs.find((name) => nameAndGroup(name).name === wanted);
   if (given === undefined) {
-    return asked.includes(BASELINE) ? BASELINE : asked.find((n) => n !== REFERENCE) ?? REFERENCE;
+    return named(BASELINE) ?? asked.find((name) => name !== REFERENCE) ?? REFERENCE;
   }
-  const runs = [REFERENCE, ...asked];
-  if (isPolicyName(given) && !runs.includes(given)) {
+  const baseline = named(given);
+  if (baseline !== undefined) return baseline;
+  if (isBuiltinName(given)) {
     throw new UsageError(
       `--baseline ${given} is not among the policies to run; expected ${runs.join(", ")}`,
     );
   }
-  return known("baseline", given, policyNames);
+  return known("baseline", given, runs);
 }

@@ -30,12 +30,20 @@ export const DEVICE_OPTION = {
   device: { value: "auto|webgpu|cpu|wasm", help: "where the model runs (default: auto)" },
 } as const satisfies Record<string, OptionRow>;
 
+/** The option that changes the groups of the policies. */
+export const GROUP_OPTION = {
+  "group-size": {
+    value: "N[,...]",
+    help: "groups of N entries for every policy that has groups, reported as POLICY@gN",
+  },
+} as const satisfies Record<string, OptionRow>;
+
 /** Every option of `kvreplay longbench`, `needle`, `reasoning` and `all`, without dashes. */
 export const OPTIONS = {
   policy: {
     value: "NAME|FILE[,...]|all",
     help:
-      "policies to replay, in this order: built-ins, or files run in a sandbox (default: the six baselines and adaptive; all: every built-in)",
+      "policies to replay, in this order: built-ins, or files run in a sandbox; NAME@gN has groups of N (default: the six baselines and adaptive; all: every built-in)",
   },
   quantizer: {
     value: "FILE[,FILE...]",
@@ -63,6 +71,7 @@ export const OPTIONS = {
   limit: { value: "N", help: "only the first N examples" },
   "max-new-tokens": { value: "N", help: "longest answer in tokens (default: the slice's own)" },
   "budget-bits": { value: "N", help: "widest code a policy may choose, 1 to 8 (default: 4)" },
+  ...GROUP_OPTION,
   calibration: {
     value: "FILE",
     help: "read what was learned offline from here if it exists, else write it there",

@@ -4,14 +4,6 @@
  *
  * @module
  */
-import { resolve } from "node:path";
-import {
-  defaultPolicies,
-  isPolicyName,
-  type PolicyName,
-  policyNames,
-} from "../policies/registry.ts";
-import { isPolicyPath, policyFileName } from "../policies/user_policy.ts";
 import type { Device, Precision } from "../engine/devices/open.ts";
 import { UsageError } from "./usage_error.ts";
 
@@ -48,7 +40,8 @@ function renamed(key: string | undefined): string | undefined {
     : undefined;
 }
 
-function missingValue(name: string, example: string): UsageError {
+/** The error for an option without its value. */
+export function missingValue(name: string, example: string): UsageError {
   return new UsageError(`--${name} needs a value, as in --${name} ${example}`);
 }
 
@@ -135,9 +128,9 @@ export class OptionValues<Name extends string> {
     return names.length === 0 ? undefined : [...new Set(names)];
   }
 
-  /** Whole numbers from `least`, as `names` has names. */
-  integers(name: Name, least: number): number[] | undefined {
-    return this.names(name)?.map((text) => integerOf(name, text, least));
+  /** Whole numbers from `min` to `max`, as `names` has names. */
+  integers(name: Name, min: number, max: number): number[] | undefined {
+    return this.names(name)?.map((text) => integerOf(name, text, min, max));
   }
 }
 
@@ -158,7 +151,7 @@ function integerOf(
 }
 
 /** The parts between the commas of a text; of a path that exists, the path. */
-function separated(text: string): string[] {
+export function separated(text: string): string[] {
   if (text.includes(",") && isThere(text)) return [text];
   return text.split(",").map((part) => part.trim());
 }
@@ -187,86 +180,8 @@ export function known<T extends string>(what: string, text: string, values: read
   return found;
 }
 
-/**
- * Built-in policies of `--policy`, which may be repeated and hold several names; all when none is
- * given.
- *
- * @param example a right value, for messages
- */
-export function policyList(given: readonly string[], example: string): readonly PolicyName[] {
-  return namesOrFiles(given, example, policyNames, () => false) as readonly PolicyName[];
-}
-
-/** The same with the paths of policy files among the names; `defaultPolicies` when none is given. */
-export function policyNamesAndFiles(
-  given: readonly string[],
-  example: string,
-): readonly string[] {
-  return namesOrFiles(given, example, defaultPolicies, isPolicyPath);
-}
-
-/**
- * Files of `--quantizer`, which may be repeated and hold several.
- *
- * @param policies what else is reported
- */
-export function quantizerFiles(
-  given: readonly string[],
-  example: string,
-  policies: readonly string[],
-): readonly string[] {
-  if (given.includes("")) throw missingValue("quantizer", example);
-  const files = given.flatMap((text) => text.split(",")).map((name) => name.trim());
-  const wrong = files.find((file) => !isPolicyPath(file));
-  if (wrong !== undefined) {
-    throw new UsageError(
-      `--quantizer is ${JSON.stringify(wrong)}; expected a file such as ${example}`,
-    );
-  }
-  const all = distinct([...policies, ...files]);
-  return files.filter((file, i) => files.indexOf(file) === i && all.includes(file));
-}
-
-function namesOrFiles(
-  given: readonly string[],
-  example: string,
-  absent: readonly PolicyName[],
-  isFile: (name: string) => boolean,
-): readonly string[] {
-  if (given.length === 0) return absent;
-  if (given.includes("")) throw missingValue("policy", example);
-  const names = given.flatMap(separated);
-  const chosen = names.flatMap((name): readonly string[] => {
-    if (name === "all") return policyNames;
-    if (isPolicyName(name) || isFile(name)) return [name];
-    throw new UsageError(
-      `Unknown policy ${JSON.stringify(name)}; expected all or ${list(policyNames)}`,
-    );
-  });
-  return distinct([...new Set(chosen)]);
-}
-
-/** The policies, each once, of which no two would be reported under one name. */
-function distinct(policies: readonly string[]): readonly string[] {
-  const pathOf = new Map<string, string>();
-  return policies.filter((policy) => {
-    if (isPolicyName(policy)) return true;
-    const name = policyFileName(policy);
-    const before = pathOf.get(name);
-    if (before === undefined) {
-      pathOf.set(name, policy);
-      return true;
-    }
-    if (resolve(before) === resolve(policy)) return false;
-    throw new UsageError(
-      `The files ${JSON.stringify(before)} and ${
-        JSON.stringify(policy)
-      } would both be reported as ${name}; give one of them another name`,
-    );
-  });
-}
-
-function list(values: readonly string[]): string {
+/** Values in words, the last behind "or". */
+export function list(values: readonly string[]): string {
   return values.length < 2
     ? values.join("")
     : `${values.slice(0, -1).join(", ")} or ${values.at(-1)}`;

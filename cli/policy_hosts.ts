@@ -9,9 +9,10 @@ import { PolicyError } from "../policies/check.ts";
 import { InProcessHost, type PolicyHost } from "../policies/host.ts";
 import { kvtunerPolicy } from "../policies/kvtuner.ts";
 import { parseKvtunerTable } from "../policies/kvtuner_table.ts";
-import { hostBuiltin, isPolicyName, type PolicyName } from "../policies/registry.ts";
+import { nameAndGroup, withGroupSize } from "../policies/group_size.ts";
+import { type BuiltinName, hostBuiltin, isBuiltinName } from "../policies/registry.ts";
 import { readUpTo } from "../policies/read_up_to.ts";
-import { openPolicyFile } from "../policies/user_policy.ts";
+import { openPolicyFile, type PolicyFileOptions } from "../policies/user_policy.ts";
 import type { ReplayOptions } from "./replay_options.ts";
 
 /** Bytes of the file of `--kvtuner-table`; no more of it are read. */
@@ -39,9 +40,9 @@ export async function openPolicies(
     ...options.policies.map((policy) => ({
       policy,
       open: () =>
-        isPolicyName(policy)
+        isBuiltinName(policy)
           ? openBuiltin(policy, options)
-          : openPolicyFile(policy, { trust, limits, notice }),
+          : openFile(policy, { trust, limits, notice }),
     })),
     ...options.quantizers.map((policy) => ({
       policy,
@@ -60,12 +61,20 @@ export async function openPolicies(
   return { hosts, failures };
 }
 
+/** A policy file, perhaps with the size of its groups behind its path. */
+async function openFile(text: string, options: PolicyFileOptions): Promise<PolicyHost> {
+  const { name: path, groupSize } = nameAndGroup(text);
+  const host = await openPolicyFile(path, options);
+  return groupSize === undefined ? host : withGroupSize(host, groupSize);
+}
+
 /** A built-in; `kvtuner_kivi` with the user's table, where there is one. */
 async function openBuiltin(
-  name: PolicyName,
+  text: BuiltinName,
   { kvtunerTable }: Pick<ReplayOptions, "kvtunerTable">,
 ): Promise<PolicyHost> {
-  if (name !== "kvtuner_kivi" || kvtunerTable === undefined) return hostBuiltin(name);
+  const { name, groupSize } = nameAndGroup(text);
+  if (name !== "kvtuner_kivi" || kvtunerTable === undefined) return hostBuiltin(text);
   let bytes: Uint8Array | undefined;
   try {
     bytes = await readUpTo(kvtunerTable, LONGEST_TABLE);
@@ -83,6 +92,7 @@ async function openBuiltin(
       `The table ${kvtunerTable} has more than ${LONGEST_TABLE} bytes; a table has fewer`,
     );
   }
-  const text = new TextDecoder().decode(bytes);
-  return new InProcessHost(name, kvtunerPolicy(parseKvtunerTable(text, kvtunerTable)), "built-in");
+  const table = parseKvtunerTable(new TextDecoder().decode(bytes), kvtunerTable);
+  const host = new InProcessHost(name, kvtunerPolicy(table), "built-in");
+  return groupSize === undefined ? host : withGroupSize(host, groupSize);
 }

@@ -35,6 +35,7 @@ export async function replay(options: ReplayOptions): Promise<number> {
     if (!options.quiet) status.notice(sentence);
   };
   using interrupts = new InterruptListener((sentence) => status.notice(sentence));
+  for (const remark of options.ungrouped) inform(remark);
   // Everything that can be wrong with the user's files is found before the model is loaded.
   const inputs = await Promise.all(options.slices.map((name) => sliceInput(name, options)));
   if (options.out !== undefined) openOutputFolder(options.out);
@@ -139,6 +140,7 @@ async function runOne(
       seed: options.seed,
       stepwise: options.stepwise,
       audit: options.audit,
+      passOver: options.policies.filter((policy) => !options.named.includes(policy)),
       progress: (done, total, what) => status.progress(done, total, what),
       notice: (sentence) => status.notice(sentence),
       signal,

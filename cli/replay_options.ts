@@ -4,27 +4,20 @@
  * @module
  */
 import { MOST_BUDGET_BITS } from "../policies/check.ts";
+import { LARGEST_GROUP } from "../policies/group_size.ts";
 import { parseArgs } from "@std/cli/parse-args";
 import { isSliceName, type SliceName, sliceNames } from "../benchmarks/slices.ts";
 import { DEFAULT_CACHE_LIMIT } from "../evaluation/cache/cache_folder.ts";
 import { LIMIT_BOUNDS, type SandboxLimits } from "../policies/sandbox/limits.ts";
 import type { Device, Precision } from "../engine/devices/open.ts";
 import { OPTIONS, type ValueOption, valueOptions } from "./option_table.ts";
-import {
-  DEVICES,
-  OptionValues,
-  policyNamesAndFiles,
-  PRECISIONS,
-  quantizerFiles,
-  refuseUnknown,
-} from "./option_values.ts";
+import { type ChosenPolicies, chosenPolicies, quantizerFiles } from "./chosen_policies.ts";
+import { DEVICES, OptionValues, PRECISIONS, refuseUnknown } from "./option_values.ts";
 import { UsageError } from "./usage_error.ts";
 
 /** Checked options of a replay. */
-export interface ReplayOptions {
+export interface ReplayOptions extends ChosenPolicies {
   readonly slices: readonly SliceName[];
-  /** Names of built-ins and paths of policy files. */
-  readonly policies: readonly string[];
   /** Paths of quantizer files. */
   readonly quantizers: readonly string[];
   /** Whether policy files run in this process. */
@@ -104,11 +97,16 @@ export function parseReplayOptions(
   const calibration = values.text("calibration");
   const kvtunerTable = values.text("kvtuner-table");
   const tokenizer = values.text("tokenizer");
-  const policies = policyNamesAndFiles(parsed.policy, EXAMPLES.policy);
+  const groupSizes = values.integers("group-size", 1, LARGEST_GROUP);
+  const chosen = chosenPolicies({
+    policy: parsed.policy,
+    ...(groupSizes === undefined ? {} : { groupSizes }),
+    example: EXAMPLES.policy,
+  });
   return {
     slices: isSliceName(target) ? [target] : sliceNames,
-    policies,
-    quantizers: quantizerFiles(parsed.quantizer, EXAMPLES.quantizer, policies),
+    ...chosen,
+    quantizers: quantizerFiles(parsed.quantizer, EXAMPLES.quantizer, chosen.policies),
     trust: parsed.trust,
     limits: limitsOf(values),
     ...(calibration === undefined ? {} : { calibration }),
@@ -134,6 +132,7 @@ export function parseReplayOptions(
 /** A right value of every option, for messages. */
 const EXAMPLES = {
   policy: "kivi_overlap_2bit",
+  "group-size": "64",
   quantizer: "my_quantizer.ts",
   "policy-step-ms": "500",
   "policy-run-ms": "60000",

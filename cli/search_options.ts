@@ -5,7 +5,9 @@
  */
 import { basename } from "node:path";
 import { parseArgs } from "@std/cli/parse-args";
+import { LARGEST_GROUP } from "../policies/group_size.ts";
 import { builtinLike } from "../policies/registry.ts";
+import { takenHooks } from "../quant/declared.ts";
 import { families, type FamilyName } from "../quant/registry.ts";
 import type { Device } from "../engine/devices/open.ts";
 import { DEVICE_OPTION, MODEL_OPTIONS, type OptionRow } from "./option_table.ts";
@@ -140,7 +142,13 @@ export function parseSearchOptions(args: readonly string[]): SearchOptions | und
   const json = values.text("json");
   const tokenizer = values.text("tokenizer");
   const family = values.oneOf("family", Object.keys(families) as FamilyName[]) ?? "kivi";
-  const groupSize = values.integer("group-size", 1) ??
+  const asked = values.integer("group-size", 1, LARGEST_GROUP);
+  if (asked !== undefined && !takenHooks(families[family]).includes("group_size")) {
+    throw new UsageError(
+      `--group-size ${asked} does not go with --family ${family}, which takes no group size; leave it out`,
+    );
+  }
+  const groupSize = asked ??
     (family === "kivi" ? KIVI_GROUP_SIZE : undefined);
   return {
     model: values.text("model") ?? "mini",

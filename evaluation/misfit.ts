@@ -9,7 +9,7 @@ import { PolicyError } from "../policies/check.ts";
 import type { PolicyHost } from "../policies/host.ts";
 import { Planner, StatsNotLoaded } from "../policies/plan.ts";
 import type { BudgetState, WorkloadMeta } from "../policies/policy.ts";
-import { isPolicyName } from "../policies/registry.ts";
+import { isBuiltinName } from "../policies/registry.ts";
 import { QuantizerError } from "../quant/quantizer_error.ts";
 import type { Families } from "../quant/registry.ts";
 
@@ -50,7 +50,7 @@ export async function misfitOf(
   host: PolicyHost,
   { shape, families, budgetBits }: Fitting,
 ): Promise<string | undefined> {
-  if (!isPolicyName(host.name) || host.fullPrecision || host.calibrates) return undefined;
+  if (!isBuiltinName(host.name) || host.fullPrecision || host.calibrates) return undefined;
   const { layers, kvHeads, headDim } = shape;
   const budget: BudgetState = {
     budget_bits: budgetBits,

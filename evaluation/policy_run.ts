@@ -9,7 +9,7 @@ import type { Engine } from "../engine/engine.ts";
 import type { Rotary } from "../engine/rotary.ts";
 import { PolicyError } from "../policies/check.ts";
 import type { PolicyHost } from "../policies/host.ts";
-import { isPolicyName } from "../policies/registry.ts";
+import { isBuiltinName } from "../policies/registry.ts";
 import { Planner } from "../policies/plan.ts";
 import type { BudgetState, WorkloadMeta } from "../policies/policy.ts";
 import type { Families } from "../quant/registry.ts";
@@ -148,7 +148,7 @@ export class PolicyRun<T extends KvShape> {
       request: { slice, dataset: example.dataset, max_new_tokens: maxNewTokens },
       budgetBits,
       // A built-in that codes with escapes plans by what it learned, and is told rather than refused.
-      mostCodeBits: isPolicyName(this.host.name) ? Infinity : budgetBits,
+      mostCodeBits: isBuiltinName(this.host.name) ? Infinity : budgetBits,
       attentionStats: this.host.hooks.includes("use_attentions"),
       stepwise,
       stats,

@@ -65,6 +65,10 @@ export interface Cell {
   /** Whether prompts went through the model's chat template; a base model has none. */
   readonly chat_template: boolean;
   readonly numbers: SliceNumbers;
+  /** Examples that the slice holds, whether or not they were asked for. */
+  readonly slice_examples: number;
+  /** Examples that were asked for and left out, each with its one sentence. */
+  readonly refused: readonly { readonly id: string; readonly reason: string }[];
   readonly examples: readonly CellExample[];
   /** Mean width in bits of the codes stored last, to half a bit: `widths[layer][kind][head]`. */
   readonly widths: readonly (readonly (readonly number[])[])[];

@@ -94,7 +94,7 @@ function parsed(text: string, name: string): Record<string, unknown> {
 
 /** What is no part of a cell, in a clause; undefined for a whole one. */
 function wrongPart(content: Record<string, unknown>): string | undefined {
-  const { key, numbers, examples, widths, environment } = content;
+  const { key, numbers, slice_examples: size, refused, examples, widths, environment } = content;
   if (!isObject(key)) return "has no key";
   if (!isObject(environment) || !isEnvironment(environment)) {
     return "does not say where and when it was run";
@@ -115,6 +115,12 @@ function wrongPart(content: Record<string, unknown>): string | undefined {
     }
   }
   if (!Array.isArray(examples) || examples.length === 0) return "has no examples";
+  if (!isRefused(refused) || refused.length !== numbers.examples_left_out) {
+    return `has ${shown(refused)} for refused; expected the ${numbers.examples_left_out} left out`;
+  }
+  if (!Number.isSafeInteger(size) || (size as number) < examples.length + refused.length) {
+    return `has ${shown(size)} for slice_examples; expected those that were asked for at least`;
+  }
   const ids = new Set<unknown>();
   for (const example of examples) {
     const wrong = wrongExample(example);
@@ -172,6 +178,12 @@ function isModel({ model_hub: hub, chat_template }: Record<string, unknown>): bo
   return typeof chat_template === "boolean" &&
     (hub === null ||
       isObject(hub) && typeof hub.name === "string" && typeof hub.commit === "string");
+}
+
+/** Examples that were left out, with the reasons. */
+function isRefused(value: unknown): value is unknown[] {
+  return Array.isArray(value) &&
+    value.every((example) => isObject(example) && isTexts([example.id, example.reason]));
 }
 
 function isEnvironment(value: Record<string, unknown>): boolean {

@@ -6,7 +6,7 @@
  */
 import { CHAT_DATE } from "../engine/checkpoint/chat_date.ts";
 import { INTERVAL_METHOD } from "../stats/interval.ts";
-import type { Board } from "./board.ts";
+import type { Board, Misfit, RefusedExample } from "./board.ts";
 
 /** What `manifest.json` holds. */
 export interface Manifest {
@@ -29,9 +29,12 @@ export interface Manifest {
   readonly slices: readonly {
     readonly name: string;
     readonly sha256: string;
+    /** Examples that it holds. */
     readonly examples: number;
     readonly max_new_tokens: number;
   }[];
+  /** Examples that were asked for and left out on a model, each with its one sentence. */
+  readonly refused: readonly RefusedExample[];
   readonly policies: readonly { readonly name: string; readonly sha256: string }[];
   readonly budget_bits: number;
   /** Examples asked for of each slice; null for all. */
@@ -56,7 +59,11 @@ export interface Manifest {
       readonly policy: string;
       readonly reason: string;
     }[];
+    /** Policies that were passed over on a model, since they do not apply to it. */
+    readonly not_applicable: readonly Misfit[];
   };
+  /** Slices that not all models ran the same examples of: how many each ran. */
+  readonly different_examples: Readonly<Record<string, Readonly<Record<string, number>>>>;
   /** ISO 8601, UTC. */
   readonly started: string;
   readonly finished: string;
@@ -90,14 +97,15 @@ export function manifestOf(board: Board, facts: RunFacts): Manifest {
       return { name, hash: key.model_hash, hub, chat_template };
     }),
     slices: board.slices.map((name) => {
-      const { key, numbers } = cellOf("slice", name);
+      const { key, slice_examples } = cellOf("slice", name);
       return {
         name,
         sha256: key.slice_hash,
-        examples: numbers.examples,
+        examples: slice_examples,
         max_new_tokens: key.max_new_tokens,
       };
     }),
+    refused: board.refused,
     policies: board.policies.map((name) => ({
       name,
       sha256: cellOf("policy", name).key.source_hash,
@@ -113,8 +121,21 @@ export function manifestOf(board: Board, facts: RunFacts): Manifest {
     },
     versions: facts.versions,
     cell_commits: distinct(cells.map((c) => c.environment.commit)),
-    cells: { finished: cells.length, reused: facts.reused, failed: board.failures },
+    cells: {
+      finished: cells.length,
+      reused: facts.reused,
+      failed: board.failures,
+      not_applicable: board.misfits,
+    },
+    different_examples: differentExamples(board),
     started: date(facts.started),
     finished: date(facts.finished),
   };
+}
+
+/** How many examples each model ran, of slices that not all ran the same of. */
+export function differentExamples(board: Board): Record<string, Record<string, number>> {
+  return Object.fromEntries(
+    board.unevenSlices.map(({ slice, ran }) => [slice, Object.fromEntries(ran)]),
+  );
 }

@@ -3,12 +3,14 @@
  *
  * @module
  */
-import { type Lab, type LabOptions, open } from "../evaluation/lab.ts";
-import { type SliceName, slices } from "../benchmarks/slices.ts";
-import type { PolicyName } from "../policies/registry.ts";
+import { type Lab, type LabOptions, open, partsOf } from "../evaluation/lab.ts";
+import { loadSlice, type SliceName, slices } from "../benchmarks/slices.ts";
+import { PolicyError } from "../policies/check.ts";
+import { type BuiltinName, hostBuiltin } from "../policies/registry.ts";
 import { CONTRACT_VERSION } from "../policies/contract.ts";
 import type { Device } from "../engine/devices/open.ts";
-import type { PolicyResult } from "../evaluation/results.ts";
+import { misfitOf } from "../evaluation/misfit.ts";
+import type { PolicyResult, SliceResult } from "../evaluation/results.ts";
 import type { Cell, CellKey } from "./cell.ts";
 import type { ReadyModel, ReadySlice } from "./fill.ts";
 import { machineText } from "./project_facts.ts";
@@ -42,7 +44,12 @@ export async function openModel(name: string, options: ReadyOptions): Promise<Re
     ...(cacheLimit === undefined ? {} : { cacheLimit }),
     ...(notice === undefined ? {} : { notice }),
   });
+  const { shape } = lab;
+  const { families } = partsOf(lab);
+  const { budgetBits } = options;
   return {
+    misfit: (policy) =>
+      misfitOf(hostBuiltin(policy as BuiltinName), { shape, families, budgetBits }),
     slice: (slice) => Promise.resolve(readySlice(lab, name, slice as SliceName, options)),
     close: () => lab.close(),
   };
@@ -73,15 +80,24 @@ function readySlice(
     }),
     run: async (key, signal) => {
       const started = Date.now();
-      const { results, failures } = await lab.replay(slice, [key.policy as PolicyName], {
-        budgetBits,
-        seed,
-        ...(limit === undefined ? {} : { limit }),
-        ...(signal === undefined ? {} : { signal }),
-      });
-      const result = results[0];
-      if (result === undefined) return { reason: failures[0]!.reason };
-      return cellOf(key, lab, result, options.commit, started);
+      let ran: SliceResult;
+      try {
+        ran = await lab.replay(slice, [key.policy as BuiltinName], {
+          budgetBits,
+          seed,
+          ...(limit === undefined ? {} : { limit }),
+          ...(signal === undefined ? {} : { signal }),
+        });
+      } catch (error) {
+        // No example of the slice fits this model; another slice may.
+        if (error instanceof PolicyError) return { reason: error.message };
+        throw error;
+      }
+      const result = ran.results[0];
+      if (result === undefined) return { reason: ran.failures[0]!.reason };
+      const { length } = await loadSlice(slice);
+      const examples = { slice_examples: length, refused: ran.refused };
+      return { ...cellOf(key, lab, result, options.commit, started), ...examples };
     },
   };
 }
@@ -92,7 +108,7 @@ function cellOf(
   result: PolicyResult,
   commit: string,
   started: number,
-): Cell {
+): Omit<Cell, "slice_examples" | "refused"> {
   return {
     key,
     model_hub: hub ?? null,

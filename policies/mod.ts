@@ -26,7 +26,13 @@ export type {
 export type { RawAnswers, StepQuestion } from "./ask.ts";
 export type { PolicyHost } from "./host.ts";
 export { PolicyError } from "./check.ts";
-export { isPolicyName, policies, type PolicyName, policyNames } from "./registry.ts";
+export {
+  type BuiltinName,
+  isPolicyName,
+  policies,
+  type PolicyName,
+  policyNames,
+} from "./registry.ts";
 export { openPolicyFile, type PolicyFileOptions } from "./user_policy.ts";
 export type { Guest, LaunchChild } from "./sandbox/child.ts";
 export type { SandboxLimits } from "./sandbox/limits.ts";

@@ -46,7 +46,12 @@ Deno.test("a second run runs nothing and says the same; a changed setting runs a
     assertEquals([second.code, second.stdout], [0, first.stdout], second.stderr);
     assertEquals(second.stderr.match(/\(finished before\)/g)?.length, 3);
     const manifest = JSON.parse(await Deno.readTextFile(`${folder}/manifest.json`));
-    assertEquals(manifest.cells, { finished: 3, reused: 3, failed: [] });
+    assertEquals(manifest.cells, {
+      finished: 3,
+      reused: 3,
+      failed: [],
+      not_applicable: [],
+    });
     assertEquals([manifest.limit, manifest.engine.device, manifest.seed], [1, "cpu", 0]);
     const metrics = JSON.parse(await Deno.readTextFile(`${folder}/metrics.json`));
     assertEquals(metrics.results["mini/needle/reference"]["quality_main,none"], 100);

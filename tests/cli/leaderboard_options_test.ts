@@ -13,6 +13,8 @@ Deno.test("by default everything is run and finished cells are kept", () => {
     models: ["mini", "mini-outlier"],
     slices: sliceNames,
     policies: "reference",
+    named: [],
+    ungrouped: [],
     baseline: "kivi_overlap_4bit",
     device: "auto",
     budgetBits: 4,
@@ -36,6 +38,8 @@ Deno.test("every option is read", () => {
     models: ["mini", "/data/qwen"],
     slices: ["needle"],
     policies: ["reference", "kivi_overlap_2bit", "uniform_quant_4bit"],
+    named: ["kivi_overlap_2bit", "uniform_quant_4bit"],
+    ungrouped: [],
     baseline: "uniform_quant_4bit",
     device: "cpu",
     limit: 2,
@@ -66,6 +70,14 @@ Deno.test("models and slices may be repeated, hold several, and a path with a co
   } finally {
     await Deno.remove(folder);
   }
+});
+
+Deno.test("a baseline is found with the size of its groups or without", () => {
+  assertEquals(parse("--group-size=64")?.baseline, "kivi_overlap_4bit@g64");
+  const args = ["--group-size=32,64", "--policy=squat_2bit,squat_4bit"];
+  assertEquals(parse(...args)?.baseline, "squat_2bit@g32");
+  assertEquals(parse(...args, "--baseline=squat_4bit")?.baseline, "squat_4bit@g32");
+  assertEquals(parse(...args, "--baseline=squat_4bit@g64")?.baseline, "squat_4bit@g64");
 });
 
 Deno.test("without the usual baseline the first policy takes its place", () => {

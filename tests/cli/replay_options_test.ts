@@ -11,6 +11,8 @@ const parse = (...args: string[]) => parseReplayOptions("needle", args);
 const defaults = {
   slices: ["needle"],
   policies: defaultPolicies,
+  named: [],
+  ungrouped: [],
   trust: false,
   limits: {},
   model: "mini",
@@ -31,12 +33,14 @@ Deno.test("defaults", () => {
 
 Deno.test("every option is read", () => {
   const args =
-    "--policy reference,kivi_overlap_2bit --model mini-outlier --tokenizer ./t --data x.jsonl " +
+    "--policy reference,kivi_overlap_2bit --group-size 64 --model mini-outlier --tokenizer ./t --data x.jsonl " +
     "--device wasm --limit 3 --max-new-tokens=9 --budget-bits 8 --seed 7 --out results " +
     "--stepwise --audit --no-cache --cache-limit 1.5MB --quiet --trust --calibration c.json --policy-step-ms 500";
   assertEquals<unknown>(parse(...args.split(" ")), {
     slices: ["needle"],
-    policies: ["reference", "kivi_overlap_2bit"],
+    policies: ["reference", "kivi_overlap_2bit@g64"],
+    named: ["reference", "kivi_overlap_2bit@g64"],
+    ungrouped: [],
     trust: true,
     limits: { stepMs: 500 },
     calibration: "c.json",
@@ -63,6 +67,40 @@ Deno.test("policies keep their order, each once; all means every built-in", () =
     "reference",
   ]);
   assertEquals(parse("--policy=reference", "--policy", "all")?.policies, policyNames);
+});
+
+Deno.test("a policy is asked for by its name, and by nothing else", () => {
+  assertEquals(parse("--policy=all,reference")?.named, ["reference"]);
+  assertEquals(parse("--policy", "all")?.named, []);
+  assertEquals(parse("--policy", "./mine.ts")?.named, ["./mine.ts"]);
+});
+
+Deno.test("a group size goes to every policy that has groups", () => {
+  const asked = parse(
+    "--policy",
+    "reference,adaptive,squat_2bit,./mine.ts",
+    "--group-size",
+    "32,64",
+  );
+  assertEquals(asked?.policies, [
+    "reference",
+    "adaptive",
+    "squat_2bit@g32",
+    "squat_2bit@g64",
+    "./mine.ts@g32",
+    "./mine.ts@g64",
+  ]);
+  assertEquals(asked?.named, asked?.policies);
+  assertEquals(asked?.ungrouped, [
+    "Policy adaptive: its family transform takes no group size, so it runs as it is",
+  ]);
+  const usual = parse("--group-size=16");
+  assertEquals(usual?.policies.at(1), "uniform_quant_4bit@g16");
+  assertEquals([usual?.policies.at(-1), usual?.named, usual?.ungrouped], ["adaptive", [], []]);
+  assertEquals(parse("--policy", "squat_2bit@g8,./m.js@g8", "--group-size", "16")?.policies, [
+    "squat_2bit@g8",
+    "./m.js@g8",
+  ]);
 });
 
 Deno.test("a size is read in every unit, whatever its case", () => {
@@ -92,6 +130,13 @@ Deno.test("a wrong command line is refused in one sentence that says what is rig
     ["--policy nope", /^Unknown policy "nope"; expected all or reference, uniform_quant_4bit, /],
     ["--policy reference,", /^Unknown policy ""; expected all or reference, /],
     ["--policy constructor", /^Unknown policy "constructor"; /],
+    [
+      "--policy adaptive@g64",
+      /^Policy adaptive has no groups, so there is no "adaptive@g64"; leave /,
+    ],
+    ["--policy kivi_overlap_2bit@g0", /^Unknown policy "kivi_overlap_2bit@g0"; /],
+    ["--group-size 0", /^--group-size must be an integer from 1 to 16777216, got "0"$/],
+    ["--group-size 32,x", /^--group-size must be an integer from 1 to 16777216, got "x"$/],
     ["--device gpu", /^Unknown device "gpu"; expected auto, webgpu, cpu or wasm$/],
     ["--limit 0", /^--limit must be an integer of at least 1, got "0"$/],
     ["--limit 1.5", /^--limit must be an integer of at least 1, got "1.5"$/],

@@ -157,6 +157,9 @@ Deno.test("impossible values are found, whatever the totals and the hash say", a
       await changed((c) => c.widths[0][0][0] = 1e9, true),
       await changed((c) => c.widths[1] = [[4], [4]], true),
       await changed((c) => c.deviations = [{}], true),
+      await changed((c) => c.refused = [{ id: "a", reason: "b" }], true),
+      await changed((c) => c.numbers.examples_left_out = 1, true),
+      await changed((c) => c.slice_examples = 31, true),
       await changed((c) => c.model_hub = "acme", true),
     ]
   ) assertEquals((await told(text)).length, 1, text.slice(0, 300));

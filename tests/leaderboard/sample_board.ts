@@ -109,6 +109,8 @@ export function sampleCell(model: string, slice: keyof typeof SLICES, name: stri
     model_hub: null,
     chat_template: true,
     numbers: summarize(examples, { referenceQuality: 100 }),
+    slice_examples: 32,
+    refused: [],
     examples,
     widths: Array.from(
       { length: SHAPE.layers },

@@ -56,5 +56,6 @@ export const result: SliceResult = {
     }],
   })),
   failures: [],
+  notApplicable: [],
   refused: [{ id: "needle-001", reason: "too long" }],
 };
