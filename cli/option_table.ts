@@ -60,9 +60,30 @@ export const OPTIONS = {
     help: "longest wait for a policy file in one run (default: 600000)",
   },
   "policy-memory-mib": { value: "N", help: "memory a policy file may add (default: 512)" },
-  "policy-message-bytes": { value: "N", help: "longest reply of a policy file (default: 4194304)" },
+  "policy-message-bytes": {
+    value: "N",
+    help: "longest policy file, and longest reply of one (default: 4194304)",
+  },
+  "policy-calibrations": {
+    value: "N",
+    help: "settings of a layer and kind that a policy file may have learned offline (default: 4)",
+  },
+  "policy-held-mib": {
+    value: "N",
+    help: "memory for what is learned and remembered for a policy file (default: 256)",
+  },
+  "policy-work-ms": {
+    value: "N",
+    help: "longest work of the evaluator for a policy file in one run (default: 3600000)",
+  },
   ...MODEL_OPTIONS,
   data: { value: "FILE.jsonl", help: "replay these examples instead of the embedded slice" },
+  "data-line-bytes": { value: "N", help: "longest line of that file (default: 16777216)" },
+  "data-answers": { value: "N", help: "right answers that an example may have (default: 1000)" },
+  "text-bytes": {
+    value: "N",
+    help: "longest text of an example, in bytes for each position of the model (default: 16)",
+  },
   ...DEVICE_OPTION,
   precision: {
     value: "float32|float16",

@@ -114,7 +114,7 @@ async function sliceInput(
 ): Promise<Required<SliceInput>> {
   const examples = options.data === undefined
     ? await loadSlice(name)
-    : await loadDataFile(options.data);
+    : await loadDataFile(options.data, options.dataLimits);
   return {
     name,
     examples: examples.slice(0, options.limit),
@@ -137,6 +137,7 @@ async function runOne(
     if (hosts.length === 0) throw new PolicyError(failures[0]?.reason ?? "No policy to run");
     const result = await lab.replay(input, hosts, {
       budgetBits: options.budgetBits,
+      bytesPerPosition: options.bytesPerPosition,
       seed: options.seed,
       stepwise: options.stepwise,
       audit: options.audit,

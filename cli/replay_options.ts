@@ -6,8 +6,14 @@
 import { MOST_BUDGET_BITS } from "../policies/check.ts";
 import { LARGEST_GROUP } from "../policies/group_size.ts";
 import { parseArgs } from "@std/cli/parse-args";
+import {
+  type DataLimits,
+  DEFAULT_DATA_LIMITS,
+  MOST_LINE_BYTES,
+} from "../benchmarks/data_limits.ts";
 import { isSliceName, type SliceName, sliceNames } from "../benchmarks/slices.ts";
 import { DEFAULT_CACHE_LIMIT } from "../evaluation/cache/cache_folder.ts";
+import { BYTES_PER_POSITION } from "../evaluation/text_limit.ts";
 import { LIMIT_BOUNDS, type SandboxLimits } from "../policies/sandbox/limits.ts";
 import type { Device, Precision } from "../engine/devices/open.ts";
 import { OPTIONS, type ValueOption, valueOptions } from "./option_table.ts";
@@ -34,6 +40,10 @@ export interface ReplayOptions extends ChosenPolicies {
   readonly tokenizer?: string;
   /** File of the user's that replaces the embedded slice. */
   readonly data?: string;
+  /** What that file may hold. */
+  readonly dataLimits: DataLimits;
+  /** Bytes of a text for each position that the model has for it. */
+  readonly bytesPerPosition: number;
   readonly device: Device;
   /** What the model computes in. */
   readonly precision: Precision;
@@ -114,6 +124,12 @@ export function parseReplayOptions(
     model: values.text("model") ?? "mini",
     ...(tokenizer === undefined ? {} : { tokenizer }),
     ...(data === undefined ? {} : { data }),
+    dataLimits: {
+      lineBytes: values.integer("data-line-bytes", 1, MOST_LINE_BYTES) ??
+        DEFAULT_DATA_LIMITS.lineBytes,
+      answers: values.integer("data-answers", 1) ?? DEFAULT_DATA_LIMITS.answers,
+    },
+    bytesPerPosition: values.integer("text-bytes", 1) ?? BYTES_PER_POSITION,
     device: values.oneOf("device", DEVICES) ?? "auto",
     precision: values.oneOf("precision", PRECISIONS) ?? "float32",
     ...(limit === undefined ? {} : { limit }),
@@ -138,11 +154,17 @@ const EXAMPLES = {
   "policy-run-ms": "60000",
   "policy-memory-mib": "256",
   "policy-message-bytes": "65536",
+  "policy-calibrations": "16",
+  "policy-held-mib": "1024",
+  "policy-work-ms": "600000",
   calibration: "mini.json",
   "kvtuner-table": "my_table.yaml",
   model: "mini",
   tokenizer: "./Qwen2.5-0.5B-Instruct",
   data: "my_examples.jsonl",
+  "data-line-bytes": "33554432",
+  "data-answers": "5000",
+  "text-bytes": "64",
   device: "cpu",
   precision: "float16",
   limit: "2",
@@ -159,6 +181,9 @@ const LIMITS = {
   "policy-run-ms": "runMs",
   "policy-memory-mib": "memoryMib",
   "policy-message-bytes": "messageBytes",
+  "policy-calibrations": "calibrations",
+  "policy-held-mib": "heldMib",
+  "policy-work-ms": "workMs",
 } as const satisfies Partial<Record<ValueOption, keyof SandboxLimits>>;
 
 function limitsOf(values: OptionValues<ValueOption>): Partial<SandboxLimits> {

@@ -137,6 +137,11 @@ export interface ReplayOptions {
   readonly limit?: number;
   /** Longest answer, in tokens; absent for what the slice says. */
   readonly maxNewTokens?: number;
+  /**
+   * Bytes of a text for each position that the model has for it: a longer one is refused before it is
+   * turned into tokens. Default 16.
+   */
+  readonly bytesPerPosition?: number;
   /** Gives every step stores and a pass of its own: slow, and the same numbers. Default false. */
   readonly stepwise?: boolean;
   /** Counts the reported memory once more in the buffers themselves. Default false. */
@@ -421,7 +426,7 @@ export class Lab implements AsyncDisposable {
     const { progress, notice, partial, passOver } = options;
     const maxNewTokens = options.maxNewTokens ?? slice.maxNewTokens ?? MAX_NEW_TOKENS;
     const examples = slice.examples.slice(0, options.limit)
-      .map((q, i) => readyToRun(model, q, i, maxNewTokens));
+      .map((q, i) => readyToRun(model, q, i, maxNewTokens, options.bytesPerPosition));
     checkIds(examples);
     return runSlice({
       slice: slice.name,

@@ -32,6 +32,7 @@ export const REPLAY_OPTIONS = {
   seed: { is: "integer", least: 0, most: 2 ** 32 - 1 },
   limit: POSITIVE,
   maxNewTokens: POSITIVE,
+  bytesPerPosition: POSITIVE,
   stepwise: { is: "boolean" },
   audit: { is: "boolean" },
   passOver: "array",

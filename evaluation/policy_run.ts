@@ -7,6 +7,7 @@ import { InternalError } from "../errors.ts";
 import { CalibrationCost, type Calibrator } from "../calibration/calibrator.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { Rotary } from "../engine/rotary.ts";
+import { Allowance } from "../policies/allowance.ts";
 import { PolicyError } from "../policies/check.ts";
 import type { PolicyHost } from "../policies/host.ts";
 import { isBuiltinName } from "../policies/registry.ts";
@@ -83,6 +84,7 @@ export class PolicyRun<T extends KvShape> {
     private readonly planner: Planner,
     private readonly cost: CalibrationCost,
     private readonly families: Families,
+    private readonly allowance: Allowance,
   ) {
     this.#open = storesBeside(run.engine, families);
   }
@@ -117,6 +119,7 @@ export class PolicyRun<T extends KvShape> {
       lesson = await host.calibrate(statistics.value);
       cost.addSeconds((performance.now() - start) / 1000);
     }
+    const allowance = new Allowance(host.work);
     const planner = new Planner(
       host,
       { heads: shape.kvHeads, headDim: shape.headDim, layers: shape.layers },
@@ -132,12 +135,17 @@ export class PolicyRun<T extends KvShape> {
         cost.add(learned);
         return learned.value;
       },
+      allowance,
     );
-    return new PolicyRun(run, host, planner, cost, families);
+    return new PolicyRun(run, host, planner, cost, families, allowance);
   }
 
   /** Replays an example. */
-  async replay({ example, reference, rope, stats }: ReadyExample<T>): Promise<void> {
+  async replay(ready: ReadyExample<T>): Promise<void> {
+    await this.allowance.working(() => this.#replay(ready));
+  }
+
+  async #replay({ example, reference, rope, stats }: ReadyExample<T>): Promise<void> {
     const { engine, slice, maxNewTokens, budgetBits, stepwise, eosIds } = this.run;
     const replayed = await replayExample({
       engine,

@@ -60,6 +60,7 @@ export type Question = Example | Prompt;
  * A question in tokens.
  *
  * @param maxNewTokens longest answer: a text that leaves no room for it is refused before it is read
+ * @param bytesPerPosition that a text may have
  * @throws {BenchmarkError} for what is no question, and from `score` for what is no score
  */
 export function readyToRun(
@@ -67,6 +68,7 @@ export function readyToRun(
   question: Question,
   index: number,
   maxNewTokens: number,
+  bytesPerPosition?: number,
 ): RunExample {
   if (Object(question) !== question) {
     throw new BenchmarkError(
@@ -74,7 +76,7 @@ export function readyToRun(
     );
   }
   const tokens = (id: string, text: string): Pick<RunExample, "prompt" | "refusal"> => {
-    const refusal = textRefusal(text, id, maxNewTokens, model.shape);
+    const refusal = textRefusal(text, id, maxNewTokens, model.shape, bytesPerPosition);
     return refusal === undefined
       ? { prompt: model.tokenizer.encode(userTurn(model, text)) }
       : { prompt: [], refusal };

@@ -20,6 +20,7 @@ import {
   OPTIONAL_METHODS,
   unaskedMethods,
 } from "./methods.ts";
+import type { WorkLimits } from "./allowance.ts";
 import type { BudgetState, Policy, WorkloadMeta } from "./policy.ts";
 import { shown } from "./shown.ts";
 
@@ -60,6 +61,8 @@ export interface PolicyHost extends AsyncDisposable {
   readonly family?: Family;
   /** False when the policy has no `calibrate`, so that no statistics need be computed for it. */
   readonly calibrates: boolean;
+  /** What the evaluator does and keeps for it at most; absent for a policy that is trusted. */
+  readonly work?: WorkLimits;
   /** Asks `calibration_mode`, once before the run. */
   calibrationMode(workload: WorkloadMeta, budget: BudgetState): Promise<"none" | "offline">;
   /** Hands calibration statistics to the policy and returns what it made of them. */

@@ -24,6 +24,7 @@ export type {
   TransformStatistics,
 } from "../quant/families/transform/transform_statistics.ts";
 export type { RawAnswers, StepQuestion } from "./ask.ts";
+export type { WorkLimits } from "./allowance.ts";
 export type { PolicyHost } from "./host.ts";
 export { PolicyError } from "./check.ts";
 export {

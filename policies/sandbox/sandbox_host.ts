@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { createHash } from "node:crypto";
 import { KV_KINDS, type KvKind } from "../../quant/family.ts";
 import { hookNames, type OptionalHook } from "../../quant/hooks.ts";
 import { type RawAnswers, STAT_NAMES, type StepQuestion } from "../ask.ts";
@@ -65,6 +66,7 @@ interface Exchange {
   readonly question: string;
   readonly ms: number;
   readonly awaited: string;
+  /** SHA-256: replies themselves would be as long as the policy likes. */
   readonly reply: string;
 }
 
@@ -161,6 +163,10 @@ export class SandboxHost implements PolicyHost {
     return this.#kinds.size > 0;
   }
 
+  get work(): SandboxLimits {
+    return this.limits;
+  }
+
   /** Process id of the sandbox, for tests that look at it from outside. */
   get pid(): number {
     return this.link.pid;
@@ -214,7 +220,7 @@ export class SandboxHost implements PolicyHost {
     try {
       await link.hello({ source: this.source.text, language: this.source.language });
       for (const { question, ms, awaited, reply } of this.#kept) {
-        if (await link.ask(question, ms, `No answer to ${awaited}`) !== reply) {
+        if (hash(await link.ask(question, ms, `No answer to ${awaited}`)) !== reply) {
           throw new SandboxError(
             "not deterministic",
             `Asked for ${awaited} a second time in a fresh process, it answered differently`,
@@ -267,7 +273,7 @@ export class SandboxHost implements PolicyHost {
         this.#spentMs += performance.now() - start;
       }
       if (this.#kept.length < KEPT_EXCHANGES) {
-        this.#kept.push({ question: text, ms, awaited, reply });
+        this.#kept.push({ question: text, ms, awaited, reply: hash(reply) });
       }
       return reply;
     });
@@ -329,6 +335,10 @@ export class SandboxHost implements PolicyHost {
     this.#lastPlan = { text: reply, answers };
     return answers;
   }
+}
+
+function hash(text: string): string {
+  return createHash("sha256").update(text).digest("hex");
 }
 
 function overRun({ runMs }: SandboxLimits): SandboxError {

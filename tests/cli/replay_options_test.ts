@@ -15,6 +15,8 @@ const defaults = {
   ungrouped: [],
   trust: false,
   limits: {},
+  dataLimits: { lineBytes: 16 * 2 ** 20, answers: 1000 },
+  bytesPerPosition: 16,
   model: "mini",
   device: "auto",
   precision: "float32",
@@ -36,14 +38,18 @@ Deno.test("every option is read", () => {
   const args =
     "--policy reference,kivi_overlap_2bit --group-size 64 --model mini-outlier --tokenizer ./t --data x.jsonl " +
     "--device wasm --limit 3 --max-new-tokens=9 --budget-bits 8 --seed 7 --out results " +
-    "--stepwise --audit --no-cache --cache-limit 1.5MB --quiet --trust --calibration c.json --policy-step-ms 500";
+    "--stepwise --audit --no-cache --cache-limit 1.5MB --quiet --trust --calibration c.json --policy-step-ms 500 " +
+    "--policy-calibrations 1 --policy-held-mib 2 --policy-work-ms 3 --data-line-bytes 4 " +
+    "--data-answers 5 --text-bytes 6";
   assertEquals<unknown>(parse(...args.split(" ")), {
     slices: ["needle"],
     policies: ["reference", "kivi_overlap_2bit@g64"],
     named: ["reference", "kivi_overlap_2bit@g64"],
     ungrouped: [],
     trust: true,
-    limits: { stepMs: 500 },
+    limits: { stepMs: 500, calibrations: 1, heldMib: 2, workMs: 3 },
+    dataLimits: { lineBytes: 4, answers: 5 },
+    bytesPerPosition: 6,
     calibration: "c.json",
     model: "mini-outlier",
     tokenizer: "./t",

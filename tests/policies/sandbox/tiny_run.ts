@@ -2,6 +2,7 @@
  * A whole slice run, from reference to metrics, that takes milliseconds: real quantizers and the real
  * loop over a synthetic model whose predictions depend on every entry it is shown.
  */
+import { Calibrator } from "../../../calibration/calibrator.ts";
 import { CpuBackend } from "../../../quant/backend_cpu.ts";
 import type { CpuTensor } from "../../../quant/tensor.ts";
 import type { PolicyHost } from "../../../policies/host.ts";
@@ -50,6 +51,16 @@ class TinyEngine extends SyntheticEngine {
     }
     return row;
   }
+}
+
+/** What families learn from in such a run. */
+export function tinyCalibrator(): Calibrator<CpuTensor> {
+  const ids = Array.from({ length: 30 }, (_, i) => i * 7 % VOCAB);
+  return new Calibrator({
+    engine: new TinyEngine(),
+    families: builtInFamilies,
+    samples: [{ ids, reply: 4 }],
+  });
 }
 
 /** Two short examples under the given policies. */
