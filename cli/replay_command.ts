@@ -19,6 +19,7 @@ import { testMetricsLine } from "../report/test_metrics.ts";
 import { print } from "../report/terminal.ts";
 import { describeFailure, EXIT } from "./failure.ts";
 import { InterruptListener } from "./interrupt.ts";
+import type { LastWords } from "./last_words.ts";
 import { openPolicies } from "./policy_hosts.ts";
 import type { ReplayOptions } from "./replay_options.ts";
 import { runCache } from "./run_cache.ts";
@@ -27,14 +28,12 @@ import { VERSION } from "./version.ts";
 
 /** Runs the command; the exit code is 1 when a policy failed, else 0. */
 export async function replay(options: ReplayOptions): Promise<number> {
-  const status = new StatusLine({
-    bar: !options.quiet && Deno.stderr.isTerminal(),
-    ...terminalColumns(),
-  });
+  const bar = !options.quiet && Deno.stderr.isTerminal();
+  const status = new StatusLine({ bar, ...terminalColumns() });
   const inform = (sentence: string) => {
     if (!options.quiet) status.notice(sentence);
   };
-  using interrupts = new InterruptListener((sentence) => status.notice(sentence));
+  using interrupts = new InterruptListener({ outcome: "nothing was finished" }, bar);
   for (const remark of options.ungrouped) inform(remark);
   // Everything that can be wrong with the user's files is found before the model is loaded.
   const inputs = await Promise.all(options.slices.map((name) => sliceInput(name, options)));
@@ -51,40 +50,72 @@ export async function replay(options: ReplayOptions): Promise<number> {
     notice: inform,
   });
   const reports: SliceReport[] = [];
+  const reportOf = (input: Required<SliceInput>, result: SliceResult): SliceReport => ({
+    data: options.data ?? null,
+    max_new_tokens: input.maxNewTokens,
+    result,
+  });
   const told = new Set<string>();
+  const unheard = (result: SliceResult) => [...remarks(result)].filter((text) => !told.has(text));
   const take = (input: Required<SliceInput>, result: SliceResult) => {
-    for (const remark of remarks(result)) {
-      if (!told.has(remark)) inform(remark);
+    for (const remark of unheard(result)) {
+      inform(remark);
       told.add(remark);
     }
-    printResult(result, options.quiet);
-    reports.push({ data: options.data ?? null, max_new_tokens: input.maxNewTokens, result });
+    reports.push(reportOf(input, result));
+    interrupts.leave(
+      lastWords(options, lab, reports),
+      () => print(resultText(result, options.quiet)),
+    );
   };
   try {
     for (const input of inputs) {
       const last: { part?: SliceResult } = {};
-      const keep = (part: SliceResult) => last.part = part;
+      const keep = (part: SliceResult) => {
+        last.part = part;
+        interrupts.leave({
+          ...lastWords(options, lab, [...reports, reportOf(input, part)]),
+          stdout: resultText(part, options.quiet),
+          remarks: options.quiet ? [] : unheard(part),
+        });
+      };
       try {
-        take(input, await runOne(lab, input, options, status, interrupts.signal, keep));
+        take(input, await runOne(lab, input, options, status, keep));
       } catch (error) {
         if (last.part !== undefined) take(input, last.part);
         throw error;
       }
     }
-    interrupts.signal.throwIfAborted();
   } catch (error) {
     if (options.out !== undefined) savePartial(options.out, options, lab, reports, error, status);
     throw error;
   }
-  if (options.out !== undefined) {
-    writeAll(options.out, resultFiles(describe(options, lab), reports));
-    inform(`Results are in ${options.out}`);
+  const { out } = options;
+  if (out !== undefined) {
+    const files = resultFiles(describe(options, lab), reports);
+    interrupts.leave({ outcome: `the results are in ${out}` }, () => writeAll(out, files));
+    inform(`Results are in ${out}`);
   }
   if (calibration !== undefined && !learned) {
     await saveCalibrationFile(calibration, await partsOf(lab).calibration.export());
     inform(`What was learned offline is in ${calibration}`);
   }
   return reports.some(({ result }) => result.failures.length > 0) ? EXIT.failed : 0;
+}
+
+/** What is left of a run that a signal ends. */
+function lastWords(
+  options: ReplayOptions,
+  lab: Lab,
+  finished: readonly SliceReport[],
+): LastWords {
+  const { out: folder } = options;
+  if (folder === undefined) return { outcome: "what was finished is printed" };
+  const contents = resultFiles(describe(options, lab), finished, "Interrupted by a signal");
+  return {
+    files: { folder, contents },
+    outcome: `what was finished is in ${folder}, marked partial`,
+  };
 }
 
 /** Writes what is finished of a run that ended early; what ended it is told by who catches it. */
@@ -127,7 +158,6 @@ async function runOne(
   input: SliceInput,
   options: ReplayOptions,
   status: StatusLine,
-  signal: AbortSignal,
   partial: (result: SliceResult) => void,
 ): Promise<SliceResult> {
   const { hosts, failures } = await openPolicies(options, (sentence) => status.notice(sentence));
@@ -144,7 +174,6 @@ async function runOne(
       passOver: options.policies.filter((policy) => !options.named.includes(policy)),
       progress: (done, total, what) => status.progress(done, total, what),
       notice: (sentence) => status.notice(sentence),
-      signal,
       partial: (part) => partial(withAll(part)),
     });
     return withAll(result);
@@ -169,14 +198,18 @@ function* remarks({ results }: SliceResult): Generator<string> {
   }
 }
 
-function printResult(result: SliceResult, quiet: boolean): void {
-  if (!quiet && Deno.stdout.isTerminal()) print(`${sliceTable(result)}\n`);
-  for (const { policy, audit } of result.results) {
-    if (audit !== undefined && !quiet) print(`${auditTable(policy, audit)}\n`);
-  }
-  for (const { policy, numbers } of result.results) {
-    print(testMetricsLine(result.slice, policy, numbers, result.partial));
-  }
+/** A slice's lines for standard output, without the last line feed. */
+function resultText(result: SliceResult, quiet: boolean): string {
+  const tables = quiet ? [] : [
+    ...Deno.stdout.isTerminal() ? [sliceTable(result)] : [],
+    ...result.results.flatMap(({ policy, audit }) =>
+      audit === undefined ? [] : [auditTable(policy, audit)]
+    ),
+  ];
+  const lines = result.results.map(({ policy, numbers }) =>
+    testMetricsLine(result.slice, policy, numbers, result.partial)
+  );
+  return [...tables.map((table) => `${table}\n`), ...lines].join("\n");
 }
 
 function describe(

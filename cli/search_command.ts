@@ -23,14 +23,12 @@ import { VERSION } from "./version.ts";
 
 /** Runs the command; the exit code is 0. */
 export async function searchWidths(options: SearchOptions): Promise<number> {
-  const status = new StatusLine({
-    bar: !options.quiet && Deno.stderr.isTerminal(),
-    ...terminalColumns(),
-  });
+  const bar = !options.quiet && Deno.stderr.isTerminal();
+  const status = new StatusLine({ bar, ...terminalColumns() });
   const inform = (sentence: string) => {
     if (!options.quiet) status.notice(sentence);
   };
-  using interrupts = new InterruptListener((sentence) => status.notice(sentence));
+  using interrupts = new InterruptListener({ outcome: "no plan was written" }, bar);
   for (const file of [options.out, options.json]) {
     if (file !== undefined) openOutputFile(file);
   }
@@ -73,7 +71,6 @@ export async function searchWidths(options: SearchOptions): Promise<number> {
       budgetBits: options.budgetBits,
       rounds: options.rounds,
       progress: (done, total, what) => status.progress(done, total, what),
-      signal: interrupts.signal,
     });
     await status.stop();
     const seconds = (performance.now() - start) / 1000;
@@ -91,30 +88,31 @@ export async function searchWidths(options: SearchOptions): Promise<number> {
       verdict,
       command: commandOf(options),
     });
-    print(`${frontTable(result)}\n\n${widthTable(plan)}\n\n${verdict}`);
-    if (options.json !== undefined) {
-      const facts = {
-        kvreplay: VERSION,
-        model: options.model,
-        model_hub: hub ?? null,
-        chat_template: model.chatTemplate,
-        model_hash: model.hash,
-        engine: engine.fingerprint,
-        device: engine.device,
-        family: options.family,
-        group_size: options.groupSize ?? null,
-        residual_length: options.residualLength,
-        axes: base.axes,
-        budget_bits: options.budgetBits,
-        samples: ids,
-        held_out: heldOutIds,
-        verdict,
-        seconds,
-        ...searchJson(result, model.shape),
-      };
-      write(options.json, `${JSON.stringify(facts, null, 2)}\n`);
-    }
-    write(options.out, text);
+    const tables = `${frontTable(result)}\n\n${widthTable(plan)}\n\n${verdict}`;
+    const facts = {
+      kvreplay: VERSION,
+      model: options.model,
+      model_hub: hub ?? null,
+      chat_template: model.chatTemplate,
+      model_hash: model.hash,
+      engine: engine.fingerprint,
+      device: engine.device,
+      family: options.family,
+      group_size: options.groupSize ?? null,
+      residual_length: options.residualLength,
+      axes: base.axes,
+      budget_bits: options.budgetBits,
+      samples: ids,
+      held_out: heldOutIds,
+      verdict,
+      seconds,
+      ...searchJson(result, model.shape),
+    };
+    interrupts.leave({ outcome: `the plan is in ${options.out}` }, () => {
+      print(tables);
+      if (options.json !== undefined) write(options.json, `${JSON.stringify(facts, null, 2)}\n`);
+      write(options.out, text);
+    });
     inform(
       `Searched in ${seconds.toFixed(1)} s on ${ids.join(", ")}; the plan is in ${options.out}`,
     );

@@ -166,5 +166,8 @@ function spawn(args: string[]): Deno.ChildProcess {
     stdin: "piped",
     stdout: "piped",
     stderr: "piped",
+    // In a group of its own: Ctrl-C is the evaluator's affair, and no policy's failure. The process
+    // ends when the evaluator does.
+    detached: true,
   }).spawn();
 }
