@@ -13,7 +13,7 @@ import type { Calibration, CalibrationSamples } from "../quant/calibration.ts";
 import type { Settings } from "../quant/family.ts";
 import { QuantizerError } from "../quant/quantizer_error.ts";
 import { type Families, isFamilyName } from "../quant/registry.ts";
-import { settingsKey } from "../quant/settings_key.ts";
+import { learnedKey } from "../quant/learned.ts";
 import type { KvShape } from "../quant/tensor.ts";
 import type {
   CalibrationEntry,
@@ -110,13 +110,13 @@ export class Calibrator<T extends KvShape = KvShape> {
    * @throws {QuantizerError} when it cannot learn from this set
    */
   async family(settings: Settings): Promise<Learned<Calibration>> {
-    const text = settingsKey(settings);
-    const known = this.#learned.get(text);
-    if (known !== undefined) return finite(known, settings);
     const family = this.#input.families.of(settings.family);
     if (family.calibrate === undefined) {
       throw new QuantizerError(`Family "${family.name}" has nothing to calibrate`);
     }
+    const text = `${family.name} ${learnedKey(family, settings)}`;
+    const known = this.#learned.get(text);
+    if (known !== undefined) return finite(known, settings);
     const store = this.#storeFor(settings.family);
     const key = await this.#key(text);
     let entry = (await this.#kept(store, key))?.entries.find((e) => e.settings === text);

@@ -12,6 +12,7 @@ import { hostBuiltin, policyNames } from "../policies/registry.ts";
 import type { MeasureSensitivity, Sensitivity } from "../quant/calibration.ts";
 import { type Axis, type Family, KV_KINDS, type KvKind, type Settings } from "../quant/family.ts";
 import { axesOf, takenHooks } from "../quant/declared.ts";
+import { learn } from "../quant/learned.ts";
 import { QuantizerError } from "../quant/quantizer_error.ts";
 import { builtInFamilies } from "../quant/registry.ts";
 import { settingsFor } from "../quant/settings_for.ts";
@@ -230,7 +231,7 @@ function learned(cache: RandomCache, settings: Settings): Settings {
   if (settings.calibrated !== true) return settings;
   return {
     ...settings,
-    calibration: builtInFamilies.of(settings.family).calibrate!(cache.samples, settings),
+    calibration: learn(builtInFamilies.of(settings.family), cache.samples, settings),
   };
 }
 

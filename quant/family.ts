@@ -519,6 +519,16 @@ export interface Family<
    */
   calibrate?(samples: CalibrationSamples, settings: S): Calibration;
   /**
+   * The settings, besides layer and kind, that `calibrate` looks at: those that agree in them share
+   * what is learned. Absent: all settings.
+   */
+  learnsBy?(settings: S): Readonly<Record<string, unknown>>;
+  /**
+   * What a store under these settings is given of what `calibrate` returned, for a family that learns
+   * more than one setting needs. Absent: what `calibrate` returned.
+   */
+  fit?(learned: Calibration, settings: S): Calibration;
+  /**
    * What policies may know of the samples to choose this family's settings: plain data that JSON can
    * hold, published to `calibrate` of every policy as `statistics.families` under the family's name.
    * It may be a promise.

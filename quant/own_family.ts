@@ -5,7 +5,7 @@
  *
  * @module
  */
-import type { CalibrationSamples } from "./calibration.ts";
+import type { Calibration, CalibrationSamples } from "./calibration.ts";
 import type { BufferContents, Family, Settings, Store, StoredBuffer } from "./family.ts";
 import { InternalError, UserError } from "../errors.ts";
 import { QuantizerError } from "./quantizer_error.ts";
@@ -39,7 +39,7 @@ type Asked = <V>(method: string, work: () => V) => V;
  */
 export function ownFamily(family: Family): Family {
   checkDeclared(family);
-  const { name, calibrate, statistics } = family;
+  const { name, calibrate, learnsBy, fit, statistics } = family;
   const threw = (method: string, error: unknown) => {
     if (error instanceof UserError || error instanceof InternalError) return error;
     const what = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
@@ -79,6 +79,13 @@ export function ownFamily(family: Family): Family {
     ...(calibrate === undefined ? {} : {
       calibrate: (samples: CalibrationSamples, settings: Settings) =>
         ask("calibrate", () => calibrate.call(family, samples, settings)),
+    }),
+    ...(learnsBy === undefined ? {} : {
+      learnsBy: (settings: Settings) => ask("learnsBy", () => learnsBy.call(family, settings)),
+    }),
+    ...(fit === undefined ? {} : {
+      fit: (learned: Calibration, settings: Settings) =>
+        ask("fit", () => fit.call(family, learned, settings)),
     }),
     ...(statistics === undefined ? {} : {
       async statistics(...given: Parameters<typeof statistics>) {

@@ -23,6 +23,7 @@ import { axesOf, takenHooks } from "./declared.ts";
 import { answerName } from "./hooks.ts";
 import { checkReadable } from "./gpu/readable.ts";
 import { ownFamily } from "./own_family.ts";
+import { learn } from "./learned.ts";
 import { QuantizerError } from "./quantizer_error.ts";
 import { settingsFor } from "./settings_for.ts";
 import { builtInFamilies, families, type FamilyName } from "./registry.ts";
@@ -259,12 +260,12 @@ function settingsOf<T extends KvShape>(
     calibrationMode: samples === undefined ? "none" : "offline",
   }, { heads, headDim });
   if (settings.calibrated !== true) return settings;
-  if (family.calibrate === undefined || samples === undefined) {
+  if (samples === undefined) {
     throw new QuantizerError(
       `Family "${family.name}" learns offline under these settings; give it samples to learn from`,
     );
   }
-  return { ...settings, calibration: family.calibrate(samples, settings) };
+  return { ...settings, calibration: learn(family, samples, settings) };
 }
 
 function sourceOf<T extends KvShape>(

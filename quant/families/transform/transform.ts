@@ -75,6 +75,7 @@ export const transform: Family<TransformSettings, "sink_tokens", TransformOption
   quantizedRange: transformRange,
   calibrate: (samples: CalibrationSamples, settings): Calibration =>
     learnTransform(samples, settings),
+  learnsBy: ({ bits, steps }) => ({ width: bits[0], steps }),
   statistics: transformStatistics,
   openCpu: (source, settings) => new TransformStoreCpu(source, settings),
   openGpu: (device, source, settings, tokens) =>
