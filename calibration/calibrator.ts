@@ -13,13 +13,14 @@ import type { Calibration, CalibrationSamples } from "../quant/calibration.ts";
 import type { Settings } from "../quant/family.ts";
 import { QuantizerError } from "../quant/quantizer_error.ts";
 import { type Families, isFamilyName } from "../quant/registry.ts";
-import { learnedKey } from "../quant/learned.ts";
+import { fitted, learnedKey } from "../quant/learned.ts";
 import type { KvShape } from "../quant/tensor.ts";
-import type {
-  CalibrationEntry,
-  CalibrationFile,
-  CalibrationStore,
-  Learned,
+import {
+  CALIBRATION_FORMAT,
+  type CalibrationEntry,
+  type CalibrationFile,
+  type CalibrationStore,
+  type Learned,
 } from "./calibration_file.ts";
 import { collectSamples, samplesThatFit } from "./calibration_samples.ts";
 import { calibrationStatistics } from "./calibration_statistics.ts";
@@ -50,7 +51,12 @@ export interface CalibratorInput<T extends KvShape> {
 export class Calibrator<T extends KvShape = KvShape> {
   readonly #input: CalibratorInput<T>;
   readonly #tokens: readonly SampleTokens[];
-  readonly #learned = new Map<string, CalibrationEntry>();
+  /** What was learned or read, by family and then by what it hangs on. */
+  readonly #learned = new Map<string, Map<string, CalibrationEntry>>();
+  /** Families of which what was kept was looked for. */
+  readonly #read = new Set<string>();
+  /** Families that learned something since they were last kept. */
+  readonly #unkept = new Set<string>();
   #statistics: Learned<CalibrationStatistics> | undefined;
   #samples: Promise<{ samples: CalibrationSamples; seconds: number }> | undefined;
   #set: string | undefined;
@@ -72,7 +78,9 @@ export class Calibrator<T extends KvShape = KvShape> {
     if (file !== undefined && file.engine !== engine.fingerprint) {
       notice?.("The calibration file was made with another model, engine or version");
     }
-    for (const entry of file?.entries ?? []) this.#learned.set(entry.settings, entry);
+    for (const entry of file?.entries ?? []) {
+      this.#entriesOf(entry.family).set(entry.settings, entry);
+    }
     this.#statistics = file?.statistics;
   }
 
@@ -114,33 +122,74 @@ export class Calibrator<T extends KvShape = KvShape> {
     if (family.calibrate === undefined) {
       throw new QuantizerError(`Family "${family.name}" has nothing to calibrate`);
     }
-    const text = `${family.name} ${learnedKey(family, settings)}`;
-    const known = this.#learned.get(text);
-    if (known !== undefined) return finite(known, settings);
-    const store = this.#storeFor(settings.family);
-    const key = await this.#key(text);
-    let entry = (await this.#kept(store, key))?.entries.find((e) => e.settings === text);
+    const text = learnedKey(family, settings);
+    const entries = this.#entriesOf(family.name);
+    let entry = entries.get(text);
+    if (entry === undefined && !this.#read.has(family.name)) {
+      this.#read.add(family.name);
+      await this.#readKept(family.name);
+      entry = entries.get(text);
+    }
     if (entry === undefined) {
       const learned = await this.#learn(
         `Layer ${settings.layer} ${settings.kind}s: family "${family.name}" cannot learn from the ` +
           `calibration set`,
         (samples) => family.calibrate!(samples, settings),
       );
-      entry = finite({ settings: text, ...learned }, settings);
-      await store?.save(key, await this.#file([entry]));
+      entry = { family: family.name, settings: text, ...learned };
+      entries.set(text, finite(entry, settings));
+      this.#unkept.add(family.name);
     }
-    this.#learned.set(text, entry);
-    return entry;
+    return finite(entry, settings);
+  }
+
+  /** What a store under these settings is given of what was learned for them. */
+  fitted(learned: Learned<Calibration>, settings: Settings): Calibration {
+    const family = this.#input.families.of(settings.family);
+    const value = fitted(family, learned.value, settings);
+    return finite({ value }, settings).value;
+  }
+
+  /** Keeps what was learned since the last time for the next run, a file a family. */
+  async keep(): Promise<void> {
+    for (const family of this.#unkept) {
+      const store = this.#storeFor(family);
+      if (store === undefined) continue;
+      // Another process may have learned for other settings in the meantime.
+      await this.#readKept(family);
+      const entries = [...this.#entriesOf(family).values()];
+      await store.save(await this.#key(`family ${family}`), await this.#file(entries));
+    }
+    this.#unkept.clear();
   }
 
   /** Everything learned so far, for `--calibration FILE`. */
   async export(): Promise<CalibrationFile> {
-    return await this.#file([...this.#learned.values()], this.#statistics);
+    const entries = [...this.#learned.values()].flatMap((own) => [...own.values()]);
+    return await this.#file(entries, this.#statistics);
   }
 
   /** Lets go of the samples' tensors; a later question runs the set again. */
   releaseSamples(): void {
     this.#samples = undefined;
+  }
+
+  #entriesOf(family: string): Map<string, CalibrationEntry> {
+    let entries = this.#learned.get(family);
+    if (entries === undefined) this.#learned.set(family, entries = new Map());
+    return entries;
+  }
+
+  /** Reads what was kept of a family, where nothing else is known. */
+  async #readKept(family: string): Promise<void> {
+    const store = this.#storeFor(family);
+    const file = await this.#kept(store, await this.#key(`family ${family}`));
+    const entries = this.#entriesOf(family);
+    for (const entry of file?.entries ?? []) {
+      if (entry.family === family && !entries.has(entry.settings)) {
+        entries.set(entry.settings, entry);
+      }
+    }
   }
 
   /** Where results of these families are kept: one's own may have changed since the last run. */
@@ -199,7 +248,13 @@ export class Calibrator<T extends KvShape = KvShape> {
   async #key(what: string): Promise<string> {
     const { engine } = this.#input;
     return await sha256(
-      JSON.stringify([CONTRACT_VERSION, engine.fingerprint, await this.#setHash(), what]),
+      JSON.stringify([
+        CONTRACT_VERSION,
+        CALIBRATION_FORMAT,
+        engine.fingerprint,
+        await this.#setHash(),
+        what,
+      ]),
     );
   }
 
@@ -228,7 +283,10 @@ export class Calibrator<T extends KvShape = KvShape> {
 }
 
 /** @throws {QuantizerError} when something learned is not finite */
-function finite(entry: CalibrationEntry, { layer, kind, family }: Settings): CalibrationEntry {
+function finite<E extends Pick<CalibrationEntry, "value">>(
+  entry: E,
+  { layer, kind, family }: Settings,
+): E {
   for (const [name, array] of Object.entries(entry.value)) {
     if (allFinite(array)) continue;
     throw new QuantizerError(

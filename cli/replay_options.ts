@@ -157,7 +157,7 @@ const EXAMPLES = {
   "policy-calibrations": "16",
   "policy-held-mib": "1024",
   "policy-work-ms": "600000",
-  calibration: "mini.json",
+  calibration: "mini.calibration",
   "kvtuner-table": "my_table.yaml",
   model: "mini",
   tokenizer: "./Qwen2.5-0.5B-Instruct",

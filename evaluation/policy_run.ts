@@ -133,7 +133,7 @@ export class PolicyRun<T extends KvShape> {
       calibration === undefined ? undefined : async (settings) => {
         const learned = await calibration.family(settings);
         cost.add(learned);
-        return learned.value;
+        return calibration.fitted(learned, settings);
       },
       allowance,
     );
@@ -161,6 +161,7 @@ export class PolicyRun<T extends KvShape> {
       stepwise,
       stats,
     });
+    await this.run.calibration?.keep();
     this.#widths = replayed.widths;
     if (this.run.audit && replayed.peak.bytes > (this.#audit?.bytes ?? -1)) {
       this.#audit = await audit({

@@ -190,6 +190,7 @@ Deno.test("a calibration file keeps arrays exactly", async () => {
     engine: "e",
     set: "s",
     entries: [{
+      family: "f",
       settings: "{}",
       seconds: 1,
       samplesSeconds: 2,
@@ -205,17 +206,34 @@ Deno.test("a calibration file keeps arrays exactly", async () => {
 
 Deno.test("damaged calibration files are refused in one sentence", async () => {
   const good = await writeCalibration({ engine: "e", set: "s", entries: [] });
+  const bytes = (text: string) => new TextEncoder().encode(text);
+  const changed = good.slice();
+  changed[40]! ^= 1;
+  // Who writes one by hand can hash it, too.
+  const holding = (file: object) => writeCalibration(file as CalibrationFile);
+  const learned = { value: {}, seconds: 1, samplesSeconds: 1 };
   for (
-    const [text, part] of [
-      ["nonsense", "is not JSON"],
-      ["null", "expected"],
-      ['{"format":"other"}', 'has the format "other"'],
-      // Statistics of transform lay elsewhere then.
-      [good.replace("calibration 3", "calibration 2"), 'has the format "kvreplay calibration 2"'],
-      [good.replace("entries", "entriez"), "do not match"],
+    const [given, part] of [
+      [bytes("nonsense"), 'begins with "nonsense"; expected "kvreplay calibration'],
+      [bytes(""), 'begins with ""'],
+      // Learned otherwise then.
+      [bytes('{"format":"kvreplay calibration 3"}'), "begins with"],
+      [good.subarray(0, good.length - 1), "do not match"],
+      [good.subarray(0, 25), "do not match"],
+      [changed, "do not match"],
+      [await holding({}), "holds something else"],
+      [await holding({ engine: "e", set: "s", entries: [learned] }), "holds something else"],
+      [
+        await holding({
+          engine: "e",
+          set: "s",
+          entries: [{ ...learned, family: "f", settings: "{}", value: { upper: [1, 2, 3, 4] } }],
+        }),
+        "holds something else",
+      ],
     ] as const
   ) {
-    await assertRejects(() => readCalibration(text, "f"), CalibrationError, part);
+    await assertRejects(() => readCalibration(given, "f"), CalibrationError, part);
   }
 });
 
