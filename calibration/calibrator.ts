@@ -9,7 +9,7 @@
  */
 import { InternalError, UserError } from "../errors.ts";
 import type { CalibrationStatistics } from "../policies/calibration_statistics.ts";
-import type { Calibration, CalibrationSamples } from "../quant/calibration.ts";
+import type { Calibration, KeptSamples } from "../quant/calibration.ts";
 import type { Settings } from "../quant/family.ts";
 import { QuantizerError } from "../quant/quantizer_error.ts";
 import { type Families, isFamilyName } from "../quant/registry.ts";
@@ -22,12 +22,12 @@ import {
   type CalibrationStore,
   type Learned,
 } from "./calibration_file.ts";
-import { collectSamples, samplesThatFit } from "./calibration_samples.ts";
+import { runSamples, type SamplePass } from "./calibration_samples.ts";
 import { calibrationStatistics } from "./calibration_statistics.ts";
 import { CONTRACT_VERSION } from "../policies/contract.ts";
 import type { Engine } from "../engine/engine.ts";
 import { sha256 } from "../engine/digest.ts";
-import { measureSensitivity, type SampleTokens } from "./sensitivity.ts";
+import type { SampleTokens } from "./sensitivity.ts";
 
 export * from "./calibration_file.ts";
 
@@ -47,6 +47,12 @@ export interface CalibratorInput<T extends KvShape> {
   readonly signal?: AbortSignal;
 }
 
+/** A pass, and how long it took. */
+interface TimedPass extends SamplePass {
+  /** Wall time in seconds, without what watching predictions took. */
+  readonly seconds: number;
+}
+
 /** Learns from the calibration set, for every policy of a run. */
 export class Calibrator<T extends KvShape = KvShape> {
   readonly #input: CalibratorInput<T>;
@@ -58,7 +64,7 @@ export class Calibrator<T extends KvShape = KvShape> {
   /** Families that learned something since they were last kept. */
   readonly #unkept = new Set<string>();
   #statistics: Learned<CalibrationStatistics> | undefined;
-  #samples: Promise<{ samples: CalibrationSamples; seconds: number }> | undefined;
+  #pass: Promise<TimedPass> | undefined;
   #set: string | undefined;
 
   constructor(input: CalibratorInput<T>) {
@@ -67,14 +73,13 @@ export class Calibrator<T extends KvShape = KvShape> {
     const fitting = samples.filter(({ ids }) =>
       ids.length > 0 && ids.length <= engine.shape.maxPositions
     );
-    const count = samplesThatFit(engine.shape, fitting.map(({ ids }) => ids.length));
-    if (count < samples.length) {
+    if (fitting.length < samples.length) {
       notice?.(
-        `Calibration uses ${count} of ${samples.length} samples: the others exceed the model's ` +
-          `positions or the memory set aside for calibration`,
+        `Calibration uses ${fitting.length} of ${samples.length} samples: the others exceed the ` +
+          `model's ${engine.shape.maxPositions} positions`,
       );
     }
-    this.#tokens = fitting.slice(0, count);
+    this.#tokens = fitting;
     if (file !== undefined && file.engine !== engine.fingerprint) {
       notice?.("The calibration file was made with another model, engine or version");
     }
@@ -86,7 +91,7 @@ export class Calibrator<T extends KvShape = KvShape> {
 
   /** Statistics of the whole set, for a policy's `calibrate`. */
   async statistics(): Promise<Learned<CalibrationStatistics>> {
-    const { engine, families, signal } = this.#input;
+    const { families } = this.#input;
     const publishing = families.names.filter((name) => families.of(name).statistics !== undefined);
     // A file may come from a run that had other families.
     const known = this.#statistics;
@@ -101,12 +106,8 @@ export class Calibrator<T extends KvShape = KvShape> {
     if (kept !== undefined) return this.#statistics = kept;
     this.#statistics = await this.#learn(
       "No statistics can be taken from the calibration set",
-      (samples) =>
-        calibrationStatistics(
-          samples,
-          families,
-          (noise) => measureSensitivity(engine, this.#tokens, samples, noise, signal),
-        ),
+      ({ samples, sensitivity }) => calibrationStatistics(samples, families, sensitivity),
+      publishing,
     );
     await store?.save(key, await this.#file([], this.#statistics));
     return this.#statistics;
@@ -134,7 +135,7 @@ export class Calibrator<T extends KvShape = KvShape> {
       const learned = await this.#learn(
         `Layer ${settings.layer} ${settings.kind}s: family "${family.name}" cannot learn from the ` +
           `calibration set`,
-        (samples) => family.calibrate!(samples, settings),
+        ({ samples }) => family.calibrate!(samples, settings),
       );
       entry = { family: family.name, settings: text, ...learned };
       entries.set(text, finite(entry, settings));
@@ -169,9 +170,9 @@ export class Calibrator<T extends KvShape = KvShape> {
     return await this.#file(entries, this.#statistics);
   }
 
-  /** Lets go of the samples' tensors; a later question runs the set again. */
+  /** Lets go of what was kept of the samples; a later question runs the set again. */
   releaseSamples(): void {
-    this.#samples = undefined;
+    this.#pass = undefined;
   }
 
   #entriesOf(family: string): Map<string, CalibrationEntry> {
@@ -197,48 +198,61 @@ export class Calibrator<T extends KvShape = KvShape> {
     return names.every(isFamilyName) ? this.#input.store : undefined;
   }
 
-  /** @param refusal start of the sentence when what is computed throws: samples can be degenerate */
+  /**
+   * @param refusal start of the sentence when what is computed throws: samples can be degenerate
+   * @param watched families under whose noise predictions must have been watched
+   */
   async #learn<V>(
     refusal: string,
-    compute: (samples: CalibrationSamples) => V | Promise<V>,
+    compute: (pass: SamplePass) => V | Promise<V>,
+    watched: readonly string[] = [],
   ): Promise<Learned<V>> {
-    const { samples, seconds: samplesSeconds } = await (this.#samples ??= this.#run());
+    const { families } = this.#input;
+    const noisy = watched.filter((name) => families.of(name).noise !== undefined);
+    let pass = await this.#pass;
+    if (pass === undefined || noisy.some((name) => !pass!.sensitivity.has(name))) {
+      pass = await (this.#pass = this.#run(refusal, noisy));
+    }
+    const samplesSeconds = pass.seconds;
     const start = performance.now();
     let value: V;
     try {
-      value = await compute(samples);
+      value = await compute(pass);
     } catch (error) {
-      this.#input.signal?.throwIfAborted();
-      if (error instanceof UserError || error instanceof InternalError) throw error;
-      const what = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
-      throw new QuantizerError(`${refusal}: ${what}`, { cause: error });
+      throw this.#refused(refusal, error);
     }
-    return { value, seconds: (performance.now() - start) / 1000, samplesSeconds };
+    const seconds = (performance.now() - start) / 1000 +
+      (noisy.length === 0 ? 0 : pass.measureSeconds);
+    return { value, seconds, samplesSeconds };
   }
 
-  async #run(): Promise<{ samples: CalibrationSamples; seconds: number }> {
+  #refused(refusal: string, error: unknown): unknown {
+    this.#input.signal?.throwIfAborted();
+    if (error instanceof UserError || error instanceof InternalError) return error;
+    const what = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+    return new QuantizerError(`${refusal}: ${what}`, { cause: error });
+  }
+
+  async #run(refusal: string, noisy: readonly string[]): Promise<TimedPass> {
+    const { engine, families, signal } = this.#input;
     if (this.#tokens.length === 0) {
-      const { maxPositions } = this.#input.engine.shape;
       throw new QuantizerError(
-        `The calibration set holds no sample that fits into the model's ${maxPositions} positions`,
+        `The calibration set holds no sample that fits into the model's ${engine.shape.maxPositions} positions`,
       );
     }
-    const start = performance.now();
-    const samples = await collectSamples(
-      this.#input.engine,
-      this.#tokens.map(({ ids }) => ids),
-      this.#input.signal,
-    );
-    for (const [layer, { keys, preRopeKeys, values, queries }] of samples.layers.entries()) {
-      const tensors = { keys, "keys before RoPE": preRopeKeys, values, queries };
-      for (const [what, list] of Object.entries(tensors)) {
-        if (list.every(({ data }) => allFinite(data))) continue;
-        throw new QuantizerError(
-          `Layer ${layer} ${what} of the calibration set are not finite; nothing can be learned from them`,
-        );
+    const noises = new Map(noisy.map((name) => [name, (samples: KeptSamples) => {
+      try {
+        return families.of(name).noise!(samples);
+      } catch (error) {
+        throw this.#refused(refusal, error);
       }
-    }
-    return { samples, seconds: (performance.now() - start) / 1000 };
+    }]));
+    const start = performance.now();
+    const pass = await runSamples(engine, this.#tokens, {
+      noises,
+      ...(signal === undefined ? {} : { signal }),
+    });
+    return { ...pass, seconds: (performance.now() - start) / 1000 - pass.measureSeconds };
   }
 
   async #setHash(): Promise<string> {

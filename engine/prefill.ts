@@ -4,7 +4,7 @@
  * @module
  */
 import type { KvShape } from "../quant/tensor.ts";
-import { type Engine, type LayerKv, MASKED } from "./engine.ts";
+import { type Engine, type LayerKv, type LayerOutput, MASKED } from "./engine.ts";
 
 /** Tokens that go through the model at once during prefill, where an engine says nothing. */
 export const PREFILL_CHUNK = 256;
@@ -16,6 +16,16 @@ export interface Extras<T extends KvShape> {
   /** Per layer, queries after RoPE, `[queryHeads, tokens, headDim]`. */
   readonly queries: readonly T[];
 }
+
+/**
+ * Looks at what one layer computed for a chunk of tokens, from position `from` on, before it is freed;
+ * keys before RoPE and queries are among it.
+ */
+export type ChunkVisitor<T extends KvShape> = (
+  layer: number,
+  output: LayerOutput<T>,
+  from: number,
+) => Promise<void>;
 
 /** Every layer's keys, values, pre-RoPE keys and queries of known tokens. The caller frees them. */
 export async function runKnownTokens<T extends KvShape>(
@@ -62,6 +72,7 @@ export async function feed<T extends KvShape>(
   ids: readonly number[],
   layers: readonly LayerKv<T>[],
   extras?: Extras<T>,
+  visit?: ChunkVisitor<T>,
 ): Promise<void> {
   const { backend } = engine;
   const chunk = engine.prefillChunk?.(ids.length) ?? PREFILL_CHUNK;
@@ -94,8 +105,9 @@ export async function feed<T extends KvShape>(
       mask: causalMask(count, a, capacity),
       maskLayers: 1,
       logits: 1,
-      outputs: extras === undefined ? "kv" : "all",
+      outputs: extras === undefined && visit === undefined ? "kv" : "all",
     });
+    for (const [l, layer] of out.layers.entries()) await visit?.(l, layer, a);
     backend.together(() => {
       for (const [l, layer] of out.layers.entries()) {
         for (const kept of a + count <= capacity ? [layers[l]!, past[l]!] : [layers[l]!]) {

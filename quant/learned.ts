@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Calibration, CalibrationSamples } from "./calibration.ts";
+import type { Calibration, KeptSamples } from "./calibration.ts";
 import type { Family, Settings } from "./family.ts";
 import { QuantizerError } from "./quantizer_error.ts";
 import { settingsKey } from "./settings_key.ts";
@@ -44,7 +44,7 @@ export function fitted(family: Family, learned: Calibration, settings: Settings)
  */
 export function learn(
   family: Family,
-  samples: CalibrationSamples,
+  samples: KeptSamples,
   settings: Settings,
 ): Calibration {
   if (family.calibrate === undefined) {

@@ -5,7 +5,7 @@
  *
  * @module
  */
-import type { Calibration, CalibrationSamples } from "./calibration.ts";
+import type { Calibration, KeptSamples, Noise } from "./calibration.ts";
 import type { BufferContents, Family, Settings, Store, StoredBuffer } from "./family.ts";
 import { InternalError, UserError } from "../errors.ts";
 import { QuantizerError } from "./quantizer_error.ts";
@@ -39,7 +39,7 @@ type Asked = <V>(method: string, work: () => V) => V;
  */
 export function ownFamily(family: Family): Family {
   checkDeclared(family);
-  const { name, calibrate, learnsBy, fit, statistics } = family;
+  const { name, calibrate, learnsBy, fit, noise, statistics } = family;
   const threw = (method: string, error: unknown) => {
     if (error instanceof UserError || error instanceof InternalError) return error;
     const what = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
@@ -77,7 +77,7 @@ export function ownFamily(family: Family): Family {
     quantizedRange: (settings, n) =>
       range("quantizedRange", ask("quantizedRange", () => family.quantizedRange(settings, n)), n),
     ...(calibrate === undefined ? {} : {
-      calibrate: (samples: CalibrationSamples, settings: Settings) =>
+      calibrate: (samples: KeptSamples, settings: Settings) =>
         ask("calibrate", () => calibrate.call(family, samples, settings)),
     }),
     ...(learnsBy === undefined ? {} : {
@@ -86,6 +86,18 @@ export function ownFamily(family: Family): Family {
     ...(fit === undefined ? {} : {
       fit: (learned: Calibration, settings: Settings) =>
         ask("fit", () => fit.call(family, learned, settings)),
+    }),
+    ...(noise === undefined ? {} : {
+      noise: (samples: KeptSamples) => {
+        const given = ask("noise", () => noise.call(family, samples));
+        if (typeof given?.draw !== "function" || typeof given.lost !== "function") {
+          throw wrong(name, "noise", given, "an object with draw and lost");
+        }
+        return {
+          draw: (...args: Parameters<Noise["draw"]>) => ask("noise", () => given.draw(...args)),
+          lost: (...args: Parameters<Noise["lost"]>) => ask("noise", () => given.lost(...args)),
+        };
+      },
     }),
     ...(statistics === undefined ? {} : {
       async statistics(...given: Parameters<typeof statistics>) {

@@ -25,6 +25,7 @@ import { checkReadable } from "./gpu/readable.ts";
 import { ownFamily } from "./own_family.ts";
 import { learn } from "./learned.ts";
 import { QuantizerError } from "./quantizer_error.ts";
+import { keepSamples } from "./sample_keeper.ts";
 import { settingsFor } from "./settings_for.ts";
 import { builtInFamilies, families, type FamilyName } from "./registry.ts";
 import type { Backend, CpuTensor, GpuTensor, KvShape, TokenRange } from "./tensor.ts";
@@ -265,7 +266,7 @@ function settingsOf<T extends KvShape>(
       `Family "${family.name}" learns offline under these settings; give it samples to learn from`,
     );
   }
-  return { ...settings, calibration: learn(family, samples, settings) };
+  return { ...settings, calibration: learn(family, keepSamples(samples), settings) };
 }
 
 function sourceOf<T extends KvShape>(

@@ -1,4 +1,4 @@
-import type { CalibrationSamples, MeasureSensitivity } from "../../quant/calibration.ts";
+import type { KeptSamples, Sensitivity } from "../../quant/calibration.ts";
 import { transformNoise } from "../../quant/families/transform/transform_noise.ts";
 import { uniform } from "../../quant/families/uniform/uniform.ts";
 import { builtInFamilies, Families } from "../../quant/registry.ts";
@@ -13,7 +13,6 @@ import {
   readCalibration,
   writeCalibration,
 } from "../../calibration/calibrator.ts";
-import { samplesThatFit } from "../../calibration/calibration_samples.ts";
 import { plainRotary } from "../../engine/rotary.ts";
 import { MemoryStore } from "./memory_store.ts";
 import { SyntheticEngine } from "../engine/synthetic_engine.ts";
@@ -96,9 +95,10 @@ Deno.test("families publish statistics under their names", async () => {
   const seen = {
     ...uniform,
     name: "mine",
-    statistics: async (given: CalibrationSamples, sensitivity: MeasureSensitivity) => ({
+    noise: transformNoise,
+    statistics: (given: KeptSamples, sensitivity: readonly Sensitivity[]) => ({
       samples: given.layers[0]!.keys.length,
-      layers: (await sensitivity(transformNoise(given))).length,
+      layers: sensitivity.length,
     }),
   };
   const calibrator = new Calibrator({ families: new Families([seen]), engine, samples });
@@ -264,22 +264,19 @@ Deno.test("the cost counts every entry and the pass over the samples once", () =
   assertEquals(cost.seconds, 8.5);
 });
 
-Deno.test("samples beyond the model's positions or the memory are left out, with a notice", () => {
+Deno.test("samples beyond the model's positions are left out, with a notice", async () => {
   const engine = new SyntheticEngine();
   const notices: string[] = [];
   const long = Array<number>(engine.shape.maxPositions + 1).fill(1);
-  new Calibrator({
+  const { value } = await new Calibrator({
     families: builtInFamilies,
     engine,
     samples: [...samples, { ids: long, reply: 4 }],
     notice: (sentence) => notices.push(sentence),
-  });
+  }).statistics();
   assertEquals(notices.length, 1);
   assert(notices[0]!.includes("2 of 3 samples"));
-  const perToken = 4 * 2 * (3 * 2 + 4) * engine.shape.headDim;
-  assertEquals(samplesThatFit(engine.shape, [5, 3], 8 * perToken), 2);
-  assertEquals(samplesThatFit(engine.shape, [5, 3], 7 * perToken), 1);
-  assertEquals(samplesThatFit(engine.shape, [5, 3], 1), 1);
+  assertEquals([value.samples, value.tokens], [2, 8]);
 });
 
 Deno.test("the embedded set mixes the families and repeats no scored id", async () => {

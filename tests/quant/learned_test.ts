@@ -8,6 +8,7 @@ import { skvq } from "../../quant/families/skvq/skvq.ts";
 import { transform } from "../../quant/families/transform/transform.ts";
 import { uniform } from "../../quant/families/uniform/uniform.ts";
 import { fitted, learn, learnedKey } from "../../quant/learned.ts";
+import { keepSamples } from "../../quant/sample_keeper.ts";
 import { settingsFor } from "../../quant/settings_for.ts";
 import { rotaryOf } from "./cache_scenes.ts";
 import { kvData } from "./kv_data.ts";
@@ -30,7 +31,7 @@ function samplesOf(seed: number): CalibrationSamples {
   return { layers: [layer], rotary: rotaryOf(shape.headDim) };
 }
 
-const samples = samplesOf(7);
+const samples = keepSamples(samplesOf(7));
 
 function settingsOf(family: Family, answers: Partial<HookAnswers>): Settings {
   return settingsFor(family, {
