@@ -26,9 +26,33 @@ export class CalibrationError extends UserError {
   override name = "CalibrationError";
 }
 
+/**
+ * What was learned from.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { type CalibrationSetFacts, open } from "@kvreplay/kvreplay";
+ *
+ * const inWords = ({ samples, tokens }: CalibrationSetFacts) => `${samples} samples, ${tokens} tokens`;
+ * await using lab = await open("mini", { device: "cpu", calibrationTokens: 2000 });
+ * const { calibration } = await lab.replay({ prompt: "Why?" }, "kvquant_nuq4_1pct");
+ * assertEquals(calibration.map(inWords), ["2 samples, 1723 tokens"]);
+ * ```
+ */
+export interface CalibrationSetFacts {
+  /** Samples that went through the model. */
+  readonly samples: number;
+  /** Their tokens. */
+  readonly tokens: number;
+  /** SHA-256 of the token ids, in hexadecimal. */
+  readonly sha256: string;
+}
+
 /** Something learned from the calibration set, and what it cost. */
 export interface Learned<V> {
   readonly value: V;
+  readonly set: CalibrationSetFacts;
   /** Wall time of learning it, in seconds. */
   readonly seconds: number;
   /** Wall time of running the calibration set through the model, in seconds. */
@@ -109,7 +133,9 @@ function checkFile(file: unknown, name: string): asserts file is CalibrationFile
     typeof value === "object" && value !== null && !Array.isArray(value);
   const isLearned = (value: unknown) =>
     isObject(value) && isObject(value.value) && Number.isFinite(value.seconds) &&
-    Number.isFinite(value.samplesSeconds);
+    Number.isFinite(value.samplesSeconds) && isObject(value.set) &&
+    Number.isSafeInteger(value.set.samples) && Number.isSafeInteger(value.set.tokens) &&
+    typeof value.set.sha256 === "string";
   const isEntry = (value: unknown) =>
     isLearned(value) && isObject(value) && typeof value.family === "string" &&
     typeof value.settings === "string" &&

@@ -19,6 +19,7 @@ import {
   CALIBRATION_FORMAT,
   type CalibrationEntry,
   type CalibrationFile,
+  type CalibrationSetFacts,
   type CalibrationStore,
   type Learned,
 } from "./calibration_file.ts";
@@ -70,16 +71,7 @@ export class Calibrator<T extends KvShape = KvShape> {
   constructor(input: CalibratorInput<T>) {
     this.#input = input;
     const { engine, samples, file, notice } = input;
-    const fitting = samples.filter(({ ids }) =>
-      ids.length > 0 && ids.length <= engine.shape.maxPositions
-    );
-    if (fitting.length < samples.length) {
-      notice?.(
-        `Calibration uses ${fitting.length} of ${samples.length} samples: the others exceed the ` +
-          `model's ${engine.shape.maxPositions} positions`,
-      );
-    }
-    this.#tokens = fitting;
+    this.#tokens = samples;
     if (file !== undefined && file.engine !== engine.fingerprint) {
       notice?.("The calibration file was made with another model, engine or version");
     }
@@ -223,7 +215,7 @@ export class Calibrator<T extends KvShape = KvShape> {
     }
     const seconds = (performance.now() - start) / 1000 +
       (noisy.length === 0 ? 0 : pass.measureSeconds);
-    return { value, seconds, samplesSeconds };
+    return { value, seconds, samplesSeconds, set: await this.facts() };
   }
 
   #refused(refusal: string, error: unknown): unknown {
@@ -253,6 +245,15 @@ export class Calibrator<T extends KvShape = KvShape> {
       ...(signal === undefined ? {} : { signal }),
     });
     return { ...pass, seconds: (performance.now() - start) / 1000 - pass.measureSeconds };
+  }
+
+  /** What is learned from. */
+  async facts(): Promise<CalibrationSetFacts> {
+    return {
+      samples: this.#tokens.length,
+      tokens: this.#tokens.reduce((sum, { ids }) => sum + ids.length, 0),
+      sha256: await this.#setHash(),
+    };
   }
 
   async #setHash(): Promise<string> {
@@ -321,6 +322,7 @@ function allFinite(array: ArrayLike<number>): boolean {
 /** Adds up what the calibration of one policy cost. */
 export class CalibrationCost {
   readonly #counted = new Set<unknown>();
+  readonly #sets = new Map<string, CalibrationSetFacts>();
   #seconds = 0;
   #samplesSeconds = 0;
 
@@ -328,6 +330,7 @@ export class CalibrationCost {
   add(learned: Learned<unknown>): void {
     if (this.#counted.has(learned)) return;
     this.#counted.add(learned);
+    this.#sets.set(learned.set.sha256, learned.set);
     this.#seconds += learned.seconds;
     this.#samplesSeconds = Math.max(this.#samplesSeconds, learned.samplesSeconds);
   }
@@ -339,5 +342,10 @@ export class CalibrationCost {
 
   get seconds(): number {
     return this.#seconds + this.#samplesSeconds;
+  }
+
+  /** What was learned from: one set, unless a file of `--calibration` brought another. */
+  get sets(): CalibrationSetFacts[] {
+    return [...this.#sets.values()];
   }
 }

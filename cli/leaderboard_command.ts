@@ -11,6 +11,7 @@ import { manifestOf } from "../leaderboard/manifest.ts";
 import { libraryVersions, projectCommit } from "../leaderboard/project_facts.ts";
 import { openModel } from "../leaderboard/ready_model.ts";
 import { resultFiles } from "../leaderboard/result_files.ts";
+import { calibrationData } from "./calibration_data_options.ts";
 import { openOutputFolder, writeAll } from "../report/output_folder.ts";
 import { StatusLine } from "../report/status_line.ts";
 import { print } from "../report/terminal.ts";
@@ -66,8 +67,10 @@ export async function leaderboard(options: LeaderboardOptions): Promise<number> 
   return filled.failures.length > 0 ? EXIT.failed : 0;
 }
 
-function readyOptions({ device, limit, budgetBits, seed }: LeaderboardOptions) {
+function readyOptions(options: LeaderboardOptions) {
+  const { device, limit, budgetBits, seed } = options;
   return {
+    ...calibrationData(options),
     device,
     ...(limit === undefined ? {} : { limit }),
     budgetBits,

@@ -11,8 +11,18 @@ import { LARGEST_GROUP, nameAndGroup } from "../policies/group_size.ts";
 import { type BuiltinName, isBuiltinName, type PolicyName } from "../policies/registry.ts";
 import type { Device } from "../engine/devices/open.ts";
 import { embeddedModels } from "../engine/checkpoint/resolve.ts";
-import { DEVICE_OPTION, GROUP_OPTION, type OptionRow } from "./option_table.ts";
+import {
+  CALIBRATION_DATA_EXAMPLES,
+  calibrationDataOf,
+  type CalibrationDataOptions,
+} from "./calibration_data_options.ts";
 import { chosenBuiltins, type ChosenPolicies } from "./chosen_policies.ts";
+import {
+  CALIBRATION_DATA_OPTIONS,
+  DEVICE_OPTION,
+  GROUP_OPTION,
+  type OptionRow,
+} from "./option_table.ts";
 import { DEVICES, known, OptionValues, refuseUnknown } from "./option_values.ts";
 import { UsageError } from "./usage_error.ts";
 
@@ -38,6 +48,7 @@ export const LEADERBOARD_OPTIONS = {
   ...GROUP_OPTION,
   baseline: { value: "NAME", help: `policy the others are compared with (default: ${BASELINE})` },
   ...DEVICE_OPTION,
+  ...CALIBRATION_DATA_OPTIONS,
   limit: { value: "N", help: "only the first N examples of each slice" },
   "budget-bits": {
     value: "N",
@@ -65,6 +76,7 @@ const EXAMPLES = {
   "group-size": "64",
   baseline: BASELINE,
   device: "cpu",
+  ...CALIBRATION_DATA_EXAMPLES,
   limit: "2",
   "budget-bits": "4",
   seed: "0",
@@ -76,7 +88,7 @@ const EXAMPLES = {
 type ValueOption = keyof typeof EXAMPLES;
 
 /** Checked options of a leaderboard. */
-export interface LeaderboardOptions extends ChosenPolicies<BuiltinName> {
+export interface LeaderboardOptions extends ChosenPolicies<BuiltinName>, CalibrationDataOptions {
   /** Embedded models, paths of folders or GGUF files, or names on the hub. */
   readonly models: readonly string[];
   readonly slices: readonly SliceName[];
@@ -147,6 +159,7 @@ export function parseLeaderboardOptions(args: readonly string[]): LeaderboardOpt
     policies: [REFERENCE, ...asked.filter((name) => name !== REFERENCE)],
     baseline: baselineOf(values, asked),
     device: values.oneOf("device", DEVICES) ?? "auto",
+    ...calibrationDataOf(values),
     ...(limit === undefined ? {} : { limit }),
     budgetBits: values.integer("budget-bits", 1, MOST_BUDGET_BITS) ?? 4,
     seed: values.integer("seed", 0, 2 ** 32 - 1) ?? 0,

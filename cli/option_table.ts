@@ -4,6 +4,8 @@
  * @module
  */
 
+import { DEFAULT_CALIBRATION_TOKENS } from "../calibration/chosen_texts.ts";
+
 /** One option. */
 export interface OptionRow {
   /** How its value is shown; absent for a switch. */
@@ -22,6 +24,20 @@ export const MODEL_OPTIONS = {
   tokenizer: {
     value: "DIR",
     help: "take tokenizer.json and the chat template from there, not from the model",
+  },
+} as const satisfies Record<string, OptionRow>;
+
+/** The options that say what is learned from offline. */
+export const CALIBRATION_DATA_OPTIONS = {
+  "calibration-data": {
+    value: "FILE",
+    help:
+      "learn offline from these texts, not from the embedded set: a text file, or .jsonl with text, or prompt and target, and kind",
+  },
+  "calibration-tokens": {
+    value: "N",
+    help:
+      `tokens of them to learn from at most, of each kind in turn (default: ${DEFAULT_CALIBRATION_TOKENS})`,
   },
 } as const satisfies Record<string, OptionRow>;
 
@@ -97,6 +113,7 @@ export const OPTIONS = {
     value: "FILE",
     help: "read what was learned offline from here if it exists, else write it there",
   },
+  ...CALIBRATION_DATA_OPTIONS,
   "kvtuner-table": {
     value: "FILE",
     help: "table of code widths for kvtuner_kivi, YAML or JSON in KVTuner's format",

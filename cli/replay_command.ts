@@ -10,6 +10,8 @@ import { PolicyError } from "../policies/check.ts";
 import { isCalibrationThere, saveCalibrationFile } from "../calibration/calibration_file.ts";
 import { CONTRACT_VERSION } from "../policies/contract.ts";
 import type { SliceResult } from "../evaluation/results.ts";
+import { calibrationData } from "./calibration_data_options.ts";
+import { calibrationLines } from "../report/calibration_line.ts";
 import { auditTable } from "../report/audit_table.ts";
 import { openOutputFolder, writeAll } from "../report/output_folder.ts";
 import { resultFiles, type RunDescription, type SliceReport } from "../report/result_files.ts";
@@ -47,6 +49,7 @@ export async function replay(options: ReplayOptions): Promise<number> {
     ...(options.tokenizer === undefined ? {} : { tokenizer: options.tokenizer }),
     ...cache,
     ...(learned ? { calibration } : {}),
+    ...calibrationData(options),
     notice: inform,
   });
   const reports: SliceReport[] = [];
@@ -209,7 +212,7 @@ function resultText(result: SliceResult, quiet: boolean): string {
   const lines = result.results.map(({ policy, numbers }) =>
     testMetricsLine(result.slice, policy, numbers, result.partial)
   );
-  return [...tables.map((table) => `${table}\n`), ...lines].join("\n");
+  return [...tables.map((table) => `${table}\n`), ...lines, ...calibrationLines(result)].join("\n");
 }
 
 function describe(

@@ -17,12 +17,17 @@ import { BYTES_PER_POSITION } from "../evaluation/text_limit.ts";
 import { LIMIT_BOUNDS, type SandboxLimits } from "../policies/sandbox/limits.ts";
 import type { Device, Precision } from "../engine/devices/open.ts";
 import { OPTIONS, type ValueOption, valueOptions } from "./option_table.ts";
+import {
+  CALIBRATION_DATA_EXAMPLES,
+  calibrationDataOf,
+  type CalibrationDataOptions,
+} from "./calibration_data_options.ts";
 import { type ChosenPolicies, chosenPolicies, quantizerFiles } from "./chosen_policies.ts";
 import { DEVICES, OptionValues, PRECISIONS, refuseUnknown } from "./option_values.ts";
 import { UsageError } from "./usage_error.ts";
 
 /** Checked options of a replay. */
-export interface ReplayOptions extends ChosenPolicies {
+export interface ReplayOptions extends ChosenPolicies, CalibrationDataOptions {
   readonly slices: readonly SliceName[];
   /** Paths of quantizer files. */
   readonly quantizers: readonly string[];
@@ -120,6 +125,7 @@ export function parseReplayOptions(
     trust: parsed.trust,
     limits: limitsOf(values),
     ...(calibration === undefined ? {} : { calibration }),
+    ...calibrationDataOf(values),
     ...(kvtunerTable === undefined ? {} : { kvtunerTable }),
     model: values.text("model") ?? "mini",
     ...(tokenizer === undefined ? {} : { tokenizer }),
@@ -158,6 +164,7 @@ const EXAMPLES = {
   "policy-held-mib": "1024",
   "policy-work-ms": "600000",
   calibration: "mini.calibration",
+  ...CALIBRATION_DATA_EXAMPLES,
   "kvtuner-table": "my_table.yaml",
   model: "mini",
   tokenizer: "./Qwen2.5-0.5B-Instruct",

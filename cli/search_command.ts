@@ -4,7 +4,7 @@
  * @module
  */
 import { basename, dirname } from "node:path";
-import { loadCalibrationSet } from "../calibration/calibration_set.ts";
+import { calibrationData } from "./calibration_data_options.ts";
 import { open, partsOf } from "../evaluation/lab.ts";
 import { openOutputFile, writeAll } from "../report/output_folder.ts";
 import { StatusLine } from "../report/status_line.ts";
@@ -35,9 +35,10 @@ export async function searchWidths(options: SearchOptions): Promise<number> {
   await using lab = await open(options.model, {
     device: options.device,
     ...(options.tokenizer === undefined ? {} : { tokenizer: options.tokenizer }),
+    ...calibrationData(options),
     notice: inform,
   });
-  const { model, engine, families, hub } = partsOf(lab);
+  const { model, engine, families, hub, texts } = partsOf(lab);
   const base = new BaseFamily(families, options, model.shape, options.maxWidth, options.minWidth);
   if (options.budgetBits < base.widths[0]!) {
     throw new UsageError(
@@ -46,7 +47,7 @@ export async function searchWidths(options: SearchOptions): Promise<number> {
       }; give at least that`,
     );
   }
-  const fitting = searchSamples(model, await loadCalibrationSet());
+  const fitting = searchSamples(model, texts);
   if (fitting.length < 2) {
     throw new UsageError(
       `${fitting.length} calibration samples fit into the ${model.shape.maxPositions} positions of ${options.model}; a search needs two, one to find plans on and one to judge them on`,
@@ -135,6 +136,12 @@ function commandOf(options: SearchOptions): string {
     `--model ${word(options.model)}`,
     ...(options.tokenizer === undefined ? [] : [`--tokenizer ${word(options.tokenizer)}`]),
     `--device ${options.device}`,
+    ...(options.calibrationData === undefined
+      ? []
+      : [`--calibration-data ${word(options.calibrationData)}`]),
+    ...(options.calibrationTokens === undefined
+      ? []
+      : [`--calibration-tokens ${options.calibrationTokens}`]),
     `--family ${options.family}`,
     ...(options.groupSize === undefined ? [] : [`--group-size ${options.groupSize}`]),
     `--residual-length ${options.residualLength}`,

@@ -10,7 +10,17 @@ import { builtinLike } from "../policies/registry.ts";
 import { takenHooks } from "../quant/declared.ts";
 import { families, type FamilyName } from "../quant/registry.ts";
 import type { Device } from "../engine/devices/open.ts";
-import { DEVICE_OPTION, MODEL_OPTIONS, type OptionRow } from "./option_table.ts";
+import {
+  CALIBRATION_DATA_EXAMPLES,
+  calibrationDataOf,
+  type CalibrationDataOptions,
+} from "./calibration_data_options.ts";
+import {
+  CALIBRATION_DATA_OPTIONS,
+  DEVICE_OPTION,
+  MODEL_OPTIONS,
+  type OptionRow,
+} from "./option_table.ts";
 import { DEVICES, OptionValues, refuseUnknown } from "./option_values.ts";
 import { UsageError } from "./usage_error.ts";
 
@@ -27,6 +37,7 @@ const OUT = "search_policy.ts";
 export const SEARCH_OPTIONS = {
   ...MODEL_OPTIONS,
   ...DEVICE_OPTION,
+  ...CALIBRATION_DATA_OPTIONS,
   family: { value: "NAME", help: "family whose widths are distributed (default: kivi)" },
   "group-size": {
     value: "N",
@@ -63,6 +74,7 @@ const EXAMPLES = {
   model: "mini",
   tokenizer: "./Qwen2.5-0.5B-Instruct",
   device: "cpu",
+  ...CALIBRATION_DATA_EXAMPLES,
   family: "kivi",
   "group-size": "32",
   "residual-length": "32",
@@ -78,7 +90,7 @@ const EXAMPLES = {
 type ValueOption = keyof typeof EXAMPLES;
 
 /** Checked options of a search. */
-export interface SearchOptions {
+export interface SearchOptions extends CalibrationDataOptions {
   /** Embedded model, path of a folder or GGUF file, or name on the hub. */
   readonly model: string;
   /** Folder whose tokenizer takes the place of the model's own. */
@@ -154,6 +166,7 @@ export function parseSearchOptions(args: readonly string[]): SearchOptions | und
     model: values.text("model") ?? "mini",
     ...(tokenizer === undefined ? {} : { tokenizer }),
     device: values.oneOf("device", DEVICES) ?? "auto",
+    ...calibrationDataOf(values),
     family,
     ...(groupSize === undefined ? {} : { groupSize }),
     residualLength: values.integer("residual-length", 0) ?? RESIDUAL_LENGTH,

@@ -10,12 +10,15 @@ import { readUpTo } from "../policies/read_up_to.ts";
 import { quoted, SandboxError } from "../policies/sandbox/sandbox_error.ts";
 import type { SandboxOptions } from "../policies/sandbox/sandbox_host.ts";
 import { shown } from "../policies/shown.ts";
-import { LONGEST_POLICY_FILE, policyFileName } from "../policies/user_policy.ts";
+import { policyFileName } from "../policies/user_policy.ts";
 import { builtinLike } from "../policies/registry.ts";
 import { builtInFamilies } from "../quant/registry.ts";
 import { CodecHost } from "./codec_host.ts";
 
 const EXTENSIONS = [".ts", ".mts", ".js", ".mjs"];
+
+/** Bytes of a codec's file; no more of it are read. */
+const LONGEST_FILE = 4 * 2 ** 20;
 
 /** Bytes of the WebAssembly beside a codec; no more of it are read. */
 const LONGEST_WASM = 16 * 2 ** 20;
@@ -72,7 +75,7 @@ export async function openCodecFile(
           : `has the name of the built-in ${taken}; give it another`),
     );
   }
-  const bytes = await read(path, LONGEST_POLICY_FILE);
+  const bytes = await read(path, LONGEST_FILE);
   if (bytes === undefined) {
     throw new PolicyError(
       `Quantizer file ${shown(path)} does not exist; it was looked for at ${quoted(resolve(path))}`,

@@ -14,7 +14,9 @@ import {
   sliceNames,
   slices,
 } from "../benchmarks/slices.ts";
-import { loadCalibrationSet } from "../calibration/calibration_set.ts";
+import { loadCalibrationData } from "../calibration/calibration_data.ts";
+import { type CalibrationText, loadCalibrationSet } from "../calibration/calibration_set.ts";
+import { chooseTexts, DEFAULT_CALIBRATION_TOKENS } from "../calibration/chosen_texts.ts";
 import { Calibrator, loadCalibrationFile } from "../calibration/calibrator.ts";
 import type { HubSource } from "../engine/checkpoint/hub/cached_model.ts";
 import { loadModel, type Model } from "../engine/checkpoint/model.ts";
@@ -34,7 +36,7 @@ import { TimesCache } from "./cache/times_cache.ts";
 import { WeightsCache } from "./cache/weights_cache.ts";
 import { checkOptions, LAB_OPTIONS, REPLAY_OPTIONS } from "./option_checks.ts";
 import { openHosts, type PolicyChoice } from "./policy_choice.ts";
-import { type Prompt, type Question, readyToRun, userTurn } from "./question.ts";
+import { calibrationTokens, type Prompt, type Question, readyToRun } from "./question.ts";
 import { ReferenceView } from "./reference_view.ts";
 import type { PolicyResult, SliceResult } from "./results.ts";
 import { refusalOf, runSlice } from "./slice_run.ts";
@@ -77,6 +79,13 @@ export interface LabOptions {
   readonly families?: readonly Family[];
   /** A file of what was learned offline before (`--calibration`), instead of learning it again. */
   readonly calibration?: string;
+  /**
+   * A file of texts to learn from instead of the embedded set (`--calibration-data`): a text file, or
+   * `.jsonl` with `text`, or `prompt` and `target`, and `kind`, an object a line.
+   */
+  readonly calibrationData?: string;
+  /** Tokens of them to learn from at most, of each kind in turn; default 32,768. */
+  readonly calibrationTokens?: number;
   /** Takes a sentence for the user: which device was chosen, what had to be left out. */
   readonly notice?: (sentence: string) => void;
 }
@@ -204,6 +213,8 @@ export interface LabParts {
   readonly families: Families;
   /** What was learned offline so far. */
   readonly calibration: Calibrator;
+  /** The texts that it learns from. */
+  readonly texts: readonly CalibrationText[];
   /** References on disk. */
   readonly cache?: ReferenceCache;
   /** Where the model comes from, if from the hub. */
@@ -266,17 +277,35 @@ export class Lab implements AsyncDisposable {
       ...(cacheLimit === undefined ? {} : { limit: cacheLimit }),
       ...(notice === undefined ? {} : { notice }),
     });
+    const { calibrationData, calibrationTokens: most = DEFAULT_CALIBRATION_TOKENS } = options;
+    const texts = calibrationData === undefined
+      ? await loadCalibrationSet()
+      : await loadCalibrationData(calibrationData);
     const { path, hub } = await findModel(name);
     const model = await loadModel(path, {
       ...(options.tokenizer === undefined ? {} : { tokenizer: options.tokenizer }),
       announce: (size) => announceLoad(name, size, device, notice),
     });
     const place = path === name ? await Deno.realPath(path) : name;
-    const samples = (await loadCalibrationSet()).map(({ prompt, target }) => {
-      const turn = userTurn(model, prompt);
-      const ids = model.tokenizer.encode(turn + target);
-      return { ids, reply: ids.length - model.tokenizer.encode(turn).length };
-    });
+    const chosen = chooseTexts(
+      texts,
+      (text) => ({ text, ...calibrationTokens(model, text) }),
+      most,
+      model.shape.maxPositions,
+    );
+    const { samples } = chosen;
+    if (chosen.tooLong > 0) {
+      notice?.(
+        `Calibration uses ${samples.length} of ${texts.length} texts: ${chosen.tooLong} exceed the ` +
+          `model's ${model.shape.maxPositions} positions`,
+      );
+    }
+    if (chosen.isCut) {
+      notice?.(
+        `Calibration uses ${samples.length} of ${texts.length} texts, of each kind in turn: more ` +
+          `would exceed ${most} tokens`,
+      );
+    }
     const engine = await openEngine(model, device, {
       ...(precision === undefined ? {} : { precision }),
       ...(notice === undefined ? {} : { notice }),
@@ -289,7 +318,7 @@ export class Lab implements AsyncDisposable {
       const calibration = new Calibrator({
         engine,
         families,
-        samples,
+        samples: samples.map(({ ids, reply }) => ({ ids, reply })),
         ...(kept === undefined ? {} : { store: new CalibrationCache(kept, origin) }),
         ...(file === undefined ? {} : { file }),
         ...(notice === undefined ? {} : { notice }),
@@ -299,6 +328,7 @@ export class Lab implements AsyncDisposable {
         engine,
         families,
         calibration,
+        texts: chosen.samples.map(({ text }) => text),
         ...(kept === undefined ? {} : { cache: new ReferenceCache(kept, origin) }),
         ...(hub === undefined ? {} : { hub }),
       });

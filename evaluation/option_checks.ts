@@ -23,6 +23,8 @@ export const LAB_OPTIONS = {
   cacheLimit: { is: "number", least: 0 },
   families: "array",
   calibration: { is: "text" },
+  calibrationData: { is: "text" },
+  calibrationTokens: POSITIVE,
   notice: "function",
 } as const satisfies OptionTypes;
 

@@ -256,6 +256,7 @@ export class PolicyRun<T extends KvShape> {
       ],
       deviations: this.planner.deviations,
       widths: this.#widths,
+      calibration: this.cost.sets,
       ...(this.#audit === undefined ? {} : { audit: this.#audit }),
     };
   }

@@ -6,6 +6,8 @@
 import { checkAnswers, renderPrompt, scoreReply } from "../benchmarks/datasets.ts";
 import { BenchmarkError, type Example, exampleOf } from "../benchmarks/example.ts";
 import type { Model } from "../engine/checkpoint/model.ts";
+import type { CalibrationText } from "../calibration/calibration_set.ts";
+import type { SampleTokens } from "../calibration/sensitivity.ts";
 import { shown } from "../policies/shown.ts";
 import type { RunExample } from "./policy_run.ts";
 import { textRefusal } from "./text_limit.ts";
@@ -132,6 +134,23 @@ function ownScore(question: Prompt, id: string, reply: string): number {
     `The score of example ${shown(id)} is ${shown(score)}; expected a number from 0 to 1`,
   );
 }
+
+/** A calibration text in tokens; of one that no prompt precedes the end is the reply. */
+export function calibrationTokens(
+  { tokenizer, renderChat }: Pick<Model, "tokenizer" | "renderChat">,
+  { prompt, target }: CalibrationText,
+): SampleTokens {
+  if (prompt === undefined) {
+    const ids = tokenizer.encode(tokenizer.opening + target);
+    return { ids, reply: Math.min(TEXT_REPLY, Math.floor(ids.length / 2)) };
+  }
+  const turn = userTurn({ renderChat }, prompt);
+  const ids = tokenizer.encode(turn + target);
+  return { ids, reply: ids.length - tokenizer.encode(turn).length };
+}
+
+/** Tokens at the end of a text that predictions are watched on, at most. */
+const TEXT_REPLY = 64;
 
 /** A user's message as the model is prompted with it. */
 export function userTurn({ renderChat }: Pick<Model, "renderChat">, content: string): string {

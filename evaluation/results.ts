@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { CalibrationSetFacts } from "../calibration/calibration_file.ts";
 import type { Audit } from "../replay/audit.ts";
 import type { StoredWidths } from "../replay/ledger.ts";
 import type { ExampleOutcome, SliceNumbers } from "../replay/metric.ts";
@@ -69,6 +70,8 @@ export interface PolicyResult {
   readonly deviations: readonly string[];
   /** Widths of the stored codes at the last step of the last example. */
   readonly widths: StoredWidths;
+  /** What it and its families learned from; nothing for a policy that learns nothing. */
+  readonly calibration: readonly CalibrationSetFacts[];
   /** The largest snapshot, where an audit was asked for. */
   readonly audit?: Audit;
 }

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import type { CalibrationSetFacts } from "../calibration/calibration_file.ts";
 import type { SliceNumbers, StepOutcome } from "../replay/metric.ts";
 import type { HubSource } from "../evaluation/lab.ts";
 import { sha256 } from "../engine/digest.ts";
@@ -27,6 +28,8 @@ export interface CellKey {
   /** Examples asked for; null for the whole slice. */
   readonly limit: number | null;
   readonly seed: number;
+  /** SHA-256 of the token ids that policies learn from. */
+  readonly calibration_set: string;
 }
 
 /** One example of a cell. */
@@ -72,6 +75,8 @@ export interface Cell {
   readonly examples: readonly CellExample[];
   /** Mean width in bits of the codes stored last, to half a bit: `widths[layer][kind][head]`. */
   readonly widths: readonly (readonly (readonly number[])[])[];
+  /** What the policy learned from; nothing for one that learns nothing. */
+  readonly calibration: readonly CalibrationSetFacts[];
   /** Hooks the policy defines and its families do not use. */
   readonly ignored_hooks: readonly string[];
   /** Where its settings depart from the official rules of their families, as `family: what`. */
@@ -92,6 +97,7 @@ const KEY_FIELDS: readonly (keyof CellKey)[] = [
   "max_new_tokens",
   "limit",
   "seed",
+  "calibration_set",
 ];
 
 /** Whether two keys are equal, field by field. */

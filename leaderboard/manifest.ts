@@ -5,6 +5,7 @@
  * @module
  */
 import { CHAT_DATE } from "../engine/checkpoint/chat_date.ts";
+import type { CalibrationSetFacts } from "../calibration/calibration_file.ts";
 import { INTERVAL_METHOD } from "../stats/interval.ts";
 import type { Board, Misfit, RefusedExample } from "./board.ts";
 
@@ -25,6 +26,8 @@ export interface Manifest {
     readonly hub: { readonly name: string; readonly commit: string } | null;
     /** Whether prompts went through its chat template; a base model has none. */
     readonly chat_template: boolean;
+    /** What its policies learned from; none where nothing was learned. */
+    readonly calibration: readonly CalibrationSetFacts[];
   }[];
   readonly slices: readonly {
     readonly name: string;
@@ -94,7 +97,9 @@ export function manifestOf(board: Board, facts: RunFacts): Manifest {
     engine: { device: first.engine, machines: distinct(cells.map((c) => c.environment.machine)) },
     models: board.models.map((name) => {
       const { key, model_hub: hub, chat_template } = cellOf("model", name);
-      return { name, hash: key.model_hash, hub, chat_template };
+      const sets = cells.filter((c) => c.key.model === name).flatMap((c) => c.calibration);
+      const calibration = [...new Map(sets.map((set) => [set.sha256, set])).values()];
+      return { name, hash: key.model_hash, hub, chat_template, calibration };
     }),
     slices: board.slices.map((name) => {
       const { key, slice_examples } = cellOf("slice", name);

@@ -147,6 +147,7 @@ function configOf(cell: Cell): Record<string, unknown> {
       source_hash: key.source_hash,
       engine: key.engine,
       budget_bits: key.budget_bits,
+      calibration: cell.calibration,
       ignored_hooks: cell.ignored_hooks,
       deviations: cell.deviations,
     },

@@ -17,7 +17,8 @@ import { machineText } from "./project_facts.ts";
 import { sourceHash } from "./source_hash.ts";
 
 /** What every cell of a run shares. */
-export interface ReadyOptions extends Pick<LabOptions, "cache" | "cacheLimit"> {
+export interface ReadyOptions
+  extends Pick<LabOptions, "cache" | "cacheLimit" | "calibrationData" | "calibrationTokens"> {
   readonly device: Device;
   /** Examples of each slice; absent for all. */
   readonly limit?: number;
@@ -37,11 +38,13 @@ export interface ReadyOptions extends Pick<LabOptions, "cache" | "cacheLimit"> {
  * @throws UserError for a folder that cannot be used, UserError when the device cannot be opened
  */
 export async function openModel(name: string, options: ReadyOptions): Promise<ReadyModel> {
-  const { device, cache, cacheLimit, notice } = options;
+  const { device, cache, cacheLimit, calibrationData, calibrationTokens, notice } = options;
   const lab = await open(name, {
     device,
     ...(cache === undefined ? {} : { cache }),
     ...(cacheLimit === undefined ? {} : { cacheLimit }),
+    ...(calibrationData === undefined ? {} : { calibrationData }),
+    ...(calibrationTokens === undefined ? {} : { calibrationTokens }),
     ...(notice === undefined ? {} : { notice }),
   });
   const { shape } = lab;
@@ -77,6 +80,7 @@ function readySlice(
       max_new_tokens: maxNewTokens,
       limit: limit ?? null,
       seed,
+      calibration_set: (await partsOf(lab).calibration.facts()).sha256,
     }),
     run: async (key, signal) => {
       const started = Date.now();
@@ -116,6 +120,7 @@ function cellOf(
     numbers: result.numbers,
     examples: result.outcomes.map(({ reply: _, referenceReply: __, ...example }) => example),
     widths: result.widths,
+    calibration: result.calibration,
     ignored_hooks: result.ignoredHooks,
     deviations: result.deviations,
     environment: {

@@ -144,6 +144,7 @@ export function metricsJson(
         ignored_hooks: told.ignoredHooks,
         remarks: told.remarks,
         deviations: told.deviations,
+        calibration: told.calibration,
         last_widths: told.widths,
         examples: outcomes.map(exampleSummary),
       })),
