@@ -127,15 +127,22 @@ async function digestOf(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array> {
   return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
 }
 
+/** Whether a value from a file says what was learned from. */
+export function isSetFacts(value: unknown): value is CalibrationSetFacts {
+  const isCount = (count: unknown) => Number.isSafeInteger(count) && count as number > 0;
+  return isObject(value) && isCount(value.samples) && isCount(value.tokens) &&
+    typeof value.sha256 === "string" && /^[0-9a-f]{64}$/.test(value.sha256);
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
 /** Who writes a file by hand can hash it, too. */
 function checkFile(file: unknown, name: string): asserts file is CalibrationFile {
-  const isObject = (value: unknown): value is Record<string, unknown> =>
-    typeof value === "object" && value !== null && !Array.isArray(value);
   const isLearned = (value: unknown) =>
     isObject(value) && isObject(value.value) && Number.isFinite(value.seconds) &&
-    Number.isFinite(value.samplesSeconds) && isObject(value.set) &&
-    Number.isSafeInteger(value.set.samples) && Number.isSafeInteger(value.set.tokens) &&
-    typeof value.set.sha256 === "string";
+    Number.isFinite(value.samplesSeconds) && isSetFacts(value.set);
   const isEntry = (value: unknown) =>
     isLearned(value) && isObject(value) && typeof value.family === "string" &&
     typeof value.settings === "string" &&

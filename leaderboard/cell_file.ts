@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { isSetFacts } from "../calibration/calibration_file.ts";
 import { sha256 } from "../engine/digest.ts";
 import { UserError } from "../errors.ts";
 import { type SliceNumbers, type StepOutcome, summarize } from "../replay/metric.ts";
@@ -102,6 +103,12 @@ function wrongPart(content: Record<string, unknown>): string | undefined {
   if (!isModel(content)) return "does not say of which model it is";
   for (const list of ["ignored_hooks", "deviations"] as const) {
     if (!isTexts(content[list])) return `has ${shown(content[list])} for ${list}; expected texts`;
+  }
+  const { calibration } = content;
+  if (!Array.isArray(calibration) || !calibration.every(isSetFacts)) {
+    return `has ${
+      shown(calibration)
+    } for what was learned from; expected samples, tokens and sha256`;
   }
   if (!isWidths(widths)) {
     return `has widths that no cache has; expected 0 to ${WIDEST} bits per layer, kind and head`;

@@ -3,7 +3,6 @@ import { transformNoise } from "../../quant/families/transform/transform_noise.t
 import { uniform } from "../../quant/families/uniform/uniform.ts";
 import { builtInFamilies, Families } from "../../quant/registry.ts";
 import { assert, assertAlmostEquals, assertEquals, assertRejects } from "@std/assert";
-import { loadCalibrationSet } from "../../calibration/calibration_set.ts";
 import { CALIBRATION_PERCENTILES } from "../../policies/calibration_statistics.ts";
 import {
   CalibrationCost,
@@ -21,6 +20,7 @@ import { settingsFor } from "../../quant/settings_for.ts";
 
 const ids = [[1, 2, 3, 4, 5], [9, 8, 7]];
 const samples = ids.map((sample) => ({ ids: sample, reply: 1 }));
+const set = { samples: 2, tokens: 8, sha256: "0".repeat(64) };
 
 Deno.test("calibration statistics are those of the tokens that were run", async () => {
   const engine = new SyntheticEngine();
@@ -191,6 +191,7 @@ Deno.test("a calibration file keeps arrays exactly", async () => {
     set: "s",
     entries: [{
       family: "f",
+      set,
       settings: "{}",
       seconds: 1,
       samplesSeconds: 2,
@@ -211,7 +212,7 @@ Deno.test("damaged calibration files are refused in one sentence", async () => {
   changed[40]! ^= 1;
   // Who writes one by hand can hash it, too.
   const holding = (file: object) => writeCalibration(file as CalibrationFile);
-  const learned = { value: {}, seconds: 1, samplesSeconds: 1 };
+  const learned = { value: {}, set, seconds: 1, samplesSeconds: 1 };
   for (
     const [given, part] of [
       [bytes("nonsense"), 'begins with "nonsense"; expected "kvreplay calibration'],
@@ -223,6 +224,14 @@ Deno.test("damaged calibration files are refused in one sentence", async () => {
       [changed, "do not match"],
       [await holding({}), "holds something else"],
       [await holding({ engine: "e", set: "s", entries: [learned] }), "holds something else"],
+      [
+        await holding({
+          engine: "e",
+          set: "s",
+          entries: [{ ...learned, family: "f", settings: "{}", set: { ...set, tokens: -1 } }],
+        }),
+        "holds something else",
+      ],
       [
         await holding({
           engine: "e",
@@ -256,33 +265,11 @@ Deno.test("a calibration file replaces the run", async () => {
 
 Deno.test("the cost counts every entry and the pass over the samples once", () => {
   const cost = new CalibrationCost();
-  const learned = { value: 0, seconds: 2, samplesSeconds: 5 };
+  const learned = { value: 0, set, seconds: 2, samplesSeconds: 5 };
   cost.add(learned);
   cost.add(learned);
-  cost.add({ value: 0, seconds: 1, samplesSeconds: 5 });
+  cost.add({ value: 0, set, seconds: 1, samplesSeconds: 5 });
   cost.addSeconds(0.5);
   assertEquals(cost.seconds, 8.5);
-});
-
-Deno.test("samples beyond the model's positions are left out, with a notice", async () => {
-  const engine = new SyntheticEngine();
-  const notices: string[] = [];
-  const long = Array<number>(engine.shape.maxPositions + 1).fill(1);
-  const { value } = await new Calibrator({
-    families: builtInFamilies,
-    engine,
-    samples: [...samples, { ids: long, reply: 4 }],
-    notice: (sentence) => notices.push(sentence),
-  }).statistics();
-  assertEquals(notices.length, 1);
-  assert(notices[0]!.includes("2 of 3 samples"));
-  assertEquals([value.samples, value.tokens], [2, 8]);
-});
-
-Deno.test("the embedded set mixes the families and repeats no scored id", async () => {
-  const samples = await loadCalibrationSet();
-  const datasets = new Set(samples.map(({ dataset }) => dataset));
-  assert(datasets.size >= 5);
-  assert(samples.every(({ id }) => id.startsWith("calibration-")));
-  assert(samples.every(({ prompt, target }) => prompt.length > 200 && target.length > 0));
+  assertEquals(cost.sets, [set]);
 });

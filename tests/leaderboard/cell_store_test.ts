@@ -47,6 +47,7 @@ Deno.test("every part of the key makes another cell", () =>
       max_new_tokens: 1,
       limit: 2,
       seed: 2,
+      calibration_set: "0",
     };
     for (const [field, value] of Object.entries(changes)) {
       const other = { ...cell.key, [field]: value } as CellKey;

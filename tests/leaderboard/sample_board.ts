@@ -105,6 +105,7 @@ export function sampleCell(model: string, slice: keyof typeof SLICES, name: stri
       max_new_tokens: longest,
       limit: null,
       seed: 1,
+      calibration_set: "d".repeat(64),
     },
     model_hub: null,
     chat_template: true,
@@ -124,6 +125,9 @@ export function sampleCell(model: string, slice: keyof typeof SLICES, name: stri
           })
         ),
     ),
+    calibration: policy.startsWith("adaptive")
+      ? [{ samples: 12, tokens: 20_422, sha256: "d".repeat(64) }]
+      : [],
     ignored_hooks: policy === "qaq_uniform" ? ["clip_ratio"] : [],
     deviations: policy.startsWith("kvquant") ? ["kvquant: the codebook is NormalFloat"] : [],
     environment: {
