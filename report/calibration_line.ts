@@ -16,7 +16,8 @@ export function calibrationLines({ slice, results }: SliceResult): string[] {
   );
   return [...Map.groupBy(learned, ({ set }) => set.sha256).values()].map((own) => {
     const { samples, tokens, sha256 } = own[0]!.set;
-    const names = own.map(({ policy }) => word(policy)).join(",");
+    // A comma is between names.
+    const names = own.map(({ policy }) => word(policy).replaceAll(",", "_")).join(",");
     return `CALIBRATION: slice=${word(slice)} policies=${names} samples=${samples} ` +
       `tokens=${tokens} sha256=${sha256}`;
   });

@@ -40,7 +40,7 @@ Deno.test("every option is read", () => {
     "--device wasm --limit 3 --max-new-tokens=9 --budget-bits 8 --seed 7 --out results " +
     "--stepwise --audit --no-cache --cache-limit 1.5MB --quiet --trust --calibration c.json --policy-step-ms 500 " +
     "--policy-calibrations 1 --policy-held-mib 2 --policy-work-ms 3 --data-line-bytes 4 " +
-    "--data-answers 5 --text-bytes 6";
+    "--data-answers 5 --text-bytes 6 --calibration-data mine.jsonl --calibration-tokens 4096";
   assertEquals<unknown>(parse(...args.split(" ")), {
     slices: ["needle"],
     policies: ["reference", "kivi_overlap_2bit@g64"],
@@ -51,6 +51,8 @@ Deno.test("every option is read", () => {
     dataLimits: { lineBytes: 4, answers: 5 },
     bytesPerPosition: 6,
     calibration: "c.json",
+    calibrationData: "mine.jsonl",
+    calibrationTokens: 4096,
     model: "mini-outlier",
     tokenizer: "./t",
     data: "x.jsonl",
