@@ -13,6 +13,7 @@ const defaults = {
   policies: defaultPolicies,
   named: [],
   ungrouped: [],
+  quantizers: [],
   trust: false,
   limits: {},
   dataLimits: { lineBytes: 16 * 2 ** 20, answers: 1000 },
@@ -36,7 +37,7 @@ Deno.test("defaults", () => {
 
 Deno.test("every option is read", () => {
   const args =
-    "--policy reference,kivi_overlap_2bit --group-size 64 --model mini-outlier --tokenizer ./t --data x.jsonl " +
+    "--policy reference,kivi_overlap_2bit --quantizer a.ts,b.ts --group-size 64 --model mini-outlier --tokenizer ./t --data x.jsonl " +
     "--device wasm --limit 3 --max-new-tokens=9 --budget-bits 8 --seed 7 --out results " +
     "--stepwise --audit --no-cache --cache-limit 1.5MB --quiet --trust --calibration c.json --policy-step-ms 500 " +
     "--policy-calibrations 1 --policy-held-mib 2 --policy-work-ms 3 --data-line-bytes 4 " +
@@ -46,6 +47,7 @@ Deno.test("every option is read", () => {
     policies: ["reference", "kivi_overlap_2bit@g64"],
     named: ["reference", "kivi_overlap_2bit@g64"],
     ungrouped: [],
+    quantizers: ["a.ts", "b.ts"],
     trust: true,
     limits: { stepMs: 500, calibrations: 1, heldMib: 2, workMs: 3 },
     dataLimits: { lineBytes: 4, answers: 5 },
@@ -77,6 +79,17 @@ Deno.test("policies keep their order, each once; all means every built-in", () =
     "reference",
   ]);
   assertEquals(parse("--policy=reference", "--policy", "all")?.policies, policyNames);
+});
+
+Deno.test("quantizers are files, each once, under names of their own", () => {
+  const files = (...args: string[]) => parse(...args)?.quantizers;
+  assertEquals(files("--quantizer", "./a.ts,b.js", "--quantizer=./a.ts"), ["./a.ts", "b.js"]);
+  assertThrows(() => files("--quantizer", "uniform"), UsageError, "expected a file such as");
+  assertThrows(
+    () => files("--policy", "x/a.ts", "--quantizer", "./a.ts"),
+    UsageError,
+    "would both be reported as a",
+  );
 });
 
 Deno.test("a policy is asked for by its name, and by nothing else", () => {
@@ -127,7 +140,7 @@ Deno.test("help wins over everything but an unknown option", () => {
 
 Deno.test("a wrong command line is refused in one sentence that says what is right", () => {
   const wrong: [args: string, message: RegExp][] = [
-    ["--polcy x", /^Unknown option --polcy; expected one of --policy, --trust, /],
+    ["--polcy x", /^Unknown option --polcy; expected one of --policy, --quantizer, --trust, /],
     ["--x=1", /^Unknown option --x; expected one of /],
     ["-z", /^Unknown option -z; expected one of /],
     ["extra", /^Unexpected argument "extra"; expected only options: --policy, /],
@@ -203,7 +216,7 @@ Deno.test("two policy files that would be reported under one name are refused", 
   assertThrows(
     () => parse("--policy", "a/mine.js,reference,b/mine.ts"),
     UsageError,
-    'The policy files "a/mine.js" and "b/mine.ts" would both be reported as mine; give one of them',
+    'The files "a/mine.js" and "b/mine.ts" would both be reported as mine; give one of them',
   );
   assertEquals(parse("--policy", "a/mine.js,./a/mine.js")?.policies, ["a/mine.js"]);
   assertEquals(parse("--policy", "mine.js,other.js")?.policies, ["mine.js", "other.js"]);
