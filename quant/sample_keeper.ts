@@ -284,17 +284,21 @@ function turnBack(
   }
 }
 
-/** Positions in each sample of `count` tokens that are evenly spread over all of them. */
+/**
+ * Positions in each sample of `count` tokens, as many of each sample as it has or as the others give
+ * room for, evenly spread: a text is not worth more because a tokenizer makes more of it.
+ */
 function evenChoice(lengths: readonly number[], count: number): Int32Array[] {
-  const total = lengths.reduce((a, b) => a + b, 0);
-  let index = 0;
-  return lengths.map((length) => {
-    const positions: number[] = [];
-    for (let t = 0; t < length; t++, index++) {
-      const isChosen = Math.floor((index + 1) * count / total) > Math.floor(index * count / total);
-      if (isChosen) positions.push(t);
-    }
-    return Int32Array.from(positions);
+  const shortest = lengths.map((_, i) => i).sort((a, b) => lengths[a]! - lengths[b]! || a - b);
+  const shares = new Array<number>(lengths.length).fill(0);
+  let left = count;
+  for (const [place, sample] of shortest.entries()) {
+    shares[sample] = Math.min(lengths[sample]!, Math.floor(left / (lengths.length - place)));
+    left -= shares[sample]!;
+  }
+  return lengths.map((length, sample) => {
+    const share = shares[sample]!;
+    return Int32Array.from({ length: share }, (_, i) => Math.floor((i + 0.5) * length / share));
   });
 }
 
