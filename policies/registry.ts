@@ -14,6 +14,13 @@ import { InProcessHost, type PolicyHost } from "./host.ts";
 import { kiviOverlap2bit, kiviOverlap4bit } from "./kivi_overlap.ts";
 import { kvquantNuq2, kvquantNuq4 } from "./kvquant.ts";
 import { kvtunerKivi } from "./kvtuner.ts";
+import {
+  llamacppQ4_0,
+  llamacppQ4_0Unrotated,
+  llamacppQ5_1,
+  llamacppQ8_0,
+  llamacppQ8_0Q5_1,
+} from "./llamacpp.ts";
 import type { Policy } from "./policy.ts";
 import { qaqAttention, qaqUniform } from "./qaq.ts";
 import { reference } from "./reference.ts";
@@ -62,6 +69,11 @@ export const policies = {
   turboquant_2bit: turboquant2bit,
   adaptive,
   adaptive_2bit: adaptive2bit,
+  llamacpp_q8_0: llamacppQ8_0,
+  llamacpp_q8_0_q5_1: llamacppQ8_0Q5_1,
+  llamacpp_q5_1: llamacppQ5_1,
+  llamacpp_q4_0: llamacppQ4_0,
+  llamacpp_q4_0_unrotated: llamacppQ4_0Unrotated,
 } as const satisfies Record<string, () => Policy>;
 
 /**
@@ -104,6 +116,12 @@ export const defaultPolicies: readonly PolicyName[] = [
   "skvq_overlap_2bit",
   "adaptive",
 ];
+
+/** Policies that stand for a setting of an engine, and are outside the budget. */
+export const enginePolicies: readonly PolicyName[] = policyNames.filter((name) => {
+  const policy: Policy = policies[name]();
+  return policy.outside_budget === true;
+});
 
 /**
  * Whether `name` is a built-in policy.

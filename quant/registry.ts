@@ -7,6 +7,7 @@ import type { Family } from "./family.ts";
 import { ownFamily } from "./own_family.ts";
 import { QuantizerError } from "./quantizer_error.ts";
 import { exact } from "./families/exact/exact.ts";
+import { ggml } from "./families/ggml/ggml.ts";
 import { hfHqq } from "./families/hf_hqq/hf_hqq.ts";
 import { hfQuanto } from "./families/hf_quanto/hf_quanto.ts";
 import { kivi } from "./families/kivi/kivi.ts";
@@ -26,10 +27,11 @@ import { uniform } from "./families/uniform/uniform.ts";
  * @example
  * ```ts
  * import { assertEquals } from "@std/assert";
- * import { families } from "@kvreplay/kvreplay/quant";
+ * import { families, type Family } from "@kvreplay/kvreplay/quant";
  *
- * const coarse = Object.values(families).filter(({ widths }) => !widths.includes(1));
- * assertEquals(coarse.map(({ name }) => name), ["hf_quanto", "kvtuner"]);
+ * // Families that can store entries as they are.
+ * const wide = Object.values<Family>(families).filter(({ widths }) => widths.includes(16));
+ * assertEquals(wide.map(({ name }) => name), ["ggml"]);
  * ```
  */
 export const families = {
@@ -44,6 +46,7 @@ export const families = {
   squat,
   turboquant,
   transform,
+  ggml,
 } as const;
 
 /**

@@ -2,6 +2,7 @@
 import { assertEquals } from "@std/assert";
 import { askPolicy } from "../../policies/ask.ts";
 import { checkAnswers } from "../../policies/check.ts";
+import type { Policy } from "../../policies/policy.ts";
 import { policies, type PolicyName } from "../../policies/registry.ts";
 import { takenHooks } from "../../quant/declared.ts";
 import type { OptionalHook } from "../../quant/hooks.ts";
@@ -76,6 +77,17 @@ const OFFICIAL: Readonly<Partial<Record<PolicyName, Readonly<Record<"key" | "val
     value: { family: "turboquant", bits: [3, 3], variant: "mse", rotation: "qr" },
   },
   turboquant_2bit: { key: { bits: [2, 2] }, value: { bits: [2, 2] } },
+  llamacpp_q8_0: {
+    key: { family: "ggml", bits: [8, 8], type: "q8_0", rotation: 64 },
+    value: { family: "ggml", bits: [8, 8], type: "q8_0", rotation: 64 },
+  },
+  llamacpp_q8_0_q5_1: {
+    key: { bits: [8, 8], type: "q8_0" },
+    value: { bits: [5, 5], type: "q5_1", rotation: 64 },
+  },
+  llamacpp_q5_1: { key: { bits: [5, 5], type: "q5_1" }, value: { bits: [5, 5], type: "q5_1" } },
+  llamacpp_q4_0: { key: { bits: [4, 4], type: "q4_0" }, value: { rotation: 64, type: "q4_0" } },
+  llamacpp_q4_0_unrotated: { key: { type: "q4_0", rotation: 1 }, value: { rotation: 1 } },
 };
 
 for (const [name, expected] of Object.entries(OFFICIAL)) {
@@ -87,6 +99,7 @@ for (const [name, expected] of Object.entries(OFFICIAL)) {
         budgetBits: 4,
         calibrationMode: policy.calibration_mode({} as never, ASKED.budget),
         fullPrecision: false,
+        outsideBudget: (policy as Policy).outside_budget === true,
         families: builtInFamilies,
       });
       const family = builtInFamilies.of(raw.optional.quantizer_family as string);

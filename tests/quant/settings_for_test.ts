@@ -57,6 +57,8 @@ const OTHER_OPTIONS: Readonly<
   "turboquant rotation": ["hadamard"],
   "turboquant seed": [9],
   "transform steps": [new Array(128).fill("exact")],
+  "ggml type": ["q4_1"],
+  "ggml rotate": [false],
   "tiny reach": [2],
 };
 
