@@ -71,7 +71,7 @@ Deno.test("a policy outside the budget is listed last, on no front and not ranke
     ["adaptive", null],
   ]);
   assertEquals(ranked.map((s) => s.onFront), [2, 2, 0]);
-  assertMatch(boardText(new Board(given)), /-  adaptive \(outside the budget\)/);
+  assertMatch(boardText(new Board(given)), /- {2}adaptive \(outside the budget\)/);
 });
 
 Deno.test("delta to the reference is that of the board", () => {

@@ -7,6 +7,7 @@ const type_q5_1 = 3u;
 const type_q5_0 = 4u;
 const type_q4_1 = 5u;
 const type_q4_0 = 6u;
+const type_iq4_nl = 7u;
 override ggml_type: u32 = type_q8_0;
 
 fn levels() -> f32 {
@@ -26,6 +27,50 @@ fn inverse(d: f32) -> f32 {
   return select(0.0, inverted, is_finite_value(inverted));
 }
 
+fn fixed_level(code: u32) -> f32 {
+  var levels = array<f32, 16>(
+    -127.0, -104.0, -83.0, -65.0, -49.0, -35.0, -22.0, -10.0,
+    1.0, 13.0, 25.0, 38.0, 53.0, 69.0, 89.0, 113.0,
+  );
+  return levels[code];
+}
+
+// The nearest fixed level, the higher of two that are as near.
+fn nearest_level(x: f32) -> u32 {
+  if (x <= fixed_level(0u)) {
+    return 0u;
+  }
+  var above = 1u;
+  while (above < 16u && x >= fixed_level(min(above, 15u))) {
+    above++;
+  }
+  if (above == 16u) {
+    return 15u;
+  }
+  return select(above, above - 1u, x - fixed_level(above - 1u) < fixed_level(above) - x);
+}
+
+fn fit_fixed_levels(first: u32, largest: f32) -> Fit {
+  if (abs(largest) < 1e-15) {
+    return Fit();
+  }
+  let id = inverse(divide(largest, fixed_level(0u)));
+  var products = 0.0;
+  var squares = 0.0;
+  for (var i = first; i < first + block_entries; i++) {
+    let x = row[i];
+    let level = fixed_level(nearest_level(rounded_product(id, x)));
+    let weighed = rounded_product(rounded_product(x, x), level);
+    products = alone(products + rounded_product(weighed, x));
+    squares = alone(squares + rounded_product(weighed, level));
+  }
+  var scale = 0.0;
+  if (is_finite_value(products) && is_finite_value(squares)) {
+    scale = divide(products, squares);
+  }
+  return Fit(vec2f(id, 1.0), vec2u(select(0u, half_bits(scale), is_finite_value(scale)), 0u));
+}
+
 fn fit_block(first: u32, constant: f32) -> Fit {
   if (ggml_type <= type_bf16) {
     return Fit();
@@ -41,6 +86,9 @@ fn fit_block(first: u32, constant: f32) -> Fit {
     low = min(low, x);
     high = max(high, x);
   }
+  if (ggml_type == type_iq4_nl) {
+    return fit_fixed_levels(first, largest);
+  }
   if (is_ranged()) {
     let d = divide(high - low, levels() - 1.0);
     return Fit(vec2f(inverse(d), low), vec2u(half_bits(d), half_bits(low)));
@@ -54,8 +102,7 @@ fn code_of(x: f32, coding: vec2f, constant: f32) -> u32 {
     return half_bits(x);
   }
   if (ggml_type == type_bf16) {
-    let magnitude = bitcast<u32>(x) & 0x7fffffffu;
-    return (bitcast<u32>(x) >> 16u & 0x8000u) | min(round_shift(magnitude, 16u), 0x7f7fu);
+    return bfloat16_bits(x);
   }
   if (ggml_type == type_q8_0) {
     let level = rounded_product(x, coding.x);
@@ -63,6 +110,9 @@ fn code_of(x: f32, coding: vec2f, constant: f32) -> u32 {
     let whole = floor(magnitude);
     let steps = i32(whole + floor(2.0 * (magnitude - whole)));
     return bitcast<u32>(select(steps, -steps, level < 0.0)) & 0xffu;
+  }
+  if (ggml_type == type_iq4_nl) {
+    return select(0u, nearest_level(rounded_product(coding.x, x)), coding.y == 1.0);
   }
   if (is_ranged()) {
     let level = rounded_product(alone(x - coding.y), coding.x) + 0.5;
@@ -82,6 +132,9 @@ fn value_of(code: u32, stored: vec2u, constant: f32) -> f32 {
   let d = half_value(stored.x);
   if (ggml_type == type_q8_0) {
     return f32(bitcast<i32>(code << 24u) >> 24u) * d;
+  }
+  if (ggml_type == type_iq4_nl) {
+    return fixed_level(code) * d;
   }
   if (is_ranged()) {
     return rounded_product(f32(code), d) + half_value(stored.y);

@@ -15,7 +15,7 @@ import type { RowArithmetic } from "../../stores/row/row_format.ts";
 const { fround } = Math;
 
 /** Names of the types, as `--cache-type-k` and `--cache-type-v` take them. */
-export type GgmlTypeName = "f16" | "bf16" | "q8_0" | "q5_1" | "q5_0" | "q4_1" | "q4_0";
+export type GgmlTypeName = "f16" | "bf16" | "q8_0" | "q5_1" | "q5_0" | "q4_1" | "q4_0" | "iq4_nl";
 
 /** A type of ggml. */
 export interface GgmlType {
@@ -110,6 +110,57 @@ const Q8_0: RowArithmetic = {
   },
 };
 
+/** What the codes of iq4_nl stand for, in scales. */
+const IQ4_NL_LEVELS: readonly number[] = [
+  ...[-127, -104, -83, -65, -49, -35, -22, -10],
+  ...[1, 13, 25, 38, 53, 69, 89, 113],
+];
+
+/** A block whose largest magnitude is below this is all zero. */
+const LEAST_IQ4_NL = fround(1e-15);
+
+/** The nearest level, the higher of two that are as near. */
+function nearestLevel(x: number): number {
+  const levels = IQ4_NL_LEVELS;
+  if (x <= levels[0]!) return 0;
+  let above = 1;
+  while (above < levels.length && x >= levels[above]!) above++;
+  if (above === levels.length) return above - 1;
+  const below = levels[above - 1]!;
+  return fround(x - below) < fround(levels[above]! - x) ? above - 1 : above;
+}
+
+/**
+ * Fixed levels. Codes are made with the scale that takes the largest magnitude to the first level; the
+ * one that is stored has the least error for them, entries weighed by their squares. That is the rule
+ * for tensors that are quantized as they are made (quantize_row_iq4_nl_ref); for the weights of a file
+ * ggml tries several scales.
+ */
+const IQ4_NL: RowArithmetic = {
+  quantize(entries, _, codes, stored) {
+    const most = largest(entries);
+    codes.fill(0);
+    stored[0] = 0;
+    if (Math.abs(most) < LEAST_IQ4_NL) return;
+    const id = inverse(fround(most / IQ4_NL_LEVELS[0]!));
+    let [products, squares] = [0, 0];
+    for (let i = 0; i < entries.length; i++) {
+      const x = entries[i]!;
+      const code = codes[i] = nearestLevel(fround(id * x));
+      const level = IQ4_NL_LEVELS[code]!;
+      const weighed = fround(fround(x * x) * level);
+      products = fround(products + fround(weighed * x));
+      squares = fround(squares + fround(weighed * level));
+    }
+    const scale = fround(products / squares);
+    stored[0] = Number.isFinite(scale) ? toHalfBits(scale) : 0;
+  },
+  restore(codes, [stored], _, entries) {
+    const d = fromHalfBits(stored!);
+    for (let i = 0; i < entries.length; i++) entries[i] = IQ4_NL_LEVELS[codes[i]!]! * d;
+  },
+};
+
 /** Every entry by itself, in 16 bits. */
 function float16(toBits: (x: number) => number, fromBits: (bits: number) => number): RowArithmetic {
   return {
@@ -143,4 +194,5 @@ export const GGML_TYPES: Readonly<Record<GgmlTypeName, GgmlType>> = {
   q5_0: { bits: 5, number: 4, block: 32, numbers: 1, codeOrder: "halves", arithmetic: centred(32) },
   q4_1: { bits: 4, number: 5, block: 32, numbers: 2, codeOrder: "halves", arithmetic: ranged(16) },
   q4_0: { bits: 4, number: 6, block: 32, numbers: 1, codeOrder: "halves", arithmetic: centred(16) },
+  iq4_nl: { bits: 4, number: 7, block: 32, numbers: 1, codeOrder: "halves", arithmetic: IQ4_NL },
 };

@@ -30,6 +30,8 @@ override second_bits: u32 = 0u;
 override apart: bool = false;
 override halves: bool = false;
 override rotation: u32 = 1u;
+// One over the root of `rotation`: a device's own root may be another.
+override rotation_scale: f32 = 1.0;
 override learned: bool = false;
 
 @group(0) @binding(2) var<storage, read_write> tensor: array<f32>;
@@ -43,6 +45,24 @@ var<workgroup> row: array<f32, channels>;
 var<workgroup> block_coding: array<vec2f, channels>;
 
 const most_rotated = 1e30;
+
+// Nearest bfloat16 bits, saturating.
+fn bfloat16_bits(x: f32) -> u32 {
+  let bits = bitcast<u32>(x);
+  return (bits >> 16u & 0x8000u) | min(round_shift(bits & 0x7fffffffu, 16u), 0x7f7fu);
+}
+
+// The root as float32 rounds it, but for the last half unit: a device's own may be another.
+fn root(x: f32) -> f32 {
+  let near = alone(sqrt(x));
+  if (near < 1e-15 || near > 1e15) {
+    return near;
+  }
+  let high = bitcast<f32>(bitcast<u32>(near) & 0xfffff000u);
+  let low = near - high;
+  let rest = ((x - high * high) - 2.0 * high * low) - low * low;
+  return near + divide(rest, 2.0 * near);
+}
 
 fn row_address(token: u32, head: u32) -> u32 {
   return (head * job.capacity + job.origin + token) * channels;
@@ -137,9 +157,8 @@ fn rotate_row(thread: u32) {
     }
     workgroupBarrier();
   }
-  let scale = 1.0 / sqrt(f32(rotation));
   for (var c = thread; c < channels; c += workgroup_threads) {
-    row[c] = rounded_product(row[c], scale);
+    row[c] = rounded_product(row[c], rotation_scale);
   }
   workgroupBarrier();
 }

@@ -59,6 +59,7 @@ export class RowStoreGpu<S extends RowSettings> extends GrowingStore<S, "codes" 
       apart: format.place === "apart",
       halves: format.codeOrder === "halves",
       rotation: format.rotation,
+      rotation_scale: 1 / Math.sqrt(format.rotation),
       learned: format.constants !== undefined,
       ...kernels.constants,
     });
