@@ -18,7 +18,6 @@ export class CodecHost implements PolicyHost {
   readonly remarks = [];
   readonly fullPrecision = false;
   readonly outsideBudget = false;
-  readonly outsideBudget = false;
   readonly readsStats = false;
   readonly family: Family;
 

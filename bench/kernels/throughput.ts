@@ -14,6 +14,7 @@
  *
  * @module
  */
+import { InternalError } from "../../errors.ts";
 import { openDevice } from "../../engine/devices/adapter.ts";
 import { openTransfers } from "../../engine/devices/transfers.ts";
 import { families } from "../../quant/mod.ts";
@@ -107,7 +108,7 @@ device.createCommandEncoder = (descriptor) => {
   const begin = encoder.beginComputePass.bind(encoder);
   encoder.beginComputePass = (pass) => {
     if (!stamping) return begin(pass);
-    if (passes === PASSES) throw new Error(`More than ${PASSES} passes cannot be timed`);
+    if (passes === PASSES) throw new InternalError(`More than ${PASSES} passes cannot be timed`);
     const at = 2 * passes++;
     return begin({
       ...pass,

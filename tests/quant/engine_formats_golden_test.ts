@@ -3,6 +3,7 @@
  * the same tensors: bytes as they are stored, and restored values to the last bit, except where a case
  * says otherwise.
  */
+import { keepSamples } from "../../quant/sample_keeper.ts";
 import { assert, assertEquals } from "@std/assert";
 import type { CalibrationSamples } from "../../quant/calibration.ts";
 import type { Family, HookAnswers, KvKind } from "../../quant/family.ts";
@@ -110,7 +111,7 @@ for (const golden of CASES) {
     const settings = subject.learned
       ? {
         ...resolved,
-        calibration: family.calibrate!(samplesOf({ ...shape, data: input }), resolved),
+        calibration: family.calibrate!(keepSamples(samplesOf({ ...shape, data: input })), resolved),
       }
       : resolved;
     const store = backend.open(

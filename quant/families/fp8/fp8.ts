@@ -9,7 +9,7 @@
  * @module
  */
 import { calibrated } from "../../calibrated.ts";
-import type { CalibrationSamples } from "../../calibration.ts";
+import type { KeptSamples } from "../../calibration.ts";
 import type { Family, Settings } from "../../family.ts";
 import { E4M3, E5M2, fromMinifloat, largestOf, toMinifloat } from "../../packing/minifloat.ts";
 import { QuantizerError } from "../../quantizer_error.ts";
@@ -77,7 +77,7 @@ function arithmeticOf({ format, scale }: Fp8Settings): RowArithmetic {
 }
 
 function calibrate(
-  samples: CalibrationSamples,
+  samples: KeptSamples,
   { layer, kind, format, scale }: Settings & Pick<Fp8Settings, "format" | "scale">,
 ) {
   const largest = largestPerHead(samples, layer, kind);

@@ -3,23 +3,22 @@
  *
  * @module
  */
-import type { CalibrationSamples } from "../../calibration.ts";
+import type { KeptSamples } from "../../calibration.ts";
 import type { KvKind } from "../../family.ts";
 
-/** Largest magnitude of each head in the samples of a layer's keys after RoPE, or of its values. */
+/** Largest magnitude of each head in all samples of a layer's keys after RoPE, or of its values. */
 export function largestPerHead(
-  samples: CalibrationSamples,
+  samples: KeptSamples,
   layer: number,
   kind: KvKind,
 ): Float32Array<ArrayBuffer> {
-  const { keys, values } = samples.layers[layer]!;
-  const tensors = kind === "key" ? keys : values;
-  const largest = new Float32Array(tensors[0]!.heads);
-  for (const { data, capacity, headDim } of tensors) {
-    for (let i = 0; i < data.length; i++) {
-      const head = Math.floor(i / (capacity * headDim));
-      largest[head] = Math.max(largest[head]!, Math.abs(data[i]!));
-    }
+  const { keys, values, ranges } = samples.layers[layer]!;
+  const [tensors, { low, high }] = kind === "key" ? [keys, ranges.keys] : [values, ranges.values];
+  const { heads, headDim } = tensors[0]!;
+  const largest = new Float32Array(heads);
+  for (let channel = 0; channel < low.length; channel++) {
+    const head = Math.floor(channel / headDim);
+    largest[head] = Math.max(largest[head]!, -low[channel]!, high[channel]!);
   }
   return largest;
 }

@@ -1,4 +1,5 @@
 /** Scales of `fp8`: learned, refused, and where they are stored. */
+import { keepSamples } from "../../../../quant/sample_keeper.ts";
 import { assertEquals, assertThrows } from "@std/assert";
 import { fp8 } from "../../../../quant/families/fp8/fp8.ts";
 import { QuantizerError } from "../../../../quant/quantizer_error.ts";
@@ -26,7 +27,7 @@ Deno.test("scales take the largest magnitude of a tensor or a head to 448", () =
   const samples = { layers: [layer], rotary: rotaryOf(2) };
   const learned = (
     scale: string,
-  ) => [...fp8.calibrate!(samples, resolve("offline", { scale })).scales!];
+  ) => [...fp8.calibrate!(keepSamples(samples), resolve("offline", { scale })).scales!];
   assertEquals(learned("head"), [0.5, 1]);
   assertEquals(learned("tensor"), [1, 1]);
   const { scale, calibrated } = resolve("offline", {});
