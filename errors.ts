@@ -25,6 +25,23 @@
 export class UserError extends Error {
   /** Tells it from other errors without its class. */
   override name = "UserError";
+
+  /**
+   * @param message one sentence; of a long one, which quotes a file, the middle is left out
+   */
+  constructor(message: string = "", options?: ErrorOptions) {
+    // deno-lint-ignore error-law/visible -- it is the maker's
+    super(message.length <= LONGEST ? message : shortened(message), options);
+  }
+}
+
+/** Characters of a sentence that a person may still read. */
+const LONGEST = 2000;
+
+/** Both ends: what was wrong stands first, and what would be right last. */
+function shortened(message: string): string {
+  const half = LONGEST / 2 - 20;
+  return `${message.slice(0, half)} [...] ${message.slice(-half)}`.toWellFormed();
 }
 
 /**

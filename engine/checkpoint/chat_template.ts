@@ -42,7 +42,7 @@ export function openChatTemplate(
       `The chat template of ${path} failed: ${
         error instanceof RangeError
           ? `It nests or grows without end (${error.message})`
-          : (error as Error).message
+          : (error as Error).message.replace(/\.$/, "")
       }`,
     );
   let template: Template;

@@ -47,7 +47,8 @@ export function openTokenizer(
     const pre_tokenizer = withUnicodeClasses(definition.pre_tokenizer);
     tokenizer = new Tokenizer({ ...definition, pre_tokenizer }, config);
   } catch (error) {
-    throw new UserError(`${path} cannot be used as a tokenizer: ${(error as Error).message}`);
+    const reason = (error as Error).message.replace(/\.$/, "");
+    throw new UserError(`${path} cannot be used as a tokenizer: ${reason}`);
   }
   return {
     encode: (text) => tokenizer.encode(text, { add_special_tokens: false }).ids,

@@ -10,6 +10,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { pathToFileURL } from "node:url";
 import { UserError } from "../../errors.ts";
+import { createHeldFolder } from "../../files/held_folder.ts";
 
 /** Folder of a package's add-on for this machine, as onnxruntime-node lays them out. */
 function folderFor(entry: string): URL {
@@ -57,7 +58,8 @@ export const TELEMETRY_VARIABLE = "ORT_DISABLE_TELEMETRY";
  * @param folder that holds `*.node` and the libraries it is linked to
  */
 export async function withAddonCopied<T>(folder: URL, load: () => Promise<T>): Promise<T> {
-  const copy = await Deno.makeTempDir({ prefix: "kvreplay-" });
+  const held = await createHeldFolder("kvreplay-runtime-");
+  const copy = held.path;
   try {
     const addons = new Set<string>();
     for await (const { name } of Deno.readDir(folder)) {
@@ -79,7 +81,7 @@ export async function withAddonCopied<T>(folder: URL, load: () => Promise<T>): P
     }
   } finally {
     // Loaded libraries outlive their files, except on Windows, where they cannot be removed.
-    await Deno.remove(copy, { recursive: true }).catch((error) => {
+    await held.remove().catch((error) => {
       if (Deno.build.os !== "windows") throw error;
     });
   }

@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { dirname, join } from "node:path";
-import { createHeld, removeAbandoned } from "../../files/held_file.ts";
+import { join } from "node:path";
+import { createHeldFolder } from "../../files/held_folder.ts";
 import type { WeightsPlace } from "./weights_file.ts";
 
 const PREFIX = "kvreplay-weights-";
@@ -18,38 +18,24 @@ export async function mayWrite(): Promise<boolean> {
 /**
  * A folder of its own where the system keeps temporary files. Nothing can be kept there by a program
  * that may not write, which is not asked about it, nor on a disk without room. What a killed program
- * left there is removed by the next: whoever uses a file holds a lock on it, which ends with its process.
+ * left there is removed by the next.
  */
 export const temporaryWeights: WeightsPlace = {
   async file(_key, _bytes, blocks) {
     if (!await mayWrite()) return undefined;
-    const { path, file } = await createHeld(async () =>
-      join(await Deno.makeTempDir({ prefix: PREFIX }), FILE)
-    );
-    const folder = dirname(path);
-    removeLeft(dirname(folder));
-    const remove = async () => {
-      file.close();
-      await Deno.remove(folder, { recursive: true });
-    };
+    const folder = await createHeldFolder(PREFIX);
+    const path = join(folder.path, FILE);
     try {
+      using file = await Deno.open(path, { write: true, createNew: true });
       await write(file, blocks());
     } catch (error) {
-      await remove();
+      await folder.remove();
       if (isDiskFull(error)) return undefined;
       throw error;
     }
-    return { path, start: 0, [Symbol.asyncDispose]: remove };
+    return { path, start: 0, [Symbol.asyncDispose]: folder.remove };
   },
 };
-
-function removeLeft(temporary: string): void {
-  for (const { name } of Deno.readDirSync(temporary)) {
-    if (!name.startsWith(PREFIX)) continue;
-    const folder = join(temporary, name);
-    removeAbandoned(join(folder, FILE), () => Deno.removeSync(folder, { recursive: true }));
-  }
-}
 
 async function write(file: Deno.FsFile, blocks: AsyncIterable<Uint8Array>): Promise<void> {
   for await (const block of blocks) {

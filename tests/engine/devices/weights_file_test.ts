@@ -54,7 +54,9 @@ Deno.test("what a killed program left is removed by the next, and what is in use
       yield await Promise.resolve(new Uint8Array(10));
     };
     await Deno.mkdir(`${temporary}/kvreplay-weights-left`);
-    await Deno.writeFile(`${temporary}/kvreplay-weights-left/weights`, new Uint8Array(10));
+    for (const name of ["held", "weights"]) {
+      await Deno.writeFile(`${temporary}/kvreplay-weights-left/${name}`, new Uint8Array(10));
+    }
     await using one = (await temporaryWeights.file("a", 10, blocks))!;
     await using other = (await temporaryWeights.file("b", 10, blocks))!;
     const there = [...Deno.readDirSync(temporary)].map(({ name }) =>
