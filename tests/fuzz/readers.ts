@@ -6,6 +6,7 @@
 import { createHash } from "node:crypto";
 import { crc32 } from "node:zlib";
 import { loadDataFile } from "../../benchmarks/slices.ts";
+import { loadCalibrationFile, writeCalibration } from "../../calibration/calibration_file.ts";
 import { loadModel } from "../../engine/checkpoint/model.ts";
 import { readValues } from "../../engine/checkpoint/stored_blocks.ts";
 import { sha256 } from "../../engine/digest.ts";
@@ -132,7 +133,45 @@ async function hashedCell(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array<Ar
   }
 }
 
+const learned = {
+  set: { samples: 2, tokens: 30, sha256: "c".repeat(64) },
+  seconds: 1.5,
+  samplesSeconds: 0.5,
+};
+
+const calibration = () =>
+  writeCalibration({
+    engine: "e",
+    set: "s",
+    entries: [{
+      ...learned,
+      family: "kvquant",
+      settings: '{"bits":4}',
+      value: { levels: Float32Array.of(-1, 0.5, 2), order: Int32Array.of(2, 0, 1) },
+    }],
+  });
+
+async function readCalibrationFile(
+  bytes: Uint8Array<ArrayBuffer>,
+  folder: string,
+): Promise<void> {
+  await Deno.writeFile(`${folder}/learned`, bytes);
+  await loadCalibrationFile(`${folder}/learned`);
+}
+
+/** With the hash that such contents have. */
+function hashed(bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+  const end = bytes.length - 32;
+  if (end < 0) return bytes;
+  bytes.set(createHash("sha256").update(bytes.subarray(0, end)).digest(), end);
+  return bytes;
+}
+
 const nonce = new Uint8Array(16).fill(7);
+
+function readReply(body: Uint8Array): void {
+  decodeReply(new TextDecoder().decode(body));
+}
 
 /** Reads the messages of a process, in pieces, and what they say. */
 function readFrames(bytes: Uint8Array<ArrayBuffer>): void {
@@ -146,7 +185,7 @@ function readFrames(bytes: Uint8Array<ArrayBuffer>): void {
       // The codec's text also runs where there are no classes of ours; its reader says whose fault it is.
       throw new UserError((error as Error).message);
     }
-    for (const { kind, text } of frames) if (kind === FRAME_KINDS.reply) decodeReply(text);
+    for (const { kind, body } of frames) if (kind === FRAME_KINDS.reply) readReply(body);
   }
 }
 
@@ -202,12 +241,17 @@ export const readers = {
       await readCell(made, "a.json", cell.key);
     },
   },
+  "calibration": { seeds: async () => [await calibration()], read: readCalibrationFile },
+  "hashed calibration": {
+    seeds: async () => [await calibration()],
+    read: (bytes, folder) => readCalibrationFile(hashed(bytes), folder),
+  },
   "policy messages": {
     seeds: () => {
       const value = { bits: [4, NaN, 2], mode: "offline", family: undefined };
       const reply = JSON.stringify(encodeValue(value));
       const codec = frameCodec();
-      const frames = [1, 2].map((seq) => codec.encode(FRAME_KINDS.reply, seq, nonce, reply));
+      const frames = [1, 2].map((seq) => codec.encode(FRAME_KINDS.reply, seq, nonce, text(reply)));
       return Promise.resolve([Uint8Array.from(frames.flatMap((frame) => [...frame]))]);
     },
     read: (bytes) => Promise.resolve(readFrames(bytes)),
@@ -218,7 +262,7 @@ export const readers = {
         text(JSON.stringify(encodeValue({ a: [1, NaN, -0], b: { $: 1 }, c: undefined }))),
         text(JSON.stringify(encodeValue([5n, () => 1]))),
       ]),
-    read: (bytes) => Promise.resolve(void decodeReply(new TextDecoder().decode(bytes))),
+    read: (bytes) => Promise.resolve(readReply(bytes)),
   },
 } satisfies Record<string, Reader>;
 
