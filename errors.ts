@@ -27,7 +27,10 @@ export class UserError extends Error {
   override name = "UserError";
 
   /**
+   * Makes an error of a sentence.
+   *
    * @param message one sentence; of a long one, which quotes a file, the middle is left out
+   * @param options its cause, if there is one
    */
   constructor(message: string = "", options?: ErrorOptions) {
     // deno-lint-ignore error-law/visible -- it is the maker's
