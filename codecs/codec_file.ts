@@ -7,6 +7,7 @@ import { resolve } from "node:path";
 import { PolicyError } from "../policies/check.ts";
 import type { PolicyHost } from "../policies/host.ts";
 import { readUpTo } from "../policies/read_up_to.ts";
+import { limitsWith } from "../policies/sandbox/limits.ts";
 import { quoted, SandboxError } from "../policies/sandbox/sandbox_error.ts";
 import type { SandboxOptions } from "../policies/sandbox/sandbox_host.ts";
 import { shown } from "../policies/shown.ts";
@@ -16,9 +17,6 @@ import { builtInFamilies } from "../quant/registry.ts";
 import { CodecHost } from "./codec_host.ts";
 
 const EXTENSIONS = [".ts", ".mts", ".js", ".mjs"];
-
-/** Bytes of a codec's file; no more of it are read. */
-const LONGEST_FILE = 4 * 2 ** 20;
 
 /** Bytes of the WebAssembly beside a codec; no more of it are read. */
 const LONGEST_WASM = 16 * 2 ** 20;
@@ -75,7 +73,7 @@ export async function openCodecFile(
           : `has the name of the built-in ${taken}; give it another`),
     );
   }
-  const bytes = await read(path, LONGEST_FILE);
+  const bytes = await read(path, limitsWith(options.limits ?? {}).messageBytes);
   if (bytes === undefined) {
     throw new PolicyError(
       `Quantizer file ${shown(path)} does not exist; it was looked for at ${quoted(resolve(path))}`,

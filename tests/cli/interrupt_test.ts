@@ -117,7 +117,7 @@ Deno.test("deno task ends with the code of the signal, too", async () => {
 Deno.test("an interrupted leaderboard keeps its cells, and goes on from there", async () => {
   await withRun(async (start, folder) => {
     const args = [
-      ...["leaderboard", "--models=mini", "--slices=needle", ...SHARED, "--limit=1"],
+      ...["leaderboard", "--model=mini", "--slice=needle", ...SHARED, "--limit=1"],
       ...["--resamples=200", "--policy=kivi_overlap_4bit,kivi_overlap_2bit,reference"],
       `--out=${folder}`,
     ];
