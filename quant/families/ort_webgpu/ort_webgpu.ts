@@ -5,7 +5,9 @@
  * 1, and a code is the nearest of 16 levels, whatever the number of channels; the scale is the length.
  *
  * microsoft/onnxruntime, onnxruntime/contrib_ops/webgpu/bert: kv_cache_block_quant_int8.wgsl.template
- * (#32284), turbo_quant_hadamard.wgsl.template and turbo_quant_common.wgsl.template (#28059).
+ * (#32284), turbo_quant_hadamard.wgsl.template and turbo_quant_common.wgsl.template (#28059), as
+ * onnxruntime 1.30.0 ships them. It sums squares in another order, so that a length may be off by a
+ * unit in the last place.
  *
  * @module
  */
@@ -33,6 +35,9 @@ const BOUNDS = [0.0227, 0.0460, 0.0704, 0.0966, 0.1261, 0.1614, 0.2093].map(frou
 const ALL_LEVELS = Float32Array.from([...LEVELS.toReversed().map((x) => -x), ...LEVELS]);
 const ALL_BOUNDS = Float32Array.from([...BOUNDS.toReversed().map((x) => -x), 0, ...BOUNDS]);
 
+/** What zero is stored as in 8 bits. */
+const ZERO_CODE = 128;
+
 /** Lengths and scales beyond this saturate, so that what they stand for is finite. */
 const MOST = fround(1e30);
 
@@ -57,12 +62,12 @@ const EIGHT_BITS: RowArithmetic = {
     const inverse = keepScale(fround(largest / 127), stored);
     for (let i = 0; i < entries.length; i++) {
       const level = roundEven(fround(entries[i]! * inverse));
-      codes[i] = Math.min(Math.max(level, -127), 127) & 0xff;
+      codes[i] = Math.min(Math.max(level, -127), 127) + ZERO_CODE;
     }
   },
   restore(codes, stored, _, entries) {
     const scale = scaleOf(stored);
-    for (let i = 0; i < entries.length; i++) entries[i] = (codes[i]! << 24 >> 24) * scale;
+    for (let i = 0; i < entries.length; i++) entries[i] = (codes[i]! - ZERO_CODE) * scale;
   },
 };
 

@@ -1,6 +1,8 @@
 // The arithmetic of the family `ort_webgpu`, as in ort_webgpu.ts.
 
 const most = 1e30;
+// What zero is stored as in 8 bits.
+const zero_code = 128.0;
 
 fn level_of(code: u32) -> f32 {
   var levels = array<f32, 8>(0.0113, 0.0342, 0.0578, 0.0829, 0.1104, 0.1419, 0.1809, 0.2377);
@@ -34,7 +36,7 @@ fn fit_block(first: u32, constant: f32) -> Fit {
 fn code_of(x: f32, coding: vec2f, constant: f32) -> u32 {
   let scaled = rounded_product(x, coding.x);
   if (code_bits == 8u) {
-    return bitcast<u32>(i32(clamp(round(scaled), -127.0, 127.0))) & 0xffu;
+    return u32(clamp(round(scaled), -127.0, 127.0) + zero_code);
   }
   var bounds = array<f32, 7>(0.0227, 0.0460, 0.0704, 0.0966, 0.1261, 0.1614, 0.2093);
   var code = select(0u, 1u, scaled > 0.0);
@@ -47,7 +49,7 @@ fn code_of(x: f32, coding: vec2f, constant: f32) -> u32 {
 fn value_of(code: u32, stored: vec2u, constant: f32) -> f32 {
   let scale = bitcast<f32>(stored.x);
   if (code_bits == 8u) {
-    return f32(bitcast<i32>(code << 24u) >> 24u) * scale;
+    return (f32(code) - zero_code) * scale;
   }
   return level_of(code) * scale;
 }

@@ -1,20 +1,52 @@
-/** onnxruntime's WebGPU cache, worked out by hand. */
+/** onnxruntime's WebGPU cache: what the shipped build stores, and cases worked out by hand. */
 import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
 import { ortWebgpu } from "../../../../quant/families/ort_webgpu/ort_webgpu.ts";
 import { QuantizerError } from "../../../../quant/quantizer_error.ts";
 import { settingsFor } from "../../../../quant/settings_for.ts";
+import golden from "../../../golden/ort_webgpu/cases.json" with { type: "json" };
 import { testOnBackends } from "../../backends.ts";
+import { sourceOf } from "../../golden_cases.ts";
 import { answers } from "../../stores/affine/affine_answers.ts";
 import { oneRow } from "../../stores/row/one_row.ts";
 
-testOnBackends("8 bits: a float32 scale, then signed bytes, halves to even", async (backend) => {
-  // The largest magnitude is 254, so the scale is 2.
-  const row = [254, -254, 1, 3, -3, 10, 0, -2];
-  const { codes, restored } = await oneRow(backend, ortWebgpu, { bits: [8] }, row);
-  assertEquals(new Float32Array(codes.buffer)[0], 2);
-  assertEquals([...new Int8Array(codes.buffer).subarray(4)], [127, -127, 0, 2, -2, 5, 0, -1]);
-  assertEquals(restored, [254, -254, 0, 4, -4, 10, 0, -2]);
-});
+for (const bits of [8, 4]) {
+  testOnBackends(`onnxruntime ${bits} bits: the words of the shipped build`, async (backend) => {
+    const { heads, tokens, headDim, input, words } = golden;
+    const shape = { heads, capacity: tokens, headDim };
+    const data = new Float32Array(Uint8Array.fromHex(input).buffer);
+    const given = answers("key", { bits: [bits, bits] });
+    const settings = settingsFor(ortWebgpu, given, shape);
+    const tensor = backend.upload(data, shape);
+    const store = backend.open(ortWebgpu, sourceOf(tensor, "key", tokens), settings, tokens);
+    store.grow(tokens);
+    await store.settle();
+    const held = new Uint32Array((await store.contents())[0]!.words.buffer);
+    const expected = new Uint32Array(Uint8Array.fromHex(words[`${bits}` as "4" | "8"]).buffer);
+    const size = 1 + headDim * bits / 32;
+    for (let head = 0; head < heads; head++) {
+      for (let token = 0; token < tokens; token++) {
+        // onnxruntime keeps its cache head by head.
+        const ours = held.subarray((token * heads + head) * size).subarray(0, size);
+        const theirs = expected.subarray((head * tokens + token) * size).subarray(0, size);
+        assertEquals([...ours.subarray(1)], [...theirs.subarray(1)]);
+        // The length's squares are summed in another order.
+        assert(Math.abs(ours[0]! - theirs[0]!) <= (bits === 4 ? 1 : 0), `${ours[0]} ${theirs[0]}`);
+      }
+    }
+  });
+}
+
+testOnBackends(
+  "8 bits: a float32 scale, then bytes around 128, halves to even",
+  async (backend) => {
+    // The largest magnitude is 254, so the scale is 2.
+    const row = [254, -254, 1, 3, -3, 10, 0, -2];
+    const { codes, restored } = await oneRow(backend, ortWebgpu, { bits: [8] }, row);
+    assertEquals(new Float32Array(codes.buffer)[0], 2);
+    assertEquals([...codes.subarray(4)], [127, -127, 0, 2, -2, 5, 0, -1].map((x) => x + 128));
+    assertEquals(restored, [254, -254, 0, 4, -4, 10, 0, -2]);
+  },
+);
 
 testOnBackends("4 bits: the rotated vector's length, then the nearest levels", async (backend) => {
   const row = [8, 0, 0, 0, 0, 0, 0, 0];
