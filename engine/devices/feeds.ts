@@ -14,15 +14,12 @@ import type { Runtime } from "./runtime.ts";
  * Inputs of one run, but for the mask.
  *
  * @param wrap a KV tensor as onnxruntime's, `[1, heads, capacity, headDim]`
- * @throws {InternalError} when sizes, ids or positions do not fit the model or each other
  */
 export function feedsOf<T extends KvShape>(
   runtime: Runtime,
-  shape: ModelShape,
   input: ForwardInput<T>,
   wrap: (tensor: T) => Tensor,
 ): Record<string, Tensor> {
-  checkSizes(shape, input);
   const fed = input.ids.length;
   const int64 = (values: readonly number[], dims: number[]) =>
     new runtime.Tensor("int64", BigInt64Array.from(values, BigInt), dims);
@@ -80,7 +77,12 @@ export function kvShapeOf(tensor: Tensor): KvShape {
   return { heads, capacity, headDim };
 }
 
-function checkSizes<T extends KvShape>(shape: ModelShape, input: ForwardInput<T>): void {
+/**
+ * Checks a run.
+ *
+ * @throws {InternalError} when sizes, ids or positions do not fit the model or each other
+ */
+export function checkSizes<T extends KvShape>(shape: ModelShape, input: ForwardInput<T>): void {
   const { ids, positions, past, mask, maskLayers, logits } = input;
   const wrong = (what: string) => new InternalError(`A forward pass needs ${what}`);
   if (past.length !== shape.layers) {

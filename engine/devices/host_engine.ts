@@ -8,7 +8,7 @@ import { CpuBackend } from "../../quant/backend_cpu.ts";
 import type { CpuTensor } from "../../quant/tensor.ts";
 import type { Engine, ForwardInput, ForwardOutput, ModelShape } from "../engine.ts";
 import { names } from "../onnx/decoder.ts";
-import { columnsOf, feedsOf, fetchesOf, kvShapeOf, layersOf } from "./feeds.ts";
+import { checkSizes, columnsOf, feedsOf, fetchesOf, kvShapeOf, layersOf } from "./feeds.ts";
 import type { Runtime } from "./runtime.ts";
 
 /** A model as a runtime that computes on the processor has it. */
@@ -26,13 +26,14 @@ export class HostEngine implements Engine<CpuTensor> {
 
   async forward(input: ForwardInput<CpuTensor>): Promise<ForwardOutput<CpuTensor>> {
     const { runtime, shape } = this;
+    checkSizes(shape, input);
     const outputs = input.outputs ?? "none";
     const wrap = ({ data, heads, capacity, headDim }: CpuTensor) =>
       new runtime.Tensor("float32", data, [1, heads, capacity, headDim]);
     const { mask, maskLayers, ids } = input;
     const sizes = [maskLayers, 1, ids.length, columnsOf(input)];
     const feeds = {
-      ...feedsOf(runtime, shape, input, wrap),
+      ...feedsOf(runtime, input, wrap),
       [names.mask]: new runtime.Tensor("float32", mask, sizes),
     };
     const results = await this.session.run(feeds, fetchesOf(shape, outputs));

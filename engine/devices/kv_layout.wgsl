@@ -8,8 +8,9 @@ struct Job {
   // Numbers of one token in the graph's tensor, and those before the first head.
   token_numbers: u32,
   first_number: u32,
-  // Numbers to convert.
+  // Numbers to convert, or words to copy.
   count: u32,
+  copies: u32,
 }
 
 // Of the graph's tensor.
@@ -35,6 +36,19 @@ fn heads_first(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups
     tensor[index] = half_value((columns[at >> 1u] >> ((at & 1u) * 16u)) & 0xffffu);
   } else {
     tensor[index] = bitcast<f32>(columns[at]);
+  }
+}
+
+// Words behind each other, so many times.
+@compute @workgroup_size(256)
+fn repeat(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) workgroups: vec3u) {
+  let index = id.x + id.y * workgroups.x * 256u;
+  if (index >= job.count) {
+    return;
+  }
+  let word = columns[index];
+  for (var copy = 0u; copy < job.copies; copy++) {
+    packed[copy * job.count + index] = word;
   }
 }
 

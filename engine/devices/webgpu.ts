@@ -17,7 +17,8 @@ import { names } from "../onnx/decoder.ts";
 import type { FloatName } from "../onnx/graph_builder.ts";
 import { PREFILL_CHUNK } from "../prefill.ts";
 import { type FoundAdapter, openDevice } from "./adapter.ts";
-import { columnsOf, feedsOf, fetchesOf } from "./feeds.ts";
+import { checkSizes, feedsOf, fetchesOf } from "./feeds.ts";
+import { partedRows } from "./parted_rows.ts";
 import { fingerprint } from "./fingerprint.ts";
 import { decoderGraph } from "./graph.ts";
 import kvLayout from "./kv_layout.wgsl" with { type: "text" };
@@ -45,7 +46,7 @@ export interface GpuEngine extends Engine<GpuTensor> {
 }
 
 /** Part of every cache key: raise it when the graph of a GPU computes anything differently. */
-const GPU_GRAPH_VERSION = 2;
+const GPU_GRAPH_VERSION = 3;
 
 /**
  * Opens a model on a WebGPU adapter.
@@ -96,25 +97,21 @@ export async function openWebGpuEngine(
 }
 
 function outputLocations(shape: ModelShape): Record<string, Tensor.DataLocation> {
-  const onGpu = fetchesOf(shape, "all").filter((name) => name !== names.logits);
-  return {
-    [names.logits]: "cpu",
-    ...Object.fromEntries(onGpu.map((name) => [name, "gpu-buffer"])),
-  };
+  return Object.fromEntries(fetchesOf(shape, "all").map((name) => [name, "gpu-buffer"]));
 }
 
 /** Parameters of a kernel that looks at none of them but those that it is given. */
-const NO_JOB = { heads: 0, tokens: 0, head_dim: 0, token_numbers: 0, first_number: 0 };
+const NO_JOB = { heads: 0, tokens: 0, head_dim: 0, token_numbers: 0, first_number: 0, copies: 0 };
 
 /** Of float16: 0, and -30,000, far below every score and far enough from the end to add one to it. */
 const SEEN_HALF = 0;
 const MASKED_HALF = 0xf753;
 
 /** A mask in float16, two numbers to a word. */
-function maskHalves(mask: Float32Array): Words {
+function maskHalves(mask: Float32Array): Float32Array<ArrayBuffer> {
   const halves = new Uint16Array(2 * Math.ceil(mask.length / 2));
   for (let i = 0; i < mask.length; i++) halves[i] = mask[i] === 0 ? SEEN_HALF : MASKED_HALF;
-  return new Uint32Array(halves.buffer);
+  return new Float32Array(halves.buffer);
 }
 
 class WebGpuEngine implements GpuEngine {
@@ -138,62 +135,90 @@ class WebGpuEngine implements GpuEngine {
   }
 
   async forward(input: ForwardInput<GpuTensor>): Promise<ForwardOutput<GpuTensor>> {
-    const { shape } = this;
+    const { shape, backend } = this;
+    checkSizes(shape, input);
     const outputs = input.outputs ?? "none";
-    const lent: GPUBuffer[] = [];
+    const lent: GpuTensor[] = [];
     try {
-      const feeds = this.#feeds(input, lent);
+      const feeds = backend.together(() => this.#feeds(input, lent));
       const results = await this.session.run(feeds, fetchesOf(shape, outputs));
+      const given = results.logits!;
+      const words = await Workbench.of(this.gpu).read([
+        { buffer: given.gpuBuffer as GPUBuffer, at: 0, words: input.logits * shape.vocab },
+      ]);
+      given.dispose();
       return {
-        logits: results.logits!.data as Float32Array<ArrayBuffer>,
+        logits: new Float32Array(words.buffer),
         layers: outputs === "none" ? [] : this.#layers(results, outputs === "all"),
       };
     } finally {
-      Workbench.of(this.gpu).free(...lent);
+      for (const tensor of lent) backend.free(tensor);
     }
   }
 
-  /** Inputs of one run; `lent` takes the buffers that are made for it. */
-  #feeds(input: ForwardInput<GpuTensor>, lent: GPUBuffer[]): Record<string, Tensor> {
+  /** Inputs of one run; `lent` takes the tensors that are made for it. */
+  #feeds(input: ForwardInput<GpuTensor>, lent: GpuTensor[]): Record<string, Tensor> {
     const { runtime, shape, precision } = this;
-    const bench = Workbench.of(this.gpu);
-    const entries = columnsOf(input);
-    const { mask, maskLayers, ids } = input;
+    const { parts, rows, masks } = partedRows(input, shape);
+    const columns = input.past[0]!.key.capacity + rows;
     const onGpu = (buffer: GPUBuffer, dims: readonly number[]) =>
       runtime.Tensor.fromGpuBuffer(buffer, { dataType: precision, dims });
-    const made = (buffer: GPUBuffer) => {
-      lent.push(buffer);
-      return buffer;
+    const wrap = (tensor: GpuTensor) => {
+      const { heads, capacity, headDim } = tensor;
+      return onGpu(this.#pastOf(tensor, parts, lent), [parts, heads, capacity, headDim]);
     };
-    return bench.batch(() => {
-      const wrap = ({ buffer, heads, capacity, headDim }: GpuTensor) => {
-        const numbers = heads * capacity * headDim;
-        const held = precision === "float32" ? buffer : made(this.#inHalves(buffer, numbers));
-        return onGpu(held, [1, heads, capacity, headDim]);
-      };
-      const feeds = feedsOf(runtime, shape, input, wrap);
-      const sizes = (value: number) => new runtime.Tensor("int32", Int32Array.of(value), [1]);
-      feeds[names.lastEntry] = sizes(entries - 1);
-      feeds[names.entries] = sizes(entries);
-      const rows = ids.length * entries;
-      const masks = Array.from({ length: maskLayers }, (_, l) => {
-        const own = mask.subarray(l * rows, (l + 1) * rows);
-        const words = precision === "float32" ? own : maskHalves(own);
-        return onGpu(made(bench.buffer("mask", words)), [1, 1, ids.length, entries]);
+    const feeds = feedsOf(runtime, input, wrap);
+    const each = (value: number, count: number) =>
+      new runtime.Tensor("int32", new Int32Array(count).fill(value), [count]);
+    feeds[names.parts] = new runtime.Tensor("int64", BigInt64Array.of(BigInt(parts)), [1]);
+    feeds[names.lastEntry] = each(columns - 1, parts);
+    feeds[names.entries] = each(columns, 1);
+    const uploaded = masks.map((mask) => {
+      const numbers = precision === "float32" ? mask : maskHalves(mask);
+      const tensor = this.backend.upload(numbers, {
+        heads: 1,
+        capacity: 1,
+        headDim: numbers.length,
       });
-      for (let l = 0; l < shape.layers; l++) feeds[names.layerMask(l)] = masks[l % maskLayers]!;
-      return feeds;
+      lent.push(tensor);
+      return onGpu(tensor.buffer, [parts, 1, rows, columns]);
     });
+    for (let l = 0; l < shape.layers; l++) {
+      feeds[names.layerMask(l)] = uploaded[l % uploaded.length]!;
+    }
+    return feeds;
   }
 
-  #inHalves(numbers: GPUBuffer, count: number): GPUBuffer {
-    const packed = Workbench.of(this.gpu).buffer("halves", Math.ceil(count / 2));
-    this.#kernels.run("to_halves", { threads: Math.ceil(count / 2) }, {
-      job: { ...NO_JOB, count },
-      numbers,
-      packed,
+  /** A past in the graph's numbers, once for each part. */
+  #pastOf(tensor: GpuTensor, parts: number, lent: GpuTensor[]): GPUBuffer {
+    const { precision, backend } = this;
+    const { heads, capacity, headDim } = tensor;
+    const whole = precision === "float32";
+    if (whole && parts === 1) return tensor.buffer;
+    const count = heads * capacity * headDim;
+    const words = whole ? count : Math.ceil(count / 2);
+    const made = (words: number) => {
+      const scratch = backend.scratch({ heads: 1, capacity: 1, headDim: words });
+      lent.push(scratch);
+      return scratch.buffer;
+    };
+    let one = tensor.buffer;
+    if (!whole) {
+      one = made(words);
+      this.#kernels.run("to_halves", { threads: words }, {
+        job: { ...NO_JOB, count },
+        numbers: tensor.buffer,
+        packed: one,
+      });
+      if (parts === 1) return one;
+    }
+    const copies = made(parts * words);
+    this.#kernels.run("repeat", { threads: words }, {
+      job: { ...NO_JOB, count: words, copies: parts },
+      columns: one,
+      packed: copies,
     });
-    return packed;
+    return copies;
   }
 
   /** What the graph gives of each layer as KV tensors. */
@@ -205,7 +230,7 @@ class WebGpuEngine implements GpuEngine {
       const tensor = backend.alloc({ heads, capacity: tokens, headDim });
       this.#kernels.run("heads_first", { threads: heads * tokens * headDim }, {
         job: {
-          ...{ heads, tokens, head_dim: headDim, count: 0 },
+          ...{ heads, tokens, head_dim: headDim, count: 0, copies: 0 },
           ...{ token_numbers: columns, first_number: skipped * headDim },
         },
         columns: result.gpuBuffer as GPUBuffer,

@@ -82,6 +82,7 @@ export const names = {
   positions: "position_ids",
   mask: "attention_mask",
   layerMask: (layer: number): string => `attention_mask.${layer}`,
+  parts: "parts",
   lastEntry: "seqlens_k",
   entries: "total_sequence_length",
   keep: "num_logits_to_keep",
@@ -109,9 +110,11 @@ const NEGLIGIBLE = 70;
  *
  * Inputs: `input_ids` and `position_ids` `[1, q]` int64; `past_key_values.N.key|value`
  * `[1, kvHeads, P, headDim]`, `P >= 1`, keys rotated, entries in any order; `num_logits_to_keep` int64
- * scalar. On a host the additive `attention_mask` `[M, 1, q, P + q]`, `M` 1 or the number of layers; on
- * a GPU `attention_mask.N` `[1, 1, q, P + q]` for each layer, beside which no fed token sees a later
- * one, and the sizes `total_sequence_length` `[P + q]` and `seqlens_k` `[P + q - 1]` int32.
+ * scalar. On a host the additive `attention_mask` `[M, 1, q, P + q]`, `M` 1 or the number of layers. On
+ * a GPU fed tokens come in `parts` `[B]` int64, `r` in each, that see nothing of each other: then there
+ * is a past for each, `[B, kvHeads, P, headDim]`, an `attention_mask.N` `[B, 1, r, P + r]` for each
+ * layer, beside which no fed token sees a later one, and the sizes `total_sequence_length` `[P + r]` and
+ * `seqlens_k`, `P + r - 1` for each part, int32.
  *
  * Outputs: `logits` `[1, num_logits_to_keep, vocab]` float32; of the fed tokens only, on a host
  * `present.N.key|value` and `present.N.key_pre_rope` `[1, kvHeads, q, headDim]`, and `query.N`
@@ -201,15 +204,16 @@ class DecoderGraph {
     g.input(names.keep, "int64", []);
     const onGpu = this.options.target === "gpu";
     if (onGpu) {
-      g.input(names.lastEntry, "int32", [1]);
+      g.input(names.parts, "int64", [1]);
+      g.input(names.lastEntry, "int32", ["B"]);
       g.input(names.entries, "int32", [1]);
     } else {
       g.input(names.mask, "float32", ["M", 1, "q", "T"]);
     }
     for (let l = 0; l < layers; l++) {
-      if (onGpu) g.input(names.layerMask(l), this.#float, [1, 1, "q", "T"]);
-      g.input(names.pastKey(l), this.#float, [1, kvHeads, "P", headDim]);
-      g.input(names.pastValue(l), this.#float, [1, kvHeads, "P", headDim]);
+      if (onGpu) g.input(names.layerMask(l), this.#float, ["B", 1, "r", "T"]);
+      g.input(names.pastKey(l), this.#float, ["B", kvHeads, "P", headDim]);
+      g.input(names.pastValue(l), this.#float, ["B", kvHeads, "P", headDim]);
     }
   }
 
@@ -314,10 +318,17 @@ class DecoderGraph {
       [before, names.positions, shared.cos, shared.sin],
     );
     g.node("Split", [after, g.int64([asked, kept])], { axis: 2 }, [query, key]);
+    // Rows of a part see the past and each other, none those of another part.
+    const inParts = (name: string, width: number) =>
+      g.node("Reshape", [
+        name,
+        g.node("Concat", [names.parts, g.int64([-1, width])], { axis: 0 }),
+      ]);
     const attended = g.node(
       "com.microsoft:GroupQueryAttention",
       [
-        ...[query, key, value, names.pastKey(l), names.pastValue(l)],
+        ...[inParts(query, asked), inParts(key, kept), inParts(value, kept)],
+        ...[names.pastKey(l), names.pastValue(l)],
         ...[names.lastEntry, names.entries, "", "", "", names.layerMask(l)],
       ],
       { num_heads: queryHeads, kv_num_heads: kvHeads },

@@ -76,6 +76,8 @@ export class Workbench {
   #depth = 0;
   #discarded: GPUBuffer[] = [];
   #asked: AskedRead[] = [];
+  /** Into which the last words came back, for the next. */
+  #staging: GPUBuffer | undefined;
   /** Buffers that were made here and are not freed yet, and their number. */
   readonly #made = new WeakSet<GPUBuffer>();
   #live = 0;
@@ -247,11 +249,8 @@ export class Workbench {
     regions: readonly WordRegion[],
     words: number,
   ): Promise<Uint32Array<ArrayBuffer>> {
-    const staging = this.device.createBuffer({
-      label: "read back",
-      size: 4 * words,
-      usage: GPUBufferUsage.COPY_DST | GPUBufferUsage.MAP_READ,
-    });
+    const staging = this.#takeStaging(4 * words);
+    let whole = false;
     try {
       this.batch(() => {
         let to = 0;
@@ -260,11 +259,28 @@ export class Workbench {
           to += words;
         }
       });
-      await staging.mapAsync(GPUMapMode.READ);
-      return new Uint32Array(staging.getMappedRange().slice(0));
+      await staging.mapAsync(GPUMapMode.READ, 0, 4 * words);
+      const came = new Uint32Array(staging.getMappedRange(0, 4 * words).slice(0));
+      staging.unmap();
+      whole = true;
+      return came;
     } finally {
-      staging.destroy();
+      if (whole && this.#staging === undefined) this.#staging = staging;
+      else staging.destroy();
     }
+  }
+
+  /** A buffer that can be mapped, the kept one if it is large enough. */
+  #takeStaging(bytes: number): GPUBuffer {
+    const kept = this.#staging;
+    this.#staging = undefined;
+    if (kept !== undefined && kept.size >= bytes) return kept;
+    kept?.destroy();
+    return this.device.createBuffer({
+      label: "read back",
+      size: bytes,
+      usage: GPUBufferUsage.COPY_DST | GPUBufferUsage.MAP_READ,
+    });
   }
 
   /**
@@ -278,7 +294,8 @@ export class Workbench {
     this.#shared = new WeakMap();
     if (this.#nothing !== undefined) this.free(this.#nothing);
     this.#parameters?.destroy();
-    this.#nothing = this.#parameters = undefined;
+    this.#staging?.destroy();
+    this.#nothing = this.#parameters = this.#staging = undefined;
   }
 
   get #recorder(): GPUCommandEncoder {
