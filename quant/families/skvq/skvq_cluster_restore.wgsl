@@ -2,9 +2,9 @@
 @group(0) @binding(4) var<storage, read_write> restored: array<f32>;
 
 // One invocation per token and place.
-@compute @workgroup_size(workgroup_threads)
+@compute @workgroup_size(256)
 fn restore(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) workgroups: vec3u) {
-  let index = flat_index(id, workgroups);
+  let index = id.x + id.y * workgroups.x * 256u;
   if (index >= job.units * job.channels) {
     return;
   }

@@ -15,6 +15,7 @@ import storeParameters from "../../packing/store_parameters.wgsl" with { type: "
 import { columnQuantize, MOST_IN_REGISTERS } from "./column_quantize.ts";
 import { affineLayout, affineRange, type AffineSettings } from "./affine_settings.ts";
 import type { BufferContents, Source, StoredBuffer } from "../../family.ts";
+import { groupPlaces, headsAlike } from "./group_places.ts";
 import { GrowingStore } from "../../gpu/growing_store.ts";
 import { Kernels } from "../../gpu/kernels.ts";
 import type { Band, GroupLayout } from "./group_layout.ts";
@@ -62,13 +63,15 @@ const WORKGROUP_CODES = 1024;
  * The fastest kernels that a layout allows. What is unusual, such as heads of different widths or groups
  * that reach from one head into the next, is left to kernels that take any layout.
  */
-function kernelTexts({ axis, groupSize, headDim, unitTokens, bands }: GroupLayout): {
+function kernelTexts(layout: GroupLayout, heads: number): {
   readonly quantize: "quantize" | "quantize_rows" | "quantize_columns";
   readonly restore: "restore" | "restore_rows" | "restore_columns";
   readonly texts: Readonly<Record<"quantize" | "restore", string>>;
 } {
-  const [{ bits, topCode }] = bands as [Band];
-  const alike = bands.every((band) => band.bits === bits && band.topCode === topCode);
+  const { axis, groupSize, headDim, unitTokens, bands } = layout;
+  const [{ bits }] = bands as [Band];
+  const alike = headsAlike(layout);
+  const places = groupPlaces(layout, heads);
   if (axis === "channel") {
     const inRegisters = alike && groupSize <= MOST_IN_REGISTERS;
     const inEights = unitTokens % 8 === 0;
@@ -77,7 +80,7 @@ function kernelTexts({ axis, groupSize, headDim, unitTokens, bands }: GroupLayou
       restore: inEights ? "restore_columns" : "restore",
       texts: {
         quantize: inRegisters ? columnQuantize(groupSize, bits) : groupQuantize,
-        restore: inEights ? columnRestore : groupRestore,
+        restore: inEights ? places + columnRestore : groupRestore,
       },
     };
   }
@@ -89,8 +92,8 @@ function kernelTexts({ axis, groupSize, headDim, unitTokens, bands }: GroupLayou
     quantize: inRows ? "quantize_rows" : "quantize",
     restore: inFours ? "restore_rows" : "restore",
     texts: {
-      quantize: inRows ? rowQuantize : groupQuantize,
-      restore: inFours ? rowRestore : groupRestore,
+      quantize: inRows ? places + rowQuantize : groupQuantize,
+      restore: inFours ? places + rowRestore : groupRestore,
     },
   };
 }
@@ -126,7 +129,7 @@ export class AffineStoreGpu extends GrowingStore<AffineSettings, "codes" | "scal
         half_arithmetic: settings.arithmetic === "f16",
         parameter_type: PARAMETER_TYPES[settings.paramDtype],
       });
-    const { texts, ...entryPoints } = kernelTexts(layout);
+    const { texts, ...entryPoints } = kernelTexts(layout, source.tensor.heads);
     const quantize = kernels(storeParameters, texts.quantize);
     super(device, source, settings, affineRange, {
       codes: units * layout.unitWords,

@@ -14,20 +14,19 @@ fn restore_columns(
   @builtin(local_invocation_index) lane: u32,
 ) {
   let index = flat_workgroup(id, workgroups) * column_threads + lane;
-  let parts = job.unit_tokens / column_tokens;
-  if (index >= job.heads * job.units * parts * job.head_dim) {
+  let parts = fixed_group_size / column_tokens;
+  if (index >= fixed_heads * job.units * parts * fixed_head_dim) {
     return;
   }
-  let channel = index % job.head_dim;
-  let part = index / job.head_dim % parts;
-  let unit = index / job.head_dim / parts % job.units;
-  let head = index / job.head_dim / parts / job.units;
-  let band = bands[head];
-  let bit = part * column_tokens * band.bits;
-  let word_index = unit * job.unit_words + band.word_offset + channel * band.row_words +
-    (bit >> 5u);
+  let channel = index % fixed_head_dim;
+  let part = index / fixed_head_dim % parts;
+  let unit = index / fixed_head_dim / parts % job.units;
+  let head = index / fixed_head_dim / parts / job.units;
+  let place = place_of(unit, head, channel);
+  let bit = part * column_tokens * place.bits;
+  let word_index = place.word + (bit >> 5u);
   let shift = bit & 31u;
-  let part_bits = column_tokens * band.bits;
+  let part_bits = column_tokens * place.bits;
   // The part's bits, up to 64, from as many words as they lie in.
   var low = codes[word_index] >> shift;
   var high = 0u;
@@ -41,20 +40,19 @@ fn restore_columns(
       high |= codes[word_index + 2u] << (32u - shift);
     }
   }
-  let mask = (1u << band.bits) - 1u;
-  let group = unit * job.unit_groups + band.group_offset + channel;
-  let parameter = load_parameters(group);
-  let token = job.from_token + unit * job.unit_tokens + part * column_tokens;
-  let first = (head * job.capacity + token) * job.head_dim + channel;
+  let mask = (1u << place.bits) - 1u;
+  let parameter = load_parameters(place.group);
+  let token = job.from_token + unit * fixed_group_size + part * column_tokens;
+  let first = (head * job.capacity + token) * fixed_head_dim + channel;
   for (var i = 0u; i < column_tokens; i++) {
-    let at = i * band.bits;
+    let at = i * place.bits;
     var code = low >> (at & 31u);
     if (at >= 32u) {
       code = high >> (at - 32u);
-    } else if (at + band.bits > 32u) {
+    } else if (at + place.bits > 32u) {
       code |= high << (32u - at);
     }
-    restored[first + i * job.head_dim] =
+    restored[first + i * fixed_head_dim] =
       value_of(f32(code & mask), parameter.x, parameter.y);
   }
 }

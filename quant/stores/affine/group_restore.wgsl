@@ -2,9 +2,9 @@
 @group(0) @binding(4) var<storage, read_write> restored: array<f32>;
 
 // One invocation per restored value, in the order of the target.
-@compute @workgroup_size(workgroup_threads)
+@compute @workgroup_size(256)
 fn restore(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) workgroups: vec3u) {
-  let index = flat_index(id, workgroups);
+  let index = id.x + id.y * workgroups.x * 256u;
   let tokens = job.units * job.unit_tokens;
   if (index >= job.heads * tokens * job.head_dim) {
     return;

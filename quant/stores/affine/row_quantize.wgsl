@@ -28,28 +28,27 @@ fn quantize_rows(
   @builtin(local_invocation_index) lane: u32,
 ) {
   let workgroup = flat_workgroup(id, workgroups);
-  let band = bands[0];
-  let unit_codes = job.heads * job.head_dim;
+  let unit_codes = fixed_heads * fixed_head_dim;
   let total = job.units * unit_codes;
   let at = (workgroup * row_threads + lane) * 4u;
   let here = at < total;
   var x = vec4f(0.0);
   if (here) {
     let token = job.from_token + job.first_unit + at / unit_codes;
-    let head = at % unit_codes / job.head_dim;
+    let head = at % unit_codes / fixed_head_dim;
     let row = head * job.capacity + token;
-    x = source[(row * job.head_dim + at % job.head_dim) / 4u];
+    x = source[(row * fixed_head_dim + at % fixed_head_dim) / 4u];
     if (
       !(is_finite_value(x.x) && is_finite_value(x.y) && is_finite_value(x.z) &&
         is_finite_value(x.w))
     ) {
-      report_not_finite(token, job.heads, head);
+      report_not_finite(token, fixed_heads, head);
     }
   }
   let keys = vec4i(ordered(x.x), ordered(x.y), ordered(x.z), ordered(x.w));
   lows[lane] = min(min(keys.x, keys.y), min(keys.z, keys.w));
   highs[lane] = max(max(keys.x, keys.y), max(keys.z, keys.w));
-  let lanes = job.group_size / 4u;
+  let lanes = fixed_group_size / 4u;
   let place = lane % lanes;
   for (var half = lanes / 2u; half > 0u; half /= 2u) {
     workgroupBarrier();
@@ -59,28 +58,28 @@ fn quantize_rows(
     }
   }
   workgroupBarrier();
-  let top_code = f32(band.top_code);
+  let top_code = f32(fixed_top_code);
   let low = float_of(lows[lane - place]);
   let high = float_of(highs[lane - place]);
   let parameter = scale_zero(low, high, top_code);
   if (here && place == 0u) {
-    let group = job.first_unit * job.unit_groups + at / job.group_size;
+    let group = job.first_unit * fixed_unit_groups + at / fixed_group_size;
     store_parameters(group, parameter.x, parameter.y);
   }
   var part = 0u;
   if (parameter.x > 0.0 && is_finite_value(parameter.x)) {
     for (var i = 0u; i < 4u; i++) {
       let steps = code_of(x[i], parameter.x, parameter.y, top_code);
-      part |= u32(clamp(round(steps), 0.0, top_code)) << (i * band.bits);
+      part |= u32(clamp(round(steps), 0.0, top_code)) << (i * fixed_bits);
     }
   }
   parts[lane] = part;
   workgroupBarrier();
 
-  let part_bits = 4u * band.bits;
+  let part_bits = 4u * fixed_bits;
   let words = row_threads * part_bits / 32u;
   let index = workgroup * words + lane;
-  if (lane >= words || index >= total * band.bits / 32u) {
+  if (lane >= words || index >= total * fixed_bits / 32u) {
     return;
   }
   var other = lane * 32u / part_bits;
@@ -90,5 +89,5 @@ fn quantize_rows(
     other++;
     word |= parts[other] << filled;
   }
-  codes[job.first_unit * job.unit_words + index] = word;
+  codes[job.first_unit * fixed_unit_words + index] = word;
 }

@@ -13,29 +13,25 @@ fn restore_rows(
   @builtin(local_invocation_index) lane: u32,
 ) {
   let index = flat_workgroup(id, workgroups) * row_threads + lane;
-  let quads = job.head_dim / 4u;
-  if (index >= job.heads * job.units * quads) {
+  let quads = fixed_head_dim / 4u;
+  if (index >= fixed_heads * job.units * quads) {
     return;
   }
   let quad = index % quads;
-  let unit = index / quads % job.units;
-  let head = index / quads / job.units;
-  let band = bands[head / bands[0].heads];
-  let position = (head - band.first_head) * job.head_dim + 4u * quad;
-  let group = unit * job.unit_groups + band.group_offset + position / job.group_size;
-  let bit = position * band.bits;
-  let word_index = unit * job.unit_words + band.word_offset + (bit >> 5u);
-  let shift = bit & 31u;
-  var part = codes[word_index] >> shift;
-  if (shift + 4u * band.bits > 32u) {
-    part |= codes[word_index + 1u] << (32u - shift);
+  let row = index / quads;
+  let head = row / job.units;
+  let unit = row - head * job.units;
+  let place = place_of(unit, head, 4u * quad);
+  var part = codes[place.word] >> place.shift;
+  if (place.shift + 4u * place.bits > 32u) {
+    part |= codes[place.word + 1u] << (32u - place.shift);
   }
-  let mask = (1u << band.bits) - 1u;
-  let parameter = load_parameters(group);
-  var values: vec4f;
-  for (var i = 0u; i < 4u; i++) {
-    let code = (part >> (i * band.bits)) & mask;
-    values[i] = value_of(f32(code), parameter.x, parameter.y);
-  }
-  restored[(head * job.capacity + job.from_token + unit) * quads + quad] = values;
+  let mask = (1u << place.bits) - 1u;
+  let parameter = load_parameters(place.group);
+  restored[(head * job.capacity + job.from_token + unit) * quads + quad] = vec4f(
+    value_of(f32(part & mask), parameter.x, parameter.y),
+    value_of(f32((part >> place.bits) & mask), parameter.x, parameter.y),
+    value_of(f32((part >> (2u * place.bits)) & mask), parameter.x, parameter.y),
+    value_of(f32((part >> (3u * place.bits)) & mask), parameter.x, parameter.y),
+  );
 }

@@ -21,9 +21,10 @@ fn load_parameters(group: u32) -> vec2f {
 }
 
 // One invocation per restored value, in the order of the target.
-@compute @workgroup_size(workgroup_threads)
+@compute @workgroup_size(256)
 fn restore(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) workgroups: vec3u) {
-  let index = flat_index(id, workgroups);
+  // Workgroups are started at a rate; larger ones write more with each.
+  let index = id.x + id.y * workgroups.x * 256u;
   let row = job.tokens * job.head_dim;
   if (index >= job.heads * row) {
     return;
