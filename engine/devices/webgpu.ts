@@ -7,7 +7,7 @@
 import type { InferenceSession, Tensor } from "onnxruntime-common";
 import { GpuBackend } from "../../quant/gpu/backend_gpu.ts";
 import { Kernels } from "../../quant/gpu/kernels.ts";
-import { type Words, Workbench } from "../../quant/gpu/workbench.ts";
+import { Workbench } from "../../quant/gpu/workbench.ts";
 import type { GpuTensor } from "../../quant/tensor.ts";
 import pack from "../../quant/packing/pack.wgsl" with { type: "text" };
 import { UserError } from "../../errors.ts";

@@ -17,8 +17,7 @@ const POOL_SIZE = 128;
 /** GPU buffers of one device. */
 export class GpuBackend implements Backend<GpuTensor> {
   readonly name = "gpu";
-  /** How to free buffers that somebody else allocated, and scratch buffers to keep. */
-  readonly #adopted = new WeakMap<GPUBuffer, () => void>();
+  /** Buffers to keep when they are freed. */
   readonly #scratch = new WeakSet<GPUBuffer>();
   readonly #pool: GPUBuffer[] = [];
   readonly #bench: Workbench;
@@ -45,15 +44,6 @@ export class GpuBackend implements Backend<GpuTensor> {
 
   upload(data: Float32Array<ArrayBuffer>, shape: KvShape): GpuTensor {
     return this.#tensor(shape, this.#bench.buffer("tensor", data));
-  }
-
-  /**
-   * A tensor in a buffer that somebody else allocated.
-   * @param release called when the tensor is freed
-   */
-  adopt(buffer: GPUBuffer, shape: KvShape, release: () => void): GpuTensor {
-    this.#adopted.set(buffer, release);
-    return this.#tensor(shape, buffer);
   }
 
   copy(source: GpuTensor, from: number, count: number, target: GpuTensor, at: number): void {
@@ -131,11 +121,7 @@ export class GpuBackend implements Backend<GpuTensor> {
   }
 
   free({ buffer }: GpuTensor): void {
-    const release = this.#adopted.get(buffer);
-    if (release !== undefined) {
-      this.#adopted.delete(buffer);
-      release();
-    } else if (this.#scratch.has(buffer) && this.#pool.length < POOL_SIZE) {
+    if (this.#scratch.has(buffer) && this.#pool.length < POOL_SIZE) {
       this.#pool.push(buffer);
     } else {
       this.#bench.free(buffer);

@@ -170,21 +170,6 @@ testBackends(
   },
 );
 
-Deno.test({
-  name: "an adopted buffer is released by its owner, once (gpu)",
-  ignore: device === undefined,
-  fn: () =>
-    onGpu((_, device) => {
-      const backend = new GpuBackend(device);
-      const buffer = device.createBuffer({ size: 120, usage: GPUBufferUsage.STORAGE });
-      let released = 0;
-      const tensor = backend.adopt(buffer, SHAPE, () => released++);
-      backend.free(tensor);
-      assertEquals(released, 1);
-      buffer.destroy();
-    }),
-});
-
 testBackends("what is done together is done in order", async (backend) => {
   const source = backend.upload(named(SHAPE), SHAPE);
   const [between, target] = [backend.alloc(SHAPE), backend.alloc(SHAPE)];
