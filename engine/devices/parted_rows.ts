@@ -26,8 +26,16 @@ export interface PartedRows {
   readonly masks: readonly Float32Array<ArrayBuffer>[];
 }
 
-/** Parts the fed tokens of a run where that is faster and the same; else they are one part. */
-export function partedRows(input: ForwardInput<KvShape>, shape: ModelShape): PartedRows {
+/**
+ * Parts the fed tokens of a run where that is faster and the same; else they are one part.
+ *
+ * @param largest bytes of the largest tensor that the device takes
+ */
+export function partedRows(
+  input: ForwardInput<KvShape>,
+  shape: ModelShape,
+  largest: number,
+): PartedRows {
   const { ids, past, mask, maskLayers, outputs = "none" } = input;
   const fed = ids.length;
   const { capacity } = past[0]!.key;
@@ -37,8 +45,9 @@ export function partedRows(input: ForwardInput<KvShape>, shape: ModelShape): Par
     (_, l) => mask.subarray(l * size, (l + 1) * size),
   );
   const { layers, kvHeads, headDim } = shape;
-  const copied = 2 * layers * kvHeads * headDim * Float32Array.BYTES_PER_ELEMENT * capacity * fed;
-  const apart = fed > MOST_ROWS && outputs === "none" && copied <= MOST_COPIED &&
+  const copied = kvHeads * headDim * Float32Array.BYTES_PER_ELEMENT * (capacity + 1) * fed;
+  const apart = fed > MOST_ROWS && outputs === "none" &&
+    copied <= largest && 2 * layers * copied <= MOST_COPIED &&
     masks.every((own) => seeOnlyThemselves(own, fed, capacity));
   return apart
     ? { parts: fed, rows: 1, masks: masks.map((own) => ownColumns(own, fed, capacity)) }

@@ -159,7 +159,7 @@ class WebGpuEngine implements GpuEngine {
   /** Inputs of one run; `lent` takes the tensors that are made for it. */
   #feeds(input: ForwardInput<GpuTensor>, lent: GpuTensor[]): Record<string, Tensor> {
     const { runtime, shape, precision } = this;
-    const { parts, rows, masks } = partedRows(input, shape);
+    const { parts, rows, masks } = partedRows(input, shape, this.#largestTensor);
     const columns = input.past[0]!.key.capacity + rows;
     const onGpu = (buffer: GPUBuffer, dims: readonly number[]) =>
       runtime.Tensor.fromGpuBuffer(buffer, { dataType: precision, dims });
@@ -258,12 +258,17 @@ class WebGpuEngine implements GpuEngine {
 
   /** As many as the scores of a layer leave room for: a launch costs the same for few and for many. */
   prefillChunk(tokens: number): number {
-    const { maxStorageBufferBindingSize, maxBufferSize } = this.gpu.limits;
-    const most = Math.min(maxStorageBufferBindingSize, maxBufferSize, MOST_SCORE_BYTES);
+    const most = Math.min(this.#largestTensor, MOST_SCORE_BYTES);
     const row = Float32Array.BYTES_PER_ELEMENT * this.shape.queryHeads;
     let chunk = MOST_PREFILL_CHUNK;
     while (chunk > PREFILL_CHUNK && chunk * (tokens + chunk) * row > most) chunk /= 2;
     return chunk;
+  }
+
+  /** Bytes. */
+  get #largestTensor(): number {
+    const { maxStorageBufferBindingSize, maxBufferSize } = this.gpu.limits;
+    return Math.min(maxStorageBufferBindingSize, maxBufferSize);
   }
 
   async close(): Promise<void> {

@@ -8,6 +8,9 @@ import { openCpuEngine } from "../../../engine/devices/cpu.ts";
 
 const folder = fileURLToPath(new URL("../../golden/model/wide-heads-f16", import.meta.url));
 
+/** Bytes of a tensor that every device takes. */
+const LARGEST = 2 ** 27;
+
 /** A mask by which every step sees some of the past and itself. */
 function apart(layers: number, fed: number, capacity: number): Float32Array<ArrayBuffer> {
   const columns = capacity + fed;
@@ -50,7 +53,7 @@ for (const [fed, parts, rows] of [[31, 1, 31], [32, 32, 1], [47, 47, 1]] as cons
             value: upload(values(2 * l + 1)),
           }));
         const past = pastOn((data) => backend.upload(data, size));
-        const parted = partedRows({ ...input, past }, shape);
+        const parted = partedRows({ ...input, past }, shape, LARGEST);
         assertEquals([parted.parts, parted.rows], [parts, rows]);
         const { logits } = await engine.forward({ ...input, past });
         const wanted = await host.forward({
@@ -80,11 +83,14 @@ Deno.test("tokens that see each other, or whose tensors are asked for, stay toge
     maskLayers: 1,
     logits: 1,
   };
-  assertEquals(partedRows(input, shape).parts, 40);
-  assertEquals(partedRows({ ...input, outputs: "kv" }, shape).parts, 1);
+  assertEquals(partedRows(input, shape, LARGEST).parts, 40);
+  assertEquals(partedRows({ ...input, outputs: "kv" }, shape, LARGEST).parts, 1);
   const causal = input.mask.slice();
   causal[43 + 3] = 0;
-  assertEquals(partedRows({ ...input, mask: causal }, shape).parts, 1);
+  assertEquals(partedRows({ ...input, mask: causal }, shape, LARGEST).parts, 1);
+  // Forty copies of four entries of two channels are one tensor.
+  assertEquals(partedRows(input, shape, 40 * 4 * 2 * 4).parts, 40);
+  assertEquals(partedRows(input, shape, 40 * 4 * 2 * 4 - 1).parts, 1);
   // No device is to have memory for any number of copies.
-  assertEquals(partedRows(input, { ...shape, layers: 2 ** 22 }).parts, 1);
+  assertEquals(partedRows(input, { ...shape, layers: 2 ** 22 }, LARGEST).parts, 1);
 });
