@@ -68,17 +68,17 @@ export async function runSamples<T extends KvShape>(
     try {
       await feed(engine, sample.ids, layers, undefined, async (layer, output, from) => {
         signal?.throwIfAborted();
-        for (
-          const [name, tensor] of [
-            ["keys", output.key],
-            ["preRopeKeys", output.preRopeKey!],
-            ["values", output.value],
-            ["queries", output.query!],
-          ] as const
-        ) {
-          const { heads, capacity, headDim } = tensor;
-          const data = await backend.read(tensor);
-          keeper.add(index, layer, name, { heads, capacity, headDim, data }, from);
+        const tensors = {
+          keys: output.key,
+          preRopeKeys: output.preRopeKey!,
+          values: output.value,
+          queries: output.query!,
+        };
+        // Asked for at once: from a device each comes on a journey of its own.
+        const data = await Promise.all(Object.values(tensors).map((t) => backend.read(t)));
+        for (const [i, [name, { heads, capacity, headDim }]] of Object.entries(tensors).entries()) {
+          const tensor = { heads, capacity, headDim, data: data[i]! };
+          keeper.add(index, layer, name as keyof typeof tensors, tensor, from);
         }
       });
       if (!measured.includes(index)) continue;

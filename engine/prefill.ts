@@ -84,48 +84,54 @@ export async function feed<T extends KvShape>(
   };
   // A first chunk has no past; the graph wants one entry, so it gets one that nobody sees.
   let past = allocLayers(engine, 0);
-  for (let a = 0; a < ids.length; a += chunk) {
-    const count = Math.min(chunk, ids.length - a);
-    if (a > past[0]!.key.capacity) {
-      free(past);
-      past = allocLayers(engine, roomFor(a, chunk));
-      const larger = past;
-      backend.together(() => {
-        for (const [l, layer] of larger.entries()) {
-          backend.copy(layers[l]!.key, 0, a, layer.key, 0);
-          backend.copy(layers[l]!.value, 0, a, layer.value, 0);
-        }
+  try {
+    for (let a = 0; a < ids.length; a += chunk) {
+      const count = Math.min(chunk, ids.length - a);
+      if (a > past[0]!.key.capacity) {
+        free(past);
+        past = allocLayers(engine, roomFor(a, chunk));
+        const larger = past;
+        backend.together(() => {
+          for (const [l, layer] of larger.entries()) {
+            backend.copy(layers[l]!.key, 0, a, layer.key, 0);
+            backend.copy(layers[l]!.value, 0, a, layer.value, 0);
+          }
+        });
+      }
+      const { capacity } = past[0]!.key;
+      const out = await engine.forward({
+        ids: ids.slice(a, a + count),
+        positions: Array.from({ length: count }, (_, i) => a + i),
+        past,
+        mask: causalMask(count, a, capacity),
+        maskLayers: 1,
+        logits: 1,
+        outputs: extras === undefined && visit === undefined ? "kv" : "all",
       });
-    }
-    const { capacity } = past[0]!.key;
-    const out = await engine.forward({
-      ids: ids.slice(a, a + count),
-      positions: Array.from({ length: count }, (_, i) => a + i),
-      past,
-      mask: causalMask(count, a, capacity),
-      maskLayers: 1,
-      logits: 1,
-      outputs: extras === undefined && visit === undefined ? "kv" : "all",
-    });
-    for (const [l, layer] of out.layers.entries()) await visit?.(l, layer, a);
-    backend.together(() => {
-      for (const [l, layer] of out.layers.entries()) {
-        for (const kept of a + count <= capacity ? [layers[l]!, past[l]!] : [layers[l]!]) {
-          backend.copy(layer.key, 0, count, kept.key, a);
-          backend.copy(layer.value, 0, count, kept.value, a);
+      try {
+        for (const [l, layer] of out.layers.entries()) await visit?.(l, layer, a);
+        backend.together(() => {
+          for (const [l, layer] of out.layers.entries()) {
+            for (const kept of a + count <= capacity ? [layers[l]!, past[l]!] : [layers[l]!]) {
+              backend.copy(layer.key, 0, count, kept.key, a);
+              backend.copy(layer.value, 0, count, kept.value, a);
+            }
+            if (extras === undefined) continue;
+            backend.copy(layer.preRopeKey!, 0, count, extras.preRopeKeys[l]!, a);
+            backend.copy(layer.query!, 0, count, extras.queries[l]!, a);
+          }
+        });
+      } finally {
+        for (const { key, value, preRopeKey, query } of out.layers) {
+          for (const tensor of [key, value, preRopeKey, query]) {
+            if (tensor !== undefined) backend.free(tensor);
+          }
         }
-        if (extras === undefined) continue;
-        backend.copy(layer.preRopeKey!, 0, count, extras.preRopeKeys[l]!, a);
-        backend.copy(layer.query!, 0, count, extras.queries[l]!, a);
-      }
-    });
-    for (const { key, value, preRopeKey, query } of out.layers) {
-      for (const tensor of [key, value, preRopeKey, query]) {
-        if (tensor !== undefined) backend.free(tensor);
       }
     }
+  } finally {
+    free(past);
   }
-  free(past);
 }
 
 /** `[1, count, room + count]`: the first `filled` entries of the past, and the chunk up to oneself. */
