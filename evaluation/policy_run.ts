@@ -9,7 +9,6 @@ import type { Engine } from "../engine/engine.ts";
 import type { Rotary } from "../engine/rotary.ts";
 import { PolicyError } from "../policies/check.ts";
 import type { PolicyHost } from "../policies/host.ts";
-import { isPolicyName } from "../policies/registry.ts";
 import { Planner } from "../policies/plan.ts";
 import type { BudgetState, WorkloadMeta } from "../policies/policy.ts";
 import type { Families } from "../quant/registry.ts";
@@ -145,8 +144,7 @@ export class PolicyRun<T extends KvShape> {
       rope: rope.get,
       request: { slice, dataset: example.dataset, max_new_tokens: maxNewTokens },
       budgetBits,
-      // A built-in that codes with escapes plans by what it learned, and is told rather than refused.
-      mostCodeBits: isPolicyName(this.host.name) ? Infinity : budgetBits,
+      mostCodeBits: budgetBits,
       attentionStats: this.host.hooks.includes("use_attentions"),
       stepwise,
       stats,
@@ -215,7 +213,6 @@ export class PolicyRun<T extends KvShape> {
    */
   result(referenceQuality: number, leftOut: number): PolicyResult {
     const { fullPrecision } = this.host;
-    const { budgetBits } = this.run;
     const numbers = summarize(this.#outcomes, {
       calibrationSeconds: this.cost.seconds,
       referenceQuality,
@@ -232,13 +229,6 @@ export class PolicyRun<T extends KvShape> {
         ...this.planner.remarks,
         ...nothingQuantized(numbers)
           ? ["nothing was quantized: every token was among those kept exact"]
-          : [],
-        ...!fullPrecision && numbers.code_bits > budgetBits
-          ? [
-            `its codes take ${
-              numbers.code_bits.toFixed(3)
-            } bits on average, over the budget of ${budgetBits}`,
-          ]
           : [],
       ],
       deviations: this.planner.deviations,

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { adaptive, adaptive2bit } from "./adaptive.ts";
+import { adaptive, adaptive1bit, adaptive2bit } from "./adaptive.ts";
 import { hfHqq2bit, hfHqq4bit } from "./hf_hqq.ts";
 import { hfQuanto2bit, hfQuanto4bit } from "./hf_quanto.ts";
 import { InProcessHost, type PolicyHost } from "./host.ts";
@@ -58,6 +58,7 @@ export const policies = {
   turboquant_2bit: turboquant2bit,
   adaptive,
   adaptive_2bit: adaptive2bit,
+  adaptive_1bit: adaptive1bit,
 } as const satisfies Record<string, () => Policy>;
 
 /**

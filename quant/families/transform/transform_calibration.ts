@@ -1,17 +1,17 @@
 /**
- * What `transform` learns: axes, means, levels and frequencies of one layer and kind.
+ * What `transform` learns: axes, means, steps and alphabets of one layer and kind.
  *
  * @module
  */
 import type { Calibration, CalibrationSamples } from "../../calibration.ts";
 import type { KvKind } from "../../family.ts";
-import { frequenciesOf, FREQUENCY_BITS } from "../../packing/entropy_coder.ts";
-import { alphabetSize, bitsOf, ComponentValues } from "./component_codes.ts";
+import { chooseTable } from "./component_alphabets.ts";
+import { alphabetSize, ComponentValues } from "./component_codes.ts";
 import { transformAxes, visitComponents } from "./transform_axes.ts";
 import type { TransformSettings } from "./transform_settings.ts";
 
-/** What an unseen symbol counts as. */
-const UNSEEN = 0.25;
+/** Step, in standard deviations, of a component that is kept exact where there is no room for it. */
+const NOT_EXACT = 0.25;
 
 /** Learns everything a store needs. */
 export function learnTransform(
@@ -22,22 +22,14 @@ export function learnTransform(
   const { blocks, variances } = transformAxes(samples, layer, kind);
   const symbols = alphabetSize(settings.bits[0]!);
   const steps = new Float32Array(variances.length);
-  const levels: number[] = [];
-  const frequencies: number[] = [];
+  const alphabets = new Int32Array(variances.length);
   visitComponents(samples, layer, kind, (i, values) => {
-    const step = settings.steps[i]!;
-    if (step === "absent") return;
-    // What is exact always escapes, at no cost.
-    let counts = new Array<number>(symbols - 1).fill(0).concat(1 << FREQUENCY_BITS);
-    let centres = new Array<number>(symbols - 1).fill(0);
-    if (step !== "exact") {
-      steps[i] = stepSize(step, variances[i]!);
-      const fill = new ComponentValues(values).fill(steps[i]!, symbols);
-      counts = frequenciesOf(fill.counts.map((count) => count + UNSEEN));
-      centres = [...fill.levels];
-    }
-    frequencies.push(...counts);
-    levels.push(...centres, 0);
+    const wanted = settings.steps[i]!;
+    if (wanted === "absent") return;
+    const deviations = wanted === "exact" ? NOT_EXACT : wanted;
+    const step = stepSize(deviations, variances[i]!);
+    alphabets[i] = chooseTable(new ComponentValues(values).fill(step, symbols), deviations).table;
+    steps[i] = wanted === "exact" ? -step : step;
   });
   const concat = (parts: Float64Array[]) => Float32Array.from(parts.flatMap((p) => [...p]));
   return {
@@ -45,8 +37,7 @@ export function learnTransform(
     forward: concat(blocks.map((b) => b.forward)),
     inverse: concat(blocks.map((b) => b.inverse)),
     steps,
-    levels: Float32Array.from(levels),
-    frequencies: Int32Array.from(frequencies),
+    alphabets,
   };
 }
 
@@ -89,14 +80,15 @@ export function componentCosts(
     const variance = variances[i]!;
     const sorted = new ComponentValues(values);
     const fills = widths.map((width) =>
-      steps.map((step) => sorted.fill(stepSize(step, variance), alphabetSize(width)))
+      steps.map((step) =>
+        chooseTable(sorted.fill(stepSize(step, variance), alphabetSize(width)), step)
+      )
     );
-    const all = Math.max(variance, Number.MIN_VALUE);
     costs.push({
       variance,
       energy: energies[i]!,
-      bits: fills.map((row) => row.map(bitsOf)),
-      error: fills.map((row) => row.map((fill) => fill.error / all)),
+      bits: fills.map((row) => row.map(({ bits }) => bits)),
+      error: fills.map((row) => row.map(({ error }, i) => error * steps[i]! ** 2)),
     });
   });
   return costs;

@@ -1,19 +1,17 @@
-// From vectors to symbols and back: one workgroup per token.
+// From vectors to components and back: one workgroup per token.
 //
-// `places` (u32), per stored component: its block, and its index there. `constants` (f32): means, the
-// matrices [component][channel] forward and back, steps and levels of the stored components.
+// `places` (u32), per stored component: its block, and its index there. `constants` (f32): means, and
+// the matrices [component][channel] forward and back.
 
 @group(0) @binding(2) var<storage, read> places: array<vec2u>;
 @group(0) @binding(3) var<storage, read> constants: array<f32>;
-// Symbol of every component, and above it the 16 bits that follow an escape.
-@group(0) @binding(4) var<storage, read_write> codes: array<u32>;
+// Every stored component.
+@group(0) @binding(4) var<storage, read_write> values: array<f32>;
 @group(0) @binding(5) var<storage, read_write> tensor: array<f32>;
 @group(0) @binding(6) var<storage, read> cosine: array<f32>;
 @group(0) @binding(7) var<storage, read> sine: array<f32>;
 
 const half_max = 65504.0;
-// Half a step, less the dead zone.
-override rounding: f32 = 0.4;
 // heads * headDim of the model.
 override channels: u32 = 128u;
 
@@ -39,7 +37,7 @@ fn finite_half(x: f32) -> f32 {
 }
 
 @compute @workgroup_size(workgroup_threads)
-fn count_steps(
+fn transform(
   @builtin(workgroup_id) group: vec3u,
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) thread: u32,
@@ -59,7 +57,6 @@ fn count_steps(
   }
   workgroupBarrier();
   let block_channels = job.block_heads * job.head_dim;
-  let escape = job.symbols - 1u;
   for (var k = thread; k < job.stored; k += workgroup_threads) {
     let row = job.forward + matrix_row(k);
     let start = places[k].x * block_channels;
@@ -67,16 +64,7 @@ fn count_steps(
     for (var c = 0u; c < block_channels; c++) {
       sum += constants[row + c] * vector[start + c];
     }
-    let value = finite_half(sum);
-    let step = constants[job.steps + k];
-    var symbol = escape;
-    // A step of 0 stands for a component that is exact.
-    if (step > 0.0) {
-      let magnitude = u32(min(floor(abs(value) / step + rounding), 65535.0));
-      symbol = min(escape, select(2u * magnitude, 2u * magnitude - 1u, value > 0.0 && magnitude > 0u));
-    }
-    let raw = select(0u, half_bits(value), symbol == escape);
-    codes[index * job.stored + k] = symbol | raw << 16u;
+    values[index * job.stored + k] = finite_half(sum);
   }
 }
 
@@ -92,13 +80,7 @@ fn rebuild(
   }
   let token = job.first + index;
   for (var k = thread; k < job.stored; k += workgroup_threads) {
-    let code = codes[index * job.stored + k];
-    let symbol = code & 0xffffu;
-    if (symbol == job.symbols - 1u) {
-      component[k] = half_value(code >> 16u);
-    } else {
-      component[k] = constants[job.levels + k * job.symbols + symbol];
-    }
+    component[k] = values[index * job.stored + k];
   }
   workgroupBarrier();
   let block_channels = job.block_heads * job.head_dim;

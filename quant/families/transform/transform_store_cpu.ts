@@ -12,6 +12,11 @@ import type { CpuTensor, TokenRange } from "../../tensor.ts";
 import { DEAD_ZONE, symbolOf } from "./component_codes.ts";
 import {
   GROUP_TOKENS,
+  groupBits,
+  LEVEL_BITS,
+  LEVEL_FACTORS,
+  NOTHING_CODED,
+  rowOfTables,
   streamWords,
   type TransformBlock,
   transformBuffers,
@@ -41,6 +46,10 @@ interface BlockMatrices {
 interface Prepared {
   readonly layout: TransformLayout;
   readonly matrices: readonly BlockMatrices[];
+  /** Bits that each group may add to all before it. */
+  readonly groupBits: number;
+  /** Alphabets of the stored components, level after level, as far as a stream had them. */
+  readonly rows: Uint16Array[];
 }
 
 const prepared = new WeakMap<TransformSettings, Prepared>();
@@ -52,10 +61,16 @@ function prepare(settings: TransformSettings): Prepared {
     known = {
       layout,
       matrices: layout.blocks.map((block) => blockMatrices(layout, block, settings)),
+      groupBits: groupBits(settings),
+      rows: [],
     };
     prepared.set(settings, known);
   }
   return known;
+}
+
+function rowOf({ layout, rows }: Prepared, level: number): Uint16Array {
+  return rows[level] ??= rowOfTables(layout, level);
 }
 
 function blockMatrices(
@@ -106,20 +121,19 @@ export class TransformStoreCpu implements Store<CpuTensor> {
 
   grow(n: number): void {
     const range = transformRange(this.#settings, n);
-    const { stored } = this.#prepared.layout;
-    const symbols = new Uint8Array(TILE_TOKENS * stored);
-    const raw = new Uint16Array(TILE_TOKENS * stored);
+    const { stored, blocks } = this.#prepared.layout;
+    const values = new Float32Array(TILE_TOKENS * stored);
     const start = Math.max(range.from, this.#quantized.to);
     for (let token = start; token < range.to; token += TILE_TOKENS) {
       const count = Math.min(TILE_TOKENS, range.to - token);
-      for (const b of this.#prepared.layout.blocks.keys()) {
-        if (!this.#countSteps(b, token, count, symbols, raw)) {
+      for (const b of blocks.keys()) {
+        if (!this.#transformTile(b, token, count, values)) {
           throwNotFinite(this.#source, this.#input, token, token + count);
         }
       }
       const group = GROUP_TOKENS * stored;
       for (let at = 0; at < count * stored; at += group) {
-        this.#appendStream(symbols.subarray(at, at + group), raw.subarray(at, at + group));
+        this.#appendStream(values.subarray(at, at + group));
       }
     }
     this.#quantized = range;
@@ -129,25 +143,14 @@ export class TransformStoreCpu implements Store<CpuTensor> {
     const { layout } = this.#prepared;
     const { from, to } = this.#quantized;
     const group = GROUP_TOKENS * layout.stored;
-    const symbols = new Uint8Array(TILE_GROUPS * group);
-    const raw = new Uint16Array(TILE_GROUPS * group);
+    const values = new Float32Array(TILE_GROUPS * group);
     for (let token = from; token < to; token += TILE_TOKENS) {
       const count = Math.min(TILE_TOKENS, to - token);
       for (let g = 0; g < count / GROUP_TOKENS; g++) {
-        const at = g * group;
         const index = (token - from) / GROUP_TOKENS + g;
-        const first = streamWords(this.#ends[index - 1] ?? 0);
-        decode(
-          layout.alphabets,
-          this.#streams.subarray(first),
-          this.#ends[index]! - 32 * first,
-          symbols.subarray(at, at + group),
-          raw.subarray(at, at + group),
-        );
+        this.#readStream(index, values.subarray(g * group, (g + 1) * group));
       }
-      for (const b of layout.blocks.keys()) {
-        this.#restoreTile(b, token, count, symbols, raw, target);
-      }
+      for (const b of layout.blocks.keys()) this.#restoreTile(b, token, count, values, target);
     }
   }
 
@@ -158,7 +161,8 @@ export class TransformStoreCpu implements Store<CpuTensor> {
   buffers(n: number): readonly StoredBuffer[] {
     const { from, to } = transformRange(this.#settings, n);
     const ends = this.#ends.slice(0, (to - from) / GROUP_TOKENS);
-    return transformBuffers(this.#prepared.layout, ends);
+    const { heads, headDim } = this.#settings;
+    return transformBuffers(heads * headDim, ends);
   }
 
   contents(): Promise<readonly BufferContents[]> {
@@ -175,17 +179,11 @@ export class TransformStoreCpu implements Store<CpuTensor> {
     return this.#settings.kind === "key" ? this.#source.preRope! : this.#source.tensor;
   }
 
-  /** Symbols of one block's components, of `count` tokens; false where an entry is not finite. */
-  #countSteps(
-    index: number,
-    token: number,
-    count: number,
-    symbols: Uint8Array,
-    raw: Uint16Array,
-  ): boolean {
+  /** One block's components of `count` tokens; false where an entry is not finite. */
+  #transformTile(index: number, token: number, count: number, values: Float32Array): boolean {
     const { data, capacity, headDim } = this.#input;
     const { layout, matrices } = this.#prepared;
-    const { mean, steps, stored, alphabets } = layout;
+    const { mean, stored } = layout;
     const block = layout.blocks[index]!;
     const { channels, forward, stored: columns } = matrices[index]!;
     const rows = new Float32Array(count * channels);
@@ -204,63 +202,111 @@ export class TransformStoreCpu implements Store<CpuTensor> {
     }
     // 0 times anything finite is 0.
     if (sum !== 0) return false;
-    const values = new Float32Array(count * columns);
-    rowsTimesColumns(rows, count, forward, columns, channels, values);
-    const escape = alphabets.symbols - 1;
-    const most = alphabets.symbols / 2;
+    const components = new Float32Array(count * columns);
+    rowsTimesColumns(rows, count, forward, columns, channels, components);
     for (let t = 0; t < count; t++) {
       for (let k = 0; k < block.components.length; k++) {
-        const value = finiteHalf(values[t * columns + k]!);
-        const at = t * stored + block.first + k;
-        const step = steps[block.first + k]!;
-        // A step of 0 stands for a component that is exact.
-        const magnitude = Math.floor(Math.abs(value) / step + (0.5 - DEAD_ZONE));
-        const symbol = magnitude < most ? symbolOf(value > 0 ? magnitude : -magnitude) : escape;
-        symbols[at] = step > 0 && symbol < escape ? symbol : escape;
-        if (symbols[at] === escape) raw[at] = toHalfBits(value);
+        values[t * stored + block.first + k] = finiteHalf(components[t * columns + k]!);
       }
     }
     return true;
   }
 
-  #appendStream(symbols: Uint8Array, raw: Uint16Array): void {
-    const { alphabets, stored } = this.#prepared.layout;
+  /** Codes a group at the finest level at which all streams together keep to their bound. */
+  #appendStream(values: Float32Array): void {
+    const { layout, groupBits } = this.#prepared;
     const first = streamWords(this.#ends.at(-1) ?? 0);
-    const worst = worstStreamWords(stored);
+    const worst = worstStreamWords(layout.stored);
     if (this.#streams.length < first + worst) {
       const larger = new Uint32Array(2 * (first + worst));
       larger.set(this.#streams.subarray(0, first));
       this.#streams = larger;
     }
-    const bits = encode(alphabets, symbols, raw, this.#streams.subarray(first));
-    this.#ends.push(32 * first + bits);
+    const groups = this.#ends.length + 1;
+    const words = this.#streams.subarray(first);
+    for (let level = 0;; level++) {
+      const bits = this.#writeStream(values, level, words);
+      if (
+        32 * (first + streamWords(bits) + groups) <= groups * groupBits || level === NOTHING_CODED
+      ) {
+        this.#ends.push(32 * first + bits);
+        return;
+      }
+      words.fill(0, 0, streamWords(bits));
+    }
+  }
+
+  /** Writes a group's stream at a level; returns its bits. */
+  #writeStream(values: Float32Array, level: number, words: Uint32Array): number {
+    words[0] = level;
+    if (level === NOTHING_CODED) return LEVEL_BITS;
+    const { layout: { alphabets, steps, stored } } = this.#prepared;
+    const symbols = new Uint8Array(values.length);
+    const raw = new Uint16Array(values.length);
+    const escape = alphabets.symbols - 1;
+    const most = alphabets.symbols / 2;
+    const factor = LEVEL_FACTORS[level]!;
+    for (let k = 0; k < stored; k++) {
+      const step = Math.fround(Math.abs(steps[k]!) * factor);
+      const isExact = level === 0 && steps[k]! < 0;
+      for (let at = k; at < values.length; at += stored) {
+        const value = values[at]!;
+        const magnitude = Math.floor(Math.abs(value) / step + (0.5 - DEAD_ZONE));
+        if (isExact || magnitude >= most) {
+          symbols[at] = escape;
+          raw[at] = toHalfBits(value);
+        } else symbols[at] = symbolOf(value > 0 ? magnitude : -magnitude);
+      }
+    }
+    return encode(alphabets, rowOf(this.#prepared, level), symbols, raw, words, LEVEL_BITS);
+  }
+
+  /** Components of a group. */
+  #readStream(index: number, values: Float32Array): void {
+    const first = streamWords(this.#ends[index - 1] ?? 0);
+    const words = this.#streams.subarray(first);
+    const level = words[0]! & ((1 << LEVEL_BITS) - 1);
+    if (level === NOTHING_CODED) {
+      values.fill(0);
+      return;
+    }
+    const { layout: { alphabets, steps, stored } } = this.#prepared;
+    const symbols = new Uint8Array(values.length);
+    const raw = new Uint16Array(values.length);
+    const row = rowOf(this.#prepared, level);
+    decode(alphabets, row, words, this.#ends[index]! - 32 * first, symbols, raw);
+    const escape = alphabets.symbols - 1;
+    const factor = LEVEL_FACTORS[level]!;
+    for (let k = 0; k < stored; k++) {
+      const step = Math.fround(Math.abs(steps[k]!) * factor);
+      const table = row[k]! * alphabets.symbols;
+      for (let at = k; at < values.length; at += stored) {
+        const symbol = symbols[at]!;
+        values[at] = symbol === escape
+          ? fromHalfBits(raw[at]!)
+          : alphabets.levels[table + symbol]! * step;
+      }
+    }
   }
 
   #restoreTile(
     index: number,
     token: number,
     count: number,
-    symbols: Uint8Array,
-    raw: Uint16Array,
+    values: Float32Array,
     target: CpuTensor,
   ): void {
     const { layout, matrices } = this.#prepared;
-    const { levels, stored, alphabets } = layout;
+    const { stored } = layout;
     const block = layout.blocks[index]!;
     const { channels, inverse, stored: columns } = matrices[index]!;
-    const escape = alphabets.symbols - 1;
-    const values = new Float32Array(count * columns);
+    const components = new Float32Array(count * columns);
     for (let t = 0; t < count; t++) {
-      for (let k = 0; k < block.components.length; k++) {
-        const at = t * stored + block.first + k;
-        const symbol = symbols[at]!;
-        values[t * columns + k] = symbol === escape
-          ? fromHalfBits(raw[at]!)
-          : levels[(block.first + k) * alphabets.symbols + symbol]!;
-      }
+      const from = t * stored + block.first;
+      components.set(values.subarray(from, from + block.components.length), t * columns);
     }
     const rows = new Float32Array(count * channels);
-    rowsTimesColumns(values, count, inverse, channels, columns, rows);
+    rowsTimesColumns(components, count, inverse, channels, columns, rows);
     this.#writeRows(block, rows, channels, token, count, target);
   }
 

@@ -20,6 +20,9 @@ import streamKernels from "./transform_streams.wgsl" with { type: "text" };
 import common from "./transform.wgsl" with { type: "text" };
 import {
   GROUP_TOKENS,
+  groupBits,
+  LEVEL_FACTORS,
+  rowOfTables,
   streamWords,
   transformBuffers,
   type TransformLayout,
@@ -29,6 +32,9 @@ import {
 } from "./transform_layout.ts";
 import type { TransformSettings } from "./transform_settings.ts";
 
+/** Groups of one launch at most: one invocation goes through the levels of all of them. */
+const MOST_GROUPS = 4096;
+
 /** Most words that the codes or the streams of one launch may take. */
 const MOST_WORDS = 1 << 23;
 
@@ -37,7 +43,7 @@ interface Model {
   readonly layout: TransformLayout;
   readonly constants: Float32Array<ArrayBuffer>;
   /** Where they begin in `constants`, as the kernels call them. */
-  readonly offsets: Readonly<Record<"forward" | "inverse" | "steps" | "levels", number>>;
+  readonly offsets: Readonly<Record<"forward" | "inverse", number>>;
 }
 
 const prepared = new WeakMap<TransformSettings, Model>();
@@ -50,10 +56,10 @@ function modelOf(settings: TransformSettings): Model {
 
 function prepare(settings: TransformSettings): Model {
   const layout = transformLayout(settings);
-  const { mean, forward, inverse, steps, levels } = layout;
-  const offsets = { forward: 0, inverse: 0, steps: 0, levels: 0 };
+  const { mean, forward, inverse } = layout;
+  const offsets = { forward: 0, inverse: 0 };
   let end = mean.length;
-  for (const [name, part] of Object.entries({ forward, inverse, steps, levels })) {
+  for (const [name, part] of Object.entries({ forward, inverse })) {
     offsets[name as keyof typeof offsets] = end;
     end += part.length;
   }
@@ -61,27 +67,35 @@ function prepare(settings: TransformSettings): Model {
   constants.set(mean);
   constants.set(forward, offsets.forward);
   constants.set(inverse, offsets.inverse);
-  constants.set(steps, offsets.steps);
-  constants.set(levels, offsets.levels);
   return { layout, constants, offsets };
 }
 
 /** The constants on a device. */
 function deviceTables(device: GPUDevice, settings: TransformSettings) {
-  const { layout: { alphabets, blocks }, constants } = modelOf(settings);
+  const { layout, constants } = modelOf(settings);
+  const { alphabets, blocks, steps } = layout;
   const bench = Workbench.of(device);
-  return bench.shared(settings, () => {
+  const shared = bench.shared(alphabets, () => {
+    const { frequencies, ends, levels } = alphabets;
+    const entries = new Uint32Array(2 * frequencies.length);
+    const values = new Float32Array(entries.buffer);
+    for (const [i, frequency] of frequencies.entries()) {
+      entries[2 * i] = frequency | ends[i]! << 16;
+      values[2 * i + 1] = levels[i]!;
+    }
+    return { alphabets: bench.buffer("alphabets", entries) };
+  });
+  const own = bench.shared(settings, () => {
     const places = blocks.flatMap((block, b) => [...block.components].flatMap((i) => [b, i]));
-    const { frequencies, ends } = alphabets;
+    const rows = LEVEL_FACTORS.flatMap((_, level) => [...rowOfTables(layout, level)]);
     return {
       places: bench.buffer("places", Uint32Array.from(places)),
       constants: bench.buffer("constants", constants),
-      alphabets: bench.buffer(
-        "alphabets",
-        Uint32Array.from(frequencies, (f, i) => f | ends[i]! << 16),
-      ),
+      steps: bench.buffer("steps", steps),
+      rows: bench.buffer("rows", Uint32Array.from(rows)),
     };
   });
+  return { ...shared, ...own };
 }
 
 /** Store of `transform` over GPU tensors; `settle` throws on non-finite input. */
@@ -108,13 +122,15 @@ export class TransformStoreGpu extends GrowingStore<TransformSettings, "stream_e
     this.tables = deviceTables(device, settings);
     this.#components = Kernels.of(device, "transform", [pack, common, componentKernels], {
       channels: settings.heads * settings.headDim,
+    });
+    this.#coder = Kernels.of(device, "transform", [pack, common, streamKernels], {
       rounding: 0.5 - DEAD_ZONE,
     });
-    this.#coder = Kernels.of(device, "transform", [pack, common, streamKernels]);
     this.#streams = new SettledStream(this.bench, "streams", streamWords);
     const { stored } = model.layout;
     this.#room = worstStreamWords(stored);
-    this.#most = Math.max(1, Math.floor(MOST_WORDS / Math.max(this.#room, GROUP_TOKENS * stored)));
+    const words = Math.max(this.#room, GROUP_TOKENS * stored);
+    this.#most = Math.max(1, Math.min(MOST_GROUPS, Math.floor(MOST_WORDS / words)));
   }
 
   restore(target: GpuTensor): void {
@@ -127,7 +143,8 @@ export class TransformStoreGpu extends GrowingStore<TransformSettings, "stream_e
 
   buffers(n: number): readonly StoredBuffer[] {
     const ends = this.#streams.ends.slice(0, this.tokensAt(n) / GROUP_TOKENS);
-    return transformBuffers(this.#model.layout, ends);
+    const { heads, headDim } = this.settings;
+    return transformBuffers(heads * headDim, ends);
   }
 
   async contents(): Promise<readonly BufferContents[]> {
@@ -163,19 +180,21 @@ export class TransformStoreGpu extends GrowingStore<TransformSettings, "stream_e
     const tokens = groups * GROUP_TOKENS;
     const words = bench.buffer("waiting streams", groups * this.#room);
     bench.batch(() => {
-      const [codes, loose, lengths] = [
-        bench.buffer("codes", tokens * stored),
+      const [values, loose, lengths, chosen] = [
+        bench.buffer("values", tokens * stored),
         bench.buffer("loose streams", groups * this.#room),
-        bench.buffer("lengths", groups),
+        bench.buffer("lengths", groups * LEVEL_FACTORS.length),
+        bench.buffer("chosen", groups),
       ];
       const job = this.#job(input, first, groups, first);
-      const vectors = { job, codes, tensor: input.buffer };
-      this.run(this.#components, "count_steps", { workgroups: tokens }, vectors);
-      const streams = { job, codes, loose, lengths, streams: words };
+      const vectors = { job, values, tensor: input.buffer };
+      this.run(this.#components, "transform", { workgroups: tokens }, vectors);
+      const streams = { job, values, loose, lengths, chosen, streams: words };
+      this.run(this.#coder, "measure_streams", { threads: groups * job.levels }, streams);
+      this.run(this.#coder, "choose_levels", { workgroups: 1 }, streams);
       this.run(this.#coder, "write_streams", { threads: groups }, streams);
-      this.run(this.#coder, "find_ends", { workgroups: 1 }, streams);
       this.run(this.#coder, "close_ranks", { workgroups: groups }, streams);
-      bench.free(codes, loose, lengths);
+      bench.free(values, loose, lengths, chosen);
     });
     this.#streams.add({ first, items: groups, words });
   }
@@ -185,23 +204,25 @@ export class TransformStoreGpu extends GrowingStore<TransformSettings, "stream_e
     const tokens = groups * GROUP_TOKENS;
     const rope = this.settings.kind === "key" ? this.source.rope : undefined;
     this.bench.batch(() => {
-      const codes = this.bench.buffer("codes", tokens * this.#model.layout.stored);
+      const values = this.bench.buffer("values", tokens * this.#model.layout.stored);
       const job = this.#job(target, part.first + done, groups, part.first);
-      const streams = { job, codes, streams: part.words };
+      const streams = { job, values, streams: part.words };
       this.run(this.#coder, "read_streams", { threads: groups }, streams);
       this.run(this.#components, "rebuild", { workgroups: tokens }, {
         job,
-        codes,
+        values,
         tensor: target.buffer,
         cosine: rope?.cos.buffer,
         sine: rope?.sin.buffer,
       });
-      this.bench.free(codes);
+      this.bench.free(values);
     });
   }
 
   #job(tensor: GpuTensor, firstGroup: number, groups: number, firstBound: number) {
     const { layout: { alphabets, blocks, stored }, offsets } = this.#model;
+    const most = groupBits(this.settings);
+    const bounded = Number.isFinite(most);
     return {
       heads: tensor.heads,
       head_dim: tensor.headDim,
@@ -216,6 +237,9 @@ export class TransformStoreGpu extends GrowingStore<TransformSettings, "stream_e
       ...offsets,
       room: this.#room,
       first_bound: firstBound,
+      levels: bounded ? LEVEL_FACTORS.length : 1,
+      bounded,
+      group_bits: bounded ? most : 0,
     };
   }
 }
