@@ -33,7 +33,8 @@ Deno.test("a TEST_METRICS line has the contract's fields in its order, as plain 
       "prefill_latency_ms=45.68 calibration_cost_s=0.000 avg_bits_per_kv_token=4.500000 " +
       "cache_error=0.094500 greedy_match_ratio=0.978102 replay_agreement=0.990000 " +
       "task_score=84.3750 task_score_ref=90.6250 kv_compression_ratio=3.555556 " +
-      "code_bits=4.000000 steps=2 examples=1 examples_left_out=1",
+      "code_bits=4.000000 steps=2 examples=1 examples_left_out=1 constants_mb=0.125000 " +
+      "break_even_tokens=77",
   );
 });
 

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { BufferContents, Source, Store, StoredBuffer } from "../../family.ts";
+import type { BufferContents, ConstantBuffer, Source, Store, StoredBuffer } from "../../family.ts";
 import { throwNotFinite } from "../../finite_input.ts";
 import { paddedTo4, rowsTimesColumns } from "../../numerics/rows_times_columns.ts";
 import { decode, encode } from "../../packing/entropy_coder.ts";
@@ -48,8 +48,6 @@ interface Prepared {
   readonly matrices: readonly BlockMatrices[];
   /** Bits that each group may add to all before it. */
   readonly groupBits: number;
-  /** Alphabets of the stored components, level after level, as far as a stream had them. */
-  readonly rows: Uint16Array[];
 }
 
 const prepared = new WeakMap<TransformSettings, Prepared>();
@@ -62,15 +60,10 @@ function prepare(settings: TransformSettings): Prepared {
       layout,
       matrices: layout.blocks.map((block) => blockMatrices(layout, block, settings)),
       groupBits: groupBits(settings),
-      rows: [],
     };
     prepared.set(settings, known);
   }
   return known;
-}
-
-function rowOf({ layout, rows }: Prepared, level: number): Uint16Array {
-  return rows[level] ??= rowOfTables(layout, level);
 }
 
 function blockMatrices(
@@ -152,6 +145,16 @@ export class TransformStoreCpu implements Store<CpuTensor> {
       }
       for (const b of layout.blocks.keys()) this.#restoreTile(b, token, count, values, target);
     }
+  }
+
+  constants(): readonly ConstantBuffer[] {
+    const { layout: { mean, steps, tables, alphabets, blocks }, matrices } = this.#prepared;
+    const { frequencies, ends, levels } = alphabets;
+    return [
+      ...Object.entries({ mean, steps, tables, frequencies, ends, levels }),
+      ...blocks.map(({ components }) => ["components", components] as const),
+      ...matrices.flatMap(({ forward, inverse }) => Object.entries({ forward, inverse })),
+    ].map(([role, memory]) => ({ role, memory }));
   }
 
   settle(): Promise<void> {
@@ -258,7 +261,14 @@ export class TransformStoreCpu implements Store<CpuTensor> {
         } else symbols[at] = symbolOf(value > 0 ? magnitude : -magnitude);
       }
     }
-    return encode(alphabets, rowOf(this.#prepared, level), symbols, raw, words, LEVEL_BITS);
+    return encode(
+      alphabets,
+      rowOfTables(this.#prepared.layout, level),
+      symbols,
+      raw,
+      words,
+      LEVEL_BITS,
+    );
   }
 
   /** Components of a group. */
@@ -270,10 +280,11 @@ export class TransformStoreCpu implements Store<CpuTensor> {
       values.fill(0);
       return;
     }
-    const { layout: { alphabets, steps, stored } } = this.#prepared;
+    const { layout } = this.#prepared;
+    const { alphabets, steps, stored } = layout;
     const symbols = new Uint8Array(values.length);
     const raw = new Uint16Array(values.length);
-    const row = rowOf(this.#prepared, level);
+    const row = rowOfTables(layout, level);
     decode(alphabets, row, words, this.#ends[index]! - 32 * first, symbols, raw);
     const escape = alphabets.symbols - 1;
     const factor = LEVEL_FACTORS[level]!;
