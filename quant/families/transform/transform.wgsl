@@ -14,9 +14,6 @@ struct Job {
   stored: u32,
   symbols: u32,
   rotate: u32,
-  // Offsets into `constants`.
-  forward: u32,
-  inverse: u32,
   // Words that a stream has room for before streams are put together.
   room: u32,
   // Group whose stream comes first in the bound streams.

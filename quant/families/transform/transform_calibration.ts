@@ -8,6 +8,7 @@ import type { KvKind } from "../../family.ts";
 import { chooseTable } from "./component_alphabets.ts";
 import { alphabetSize, ComponentValues } from "./component_codes.ts";
 import { transformAxes, visitComponents } from "./transform_axes.ts";
+import { MATRIX_BITS, packMatrix } from "./transform_matrix.ts";
 import type { TransformSettings } from "./transform_settings.ts";
 
 /** Step, in standard deviations, of a component that is kept exact where there is no room for it. */
@@ -31,11 +32,16 @@ export function learnTransform(
     alphabets[i] = chooseTable(new ComponentValues(values).fill(step, symbols), deviations).table;
     steps[i] = wanted === "exact" ? -step : step;
   });
-  const concat = (parts: Float64Array[]) => Float32Array.from(parts.flatMap((p) => [...p]));
+  const channels = variances.length / blocks.length;
+  const packed = blocks.map(({ forward }, b) => {
+    const stored = Array.from({ length: channels }, (_, i) => i)
+      .filter((i) => settings.steps[b * channels + i] !== "absent");
+    return packMatrix(forward, channels, stored, MATRIX_BITS[kind]);
+  });
   return {
-    mean: concat(blocks.map((b) => b.mean)),
-    forward: concat(blocks.map((b) => b.forward)),
-    inverse: concat(blocks.map((b) => b.inverse)),
+    mean: Float32Array.from(blocks.flatMap(({ mean }) => [...mean])),
+    scales: Float32Array.from(packed.flatMap(({ scales }) => [...scales])),
+    matrix: Int32Array.from(packed.flatMap(({ words }) => [...words])),
     steps,
     alphabets,
   };

@@ -18,7 +18,9 @@ import {
   sharedAlphabets,
 } from "./component_alphabets.ts";
 import { alphabetSize } from "./component_codes.ts";
+import { wordsPerRow } from "../../packing/bit_packing.ts";
 import { blockHeads } from "./transform_axes.ts";
+import { MATRIX_BITS } from "./transform_matrix.ts";
 import type { TransformSettings } from "./transform_settings.ts";
 
 /** Tokens whose codes form one stream. */
@@ -53,8 +55,8 @@ export interface TransformBlock {
   readonly heads: number;
   /** Channels of the block. */
   readonly channels: number;
-  /** Indices of the stored components within the block. */
-  readonly components: Int32Array;
+  /** How many components of the block are stored. */
+  readonly components: number;
   /** Place of the first of them among a token's stored components. */
   readonly first: number;
 }
@@ -66,9 +68,10 @@ export interface TransformLayout {
   readonly stored: number;
   /** `[heads * headDim]`. */
   readonly mean: Float32Array<ArrayBuffer>;
-  /** Block after block `[channels][channels]`, `[component][channel]`. */
-  readonly forward: Float32Array<ArrayBuffer>;
-  readonly inverse: Float32Array<ArrayBuffer>;
+  /** `[heads * headDim]`: what channels are multiplied by before they meet the axes. */
+  readonly scales: Float32Array<ArrayBuffer>;
+  /** `[stored]` rows of packed codes, see transform_matrix.ts. */
+  readonly matrix: Uint32Array<ArrayBuffer>;
   /** Step of every stored component; negative where it is exact at the finest level. */
   readonly steps: Float32Array<ArrayBuffer>;
   /** Table of every stored component among the alphabets. */
@@ -84,21 +87,21 @@ export function transformLayout(settings: TransformSettings): TransformLayout {
   const blocks: TransformBlock[] = [];
   let stored = 0;
   for (let firstHead = 0; firstHead < heads; firstHead += size) {
-    const components = Int32Array.from(
-      Array.from({ length: channels }, (_, i) => i)
-        .filter((i) => steps[firstHead * headDim + i] !== "absent"),
-    );
+    const components = steps.slice(firstHead * headDim, firstHead * headDim + channels)
+      .filter((step) => step !== "absent").length;
     blocks.push({ firstHead, heads: size, channels, components, first: stored });
-    stored += components.length;
+    stored += components;
   }
-  const square = heads * headDim * channels;
+  const rowWords = wordsPerRow(channels, MATRIX_BITS[settings.kind]);
   const isStored = (_: number, i: number) => steps[i] !== "absent";
   return {
     blocks,
     stored,
     mean: calibrated(settings, "mean", Float32Array, heads * headDim),
-    forward: calibrated(settings, "forward", Float32Array, square),
-    inverse: calibrated(settings, "inverse", Float32Array, square),
+    scales: calibrated(settings, "scales", Float32Array, heads * headDim),
+    matrix: new Uint32Array(
+      calibrated(settings, "matrix", Int32Array, stored * rowWords).buffer,
+    ),
     steps: calibrated(settings, "steps", Float32Array, heads * headDim).filter(isStored),
     tables: Uint8Array.from(
       calibrated(settings, "alphabets", Int32Array, heads * headDim).filter(isStored),

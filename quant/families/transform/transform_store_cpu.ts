@@ -25,27 +25,16 @@ import {
   transformRange,
   worstStreamWords,
 } from "./transform_layout.ts";
+import { MATRIX_BITS, type UnpackedMatrix, unpackMatrix } from "./transform_matrix.ts";
 import type { TransformSettings } from "./transform_settings.ts";
 
 /** Groups that go through a matrix at a time. */
 const TILE_GROUPS = 4;
 const TILE_TOKENS = TILE_GROUPS * GROUP_TOKENS;
 
-/** Matrices of one block in the form the product wants: every side padded to a multiple of 4. */
-interface BlockMatrices {
-  /** Padded number of stored components, and of channels. */
-  readonly stored: number;
-  readonly channels: number;
-  /** `[stored][channels]`. */
-  readonly forward: Float32Array;
-  /** `[channels][stored]`. */
-  readonly inverse: Float32Array;
-}
-
 /** What follows from settings alone; every example's store shares it. */
 interface Prepared {
   readonly layout: TransformLayout;
-  readonly matrices: readonly BlockMatrices[];
   /** Bits that each group may add to all before it. */
   readonly groupBits: number;
 }
@@ -58,32 +47,11 @@ function prepare(settings: TransformSettings): Prepared {
     const layout = transformLayout(settings);
     known = {
       layout,
-      matrices: layout.blocks.map((block) => blockMatrices(layout, block, settings)),
       groupBits: groupBits(settings),
     };
     prepared.set(settings, known);
   }
   return known;
-}
-
-function blockMatrices(
-  layout: TransformLayout,
-  block: TransformBlock,
-  { headDim }: TransformSettings,
-): BlockMatrices {
-  const { components } = block;
-  const base = block.firstHead * headDim * block.channels;
-  const stored = paddedTo4(components.length);
-  const channels = paddedTo4(block.channels);
-  const forward = new Float32Array(stored * channels);
-  const inverse = new Float32Array(channels * stored);
-  components.forEach((component, k) => {
-    for (let c = 0; c < block.channels; c++) {
-      forward[k * channels + c] = layout.forward[base + component * block.channels + c]!;
-      inverse[c * stored + k] = layout.inverse[base + component * block.channels + c]!;
-    }
-  });
-  return { stored, channels, forward, inverse };
 }
 
 /** Store of `transform` over host tensors. `grow` throws at once on non-finite input. */
@@ -114,13 +82,18 @@ export class TransformStoreCpu implements Store<CpuTensor> {
 
   grow(n: number): void {
     const range = transformRange(this.#settings, n);
-    const { stored, blocks } = this.#prepared.layout;
-    const values = new Float32Array(TILE_TOKENS * stored);
     const start = Math.max(range.from, this.#quantized.to);
+    if (start >= range.to) {
+      this.#quantized = range;
+      return;
+    }
+    const { stored, blocks } = this.#prepared.layout;
+    const matrices = blocks.map((block) => this.#unpacked(block, true));
+    const values = new Float32Array(TILE_TOKENS * stored);
     for (let token = start; token < range.to; token += TILE_TOKENS) {
       const count = Math.min(TILE_TOKENS, range.to - token);
-      for (const b of blocks.keys()) {
-        if (!this.#transformTile(b, token, count, values)) {
+      for (const [b, block] of blocks.entries()) {
+        if (!this.#transformTile(block, matrices[b]!, token, count, values)) {
           throwNotFinite(this.#source, this.#input, token, token + count);
         }
       }
@@ -137,24 +110,24 @@ export class TransformStoreCpu implements Store<CpuTensor> {
     const { from, to } = this.#quantized;
     const group = GROUP_TOKENS * layout.stored;
     const values = new Float32Array(TILE_GROUPS * group);
+    const matrices = layout.blocks.map((block) => this.#unpacked(block, false));
     for (let token = from; token < to; token += TILE_TOKENS) {
       const count = Math.min(TILE_TOKENS, to - token);
       for (let g = 0; g < count / GROUP_TOKENS; g++) {
         const index = (token - from) / GROUP_TOKENS + g;
         this.#readStream(index, values.subarray(g * group, (g + 1) * group));
       }
-      for (const b of layout.blocks.keys()) this.#restoreTile(b, token, count, values, target);
+      for (const [b, block] of layout.blocks.entries()) {
+        this.#restoreTile(block, matrices[b]!, token, count, values, target);
+      }
     }
   }
 
   constants(): readonly ConstantBuffer[] {
-    const { layout: { mean, steps, tables, alphabets, blocks }, matrices } = this.#prepared;
+    const { mean, scales, matrix, steps, tables, alphabets } = this.#prepared.layout;
     const { frequencies, ends, levels } = alphabets;
-    return [
-      ...Object.entries({ mean, steps, tables, frequencies, ends, levels }),
-      ...blocks.map(({ components }) => ["components", components] as const),
-      ...matrices.flatMap(({ forward, inverse }) => Object.entries({ forward, inverse })),
-    ].map(([role, memory]) => ({ role, memory }));
+    return Object.entries({ mean, scales, matrix, steps, tables, frequencies, ends, levels })
+      .map(([role, memory]) => ({ role, memory }));
   }
 
   settle(): Promise<void> {
@@ -182,13 +155,24 @@ export class TransformStoreCpu implements Store<CpuTensor> {
     return this.#settings.kind === "key" ? this.#source.preRope! : this.#source.tensor;
   }
 
+  /** A block's matrices; they are unpacked while vectors go through them, and no longer. */
+  #unpacked({ first, components, channels }: TransformBlock, forth: boolean): UnpackedMatrix {
+    const bits = MATRIX_BITS[this.#settings.kind];
+    const { matrix } = this.#prepared.layout;
+    return unpackMatrix(matrix, first, components, channels, bits, forth);
+  }
+
   /** One block's components of `count` tokens; false where an entry is not finite. */
-  #transformTile(index: number, token: number, count: number, values: Float32Array): boolean {
+  #transformTile(
+    block: TransformBlock,
+    { forth }: UnpackedMatrix,
+    token: number,
+    count: number,
+    values: Float32Array,
+  ): boolean {
     const { data, capacity, headDim } = this.#input;
-    const { layout, matrices } = this.#prepared;
-    const { mean, stored } = layout;
-    const block = layout.blocks[index]!;
-    const { channels, forward, stored: columns } = matrices[index]!;
+    const { mean, scales, stored } = this.#prepared.layout;
+    const [channels, columns] = [paddedTo4(block.channels), paddedTo4(block.components)];
     const rows = new Float32Array(count * channels);
     let sum = 0;
     for (let h = 0; h < block.heads; h++) {
@@ -199,16 +183,16 @@ export class TransformStoreCpu implements Store<CpuTensor> {
         for (let d = 0; d < headDim; d++) {
           const x = data[from + d]!;
           sum += x * 0;
-          rows[to + d] = x - mean[channel + d]!;
+          rows[to + d] = Math.fround(x - mean[channel + d]!) * scales[channel + d]!;
         }
       }
     }
     // 0 times anything finite is 0.
     if (sum !== 0) return false;
     const components = new Float32Array(count * columns);
-    rowsTimesColumns(rows, count, forward, columns, channels, components);
+    rowsTimesColumns(rows, count, forth, columns, channels, components);
     for (let t = 0; t < count; t++) {
-      for (let k = 0; k < block.components.length; k++) {
+      for (let k = 0; k < block.components; k++) {
         values[t * stored + block.first + k] = finiteHalf(components[t * columns + k]!);
       }
     }
@@ -301,27 +285,26 @@ export class TransformStoreCpu implements Store<CpuTensor> {
   }
 
   #restoreTile(
-    index: number,
+    block: TransformBlock,
+    { back }: UnpackedMatrix,
     token: number,
     count: number,
     values: Float32Array,
     target: CpuTensor,
   ): void {
-    const { layout, matrices } = this.#prepared;
-    const { stored } = layout;
-    const block = layout.blocks[index]!;
-    const { channels, inverse, stored: columns } = matrices[index]!;
+    const { stored } = this.#prepared.layout;
+    const [channels, columns] = [paddedTo4(block.channels), paddedTo4(block.components)];
     const components = new Float32Array(count * columns);
     for (let t = 0; t < count; t++) {
       const from = t * stored + block.first;
-      components.set(values.subarray(from, from + block.components.length), t * columns);
+      components.set(values.subarray(from, from + block.components), t * columns);
     }
     const rows = new Float32Array(count * channels);
-    rowsTimesColumns(components, count, inverse, channels, columns, rows);
+    rowsTimesColumns(components, count, back, channels, columns, rows);
     this.#writeRows(block, rows, channels, token, count, target);
   }
 
-  /** Adds the mean, turns keys to their positions, and writes them to their tokens. */
+  /** Takes off the scales, adds the mean, turns keys to their positions, and writes them to their tokens. */
   #writeRows(
     block: TransformBlock,
     rows: Float32Array,
@@ -331,24 +314,26 @@ export class TransformStoreCpu implements Store<CpuTensor> {
     target: CpuTensor,
   ): void {
     const { headDim } = this.#settings;
-    const { mean } = this.#prepared.layout;
+    const { mean, scales } = this.#prepared.layout;
     const rope = this.#settings.kind === "key" ? this.#source.rope : undefined;
     const half = headDim / 2;
     for (let h = 0; h < block.heads; h++) {
       const channel = (block.firstHead + h) * headDim;
+      const inverse = scales.subarray(channel, channel + headDim).map(inverseOf);
       for (let t = 0; t < count; t++) {
         const from = t * channels + h * headDim;
         const to = ((block.firstHead + h) * target.capacity + token + t) * headDim;
         if (rope === undefined) {
           for (let d = 0; d < headDim; d++) {
-            target.data[to + d] = rows[from + d]! + mean[channel + d]!;
+            target.data[to + d] = Math.fround(rows[from + d]! * inverse[d]!) + mean[channel + d]!;
           }
           continue;
         }
         const angle = (token + t) * half;
         for (let d = 0; d < half; d++) {
-          const a = rows[from + d]! + mean[channel + d]!;
-          const b = rows[from + half + d]! + mean[channel + half + d]!;
+          const a = Math.fround(rows[from + d]! * inverse[d]!) + mean[channel + d]!;
+          const b = Math.fround(rows[from + half + d]! * inverse[half + d]!) +
+            mean[channel + half + d]!;
           const c = rope.cos.data[angle + d]!;
           const s = rope.sin.data[angle + d]!;
           target.data[to + d] = a * c - b * s;
@@ -357,6 +342,11 @@ export class TransformStoreCpu implements Store<CpuTensor> {
       }
     }
   }
+}
+
+/** A channel of scale 0 is its mean. */
+function inverseOf(scale: number): number {
+  return scale === 0 ? 0 : 1 / scale;
 }
 
 /** Entries near the end of the float32 range may overflow in the product; a number must come out. */

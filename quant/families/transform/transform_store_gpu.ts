@@ -30,6 +30,7 @@ import {
   transformRange,
   worstStreamWords,
 } from "./transform_layout.ts";
+import { MATRIX_BITS, unpackAxis } from "./transform_matrix.ts";
 import type { TransformSettings } from "./transform_settings.ts";
 
 /** Groups of one launch at most: one invocation goes through the levels of all of them. */
@@ -41,9 +42,10 @@ const MOST_WORDS = 1 << 23;
 /** Model constants; every example's store shares them. */
 interface Model {
   readonly layout: TransformLayout;
-  readonly constants: Float32Array<ArrayBuffer>;
-  /** Where they begin in `constants`, as the kernels call them. */
-  readonly offsets: Readonly<Record<"forward" | "inverse", number>>;
+  /** Of every channel its mean, its scale and the inverse of that. */
+  readonly channels: Float32Array<ArrayBuffer>;
+  /** What makes the length of every stored axis 1. */
+  readonly lengths: Float32Array<ArrayBuffer>;
 }
 
 const prepared = new WeakMap<TransformSettings, Model>();
@@ -56,24 +58,24 @@ function modelOf(settings: TransformSettings): Model {
 
 function prepare(settings: TransformSettings): Model {
   const layout = transformLayout(settings);
-  const { mean, forward, inverse } = layout;
-  const offsets = { forward: 0, inverse: 0 };
-  let end = mean.length;
-  for (const [name, part] of Object.entries({ forward, inverse })) {
-    offsets[name as keyof typeof offsets] = end;
-    end += part.length;
-  }
-  const constants = new Float32Array(end);
-  constants.set(mean);
-  constants.set(forward, offsets.forward);
-  constants.set(inverse, offsets.inverse);
-  return { layout, constants, offsets };
+  const { mean, scales, matrix, blocks } = layout;
+  const codes = new Int32Array(blocks[0]!.channels);
+  return {
+    layout,
+    channels: Float32Array.from(
+      [...mean].flatMap((m, c) => [m, scales[c]!, scales[c] === 0 ? 0 : 1 / scales[c]!]),
+    ),
+    lengths: Float32Array.from(
+      { length: layout.stored },
+      (_, k) => unpackAxis(matrix, k, codes.length, MATRIX_BITS[settings.kind], codes),
+    ),
+  };
 }
 
 /** The constants on a device. */
 function deviceTables(device: GPUDevice, settings: TransformSettings) {
-  const { layout, constants } = modelOf(settings);
-  const { alphabets, blocks, steps } = layout;
+  const { layout, channels, lengths } = modelOf(settings);
+  const { alphabets, blocks, matrix, steps } = layout;
   const bench = Workbench.of(device);
   const shared = bench.shared(alphabets, () => {
     const { frequencies, ends, levels } = alphabets;
@@ -86,11 +88,13 @@ function deviceTables(device: GPUDevice, settings: TransformSettings) {
     return { alphabets: bench.buffer("alphabets", entries) };
   });
   const own = bench.shared(settings, () => {
-    const places = blocks.flatMap((block, b) => [...block.components].flatMap((i) => [b, i]));
+    const places = blocks.flatMap(({ components }, b) => new Array<number>(components).fill(b));
     const rows = LEVEL_FACTORS.flatMap((_, level) => [...rowOfTables(layout, level)]);
     return {
       places: bench.buffer("places", Uint32Array.from(places)),
-      constants: bench.buffer("constants", constants),
+      channels: bench.buffer("channels", channels),
+      matrix: bench.buffer("matrix", matrix),
+      lengths: bench.buffer("lengths of axes", lengths),
       steps: bench.buffer("steps", steps),
       rows: bench.buffer("rows", Uint32Array.from(rows)),
     };
@@ -121,7 +125,8 @@ export class TransformStoreGpu extends GrowingStore<TransformSettings, "stream_e
     this.#model = model;
     this.tables = deviceTables(device, settings);
     this.#components = Kernels.of(device, "transform", [pack, common, componentKernels], {
-      channels: settings.heads * settings.headDim,
+      most_channels: settings.heads * settings.headDim,
+      matrix_bits: MATRIX_BITS[settings.kind],
     });
     this.#coder = Kernels.of(device, "transform", [pack, common, streamKernels], {
       rounding: 0.5 - DEAD_ZONE,
@@ -180,21 +185,21 @@ export class TransformStoreGpu extends GrowingStore<TransformSettings, "stream_e
     const tokens = groups * GROUP_TOKENS;
     const words = bench.buffer("waiting streams", groups * this.#room);
     bench.batch(() => {
-      const [values, loose, lengths, chosen] = [
+      const [values, loose, stream_lengths, chosen] = [
         bench.buffer("values", tokens * stored),
         bench.buffer("loose streams", groups * this.#room),
-        bench.buffer("lengths", groups * LEVEL_FACTORS.length),
+        bench.buffer("stream lengths", groups * LEVEL_FACTORS.length),
         bench.buffer("chosen", groups),
       ];
       const job = this.#job(input, first, groups, first);
       const vectors = { job, values, tensor: input.buffer };
       this.run(this.#components, "transform", { workgroups: tokens }, vectors);
-      const streams = { job, values, loose, lengths, chosen, streams: words };
+      const streams = { job, values, loose, stream_lengths, chosen, streams: words };
       this.run(this.#coder, "measure_streams", { threads: groups * job.levels }, streams);
       this.run(this.#coder, "choose_levels", { workgroups: 1 }, streams);
       this.run(this.#coder, "write_streams", { threads: groups }, streams);
       this.run(this.#coder, "close_ranks", { workgroups: groups }, streams);
-      bench.free(values, loose, lengths, chosen);
+      bench.free(values, loose, stream_lengths, chosen);
     });
     this.#streams.add({ first, items: groups, words });
   }
@@ -220,7 +225,7 @@ export class TransformStoreGpu extends GrowingStore<TransformSettings, "stream_e
   }
 
   #job(tensor: GpuTensor, firstGroup: number, groups: number, firstBound: number) {
-    const { layout: { alphabets, blocks, stored }, offsets } = this.#model;
+    const { alphabets, blocks, stored } = this.#model.layout;
     const most = groupBits(this.settings);
     const bounded = Number.isFinite(most);
     return {
@@ -234,7 +239,6 @@ export class TransformStoreGpu extends GrowingStore<TransformSettings, "stream_e
       stored,
       symbols: alphabets.symbols,
       rotate: this.settings.kind === "key",
-      ...offsets,
       room: this.#room,
       first_bound: firstBound,
       levels: bounded ? LEVEL_FACTORS.length : 1,

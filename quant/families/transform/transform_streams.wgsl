@@ -8,7 +8,7 @@
 // Streams with room between them.
 @group(0) @binding(4) var<storage, read_write> loose: array<u32>;
 // Bits of each group's stream at each level.
-@group(0) @binding(5) var<storage, read_write> lengths: array<u32>;
+@group(0) @binding(5) var<storage, read_write> stream_lengths: array<u32>;
 // Bit behind the last of every stream.
 @group(0) @binding(6) var<storage, read_write> stream_ends: array<u32>;
 // Streams behind each other.
@@ -123,7 +123,7 @@ fn measure_streams(
   if (index >= groups_of_job() * job.levels) {
     return;
   }
-  lengths[index] = stream_of(index / job.levels, index % job.levels, false);
+  stream_lengths[index] = stream_of(index / job.levels, index % job.levels, false);
 }
 
 // One invocation: every group has the finest level at which all streams keep to their bound.
@@ -133,13 +133,13 @@ fn choose_levels() {
   for (var group = 0u; group < groups_of_job(); group++) {
     let groups = job.first_group + group + 1u;
     var level = 0u;
-    var length = lengths[group * job.levels];
+    var length = stream_lengths[group * job.levels];
     while (job.bounded != 0u && level < nothing_coded
         && 32u * (word + (length + 31u) / 32u + groups) > groups * job.group_bits) {
       level++;
       length = level_bits;
       if (level < nothing_coded) {
-        length = lengths[group * job.levels + level];
+        length = stream_lengths[group * job.levels + level];
       }
     }
     chosen[group] = level;
