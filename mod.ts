@@ -27,6 +27,7 @@ export {
   type LabOptions,
   type ModelShape,
   open,
+  type Precision,
   type ReplayOptions,
   type SliceInput,
 } from "./evaluation/lab.ts";
@@ -42,6 +43,7 @@ export type {
   TokenStats,
   WorkloadMeta,
 } from "./policies/policy.ts";
+export type { CalibrationSetFacts } from "./calibration/calibration_file.ts";
 export type { CalibrationStatistics } from "./policies/calibration_statistics.ts";
 export type { PolicyName } from "./policies/registry.ts";
 export type { Example } from "./benchmarks/example.ts";

@@ -4,14 +4,14 @@
  *
  * @module
  */
-import { BenchmarkError, type Example } from "./example.ts";
+import { BenchmarkError, type Example, shown } from "./example.ts";
 import prompts from "./prompts.json" with { type: "json" };
 import { classification } from "./scorers/classification.ts";
-import { codeSimilarity } from "./scorers/code_similarity.ts";
-import { finalAnswerMatch } from "./scorers/final_answer.ts";
+import { codeSimilarity, firstLineOfCode } from "./scorers/code_similarity.ts";
+import { finalAnswer, finalAnswerMatch } from "./scorers/final_answer.ts";
 import { keyRecall } from "./scorers/key_recall.ts";
 import { qaF1 } from "./scorers/qa_f1.ts";
-import { count, paragraphNumber, retrieval } from "./scorers/retrieval.ts";
+import { count, retrieval } from "./scorers/retrieval.ts";
 
 /** One dataset. */
 export interface Dataset {
@@ -21,19 +21,51 @@ export interface Dataset {
   score(reply: string, answer: string, example: Example): number;
   /** Whether only the reply's first line counts (LongBench, eval.py, `scorer`). */
   readonly firstLine?: true;
-  /** Says what is wrong with an example that could never be scored. */
+  /** What an answer must be for a reply to match it, after "the answer … must". */
+  readonly answersMust: string;
+  /** A reply that gives an answer and nothing else; absent: the answer itself. */
+  reply?(answer: string): string;
+  /** Says what is wrong with an example whatever its answers. */
   flaw?(example: Example): string | undefined;
 }
 
 const templates = prompts.templates;
 
-const passages = (template: string): Dataset => ({ template, score: qaF1 });
-const needle = (template: string): Dataset => ({ template, score: keyRecall });
-const stem = (template: string): Dataset => ({ template, score: finalAnswerMatch });
+const passages = (template: string): Dataset => ({
+  template,
+  score: qaF1,
+  answersMust: "have a word that is no article",
+});
+const needle = (template: string): Dataset => ({
+  template,
+  score: keyRecall,
+  answersMust: "have a letter or a digit",
+});
+const stem = (template: string): Dataset => ({
+  template,
+  score: finalAnswerMatch,
+  answersMust: 'be a number or one letter, which is what is looked for behind "answer is"',
+  reply: (answer) => `The answer is ${answer}`,
+});
 const code: Dataset = {
   template: "Write the next line of this program. Reply with that line alone.\n\n{context}{input}",
   score: codeSimilarity,
+  answersMust: "be a line of code",
+  // What is behind that line is not looked at, and may be long.
+  reply: (answer) => firstLineOfCode(answer, answer),
 };
+
+/** Tells an answer that is none of the choices, where those are letters. */
+function noChoice({ answers, allClasses }: Example): string | undefined {
+  const choices = (allClasses ?? []).map(finalAnswer);
+  if (choices.length === 0 || !choices.every((c) => c !== undefined && /^[A-Z]$/.test(c))) {
+    return undefined;
+  }
+  const wrong = answers.find((answer) => !choices.includes(finalAnswer(answer)));
+  return wrong === undefined
+    ? undefined
+    : `the answer ${shown(wrong)} is none of the choices ${choices.join(", ")}`;
+}
 
 /** Every dataset by its name. */
 export const datasets = {
@@ -42,32 +74,33 @@ export const datasets = {
   passage_retrieval_en: {
     template: templates.passage_retrieval_en,
     score: retrieval,
-    flaw: ({ answers }) => {
-      const wrong = answers.find((answer) => paragraphNumber(answer) === undefined);
-      return wrong === undefined
-        ? undefined
-        : `the answer ${JSON.stringify(wrong)} must read "Paragraph N"`;
-    },
+    answersMust: 'read "Paragraph N"',
   },
   passkey: needle(templates.passkey),
   niah_multikey: needle(templates.niah_multikey),
   line_retrieval: needle(templates.line_retrieval),
   stem_open: stem(templates.stem_open),
-  stem_mc: stem(templates.stem_mc),
+  stem_mc: { ...stem(templates.stem_mc), flaw: noChoice },
   "2wikimqa": passages(templates.hotpotqa),
   musique: passages(templates.hotpotqa),
   narrativeqa: passages(templates.multifieldqa_en),
   qasper: passages(templates.multifieldqa_en),
-  triviaqa: { ...passages(templates.hotpotqa), firstLine: true },
+  triviaqa: {
+    ...passages(templates.hotpotqa),
+    firstLine: true,
+    answersMust: "have a word that is no article in its first line, which alone is looked at",
+  },
   passage_count: {
     template: "Some of these paragraphs are repeated. Count the different ones and reply with " +
       "the number alone.\n\n{context}\n\n{input}",
     score: count,
+    answersMust: "be a number in digits",
   },
   trec: {
     template: "Name the type of the last question, as in the examples.\n\n{context}\n{input}",
     score: (reply, answer, { allClasses }) => classification(reply, answer, allClasses ?? []),
     firstLine: true,
+    answersMust: 'be one of the labels in "all_classes", on one line',
     flaw: ({ allClasses }) =>
       allClasses === null ? 'the field "all_classes" must list the labels' : undefined,
   },
@@ -96,6 +129,46 @@ export function datasetOf(example: Example, where = `example ${example.id}`): Da
   const flaw = dataset.flaw?.(example);
   if (flaw !== undefined) throw new BenchmarkError(`${where}: ${flaw}`);
   return dataset;
+}
+
+/**
+ * Refuses an example with an answer that no reply can match: even a reply that gives it scores 0.
+ *
+ * @param where file and line, the start of an error message
+ * @throws {BenchmarkError} naming the answer and what it must be, and when the dataset is unknown
+ *
+ * @example
+ * ```ts
+ * import { assertThrows } from "@std/assert";
+ * import { checkAnswers } from "./datasets.ts";
+ * import { BenchmarkError, parseExample } from "./example.ts";
+ *
+ * const example = parseExample(
+ *   '{"input":"How many?","context":"a b","answers":["two"],"length":2,' +
+ *     '"dataset":"passage_count","language":"en","all_classes":null,"_id":"x"}',
+ *   "x.jsonl:1",
+ * );
+ * assertThrows(
+ *   () => checkAnswers(example, "x.jsonl:1"),
+ *   BenchmarkError,
+ *   'x.jsonl:1: no reply can match the answer "two"; it must be a number in digits',
+ * );
+ * ```
+ */
+export function checkAnswers(example: Example, where: string): void {
+  const dataset = datasetOf(example, where);
+  for (const answer of example.answers) {
+    const reply = countedPart(dataset, dataset.reply?.(answer) ?? answer);
+    if (answer.trim() !== "" && dataset.score(reply, answer, example) > 0) continue;
+    throw new BenchmarkError(
+      `${where}: no reply can match the answer ${shown(answer)}; it must ${dataset.answersMust}`,
+    );
+  }
+}
+
+/** The part of a reply that is scored. */
+function countedPart({ firstLine }: Dataset, reply: string): string {
+  return firstLine ? reply.replace(/^\n+/, "").split("\n")[0]! : reply;
 }
 
 /**
@@ -139,6 +212,6 @@ export function renderPrompt(example: Example): string {
  */
 export function scoreReply(example: Example, reply: string): number {
   const dataset = datasetOf(example);
-  const counted = dataset.firstLine ? reply.replace(/^\n+/, "").split("\n")[0]! : reply;
+  const counted = countedPart(dataset, reply);
   return Math.max(...example.answers.map((answer) => dataset.score(counted, answer, example)));
 }

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { type DataLimits, DEFAULT_DATA_LIMITS } from "./data_limits.ts";
 import { duplicateKey } from "../duplicate_key.ts";
 import { UserError } from "../errors.ts";
 
@@ -64,9 +65,6 @@ export interface Example {
   readonly depth?: number;
 }
 
-/** Right answers that an example may have: every reply is scored against each. */
-export const MOST_ANSWERS = 1000;
-
 type Kind = "string" | "number" | "strings" | "strings or null";
 
 const FIELDS = {
@@ -104,7 +102,8 @@ function isOfKind(value: unknown, kind: Kind): boolean {
   }
 }
 
-function shown(value: unknown): string {
+/** A value as a message quotes it. */
+export function shown(value: unknown): string {
   const text = JSON.stringify(value) ?? String(value);
   return text.length > 60 ? `${text.slice(0, 57)}...` : text;
 }
@@ -113,6 +112,7 @@ function shown(value: unknown): string {
  * Reads one line.
  *
  * @param where file and line, the start of every error message
+ * @param limits those that are not the defaults
  * @throws {BenchmarkError} when the line is not a JSON object, lacks a field or has one of a wrong type
  *
  * @example
@@ -127,7 +127,11 @@ function shown(value: unknown): string {
  * assertThrows(() => parseExample("{}", "a.jsonl:2"), BenchmarkError, "a.jsonl:2");
  * ```
  */
-export function parseExample(line: string, where: string): Example {
+export function parseExample(
+  line: string,
+  where: string,
+  { answers = DEFAULT_DATA_LIMITS.answers }: Partial<DataLimits> = {},
+): Example {
   let row: unknown;
   try {
     row = JSON.parse(line);
@@ -138,16 +142,17 @@ export function parseExample(line: string, where: string): Example {
   if (twice !== undefined) {
     throw new BenchmarkError(`${where}: the key ${shown(twice)} occurs twice in one object`);
   }
-  return exampleOf(row, where);
+  return exampleOf(row, where, answers);
 }
 
 /**
  * The example that an object with LongBench's fields holds.
  *
  * @param where the start of every error message
+ * @param mostAnswers that it may have
  * @throws {BenchmarkError} when it is no object, lacks a field or has one of a wrong type
  */
-export function exampleOf(row: unknown, where: string): Example {
+export function exampleOf(row: unknown, where: string, mostAnswers = Infinity): Example {
   if (typeof row !== "object" || row === null || Array.isArray(row)) {
     throw new BenchmarkError(`${where}: expected a JSON object, got ${shown(row)}`);
   }
@@ -178,13 +183,14 @@ export function exampleOf(row: unknown, where: string): Example {
   if (checked.answers.length === 0) {
     throw new BenchmarkError(`${where}: the field "answers" must hold at least one answer`);
   }
-  if (checked.answers.length > MOST_ANSWERS) {
+  if (checked.answers.length > mostAnswers) {
     throw new BenchmarkError(
-      `${where}: the field "answers" holds ${checked.answers.length} of them; supported are up to ${MOST_ANSWERS}`,
+      `${where}: the field "answers" holds ${checked.answers.length} of them; expected up to ` +
+        `${mostAnswers}, unless --data-answers says otherwise`,
     );
   }
   if (checked._id === "") throw new BenchmarkError(`${where}: the field "_id" must not be empty`);
-  const depth = fields["depth"];
+  const depth = fields["depth"] ?? undefined;
   if (depth !== undefined && (typeof depth !== "number" || !(depth >= 0 && depth <= 1))) {
     throw new BenchmarkError(
       `${where}: the field "depth" must be a number from 0 to 1, got ${shown(depth)}`,

@@ -3,11 +3,9 @@
  *
  * @module
  */
-import { datasetOf } from "./datasets.ts";
+import type { DataLimits } from "./data_limits.ts";
+import { checkAnswers } from "./datasets.ts";
 import { BenchmarkError, type Example, parseExample } from "./example.ts";
-
-/** Bytes of one line; no more of it are read. */
-export const LONGEST_LINE = 16 * 2 ** 20;
 
 /** Takes the lines of one file, and checks them one by one. */
 export class ExampleReader {
@@ -16,8 +14,11 @@ export class ExampleReader {
   readonly #decoder = new TextDecoder("utf-8", { fatal: true });
   #number = 0;
 
-  /** @param name of the file, for messages */
-  constructor(private readonly name: string) {}
+  /**
+   * @param name of the file, for messages
+   * @param limits what it may hold
+   */
+  constructor(private readonly name: string, private readonly limits: DataLimits) {}
 
   /**
    * Takes the next line; a blank one is left out.
@@ -26,9 +27,10 @@ export class ExampleReader {
    */
   add(bytes: Uint8Array): void {
     const where = `${this.name}:${++this.#number}`;
-    if (bytes.length > LONGEST_LINE) {
+    if (bytes.length > this.limits.lineBytes) {
       throw new BenchmarkError(
-        `${where}: the line has more than ${LONGEST_LINE} bytes; an example has fewer`,
+        `${where}: the line has more than ${this.limits.lineBytes} bytes; an example has fewer, ` +
+          `unless --data-line-bytes says otherwise`,
       );
     }
     let line: string;
@@ -38,8 +40,8 @@ export class ExampleReader {
       throw new BenchmarkError(`${where}: not UTF-8 text`);
     }
     if (line.trim() === "") return;
-    const example = parseExample(line, where);
-    datasetOf(example, where);
+    const example = parseExample(line, where, this.limits);
+    checkAnswers(example, where);
     const before = this.#lineOfId.get(example.id);
     if (before !== undefined) {
       throw new BenchmarkError(

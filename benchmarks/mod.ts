@@ -3,6 +3,7 @@
  *
  * @module
  */
+export type { DataLimits } from "./data_limits.ts";
 export { BenchmarkError, type Example, parseExample } from "./example.ts";
 export {
   isSliceName,

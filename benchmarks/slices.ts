@@ -5,8 +5,9 @@
  */
 import { createHash } from "node:crypto";
 import { resolve } from "node:path";
+import { type DataLimits, DEFAULT_DATA_LIMITS } from "./data_limits.ts";
 import { BenchmarkError, type Example } from "./example.ts";
-import { ExampleReader, LONGEST_LINE } from "./example_reader.ts";
+import { ExampleReader } from "./example_reader.ts";
 import { fileLines } from "./file_lines.ts";
 
 /**
@@ -151,6 +152,7 @@ export async function loadSlice(name: SliceName): Promise<Example[]> {
 /**
  * Reads a file of the user's.
  *
+ * @param limits those that are not the defaults
  * @throws {BenchmarkError} naming file and line of what is wrong
  *
  * @example
@@ -167,10 +169,14 @@ export async function loadSlice(name: SliceName): Promise<Example[]> {
  * await Deno.remove(path);
  * ```
  */
-export async function loadDataFile(path: string): Promise<Example[]> {
-  const reader = new ExampleReader(path);
+export async function loadDataFile(
+  path: string,
+  limits: Partial<DataLimits> = {},
+): Promise<Example[]> {
+  const all = { ...DEFAULT_DATA_LIMITS, ...limits };
+  const reader = new ExampleReader(path, all);
   try {
-    for await (const line of fileLines(path, LONGEST_LINE)) reader.add(line);
+    for await (const line of fileLines(path, all.lineBytes)) reader.add(line);
   } catch (error) {
     throw error instanceof BenchmarkError ? error : unreadable(path, error);
   }
@@ -212,7 +218,7 @@ function unreadable(path: string, error: unknown): BenchmarkError {
  */
 export function parseExamples(bytes: Uint8Array, name: string): Example[] {
   const LINE_FEED = 10;
-  const reader = new ExampleReader(name);
+  const reader = new ExampleReader(name, DEFAULT_DATA_LIMITS);
   for (let from = 0; from < bytes.length;) {
     const end = bytes.indexOf(LINE_FEED, from);
     const to = end < 0 ? bytes.length : end;

@@ -10,6 +10,8 @@ import { PolicyError } from "../policies/check.ts";
 import { isCalibrationThere, saveCalibrationFile } from "../calibration/calibration_file.ts";
 import { CONTRACT_VERSION } from "../policies/contract.ts";
 import type { SliceResult } from "../evaluation/results.ts";
+import { calibrationData } from "./calibration_data_options.ts";
+import { calibrationLines } from "../report/calibration_line.ts";
 import { auditTable } from "../report/audit_table.ts";
 import { openOutputFolder, writeAll } from "../report/output_folder.ts";
 import { resultFiles, type RunDescription, type SliceReport } from "../report/result_files.ts";
@@ -17,8 +19,9 @@ import { StatusLine } from "../report/status_line.ts";
 import { sliceTable } from "../report/table.ts";
 import { testMetricsLine } from "../report/test_metrics.ts";
 import { print } from "../report/terminal.ts";
-import { EXIT } from "./failure.ts";
+import { describeFailure, EXIT } from "./failure.ts";
 import { InterruptListener } from "./interrupt.ts";
+import type { LastWords } from "./last_words.ts";
 import { openPolicies } from "./policy_hosts.ts";
 import type { ReplayOptions } from "./replay_options.ts";
 import { runCache } from "./run_cache.ts";
@@ -27,14 +30,13 @@ import { VERSION } from "./version.ts";
 
 /** Runs the command; the exit code is 1 when a policy failed, else 0. */
 export async function replay(options: ReplayOptions): Promise<number> {
-  const status = new StatusLine({
-    bar: !options.quiet && Deno.stderr.isTerminal(),
-    ...terminalColumns(),
-  });
+  const bar = !options.quiet && Deno.stderr.isTerminal();
+  const status = new StatusLine({ bar, ...terminalColumns() });
   const inform = (sentence: string) => {
     if (!options.quiet) status.notice(sentence);
   };
-  using interrupts = new InterruptListener((sentence) => status.notice(sentence));
+  using interrupts = new InterruptListener({ outcome: "nothing was finished" }, bar);
+  for (const remark of options.ungrouped) inform(remark);
   // Everything that can be wrong with the user's files is found before the model is loaded.
   const inputs = await Promise.all(options.slices.map((name) => sliceInput(name, options)));
   if (options.out !== undefined) openOutputFolder(options.out);
@@ -43,30 +45,59 @@ export async function replay(options: ReplayOptions): Promise<number> {
   const learned = calibration !== undefined && await isCalibrationThere(calibration);
   await using lab = await open(options.model, {
     device: options.device,
+    precision: options.precision,
     ...(options.tokenizer === undefined ? {} : { tokenizer: options.tokenizer }),
     ...cache,
     ...(learned ? { calibration } : {}),
+    ...calibrationData(options),
     notice: inform,
   });
   const reports: SliceReport[] = [];
+  const reportOf = (input: Required<SliceInput>, result: SliceResult): SliceReport => ({
+    data: options.data ?? null,
+    max_new_tokens: input.maxNewTokens,
+    result,
+  });
   const told = new Set<string>();
-  for (const input of inputs) {
-    const result = await runOne(lab, input, options, status, interrupts.signal);
-    for (const remark of remarks(result)) {
-      if (!told.has(remark)) inform(remark);
+  const unheard = (result: SliceResult) => [...remarks(result)].filter((text) => !told.has(text));
+  const take = (input: Required<SliceInput>, result: SliceResult) => {
+    for (const remark of unheard(result)) {
+      inform(remark);
       told.add(remark);
     }
-    printResult(result, options.quiet);
-    reports.push({
-      data: options.data ?? null,
-      max_new_tokens: input.maxNewTokens,
-      result,
-    });
+    reports.push(reportOf(input, result));
+    interrupts.leave(
+      lastWords(options, lab, reports),
+      () => print(resultText(result, options.quiet)),
+    );
+  };
+  try {
+    for (const input of inputs) {
+      const last: { part?: SliceResult } = {};
+      const keep = (part: SliceResult) => {
+        last.part = part;
+        interrupts.leave({
+          ...lastWords(options, lab, [...reports, reportOf(input, part)]),
+          stdout: resultText(part, options.quiet),
+          remarks: options.quiet ? [] : unheard(part),
+        });
+      };
+      try {
+        take(input, await runOne(lab, input, options, status, keep));
+      } catch (error) {
+        if (last.part !== undefined) take(input, last.part);
+        throw error;
+      }
+    }
+  } catch (error) {
+    if (options.out !== undefined) savePartial(options.out, options, lab, reports, error, status);
+    throw error;
   }
-  if (options.out !== undefined) {
-    interrupts.signal.throwIfAborted();
-    writeAll(options.out, resultFiles(describe(options, lab), reports));
-    inform(`Results are in ${options.out}`);
+  const { out } = options;
+  if (out !== undefined) {
+    const files = resultFiles(describe(options, lab), reports);
+    interrupts.leave({ outcome: `the results are in ${out}` }, () => writeAll(out, files));
+    inform(`Results are in ${out}`);
   }
   if (calibration !== undefined && !learned) {
     await saveCalibrationFile(calibration, await partsOf(lab).calibration.export());
@@ -75,13 +106,49 @@ export async function replay(options: ReplayOptions): Promise<number> {
   return reports.some(({ result }) => result.failures.length > 0) ? EXIT.failed : 0;
 }
 
+/** What is left of a run that a signal ends. */
+function lastWords(
+  options: ReplayOptions,
+  lab: Lab,
+  finished: readonly SliceReport[],
+): LastWords {
+  const { out: folder } = options;
+  if (folder === undefined) return { outcome: "what was finished is printed" };
+  const contents = resultFiles(describe(options, lab), finished, "Interrupted by a signal");
+  return {
+    files: { folder, contents },
+    outcome: `what was finished is in ${folder}, marked partial`,
+  };
+}
+
+/** Writes what is finished of a run that ended early; what ended it is told by who catches it. */
+function savePartial(
+  out: string,
+  options: ReplayOptions,
+  lab: Lab,
+  reports: readonly SliceReport[],
+  endedBy: unknown,
+  status: StatusLine,
+): void {
+  if (reports.length === 0) {
+    status.notice(`Nothing was finished: ${out} is as it was`);
+    return;
+  }
+  try {
+    writeAll(out, resultFiles(describe(options, lab), reports, (endedBy as Error).message));
+    status.notice(`What was finished is in ${out}, marked partial`);
+  } catch (error) {
+    status.notice(describeFailure(error).text);
+  }
+}
+
 async function sliceInput(
   name: SliceName,
   options: ReplayOptions,
 ): Promise<Required<SliceInput>> {
   const examples = options.data === undefined
     ? await loadSlice(name)
-    : await loadDataFile(options.data);
+    : await loadDataFile(options.data, options.dataLimits);
   return {
     name,
     examples: examples.slice(0, options.limit),
@@ -94,22 +161,25 @@ async function runOne(
   input: SliceInput,
   options: ReplayOptions,
   status: StatusLine,
-  signal: AbortSignal,
+  partial: (result: SliceResult) => void,
 ): Promise<SliceResult> {
   const { hosts, failures } = await openPolicies(options, (sentence) => status.notice(sentence));
+  const withAll = (ran: SliceResult) => ({ ...ran, failures: [...failures, ...ran.failures] });
   try {
     // deno-lint-ignore error-law/visible -- the sentence of a failure
     if (hosts.length === 0) throw new PolicyError(failures[0]?.reason ?? "No policy to run");
     const result = await lab.replay(input, hosts, {
       budgetBits: options.budgetBits,
+      bytesPerPosition: options.bytesPerPosition,
       seed: options.seed,
       stepwise: options.stepwise,
       audit: options.audit,
+      passOver: options.policies.filter((policy) => !options.named.includes(policy)),
       progress: (done, total, what) => status.progress(done, total, what),
       notice: (sentence) => status.notice(sentence),
-      signal,
+      partial: (part) => partial(withAll(part)),
     });
-    return { ...result, failures: [...failures, ...result.failures] };
+    return withAll(result);
   } finally {
     await status.stop();
     await Promise.all(hosts.map((host) => host.close()));
@@ -131,19 +201,23 @@ function* remarks({ results }: SliceResult): Generator<string> {
   }
 }
 
-function printResult(result: SliceResult, quiet: boolean): void {
-  if (!quiet && Deno.stdout.isTerminal()) print(`${sliceTable(result)}\n`);
-  for (const { policy, audit } of result.results) {
-    if (audit !== undefined && !quiet) print(`${auditTable(policy, audit)}\n`);
-  }
-  for (const { policy, numbers } of result.results) {
-    print(testMetricsLine(result.slice, policy, numbers));
-  }
+/** A slice's lines for standard output, without the last line feed. */
+function resultText(result: SliceResult, quiet: boolean): string {
+  const tables = quiet ? [] : [
+    ...Deno.stdout.isTerminal() ? [sliceTable(result)] : [],
+    ...result.results.flatMap(({ policy, audit }) =>
+      audit === undefined ? [] : [auditTable(policy, audit)]
+    ),
+  ];
+  const lines = result.results.map(({ policy, numbers }) =>
+    testMetricsLine(result.slice, policy, numbers, result.partial)
+  );
+  return [...tables.map((table) => `${table}\n`), ...lines, ...calibrationLines(result)].join("\n");
 }
 
 function describe(
   options: ReplayOptions,
-  { fingerprint, device, hub, chatTemplate }: Lab,
+  { fingerprint, device, gpuName, hub, chatTemplate }: Lab,
 ): RunDescription {
   return {
     contract: CONTRACT_VERSION,
@@ -152,6 +226,8 @@ function describe(
     chat_template: chatTemplate,
     model_fingerprint: fingerprint,
     device,
+    gpu: gpuName ?? null,
+    precision: options.precision,
     budget_bits: options.budgetBits,
     seed: options.seed,
     chat_date: CHAT_DATE,

@@ -14,12 +14,14 @@ import {
   sliceNames,
   slices,
 } from "../benchmarks/slices.ts";
-import { loadCalibrationSet } from "../calibration/calibration_set.ts";
+import { loadCalibrationData } from "../calibration/calibration_data.ts";
+import { type CalibrationText, loadCalibrationSet } from "../calibration/calibration_set.ts";
+import { chooseTexts, DEFAULT_CALIBRATION_TOKENS } from "../calibration/chosen_texts.ts";
 import { Calibrator, loadCalibrationFile } from "../calibration/calibrator.ts";
 import type { HubSource } from "../engine/checkpoint/hub/cached_model.ts";
 import { loadModel, type Model } from "../engine/checkpoint/model.ts";
 import { findModel } from "../engine/checkpoint/resolve.ts";
-import { announceLoad, type Device, openEngine } from "../engine/devices/open.ts";
+import { announceLoad, type Device, openEngine, type Precision } from "../engine/devices/open.ts";
 import type { Engine, ModelShape } from "../engine/engine.ts";
 import { PolicyError } from "../policies/check.ts";
 import type { PolicyHost } from "../policies/host.ts";
@@ -30,15 +32,16 @@ import { runReference } from "../replay/reference.ts";
 import { CacheFolder } from "./cache/cache_folder.ts";
 import { CalibrationCache } from "./cache/calibration_cache.ts";
 import { ReferenceCache } from "./cache/reference_cache.ts";
+import { TimesCache } from "./cache/times_cache.ts";
 import { WeightsCache } from "./cache/weights_cache.ts";
 import { checkOptions, LAB_OPTIONS, REPLAY_OPTIONS } from "./option_checks.ts";
 import { openHosts, type PolicyChoice } from "./policy_choice.ts";
-import { type Prompt, type Question, readyToRun, userTurn } from "./question.ts";
+import { calibrationTokens, type Prompt, type Question, readyToRun } from "./question.ts";
 import { ReferenceView } from "./reference_view.ts";
 import type { PolicyResult, SliceResult } from "./results.ts";
 import { refusalOf, runSlice } from "./slice_run.ts";
 
-export type { Device, HubSource, ModelShape };
+export type { Device, HubSource, ModelShape, Precision };
 
 /**
  * How a lab is opened.
@@ -56,10 +59,16 @@ export type { Device, HubSource, ModelShape };
  */
 export interface LabOptions {
   /**
-   * Where the model runs: `webgpu`, `cpu` (onnxruntime-node), `wasm`, or `auto`, which takes a real
-   * GPU if there is one, else `cpu`. Default `auto`.
+   * Where the model runs: `webgpu`, `cpu` (onnxruntime-node), `wasm`, or `auto`, which takes the
+   * faster one of a real GPU and `cpu`. That is measured the first time that a machine runs a model of
+   * its size, and remembered in `cache`. Default `auto`.
    */
   readonly device?: Device;
+  /**
+   * What the model computes in: `float32`, or `float16` on a GPU that has it, as models are deployed.
+   * Metrics are computed in float32 either way. Default `float32`.
+   */
+  readonly precision?: Precision;
   /** Folder whose `tokenizer.json` and chat template are used instead of the model's own. */
   readonly tokenizer?: string;
   /** Folder in which references, calibrations and large weights are kept; absent keeps nothing. */
@@ -70,6 +79,13 @@ export interface LabOptions {
   readonly families?: readonly Family[];
   /** A file of what was learned offline before (`--calibration`), instead of learning it again. */
   readonly calibration?: string;
+  /**
+   * A file of texts to learn from instead of the embedded set (`--calibration-data`): a text file, or
+   * `.jsonl` with `text`, or `prompt` and `target`, and `kind`, an object a line.
+   */
+  readonly calibrationData?: string;
+  /** Tokens of them to learn from at most, of each kind in turn; default 32,768. */
+  readonly calibrationTokens?: number;
   /** Takes a sentence for the user: which device was chosen, what had to be left out. */
   readonly notice?: (sentence: string) => void;
 }
@@ -130,16 +146,32 @@ export interface ReplayOptions {
   readonly limit?: number;
   /** Longest answer, in tokens; absent for what the slice says. */
   readonly maxNewTokens?: number;
+  /**
+   * Bytes of a text for each position that the model has for it: a longer one is refused before it is
+   * turned into tokens. Default 16.
+   */
+  readonly bytesPerPosition?: number;
   /** Gives every step stores and a pass of its own: slow, and the same numbers. Default false. */
   readonly stepwise?: boolean;
   /** Counts the reported memory once more in the buffers themselves. Default false. */
   readonly audit?: boolean;
+  /**
+   * Built-in policies that are passed over, with the reason, where they do not apply to the model or the
+   * budget: `skvq_overlap_2bit` to a model whose channels its groups do not divide. Any other policy
+   * that does not apply fails. Default none.
+   */
+  readonly passOver?: readonly string[];
   /** Ends the run before its next example or policy. */
   readonly signal?: AbortSignal;
   /** `done` of `total` pieces of work (one example under one policy, or one reference). */
   readonly progress?: (done: number, total: number, what: string) => void;
   /** Takes a sentence for the user: an example that is refused, a policy that failed. */
   readonly notice?: (sentence: string) => void;
+  /**
+   * Takes what is finished after every example, for a run that may end early, aborted or because its
+   * device is lost: the same examples under every policy.
+   */
+  readonly partial?: (result: SliceResult) => void;
 }
 
 /** Answers that no slice says the length of, in tokens. */
@@ -181,6 +213,8 @@ export interface LabParts {
   readonly families: Families;
   /** What was learned offline so far. */
   readonly calibration: Calibrator;
+  /** The texts that it learns from. */
+  readonly texts: readonly CalibrationText[];
   /** References on disk. */
   readonly cache?: ReferenceCache;
   /** Where the model comes from, if from the hub. */
@@ -233,7 +267,7 @@ export class Lab implements AsyncDisposable {
         `A model is ${shown(name)}; expected mini, a folder, a GGUF file or a name on the hub`,
       );
     }
-    const { device = "auto", cache, cacheLimit, notice } = options;
+    const { device = "auto", precision, cache, cacheLimit, notice } = options;
     // What can be wrong with the user's own things is found before the model is loaded.
     const families = new Families(options.families);
     const file = options.calibration === undefined
@@ -243,25 +277,48 @@ export class Lab implements AsyncDisposable {
       ...(cacheLimit === undefined ? {} : { limit: cacheLimit }),
       ...(notice === undefined ? {} : { notice }),
     });
+    const { calibrationData, calibrationTokens: most = DEFAULT_CALIBRATION_TOKENS } = options;
+    const texts = calibrationData === undefined
+      ? await loadCalibrationSet()
+      : await loadCalibrationData(calibrationData);
     const { path, hub } = await findModel(name);
     const model = await loadModel(path, {
       ...(options.tokenizer === undefined ? {} : { tokenizer: options.tokenizer }),
       announce: (size) => announceLoad(name, size, device, notice),
     });
     const place = path === name ? await Deno.realPath(path) : name;
-    const samples = (await loadCalibrationSet()).map(({ prompt, target }) => {
-      const turn = userTurn(model, prompt);
-      const ids = model.tokenizer.encode(turn + target);
-      return { ids, reply: ids.length - model.tokenizer.encode(turn).length };
+    const chosen = chooseTexts(
+      texts,
+      (text) => ({ text, ...calibrationTokens(model, text) }),
+      most,
+      model.shape.maxPositions,
+    );
+    const { samples } = chosen;
+    if (chosen.tooLong > 0) {
+      notice?.(
+        `Calibration uses ${samples.length} of ${texts.length} texts: ${chosen.tooLong} exceed the ` +
+          `model's ${model.shape.maxPositions} positions`,
+      );
+    }
+    if (chosen.isCut) {
+      notice?.(
+        `Calibration uses ${samples.length} of ${texts.length} texts, of each kind in turn: more ` +
+          `would exceed ${most} tokens`,
+      );
+    }
+    const engine = await openEngine(model, device, {
+      ...(precision === undefined ? {} : { precision }),
+      ...(notice === undefined ? {} : { notice }),
+      ...(kept === undefined
+        ? {}
+        : { weights: new WeightsCache(kept, place), times: new TimesCache(kept, place) }),
     });
-    const weights = kept === undefined ? undefined : new WeightsCache(kept, place);
-    const engine = await openEngine(model, device, notice, weights);
     try {
       const origin = { model: place, device: engine.device };
       const calibration = new Calibrator({
         engine,
         families,
-        samples,
+        samples: samples.map(({ ids, reply }) => ({ ids, reply })),
         ...(kept === undefined ? {} : { store: new CalibrationCache(kept, origin) }),
         ...(file === undefined ? {} : { file }),
         ...(notice === undefined ? {} : { notice }),
@@ -271,6 +328,7 @@ export class Lab implements AsyncDisposable {
         engine,
         families,
         calibration,
+        texts: chosen.samples.map(({ text }) => text),
         ...(kept === undefined ? {} : { cache: new ReferenceCache(kept, origin) }),
         ...(hub === undefined ? {} : { hub }),
       });
@@ -288,6 +346,11 @@ export class Lab implements AsyncDisposable {
   /** Where the model runs. */
   get device(): Exclude<Device, "auto"> {
     return this.#parts.engine.device;
+  }
+
+  /** Its GPU and how data gets there, in words; absent where it runs on the processor. */
+  get gpuName(): string | undefined {
+    return this.#parts.engine.gpuName;
   }
 
   /** Hash of everything that decides the numbers: weights, config, graph version, runtime version. */
@@ -329,15 +392,19 @@ export class Lab implements AsyncDisposable {
     const several = Array.isArray(choice);
     const { hosts, failures } = openHosts(several ? choice : [choice as PolicyChoice]);
     for (const { reason } of failures) options.notice?.(reason);
-    const ran = await this.#inTurn(async () =>
-      await this.#run(await sliceOf(what), hosts, options)
+    const withAll = (ran: SliceResult) => ({ ...ran, failures: [...failures, ...ran.failures] });
+    const partial = options.partial && ((ran: SliceResult) => options.partial!(withAll(ran)));
+    const result = withAll(
+      await this.#inTurn(async () =>
+        await this.#run(await sliceOf(what), hosts, { ...options, ...partial && { partial } })
+      ),
     );
-    const result = { ...ran, failures: [...failures, ...ran.failures] };
     if (several) return result;
     const [only] = result.results;
+    if (only !== undefined) return only;
+    const [why] = [...result.failures, ...result.notApplicable];
     // deno-lint-ignore error-law/visible -- the sentence of the failure
-    if (only === undefined) throw new PolicyError(result.failures[0]!.reason);
-    return only;
+    throw new PolicyError(why!.reason);
   }
 
   /**
@@ -386,10 +453,10 @@ export class Lab implements AsyncDisposable {
     options: ReplayOptions,
   ): Promise<SliceResult> {
     const { model, engine, families, calibration, cache } = this.#parts;
-    const { progress, notice } = options;
+    const { progress, notice, partial, passOver } = options;
     const maxNewTokens = options.maxNewTokens ?? slice.maxNewTokens ?? MAX_NEW_TOKENS;
     const examples = slice.examples.slice(0, options.limit)
-      .map((q, i) => readyToRun(model, q, i, maxNewTokens));
+      .map((q, i) => readyToRun(model, q, i, maxNewTokens, options.bytesPerPosition));
     checkIds(examples);
     return runSlice({
       slice: slice.name,
@@ -397,6 +464,7 @@ export class Lab implements AsyncDisposable {
       families,
       examples,
       hosts,
+      ...(passOver === undefined ? {} : { passOver }),
       maxNewTokens,
       budgetBits: options.budgetBits ?? BUDGET_BITS,
       seed: options.seed ?? 0,
@@ -409,6 +477,7 @@ export class Lab implements AsyncDisposable {
       events: {
         ...(progress === undefined ? {} : { progress }),
         ...(notice === undefined ? {} : { notice }),
+        ...(partial === undefined ? {} : { partial }),
       },
       ...(options.signal === undefined ? {} : { signal: options.signal }),
     });

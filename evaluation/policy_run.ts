@@ -7,6 +7,7 @@ import { InternalError } from "../errors.ts";
 import { CalibrationCost, type Calibrator } from "../calibration/calibrator.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { Rotary } from "../engine/rotary.ts";
+import { Allowance } from "../policies/allowance.ts";
 import { PolicyError } from "../policies/check.ts";
 import type { PolicyHost } from "../policies/host.ts";
 import { Planner } from "../policies/plan.ts";
@@ -90,8 +91,10 @@ export class PolicyRun<T extends KvShape> {
     readonly host: PolicyHost,
     private readonly planner: Planner,
     private readonly cost: CalibrationCost,
+    private readonly families: Families,
+    private readonly allowance: Allowance,
   ) {
-    this.#open = storesBeside(run.engine, run.families);
+    this.#open = storesBeside(run.engine, families);
   }
 
   /**
@@ -104,7 +107,8 @@ export class PolicyRun<T extends KvShape> {
     host: PolicyHost,
     examples: readonly RunExample[],
   ): Promise<PolicyRun<T>> {
-    const { engine: { shape }, families, calibration, budgetBits, seed } = run;
+    const { engine: { shape }, calibration, budgetBits, seed } = run;
+    const families = host.family === undefined ? run.families : run.families.and(host.family);
     const calibrationMode = await host.calibrationMode(
       workloadOf(run, examples),
       firstBudget(run),
@@ -123,6 +127,7 @@ export class PolicyRun<T extends KvShape> {
       lesson = await host.calibrate(statistics.value);
       cost.addSeconds((performance.now() - start) / 1000);
     }
+    const allowance = new Allowance(host.work);
     const planner = new Planner(
       host,
       { heads: shape.kvHeads, headDim: shape.headDim, layers: shape.layers },
@@ -136,14 +141,19 @@ export class PolicyRun<T extends KvShape> {
       calibration === undefined ? undefined : async (settings) => {
         const learned = await calibration.family(settings);
         cost.add(learned);
-        return learned.value;
+        return calibration.fitted(learned, settings);
       },
+      allowance,
     );
-    return new PolicyRun(run, host, planner, cost);
+    return new PolicyRun(run, host, planner, cost, families, allowance);
   }
 
   /** Replays an example. */
-  async replay({ example, reference, rope, stats }: ReadyExample<T>): Promise<void> {
+  async replay(ready: ReadyExample<T>): Promise<void> {
+    await this.allowance.working(() => this.#replay(ready));
+  }
+
+  async #replay({ example, reference, rope, stats }: ReadyExample<T>): Promise<void> {
     const { engine, slice, maxNewTokens, budgetBits, stepwise, eosIds } = this.run;
     const replayed = await replayExample({
       engine,
@@ -158,6 +168,7 @@ export class PolicyRun<T extends KvShape> {
       stepwise,
       stats,
     });
+    await this.run.calibration?.keep();
     this.#widths = replayed.widths;
     const { peak } = replayed;
     if (peak.bytes > this.#peakBytes) {
@@ -173,7 +184,7 @@ export class PolicyRun<T extends KvShape> {
           example: example.id,
           peak,
           answersOf: (settings) => this.planner.answersOf(settings),
-          familyOf: ({ family }) => this.run.families.of(family),
+          familyOf: ({ family }) => this.families.of(family),
         });
       }
     }
@@ -239,6 +250,8 @@ export class PolicyRun<T extends KvShape> {
   }
 
   /**
+   * Its result so far.
+   *
    * @param referenceQuality `quality_main` of full precision
    * @param leftOut examples of the slice that were not replayed
    */
@@ -247,7 +260,7 @@ export class PolicyRun<T extends KvShape> {
     return {
       policy: this.host.name,
       numbers,
-      outcomes: this.#outcomes,
+      outcomes: [...this.#outcomes],
       ignoredHooks: this.planner.ignoredHooks,
       remarks: [
         ...this.host.remarks,
@@ -258,6 +271,7 @@ export class PolicyRun<T extends KvShape> {
       ],
       deviations: this.planner.deviations,
       widths: this.#widths,
+      calibration: this.cost.sets,
       ...(this.#audit === undefined ? {} : { audit: this.#audit }),
     };
   }

@@ -3,9 +3,11 @@
  *
  * @module
  */
-import { datasetOf, renderPrompt, scoreReply } from "../benchmarks/datasets.ts";
+import { checkAnswers, renderPrompt, scoreReply } from "../benchmarks/datasets.ts";
 import { BenchmarkError, type Example, exampleOf } from "../benchmarks/example.ts";
 import type { Model } from "../engine/checkpoint/model.ts";
+import type { CalibrationText } from "../calibration/calibration_set.ts";
+import type { SampleTokens } from "../calibration/sensitivity.ts";
 import { shown } from "../policies/shown.ts";
 import type { RunExample } from "./policy_run.ts";
 import { textRefusal } from "./text_limit.ts";
@@ -60,6 +62,7 @@ export type Question = Example | Prompt;
  * A question in tokens.
  *
  * @param maxNewTokens longest answer: a text that leaves no room for it is refused before it is read
+ * @param bytesPerPosition that a text may have
  * @throws {BenchmarkError} for what is no question, and from `score` for what is no score
  */
 export function readyToRun(
@@ -67,6 +70,7 @@ export function readyToRun(
   question: Question,
   index: number,
   maxNewTokens: number,
+  bytesPerPosition?: number,
 ): RunExample {
   if (Object(question) !== question) {
     throw new BenchmarkError(
@@ -74,7 +78,7 @@ export function readyToRun(
     );
   }
   const tokens = (id: string, text: string): Pick<RunExample, "prompt" | "refusal"> => {
-    const refusal = textRefusal(text, id, maxNewTokens, model.shape);
+    const refusal = textRefusal(text, id, maxNewTokens, model.shape, bytesPerPosition);
     return refusal === undefined
       ? { prompt: model.tokenizer.encode(userTurn(model, text)) }
       : { prompt: [], refusal };
@@ -106,7 +110,7 @@ export function readyToRun(
     );
   }
   const where = `Example ${index}`;
-  datasetOf(exampleOf({ ...fields, _id: id, all_classes: allClasses }, where), where);
+  checkAnswers(exampleOf({ ...fields, _id: id, all_classes: allClasses }, where), where);
   return {
     id: question.id,
     dataset: question.dataset,
@@ -130,6 +134,23 @@ function ownScore(question: Prompt, id: string, reply: string): number {
     `The score of example ${shown(id)} is ${shown(score)}; expected a number from 0 to 1`,
   );
 }
+
+/** A calibration text in tokens; of one that no prompt precedes the end is the reply. */
+export function calibrationTokens(
+  { tokenizer, renderChat }: Pick<Model, "tokenizer" | "renderChat">,
+  { prompt, target }: CalibrationText,
+): SampleTokens {
+  if (prompt === undefined) {
+    const ids = tokenizer.encode(tokenizer.opening + target);
+    return { ids, reply: Math.min(TEXT_REPLY, Math.floor(ids.length / 2)) };
+  }
+  const turn = userTurn({ renderChat }, prompt);
+  const ids = tokenizer.encode(turn + target);
+  return { ids, reply: ids.length - tokenizer.encode(turn).length };
+}
+
+/** Tokens at the end of a text that predictions are watched on, at most. */
+const TEXT_REPLY = 64;
 
 /** A user's message as the model is prompted with it. */
 export function userTurn({ renderChat }: Pick<Model, "renderChat">, content: string): string {

@@ -3,92 +3,76 @@
  *
  * @module
  */
-import { metricFields } from "../report/metric_fields.ts";
 import { openOutputFolder, writeAll } from "../report/output_folder.ts";
-import { type Cell, cellFileName, type CellKey, sameKey } from "./cell.ts";
+import { type Cell, cellFileName, type CellKey } from "./cell.ts";
+import { CellError, OutdatedCellError, readCell, writeCell } from "./cell_file.ts";
 
-/** Version of the file format. */
-const FORMAT = "kvreplay cell 1";
+/** A cell of thousands of examples takes less. */
+const MOST_BYTES = 256 * 2 ** 20;
 
 /** A folder of finished cells. */
 export class CellStore {
-  constructor(private readonly folder: string) {}
+  #toldOutdated = false;
 
-  async #path(key: CellKey): Promise<string> {
-    return `${this.folder}/${await cellFileName(key)}`;
-  }
+  /** @param notice takes a sentence for the user: why a cell that is there is run again */
+  constructor(
+    private readonly folder: string,
+    private readonly notice?: (sentence: string) => void,
+  ) {}
 
-  /** The finished cell of a key, or undefined when there is none or its file is damaged. */
+  /** The finished cell of a key, or undefined when there is none or its file is not what was written. */
   async load(key: CellKey): Promise<Cell | undefined> {
-    let text: string;
+    const name = await cellFileName(key);
     try {
-      text = await Deno.readTextFile(await this.#path(key));
+      return await readCell(await this.#text(name), name, key);
     } catch (error) {
       if (error instanceof Deno.errors.NotFound) return undefined;
-      throw error;
+      if (!(error instanceof Error) || error instanceof Deno.errors.NotCapable) throw error;
+      const outdated = error instanceof OutdatedCellError;
+      if (outdated && this.#toldOutdated) return undefined;
+      this.#toldOutdated ||= outdated;
+      this.notice?.(
+        outdated
+          ? `Cells of an earlier version in ${this.folder} are run again`
+          : `${error.message}; it is run again`,
+      );
+      return undefined;
     }
-    const cell = parseCell(text);
-    return cell !== undefined && sameKey(cell.key, key) ? cell : undefined;
+  }
+
+  async #text(name: string): Promise<string> {
+    const path = `${this.folder}/${name}`;
+    const info = await Deno.lstat(path);
+    // A pipe or a device may have no end.
+    if (!info.isFile) throw new CellError(`Cell ${name} is no file`);
+    if (info.size > MOST_BYTES) {
+      throw new CellError(`Cell ${name} has ${info.size} bytes; expected at most ${MOST_BYTES}`);
+    }
+    return await Deno.readTextFile(path);
   }
 
   /**
-   * Keeps a finished cell; never leaves half a file.
+   * Keeps a finished cell; never leaves half a file. Where a folder has its name it is not kept.
    *
    * @throws {UserError} when the folder cannot be made or written
    */
   async save(cell: Cell): Promise<void> {
     const name = await cellFileName(cell.key);
     openOutputFolder(this.folder);
-    writeAll(this.folder, { [name]: `${JSON.stringify({ format: FORMAT, ...cell })}\n` });
+    const info = await Deno.lstat(`${this.folder}/${name}`).catch(() => undefined);
+    if (info?.isDirectory) {
+      this.notice?.(`Cell ${name} is not kept: a folder has its name; expected a file, or none`);
+      return;
+    }
+    writeAll(this.folder, { [name]: await writeCell(cell) });
   }
 
   /** Forgets the cell of a key, if there is one. */
   async remove(key: CellKey): Promise<void> {
     try {
-      await Deno.remove(await this.#path(key));
+      await Deno.remove(`${this.folder}/${await cellFileName(key)}`);
     } catch (error) {
       if (!(error instanceof Deno.errors.NotFound)) throw error;
     }
   }
-}
-
-const isNumber = (value: unknown) => typeof value === "number" && Number.isFinite(value);
-
-/** A cell from its file's text, or undefined when it is not whole. */
-function parseCell(text: string): Cell | undefined {
-  let value: Partial<Cell> & { format?: unknown };
-  try {
-    value = JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-  const { key, numbers, examples, widths, ignored_hooks, deviations, environment } = value ?? {};
-  // Cells from before models had names on the hub, and could be without a template, have no such fields.
-  const model_hub = value?.model_hub ?? null;
-  const chat_template = value?.chat_template ?? true;
-  if (
-    value?.format !== FORMAT || key === undefined || environment === undefined ||
-    numbers === undefined || !metricFields.every((field) => isNumber(numbers[field])) ||
-    !Array.isArray(examples) || examples.length !== numbers.examples ||
-    !examples.every((e) => typeof e?.id === "string" && isNumber(e.score) && wholeSteps(e.steps)) ||
-    !Array.isArray(widths) || !Array.isArray(ignored_hooks) || !Array.isArray(deviations)
-  ) return undefined;
-  return {
-    key,
-    model_hub,
-    chat_template,
-    numbers,
-    examples,
-    widths,
-    ignored_hooks,
-    deviations,
-    environment,
-  };
-}
-
-function wholeSteps(steps: unknown): boolean {
-  return Array.isArray(steps) && steps.length > 0 &&
-    steps.every((s) =>
-      [s?.token, s?.referenceToken, s?.kl, s?.squaredError, s?.bytes, s?.elements].every(isNumber)
-    );
 }

@@ -6,6 +6,7 @@
  */
 import { InternalError } from "../errors.ts";
 import {
+  type BufferContents,
   bytesOfConstant,
   type ConstantBuffer,
   type Family,
@@ -306,7 +307,7 @@ async function heldBy<T extends KvShape>(
 
 /** The first digits of the SHA-256 of arrays, one after the other. */
 async function shortHash(
-  arrays: readonly (Uint32Array<ArrayBuffer> | Float32Array<ArrayBuffer>)[],
+  arrays: readonly (BufferContents["words"] | Float32Array<ArrayBuffer>)[],
 ): Promise<string> {
   const bytes = new Uint8Array(arrays.reduce((sum, a) => sum + a.byteLength, 0));
   let at = 0;

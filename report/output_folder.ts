@@ -5,6 +5,7 @@
  */
 import { dirname } from "node:path";
 import { UserError } from "../errors.ts";
+import { tryFolder, writeTogether } from "../files/write_together.ts";
 
 function cannot(what: string, folder: string, error: unknown): UserError {
   const reason = error instanceof Deno.errors.AlreadyExists ||
@@ -18,14 +19,15 @@ function cannot(what: string, folder: string, error: unknown): UserError {
 }
 
 /**
- * Makes the folder, so that a run that could not keep its results fails before it starts.
+ * Makes the folder, so that a run that could not keep its results fails before it starts, and removes
+ * what killed runs left unfinished in it.
  *
  * @throws {UserError} when the folder cannot be made or written
  */
 export function openOutputFolder(folder: string): void {
   try {
     Deno.mkdirSync(folder, { recursive: true });
-    Deno.removeSync(Deno.makeTempFileSync({ dir: folder, prefix: ".writable-" }));
+    tryFolder(folder);
   } catch (error) {
     throw cannot("write to", folder, error);
   }
@@ -51,31 +53,17 @@ export function openOutputFile(file: string): void {
 }
 
 /**
- * Writes files, all of them or none: under temporary names first, then renamed. Nothing else of this
- * process runs in between, signal listeners included, so an interrupt comes before or after.
+ * Writes files, all of them or none, and all at the end: a run that is killed leaves the old ones.
+ * Nothing else of this process runs in between, signal listeners included, so an interrupt comes
+ * before or after.
  *
  * @param files contents by name
- * @throws {UserError} when a file cannot be written; the temporary ones are removed
+ * @throws {UserError} when a file cannot be written; then all are as they were
  */
 export function writeAll(folder: string, files: Readonly<Record<string, string>>): void {
-  const written: { temporary: string; path: string }[] = [];
   try {
-    for (const [name, text] of Object.entries(files)) {
-      const temporary = Deno.makeTempFileSync({ dir: folder, prefix: `.${name}-` });
-      written.push({ temporary, path: `${folder}/${name}` });
-      Deno.writeTextFileSync(temporary, text);
-      // Temporary files are private to their user; results need not be.
-      if (Deno.build.os !== "windows") Deno.chmodSync(temporary, 0o644);
-    }
-    for (const { temporary, path } of written) Deno.renameSync(temporary, path);
+    writeTogether(folder, files);
   } catch (error) {
-    for (const { temporary } of written) {
-      try {
-        Deno.removeSync(temporary);
-      } catch {
-        // Renamed already, or gone with its folder: there is nothing left to remove.
-      }
-    }
     throw cannot("write results to", folder, error);
   }
 }

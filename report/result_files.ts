@@ -21,6 +21,10 @@ export interface RunDescription {
   /** Hash of weights, configuration, graph and runtime. */
   readonly model_fingerprint: string;
   readonly device: "cpu" | "wasm" | "webgpu";
+  /** The GPU and how data got there, in words; null where the processor computed. */
+  readonly gpu: string | null;
+  /** What the model computed in. */
+  readonly precision: "float32" | "float16";
   readonly budget_bits: number;
   readonly seed: number;
   /** Day that the chat template was told. */
@@ -102,27 +106,45 @@ export function stepsJsonl(reports: readonly SliceReport[]): string {
 /** The contents of `metrics.csv`: one row per slice and policy, the numbers as they are. */
 export function metricsCsv(reports: readonly SliceReport[]): string {
   const rows = reports.flatMap(({ result }) =>
-    result.results.map(({ policy, numbers }) => ({ slice: result.slice, policy, ...numbers }))
+    result.results.map(({ policy, numbers }) => ({
+      slice: result.slice,
+      policy,
+      ...numbers,
+      partial: isPartial(result),
+    }))
   );
-  return stringify(rows, { columns: ["slice", "policy", ...metricFields] });
+  return stringify(rows, { columns: ["slice", "policy", ...metricFields, "partial"] });
+}
+
+function isPartial({ partial }: SliceResult): boolean {
+  return partial ?? false;
 }
 
 /** The contents of `metrics.json`. */
-export function metricsJson(run: RunDescription, reports: readonly SliceReport[]): string {
+export function metricsJson(
+  run: RunDescription,
+  reports: readonly SliceReport[],
+  endedBy: string | null,
+): string {
   const content = {
     ...run,
+    partial: endedBy !== null,
+    ended_by: endedBy,
     slices: reports.map(({ data, max_new_tokens, result }) => ({
       slice: result.slice,
+      partial: isPartial(result),
       data,
       max_new_tokens,
       refused: result.refused,
       failures: result.failures,
+      not_applicable: result.notApplicable,
       policies: result.results.map(({ policy, numbers, outcomes, ...told }) => ({
         policy,
         metrics: Object.fromEntries(metricFields.map((field) => [field, numbers[field]])),
         ignored_hooks: told.ignoredHooks,
         remarks: told.remarks,
         deviations: told.deviations,
+        calibration: told.calibration,
         last_widths: told.widths,
         examples: outcomes.map(exampleSummary),
       })),
@@ -145,13 +167,18 @@ function exampleSummary(example: NamedOutcome): Record<string, string | number> 
   };
 }
 
-/** The three files of a run by name. */
+/**
+ * The three files of a run by name.
+ *
+ * @param endedBy what ended the run before it was finished; null for a whole one
+ */
 export function resultFiles(
   run: RunDescription,
   reports: readonly SliceReport[],
+  endedBy: string | null = null,
 ): Record<string, string> {
   return {
-    "metrics.json": metricsJson(run, reports),
+    "metrics.json": metricsJson(run, reports, endedBy),
     "metrics.csv": metricsCsv(reports),
     "steps.jsonl": stepsJsonl(reports),
   };

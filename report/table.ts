@@ -59,7 +59,8 @@ export function sliceTable(result: SliceResult): string {
   const title = counts === undefined
     ? result.slice
     : `${result.slice}: ${counts.examples} examples, ${counts.steps} steps` +
-      (counts.examples_left_out > 0 ? `, ${counts.examples_left_out} examples left out` : "");
+      (counts.examples_left_out > 0 ? `, ${counts.examples_left_out} examples left out` : "") +
+      (result.partial ? " (partial: the run ended early)" : "");
   const rows = [
     ["policy", ...COLUMNS.map((column) => column.title)],
     ...result.results.map(({ policy, numbers }) => [
@@ -70,5 +71,6 @@ export function sliceTable(result: SliceResult): string {
   // Numbers that look perfect, and say nothing of the policy.
   const notes = result.results.filter(({ numbers }) => numbers.code_bits === 0)
     .map(({ policy }) => `${policy}: nothing was quantized`);
-  return [title, ...alignedRows(rows), ...notes].join("\n");
+  const others = result.notApplicable.map(({ reason }) => reason);
+  return [title, ...alignedRows(rows), ...notes, ...others].join("\n");
 }

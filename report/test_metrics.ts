@@ -7,13 +7,14 @@ import type { SliceNumbers } from "../replay/metric.ts";
 import { metricFields, printed } from "./metric_fields.ts";
 
 /** A name without what would end a value, a pair or the line. */
-function word(name: string): string {
+export function word(name: string): string {
   return name.replace(/[^\w./@+-]+/gu, "_");
 }
 
 /**
  * `TEST_METRICS: slice=NAME policy=NAME FIELD=NUMBER ...` on one line, without a line feed.
  *
+ * @param partial whether the run ended early; the line then ends with `partial=1`
  * @throws {InternalError} when a number is none
  *
  * @example
@@ -27,7 +28,18 @@ function word(name: string): string {
  * assertMatch(line, /^TEST_METRICS: slice=why policy=uniform_quant_2bit quality_main=\d+\.\d{4} /);
  * ```
  */
-export function testMetricsLine(slice: string, policy: string, numbers: SliceNumbers): string {
+export function testMetricsLine(
+  slice: string,
+  policy: string,
+  numbers: SliceNumbers,
+  partial = false,
+): string {
   const pairs = metricFields.map((field) => `${field}=${printed(numbers, field)}`);
-  return ["TEST_METRICS:", `slice=${word(slice)}`, `policy=${word(policy)}`, ...pairs].join(" ");
+  return [
+    "TEST_METRICS:",
+    `slice=${word(slice)}`,
+    `policy=${word(policy)}`,
+    ...pairs,
+    ...partial ? ["partial=1"] : [],
+  ].join(" ");
 }

@@ -4,6 +4,7 @@
  * @module
  */
 import { dirname, join } from "node:path";
+import { createHeld, removeAbandoned } from "../../files/held_file.ts";
 import type { WeightsPlace } from "./weights_file.ts";
 
 const PREFIX = "kvreplay-weights-";
@@ -22,16 +23,16 @@ export async function mayWrite(): Promise<boolean> {
 export const temporaryWeights: WeightsPlace = {
   async file(_key, _bytes, blocks) {
     if (!await mayWrite()) return undefined;
-    const folder = await Deno.makeTempDir({ prefix: PREFIX });
-    removeAbandoned(dirname(folder));
-    const path = join(folder, FILE);
-    const file = await Deno.open(path, { write: true, createNew: true });
+    const { path, file } = await createHeld(async () =>
+      join(await Deno.makeTempDir({ prefix: PREFIX }), FILE)
+    );
+    const folder = dirname(path);
+    removeLeft(dirname(folder));
     const remove = async () => {
       file.close();
       await Deno.remove(folder, { recursive: true });
     };
     try {
-      await file.tryLock(true).catch(() => {});
       await write(file, blocks());
     } catch (error) {
       await remove();
@@ -42,16 +43,11 @@ export const temporaryWeights: WeightsPlace = {
   },
 };
 
-function removeAbandoned(temporary: string): void {
+function removeLeft(temporary: string): void {
   for (const { name } of Deno.readDirSync(temporary)) {
     if (!name.startsWith(PREFIX)) continue;
     const folder = join(temporary, name);
-    try {
-      using file = Deno.openSync(join(folder, FILE), { write: true });
-      if (file.tryLockSync(true)) Deno.removeSync(folder, { recursive: true });
-    } catch {
-      // Not finished yet, another user's, or on a disk that knows no locks.
-    }
+    removeAbandoned(join(folder, FILE), () => Deno.removeSync(folder, { recursive: true }));
   }
 }
 

@@ -110,7 +110,8 @@ function klChart(
 
 function frame(x: Scale, y: Scale, domain: readonly [number, number], lastStep: number): Markup[] {
   const decades: number[] = [];
-  for (let p = Math.round(Math.log10(domain[0])); 10 ** p <= domain[1] * 1.001; p++) {
+  const highest = Math.log10(Math.min(domain[1] * 1.001, Number.MAX_VALUE));
+  for (let p = Math.round(Math.log10(domain[0])); p <= highest; p++) {
     decades.push(p);
   }
   const every = Math.ceil(decades.length / 5);

@@ -48,8 +48,9 @@ export function signedOrder(difference: number): number {
   return Math.sign(difference) * Math.log10(1 + Math.abs(difference) / 0.05);
 }
 
-/** Round numbers within a domain of positive numbers, the roundest first. */
+/** Round numbers within a domain of positive numbers, the roundest first; of any other, none. */
 export function decadeTicks(domain: readonly [number, number]): Tick[] {
+  if (!(domain[0] > 0 && domain[1] < Infinity)) return [];
   const ticks: Tick[] = [];
   for (const factor of [1, 2, 5, 3, 1.5, 7]) {
     for (let power = Math.floor(Math.log10(domain[0])); power <= Math.log10(domain[1]); power++) {

@@ -4,7 +4,8 @@ import { Calibrator } from "../../calibration/calibrator.ts";
 import { openEngine } from "../../engine/devices/open.ts";
 import type { Engine, ForwardInput } from "../../engine/engine.ts";
 import { loadModel } from "../../engine/checkpoint/model.ts";
-import { runSlice } from "../../evaluation/slice_run.ts";
+import { type RunEvents, runSlice } from "../../evaluation/slice_run.ts";
+import type { SliceResult } from "../../evaluation/results.ts";
 import { PolicyError } from "../../policies/check.ts";
 import { InProcessHost, type PolicyHost } from "../../policies/host.ts";
 import type { Policy } from "../../policies/policy.ts";
@@ -27,8 +28,10 @@ interface Options {
   readonly prompts?: Readonly<Record<string, string>>;
   readonly steps?: number;
   readonly budgetBits?: number;
+  readonly passOver?: readonly string[];
   /** What becomes of a forward pass's logits. */
   readonly broken?: (input: ForwardInput<KvShape>, logits: Float32Array) => void;
+  readonly events?: RunEvents;
 }
 
 const prompts = { a: "one two three four", b: "five six seven", c: "eight nine ten" };
@@ -60,6 +63,7 @@ async function run(hosts: readonly PolicyHost[], options: Options = {}) {
         score: () => 1,
       })),
       hosts,
+      ...(options.passOver === undefined ? {} : { passOver: options.passOver }),
       maxNewTokens: steps,
       budgetBits,
       eosIds: [],
@@ -73,7 +77,7 @@ async function run(hosts: readonly PolicyHost[], options: Options = {}) {
           reply: 4,
         }],
       }),
-      events: { notice: (sentence) => notices.push(sentence) },
+      events: { ...options.events, notice: (sentence) => notices.push(sentence) },
     });
     return { ...result, notices };
   } finally {
@@ -225,6 +229,39 @@ Deno.test("an example that is not finite in full precision is named, and the oth
   );
 });
 
+Deno.test("what is finished is told after every example, and stays when the device is lost", async () => {
+  const hosts = () => [hostBuiltin("reference"), hostBuiltin("uniform_quant_4bit")];
+  /** Loses the device at a piece of work. */
+  const losing = async (at: string) => {
+    const parts: SliceResult[] = [];
+    let lost = false;
+    const broken = () => {
+      if (lost) throw new Error("The device is lost");
+    };
+    const events: RunEvents = {
+      progress: (_done, _total, what) => lost = what === at,
+      partial: (part) => parts.push(part),
+    };
+    await assertRejects(() => run(hosts(), { broken, events }), Error, "The device is lost");
+    return parts;
+  };
+  assertEquals(await losing("a uniform_quant_4bit"), []);
+  // The reference alone has replayed c: it does not count, and nobody failed.
+  const [first, part, ...more] = await losing("c uniform_quant_4bit");
+  assertEquals(first!.results.map(({ outcomes }) => outcomes.map(({ id }) => id)), [["a"], ["a"]]);
+  assertEquals([more, part!.partial, part!.failures], [[], true, []]);
+  const { c: _, ...rest } = prompts;
+  const whole = await run(hosts(), { prompts: rest });
+  const untimed = ({ results }: Pick<SliceResult, "results">) =>
+    results.map(({ policy, outcomes, numbers }) => ({
+      policy,
+      quality: numbers.quality_main,
+      peak: numbers.peak_kv_memory_mb,
+      steps: outcomes.map(({ id, steps }) => [id, steps]),
+    }));
+  assertEquals(untimed(part!), untimed(whole));
+});
+
 Deno.test("a run in which nothing was quantized says so beside its number", async () => {
   const all = await run([hostBuiltin("reference"), hostBuiltin("kivi_overlap_4bit")]);
   const [reference, kivi] = all.results;
@@ -276,4 +313,19 @@ Deno.test("adaptive policies hold their rate at every step, or the budget if tha
       }
     }
   }
+});
+
+Deno.test("a built-in that does not apply is passed over where that is asked for, and else fails, before any pass", async () => {
+  const wide = "kivi_overlap_2bit@g48";
+  let passes = 0;
+  const broken = () => void passes++;
+  const reason = "a group of 48 does not divide the 64 channels of a head";
+  const passed = await run([hostBuiltin(wide)], { passOver: [wide], broken });
+  assertEquals([passed.results, passed.failures, passes], [[], [], 0]);
+  assertEquals(passed.notApplicable.map(({ policy }) => policy), [wide]);
+  assertEquals(passed.notices, passed.notApplicable.map(({ reason }) => reason));
+  assertMatch(passed.notices[0]!, new RegExp(`^Policy ${wide}: not applicable: .*${reason}`));
+  const failed = await run([hostBuiltin(wide)], { broken });
+  assertEquals([failed.results, failed.notApplicable, passes], [[], [], 0]);
+  assertMatch(failed.failures[0]!.reason, new RegExp(`^Policy ${wide}: rejected: .*${reason}`));
 });

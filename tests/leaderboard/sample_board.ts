@@ -2,7 +2,7 @@
  * A board of made-up cells with the spread of real ones: twenty policies, three slices, two models.
  * Drawn from a seed, so that every test sees the same numbers.
  */
-import { type ExampleOutcome, summarize } from "../../replay/metric.ts";
+import { summarize } from "../../replay/metric.ts";
 import { Board } from "../../leaderboard/board.ts";
 import type { Cell, CellExample } from "../../leaderboard/cell.ts";
 import { randomSource, seedFor } from "../../quant/numerics/random.ts";
@@ -54,7 +54,7 @@ export function sampleCell(model: string, slice: keyof typeof SLICES, name: stri
   const share = () => random.below(1 << 24) / (1 << 24);
   const fragile = model === "mini-outlier" && /^(uniform|skvq_overlap|hf_)/.test(policy) ? 8 : 1;
   const { tokens, longest, datasets } = SLICES[slice];
-  const examples: (CellExample & ExampleOutcome)[] = Array.from({ length: 32 }, (_, i) => {
+  const examples: CellExample[] = Array.from({ length: 32 }, (_, i) => {
     // The same for every policy: length, dataset and depth belong to the example.
     const own = randomSource(seedFor(12, `${slice} ${i}`));
     const count = 2 + own.below(longest - 1);
@@ -105,11 +105,14 @@ export function sampleCell(model: string, slice: keyof typeof SLICES, name: stri
       max_new_tokens: longest,
       limit: null,
       seed: 1,
+      calibration_set: "d".repeat(64),
     },
     model_hub: null,
     chat_template: true,
     numbers: summarize(examples, { referenceQuality: 100 }),
-    examples: examples.map(({ seconds: _, prefillMs: __, ...example }) => example),
+    slice_examples: 32,
+    refused: [],
+    examples,
     widths: Array.from(
       { length: SHAPE.layers },
       (_, layer) =>
@@ -122,6 +125,9 @@ export function sampleCell(model: string, slice: keyof typeof SLICES, name: stri
           })
         ),
     ),
+    calibration: policy.startsWith("adaptive")
+      ? [{ samples: 12, tokens: 20_422, sha256: "d".repeat(64) }]
+      : [],
     ignored_hooks: policy === "qaq_uniform" ? ["clip_ratio"] : [],
     deviations: policy.startsWith("kvquant") ? ["kvquant: the codebook is NormalFloat"] : [],
     environment: {

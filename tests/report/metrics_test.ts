@@ -15,6 +15,8 @@ const run: RunDescription = {
   chat_template: true,
   model_fingerprint: "abc",
   device: "cpu",
+  gpu: null,
+  precision: "float32",
   budget_bits: 4,
   seed: 0,
   chat_date: "2026-01-01",
@@ -71,13 +73,14 @@ Deno.test("a plain decimal has no exponent and is the number to its last digit",
 Deno.test("metrics.csv has one row per slice and policy, the numbers as they are", () => {
   const rows = parse(resultFiles(run, reports)["metrics.csv"]!, { skipFirstRow: true });
   assertEquals(rows.map((row) => row.policy), ["reference", "kivi, 2 bit"]);
-  assertEquals(Object.keys(rows[0]!), ["slice", "policy", ...metricFields]);
+  assertEquals(Object.keys(rows[0]!), ["slice", "policy", ...metricFields, "partial"]);
   for (const field of metricFields) assertEquals(Number(rows[0]![field]), numbers[field]);
 });
 
 Deno.test("metrics.json says what was run, and every number", () => {
   const content = JSON.parse(resultFiles(run, reports)["metrics.json"]!);
-  assertEquals({ ...content, slices: undefined }, { ...run, slices: undefined });
+  const whole = { partial: false, ended_by: null, slices: undefined };
+  assertEquals({ ...content, slices: undefined }, { ...run, ...whole });
   const [slice] = content.slices;
   assertEquals([slice.slice, slice.data, slice.max_new_tokens], ["needle", null, 32]);
   assertEquals(slice.refused, result.refused);
@@ -93,6 +96,19 @@ Deno.test("metrics.json says what was run, and every number", () => {
     prefill_ms: 12,
     replay_s: 0.25,
   }]);
+});
+
+Deno.test("a run that ended early is marked partial in every output", () => {
+  const cut = { ...result, partial: true as const };
+  const files = resultFiles(run, [{ ...reports[0]!, result: cut }], "Interrupted by SIGINT");
+  const { partial, ended_by, slices } = JSON.parse(files["metrics.json"]!);
+  assertEquals([partial, ended_by, slices[0].partial], [true, "Interrupted by SIGINT", true]);
+  const rows = parse(files["metrics.csv"]!, { skipFirstRow: true });
+  assertEquals(rows.map((row) => row.partial), ["true", "true"]);
+  assertMatch(testMetricsLine("needle", "x", numbers, true), / examples_left_out=1 partial=1$/);
+  assertMatch(sliceTable(cut), /left out \(partial: the run ended early\)\n/);
+  const whole = JSON.parse(resultFiles(run, reports)["metrics.json"]!);
+  assertEquals([whole.partial, whole.ended_by, whole.slices[0].partial], [false, null, false]);
 });
 
 Deno.test("steps.jsonl has one line per replayed step", () => {
@@ -123,4 +139,14 @@ Deno.test("the table has a row per policy, in aligned columns", () => {
 
 Deno.test("a slice on which every policy failed has a table of its head alone", () => {
   assertEquals(sliceTable({ ...result, results: [] }).split("\n").length, 2);
+});
+
+Deno.test("policies that do not apply are in the table and in metrics.json, with the reason", () => {
+  const reason = "Policy skvq_overlap_2bit: not applicable: a group of 128 does not divide 192";
+  const told = { ...result, notApplicable: [{ policy: "skvq_overlap_2bit", reason }] };
+  assertEquals(sliceTable(told).split("\n").at(-1), reason);
+  const [report] = reports;
+  const files = resultFiles(run, [{ ...report!, result: told }]);
+  const [slice] = JSON.parse(files["metrics.json"]!).slices;
+  assertEquals([slice.not_applicable, slice.failures], [told.notApplicable, []]);
 });

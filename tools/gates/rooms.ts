@@ -22,17 +22,19 @@ export const rooms: Rooms = {
   "errors.ts": {},
   "duplicate_key.ts": {},
   std: {},
+  files: {},
   benchmarks: {},
   quant: {},
   policies: { imports: ["quant"] },
-  engine: { imports: ["quant"] },
-  calibration: { imports: ["quant", "policies", "engine"] },
+  codecs: { imports: ["quant", "policies"] },
+  engine: { imports: ["files", "quant"] },
+  calibration: { imports: ["files", "quant", "policies", "engine"] },
   replay: { imports: ["quant", "policies", "engine"] },
   evaluation: {
-    imports: ["benchmarks", "quant", "policies", "engine", "calibration", "replay"],
+    imports: ["files", "benchmarks", "quant", "policies", "engine", "calibration", "replay"],
   },
   stats: { imports: ["quant", "replay"] },
-  report: { imports: ["quant"], types: ["replay", "evaluation"] },
+  report: { imports: ["files", "quant"], types: ["replay", "evaluation"] },
   search: {
     imports: [
       ...["benchmarks", "quant", "policies", "engine", "calibration", "replay", "evaluation"],
@@ -47,7 +49,16 @@ export const rooms: Rooms = {
   },
   cli: {
     imports: [
-      ...["benchmarks", "quant", "policies", "engine", "calibration", "replay", "evaluation"],
+      ...[
+        "benchmarks",
+        "quant",
+        "policies",
+        "codecs",
+        "engine",
+        "calibration",
+        "replay",
+        "evaluation",
+      ],
       ...["stats", "report", "search", "leaderboard", "deno.json"],
     ],
   },
@@ -57,7 +68,7 @@ export const rooms: Rooms = {
       ...["report"],
     ],
   },
-  "cli.ts": { imports: ["cli", "policies"] },
+  "cli.ts": { imports: ["cli", "policies", "codecs"] },
 };
 
 /** Rooms that everybody may import. */

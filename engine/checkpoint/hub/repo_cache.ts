@@ -14,7 +14,8 @@
  *
  * @module
  */
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
+import { writeTogether } from "../../../files/write_together.ts";
 import type { BlobId } from "./blob_hash.ts";
 import { type HubRepo, isCommit } from "./name.ts";
 
@@ -71,11 +72,7 @@ export class RepoCache {
     if (isCommit(revision) || await this.commitOf(revision) === commit) return;
     const path = join(this.folder, "refs", revision);
     await Deno.mkdir(dirname(path), { recursive: true });
-    const temporary = await Deno.makeTempFile({ dir: dirname(path), suffix: ".tmp" });
-    await Deno.writeTextFile(temporary, commit);
-    // Temporary files are private to their user; a cache may be shared.
-    if (Deno.build.os !== "windows") await Deno.chmod(temporary, 0o644);
-    await Deno.rename(temporary, path);
+    writeTogether(dirname(path), { [basename(path)]: commit });
   }
 
   /** Whether a commit's folder holds a file. */

@@ -43,19 +43,25 @@ export interface ComponentFill {
 /** Values of one component in ascending order, for codes in steps of many sizes. */
 export class ComponentValues {
   readonly #sorted: Float32Array;
-  /** Sums of the first so many values and of their squares. */
+  /** How many values the first so many stand for, their sums and those of their squares. */
+  readonly #counts: Int32Array;
   readonly #sums: Float64Array;
   readonly #squares: Float64Array;
 
-  /** @param values at least one; sorted in place */
-  constructor(values: Float32Array) {
-    this.#sorted = values.sort();
+  /**
+   * @param values at least one, ascending
+   * @param counts how many values the first 0, 1, 2, … of them stand for
+   */
+  constructor(values: Float32Array, counts: Int32Array) {
+    this.#sorted = values;
+    this.#counts = counts;
     this.#sums = new Float64Array(values.length + 1);
     this.#squares = new Float64Array(values.length + 1);
     for (let i = 0; i < values.length; i++) {
       const x = values[i]!;
-      this.#sums[i + 1] = this.#sums[i]! + x;
-      this.#squares[i + 1] = this.#squares[i]! + x * x;
+      const own = counts[i + 1]! - counts[i]!;
+      this.#sums[i + 1] = this.#sums[i]! + own * x;
+      this.#squares[i + 1] = this.#squares[i]! + own * x * x;
     }
   }
 
@@ -79,12 +85,12 @@ export class ComponentValues {
       const above = steps < 0 ? inwards : outwards;
       const from = this.#firstFrom((steps - below) * step);
       const to = this.#firstFrom((steps + above) * step);
-      counts.push(to - from);
+      counts.push(this.#counts[to]! - this.#counts[from]!);
       sums.push((this.#sums[to]! - this.#sums[from]!) / step);
       squares.push((this.#squares[to]! - this.#squares[from]!) / (step * step));
     }
     const coded = counts.reduce((a, b) => a + b, 0);
-    counts.push(this.#sorted.length - coded);
+    counts.push(this.#counts.at(-1)! - coded);
     return { counts, sums, squares };
   }
 

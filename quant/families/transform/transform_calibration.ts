@@ -1,12 +1,15 @@
 /**
- * What `transform` learns: axes, means, steps and alphabets of one layer and kind.
+ * What `transform` learns of one layer and kind: axes, means, and sketches of the values that the
+ * components take. Matrix, steps and alphabets of a store follow from that and its settings, so that
+ * every policy shares what is learned.
  *
  * @module
  */
-import type { Calibration, CalibrationSamples } from "../../calibration.ts";
+import type { Calibration, KeptSamples } from "../../calibration.ts";
 import type { KvKind } from "../../family.ts";
 import { chooseTable } from "./component_alphabets.ts";
-import { alphabetSize, ComponentValues } from "./component_codes.ts";
+import { alphabetSize } from "./component_codes.ts";
+import { sketch, SKETCH_POINTS, sketchedValues } from "./component_sketch.ts";
 import { transformAxes, visitComponents } from "./transform_axes.ts";
 import { MATRIX_BITS, packMatrix } from "./transform_matrix.ts";
 import type { TransformSettings } from "./transform_settings.ts";
@@ -14,32 +17,87 @@ import type { TransformSettings } from "./transform_settings.ts";
 /** Step, in standard deviations, of a component that is kept exact where there is no room for it. */
 const NOT_EXACT = 0.25;
 
-/** Learns everything a store needs. */
-export function learnTransform(
-  samples: CalibrationSamples,
-  settings: TransformSettings,
-): Calibration {
-  const { layer, kind } = settings;
-  const { blocks, variances } = transformAxes(samples, layer, kind);
+/** What is learned of one layer and kind, by name. */
+interface TransformLearned {
+  readonly mean: Float32Array<ArrayBuffer>;
+  readonly forward: Float32Array<ArrayBuffer>;
+  /** Of every component, see `TransformAxes`. */
+  readonly variances: Float32Array<ArrayBuffer>;
+  readonly energies: Float32Array<ArrayBuffer>;
+  /** Scale of every component's sketch. */
+  readonly scales: Float32Array<ArrayBuffer>;
+  /** `[component][SKETCH_POINTS]`. */
+  readonly points: Float16Array<ArrayBuffer>;
+  /** `[1]`: values that each sketch was made of. */
+  readonly count: Int32Array<ArrayBuffer>;
+}
+
+/** What was learned of one set, by layer and kind: policies and stores ask for the same. */
+const known = new WeakMap<KeptSamples, Map<string, Calibration>>();
+
+/** Learns what every policy and store of one layer and kind needs, whatever steps they take. */
+export function learnTransform(samples: KeptSamples, layer: number, kind: KvKind): Calibration {
+  let ofSamples = known.get(samples);
+  if (ofSamples === undefined) known.set(samples, ofSamples = new Map());
+  const key = `${layer} ${kind}`;
+  let learned = ofSamples.get(key);
+  if (learned === undefined) ofSamples.set(key, learned = computed(samples, layer, kind));
+  return learned;
+}
+
+function computed(samples: KeptSamples, layer: number, kind: KvKind): Calibration {
+  const { blocks, variances, energies } = transformAxes(samples, layer, kind);
+  const scales = new Float32Array(variances.length);
+  const points = new Float16Array(variances.length * SKETCH_POINTS);
+  const count = new Int32Array(1);
+  visitComponents(samples, layer, kind, (i, values) => {
+    const own = points.subarray(i * SKETCH_POINTS, (i + 1) * SKETCH_POINTS);
+    scales[i] = sketch(values, own);
+    count[0] = values.length;
+  });
+  const concat = (parts: Float64Array[]) => Float32Array.from(parts.flatMap((p) => [...p]));
+  const learned: TransformLearned = {
+    mean: concat(blocks.map((b) => b.mean)),
+    forward: concat(blocks.map((b) => b.forward)),
+    variances: Float32Array.from(variances),
+    energies: Float32Array.from(energies),
+    scales,
+    points,
+    count,
+  };
+  return { ...learned };
+}
+
+/** The values of a component, as far as its sketch tells. */
+function valuesOf({ points, scales, count }: TransformLearned, component: number) {
+  const own = points.subarray(component * SKETCH_POINTS, (component + 1) * SKETCH_POINTS);
+  return sketchedValues(own, scales[component]!, count[0]!);
+}
+
+/** Everything a store of these settings needs, of what was learned. */
+export function fitTransform(learned: Calibration, settings: TransformSettings): Calibration {
+  const all = learned as unknown as TransformLearned;
+  const { mean, forward, variances } = all;
   const symbols = alphabetSize(settings.bits[0]!);
   const steps = new Float32Array(variances.length);
   const alphabets = new Int32Array(variances.length);
-  visitComponents(samples, layer, kind, (i, values) => {
-    const wanted = settings.steps[i]!;
-    if (wanted === "absent") return;
+  for (const [i, wanted] of settings.steps.entries()) {
+    if (wanted === "absent") continue;
     const deviations = wanted === "exact" ? NOT_EXACT : wanted;
     const step = stepSize(deviations, variances[i]!);
-    alphabets[i] = chooseTable(new ComponentValues(values).fill(step, symbols), deviations).table;
+    alphabets[i] = chooseTable(valuesOf(all, i).fill(step, symbols), deviations).table;
     steps[i] = wanted === "exact" ? -step : step;
-  });
-  const channels = variances.length / blocks.length;
-  const packed = blocks.map(({ forward }, b) => {
+  }
+  // Blocks are squares of the same size.
+  const channels = forward.length / variances.length;
+  const packed = Array.from({ length: variances.length / channels }, (_, b) => {
     const stored = Array.from({ length: channels }, (_, i) => i)
       .filter((i) => settings.steps[b * channels + i] !== "absent");
-    return packMatrix(forward, channels, stored, MATRIX_BITS[kind]);
+    const own = forward.subarray(b * channels ** 2, (b + 1) * channels ** 2);
+    return packMatrix(own, channels, stored, MATRIX_BITS[settings.kind]);
   });
   return {
-    mean: Float32Array.from(blocks.flatMap(({ mean }) => [...mean])),
+    mean,
     scales: Float32Array.from(packed.flatMap(({ scales }) => [...scales])),
     matrix: Int32Array.from(packed.flatMap(({ words }) => [...words])),
     steps,
@@ -70,32 +128,28 @@ export interface ComponentCosts {
 /**
  * What the components of one layer and kind cost.
  *
+ * @param learned of the layer and kind
  * @param widths of the codes before they are entropy coded
  * @param steps in standard deviations
  */
 export function componentCosts(
-  samples: CalibrationSamples,
-  layer: number,
-  kind: KvKind,
+  learned: Calibration,
   widths: readonly number[],
   steps: readonly number[],
 ): ComponentCosts[] {
-  const { variances, energies } = transformAxes(samples, layer, kind);
-  const costs: ComponentCosts[] = [];
-  visitComponents(samples, layer, kind, (i, values) => {
-    const variance = variances[i]!;
-    const sorted = new ComponentValues(values);
+  const all = learned as unknown as TransformLearned;
+  return Array.from(all.variances, (variance, i) => {
+    const values = valuesOf(all, i);
     const fills = widths.map((width) =>
       steps.map((step) =>
-        chooseTable(sorted.fill(stepSize(step, variance), alphabetSize(width)), step)
+        chooseTable(values.fill(stepSize(step, variance), alphabetSize(width)), step)
       )
     );
-    costs.push({
+    return {
       variance,
-      energy: energies[i]!,
+      energy: all.energies[i]!,
       bits: fills.map((row) => row.map(({ bits }) => bits)),
       error: fills.map((row) => row.map(({ error }, i) => error * steps[i]! ** 2)),
-    });
+    };
   });
-  return costs;
 }

@@ -9,7 +9,7 @@ import type { CpuTensor } from "../../../quant/tensor.ts";
 import type { ForwardInput, ForwardOutput } from "../../../engine/engine.ts";
 import type { Reference } from "../../../replay/reference.ts";
 import { SyntheticEngine } from "../../engine/synthetic_engine.ts";
-import { inTemporaryFolder } from "./temporary_folder.ts";
+import { inTemporaryFolder } from "../../temporary_folder.ts";
 
 /** Logits that name a token for every id; values that only their bits tell apart. */
 class TellingEngine extends SyntheticEngine {

@@ -1,7 +1,9 @@
 import { assert, assertEquals } from "@std/assert";
 import { Board } from "../../../leaderboard/board.ts";
+import type { Cell } from "../../../leaderboard/cell.ts";
 import { limitsOf } from "../../../leaderboard/report/limits.ts";
 import { reportPage } from "../../../leaderboard/report/page.ts";
+import { type StepOutcome, summarize } from "../../../replay/metric.ts";
 import { MODELS, POLICY_NAMES, sampleBoard, sampleCell } from "../sample_board.ts";
 import { sampleManifest } from "../sample_manifest.ts";
 import { byId, findAll, type HtmlElement, readHtml, textOf } from "./html_tree.ts";
@@ -195,4 +197,26 @@ Deno.test("names from outside cannot become markup", () => {
   const root = readHtml(reportPage(odd, sampleManifest(odd)));
   assertEquals(findAll(root, named("script")), []);
   assert(textOf(root).includes(policy));
+});
+
+Deno.test("sizes and errors far from any real one still make a page", () => {
+  const extremes: Partial<StepOutcome>[] = [
+    { bytes: 0, elements: 0 },
+    { bytes: Number.MAX_SAFE_INTEGER, elements: 1 },
+    { kl: 1e149, squaredError: 1e149 },
+    { kl: 1e308, squaredError: 1e308 },
+  ];
+  for (const values of extremes) {
+    const cells = ["reference", "adaptive"].map((policy): Cell => {
+      const cell = sampleCell("mini", "needle", policy);
+      const examples = cell.examples.map((example) => ({
+        ...example,
+        steps: example.steps.map((step) => ({ ...step, ...values })),
+      }));
+      return { ...cell, examples, numbers: summarize(examples) };
+    });
+    const odd = new Board({ cells, failures: [], baseline: "adaptive", seed: 1, resamples: 50 });
+    const made = readHtml(reportPage(odd, sampleManifest(odd)));
+    assert(findAll(made, named("svg")).length > 0);
+  }
 });

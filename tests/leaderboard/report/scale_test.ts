@@ -54,3 +54,9 @@ Deno.test("ticks are round, inside the domain and apart", () => {
     ),
   );
 });
+
+Deno.test("a domain that no logarithm has leads to no ticks, at once", () => {
+  for (const domain of [[0, 1], [-1, 1], [NaN, 1], [1, Infinity], [0, 0]] as const) {
+    assertEquals(decadeTicks(domain), []);
+  }
+});
