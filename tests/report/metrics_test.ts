@@ -105,7 +105,7 @@ Deno.test("a run that ended early is marked partial in every output", () => {
   assertEquals([partial, ended_by, slices[0].partial], [true, "Interrupted by SIGINT", true]);
   const rows = parse(files["metrics.csv"]!, { skipFirstRow: true });
   assertEquals(rows.map((row) => row.partial), ["true", "true"]);
-  assertMatch(testMetricsLine("needle", "x", numbers, true), / examples_left_out=1 partial=1$/);
+  assertMatch(testMetricsLine("needle", "x", numbers, true), / break_even_tokens=77 partial=1$/);
   assertMatch(sliceTable(cut), /left out \(partial: the run ended early\)\n/);
   const whole = JSON.parse(resultFiles(run, reports)["metrics.json"]!);
   assertEquals([whole.partial, whole.ended_by, whole.slices[0].partial], [false, null, false]);
