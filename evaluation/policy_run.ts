@@ -163,7 +163,7 @@ export class PolicyRun<T extends KvShape> {
       rope: rope.get,
       request: { slice, dataset: example.dataset, max_new_tokens: maxNewTokens },
       budgetBits,
-      mostCodeBits: budgetBits,
+      mostCodeBits: this.host.outsideBudget ? Infinity : budgetBits,
       attentionStats: this.host.hooks.includes("use_attentions"),
       stepwise,
       stats,
@@ -256,10 +256,13 @@ export class PolicyRun<T extends KvShape> {
    * @param leftOut examples of the slice that were not replayed
    */
   result(referenceQuality: number, leftOut: number): PolicyResult {
+    const { outsideBudget } = this.host;
+    const { budgetBits } = this.run;
     const numbers = this.#summary({ referenceQuality, leftOut });
     return {
       policy: this.host.name,
       numbers,
+      outsideBudget,
       outcomes: [...this.#outcomes],
       ignoredHooks: this.planner.ignoredHooks,
       remarks: [
@@ -267,6 +270,9 @@ export class PolicyRun<T extends KvShape> {
         ...this.planner.remarks,
         ...nothingQuantized(numbers)
           ? ["nothing was quantized: every token was among those kept exact"]
+          : [],
+        ...outsideBudget
+          ? [`outside the budget of ${budgetBits} bits, as an engine's setting is`]
           : [],
       ],
       deviations: this.planner.deviations,

@@ -53,6 +53,9 @@ export function alignedRows(rows: readonly (readonly string[])[]): string[] {
   );
 }
 
+/** Behind the name of a policy that is outside the budget. */
+const OUTSIDE_MARK = "*";
+
 /** The results of one slice, one row per policy, in the order of the run. */
 export function sliceTable(result: SliceResult): string {
   const counts = result.results[0]?.numbers;
@@ -63,14 +66,17 @@ export function sliceTable(result: SliceResult): string {
       (result.partial ? " (partial: the run ended early)" : "");
   const rows = [
     ["policy", ...COLUMNS.map((column) => column.title)],
-    ...result.results.map(({ policy, numbers }) => [
-      policy,
+    ...result.results.map(({ policy, numbers, outsideBudget }) => [
+      outsideBudget ? `${policy} ${OUTSIDE_MARK}` : policy,
       ...COLUMNS.map(({ field, decimals }) => plainDecimal(numbers[field], decimals)),
     ]),
   ];
   // Numbers that look perfect, and say nothing of the policy.
   const notes = result.results.filter(({ numbers }) => numbers.code_bits === 0)
     .map(({ policy }) => `${policy}: nothing was quantized`);
+  if (result.results.some(({ outsideBudget }) => outsideBudget)) {
+    notes.push(`${OUTSIDE_MARK} outside the budget, as an engine's setting is`);
+  }
   const others = result.notApplicable.map(({ reason }) => reason);
   return [title, ...alignedRows(rows), ...notes, ...others].join("\n");
 }
