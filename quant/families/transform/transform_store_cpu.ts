@@ -98,8 +98,9 @@ export class TransformStoreCpu implements Store<CpuTensor> {
         }
       }
       const group = GROUP_TOKENS * stored;
-      for (let at = 0; at < count * stored; at += group) {
-        this.#appendStream(values.subarray(at, at + group));
+      // Groups of which nothing is stored have streams, too.
+      for (let g = 0; g < count / GROUP_TOKENS; g++) {
+        this.#appendStream(values.subarray(g * group, (g + 1) * group));
       }
     }
     this.#quantized = range;

@@ -242,6 +242,18 @@ Deno.test("transform: packed axes are close to those that were learned, and of l
 });
 
 testOnBackends(
+  "transform: what leaves all components out is coded all the same",
+  async (backend) => {
+    const scene = sceneOf({ ...PLACE, headDim: 64, tokens: 40, capacity: 40, steps: ["absent"] });
+    const cache = await new OpenCache(backend, scene).grow([scene.tokens]);
+    const [streams, ends] = cache.stores[0]!.buffers(scene.tokens);
+    // Two groups; each takes its head and the coder's state.
+    assertEquals([streams!.codes, streams!.bits], [[2 * 16 * 64], [2 * 19 / (2 * 16 * 64)]]);
+    assertEquals([streams!.bytes, ends!.bytes], [8, 8]);
+  },
+);
+
+testOnBackends(
   "transform: exact components restore the tensor but for rounding",
   async (backend) => {
     await fc.assert(
