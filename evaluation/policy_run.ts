@@ -10,7 +10,6 @@ import type { Rotary } from "../engine/rotary.ts";
 import { Allowance } from "../policies/allowance.ts";
 import { PolicyError } from "../policies/check.ts";
 import type { PolicyHost } from "../policies/host.ts";
-import { isBuiltinName } from "../policies/registry.ts";
 import { Planner } from "../policies/plan.ts";
 import type { BudgetState, WorkloadMeta } from "../policies/policy.ts";
 import type { Families } from "../quant/registry.ts";
@@ -18,7 +17,13 @@ import type { KvShape } from "../quant/tensor.ts";
 import { type Audit, audit } from "../replay/audit.ts";
 import type { StoredWidths } from "../replay/ledger.ts";
 import { replayExample } from "../replay/loop.ts";
-import { nothingQuantized, summarize } from "../replay/metric.ts";
+import {
+  cacheElements,
+  nothingQuantized,
+  type SliceFacts,
+  type SliceNumbers,
+  summarize,
+} from "../replay/metric.ts";
 import { type OpenStore, storesBeside } from "../replay/quantize.ts";
 import type { Reference } from "../replay/reference.ts";
 import type { StatsSource } from "../replay/token_stats.ts";
@@ -76,6 +81,9 @@ export class PolicyRun<T extends KvShape> {
   readonly #outcomes: NamedOutcome[] = [];
   readonly #open: OpenStore<T>;
   #widths: StoredWidths = [];
+  /** Bytes of the largest snapshot so far, and what decoding needs besides it. */
+  #peakBytes = -1;
+  #constantBytes = 0;
   #audit: Audit | undefined;
 
   private constructor(
@@ -155,28 +163,30 @@ export class PolicyRun<T extends KvShape> {
       rope: rope.get,
       request: { slice, dataset: example.dataset, max_new_tokens: maxNewTokens },
       budgetBits,
-      // A built-in that codes with escapes plans by what it learned, and is told rather than refused.
-      mostCodeBits: isBuiltinName(this.host.name) || this.host.outsideBudget
-        ? Infinity
-        : budgetBits,
+      mostCodeBits: this.host.outsideBudget ? Infinity : budgetBits,
       attentionStats: this.host.hooks.includes("use_attentions"),
       stepwise,
       stats,
     });
     await this.run.calibration?.keep();
     this.#widths = replayed.widths;
-    if (this.run.audit && replayed.peak.bytes > (this.#audit?.bytes ?? -1)) {
-      this.#audit = await audit({
-        engine,
-        open: this.#open,
-        reference,
-        rope: rope.get,
-        policy: this.host.name,
-        example: example.id,
-        peak: replayed.peak,
-        answersOf: (settings) => this.planner.answersOf(settings),
-        familyOf: ({ family }) => this.families.of(family),
-      });
+    const { peak } = replayed;
+    if (peak.bytes > this.#peakBytes) {
+      this.#peakBytes = peak.bytes;
+      this.#constantBytes = peak.constantBytes;
+      if (this.run.audit) {
+        this.#audit = await audit({
+          engine,
+          open: this.#open,
+          reference,
+          rope: rope.get,
+          policy: this.host.name,
+          example: example.id,
+          peak,
+          answersOf: (settings) => this.planner.answersOf(settings),
+          familyOf: ({ family }) => this.families.of(family),
+        });
+      }
     }
     const answer = (ids: readonly number[]) => {
       const end = ids.findIndex((id) => eosIds.includes(id));
@@ -207,19 +217,36 @@ export class PolicyRun<T extends KvShape> {
   async finish(): Promise<void> {
     await this.host.verifyDeterminism?.();
     if (this.#audit === undefined) return;
-    const reported = summarize(this.#outcomes).peak_kv_memory_mb;
-    const held = this.#audit.bytes / 2 ** 20;
-    if (held !== reported) {
+    const reported = this.#summary();
+    const held = {
+      peak_kv_memory_mb: this.#audit.bytes / 2 ** 20,
+      constants_mb: this.#audit.constantBytes / 2 ** 20,
+    };
+    for (const field of ["peak_kv_memory_mb", "constants_mb"] as const) {
+      if (held[field] === reported[field]) continue;
       throw new InternalError(
-        `Audit of policy ${this.host.name}: the buffers hold ${held} MiB, but ` +
-          `peak_kv_memory_mb is ${reported}`,
+        `Audit of policy ${this.host.name}: the buffers hold ${held[field]} MiB, but ` +
+          `${field} is ${reported[field]}`,
       );
     }
   }
 
   /** `quality_main` so far. */
   get quality(): number {
-    return summarize(this.#outcomes).quality_main;
+    return this.#summary().quality_main;
+  }
+
+  #summary(facts: Pick<Partial<SliceFacts>, "referenceQuality" | "leftOut"> = {}): SliceNumbers {
+    const { layers, kvHeads, headDim } = this.run.engine.shape;
+    return summarize(this.#outcomes, {
+      calibrationSeconds: this.cost.seconds,
+      constants: {
+        bytes: this.#constantBytes,
+        entriesPerToken: cacheElements({ layers, kvHeads, headDim }, 1),
+      },
+      fullPrecision: this.host.fullPrecision,
+      ...facts,
+    });
   }
 
   /**
@@ -229,14 +256,9 @@ export class PolicyRun<T extends KvShape> {
    * @param leftOut examples of the slice that were not replayed
    */
   result(referenceQuality: number, leftOut: number): PolicyResult {
-    const { fullPrecision, outsideBudget } = this.host;
+    const { outsideBudget } = this.host;
     const { budgetBits } = this.run;
-    const numbers = summarize(this.#outcomes, {
-      calibrationSeconds: this.cost.seconds,
-      referenceQuality,
-      leftOut,
-      fullPrecision,
-    });
+    const numbers = this.#summary({ referenceQuality, leftOut });
     return {
       policy: this.host.name,
       numbers,
@@ -251,13 +273,6 @@ export class PolicyRun<T extends KvShape> {
           : [],
         ...outsideBudget
           ? [`outside the budget of ${budgetBits} bits, as an engine's setting is`]
-          : [],
-        ...!fullPrecision && !outsideBudget && numbers.code_bits > budgetBits
-          ? [
-            `its codes take ${
-              numbers.code_bits.toFixed(3)
-            } bits on average, over the budget of ${budgetBits}`,
-          ]
           : [],
       ],
       deviations: this.planner.deviations,

@@ -119,7 +119,7 @@ function wrongPart(content: Record<string, unknown>): string | undefined {
   if (!isObject(numbers)) return "has no numbers";
   const field = metricFields.find((field) => !isNumber(numbers[field]));
   if (field !== undefined) return `has ${shown(numbers[field])} for ${field}; expected a number`;
-  for (const field of ["calibration_cost_s", "examples_left_out"] as const) {
+  for (const field of ["calibration_cost_s", "examples_left_out", "constants_mb"] as const) {
     if (!isAtLeast0(numbers[field])) {
       return `has ${shown(numbers[field])} for ${field}; expected 0 or more`;
     }

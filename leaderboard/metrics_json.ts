@@ -32,6 +32,7 @@ const HIGHER_IS_BETTER = {
   replay_agreement: true,
   task_score: true,
   kv_compression_ratio: true,
+  constants_mb: false,
 } as const satisfies Partial<Record<keyof SliceNumbers, boolean>>;
 
 /** Numbers that are printed as metrics; the counts have a place of their own. */
@@ -39,6 +40,7 @@ const METRICS = [
   ...Object.keys(HIGHER_IS_BETTER) as (keyof typeof HIGHER_IS_BETTER)[],
   "task_score_ref",
   "code_bits",
+  "break_even_tokens",
 ] as const satisfies readonly (keyof SliceNumbers)[];
 
 type Values = Record<string, string | number>;

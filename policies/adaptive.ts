@@ -1,8 +1,11 @@
 /**
- * `adaptive` and `adaptive_2bit`: this project's own policy. It measures on samples that are never
+ * `adaptive`, `adaptive_2bit` and `adaptive_1bit`: this project's own policy. It measures on samples that are never
  * scored what every component of every layer's keys and values contributes and how much predictions
- * suffer from errors in that layer, and spends the budget where it buys most quality: a Lagrangian bit
+ * suffer from errors in that layer, and spends its rate where it buys most quality: a Lagrangian bit
  * allocation over all layers, kinds and components at once.
+ *
+ * The rate is a promise, not an expectation: every layer's keys and values are given what their
+ * streams take at most, and the mean of that is the rate, whatever was learned and whatever comes.
  *
  * Keys and values are coded by the family `transform` (quant/families/transform/transform.ts), which turns a
  * token's vectors into principal components first. The design and what did not work:
@@ -17,8 +20,8 @@ import type { BudgetState, Policy, RequestMeta, WorkloadMeta } from "./policy.ts
 
 /** What can be taken away from the policy, or turned; the defaults are what `adaptive` is. */
 export interface AdaptiveOptions {
-  /** Average bits per component as a share of `budget_bits`, above 0 and up to 1. */
-  readonly share: number;
+  /** Coded bits an entry, averaged over layers and kinds, at most; `budget_bits` if that is lower. */
+  readonly rate: number;
   /** What a squared change of log-odds costs in `quality_main`; default 10. */
   readonly costPerOdds?: number;
   /** What `cache_error^2` costs in `quality_main`; default 10, as in the contract. */
@@ -37,6 +40,15 @@ const SINK_TOKENS = 4;
 /** A step of the family `transform`, or what else becomes of a component. */
 type Step = number | "absent" | "exact";
 
+/** Share of the rate that calibration plans with; the rest is for texts that take more. */
+const PLANNED = 0.96;
+
+/** Bits that a group of 16 tokens takes beside its codes: head, state, end, and what fills a word. */
+const GROUP_OVERHEAD = 67 / 16;
+
+/** Bits of a group of 16 tokens in which nothing is coded: any layer must be able to pay for it. */
+const LEAST_OVERHEAD = 64 / 16;
+
 /** One way to code a component. */
 interface Choice {
   readonly step: Step;
@@ -49,12 +61,13 @@ interface Choice {
 const EXACT_BITS = 16;
 const EXACT_ERROR = 1e-7;
 
-/** Spends a share of the budget, averaged over all components. */
+/** Spends a rate, averaged over all components. */
 export class AdaptiveQuantPolicy implements Policy {
   #budgetBits = 4;
   #codeWidth = 4;
-  /** `[layer][kind]` steps of all components. */
+  /** `[layer][kind]` steps of all components, and bits an entry at most. */
   #steps: Record<KvKind, Step[]>[] = [];
+  #mostBits: Record<KvKind, number>[] = [];
 
   readonly #options: Required<AdaptiveOptions>;
 
@@ -80,12 +93,12 @@ export class AdaptiveQuantPolicy implements Policy {
     // Sixteen symbols, the widest code of the statistics, reach far enough for every step that pays.
     const width = widths.findLastIndex((width) => width <= this.#budgetBits);
     this.#codeWidth = widths[width]!;
-    const { share, sensitivity, costPerOdds, costPerSquaredError } = this.#options;
+    const { rate, sensitivity, costPerOdds, costPerSquaredError } = this.#options;
     const all = layers.flatMap(({ sensitivity }) => [sensitivity.key, sensitivity.value]);
-    const mean = all.reduce((a, b) => a + b, 0) / all.length;
+    const alike = all.reduce((a, b) => a + b, 0) / all.length;
     const choices = (components: readonly ComponentStatistics[], own: number) =>
       components.map((component) => {
-        const odds = (sensitivity ? own : mean) * component.variance;
+        const odds = (sensitivity ? own : alike) * component.variance;
         // The contract takes the mean of squared errors over layers and kinds.
         const squaredError = component.energy / all.length;
         const loss = costPerOdds * odds + costPerSquaredError * squaredError;
@@ -95,13 +108,16 @@ export class AdaptiveQuantPolicy implements Policy {
       ...choices(layer.key, layer.sensitivity.key),
       ...choices(layer.value, layer.sensitivity.value),
     ]);
-    const average = share * this.#budgetBits;
-    const steps = (this.#options.allocation ? allocate : alike)(components, average);
-    let at = 0;
-    this.#steps = layers.map(({ key, value }) => ({
-      key: steps.slice(at, at += key.length),
-      value: steps.slice(at, at += value.length),
-    }));
+    const mean = Math.min(rate, this.#budgetBits);
+    const perTensor = components.length / all.length;
+    const average = PLANNED * mean - GROUP_OVERHEAD / perTensor;
+    const chosen = (this.#options.allocation ? allocate : allAlike)(components, average);
+    const planned = all.map((_, i) => meanBits(chosen.slice(i * perTensor, (i + 1) * perTensor)));
+    const most = shared(planned, mean, LEAST_OVERHEAD / perTensor);
+    const steps = chosen.map(({ step }) => step);
+    const ofTensor = (i: number) => steps.slice(i * perTensor, (i + 1) * perTensor);
+    this.#mostBits = layers.map((_, l) => ({ key: most[2 * l]!, value: most[2 * l + 1]! }));
+    this.#steps = layers.map((_, l) => ({ key: ofTensor(2 * l), value: ofTensor(2 * l + 1) }));
     return this.#steps;
   }
 
@@ -127,8 +143,11 @@ export class AdaptiveQuantPolicy implements Policy {
     return SINK_TOKENS;
   }
 
-  family_options(layer_id: number, kv_kind: KvKind): { steps: Step[] } {
-    return { steps: this.#steps[layer_id]![kv_kind] };
+  family_options(layer_id: number, kv_kind: KvKind): { steps: Step[]; most_bits: number } {
+    return {
+      steps: this.#steps[layer_id]![kv_kind],
+      most_bits: this.#mostBits[layer_id]![kv_kind],
+    };
   }
 }
 
@@ -157,7 +176,7 @@ function choicesOf(
  * price gives an optimal allocation, and bisection finds the one that spends the budget (Shoham and
  * Gersho, IEEE Transactions on Acoustics, Speech, and Signal Processing 36(9), 1988).
  */
-function allocate(components: readonly (readonly Choice[])[], average: number): Step[] {
+function allocate(components: readonly (readonly Choice[])[], average: number): Choice[] {
   const at = (price: number) =>
     components.map((choices) =>
       choices.reduce((best, choice) =>
@@ -171,24 +190,40 @@ function allocate(components: readonly (readonly Choice[])[], average: number): 
     if (meanBits(at(price)) > average) low = price;
     else high = price;
   }
-  return at(high).map(({ step }) => step);
+  return at(high);
 }
 
 /** The finest step that all components can have alike with at most `average` bits. */
-function alike(components: readonly (readonly Choice[])[], average: number): Step[] {
+function allAlike(components: readonly (readonly Choice[])[], average: number): Choice[] {
   // Steps lie between the first choice and the last, the coarsest ones first.
   for (let i = components[0]!.length - 2; i > 0; i--) {
     const chosen = components.map((choices) => choices[i]!);
-    if (meanBits(chosen) <= average) return chosen.map(({ step }) => step);
+    if (meanBits(chosen) <= average) return chosen;
   }
-  return components.map(() => "absent");
+  return components.map(([absent]) => absent!);
+}
+
+/**
+ * What everyone gets so that the mean is `mean`: the least that anyone needs, and of the rest in
+ * proportion to what is planned.
+ */
+function shared(planned: readonly number[], mean: number, least: number): number[] {
+  const wanted = planned.map((bits) => Number.isFinite(bits) ? bits : 0);
+  const sum = wanted.reduce((a, b) => a + b, 0);
+  const rest = Math.max(0, mean - least);
+  return wanted.map((bits) => {
+    const share = sum > 0 ? bits * wanted.length / sum : 1;
+    return Math.min(mean, least) + rest * share;
+  });
 }
 
 function meanBits(choices: readonly Choice[]): number {
   return choices.reduce((sum, { bits }) => sum + bits, 0) / choices.length;
 }
 
-/** Seventy percent of four bits. */
-export const adaptive = (): Policy => new AdaptiveQuantPolicy({ share: 0.7 });
-/** Half of four bits. */
-export const adaptive2bit = (): Policy => new AdaptiveQuantPolicy({ share: 0.5 });
+/** Three coded bits an entry. */
+export const adaptive = (): Policy => new AdaptiveQuantPolicy({ rate: 3 });
+/** Two coded bits an entry. */
+export const adaptive2bit = (): Policy => new AdaptiveQuantPolicy({ rate: 2 });
+/** One and a half coded bits an entry. */
+export const adaptive1bit = (): Policy => new AdaptiveQuantPolicy({ rate: 1.5 });

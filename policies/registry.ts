@@ -6,7 +6,7 @@
 import { takenHooks } from "../quant/declared.ts";
 import { KV_KINDS } from "../quant/family.ts";
 import { builtInFamilies } from "../quant/registry.ts";
-import { adaptive, adaptive2bit } from "./adaptive.ts";
+import { adaptive, adaptive1bit, adaptive2bit } from "./adaptive.ts";
 import { type NameAndGroup, nameAndGroup, withGroupSize } from "./group_size.ts";
 import { hfHqq2bit, hfHqq4bit } from "./hf_hqq.ts";
 import { hfQuanto2bit, hfQuanto4bit } from "./hf_quanto.ts";
@@ -75,6 +75,7 @@ export const policies = {
   turboquant_2bit: turboquant2bit,
   adaptive,
   adaptive_2bit: adaptive2bit,
+  adaptive_1bit: adaptive1bit,
   llamacpp_q8_0: llamacppQ8_0,
   llamacpp_q8_0_q5_1: llamacppQ8_0Q5_1,
   llamacpp_q5_1: llamacppQ5_1,

@@ -204,6 +204,48 @@ export interface StoredBuffer {
 }
 
 /**
+ * Memory that decoding under a store needs besides the cache: matrices, levels, tables, orders. It is
+ * there once per model, however many tokens are cached.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { bytesOfConstant, type ConstantBuffer } from "@kvreplay/kvreplay/quant";
+ *
+ * // Stores that hold the same memory name the same object, so that it is counted once.
+ * const levels = Float32Array.of(-1, 0, 1);
+ * const constants: ConstantBuffer[] = [
+ *   { role: "levels", memory: levels },
+ *   { role: "levels", memory: levels },
+ *   { role: "order", memory: Uint8Array.of(1, 0) },
+ * ];
+ * const distinct = [...new Map(constants.map((c) => [c.memory, c])).values()];
+ * assertEquals(distinct.map(bytesOfConstant), [12, 2]);
+ * ```
+ */
+export interface ConstantBuffer {
+  /** What it holds: `rotation`, `codebook`, `order`, … */
+  readonly role: string;
+  /** The memory itself: an array in host memory, or a buffer of a device. */
+  readonly memory: ArrayBufferView | GPUBuffer;
+}
+
+/**
+ * Bytes of a constant.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { bytesOfConstant } from "@kvreplay/kvreplay/quant";
+ *
+ * assertEquals(bytesOfConstant({ role: "matrix", memory: new Float32Array(64 * 64) }), 16384);
+ * ```
+ */
+export function bytesOfConstant({ memory }: ConstantBuffer): number {
+  return "byteLength" in memory ? memory.byteLength : memory.size;
+}
+
+/**
  * What one buffer of a store holds.
  *
  * @example
@@ -269,6 +311,8 @@ export interface Store<T extends KvShape> {
   buffers(n: number): readonly StoredBuffer[];
   /** The buffers themselves, read back to cpu memory: for audits and tests. */
   contents(): Promise<readonly BufferContents[]>;
+  /** What decoding needs besides the cache; absent for a store that needs nothing. */
+  constants?(): readonly ConstantBuffer[];
   /** Frees device memory. */
   free(): void;
 }

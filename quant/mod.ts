@@ -9,6 +9,7 @@ export type {
   Axes,
   Axis,
   BufferContents,
+  ConstantBuffer,
   Defaults,
   Family,
   FamilyAnswers,
@@ -23,7 +24,7 @@ export type {
   StoredBuffer,
   Taken,
 } from "./family.ts";
-export { KV_KINDS } from "./family.ts";
+export { bytesOfConstant, KV_KINDS } from "./family.ts";
 export type { AnswerType, ValueOf } from "./answer_type.ts";
 export { type AnswersTo, type Hook, type HookMethods, hooks, type HookValue } from "./hooks.ts";
 export type { AnswerName, OptionalHook } from "./hooks.ts";

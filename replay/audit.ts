@@ -5,7 +5,16 @@
  * @module
  */
 import { InternalError } from "../errors.ts";
-import type { Family, HookAnswers, KvKind, Needs, Settings, Store } from "../quant/family.ts";
+import {
+  bytesOfConstant,
+  type ConstantBuffer,
+  type Family,
+  type HookAnswers,
+  type KvKind,
+  type Needs,
+  type Settings,
+  type Store,
+} from "../quant/family.ts";
 import { exact } from "../quant/families/exact/exact.ts";
 import { QuantizerError } from "../quant/quantizer_error.ts";
 import { builtInFamilies } from "../quant/registry.ts";
@@ -14,7 +23,7 @@ import { notApplied } from "../quant/not_applied.ts";
 import { sha256 } from "../engine/digest.ts";
 import type { Engine } from "../engine/engine.ts";
 import { entriesPerToken } from "./metric.ts";
-import type { OpenStore, Plan } from "./quantize.ts";
+import { distinctConstants, type OpenStore, type Plan } from "./quantize.ts";
 import type { Reference } from "./reference.ts";
 import type { RotaryTables } from "../engine/rotary.ts";
 import { snapshot, Sources } from "./snapshot.ts";
@@ -26,6 +35,8 @@ export interface PeakStep {
   readonly tokens: number;
   /** Bytes as they were counted during the replay. */
   readonly bytes: number;
+  /** Bytes that decoding needs besides the cache, as they were counted. */
+  readonly constantBytes: number;
   readonly plan: Plan;
   /** Step at which the store of each layer and kind was begun. */
   readonly begun: readonly number[];
@@ -117,6 +128,10 @@ export interface Audit {
   readonly bytes: number;
   /** Layers in order, keys before values. */
   readonly tensors: readonly AuditedTensor[];
+  /** What decoding needs besides the cache, once per model: bytes by what they hold. */
+  readonly constants: readonly AuditedBuffer[];
+  /** Sum over the constants. */
+  readonly constantBytes: number;
 }
 
 /** What an audit is given. */
@@ -173,10 +188,29 @@ export async function audit<T extends KvShape>(input: AuditInput<T>): Promise<Au
           `${bytes} bytes, but ${peak.bytes} were reported`,
       );
     }
-    return { example, step, tokens, bytes, tensors };
+    const constants = constantsByRole(distinctConstants(stores));
+    const constantBytes = constants.reduce((sum, constant) => sum + constant.bytes, 0);
+    if (constantBytes !== peak.constantBytes) {
+      const own = plan.find(({ family }) => faultOf(family) === QuantizerError);
+      const AuditError = faultOf(own?.family ?? exact.name);
+      throw new AuditError(
+        `Audit of policy ${policy}, example ${example}: the stores need constants of ` +
+          `${constantBytes} bytes, but ${peak.constantBytes} were reported`,
+      );
+    }
+    return { example, step, tokens, bytes, tensors, constants, constantBytes };
   } finally {
     for (const store of stores) store.free();
   }
+}
+
+/** Bytes of constants, added up by what they hold. */
+function constantsByRole(constants: readonly ConstantBuffer[]): AuditedBuffer[] {
+  const sums = new Map<string, number>();
+  for (const constant of constants) {
+    sums.set(constant.role, (sums.get(constant.role) ?? 0) + bytesOfConstant(constant));
+  }
+  return [...sums].map(([role, bytes]) => ({ role, bytes }));
 }
 
 /** Whose fault it is when a family does not do what it says. */

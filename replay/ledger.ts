@@ -74,7 +74,16 @@ export class Ledger {
     this.#sizes.push(size);
     this.#elements += cacheElements(this.shape, tokens);
     if (this.#peak === undefined || size.bytes > this.#peak.bytes) {
-      this.#peak = { step, tokens, bytes: size.bytes, plan, begun: this.#begun, needs };
+      const { constantBytes } = cache;
+      this.#peak = {
+        step,
+        tokens,
+        bytes: size.bytes,
+        constantBytes,
+        plan,
+        begun: this.#begun,
+        needs,
+      };
     }
   }
 

@@ -189,6 +189,13 @@ export interface SliceNumbers {
   readonly examples: number;
   /** Examples that are in none of these numbers: too long for the model, or not finite in it. */
   readonly examples_left_out: number;
+  /** What decoding needs besides the cache, once per model, in MiB: matrices, levels, tables, orders. */
+  readonly constants_mb: number;
+  /**
+   * Cached tokens from which on the quantized cache and the constants take less than 16 bits an entry
+   * do; -1 where they never do.
+   */
+  readonly break_even_tokens: number;
 }
 
 /** Quality as the contract weighs it, 0..100. */
@@ -203,6 +210,12 @@ export interface SliceFacts {
   readonly calibrationSeconds?: number;
   /** `quality_main` of the reference policy; absent for the reference itself. */
   readonly referenceQuality?: number;
+  /** What decoding needs besides the cache; absent where it needs nothing. */
+  readonly constants?: {
+    readonly bytes: number;
+    /** Entries of the whole cache per token, keys and values. */
+    readonly entriesPerToken: number;
+  };
   /** Examples that were not replayed; 0 when absent. */
   readonly leftOut?: number;
   /** Whether this is the reference policy. */
@@ -216,7 +229,13 @@ export interface SliceFacts {
  */
 export function summarize(
   outcomes: readonly ExampleOutcome[],
-  { calibrationSeconds = 0, referenceQuality, leftOut = 0, fullPrecision = false }: SliceFacts = {},
+  {
+    calibrationSeconds = 0,
+    constants,
+    referenceQuality,
+    leftOut = 0,
+    fullPrecision = false,
+  }: SliceFacts = {},
 ): SliceNumbers {
   const steps = outcomes.flatMap((o) => o.steps);
   const mean = (values: number[]) => values.reduce((a, b) => a + b, 0) / values.length;
@@ -250,7 +269,26 @@ export function summarize(
     steps: steps.length,
     examples: outcomes.length,
     examples_left_out: leftOut,
+    constants_mb: (constants?.bytes ?? 0) / 2 ** 20,
+    break_even_tokens: breakEven(peak, constants),
   };
+}
+
+/**
+ * Tokens from which on a policy saves memory in all. What is exact at the peak stays so: sinks, a
+ * window, an open group; every further token saves what a coded one does there.
+ */
+function breakEven(
+  { bytes, elements, codes }: StepOutcome,
+  constants: SliceFacts["constants"],
+): number {
+  const saved = elements * EXACT_BITS / 8 - bytes;
+  if (saved <= 0) return -1;
+  if (constants === undefined) return 0;
+  const { bytes: constantBytes, entriesPerToken } = constants;
+  const coded = Math.min(codes, elements) / entriesPerToken;
+  const exact = elements / entriesPerToken - coded;
+  return Math.ceil(exact + constantBytes * coded / saved);
 }
 
 /** Whether a policy left every token exact, so that its numbers are those of full precision. */

@@ -5,6 +5,8 @@
  * @module
  */
 import {
+  bytesOfConstant,
+  type ConstantBuffer,
   KV_KINDS,
   type Settings,
   type Source,
@@ -129,9 +131,23 @@ export class QuantizedCache<T extends KvShape> {
     return this.#stores[index]?.store.buffers(n) ?? [];
   }
 
+  /** Bytes that decoding needs besides the cache; what stores share is counted once. */
+  get constantBytes(): number {
+    const stores = this.#stores.flatMap((opened) => opened?.store ?? []);
+    return distinctConstants(stores).reduce((sum, c) => sum + bytesOfConstant(c), 0);
+  }
+
   /** Frees every store. */
   free(): void {
     for (const opened of this.#stores) opened?.store.free();
     this.#stores.fill(undefined);
   }
+}
+
+/** What stores need besides the cache; memory that several have is listed once. */
+export function distinctConstants<T extends KvShape>(
+  stores: readonly Store<T>[],
+): readonly ConstantBuffer[] {
+  const all = stores.flatMap((store) => store.constants?.() ?? []);
+  return [...new Map(all.map((constant) => [constant.memory, constant])).values()];
 }

@@ -34,14 +34,16 @@ function lines(tensor: AuditedTensor): string[][] {
 
 /** The audit of one policy; the last line is the sum. */
 export function auditTable(policy: string, audit: Audit): string {
-  const { example, step, tokens, bytes, tensors } = audit;
-  const mib = (bytes / 2 ** 20).toFixed(6);
+  const { example, step, tokens, bytes, tensors, constants, constantBytes } = audit;
+  const mib = (count: number) => (count / 2 ** 20).toFixed(6);
   return [
     `audit of ${policy}: example ${example}, step ${step}, ${tokens} tokens`,
     ...alignedRows([
       ["layer", "family", "buffer", "bytes", "code bits", "words", "restored"],
       ...tensors.flatMap(lines),
     ]),
-    `sum ${bytes} bytes = ${mib} MiB = peak_kv_memory_mb`,
+    `sum ${bytes} bytes = ${mib(bytes)} MiB = peak_kv_memory_mb`,
+    ...alignedRows(constants.map(({ role, bytes }) => [`constant ${role}`, String(bytes)])),
+    `sum ${constantBytes} bytes = ${mib(constantBytes)} MiB = constants_mb, once per model`,
   ].join("\n");
 }

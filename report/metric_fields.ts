@@ -25,6 +25,8 @@ const DECIMALS = {
   steps: 0,
   examples: 0,
   examples_left_out: 0,
+  constants_mb: 6,
+  break_even_tokens: 0,
 } as const satisfies Record<keyof SliceNumbers, number>;
 
 /** Names of the numbers, in the contract's order. */

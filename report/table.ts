@@ -22,6 +22,7 @@ const COLUMNS = [
   { title: "cache error", field: "cache_error", decimals: 4 },
   { title: "bits", field: "avg_bits_per_kv_token", decimals: 3 },
   { title: "peak MiB", field: "peak_kv_memory_mb", decimals: 3 },
+  { title: "const MiB", field: "constants_mb", decimals: 3 },
   { title: "ratio", field: "kv_compression_ratio", decimals: 2 },
   { title: "tokens/s", field: "decode_tokens_per_s", decimals: 1 },
 ] as const satisfies readonly Column[];

@@ -1,4 +1,4 @@
 /** `adaptive`, with one step, in standard deviations, for all components. */
 import { AdaptiveQuantPolicy } from "../../policies/adaptive.ts";
 
-export default new AdaptiveQuantPolicy({ share: 0.7, allocation: false });
+export default new AdaptiveQuantPolicy({ rate: 3, allocation: false });

@@ -1,4 +1,4 @@
 /** `adaptive`, with all layers counted alike. */
 import { AdaptiveQuantPolicy } from "../../policies/adaptive.ts";
 
-export default new AdaptiveQuantPolicy({ share: 0.7, sensitivity: false });
+export default new AdaptiveQuantPolicy({ rate: 3, sensitivity: false });

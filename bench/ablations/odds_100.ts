@@ -1,4 +1,4 @@
 /** `adaptive`, with ten times the weight on predictions. */
 import { AdaptiveQuantPolicy } from "../../policies/adaptive.ts";
 
-export default new AdaptiveQuantPolicy({ share: 0.7, costPerOdds: 100 });
+export default new AdaptiveQuantPolicy({ rate: 3, costPerOdds: 100 });

@@ -17,6 +17,8 @@ const COLUMNS: readonly (readonly [keyof SliceNumbers, string, number])[] = [
   ["avg_bits_per_kv_token", "bits", 3],
   ["code_bits", "bits", 2],
   ["kv_compression_ratio", "×", 2],
+  ["constants_mb", "MiB", 3],
+  ["break_even_tokens", "tokens", 0],
   ["cache_error", "0–1", 4],
   ["greedy_match_ratio", "0–1", 4],
   ["replay_agreement", "0–1", 4],
@@ -80,6 +82,8 @@ function numberTable(board: Board, place: Place, standings: readonly Standing[])
                   {},
                   field === "code_bits" && nothingQuantized(numbers)
                     ? "0 (nothing was quantized)"
+                    : field === "break_even_tokens" && numbers[field] < 0
+                    ? "never"
                     : Math.abs(numbers[field]) >= 10_000
                     ? threeDigits(numbers[field])
                     : fixed(numbers[field], decimals),

@@ -10,7 +10,7 @@
  *
  * @module
  */
-import type { BufferContents, KvKind, StoredBuffer } from "../family.ts";
+import type { BufferContents, ConstantBuffer, KvKind, StoredBuffer } from "../family.ts";
 import { notFiniteError } from "../finite_input.ts";
 import type { Bindings, Extent, Kernels } from "./kernels.ts";
 import { Readbacks } from "./shared_readback.ts";
@@ -33,6 +33,8 @@ export class DeviceStore<Role extends string> {
   protected readonly memory: Record<Role, GPUBuffer>;
   /** Tables that the store shares with others (`Workbench.shared`); bound by name like `memory`. */
   protected tables: Readonly<Record<string, GPUBuffer>> = {};
+  /** Roles whose buffers hold what the model decides, and no tokens. */
+  protected readonly constantRoles: readonly Role[] = [];
   /** Words that each buffer was asked to have; the buffer may be larger. */
   readonly #words: Readonly<Record<Role, number>>;
   readonly #owner: StoreOwner;
@@ -70,6 +72,12 @@ export class DeviceStore<Role extends string> {
   async settle(): Promise<void> {
     await this.#readbacks.settle(this.bench, this.#report);
     if (this.#place !== NO_FAILURE) throw this.notFinite(this.#place);
+  }
+
+  /** Tables, and what `constantRoles` names. */
+  constants(): readonly ConstantBuffer[] {
+    const own = this.constantRoles.map((role): [string, GPUBuffer] => [role, this.memory[role]]);
+    return [...Object.entries(this.tables), ...own].map(([role, memory]) => ({ role, memory }));
   }
 
   /** Frees every buffer. */

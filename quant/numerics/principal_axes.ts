@@ -18,40 +18,34 @@ export interface PrincipalAxes {
 }
 
 /**
- * Axes along which the covariance is diagonal and the metric `e^T M e` is the identity.
+ * Axes along which the covariance is diagonal and the metric is the identity.
  *
  * @param covariance `[n][n]`, row-major, symmetric
- * @param metric `M`, `[n][n]`, row-major, symmetric positive definite: what an error `e` costs
+ * @param metric `[n]`: what an error in each channel costs, positive
  */
 export function principalAxes(
   covariance: Float64Array,
   metric: Float64Array,
   n: number,
 ): PrincipalAxes {
-  const { root, inverseRoot } = squareRoots(metric, n);
-  const spread = root.mmul(Matrix.from1DArray(n, n, covariance)).mmul(root);
+  // Channels that cost next to nothing would blow up the inverse.
+  const floor = metric.reduce((a, b) => Math.max(a, b)) * 1e-9;
+  const roots = metric.map((cost) => Math.sqrt(Math.max(cost, floor)));
+  const spread = Matrix.from1DArray(n, n, covariance);
+  roots.forEach((root, i) => spread.mulRow(i, root).mulColumn(i, root));
   const { values, vectors } = symmetricEigen(spread);
   const order = values.map((_, i) => i).sort((a, b) => values[b]! - values[a]!);
-  const basis = vectors.subMatrixColumn(order);
-  const forward = basis.transpose().mmul(root);
-  const inverse = basis.transpose().mmul(inverseRoot);
+  const basis = vectors.subMatrixColumn(order).transpose();
+  const inverse = basis.clone();
+  roots.forEach((root, i) => {
+    basis.mulColumn(i, root);
+    inverse.mulColumn(i, 1 / root);
+  });
   return {
     variances: Float64Array.from(order, (i) => Math.max(0, values[i]!)),
-    forward: Float64Array.from(forward.to1DArray()),
+    forward: Float64Array.from(basis.to1DArray()),
     inverse: Float64Array.from(inverse.to1DArray()),
   };
-}
-
-function squareRoots(metric: Float64Array, n: number): { root: Matrix; inverseRoot: Matrix } {
-  const { values, vectors } = symmetricEigen(Matrix.from1DArray(n, n, metric));
-  // Directions that cost next to nothing would blow up the inverse.
-  const floor = Math.max(...values) * 1e-9;
-  const scaled = (power: number) => {
-    const columns = vectors.clone();
-    values.forEach((value, i) => columns.mulColumn(i, Math.max(value, floor) ** power));
-    return columns.mmul(vectors.transpose());
-  };
-  return { root: scaled(0.5), inverseRoot: scaled(-0.5) };
 }
 
 function symmetricEigen(matrix: Matrix): { values: number[]; vectors: Matrix } {

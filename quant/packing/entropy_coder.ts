@@ -25,7 +25,7 @@ const LOWEST_STATE = 1 << STATE_BITS;
 /** Before a symbol is taken in, the state is at least its frequency times 2 to this power. */
 const QUOTIENT_BITS = STATE_BITS - FREQUENCY_BITS;
 
-/** Alphabets of a row of symbols: position `k` of every row has alphabet `k`. */
+/** Alphabets of one size. */
 export interface Alphabets {
   /** Symbols of each alphabet. The last one escapes: raw bits follow it. */
   readonly symbols: number;
@@ -72,10 +72,12 @@ export function frequenciesOf(counts: readonly number[]): number[] {
 /**
  * Codes rows of symbols.
  *
+ * @param row which alphabet each position of a row has
  * @param symbols as many whole rows as there are
  * @param raw what follows each escape, at the escape's place
- * @param words where the stream goes, from the first bit on; 0 as far as it reaches
- * @returns bits of the stream
+ * @param words where the stream goes, behind its first bits; 0 as far as it reaches
+ * @param first bits of the words that are taken already
+ * @returns bits of the words that are taken then
  *
  * @example
  * ```ts
@@ -84,26 +86,29 @@ export function frequenciesOf(counts: readonly number[]): number[] {
  *
  * // Two alphabets of three symbols; the second one's first symbol is nearly certain.
  * const alphabets = alphabetsOf(3, [1024, 2048, 1024, 4000, 95, 1]);
- * const words = new Uint32Array(8);
- * const bits = encode(alphabets, Uint8Array.of(1, 0, 2, 0), Uint16Array.of(0, 0, 77, 0), words);
+ * const [row, words] = [Uint16Array.of(0, 1), new Uint32Array(8)];
+ * const bits = encode(alphabets, row, Uint8Array.of(1, 0, 2, 0), Uint16Array.of(0, 0, 77, 0), words);
  * assertEquals(bits, 16 + 1 + 2 + 16);
  * const [symbols, raw] = [new Uint8Array(4), new Uint16Array(4)];
- * decode(alphabets, words, bits, symbols, raw);
+ * decode(alphabets, row, words, bits, symbols, raw);
  * assertEquals([...symbols, raw[2]], [1, 0, 2, 0, 77]);
  * ```
  */
 export function encode(
   { symbols: size, frequencies, ends }: Alphabets,
+  row: Uint16Array,
   symbols: Uint8Array,
   raw: Uint16Array,
   words: Uint32Array,
+  first = 0,
 ): number {
   const escape = size - 1;
   let state = LOWEST_STATE;
-  let bits = 0;
-  let base = frequencies.length;
+  let bits = first;
+  let position = row.length;
   for (let i = symbols.length - 1; i >= 0; i--) {
-    base = (base === 0 ? frequencies.length : base) - size;
+    position = (position === 0 ? row.length : position) - 1;
+    const base = row[position]! * size;
     const symbol = symbols[i]!;
     if (symbol === escape) {
       pushBits(words, bits, raw[i]!, RAW_BITS);
@@ -128,13 +133,15 @@ export function encode(
 /**
  * Decodes rows of symbols.
  *
- * @param words the stream, from the first bit on
- * @param bits of the stream
+ * @param row which alphabet each position of a row has
+ * @param words what `encode` wrote to
+ * @param bits what it returned
  * @param symbols filled
  * @param raw what follows each escape, at the escape's place
  */
 export function decode(
   { symbols: size, frequencies, ends }: Alphabets,
+  row: Uint16Array,
   words: Uint32Array,
   bits: number,
   symbols: Uint8Array,
@@ -143,8 +150,10 @@ export function decode(
   const escape = size - 1;
   let at = bits - STATE_BITS;
   let state = LOWEST_STATE | readBits(words, at, STATE_BITS);
-  let base = 0;
+  let position = 0;
   for (let i = 0; i < symbols.length; i++) {
+    const base = row[position]! * size;
+    position = position + 1 === row.length ? 0 : position + 1;
     const slot = state & (TOTAL - 1);
     // Symbols are in order of their likelihood more or less, so the first ones are tried first.
     let place = base;
@@ -161,8 +170,6 @@ export function decode(
       at -= RAW_BITS;
       raw[i] = readBits(words, at, RAW_BITS);
     }
-    base += size;
-    if (base === frequencies.length) base = 0;
   }
 }
 

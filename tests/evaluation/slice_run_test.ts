@@ -283,16 +283,36 @@ Deno.test("escapes count against the budget, at every step", async () => {
     await between(host, { prompts: { a: words, b: words, c: words } }),
     /^Policy fine: rejected: Layer \d (key|value)s: codes take [\d.]+ bits each at step 0, escapes included, and those of all layers [\d.]+, over the budget of 4$/,
   );
-  // `adaptive` plans by what it learned; what that takes on a prompt is told.
-  const { results } = await run([hostBuiltin("adaptive")], {
-    prompts: { a: words },
-    budgetBits: 1,
-  });
-  const { numbers, remarks } = results[0]!;
-  assert(numbers.code_bits > 1);
-  assertEquals(remarks, [
-    `its codes take ${numbers.code_bits.toFixed(3)} bits on average, over the budget of 1`,
-  ]);
+});
+
+Deno.test("adaptive policies hold their rate at every step, or the budget if that is lower", async () => {
+  const words = Array.from({ length: 40 }, (_, i) => `word ${i}`).join(" ");
+  // All that is learned here comes from a sentence of another kind.
+  const foreign = 'fn main() { let x: Vec<u8> = vec![0x7f; 9]; println!("{:?}", x); } '.repeat(6);
+  for (const budgetBits of [1, 2, 3, 4]) {
+    const rates = { adaptive: 3, adaptive_2bit: 2, adaptive_1bit: 1.5 } as const;
+    const hosts = Object.keys(rates).map((name) => hostBuiltin(name as keyof typeof rates));
+    const { results, failures } = await run(hosts, {
+      prompts: { words, foreign },
+      steps: 20,
+      budgetBits,
+    });
+    assertEquals(failures, []);
+    for (const { policy, numbers, outcomes, remarks } of results) {
+      const rate = Math.min(budgetBits, rates[policy as keyof typeof rates]);
+      assertEquals(remarks, []);
+      assert(numbers.code_bits > 0.5 * rate, `${policy}: ${numbers.code_bits}`);
+      for (const { steps } of outcomes) {
+        for (const { bytes, elements, codes, codeBits } of steps) {
+          assert(codes > 0 && codeBits <= rate * codes, `${policy} at ${budgetBits}`);
+          assert(
+            8 * bytes <= rate * elements + 16 * (elements - codes),
+            `${policy} at ${budgetBits}`,
+          );
+        }
+      }
+    }
+  }
 });
 
 Deno.test("a built-in that does not apply is passed over where that is asked for, and else fails, before any pass", async () => {

@@ -57,6 +57,7 @@ const OTHER_OPTIONS: Readonly<
   "turboquant rotation": ["hadamard"],
   "turboquant seed": [9],
   "transform steps": [new Array(128).fill("exact")],
+  "transform most_bits": [1.5],
   "ggml type": ["q4_1"],
   "ggml rotate": [false],
   "fp8 format": ["e5m2", { calibrationMode: "none" }],

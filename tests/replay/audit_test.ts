@@ -1,6 +1,6 @@
 /** One body over both machines: honest stores pass, whatever lies is caught. */
 import { InternalError, UserError } from "../../errors.ts";
-import { assertEquals, assertMatch, assertNotEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertNotEquals, assertRejects } from "@std/assert";
 import { GpuBackend } from "../../quant/gpu/backend_gpu.ts";
 import type { HookAnswers, Store, StoredBuffer } from "../../quant/family.ts";
 import { exactSettings } from "../../quant/families/exact/exact.ts";
@@ -116,8 +116,9 @@ async function lastStep<T extends KvShape>(m: Machine<T>, plan: Plan): Promise<P
     (sum, range, i) => sum + cache.bytes(i, tokens, range, perToken),
     0,
   );
+  const { constantBytes } = cache;
   cache.free();
-  return { step, tokens, bytes, plan, begun: plan.map(() => 0), needs: {} };
+  return { step, tokens, bytes, constantBytes, plan, begun: plan.map(() => 0), needs: {} };
 }
 
 const run = <T extends KvShape>(
@@ -172,6 +173,33 @@ onBothMachines("honest stores add up, and hashes tell contents apart", async (m)
   assertNotEquals(found.tensors[0]!.restoredHash, found.tensors[2]!.restoredHash);
   assertEquals(await run(m, peak), found);
   assertMatch(auditTable("p", found), new RegExp(`\nsum ${peak.bytes} bytes = `));
+});
+
+onBothMachines("constants are counted once, however many layers share them", async (m) => {
+  const { headDim, kvHeads } = SHAPE;
+  const whole = { axis: "token" as const, bits: [2, 2], groupSize: -1 };
+  const rotated = tensors.map((a) => ({ ...a, ...whole }));
+  const plan = planOf("turboquant", rotated);
+  const peak = await lastStep(m, plan);
+  const found = await run(m, peak);
+  // A rotation and its inverse, and the levels; in host memory they are float64.
+  const wide = m.engine.backend instanceof GpuBackend ? 4 : 8;
+  const least = wide * (2 * headDim * headDim + 2 ** 2);
+  const sum = found.constants.reduce((all, { bytes }) => all + bytes, 0);
+  assertEquals([found.constantBytes, sum], [peak.constantBytes, peak.constantBytes]);
+  assert(sum >= least && sum <= least + 16 * kvHeads + 64, `${sum} for ${least}`);
+  assertMatch(
+    auditTable("p", found),
+    new RegExp(`\nsum ${sum} bytes = [\\d.]+ MiB = constants_mb`),
+  );
+  // KIVI needs none.
+  const plain = await run(m, await lastStep(m, planOf("kivi")));
+  assertEquals([plain.constantBytes, plain.constants], [0, []]);
+  await assertRejects(
+    () => run(m, { ...peak, constantBytes: 0 }),
+    InternalError,
+    `the stores need constants of ${sum} bytes, but 0 were reported`,
+  );
 });
 
 onBothMachines("caches that quantize themselves again are grown through every step", async (m) => {

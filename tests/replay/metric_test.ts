@@ -62,7 +62,12 @@ Deno.test("a slice pools its steps and averages its examples", () => {
         0,
       ),
     ],
-    { calibrationSeconds: 1.5, referenceQuality: 100, leftOut: 3 },
+    {
+      calibrationSeconds: 1.5,
+      referenceQuality: 100,
+      leftOut: 3,
+      constants: { bytes: 5000, entriesPerToken: 20 },
+    },
   );
   assertEquals(numbers.steps, 4);
   assertEquals([numbers.examples, numbers.examples_left_out], [2, 3]);
@@ -80,6 +85,25 @@ Deno.test("a slice pools its steps and averages its examples", () => {
   assertEquals(numbers.decode_tokens_per_s, 4);
   assertEquals(numbers.prefill_latency_ms, 20);
   assertEquals(numbers.calibration_cost_s, 1.5);
+  assertEquals(numbers.constants_mb, 5000 / 2 ** 20);
+});
+
+Deno.test("memory is saved from where coded tokens have paid for the constants", () => {
+  const saves = (s: Partial<StepOutcome>, constants?: Parameters<typeof summarize>[1]) =>
+    summarize(
+      [{ steps: [step(s)], seconds: 1, score: 1, referenceScore: 1, prefillMs: 1 }],
+      constants,
+    )
+      .break_even_tokens;
+  const constants = (bytes: number) => ({ constants: { bytes, entriesPerToken: 20 } });
+  // Twenty tokens of 40 bytes, four of them exact; each of the others takes 10 bytes.
+  const held = { elements: 400, bytes: 4 * 40 + 16 * 10, codes: 16 * 20 };
+  assertEquals(saves(held, constants(3000)), 4 + 100);
+  assertEquals(saves(held, constants(3001)), 4 + 101);
+  assertEquals(saves(held, constants(0)), 4);
+  assertEquals(saves({ ...held, bytes: 800 }, constants(3000)), -1);
+  assertEquals(saves({ ...held, bytes: 900 }, constants(0)), -1);
+  assertEquals(saves(held), 0);
 });
 
 Deno.test("quality: a cache error above 1 takes no more than its tenth", () => {

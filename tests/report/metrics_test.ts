@@ -35,7 +35,8 @@ Deno.test("a TEST_METRICS line has the contract's fields in its order, as plain 
       "prefill_latency_ms=45.68 calibration_cost_s=0.000 avg_bits_per_kv_token=4.500000 " +
       "cache_error=0.094500 greedy_match_ratio=0.978102 replay_agreement=0.990000 " +
       "task_score=84.3750 task_score_ref=90.6250 kv_compression_ratio=3.555556 " +
-      "code_bits=4.000000 steps=2 examples=1 examples_left_out=1",
+      "code_bits=4.000000 steps=2 examples=1 examples_left_out=1 constants_mb=0.125000 " +
+      "break_even_tokens=77",
   );
 });
 
@@ -107,7 +108,7 @@ Deno.test("a run that ended early is marked partial in every output", () => {
   assertEquals([partial, ended_by, slices[0].partial], [true, "Interrupted by SIGINT", true]);
   const rows = parse(files["metrics.csv"]!, { skipFirstRow: true });
   assertEquals(rows.map((row) => row.partial), ["true", "true"]);
-  assertMatch(testMetricsLine("needle", "x", numbers, true), / examples_left_out=1 partial=1$/);
+  assertMatch(testMetricsLine("needle", "x", numbers, true), / break_even_tokens=77 partial=1$/);
   assertMatch(sliceTable(cut), /left out \(partial: the run ended early\)\n/);
   const whole = JSON.parse(resultFiles(run, reports)["metrics.json"]!);
   assertEquals([whole.partial, whole.ended_by, whole.slices[0].partial], [false, null, false]);

@@ -20,6 +20,8 @@ export const numbers: SliceNumbers = {
   steps: 2,
   examples: 1,
   examples_left_out: 1,
+  constants_mb: 0.125,
+  break_even_tokens: 77,
 };
 
 /** A slice of one example and two steps under two policies. */

@@ -11,7 +11,7 @@
 import { packRow, unpackRow } from "../../packing/bit_packing.ts";
 import { type Codebook, CodeFinder } from "../../numerics/codebook.ts";
 import { FloatRow } from "../../numerics/extremes.ts";
-import type { BufferContents, Source, Store, StoredBuffer } from "../../family.ts";
+import type { BufferContents, ConstantBuffer, Source, Store, StoredBuffer } from "../../family.ts";
 import { throwNotFinite } from "../../finite_input.ts";
 import { fromHalfBits, toHalfBits } from "../../packing/half.ts";
 import { bookOf, type ChannelRule, channelRule, channelTable, tokenRule } from "./kvquant_rule.ts";
@@ -153,6 +153,15 @@ export class KvquantStoreCpu implements Store<CpuTensor> {
         else for (let i = 0; i < headDim; i++) data[to + i] = row[from + i]!;
       }
     }
+  }
+
+  constants(): readonly ConstantBuffer[] {
+    const ofRows = this.#rows.flatMap(({ book: { values, bounds }, table }) =>
+      // Levels of a channel say all that the codebook does.
+      Object.entries(table === undefined ? { values, bounds } : { table, bounds })
+    );
+    return [...ofRows, ...Object.entries<Float32Array>({ ...this.#channels })]
+      .map(([role, memory]) => ({ role, memory }));
   }
 
   settle(): Promise<void> {

@@ -77,6 +77,7 @@ type Role =
 
 /** Store of `kvquant` over GPU tensors; `settle` throws on non-finite input. */
 export class KvquantStoreGpu extends GrowingStore<KvquantSettings, Role> {
+  protected override readonly constantRoles = ["rows", "bounds", "values", "channels"] as const;
   readonly #tensor: GpuTensor;
   readonly #layout: TokenRows;
   readonly #quantizeKernels: Kernels;

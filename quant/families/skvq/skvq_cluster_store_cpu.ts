@@ -7,7 +7,7 @@
 import { scaleOf, zeroOf } from "../../stores/affine/affine_group.ts";
 import { affineRange } from "../../stores/affine/affine_settings.ts";
 import { packRow, unpackRow } from "../../packing/bit_packing.ts";
-import type { BufferContents, Source, Store, StoredBuffer } from "../../family.ts";
+import type { BufferContents, ConstantBuffer, Source, Store, StoredBuffer } from "../../family.ts";
 import { throwNotFinite } from "../../finite_input.ts";
 import { loadParameters, parameterWords, storeParameters } from "../../packing/parameters.ts";
 import { channelOrder } from "./skvq_calibrate.ts";
@@ -101,6 +101,11 @@ export class SkvqClusterStoreCpu implements Store<CpuTensor> {
         data[base + offsets[i]!]! /= factors[order[i]!]!;
       }
     }
+  }
+
+  constants(): readonly ConstantBuffer[] {
+    const { order, starts, factors } = this.#channels;
+    return Object.entries({ order, starts, factors }).map(([role, memory]) => ({ role, memory }));
   }
 
   settle(): Promise<void> {

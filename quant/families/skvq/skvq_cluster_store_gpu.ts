@@ -23,6 +23,7 @@ import type { GpuTensor } from "../../tensor.ts";
 /** Store of `skvq` over GPU tensors; `settle` throws on non-finite input. */
 export class SkvqClusterStoreGpu
   extends GrowingStore<SkvqSettings, "codes" | "scale_zero" | "places" | "starts"> {
+  protected override readonly constantRoles = ["places", "starts"] as const;
   readonly #channels: number;
   readonly #quantize: Kernels;
   readonly #restore: Kernels;

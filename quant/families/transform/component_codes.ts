@@ -9,17 +9,12 @@
  *
  * @module
  */
-import { RAW_BITS } from "../../packing/entropy_coder.ts";
-
 /**
  * How much less than half a step rounds up: a little, since a symbol nearer to 0 is shorter by more
  * than it is worse (Sullivan, "Efficient scalar quantization of exponential and Laplacian random
  * variables", IEEE Transactions on Information Theory 42(5), 1996).
  */
 export const DEAD_ZONE = 0.1;
-
-/** Observations that a level's place on the grid weighs against the mean of its values. */
-const GRID_WEIGHT = 4;
 
 /** Symbols of an alphabet whose codes are `width` bits wide before they are entropy coded. */
 export function alphabetSize(width: number): number {
@@ -40,10 +35,9 @@ export function stepsOf(symbol: number): number {
 export interface ComponentFill {
   /** Values per symbol; the last symbol is the escape. */
   readonly counts: readonly number[];
-  /** Restored value of every symbol but the escape. */
-  readonly levels: readonly number[];
-  /** Mean squared error; escapes have none. */
-  readonly error: number;
+  /** Sums of the values of every symbol but the escape, in steps, and of their squares. */
+  readonly sums: readonly number[];
+  readonly squares: readonly number[];
 }
 
 /** Values of one component in ascending order, for codes in steps of many sizes. */
@@ -78,12 +72,10 @@ export class ComponentValues {
    * @param symbols of the alphabet, escape included
    */
   fill(step: number, symbols: number): ComponentFill {
-    const count = this.#counts.at(-1)!;
     const escape = symbols - 1;
-    const counts = new Array<number>(symbols).fill(0);
-    const levels = new Array<number>(escape).fill(0);
-    let squares = 0;
-    let coded = 0;
+    const counts: number[] = [];
+    const sums: number[] = [];
+    const squares: number[] = [];
     for (let symbol = 0; symbol < escape; symbol++) {
       const steps = stepsOf(symbol);
       // Symbols reach further outwards than inwards, by the dead zone.
@@ -93,16 +85,13 @@ export class ComponentValues {
       const above = steps < 0 ? inwards : outwards;
       const from = this.#firstFrom((steps - below) * step);
       const to = this.#firstFrom((steps + above) * step);
-      const own = this.#counts[to]! - this.#counts[from]!;
-      const sum = this.#sums[to]! - this.#sums[from]!;
-      const level = (sum + GRID_WEIGHT * steps * step) / (own + GRID_WEIGHT);
-      counts[symbol] = own;
-      levels[symbol] = level;
-      squares += this.#squares[to]! - this.#squares[from]! + level * (own * level - 2 * sum);
-      coded += own;
+      counts.push(this.#counts[to]! - this.#counts[from]!);
+      sums.push((this.#sums[to]! - this.#sums[from]!) / step);
+      squares.push((this.#squares[to]! - this.#squares[from]!) / (step * step));
     }
-    counts[escape] = count - coded;
-    return { counts, levels, error: Math.max(0, squares) / count };
+    const coded = counts.reduce((a, b) => a + b, 0);
+    counts.push(this.#counts.at(-1)! - coded);
+    return { counts, sums, squares };
   }
 
   /** Index of the first value that is not below `limit`. */
@@ -116,11 +105,4 @@ export class ComponentValues {
     }
     return low;
   }
-}
-
-/** Bits per value that the symbols of a fill take, raw bits of escapes included. */
-export function bitsOf({ counts }: ComponentFill): number {
-  const n = counts.reduce((a, b) => a + b, 0);
-  const entropy = counts.reduce((sum, c) => c === 0 ? sum : sum - c * Math.log2(c / n), 0);
-  return (entropy + RAW_BITS * counts.at(-1)!) / n;
 }

@@ -11,7 +11,9 @@
  * KVQuant's codebooks.
  *
  * A code is at most as wide as `choose_bits` says, since the alphabet has no more symbols; what it
- * takes in the stream follows from how likely it is, and is far less on average.
+ * takes in the stream follows from how likely it is, and is far less on average. That average is an
+ * expectation, and `most_bits` a promise: where the streams of the tokens so far would take more, the
+ * next 16 tokens have steps as much coarser as it takes.
  *
  * A family of this project. It combines what was found before: pre-RoPE keys and offline codebooks
  * (KVQuant, arXiv 2401.18079), rotation before low-bit codes (TurboQuant, arXiv 2504.19874), keys
@@ -25,7 +27,7 @@ import { QuantizerError } from "../../quantizer_error.ts";
 import { checkOneWidth, placeName } from "../../setting_checks.ts";
 import { alphabetSize } from "./component_codes.ts";
 import { fitTransform, learnTransform } from "./transform_calibration.ts";
-import { transformRange } from "./transform_layout.ts";
+import { GROUP_TOKENS, LEAST_GROUP_BITS, transformRange } from "./transform_layout.ts";
 import { transformNoise } from "./transform_noise.ts";
 import type {
   ComponentStep,
@@ -49,6 +51,14 @@ export const transform: Family<TransformSettings, "sink_tokens", TransformOption
       absentRule: "what `calibrate` returned, as `[layer][kind]`, else all alike",
       means: 'what becomes of each component: a step in standard deviations, `"absent"`, `"exact"`',
     },
+    most_bits: {
+      value: { is: "number", above: 0 },
+      absentRule: "no bound",
+      kept: ({ mostBits }) => mostBits,
+      means:
+        "bits an entry that streams take at most, at every length of the cache; where the steps " +
+        "do not keep to it, 16 tokens have coarser ones",
+    },
   },
   axes: { key: ["token"], value: ["token"], because: "codes whole tokens" },
   calibration: "always",
@@ -65,6 +75,7 @@ export const transform: Family<TransformSettings, "sink_tokens", TransformOption
       heads,
       headDim,
       steps: stepsOf(answers, heads * headDim),
+      ...mostBitsOf(answers, heads * headDim),
       residualLength: answers.residualLength,
       sinkTokens: answers.sinkTokens,
       calibrated: true,
@@ -82,6 +93,25 @@ export const transform: Family<TransformSettings, "sink_tokens", TransformOption
   openGpu: (device, source, settings, tokens) =>
     new TransformStoreGpu(device, source, settings, tokens),
 };
+
+/** The option `most_bits`, when a stream in which nothing is coded keeps to it. */
+function mostBitsOf(
+  answers: FamilyAnswers<"sink_tokens", TransformOptions>,
+  count: number,
+): { mostBits?: number } {
+  const { most_bits: mostBits } = answers.options;
+  if (mostBits === undefined) return {};
+  const least = LEAST_GROUP_BITS / (GROUP_TOKENS * count);
+  if (mostBits < least) {
+    throw new QuantizerError(
+      `${
+        placeName(answers)
+      }: option "most_bits" is ${mostBits}; expected at least ${least}, which ` +
+        `${GROUP_TOKENS} tokens take in which nothing is coded`,
+    );
+  }
+  return { mostBits };
+}
 
 /** Where a policy says nothing, alphabets reach three standard deviations to each side. */
 const DEFAULT_REACH = 3;

@@ -14,15 +14,15 @@ struct Job {
   stored: u32,
   symbols: u32,
   rotate: u32,
-  // Offsets into `constants`.
-  forward: u32,
-  inverse: u32,
-  steps: u32,
-  levels: u32,
   // Words that a stream has room for before streams are put together.
   room: u32,
   // Group whose stream comes first in the bound streams.
   first_bound: u32,
+  // Levels that streams are measured at; whether they are bounded, and bits that each group may add to
+  // all before it.
+  levels: u32,
+  bounded: u32,
+  group_bits: u32,
 }
 
 const group_tokens = 16u;

@@ -82,16 +82,13 @@ function computeAxes(
   for (let head = 0; head < heads; head += size) {
     const rows = tokenRows(tensors, head, size);
     const mean = centre(rows, n);
-    const metric = new Float64Array(n * n);
-    for (let i = 0; i < n; i++) metric[i * n + i] = 1 / energy;
+    const metric = new Float64Array(n).fill(1 / energy);
     if (kind === "key") {
       for (let h = 0; h < size; h++) {
         const reads = queryMetric(layer.queries[head + h]!, samples);
+        // Of what an error costs only the channels' own part: then one matrix serves both ways.
         for (let i = 0; i < headDim; i++) {
-          for (let j = 0; j < headDim; j++) {
-            metric[(h * headDim + i) * n + h * headDim + j]! += QUERY_WEIGHT *
-              reads[i * headDim + j]! / headDim;
-          }
+          metric[h * headDim + i]! += QUERY_WEIGHT * reads[i * headDim + i]! / headDim;
         }
       }
     }

@@ -1,26 +1,26 @@
 /**
  * What `transform` learns of one layer and kind: axes, means, and sketches of the values that the
- * components take. Steps, levels and frequencies of a store follow from that and its settings, so
- * that every policy shares what is learned.
+ * components take. Matrix, steps and alphabets of a store follow from that and its settings, so that
+ * every policy shares what is learned.
  *
  * @module
  */
 import type { Calibration, KeptSamples } from "../../calibration.ts";
 import type { KvKind } from "../../family.ts";
-import { frequenciesOf, FREQUENCY_BITS } from "../../packing/entropy_coder.ts";
-import { alphabetSize, bitsOf } from "./component_codes.ts";
+import { chooseTable } from "./component_alphabets.ts";
+import { alphabetSize } from "./component_codes.ts";
 import { sketch, SKETCH_POINTS, sketchedValues } from "./component_sketch.ts";
 import { transformAxes, visitComponents } from "./transform_axes.ts";
+import { MATRIX_BITS, packMatrix } from "./transform_matrix.ts";
 import type { TransformSettings } from "./transform_settings.ts";
 
-/** What an unseen symbol counts as. */
-const UNSEEN = 0.25;
+/** Step, in standard deviations, of a component that is kept exact where there is no room for it. */
+const NOT_EXACT = 0.25;
 
 /** What is learned of one layer and kind, by name. */
 interface TransformLearned {
   readonly mean: Float32Array<ArrayBuffer>;
   readonly forward: Float32Array<ArrayBuffer>;
-  readonly inverse: Float32Array<ArrayBuffer>;
   /** Of every component, see `TransformAxes`. */
   readonly variances: Float32Array<ArrayBuffer>;
   readonly energies: Float32Array<ArrayBuffer>;
@@ -59,7 +59,6 @@ function computed(samples: KeptSamples, layer: number, kind: KvKind): Calibratio
   const learned: TransformLearned = {
     mean: concat(blocks.map((b) => b.mean)),
     forward: concat(blocks.map((b) => b.forward)),
-    inverse: concat(blocks.map((b) => b.inverse)),
     variances: Float32Array.from(variances),
     energies: Float32Array.from(energies),
     scales,
@@ -78,32 +77,31 @@ function valuesOf({ points, scales, count }: TransformLearned, component: number
 /** Everything a store of these settings needs, of what was learned. */
 export function fitTransform(learned: Calibration, settings: TransformSettings): Calibration {
   const all = learned as unknown as TransformLearned;
-  const { mean, forward, inverse, variances } = all;
+  const { mean, forward, variances } = all;
   const symbols = alphabetSize(settings.bits[0]!);
   const steps = new Float32Array(variances.length);
-  const levels: number[] = [];
-  const frequencies: number[] = [];
-  for (const [i, step] of settings.steps.entries()) {
-    if (step === "absent") continue;
-    // What is exact always escapes, at no cost.
-    let counts = new Array<number>(symbols - 1).fill(0).concat(1 << FREQUENCY_BITS);
-    let centres = new Array<number>(symbols - 1).fill(0);
-    if (step !== "exact") {
-      steps[i] = stepSize(step, variances[i]!);
-      const fill = valuesOf(all, i).fill(steps[i]!, symbols);
-      counts = frequenciesOf(fill.counts.map((count) => count + UNSEEN));
-      centres = [...fill.levels];
-    }
-    frequencies.push(...counts);
-    levels.push(...centres, 0);
+  const alphabets = new Int32Array(variances.length);
+  for (const [i, wanted] of settings.steps.entries()) {
+    if (wanted === "absent") continue;
+    const deviations = wanted === "exact" ? NOT_EXACT : wanted;
+    const step = stepSize(deviations, variances[i]!);
+    alphabets[i] = chooseTable(valuesOf(all, i).fill(step, symbols), deviations).table;
+    steps[i] = wanted === "exact" ? -step : step;
   }
+  // Blocks are squares of the same size.
+  const channels = forward.length / variances.length;
+  const packed = Array.from({ length: variances.length / channels }, (_, b) => {
+    const stored = Array.from({ length: channels }, (_, i) => i)
+      .filter((i) => settings.steps[b * channels + i] !== "absent");
+    const own = forward.subarray(b * channels ** 2, (b + 1) * channels ** 2);
+    return packMatrix(own, channels, stored, MATRIX_BITS[settings.kind]);
+  });
   return {
     mean,
-    forward,
-    inverse,
+    scales: Float32Array.from(packed.flatMap(({ scales }) => [...scales])),
+    matrix: Int32Array.from(packed.flatMap(({ words }) => [...words])),
     steps,
-    levels: Float32Array.from(levels),
-    frequencies: Int32Array.from(frequencies),
+    alphabets,
   };
 }
 
@@ -143,14 +141,15 @@ export function componentCosts(
   return Array.from(all.variances, (variance, i) => {
     const values = valuesOf(all, i);
     const fills = widths.map((width) =>
-      steps.map((step) => values.fill(stepSize(step, variance), alphabetSize(width)))
+      steps.map((step) =>
+        chooseTable(values.fill(stepSize(step, variance), alphabetSize(width)), step)
+      )
     );
-    const whole = Math.max(variance, Number.MIN_VALUE);
     return {
       variance,
       energy: all.energies[i]!,
-      bits: fills.map((row) => row.map(bitsOf)),
-      error: fills.map((row) => row.map((fill) => fill.error / whole)),
+      bits: fills.map((row) => row.map(({ bits }) => bits)),
+      error: fills.map((row) => row.map(({ error }, i) => error * steps[i]! ** 2)),
     };
   });
 }

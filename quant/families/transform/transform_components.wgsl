@@ -1,29 +1,50 @@
-// From vectors to symbols and back: one workgroup per token.
-//
-// `places` (u32), per stored component: its block, and its index there. `constants` (f32): means, the
-// matrices [component][channel] forward and back, steps and levels of the stored components.
+// From vectors to components and back: one workgroup per token.
 
-@group(0) @binding(2) var<storage, read> places: array<vec2u>;
-@group(0) @binding(3) var<storage, read> constants: array<f32>;
-// Symbol of every component, and above it the 16 bits that follow an escape.
-@group(0) @binding(4) var<storage, read_write> codes: array<u32>;
+// Block of every stored component.
+@group(0) @binding(2) var<storage, read> places: array<u32>;
+// Of every channel its mean, its scale and the inverse of that.
+@group(0) @binding(3) var<storage, read> channels: array<f32>;
+// Every stored component.
+@group(0) @binding(4) var<storage, read_write> values: array<f32>;
 @group(0) @binding(5) var<storage, read_write> tensor: array<f32>;
 @group(0) @binding(6) var<storage, read> cosine: array<f32>;
 @group(0) @binding(7) var<storage, read> sine: array<f32>;
+// Packed rows of the stored axes, and what makes the length of each one 1.
+@group(0) @binding(8) var<storage, read> matrix: array<u32>;
+@group(0) @binding(9) var<storage, read> lengths: array<f32>;
 
 const half_max = 65504.0;
-// Half a step, less the dead zone.
-override rounding: f32 = 0.4;
 // heads * headDim of the model.
-override channels: u32 = 128u;
+override most_channels: u32 = 128u;
+// Bits of an entry of the matrix.
+override matrix_bits: u32 = 6u;
 
-var<workgroup> vector: array<f32, channels>;
-var<workgroup> component: array<f32, channels>;
+var<workgroup> vector: array<f32, most_channels>;
+var<workgroup> rest: array<f32, most_channels>;
+var<workgroup> component: array<f32, most_channels>;
 
-// Where the row of stored component k starts in a list of matrices.
-fn matrix_row(k: u32) -> u32 {
-  let block_channels = job.block_heads * job.head_dim;
-  return (places[k].x * block_channels + places[k].y) * block_channels;
+// Entry of a stored axis at a channel of its block.
+fn axis_entry(k: u32, c: u32) -> f32 {
+  let row = k * ((job.block_heads * job.head_dim * matrix_bits + 31u) / 32u);
+  let bit = c * matrix_bits;
+  let shift = bit & 31u;
+  var code = matrix[row + (bit >> 5u)] >> shift;
+  if (shift + matrix_bits > 32u) {
+    code |= matrix[row + (bit >> 5u) + 1u] << (32u - shift);
+  }
+  let offset = (1 << (matrix_bits - 1u)) - 1;
+  return f32(i32(code & ((1u << matrix_bits) - 1u)) - offset) * lengths[k];
+}
+
+// What the components of a block make of one of its channels.
+fn turned_back(block: u32, c: u32) -> f32 {
+  var sum = 0.0;
+  for (var k = 0u; k < job.stored; k++) {
+    if (places[k] == block) {
+      sum += component[k] * axis_entry(k, c);
+    }
+  }
+  return sum;
 }
 
 // A product of entries near the end of the float range may overflow; a number must come out.
@@ -39,7 +60,7 @@ fn finite_half(x: f32) -> f32 {
 }
 
 @compute @workgroup_size(workgroup_threads)
-fn count_steps(
+fn transform(
   @builtin(workgroup_id) group: vec3u,
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) thread: u32,
@@ -49,34 +70,35 @@ fn count_steps(
     return;
   }
   let token = job.first + index;
-  for (var c = thread; c < channels; c += workgroup_threads) {
+  for (var c = thread; c < most_channels; c += workgroup_threads) {
     let head = c / job.head_dim;
     let x = tensor[(head * job.capacity + token) * job.head_dim + c % job.head_dim];
     if (!is_finite_value(x)) {
       report_not_finite(token, job.heads, head);
     }
-    vector[c] = x - constants[c];
+    vector[c] = (x - channels[3u * c]) * channels[3u * c + 1u];
   }
   workgroupBarrier();
   let block_channels = job.block_heads * job.head_dim;
-  let escape = job.symbols - 1u;
   for (var k = thread; k < job.stored; k += workgroup_threads) {
-    let row = job.forward + matrix_row(k);
-    let start = places[k].x * block_channels;
     var sum = 0.0;
     for (var c = 0u; c < block_channels; c++) {
-      sum += constants[row + c] * vector[start + c];
+      sum += axis_entry(k, c) * vector[places[k] * block_channels + c];
     }
-    let value = finite_half(sum);
-    let step = constants[job.steps + k];
-    var symbol = escape;
-    // A step of 0 stands for a component that is exact.
-    if (step > 0.0) {
-      let magnitude = u32(min(floor(abs(value) / step + rounding), 65535.0));
-      symbol = min(escape, select(2u * magnitude, 2u * magnitude - 1u, value > 0.0 && magnitude > 0u));
+    component[k] = sum;
+  }
+  workgroupBarrier();
+  // Axes are nearly orthogonal: what they leave goes through them once more.
+  for (var c = thread; c < most_channels; c += workgroup_threads) {
+    rest[c] = vector[c] - turned_back(c / block_channels, c % block_channels);
+  }
+  workgroupBarrier();
+  for (var k = thread; k < job.stored; k += workgroup_threads) {
+    var sum = component[k];
+    for (var c = 0u; c < block_channels; c++) {
+      sum += axis_entry(k, c) * rest[places[k] * block_channels + c];
     }
-    let raw = select(0u, half_bits(value), symbol == escape);
-    codes[index * job.stored + k] = symbol | raw << 16u;
+    values[index * job.stored + k] = finite_half(sum);
   }
 }
 
@@ -92,35 +114,23 @@ fn rebuild(
   }
   let token = job.first + index;
   for (var k = thread; k < job.stored; k += workgroup_threads) {
-    let code = codes[index * job.stored + k];
-    let symbol = code & 0xffffu;
-    if (symbol == job.symbols - 1u) {
-      component[k] = half_value(code >> 16u);
-    } else {
-      component[k] = constants[job.levels + k * job.symbols + symbol];
-    }
+    component[k] = values[index * job.stored + k];
   }
   workgroupBarrier();
   let block_channels = job.block_heads * job.head_dim;
-  for (var c = thread; c < channels; c += workgroup_threads) {
-    let block = c / block_channels;
-    var sum = 0.0;
-    for (var k = 0u; k < job.stored; k++) {
-      if (places[k].x == block) {
-        sum += component[k] * constants[job.inverse + matrix_row(k) + c % block_channels];
-      }
-    }
-    vector[c] = sum + constants[c];
+  for (var c = thread; c < most_channels; c += workgroup_threads) {
+    let back = turned_back(c / block_channels, c % block_channels);
+    vector[c] = back * channels[3u * c + 2u] + channels[3u * c];
   }
   workgroupBarrier();
   let half = job.head_dim / 2u;
-  for (var c = thread; c < channels; c += workgroup_threads) {
+  for (var c = thread; c < most_channels; c += workgroup_threads) {
     let head = c / job.head_dim;
     let d = c % job.head_dim;
     var x = vector[c];
     if (job.rotate != 0u) {
       let angle = token * half + d % half;
-      let other = select(-vector[min(c + half, channels - 1u)], vector[max(c, half) - half], d >= half);
+      let other = select(-vector[min(c + half, most_channels - 1u)], vector[max(c, half) - half], d >= half);
       x = x * cosine[angle] + other * sine[angle];
     }
     tensor[(head * job.capacity + token) * job.head_dim + d] = x;

@@ -1,27 +1,47 @@
 /**
  * How `transform` lays out its tokens: 16 tokens make a group, and the symbols of all their components,
  * token after token, one stream (packing/entropy_coder.ts). Streams lie behind each other, each from a
- * word's first bit on; a second buffer says in which bit each one ends.
+ * word's first bit on; a second buffer says in which bit each one ends. A stream begins with its level:
+ * how much coarser its steps are than they were planned.
  *
  * @module
  */
 import { calibrated } from "../../calibrated.ts";
 import type { StoredBuffer } from "../../family.ts";
-import {
-  type Alphabets,
-  alphabetsOf,
-  FREQUENCY_BITS,
-  RAW_BITS,
-  STATE_BITS,
-} from "../../packing/entropy_coder.ts";
+import { FREQUENCY_BITS, RAW_BITS, STATE_BITS } from "../../packing/entropy_coder.ts";
 import type { TokenRange } from "../../tensor.ts";
 import { slidingWindow } from "../../windows.ts";
+import {
+  CERTAIN_ESCAPE,
+  coarserTable,
+  type SharedAlphabets,
+  sharedAlphabets,
+} from "./component_alphabets.ts";
 import { alphabetSize } from "./component_codes.ts";
+import { wordsPerRow } from "../../packing/bit_packing.ts";
 import { blockHeads } from "./transform_axes.ts";
+import { MATRIX_BITS } from "./transform_matrix.ts";
 import type { TransformSettings } from "./transform_settings.ts";
 
 /** Tokens whose codes form one stream. */
 export const GROUP_TOKENS = 16;
+
+/** Bits of a stream that say its level. */
+export const LEVEL_BITS = 3;
+
+/** Quarters of an octave that steps are coarser by, level after level. */
+const LEVEL_QUARTERS: readonly number[] = [0, 2, 4, 6, 8, 12, 16];
+
+/** What steps are multiplied by, level after level. */
+export const LEVEL_FACTORS: readonly number[] = LEVEL_QUARTERS.map((quarters) =>
+  Math.fround(2 ** (quarters / 4))
+);
+
+/** The level at which nothing is coded: every token is the mean. */
+export const NOTHING_CODED = LEVEL_FACTORS.length;
+
+/** What a group takes at least: a word of its stream, and one for its end. */
+export const LEAST_GROUP_BITS = 64;
 
 /** All but sinks and window, in whole groups. */
 export function transformRange(settings: TransformSettings, n: number): TokenRange {
@@ -35,8 +55,8 @@ export interface TransformBlock {
   readonly heads: number;
   /** Channels of the block. */
   readonly channels: number;
-  /** Indices of the stored components within the block. */
-  readonly components: Int32Array;
+  /** How many components of the block are stored. */
+  readonly components: number;
   /** Place of the first of them among a token's stored components. */
   readonly first: number;
 }
@@ -44,19 +64,19 @@ export interface TransformBlock {
 /** Layout and model constants of one layer and kind. */
 export interface TransformLayout {
   readonly blocks: readonly TransformBlock[];
-  /** Stored components of a token, and how many of them are exact. */
+  /** Stored components of a token. */
   readonly stored: number;
-  readonly exact: number;
   /** `[heads * headDim]`. */
   readonly mean: Float32Array<ArrayBuffer>;
-  /** Block after block `[channels][channels]`, `[component][channel]`. */
-  readonly forward: Float32Array<ArrayBuffer>;
-  readonly inverse: Float32Array<ArrayBuffer>;
-  /** Step of every stored component; 0 where it is exact. */
+  /** `[heads * headDim]`: what channels are multiplied by before they meet the axes. */
+  readonly scales: Float32Array<ArrayBuffer>;
+  /** `[stored]` rows of packed codes, see transform_matrix.ts. */
+  readonly matrix: Uint32Array<ArrayBuffer>;
+  /** Step of every stored component; negative where it is exact at the finest level. */
   readonly steps: Float32Array<ArrayBuffer>;
-  readonly alphabets: Alphabets;
-  /** `[stored][symbols]`: restored value of every symbol. */
-  readonly levels: Float32Array<ArrayBuffer>;
+  /** Table of every stored component among the alphabets. */
+  readonly tables: Uint8Array<ArrayBuffer>;
+  readonly alphabets: SharedAlphabets;
 }
 
 /** The layout under these settings, with what was learned. */
@@ -67,35 +87,46 @@ export function transformLayout(settings: TransformSettings): TransformLayout {
   const blocks: TransformBlock[] = [];
   let stored = 0;
   for (let firstHead = 0; firstHead < heads; firstHead += size) {
-    const components = Int32Array.from(
-      Array.from({ length: channels }, (_, i) => i)
-        .filter((i) => steps[firstHead * headDim + i] !== "absent"),
-    );
+    const components = steps.slice(firstHead * headDim, firstHead * headDim + channels)
+      .filter((step) => step !== "absent").length;
     blocks.push({ firstHead, heads: size, channels, components, first: stored });
-    stored += components.length;
+    stored += components;
   }
-  const square = heads * headDim * channels;
-  const symbols = alphabetSize(settings.bits[0]!);
+  const rowWords = wordsPerRow(channels, MATRIX_BITS[settings.kind]);
+  const isStored = (_: number, i: number) => steps[i] !== "absent";
   return {
     blocks,
     stored,
-    exact: steps.filter((step) => step === "exact").length,
     mean: calibrated(settings, "mean", Float32Array, heads * headDim),
-    forward: calibrated(settings, "forward", Float32Array, square),
-    inverse: calibrated(settings, "inverse", Float32Array, square),
-    steps: calibrated(settings, "steps", Float32Array, heads * headDim)
-      .filter((_, i) => steps[i] !== "absent"),
-    alphabets: alphabetsOf(
-      symbols,
-      calibrated(settings, "frequencies", Int32Array, stored * symbols),
+    scales: calibrated(settings, "scales", Float32Array, heads * headDim),
+    matrix: new Uint32Array(
+      calibrated(settings, "matrix", Int32Array, stored * rowWords).buffer,
     ),
-    levels: calibrated(settings, "levels", Float32Array, stored * symbols),
+    steps: calibrated(settings, "steps", Float32Array, heads * headDim).filter(isStored),
+    tables: Uint8Array.from(
+      calibrated(settings, "alphabets", Int32Array, heads * headDim).filter(isStored),
+    ),
+    alphabets: sharedAlphabets(alphabetSize(settings.bits[0]!)),
   };
+}
+
+/** The alphabets of a token's stored components at a level below `NOTHING_CODED`. */
+export function rowOfTables({ steps, tables }: TransformLayout, level: number): Uint16Array {
+  return Uint16Array.from(
+    tables,
+    (table, k) =>
+      level === 0 && steps[k]! < 0 ? CERTAIN_ESCAPE : coarserTable(table, LEVEL_QUARTERS[level]!),
+  );
+}
+
+/** Bits that each group may add to all before it; infinite without a bound. */
+export function groupBits({ mostBits, heads, headDim }: TransformSettings): number {
+  return mostBits === undefined ? Infinity : Math.floor(mostBits * GROUP_TOKENS * heads * headDim);
 }
 
 /** Words of a stream at most: every symbol as rare as can be, and every one an escape. */
 export function worstStreamWords(stored: number): number {
-  const bits = GROUP_TOKENS * stored * (FREQUENCY_BITS + RAW_BITS) + STATE_BITS;
+  const bits = GROUP_TOKENS * stored * (FREQUENCY_BITS + RAW_BITS) + STATE_BITS + LEVEL_BITS;
   return Math.ceil(bits / 32);
 }
 
@@ -107,12 +138,12 @@ export function streamWords(bits: number): number {
 /**
  * The buffers of a store with groups that end in these bits.
  *
+ * @param entries of a token
  * @param ends bit behind the last of each group's stream, counted from the first stream's first bit
  */
-export function transformBuffers(layout: TransformLayout, ends: readonly number[]): StoredBuffer[] {
-  const tokens = ends.length * GROUP_TOKENS;
-  const codes = tokens * (layout.stored - layout.exact);
-  let bits = -tokens * layout.exact * RAW_BITS;
+export function transformBuffers(entries: number, ends: readonly number[]): StoredBuffer[] {
+  const codes = ends.length * GROUP_TOKENS * entries;
+  let bits = 0;
   let start = 0;
   for (const end of ends) {
     bits += end - start;

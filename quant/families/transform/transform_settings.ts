@@ -15,6 +15,8 @@ export type ComponentStep = number | "absent" | "exact";
 export interface TransformOptions {
   /** Every component's step, block after block, in order of decreasing variance. */
   readonly steps?: unknown;
+  /** Bits an entry that the streams of this layer and kind take at most, their ends included. */
+  readonly most_bits?: number;
 }
 
 /**
@@ -32,6 +34,8 @@ export interface TransformSettings extends Settings {
   readonly headDim: number;
   /** Every component's step, block after block, in order of decreasing variance. */
   readonly steps: readonly ComponentStep[];
+  /** Bits an entry that the streams take at most, their ends included; absent without a bound. */
+  readonly mostBits?: number;
   /** Recent tokens kept exact, at least; tokens are quantized in groups of `GROUP_TOKENS`. */
   readonly residualLength: number;
   /** First tokens kept exact. */

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { BufferContents, Source, Store, StoredBuffer } from "../../family.ts";
+import type { BufferContents, ConstantBuffer, Source, Store, StoredBuffer } from "../../family.ts";
 import { throwNotFinite } from "../../finite_input.ts";
 import { paddedTo4, rowsTimesColumns } from "../../numerics/rows_times_columns.ts";
 import { decode, encode } from "../../packing/entropy_coder.ts";
@@ -12,6 +12,11 @@ import type { CpuTensor, TokenRange } from "../../tensor.ts";
 import { DEAD_ZONE, symbolOf } from "./component_codes.ts";
 import {
   GROUP_TOKENS,
+  groupBits,
+  LEVEL_BITS,
+  LEVEL_FACTORS,
+  NOTHING_CODED,
+  rowOfTables,
   streamWords,
   type TransformBlock,
   transformBuffers,
@@ -20,27 +25,18 @@ import {
   transformRange,
   worstStreamWords,
 } from "./transform_layout.ts";
+import { MATRIX_BITS, type UnpackedMatrix, unpackMatrix } from "./transform_matrix.ts";
 import type { TransformSettings } from "./transform_settings.ts";
 
 /** Groups that go through a matrix at a time. */
 const TILE_GROUPS = 4;
 const TILE_TOKENS = TILE_GROUPS * GROUP_TOKENS;
 
-/** Matrices of one block in the form the product wants: every side padded to a multiple of 4. */
-interface BlockMatrices {
-  /** Padded number of stored components, and of channels. */
-  readonly stored: number;
-  readonly channels: number;
-  /** `[stored][channels]`. */
-  readonly forward: Float32Array;
-  /** `[channels][stored]`. */
-  readonly inverse: Float32Array;
-}
-
 /** What follows from settings alone; every example's store shares it. */
 interface Prepared {
   readonly layout: TransformLayout;
-  readonly matrices: readonly BlockMatrices[];
+  /** Bits that each group may add to all before it. */
+  readonly groupBits: number;
 }
 
 const prepared = new WeakMap<TransformSettings, Prepared>();
@@ -51,31 +47,11 @@ function prepare(settings: TransformSettings): Prepared {
     const layout = transformLayout(settings);
     known = {
       layout,
-      matrices: layout.blocks.map((block) => blockMatrices(layout, block, settings)),
+      groupBits: groupBits(settings),
     };
     prepared.set(settings, known);
   }
   return known;
-}
-
-function blockMatrices(
-  layout: TransformLayout,
-  block: TransformBlock,
-  { headDim }: TransformSettings,
-): BlockMatrices {
-  const { components } = block;
-  const base = block.firstHead * headDim * block.channels;
-  const stored = paddedTo4(components.length);
-  const channels = paddedTo4(block.channels);
-  const forward = new Float32Array(stored * channels);
-  const inverse = new Float32Array(channels * stored);
-  components.forEach((component, k) => {
-    for (let c = 0; c < block.channels; c++) {
-      forward[k * channels + c] = layout.forward[base + component * block.channels + c]!;
-      inverse[c * stored + k] = layout.inverse[base + component * block.channels + c]!;
-    }
-  });
-  return { stored, channels, forward, inverse };
 }
 
 /** Store of `transform` over host tensors. `grow` throws at once on non-finite input. */
@@ -106,20 +82,25 @@ export class TransformStoreCpu implements Store<CpuTensor> {
 
   grow(n: number): void {
     const range = transformRange(this.#settings, n);
-    const { stored } = this.#prepared.layout;
-    const symbols = new Uint8Array(TILE_TOKENS * stored);
-    const raw = new Uint16Array(TILE_TOKENS * stored);
     const start = Math.max(range.from, this.#quantized.to);
+    if (start >= range.to) {
+      this.#quantized = range;
+      return;
+    }
+    const { stored, blocks } = this.#prepared.layout;
+    const matrices = blocks.map((block) => this.#unpacked(block, true));
+    const values = new Float32Array(TILE_TOKENS * stored);
     for (let token = start; token < range.to; token += TILE_TOKENS) {
       const count = Math.min(TILE_TOKENS, range.to - token);
-      for (const b of this.#prepared.layout.blocks.keys()) {
-        if (!this.#countSteps(b, token, count, symbols, raw)) {
+      for (const [b, block] of blocks.entries()) {
+        if (!this.#transformTile(block, matrices[b]!, token, count, values)) {
           throwNotFinite(this.#source, this.#input, token, token + count);
         }
       }
       const group = GROUP_TOKENS * stored;
-      for (let at = 0; at < count * stored; at += group) {
-        this.#appendStream(symbols.subarray(at, at + group), raw.subarray(at, at + group));
+      // Groups of which nothing is stored have streams, too.
+      for (let g = 0; g < count / GROUP_TOKENS; g++) {
+        this.#appendStream(values.subarray(g * group, (g + 1) * group));
       }
     }
     this.#quantized = range;
@@ -129,26 +110,25 @@ export class TransformStoreCpu implements Store<CpuTensor> {
     const { layout } = this.#prepared;
     const { from, to } = this.#quantized;
     const group = GROUP_TOKENS * layout.stored;
-    const symbols = new Uint8Array(TILE_GROUPS * group);
-    const raw = new Uint16Array(TILE_GROUPS * group);
+    const values = new Float32Array(TILE_GROUPS * group);
+    const matrices = layout.blocks.map((block) => this.#unpacked(block, false));
     for (let token = from; token < to; token += TILE_TOKENS) {
       const count = Math.min(TILE_TOKENS, to - token);
       for (let g = 0; g < count / GROUP_TOKENS; g++) {
-        const at = g * group;
         const index = (token - from) / GROUP_TOKENS + g;
-        const first = streamWords(this.#ends[index - 1] ?? 0);
-        decode(
-          layout.alphabets,
-          this.#streams.subarray(first),
-          this.#ends[index]! - 32 * first,
-          symbols.subarray(at, at + group),
-          raw.subarray(at, at + group),
-        );
+        this.#readStream(index, values.subarray(g * group, (g + 1) * group));
       }
-      for (const b of layout.blocks.keys()) {
-        this.#restoreTile(b, token, count, symbols, raw, target);
+      for (const [b, block] of layout.blocks.entries()) {
+        this.#restoreTile(block, matrices[b]!, token, count, values, target);
       }
     }
+  }
+
+  constants(): readonly ConstantBuffer[] {
+    const { mean, scales, matrix, steps, tables, alphabets } = this.#prepared.layout;
+    const { frequencies, ends, levels } = alphabets;
+    return Object.entries({ mean, scales, matrix, steps, tables, frequencies, ends, levels })
+      .map(([role, memory]) => ({ role, memory }));
   }
 
   settle(): Promise<void> {
@@ -158,7 +138,8 @@ export class TransformStoreCpu implements Store<CpuTensor> {
   buffers(n: number): readonly StoredBuffer[] {
     const { from, to } = transformRange(this.#settings, n);
     const ends = this.#ends.slice(0, (to - from) / GROUP_TOKENS);
-    return transformBuffers(this.#prepared.layout, ends);
+    const { heads, headDim } = this.#settings;
+    return transformBuffers(heads * headDim, ends);
   }
 
   contents(): Promise<readonly BufferContents[]> {
@@ -175,19 +156,24 @@ export class TransformStoreCpu implements Store<CpuTensor> {
     return this.#settings.kind === "key" ? this.#source.preRope! : this.#source.tensor;
   }
 
-  /** Symbols of one block's components, of `count` tokens; false where an entry is not finite. */
-  #countSteps(
-    index: number,
+  /** A block's matrices; they are unpacked while vectors go through them, and no longer. */
+  #unpacked({ first, components, channels }: TransformBlock, forth: boolean): UnpackedMatrix {
+    const bits = MATRIX_BITS[this.#settings.kind];
+    const { matrix } = this.#prepared.layout;
+    return unpackMatrix(matrix, first, components, channels, bits, forth);
+  }
+
+  /** One block's components of `count` tokens; false where an entry is not finite. */
+  #transformTile(
+    block: TransformBlock,
+    { forth }: UnpackedMatrix,
     token: number,
     count: number,
-    symbols: Uint8Array,
-    raw: Uint16Array,
+    values: Float32Array,
   ): boolean {
     const { data, capacity, headDim } = this.#input;
-    const { layout, matrices } = this.#prepared;
-    const { mean, steps, stored, alphabets } = layout;
-    const block = layout.blocks[index]!;
-    const { channels, forward, stored: columns } = matrices[index]!;
+    const { mean, scales, stored } = this.#prepared.layout;
+    const [channels, columns] = [paddedTo4(block.channels), paddedTo4(block.components)];
     const rows = new Float32Array(count * channels);
     let sum = 0;
     for (let h = 0; h < block.heads; h++) {
@@ -198,73 +184,128 @@ export class TransformStoreCpu implements Store<CpuTensor> {
         for (let d = 0; d < headDim; d++) {
           const x = data[from + d]!;
           sum += x * 0;
-          rows[to + d] = x - mean[channel + d]!;
+          rows[to + d] = Math.fround(x - mean[channel + d]!) * scales[channel + d]!;
         }
       }
     }
     // 0 times anything finite is 0.
     if (sum !== 0) return false;
-    const values = new Float32Array(count * columns);
-    rowsTimesColumns(rows, count, forward, columns, channels, values);
-    const escape = alphabets.symbols - 1;
-    const most = alphabets.symbols / 2;
+    const components = new Float32Array(count * columns);
+    rowsTimesColumns(rows, count, forth, columns, channels, components);
     for (let t = 0; t < count; t++) {
-      for (let k = 0; k < block.components.length; k++) {
-        const value = finiteHalf(values[t * columns + k]!);
-        const at = t * stored + block.first + k;
-        const step = steps[block.first + k]!;
-        // A step of 0 stands for a component that is exact.
-        const magnitude = Math.floor(Math.abs(value) / step + (0.5 - DEAD_ZONE));
-        const symbol = magnitude < most ? symbolOf(value > 0 ? magnitude : -magnitude) : escape;
-        symbols[at] = step > 0 && symbol < escape ? symbol : escape;
-        if (symbols[at] === escape) raw[at] = toHalfBits(value);
+      for (let k = 0; k < block.components; k++) {
+        values[t * stored + block.first + k] = finiteHalf(components[t * columns + k]!);
       }
     }
     return true;
   }
 
-  #appendStream(symbols: Uint8Array, raw: Uint16Array): void {
-    const { alphabets, stored } = this.#prepared.layout;
+  /** Codes a group at the finest level at which all streams together keep to their bound. */
+  #appendStream(values: Float32Array): void {
+    const { layout, groupBits } = this.#prepared;
     const first = streamWords(this.#ends.at(-1) ?? 0);
-    const worst = worstStreamWords(stored);
+    const worst = worstStreamWords(layout.stored);
     if (this.#streams.length < first + worst) {
       const larger = new Uint32Array(2 * (first + worst));
       larger.set(this.#streams.subarray(0, first));
       this.#streams = larger;
     }
-    const bits = encode(alphabets, symbols, raw, this.#streams.subarray(first));
-    this.#ends.push(32 * first + bits);
+    const groups = this.#ends.length + 1;
+    const words = this.#streams.subarray(first);
+    for (let level = 0;; level++) {
+      const bits = this.#writeStream(values, level, words);
+      if (
+        32 * (first + streamWords(bits) + groups) <= groups * groupBits || level === NOTHING_CODED
+      ) {
+        this.#ends.push(32 * first + bits);
+        return;
+      }
+      words.fill(0, 0, streamWords(bits));
+    }
+  }
+
+  /** Writes a group's stream at a level; returns its bits. */
+  #writeStream(values: Float32Array, level: number, words: Uint32Array): number {
+    words[0] = level;
+    if (level === NOTHING_CODED) return LEVEL_BITS;
+    const { layout: { alphabets, steps, stored } } = this.#prepared;
+    const symbols = new Uint8Array(values.length);
+    const raw = new Uint16Array(values.length);
+    const escape = alphabets.symbols - 1;
+    const most = alphabets.symbols / 2;
+    const factor = LEVEL_FACTORS[level]!;
+    for (let k = 0; k < stored; k++) {
+      const step = Math.fround(Math.abs(steps[k]!) * factor);
+      const isExact = level === 0 && steps[k]! < 0;
+      for (let at = k; at < values.length; at += stored) {
+        const value = values[at]!;
+        const magnitude = Math.floor(Math.abs(value) / step + (0.5 - DEAD_ZONE));
+        if (isExact || magnitude >= most) {
+          symbols[at] = escape;
+          raw[at] = toHalfBits(value);
+        } else symbols[at] = symbolOf(value > 0 ? magnitude : -magnitude);
+      }
+    }
+    return encode(
+      alphabets,
+      rowOfTables(this.#prepared.layout, level),
+      symbols,
+      raw,
+      words,
+      LEVEL_BITS,
+    );
+  }
+
+  /** Components of a group. */
+  #readStream(index: number, values: Float32Array): void {
+    const first = streamWords(this.#ends[index - 1] ?? 0);
+    const words = this.#streams.subarray(first);
+    const level = words[0]! & ((1 << LEVEL_BITS) - 1);
+    if (level === NOTHING_CODED) {
+      values.fill(0);
+      return;
+    }
+    const { layout } = this.#prepared;
+    const { alphabets, steps, stored } = layout;
+    const symbols = new Uint8Array(values.length);
+    const raw = new Uint16Array(values.length);
+    const row = rowOfTables(layout, level);
+    decode(alphabets, row, words, this.#ends[index]! - 32 * first, symbols, raw);
+    const escape = alphabets.symbols - 1;
+    const factor = LEVEL_FACTORS[level]!;
+    for (let k = 0; k < stored; k++) {
+      const step = Math.fround(Math.abs(steps[k]!) * factor);
+      const table = row[k]! * alphabets.symbols;
+      for (let at = k; at < values.length; at += stored) {
+        const symbol = symbols[at]!;
+        values[at] = symbol === escape
+          ? fromHalfBits(raw[at]!)
+          : alphabets.levels[table + symbol]! * step;
+      }
+    }
   }
 
   #restoreTile(
-    index: number,
+    block: TransformBlock,
+    { back }: UnpackedMatrix,
     token: number,
     count: number,
-    symbols: Uint8Array,
-    raw: Uint16Array,
+    values: Float32Array,
     target: CpuTensor,
   ): void {
-    const { layout, matrices } = this.#prepared;
-    const { levels, stored, alphabets } = layout;
-    const block = layout.blocks[index]!;
-    const { channels, inverse, stored: columns } = matrices[index]!;
-    const escape = alphabets.symbols - 1;
-    const values = new Float32Array(count * columns);
+    const { stored } = this.#prepared.layout;
+    const [channels, columns] = [paddedTo4(block.channels), paddedTo4(block.components)];
+    const components = new Float32Array(count * columns);
     for (let t = 0; t < count; t++) {
-      for (let k = 0; k < block.components.length; k++) {
-        const at = t * stored + block.first + k;
-        const symbol = symbols[at]!;
-        values[t * columns + k] = symbol === escape
-          ? fromHalfBits(raw[at]!)
-          : levels[(block.first + k) * alphabets.symbols + symbol]!;
-      }
+      const from = t * stored + block.first;
+      components.set(values.subarray(from, from + block.components), t * columns);
     }
     const rows = new Float32Array(count * channels);
-    rowsTimesColumns(values, count, inverse, channels, columns, rows);
+    rowsTimesColumns(components, count, back, channels, columns, rows);
     this.#writeRows(block, rows, channels, token, count, target);
   }
 
-  /** Adds the mean, turns keys to their positions, and writes them to their tokens. */
+  /** Takes off the scales, adds the mean, turns keys to their positions, and writes them to their tokens. */
   #writeRows(
     block: TransformBlock,
     rows: Float32Array,
@@ -274,24 +315,26 @@ export class TransformStoreCpu implements Store<CpuTensor> {
     target: CpuTensor,
   ): void {
     const { headDim } = this.#settings;
-    const { mean } = this.#prepared.layout;
+    const { mean, scales } = this.#prepared.layout;
     const rope = this.#settings.kind === "key" ? this.#source.rope : undefined;
     const half = headDim / 2;
     for (let h = 0; h < block.heads; h++) {
       const channel = (block.firstHead + h) * headDim;
+      const inverse = scales.subarray(channel, channel + headDim).map(inverseOf);
       for (let t = 0; t < count; t++) {
         const from = t * channels + h * headDim;
         const to = ((block.firstHead + h) * target.capacity + token + t) * headDim;
         if (rope === undefined) {
           for (let d = 0; d < headDim; d++) {
-            target.data[to + d] = rows[from + d]! + mean[channel + d]!;
+            target.data[to + d] = Math.fround(rows[from + d]! * inverse[d]!) + mean[channel + d]!;
           }
           continue;
         }
         const angle = (token + t) * half;
         for (let d = 0; d < half; d++) {
-          const a = rows[from + d]! + mean[channel + d]!;
-          const b = rows[from + half + d]! + mean[channel + half + d]!;
+          const a = Math.fround(rows[from + d]! * inverse[d]!) + mean[channel + d]!;
+          const b = Math.fround(rows[from + half + d]! * inverse[half + d]!) +
+            mean[channel + half + d]!;
           const c = rope.cos.data[angle + d]!;
           const s = rope.sin.data[angle + d]!;
           target.data[to + d] = a * c - b * s;
@@ -300,6 +343,11 @@ export class TransformStoreCpu implements Store<CpuTensor> {
       }
     }
   }
+}
+
+/** A channel of scale 0 is its mean. */
+function inverseOf(scale: number): number {
+  return scale === 0 ? 0 : 1 / scale;
 }
 
 /** Entries near the end of the float32 range may overflow in the product; a number must come out. */

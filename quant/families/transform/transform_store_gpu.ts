@@ -20,6 +20,9 @@ import streamKernels from "./transform_streams.wgsl" with { type: "text" };
 import common from "./transform.wgsl" with { type: "text" };
 import {
   GROUP_TOKENS,
+  groupBits,
+  LEVEL_FACTORS,
+  rowOfTables,
   streamWords,
   transformBuffers,
   type TransformLayout,
@@ -27,7 +30,11 @@ import {
   transformRange,
   worstStreamWords,
 } from "./transform_layout.ts";
+import { MATRIX_BITS, unpackAxis } from "./transform_matrix.ts";
 import type { TransformSettings } from "./transform_settings.ts";
+
+/** Groups of one launch at most: one invocation goes through the levels of all of them. */
+const MOST_GROUPS = 4096;
 
 /** Most words that the codes or the streams of one launch may take. */
 const MOST_WORDS = 1 << 23;
@@ -35,9 +42,10 @@ const MOST_WORDS = 1 << 23;
 /** Model constants; every example's store shares them. */
 interface Model {
   readonly layout: TransformLayout;
-  readonly constants: Float32Array<ArrayBuffer>;
-  /** Where they begin in `constants`, as the kernels call them. */
-  readonly offsets: Readonly<Record<"forward" | "inverse" | "steps" | "levels", number>>;
+  /** Of every channel its mean, its scale and the inverse of that. */
+  readonly channels: Float32Array<ArrayBuffer>;
+  /** What makes the length of every stored axis 1. */
+  readonly lengths: Float32Array<ArrayBuffer>;
 }
 
 const prepared = new WeakMap<TransformSettings, Model>();
@@ -50,38 +58,48 @@ function modelOf(settings: TransformSettings): Model {
 
 function prepare(settings: TransformSettings): Model {
   const layout = transformLayout(settings);
-  const { mean, forward, inverse, steps, levels } = layout;
-  const offsets = { forward: 0, inverse: 0, steps: 0, levels: 0 };
-  let end = mean.length;
-  for (const [name, part] of Object.entries({ forward, inverse, steps, levels })) {
-    offsets[name as keyof typeof offsets] = end;
-    end += part.length;
-  }
-  const constants = new Float32Array(end);
-  constants.set(mean);
-  constants.set(forward, offsets.forward);
-  constants.set(inverse, offsets.inverse);
-  constants.set(steps, offsets.steps);
-  constants.set(levels, offsets.levels);
-  return { layout, constants, offsets };
+  const { mean, scales, matrix, blocks } = layout;
+  const codes = new Int32Array(blocks[0]!.channels);
+  return {
+    layout,
+    channels: Float32Array.from(
+      [...mean].flatMap((m, c) => [m, scales[c]!, scales[c] === 0 ? 0 : 1 / scales[c]!]),
+    ),
+    lengths: Float32Array.from(
+      { length: layout.stored },
+      (_, k) => unpackAxis(matrix, k, codes.length, MATRIX_BITS[settings.kind], codes),
+    ),
+  };
 }
 
 /** The constants on a device. */
 function deviceTables(device: GPUDevice, settings: TransformSettings) {
-  const { layout: { alphabets, blocks }, constants } = modelOf(settings);
+  const { layout, channels, lengths } = modelOf(settings);
+  const { alphabets, blocks, matrix, steps } = layout;
   const bench = Workbench.of(device);
-  return bench.shared(settings, () => {
-    const places = blocks.flatMap((block, b) => [...block.components].flatMap((i) => [b, i]));
-    const { frequencies, ends } = alphabets;
+  const shared = bench.shared(alphabets, () => {
+    const { frequencies, ends, levels } = alphabets;
+    const entries = new Uint32Array(2 * frequencies.length);
+    const values = new Float32Array(entries.buffer);
+    for (const [i, frequency] of frequencies.entries()) {
+      entries[2 * i] = frequency | ends[i]! << 16;
+      values[2 * i + 1] = levels[i]!;
+    }
+    return { alphabets: bench.buffer("alphabets", entries) };
+  });
+  const own = bench.shared(settings, () => {
+    const places = blocks.flatMap(({ components }, b) => new Array<number>(components).fill(b));
+    const rows = LEVEL_FACTORS.flatMap((_, level) => [...rowOfTables(layout, level)]);
     return {
       places: bench.buffer("places", Uint32Array.from(places)),
-      constants: bench.buffer("constants", constants),
-      alphabets: bench.buffer(
-        "alphabets",
-        Uint32Array.from(frequencies, (f, i) => f | ends[i]! << 16),
-      ),
+      channels: bench.buffer("channels", channels),
+      matrix: bench.buffer("matrix", matrix),
+      lengths: bench.buffer("lengths of axes", lengths),
+      steps: bench.buffer("steps", steps),
+      rows: bench.buffer("rows", Uint32Array.from(rows)),
     };
   });
+  return { ...shared, ...own };
 }
 
 /** Store of `transform` over GPU tensors; `settle` throws on non-finite input. */
@@ -107,14 +125,17 @@ export class TransformStoreGpu extends GrowingStore<TransformSettings, "stream_e
     this.#model = model;
     this.tables = deviceTables(device, settings);
     this.#components = Kernels.of(device, "transform", [pack, common, componentKernels], {
-      channels: settings.heads * settings.headDim,
+      most_channels: settings.heads * settings.headDim,
+      matrix_bits: MATRIX_BITS[settings.kind],
+    });
+    this.#coder = Kernels.of(device, "transform", [pack, common, streamKernels], {
       rounding: 0.5 - DEAD_ZONE,
     });
-    this.#coder = Kernels.of(device, "transform", [pack, common, streamKernels]);
     this.#streams = new SettledStream(this.bench, "streams", streamWords);
     const { stored } = model.layout;
     this.#room = worstStreamWords(stored);
-    this.#most = Math.max(1, Math.floor(MOST_WORDS / Math.max(this.#room, GROUP_TOKENS * stored)));
+    const words = Math.max(this.#room, GROUP_TOKENS * stored);
+    this.#most = Math.max(1, Math.min(MOST_GROUPS, Math.floor(MOST_WORDS / words)));
   }
 
   restore(target: GpuTensor): void {
@@ -127,7 +148,8 @@ export class TransformStoreGpu extends GrowingStore<TransformSettings, "stream_e
 
   buffers(n: number): readonly StoredBuffer[] {
     const ends = this.#streams.ends.slice(0, this.tokensAt(n) / GROUP_TOKENS);
-    return transformBuffers(this.#model.layout, ends);
+    const { heads, headDim } = this.settings;
+    return transformBuffers(heads * headDim, ends);
   }
 
   async contents(): Promise<readonly BufferContents[]> {
@@ -163,19 +185,21 @@ export class TransformStoreGpu extends GrowingStore<TransformSettings, "stream_e
     const tokens = groups * GROUP_TOKENS;
     const words = bench.buffer("waiting streams", groups * this.#room);
     bench.batch(() => {
-      const [codes, loose, lengths] = [
-        bench.buffer("codes", tokens * stored),
+      const [values, loose, stream_lengths, chosen] = [
+        bench.buffer("values", tokens * stored),
         bench.buffer("loose streams", groups * this.#room),
-        bench.buffer("lengths", groups),
+        bench.buffer("stream lengths", groups * LEVEL_FACTORS.length),
+        bench.buffer("chosen", groups),
       ];
       const job = this.#job(input, first, groups, first);
-      const vectors = { job, codes, tensor: input.buffer };
-      this.run(this.#components, "count_steps", { workgroups: tokens }, vectors);
-      const streams = { job, codes, loose, lengths, streams: words };
+      const vectors = { job, values, tensor: input.buffer };
+      this.run(this.#components, "transform", { workgroups: tokens }, vectors);
+      const streams = { job, values, loose, stream_lengths, chosen, streams: words };
+      this.run(this.#coder, "measure_streams", { threads: groups * job.levels }, streams);
+      this.run(this.#coder, "choose_levels", { workgroups: 1 }, streams);
       this.run(this.#coder, "write_streams", { threads: groups }, streams);
-      this.run(this.#coder, "find_ends", { workgroups: 1 }, streams);
       this.run(this.#coder, "close_ranks", { workgroups: groups }, streams);
-      bench.free(codes, loose, lengths);
+      bench.free(values, loose, stream_lengths, chosen);
     });
     this.#streams.add({ first, items: groups, words });
   }
@@ -185,23 +209,25 @@ export class TransformStoreGpu extends GrowingStore<TransformSettings, "stream_e
     const tokens = groups * GROUP_TOKENS;
     const rope = this.settings.kind === "key" ? this.source.rope : undefined;
     this.bench.batch(() => {
-      const codes = this.bench.buffer("codes", tokens * this.#model.layout.stored);
+      const values = this.bench.buffer("values", tokens * this.#model.layout.stored);
       const job = this.#job(target, part.first + done, groups, part.first);
-      const streams = { job, codes, streams: part.words };
+      const streams = { job, values, streams: part.words };
       this.run(this.#coder, "read_streams", { threads: groups }, streams);
       this.run(this.#components, "rebuild", { workgroups: tokens }, {
         job,
-        codes,
+        values,
         tensor: target.buffer,
         cosine: rope?.cos.buffer,
         sine: rope?.sin.buffer,
       });
-      this.bench.free(codes);
+      this.bench.free(values);
     });
   }
 
   #job(tensor: GpuTensor, firstGroup: number, groups: number, firstBound: number) {
-    const { layout: { alphabets, blocks, stored }, offsets } = this.#model;
+    const { alphabets, blocks, stored } = this.#model.layout;
+    const most = groupBits(this.settings);
+    const bounded = Number.isFinite(most);
     return {
       heads: tensor.heads,
       head_dim: tensor.headDim,
@@ -213,9 +239,11 @@ export class TransformStoreGpu extends GrowingStore<TransformSettings, "stream_e
       stored,
       symbols: alphabets.symbols,
       rotate: this.settings.kind === "key",
-      ...offsets,
       room: this.#room,
       first_bound: firstBound,
+      levels: bounded ? LEVEL_FACTORS.length : 1,
+      bounded,
+      group_bits: bounded ? most : 0,
     };
   }
 }

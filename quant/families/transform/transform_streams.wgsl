@@ -1,17 +1,31 @@
 // The entropy coder of packing/entropy_coder.ts: one invocation per stream.
 
-// Per stored component and symbol: its frequency, and above it the sum up to and including it.
-@group(0) @binding(2) var<storage, read> alphabets: array<u32>;
-// Symbol of every component, and above it the 16 bits that follow an escape.
-@group(0) @binding(3) var<storage, read_write> codes: array<u32>;
+// Per table and symbol: its frequency, above it the sum up to and including it; and the bits of the
+// level, a float32, in steps.
+@group(0) @binding(2) var<storage, read> alphabets: array<vec2u>;
+// Every stored component of the tokens.
+@group(0) @binding(3) var<storage, read_write> values: array<f32>;
 // Streams with room between them.
 @group(0) @binding(4) var<storage, read_write> loose: array<u32>;
-// Bits of each stream of this dispatch.
-@group(0) @binding(5) var<storage, read_write> lengths: array<u32>;
+// Bits of each group's stream at each level.
+@group(0) @binding(5) var<storage, read_write> stream_lengths: array<u32>;
 // Bit behind the last of every stream.
 @group(0) @binding(6) var<storage, read_write> stream_ends: array<u32>;
 // Streams behind each other.
 @group(0) @binding(7) var<storage, read_write> streams: array<u32>;
+// Step of every stored component; negative where it is exact at level 0.
+@group(0) @binding(8) var<storage, read> steps: array<f32>;
+// Table of every stored component, level after level.
+@group(0) @binding(9) var<storage, read> rows: array<u32>;
+// Level of each group's stream.
+@group(0) @binding(10) var<storage, read_write> chosen: array<u32>;
+
+// Half a step, less the dead zone.
+override rounding: f32 = 0.4;
+// What steps are multiplied by, level after level.
+const factors = array<f32, 7>(1.0, 1.4142135381698608, 2.0, 2.8284270763397217, 4.0, 8.0, 16.0);
+const nothing_coded = 7u;
+const level_bits = 3u;
 
 const frequency_bits = 12u;
 const state_bits = 16u;
@@ -38,6 +52,103 @@ fn push_bits(at: u32, value: u32, width: u32) {
   }
 }
 
+// Step of a stored component at a level.
+fn step_of(k: u32, level: u32) -> f32 {
+  return abs(steps[k]) * factors[level];
+}
+
+// Symbol of a component, and above it the 16 bits that follow an escape.
+fn code_of(value: f32, k: u32, level: u32) -> u32 {
+  let escape = job.symbols - 1u;
+  let magnitude = u32(min(floor(abs(value) / step_of(k, level) + rounding), 65535.0));
+  let symbol = min(escape, select(2u * magnitude, 2u * magnitude - 1u, value > 0.0 && magnitude > 0u));
+  let escapes = symbol == escape || level == 0u && steps[k] < 0.0;
+  return select(symbol, escape | half_bits(value) << 16u, escapes);
+}
+
+// Bits of a group's stream at a level; written or only measured.
+fn stream_of(group: u32, level: u32, written: bool) -> u32 {
+  if (level == nothing_coded) {
+    if (written) {
+      push_bits(group * job.room * 32u, level, level_bits);
+    }
+    return level_bits;
+  }
+  let start = group * job.room * 32u;
+  let first = group * group_tokens * job.stored;
+  var bits = level_bits;
+  var state = 1u << state_bits;
+  if (written) {
+    push_bits(start, level, level_bits);
+  }
+  for (var left = group_tokens * job.stored; left > 0u; left--) {
+    let k = (left - 1u) % job.stored;
+    let code = code_of(values[first + left - 1u], k, level);
+    let symbol = code & 0xffffu;
+    if (symbol == job.symbols - 1u) {
+      if (written) {
+        push_bits(start + bits, code >> 16u, raw_bits);
+      }
+      bits += raw_bits;
+    }
+    let entry = alphabets[rows[level * job.stored + k] * job.symbols + symbol].x;
+    let frequency = entry & 0xffffu;
+    var leaving = countLeadingZeros(frequency) - (31u - frequency_bits);
+    if ((state >> leaving) < (frequency << (state_bits - frequency_bits))) {
+      leaving--;
+    }
+    if (leaving > 0u) {
+      if (written) {
+        push_bits(start + bits, state & ((1u << leaving) - 1u), leaving);
+      }
+      bits += leaving;
+      state >>= leaving;
+    }
+    let quotient = state / frequency;
+    state = (quotient << frequency_bits) + (state - quotient * frequency) + (entry >> 16u) - frequency;
+  }
+  if (written) {
+    push_bits(start + bits, state & ((1u << state_bits) - 1u), state_bits);
+  }
+  return bits + state_bits;
+}
+
+// One invocation per group and level.
+@compute @workgroup_size(workgroup_threads)
+fn measure_streams(
+  @builtin(global_invocation_id) id: vec3u,
+  @builtin(num_workgroups) workgroups: vec3u,
+) {
+  let index = flat_index(id, workgroups);
+  if (index >= groups_of_job() * job.levels) {
+    return;
+  }
+  stream_lengths[index] = stream_of(index / job.levels, index % job.levels, false);
+}
+
+// One invocation: every group has the finest level at which all streams keep to their bound.
+@compute @workgroup_size(1)
+fn choose_levels() {
+  var word = first_word(job.first_group);
+  for (var group = 0u; group < groups_of_job(); group++) {
+    let groups = job.first_group + group + 1u;
+    var level = 0u;
+    var length = stream_lengths[group * job.levels];
+    while (job.bounded != 0u && level < nothing_coded
+        && 32u * (word + (length + 31u) / 32u + groups) > groups * job.group_bits) {
+      level++;
+      length = level_bits;
+      if (level < nothing_coded) {
+        length = stream_lengths[group * job.levels + level];
+      }
+    }
+    chosen[group] = level;
+    let end = 32u * word + length;
+    stream_ends[groups - 1u] = end;
+    word = (end + 31u) / 32u;
+  }
+}
+
 @compute @workgroup_size(workgroup_threads)
 fn write_streams(
   @builtin(global_invocation_id) id: vec3u,
@@ -47,44 +158,7 @@ fn write_streams(
   if (group >= groups_of_job()) {
     return;
   }
-  let start = group * job.room * 32u;
-  let first = group * group_tokens * job.stored;
-  var bits = 0u;
-  var state = 1u << state_bits;
-  for (var left = group_tokens * job.stored; left > 0u; left--) {
-    let code = codes[first + left - 1u];
-    let symbol = code & 0xffffu;
-    if (symbol == job.symbols - 1u) {
-      push_bits(start + bits, code >> 16u, raw_bits);
-      bits += raw_bits;
-    }
-    let entry = alphabets[((left - 1u) % job.stored) * job.symbols + symbol];
-    let frequency = entry & 0xffffu;
-    var leaving = countLeadingZeros(frequency) - (31u - frequency_bits);
-    if ((state >> leaving) < (frequency << (state_bits - frequency_bits))) {
-      leaving--;
-    }
-    if (leaving > 0u) {
-      push_bits(start + bits, state & ((1u << leaving) - 1u), leaving);
-      bits += leaving;
-      state >>= leaving;
-    }
-    let quotient = state / frequency;
-    state = (quotient << frequency_bits) + (state - quotient * frequency) + (entry >> 16u) - frequency;
-  }
-  push_bits(start + bits, state & ((1u << state_bits) - 1u), state_bits);
-  lengths[group] = bits + state_bits;
-}
-
-// One invocation: an addition per stream.
-@compute @workgroup_size(1)
-fn find_ends() {
-  var word = first_word(job.first_group);
-  for (var group = 0u; group < groups_of_job(); group++) {
-    let end = 32u * word + lengths[group];
-    stream_ends[job.first_group + group] = end;
-    word = (end + 31u) / 32u;
-  }
+  _ = stream_of(group, chosen[group], true);
 }
 
 // One workgroup per stream.
@@ -98,8 +172,8 @@ fn close_ranks(
   if (group >= groups_of_job()) {
     return;
   }
-  let words = (lengths[group] + 31u) / 32u;
   let to = first_word(job.first_group + group) - first_word(job.first_bound);
+  let words = first_word(job.first_group + group + 1u) - first_word(job.first_group + group);
   for (var word = lane; word < words; word += workgroup_threads) {
     streams[to + word] = loose[group * job.room + word];
   }
@@ -117,7 +191,7 @@ fn read_bits(at: u32, width: u32) -> u32 {
 // Moves `step` symbols on if the slot lies behind all that are passed over.
 fn passed(symbol: u32, step: u32, base: u32, slot: u32) -> u32 {
   let next = symbol + step;
-  if (next < job.symbols && slot >= (alphabets[base + next - 1u] >> 16u)) {
+  if (next < job.symbols && slot >= (alphabets[base + next - 1u].x >> 16u)) {
     return next;
   }
   return symbol;
@@ -146,25 +220,34 @@ fn read_streams(
     return;
   }
   let first = group * group_tokens * job.stored;
+  let start = 32u * (first_word(job.first_group + group) - first_word(job.first_bound));
+  let level = read_bits(start, level_bits);
+  if (level == nothing_coded) {
+    for (var i = 0u; i < group_tokens * job.stored; i++) {
+      values[first + i] = 0.0;
+    }
+    return;
+  }
   var at = stream_ends[job.first_group + group] - 32u * first_word(job.first_bound) - state_bits;
   var state = (1u << state_bits) | read_bits(at, state_bits);
   for (var i = 0u; i < group_tokens * job.stored; i++) {
     let slot = state & ((1u << frequency_bits) - 1u);
-    let base = (i % job.stored) * job.symbols;
+    let k = i % job.stored;
+    let base = rows[level * job.stored + k] * job.symbols;
     let symbol = symbol_at(base, slot);
     let entry = alphabets[base + symbol];
-    let frequency = entry & 0xffffu;
-    state = frequency * (state >> frequency_bits) + slot + frequency - (entry >> 16u);
+    let frequency = entry.x & 0xffffu;
+    state = frequency * (state >> frequency_bits) + slot + frequency - (entry.x >> 16u);
     let entering = countLeadingZeros(state) - (31u - state_bits);
     if (entering > 0u) {
       at -= entering;
       state = (state << entering) | read_bits(at, entering);
     }
-    var raw = 0u;
     if (symbol == job.symbols - 1u) {
       at -= raw_bits;
-      raw = read_bits(at, raw_bits);
+      values[first + i] = half_value(read_bits(at, raw_bits));
+    } else {
+      values[first + i] = bitcast<f32>(entry.y) * step_of(k, level);
     }
-    codes[first + i] = symbol | raw << 16u;
   }
 }

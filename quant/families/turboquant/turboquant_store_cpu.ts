@@ -4,7 +4,7 @@
  * @module
  */
 import { packRow, unpackRow } from "../../packing/bit_packing.ts";
-import type { BufferContents, Source, Store, StoredBuffer } from "../../family.ts";
+import type { BufferContents, ConstantBuffer, Source, Store, StoredBuffer } from "../../family.ts";
 import { throwNotFinite } from "../../finite_input.ts";
 import { fromHalfBits, toHalfBits } from "../../packing/half.ts";
 import { LevelFinder } from "../../numerics/level_finder.ts";
@@ -94,6 +94,14 @@ export class TurboquantStoreCpu implements Store<CpuTensor> {
         target.data.set(this.#vectors.subarray(0, count * headDim), to);
       }
     }
+  }
+
+  constants(): readonly ConstantBuffer[] {
+    const { levels, signs, ...matrices } = this.#tables;
+    return [
+      ...Object.entries(signs === undefined ? matrices : { ...matrices, signs }),
+      ...levels.map((memory): [string, Float64Array] => ["levels", memory]),
+    ].map(([role, memory]) => ({ role, memory }));
   }
 
   settle(): Promise<void> {

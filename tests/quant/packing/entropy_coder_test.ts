@@ -15,9 +15,11 @@ import {
 const coded = fc.record({
   width: fc.integer({ min: 1, max: 8 }),
   alphabets: fc.integer({ min: 1, max: 9 }),
+  positions: fc.integer({ min: 1, max: 12 }),
   rows: fc.integer({ min: 0, max: 40 }),
+  first: fc.integer({ min: 0, max: 31 }),
   seed: fc.nat(),
-}).map(({ width, alphabets, rows, seed }) => {
+}).map(({ width, alphabets, positions, rows, first, seed }) => {
   let state = seed + 1;
   const below = (bound: number) => {
     state = (Math.imul(state, 1103515245) + 12345) >>> 0;
@@ -31,8 +33,9 @@ const coded = fc.record({
         ? new Array<number>(size - 1).fill(0).concat(1 << FREQUENCY_BITS)
         : frequenciesOf(Array.from({ length: size }, () => 0.01 + below(2 ** below(16) + 1))),
   ).flat();
-  const symbols = Uint8Array.from({ length: rows * alphabets }, (_, i) => {
-    const base = (i % alphabets) * size;
+  const row = Uint16Array.from({ length: positions }, () => below(alphabets));
+  const symbols = Uint8Array.from({ length: rows * positions }, (_, i) => {
+    const base = row[i % positions]! * size;
     let slot = below(1 << FREQUENCY_BITS);
     let symbol = 0;
     // Rare symbols too, as often as likely ones.
@@ -41,18 +44,19 @@ const coded = fc.record({
     return frequencies[base + symbol] === 0 ? size - 1 : symbol;
   });
   const raw = Uint16Array.from(symbols, (symbol) => symbol === size - 1 ? below(65536) : 0);
-  return { size, frequencies, symbols, raw };
+  return { size, frequencies, row, symbols, raw, first };
 });
 
 Deno.test("decoding gives back what was encoded", () => {
   fc.assert(
-    fc.property(coded, ({ size, frequencies, symbols, raw }) => {
+    fc.property(coded, ({ size, frequencies, row, symbols, raw, first }) => {
       const alphabets = alphabetsOf(size, frequencies);
-      const words = new Uint32Array(symbols.length + 1);
-      const bits = encode(alphabets, symbols, raw, words);
+      const words = new Uint32Array(symbols.length + 2);
+      const bits = encode(alphabets, row, symbols, raw, words, first);
+      assertEquals(words[0]! & (2 ** first - 1), 0);
       assert(words.subarray(Math.ceil(bits / 32)).every((word) => word === 0));
       const [back, rawBack] = [new Uint8Array(symbols.length), new Uint16Array(symbols.length)];
-      decode(alphabets, words, bits, back, rawBack);
+      decode(alphabets, row, words, bits, back, rawBack);
       assertEquals([back, rawBack], [symbols, raw]);
     }),
     { numRuns: 300 },
@@ -61,12 +65,12 @@ Deno.test("decoding gives back what was encoded", () => {
 
 Deno.test("a stream is as long as its symbols are unlikely", () => {
   fc.assert(
-    fc.property(coded, ({ size, frequencies, symbols, raw }) => {
+    fc.property(coded, ({ size, frequencies, row, symbols, raw, first }) => {
       const alphabets = alphabetsOf(size, frequencies);
-      const bits = encode(alphabets, symbols, raw, new Uint32Array(symbols.length + 1));
-      const count = frequencies.length / size;
+      const words = new Uint32Array(symbols.length + 2);
+      const bits = encode(alphabets, row, symbols, raw, words, first) - first;
       const promised = symbols.reduce((sum, symbol, i) => {
-        const share = frequencies[(i % count) * size + symbol]! / 2 ** FREQUENCY_BITS;
+        const share = frequencies[row[i % row.length]! * size + symbol]! / 2 ** FREQUENCY_BITS;
         return sum - Math.log2(share) + (symbol === size - 1 ? RAW_BITS : 0);
       }, STATE_BITS);
       // The state's resolution costs a little, and its fraction of a bit may be lost or won.
