@@ -1,17 +1,27 @@
 /**
  * What a dataset asks and how its replies are scored. The embedded slices use the first eight; the
- * others let files in LongBench's fields be replayed with `--data`.
+ * others are LongBench's, for files in its fields.
  *
  * @module
  */
-import { BenchmarkError, type Example } from "./example.ts";
+import { BenchmarkError } from "./benchmark_error.ts";
+import type { Example } from "./example.ts";
+import { firstLine } from "./benchmark.ts";
 import prompts from "./prompts.json" with { type: "json" };
+import { chineseQaF1, chineseRougeL, loadChineseWords } from "./scorers/chinese.ts";
 import { classification } from "./scorers/classification.ts";
 import { codeSimilarity } from "./scorers/code_similarity.ts";
 import { finalAnswerMatch } from "./scorers/final_answer.ts";
 import { keyRecall } from "./scorers/key_recall.ts";
 import { qaF1 } from "./scorers/qa_f1.ts";
-import { count, paragraphNumber, retrieval } from "./scorers/retrieval.ts";
+import {
+  chineseParagraphNumber,
+  chineseRetrieval,
+  count,
+  paragraphNumber,
+  retrieval,
+} from "./scorers/retrieval.ts";
+import { rougeL } from "./scorers/rouge_l.ts";
 
 /** One dataset. */
 export interface Dataset {
@@ -23,6 +33,8 @@ export interface Dataset {
   readonly firstLine?: true;
   /** Says what is wrong with an example that could never be scored. */
   flaw?(example: Example): string | undefined;
+  /** Loads what `score` needs. */
+  prepare?(): Promise<void>;
 }
 
 const templates = prompts.templates;
@@ -30,10 +42,29 @@ const templates = prompts.templates;
 const passages = (template: string): Dataset => ({ template, score: qaF1 });
 const needle = (template: string): Dataset => ({ template, score: keyRecall });
 const stem = (template: string): Dataset => ({ template, score: finalAnswerMatch });
+const summary = (template: string): Dataset => ({ template, score: rougeL });
+const labels: Pick<Dataset, "score" | "firstLine" | "flaw"> = {
+  score: (reply, answer, { allClasses }) => classification(reply, answer, allClasses ?? []),
+  firstLine: true,
+  flaw: ({ allClasses }) =>
+    allClasses === null ? 'the field "all_classes" must list the labels' : undefined,
+};
 const code: Dataset = {
   template: "Write the next line of this program. Reply with that line alone.\n\n{context}{input}",
   score: codeSimilarity,
 };
+
+/** What is wrong with answers of which one names no paragraph. */
+function unnumbered(
+  answers: readonly string[],
+  number: (answer: string) => string | undefined,
+  form: string,
+): string | undefined {
+  const wrong = answers.find((answer) => number(answer) === undefined);
+  return wrong === undefined
+    ? undefined
+    : `the answer ${JSON.stringify(wrong)} must read "${form}"`;
+}
 
 /** Every dataset by its name. */
 export const datasets = {
@@ -42,12 +73,7 @@ export const datasets = {
   passage_retrieval_en: {
     template: templates.passage_retrieval_en,
     score: retrieval,
-    flaw: ({ answers }) => {
-      const wrong = answers.find((answer) => paragraphNumber(answer) === undefined);
-      return wrong === undefined
-        ? undefined
-        : `the answer ${JSON.stringify(wrong)} must read "Paragraph N"`;
-    },
+    flaw: ({ answers }) => unnumbered(answers, paragraphNumber, "Paragraph N"),
   },
   passkey: needle(templates.passkey),
   niah_multikey: needle(templates.niah_multikey),
@@ -66,13 +92,41 @@ export const datasets = {
   },
   trec: {
     template: "Name the type of the last question, as in the examples.\n\n{context}\n{input}",
-    score: (reply, answer, { allClasses }) => classification(reply, answer, allClasses ?? []),
-    firstLine: true,
-    flaw: ({ allClasses }) =>
-      allClasses === null ? 'the field "all_classes" must list the labels' : undefined,
+    ...labels,
   },
   lcc: code,
   "repobench-p": code,
+  gov_report: summary("Summarize this report on one page.\n\n{context}\n\nSummary:"),
+  qmsum: summary(
+    "Here is the transcript of a meeting. Answer the question about it in a few sentences.\n\n" +
+      "{context}\n\nQuestion: {input}",
+  ),
+  multi_news: summary("Summarize these news articles on one page.\n\n{context}\n\nSummary:"),
+  samsum: {
+    ...summary("Summarize the last dialogue, as in the examples.\n\n{context}\n\n{input}"),
+    firstLine: true,
+  },
+  multifieldqa_zh: {
+    template: "根据下面的文章回答问题，只写答案。\n\n{context}\n\n问题：{input}",
+    score: chineseQaF1,
+    prepare: loadChineseWords,
+  },
+  dureader: {
+    template: "根据下面的文章回答问题。\n\n{context}\n\n问题：{input}",
+    score: chineseRougeL,
+    prepare: loadChineseWords,
+  },
+  vcsum: {
+    template: "总结下面的会议记录。\n\n{context}\n\n总结：",
+    score: chineseRougeL,
+    prepare: loadChineseWords,
+  },
+  lsht: { template: "照例子写出最后一条新闻的类别。\n\n{context}\n{input}", ...labels },
+  passage_retrieval_zh: {
+    template: "下面的摘要出自哪一段？只回答段落和编号。\n\n{context}\n\n摘要：{input}",
+    score: chineseRetrieval,
+    flaw: ({ answers }) => unnumbered(answers, chineseParagraphNumber, "段落N"),
+  },
 } as const satisfies Readonly<Record<string, Dataset>>;
 
 /** Name of a dataset, as an example's `dataset` field has it. */
@@ -116,11 +170,23 @@ export function datasetOf(example: Example, where = `example ${example.id}`): Da
  * ```
  */
 export function renderPrompt(example: Example): string {
-  // One pass: braces inside a context are text.
-  return datasetOf(example).template.replace(
+  return filled(datasetOf(example).template, example);
+}
+
+/** A template with the fields of an example, in one pass: braces inside a context are text. */
+export function filled(template: string, example: Pick<Example, "context" | "input">): string {
+  return template.replace(
     /\{(context|input)\}/g,
     (_, field) => example[field as "context" | "input"],
   );
+}
+
+/** Loads what the scores of these datasets need; unknown ones are told when they are read. */
+export async function prepareScores(names: Iterable<string>): Promise<void> {
+  for (const name of new Set(names)) {
+    if (!Object.hasOwn(datasets, name)) continue;
+    await (datasets[name as DatasetName] as Dataset).prepare?.();
+  }
 }
 
 /**
@@ -139,6 +205,6 @@ export function renderPrompt(example: Example): string {
  */
 export function scoreReply(example: Example, reply: string): number {
   const dataset = datasetOf(example);
-  const counted = dataset.firstLine ? reply.replace(/^\n+/, "").split("\n")[0]! : reply;
+  const counted = dataset.firstLine ? firstLine(reply) : reply;
   return Math.max(...example.answers.map((answer) => dataset.score(counted, answer, example)));
 }

@@ -4,28 +4,9 @@
  *
  * @module
  */
-import { duplicateKey } from "../duplicate_key.ts";
-import { UserError } from "../errors.ts";
-
-/**
- * A slice or data file that cannot be used; the message is one sentence for the user.
- *
- * @example
- * ```ts
- * import { assertRejects } from "@std/assert";
- * import { BenchmarkError, loadDataFile } from "@kvreplay/kvreplay/benchmarks";
- *
- * await assertRejects(
- *   () => loadDataFile("no_such_file.jsonl"),
- *   BenchmarkError,
- *   "Cannot read no_such_file.jsonl: no such file",
- * );
- * ```
- */
-export class BenchmarkError extends UserError {
-  /** Tells it from other errors without its class. */
-  override name = "BenchmarkError";
-}
+import { BenchmarkError } from "./benchmark_error.ts";
+import { jsonText } from "./json_line.ts";
+import { shownValue } from "./shown_value.ts";
 
 /**
  * One question with its context and its answers.
@@ -104,11 +85,6 @@ function isOfKind(value: unknown, kind: Kind): boolean {
   }
 }
 
-function shown(value: unknown): string {
-  const text = JSON.stringify(value) ?? String(value);
-  return text.length > 60 ? `${text.slice(0, 57)}...` : text;
-}
-
 /**
  * Reads one line.
  *
@@ -118,7 +94,8 @@ function shown(value: unknown): string {
  * @example
  * ```ts
  * import { assertEquals, assertThrows } from "@std/assert";
- * import { BenchmarkError, parseExample } from "./example.ts";
+ * import { BenchmarkError } from "./benchmark_error.ts";
+ * import { parseExample } from "./example.ts";
  *
  * const line = '{"input":"What is the pass key?","context":"The pass key is 42.",' +
  *   '"answers":["42"],"length":9,"dataset":"passkey","language":"en",' +
@@ -128,17 +105,7 @@ function shown(value: unknown): string {
  * ```
  */
 export function parseExample(line: string, where: string): Example {
-  let row: unknown;
-  try {
-    row = JSON.parse(line);
-  } catch (error) {
-    throw new BenchmarkError(`${where}: not JSON (${(error as Error).message})`);
-  }
-  const twice = duplicateKey(line);
-  if (twice !== undefined) {
-    throw new BenchmarkError(`${where}: the key ${shown(twice)} occurs twice in one object`);
-  }
-  return exampleOf(row, where);
+  return exampleOf(jsonText(line, where), where);
 }
 
 /**
@@ -149,7 +116,7 @@ export function parseExample(line: string, where: string): Example {
  */
 export function exampleOf(row: unknown, where: string): Example {
   if (typeof row !== "object" || row === null || Array.isArray(row)) {
-    throw new BenchmarkError(`${where}: expected a JSON object, got ${shown(row)}`);
+    throw new BenchmarkError(`${where}: expected a JSON object, got ${shownValue(row)}`);
   }
   const fields = row as Record<string, unknown>;
   for (const [name, kind] of Object.entries(FIELDS)) {
@@ -160,7 +127,9 @@ export function exampleOf(row: unknown, where: string): Example {
     }
     if (!isOfKind(fields[name], kind)) {
       throw new BenchmarkError(
-        `${where}: the field "${name}" must be ${DESCRIPTION[kind]}, got ${shown(fields[name])}`,
+        `${where}: the field "${name}" must be ${DESCRIPTION[kind]}, got ${
+          shownValue(fields[name])
+        }`,
       );
     }
   }
@@ -187,7 +156,7 @@ export function exampleOf(row: unknown, where: string): Example {
   const depth = fields["depth"];
   if (depth !== undefined && (typeof depth !== "number" || !(depth >= 0 && depth <= 1))) {
     throw new BenchmarkError(
-      `${where}: the field "depth" must be a number from 0 to 1, got ${shown(depth)}`,
+      `${where}: the field "depth" must be a number from 0 to 1, got ${shownValue(depth)}`,
     );
   }
   return {

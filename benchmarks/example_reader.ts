@@ -4,16 +4,14 @@
  * @module
  */
 import { datasetOf } from "./datasets.ts";
-import { BenchmarkError, type Example, parseExample } from "./example.ts";
-
-/** Bytes of one line; no more of it are read. */
-export const LONGEST_LINE = 16 * 2 ** 20;
+import { BenchmarkError } from "./benchmark_error.ts";
+import { type Example, exampleOf } from "./example.ts";
+import { jsonLine } from "./json_line.ts";
 
 /** Takes the lines of one file, and checks them one by one. */
 export class ExampleReader {
   readonly #examples: Example[] = [];
   readonly #lineOfId = new Map<string, number>();
-  readonly #decoder = new TextDecoder("utf-8", { fatal: true });
   #number = 0;
 
   /** @param name of the file, for messages */
@@ -26,19 +24,9 @@ export class ExampleReader {
    */
   add(bytes: Uint8Array): void {
     const where = `${this.name}:${++this.#number}`;
-    if (bytes.length > LONGEST_LINE) {
-      throw new BenchmarkError(
-        `${where}: the line has more than ${LONGEST_LINE} bytes; an example has fewer`,
-      );
-    }
-    let line: string;
-    try {
-      line = this.#decoder.decode(bytes);
-    } catch {
-      throw new BenchmarkError(`${where}: not UTF-8 text`);
-    }
-    if (line.trim() === "") return;
-    const example = parseExample(line, where);
+    const row = jsonLine(bytes, where);
+    if (row === undefined) return;
+    const example = exampleOf(row, where);
     datasetOf(example, where);
     const before = this.#lineOfId.get(example.id);
     if (before !== undefined) {

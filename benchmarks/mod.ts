@@ -3,7 +3,8 @@
  *
  * @module
  */
-export { BenchmarkError, type Example, parseExample } from "./example.ts";
+export { BenchmarkError } from "./benchmark_error.ts";
+export { type Example, parseExample } from "./example.ts";
 export {
   isSliceName,
   loadDataFile,

@@ -12,6 +12,7 @@ import { commandHelp, policyCommandHelp } from "./help.ts";
 import { LEADERBOARD_OPTIONS, parseLeaderboardOptions } from "./leaderboard_options.ts";
 import { OPTIONS } from "./option_table.ts";
 import { parseReplayOptions } from "./replay_options.ts";
+import { parseRunOptions, runHelp } from "./run_options.ts";
 import { parseSearchOptions, SEARCH_OPTIONS } from "./search_options.ts";
 
 /** One command of `kvreplay`. */
@@ -34,6 +35,21 @@ function replayCommand(target: SliceName | "all", summary: string): Command {
       // Loaded only now: engines are large, and a help text needs none.
       const { replay } = await import("./replay_command.ts");
       return await replay(options);
+    },
+  };
+}
+
+function runCommand(summary: string): Command {
+  return {
+    summary,
+    run: async (args) => {
+      const options = parseRunOptions(args);
+      if (options === undefined) {
+        print(runHelp(summary));
+        return 0;
+      }
+      const { runBenchmarks } = await import("./run_command.ts");
+      return await runBenchmarks(options);
     },
   };
 }
@@ -121,9 +137,10 @@ const replayCommands = Object.fromEntries(
 export const commands = {
   ...replayCommands,
   all: replayCommand("all", "Every slice, one after the other"),
+  run: runCommand("Benchmarks by name: LongBench, GSM8K, RULER, MMLU, or questions of your own"),
   leaderboard: leaderboardCommand("Every policy on every slice and model, and a report"),
   search: searchCommand("A width for every layer, kind and head under a budget, by measurement"),
-  fetch: fetchCommand("A model of the Hugging Face hub into its cache, for every other command"),
+  fetch: fetchCommand("Models and benchmarks of the Hugging Face hub into its cache"),
   families: familiesCommand("Every quantizer family and policy, and the bits each really stores"),
   cache: cacheCommand("What earlier runs kept on disk: list, verify or clear it"),
 } as const satisfies Record<string, Command>;

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { BenchmarkOrigin } from "../evaluation/benchmarks/benchmark_slices.ts";
 import { type Lab, open, partsOf, type SliceInput } from "../evaluation/lab.ts";
 import { loadDataFile, loadSlice, type SliceName, slices } from "../benchmarks/slices.ts";
 import { CHAT_DATE } from "../engine/checkpoint/chat_date.ts";
@@ -15,6 +16,7 @@ import { openOutputFolder, writeAll } from "../report/output_folder.ts";
 import { resultFiles, type RunDescription, type SliceReport } from "../report/result_files.ts";
 import { StatusLine } from "../report/status_line.ts";
 import { sliceTable } from "../report/table.ts";
+import { scoreFields } from "../report/task_scores.ts";
 import { testMetricsLine } from "../report/test_metrics.ts";
 import { print } from "../report/terminal.ts";
 import { describeFailure, EXIT } from "./failure.ts";
@@ -25,8 +27,30 @@ import { runCache } from "./run_cache.ts";
 import { terminalColumns } from "./surroundings.ts";
 import { VERSION } from "./version.ts";
 
+/** What is replayed, and where it came from. */
+export interface ReplayInput extends Required<SliceInput> {
+  /** Of a benchmark. */
+  readonly origin?: BenchmarkOrigin;
+}
+
 /** Runs the command; the exit code is 1 when a policy failed, else 0. */
 export async function replay(options: ReplayOptions): Promise<number> {
+  return await replayInputs(
+    options,
+    () => Promise.all(options.slices.map((name) => sliceInput(name, options))),
+  );
+}
+
+/**
+ * The same for what is read from anywhere.
+ *
+ * @param maxPromptTokens longest prompt of which the middle may be left out
+ */
+export async function replayInputs(
+  options: ReplayOptions,
+  read: () => Promise<readonly ReplayInput[]>,
+  maxPromptTokens?: number,
+): Promise<number> {
   const status = new StatusLine({
     bar: !options.quiet && Deno.stderr.isTerminal(),
     ...terminalColumns(),
@@ -36,7 +60,7 @@ export async function replay(options: ReplayOptions): Promise<number> {
   };
   using interrupts = new InterruptListener((sentence) => status.notice(sentence));
   // Everything that can be wrong with the user's files is found before the model is loaded.
-  const inputs = await Promise.all(options.slices.map((name) => sliceInput(name, options)));
+  const inputs = await read();
   if (options.out !== undefined) openOutputFolder(options.out);
   const cache = await runCache(options, inform);
   const { calibration } = options;
@@ -50,20 +74,29 @@ export async function replay(options: ReplayOptions): Promise<number> {
   });
   const reports: SliceReport[] = [];
   const told = new Set<string>();
-  const take = (input: Required<SliceInput>, result: SliceResult) => {
+  const limits = maxPromptTokens === undefined ? {} : { maxPromptTokens };
+  const take = (input: ReplayInput, result: SliceResult) => {
     for (const remark of remarks(result)) {
       if (!told.has(remark)) inform(remark);
       told.add(remark);
     }
     printResult(result, options.quiet);
-    reports.push({ data: options.data ?? null, max_new_tokens: input.maxNewTokens, result });
+    reports.push({
+      data: options.data ?? null,
+      max_new_tokens: input.maxNewTokens,
+      ...(input.origin === undefined ? {} : { origin: input.origin }),
+      result,
+    });
   };
   try {
     for (const input of inputs) {
       const last: { part?: SliceResult } = {};
       const keep = (part: SliceResult) => last.part = part;
       try {
-        take(input, await runOne(lab, input, options, status, interrupts.signal, keep));
+        take(
+          input,
+          await runOne(lab, input, { ...options, ...limits }, status, interrupts.signal, keep),
+        );
       } catch (error) {
         if (last.part !== undefined) take(input, last.part);
         throw error;
@@ -106,10 +139,11 @@ function savePartial(
   }
 }
 
-async function sliceInput(
+/** An embedded slice, or the file that takes its place. */
+export async function sliceInput(
   name: SliceName,
   options: ReplayOptions,
-): Promise<Required<SliceInput>> {
+): Promise<ReplayInput> {
   const examples = options.data === undefined
     ? await loadSlice(name)
     : await loadDataFile(options.data);
@@ -123,7 +157,7 @@ async function sliceInput(
 async function runOne(
   lab: Lab,
   input: SliceInput,
-  options: ReplayOptions,
+  options: ReplayOptions & { readonly maxPromptTokens?: number },
   status: StatusLine,
   signal: AbortSignal,
   partial: (result: SliceResult) => void,
@@ -138,6 +172,9 @@ async function runOne(
       seed: options.seed,
       stepwise: options.stepwise,
       audit: options.audit,
+      ...(options.maxPromptTokens === undefined
+        ? {}
+        : { maxPromptTokens: options.maxPromptTokens }),
       progress: (done, total, what) => status.progress(done, total, what),
       notice: (sentence) => status.notice(sentence),
       signal,
@@ -170,8 +207,10 @@ function printResult(result: SliceResult, quiet: boolean): void {
   for (const { policy, audit } of result.results) {
     if (audit !== undefined && !quiet) print(`${auditTable(policy, audit)}\n`);
   }
-  for (const { policy, numbers } of result.results) {
-    print(testMetricsLine(result.slice, policy, numbers, result.partial));
+  for (const { policy, numbers, outcomes } of result.results) {
+    print(
+      testMetricsLine(result.slice, policy, numbers, result.partial, scoreFields(outcomes)),
+    );
   }
 }
 

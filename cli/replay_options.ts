@@ -81,12 +81,26 @@ export function parseReplayOptions(
   });
   if (parsed.help) return undefined;
   const values = new OptionValues(parsed, EXAMPLES);
-  const data = values.text("data");
-  if (data !== undefined && target === "all") {
+  if (values.text("data") !== undefined && target === "all") {
     throw new UsageError(
       `--data replaces one slice: use it with ${sliceNames.join(", ")}, not with all`,
     );
   }
+  return replayOptionsOf(parsed, values, isSliceName(target) ? [target] : sliceNames);
+}
+
+/** Switches of a command line, and what may be given several times. */
+export type ParsedSwitches =
+  & Readonly<Record<"trust" | "stepwise" | "audit" | "cache" | "quiet", boolean>>
+  & { readonly policy: readonly string[] };
+
+/** The options that every replay has, read and checked. */
+export function replayOptionsOf(
+  parsed: ParsedSwitches,
+  values: OptionValues<ValueOption>,
+  slices: readonly SliceName[],
+): ReplayOptions {
+  const data = values.text("data");
   const out = values.text("out");
   const limit = values.integer("limit", 1);
   const maxNewTokens = values.integer("max-new-tokens", 1);
@@ -94,7 +108,7 @@ export function parseReplayOptions(
   const kvtunerTable = values.text("kvtuner-table");
   const tokenizer = values.text("tokenizer");
   return {
-    slices: isSliceName(target) ? [target] : sliceNames,
+    slices,
     policies: policyNamesAndFiles(parsed.policy, EXAMPLES.policy),
     trust: parsed.trust,
     limits: limitsOf(values),
@@ -118,7 +132,7 @@ export function parseReplayOptions(
 }
 
 /** A right value of every option, for messages. */
-const EXAMPLES = {
+export const EXAMPLES = {
   policy: "kivi_overlap_2bit",
   "policy-step-ms": "500",
   "policy-run-ms": "60000",

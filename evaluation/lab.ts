@@ -6,7 +6,9 @@
  * @module
  */
 import { UserError } from "../errors.ts";
-import { BenchmarkError, type Example } from "../benchmarks/example.ts";
+import { prepareScores } from "../benchmarks/datasets.ts";
+import { BenchmarkError } from "../benchmarks/benchmark_error.ts";
+import type { Example } from "../benchmarks/example.ts";
 import {
   isSliceName,
   loadSlice,
@@ -130,6 +132,8 @@ export interface ReplayOptions {
   readonly limit?: number;
   /** Longest answer, in tokens; absent for what the slice says. */
   readonly maxNewTokens?: number;
+  /** Longest prompt of which the middle may be left out, in tokens; absent for all there is room for. */
+  readonly maxPromptTokens?: number;
   /** Gives every step stores and a pass of its own: slow, and the same numbers. Default false. */
   readonly stepwise?: boolean;
   /** Counts the reported memory once more in the buffers themselves. Default false. */
@@ -363,12 +367,18 @@ export class Lab implements AsyncDisposable {
   ): Promise<ReferenceView> {
     const { model, engine } = this.#parts;
     checkOptions({ maxNewTokens }, REPLAY_OPTIONS);
-    const example = readyToRun(model, question, 0, maxNewTokens);
+    const example = readyToRun(model, question, 0, { maxNewTokens });
     const refusal = refusalOf(example, maxNewTokens, engine.shape);
     // deno-lint-ignore error-law/visible -- the sentence of the refusal
     if (refusal !== undefined) throw new PolicyError(refusal);
     const reference = await this.#inTurn(() =>
-      runReference(engine, example.prompt, maxNewTokens, model.eosIds)
+      runReference(
+        engine,
+        example.prompt,
+        maxNewTokens,
+        model.eosIds,
+        (ids) => example.stop?.test(model.tokenizer.decode(ids)) ?? false,
+      )
     );
     return new ReferenceView(
       engine,
@@ -388,7 +398,7 @@ export class Lab implements AsyncDisposable {
     await this.close();
   }
 
-  #run(
+  async #run(
     slice: SliceInput,
     hosts: readonly PolicyHost[],
     options: ReplayOptions,
@@ -396,10 +406,16 @@ export class Lab implements AsyncDisposable {
     const { model, engine, families, calibration, cache } = this.#parts;
     const { progress, notice, partial } = options;
     const maxNewTokens = options.maxNewTokens ?? slice.maxNewTokens ?? MAX_NEW_TOKENS;
-    const examples = slice.examples.slice(0, options.limit)
-      .map((q, i) => readyToRun(model, q, i, maxNewTokens));
+    const { maxPromptTokens } = options;
+    const limits = {
+      maxNewTokens,
+      ...(maxPromptTokens === undefined ? {} : { maxPromptTokens }),
+    };
+    const questions = slice.examples.slice(0, options.limit);
+    await prepareScores(questions.flatMap((question) => question?.dataset ?? []));
+    const examples = questions.map((q, i) => readyToRun(model, q, i, limits));
     checkIds(examples);
-    return runSlice({
+    return await runSlice({
       slice: slice.name,
       engine,
       families,
@@ -452,10 +468,10 @@ async function sliceOf(
     return { name: "examples", examples: [what as Question] };
   }
   const { name, examples, maxNewTokens } = what;
-  if (typeof name !== "string" || !/^[\w.-]{1,64}$/.test(name)) {
+  if (typeof name !== "string" || !/^[\w.:-]{1,64}$/.test(name)) {
     throw new BenchmarkError(
-      `A slice is called ${shown(name)}; a name has up to 64 letters, digits, dots, dashes and ` +
-        `underscores`,
+      `A slice is called ${shown(name)}; a name has up to 64 letters, digits, dots, colons, ` +
+        `dashes and underscores`,
     );
   }
   if (!Array.isArray(examples)) {

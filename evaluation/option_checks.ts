@@ -31,6 +31,7 @@ export const REPLAY_OPTIONS = {
   seed: { is: "integer", least: 0, most: 2 ** 32 - 1 },
   limit: POSITIVE,
   maxNewTokens: POSITIVE,
+  maxPromptTokens: POSITIVE,
   stepwise: { is: "boolean" },
   audit: { is: "boolean" },
   signal: "signal",

@@ -33,8 +33,14 @@ export interface RunExample {
   readonly prompt: readonly number[];
   /** Why it cannot be run, when that was plain before there were tokens; there are none then. */
   readonly refusal?: string;
+  /** What ends a reply beside an end token; it and what follows are no part of the reply. */
+  readonly stop?: RegExp;
+  /** What the example is counted with beside all. */
+  readonly group?: string;
   /** Score of an answer's text, 0..1, when the reference answers `reference`. */
   score(answer: string, reference: string): number;
+  /** Other scores of an answer's text by name, 0..1 each. */
+  scores?(answer: string): Readonly<Record<string, number>>;
 }
 
 /** What every policy of a run shares. */
@@ -136,7 +142,7 @@ export class PolicyRun<T extends KvShape> {
 
   /** Replays an example. */
   async replay({ example, reference, rope, stats }: ReadyExample<T>): Promise<void> {
-    const { engine, slice, maxNewTokens, budgetBits, stepwise, eosIds } = this.run;
+    const { engine, slice, maxNewTokens, budgetBits, stepwise } = this.run;
     const replayed = await replayExample({
       engine,
       open: this.#open,
@@ -165,24 +171,36 @@ export class PolicyRun<T extends KvShape> {
         familyOf: ({ family }) => this.run.families.of(family),
       });
     }
-    const answer = (ids: readonly number[]) => {
-      const end = ids.findIndex((id) => eosIds.includes(id));
-      return this.run.decode(end < 0 ? ids : ids.slice(0, end));
-    };
-    const reply = answer(replayed.steps.map((s) => s.token));
-    const referenceReply = answer(reference.tokens);
+    const { text: reply, cut } = this.#reply(replayed.steps.map((s) => s.token), example);
+    const { text: referenceReply, cut: referenceCut } = this.#reply(reference.tokens, example);
     this.#outcomes.push({
       id: example.id,
       dataset: example.dataset,
       ...(example.depth === undefined ? {} : { depth: example.depth }),
       steps: replayed.steps,
       seconds: replayed.seconds,
+      ...(example.group === undefined ? {} : { group: example.group }),
       reply,
       referenceReply,
+      cut,
+      referenceCut,
       score: example.score(reply, referenceReply),
       referenceScore: example.score(referenceReply, referenceReply),
+      ...(example.scores === undefined ? {} : {
+        scores: example.scores(reply),
+        referenceScores: example.scores(referenceReply),
+      }),
       prefillMs: reference.prefillMs,
     });
+  }
+
+  /** Text of a reply up to what ends it, and whether nothing did. */
+  #reply(ids: readonly number[], { stop }: RunExample): { text: string; cut: boolean } {
+    const { eosIds, decode } = this.run;
+    const end = ids.findIndex((id) => eosIds.includes(id));
+    const text = decode(end < 0 ? ids : ids.slice(0, end));
+    const stopped = stop === undefined ? -1 : text.search(stop);
+    return stopped < 0 ? { text, cut: end < 0 } : { text: text.slice(0, stopped), cut: false };
   }
 
   /**

@@ -12,6 +12,7 @@ import {
   type StoredReference,
   uploadReference,
 } from "./cache/reference_cache.ts";
+import type { RunExample } from "./policy_run.ts";
 
 /** What decides a reference beside its prompt. */
 export interface ReferenceRun<T extends KvShape> {
@@ -20,9 +21,14 @@ export interface ReferenceRun<T extends KvShape> {
   readonly maxNewTokens: number;
   /** Ids that end an answer. */
   readonly eosIds: readonly number[];
+  /** Text of ids, special tokens left out. */
+  decode(ids: readonly number[]): string;
   /** References on disk; absent keeps nothing. */
   readonly cache?: ReferenceCache;
 }
+
+/** What a reference is run on. */
+export type ReferenceQuestion = Pick<RunExample, "prompt" | "stop">;
 
 /** The next reference is read from disk while the present one is replayed. */
 export class References<T extends KvShape> {
@@ -32,7 +38,7 @@ export class References<T extends KvShape> {
 
   constructor(
     private readonly run: ReferenceRun<T>,
-    private readonly examples: readonly { readonly prompt: readonly number[] }[],
+    private readonly examples: readonly ReferenceQuestion[],
   ) {}
 
   /** A sentence when the disk has no room for what this run would keep at most. */
@@ -48,28 +54,36 @@ export class References<T extends KvShape> {
   }
 
   async get(index: number): Promise<Reference<T>> {
-    const { engine, cache, maxNewTokens, eosIds } = this.run;
+    const { engine, cache } = this.run;
     const { prompt } = this.examples[index]!;
-    if (cache === undefined) return await runReference(engine, prompt, maxNewTokens, eosIds);
+    if (cache === undefined) return await this.#make(index);
     const stored =
       await (this.#next?.index === index ? this.#next.stored : this.#read(cache, index));
     this.#next = index + 1 < this.examples.length
       ? { index: index + 1, stored: this.#read(cache, index + 1) }
       : undefined;
     if (stored !== undefined) return uploadReference(engine, prompt, stored);
-    const reference = await runReference(engine, prompt, maxNewTokens, eosIds);
+    const reference = await this.#make(index);
     await cache.save(await this.#key(cache, index), engine, reference, this.#since);
     return reference;
   }
 
-  async #key(cache: ReferenceCache, index: number): Promise<string> {
-    const { engine, maxNewTokens, eosIds } = this.run;
-    return await cache.key(
-      engine.fingerprint,
-      this.examples[index]!.prompt,
+  async #make(index: number): Promise<Reference<T>> {
+    const { engine, maxNewTokens, eosIds, decode } = this.run;
+    const { prompt, stop } = this.examples[index]!;
+    return await runReference(
+      engine,
+      prompt,
       maxNewTokens,
       eosIds,
+      (tokens) => stop?.test(decode(tokens)) ?? false,
     );
+  }
+
+  async #key(cache: ReferenceCache, index: number): Promise<string> {
+    const { engine, maxNewTokens, eosIds } = this.run;
+    const { prompt, stop } = this.examples[index]!;
+    return await cache.key(engine.fingerprint, prompt, maxNewTokens, eosIds, stop);
   }
 
   async #read(cache: ReferenceCache, index: number): Promise<StoredReference | undefined> {

@@ -31,10 +31,20 @@ export interface NamedOutcome extends ExampleOutcome {
   readonly dataset: string;
   /** Where the answer lies in the context, 0..1, where the slice says. */
   readonly depth?: number;
-  /** Text of the replayed answer, up to its first end token. */
+  /** What it is counted with beside all: a length, a subject; where its benchmark says. */
+  readonly group?: string;
+  /** Text of the replayed answer, up to its first end token or what else ends it. */
   readonly reply: string;
   /** The same of the reference's answer. */
   readonly referenceReply: string;
+  /** Whether nothing ended the replayed answer: it was cut at the longest length. */
+  readonly cut: boolean;
+  /** The same of the reference's answer. */
+  readonly referenceCut: boolean;
+  /** Other scores of the replayed answer by name, 0..1 each, where its benchmark has them. */
+  readonly scores?: Readonly<Record<string, number>>;
+  /** The same of the reference's answer. */
+  readonly referenceScores?: Readonly<Record<string, number>>;
 }
 
 /**

@@ -53,12 +53,14 @@ export function prefilled(reference: Pick<Reference<KvShape>, "prompt">): number
  * @param prompt token ids, at least one
  * @param maxNewTokens steps at most
  * @param eosIds ids that end the answer
+ * @param ended whether the tokens so far hold what ends it otherwise
  */
 export async function runReference<T extends KvShape>(
   engine: Engine<T>,
   prompt: readonly number[],
   maxNewTokens: number,
   eosIds: readonly number[],
+  ended: (tokens: readonly number[]) => boolean = () => false,
 ): Promise<Reference<T>> {
   const { backend, shape } = engine;
   const known = prompt.length - 1;
@@ -94,7 +96,7 @@ export async function runReference<T extends KvShape>(
     id = argmax(out.logits);
     logits.push(out.logits);
     tokens.push(id);
-    if (eosIds.includes(id)) break;
+    if (eosIds.includes(id) || ended(tokens)) break;
   }
   const all = new Float32Array(tokens.length * shape.vocab);
   logits.forEach((row, i) => all.set(row, i * shape.vocab));

@@ -5,8 +5,10 @@
  */
 import { stringify } from "@std/csv/stringify";
 import type { StepOutcome } from "../replay/metric.ts";
+import type { BenchmarkOrigin } from "../evaluation/benchmarks/benchmark_slices.ts";
 import type { NamedOutcome, SliceResult } from "../evaluation/results.ts";
 import { metricFields } from "./metric_fields.ts";
+import { groupScores, otherScores } from "./task_scores.ts";
 
 /** Everything but the policies that decides a run's numbers. */
 export interface RunDescription {
@@ -36,6 +38,8 @@ export interface SliceReport {
   /** File of the user's that replaced the embedded slice, or null. */
   readonly data: string | null;
   readonly max_new_tokens: number;
+  /** Where rows and wording of a benchmark came from. */
+  readonly origin?: BenchmarkOrigin;
   readonly result: SliceResult;
 }
 
@@ -126,16 +130,19 @@ export function metricsJson(
     ...run,
     partial: endedBy !== null,
     ended_by: endedBy,
-    slices: reports.map(({ data, max_new_tokens, result }) => ({
+    slices: reports.map(({ data, max_new_tokens, origin, result }) => ({
       slice: result.slice,
       partial: isPartial(result),
       data,
       max_new_tokens,
+      ...(origin === undefined ? {} : { benchmark: origin }),
       refused: result.refused,
       failures: result.failures,
       policies: result.results.map(({ policy, numbers, outcomes, ...told }) => ({
         policy,
         metrics: Object.fromEntries(metricFields.map((field) => [field, numbers[field]])),
+        other_scores: otherScores(outcomes),
+        groups: groupScores(outcomes),
         ignored_hooks: told.ignoredHooks,
         remarks: told.remarks,
         deviations: told.deviations,
@@ -152,6 +159,7 @@ function exampleSummary(example: NamedOutcome): Record<string, string | number> 
     id: example.id,
     dataset: example.dataset,
     ...(example.depth === undefined ? {} : { depth: example.depth }),
+    ...(example.group === undefined ? {} : { group: example.group }),
     steps: example.steps.length,
     same_tokens: example.steps.filter((s) => s.token === s.referenceToken).length,
     task_score: 100 * example.score,

@@ -6,6 +6,7 @@
 import type { SliceNumbers } from "../replay/metric.ts";
 import type { SliceResult } from "../evaluation/results.ts";
 import { plainDecimal } from "./metric_fields.ts";
+import { groupScores, type MeanScore } from "./task_scores.ts";
 
 interface Column {
   readonly title: string;
@@ -52,6 +53,18 @@ export function alignedRows(rows: readonly (readonly string[])[]): string[] {
   );
 }
 
+/** Task scores of groups of examples, one row per policy; none where there are no groups. */
+function groupRows({ results }: SliceResult): string[] {
+  const groups = groupScores(results[0]?.outcomes ?? []);
+  if (groups.length === 0) return [];
+  const shown = ({ score }: MeanScore) => plainDecimal(score, 1);
+  return alignedRows([
+    ["task score of", ...groups.map(({ name, examples }) => `${name} (${examples})`)],
+    ...results.map(({ policy, outcomes }) => [policy, ...groupScores(outcomes).map(shown)]),
+    ["reference", ...groups.map(({ reference }) => plainDecimal(reference, 1))],
+  ]);
+}
+
 /** The results of one slice, one row per policy, in the order of the run. */
 export function sliceTable(result: SliceResult): string {
   const counts = result.results[0]?.numbers;
@@ -70,5 +83,5 @@ export function sliceTable(result: SliceResult): string {
   // Numbers that look perfect, and say nothing of the policy.
   const notes = result.results.filter(({ numbers }) => numbers.code_bits === 0)
     .map(({ policy }) => `${policy}: nothing was quantized`);
-  return [title, ...alignedRows(rows), ...notes].join("\n");
+  return [title, ...alignedRows(rows), ...notes, ...groupRows(result)].join("\n");
 }

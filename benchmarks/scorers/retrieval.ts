@@ -6,6 +6,11 @@ export function paragraphNumber(answer: string): string | undefined {
   return /Paragraph (\p{Nd}+)/u.exec(answer)?.[1];
 }
 
+/** The number in an answer like "段落12", or undefined. */
+export function chineseParagraphNumber(answer: string): string | undefined {
+  return /段落(\p{Nd}+)/u.exec(answer)?.[1];
+}
+
 /**
  * Share of the numbers in `reply` that are the paragraph of `answer`, 0..1.
  *
@@ -18,7 +23,15 @@ export function paragraphNumber(answer: string): string | undefined {
  * ```
  */
 export function retrieval(reply: string, answer: string): number {
-  const wanted = paragraphNumber(answer);
+  return named(paragraphNumber(answer), reply);
+}
+
+/** The same for an answer like "段落12" (`retrieval_zh_score`). */
+export function chineseRetrieval(reply: string, answer: string): number {
+  return named(chineseParagraphNumber(answer), reply);
+}
+
+function named(wanted: string | undefined, reply: string): number {
   return wanted === undefined ? 0 : shareOf(wanted, numbersIn(reply));
 }
 

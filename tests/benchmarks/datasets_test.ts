@@ -1,6 +1,13 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { type DatasetName, datasets, renderPrompt, scoreReply } from "../../benchmarks/datasets.ts";
-import { BenchmarkError, type Example } from "../../benchmarks/example.ts";
+import {
+  type DatasetName,
+  datasets,
+  prepareScores,
+  renderPrompt,
+  scoreReply,
+} from "../../benchmarks/datasets.ts";
+import { BenchmarkError } from "../../benchmarks/benchmark_error.ts";
+import type { Example } from "../../benchmarks/example.ts";
 import prompts from "../../benchmarks/prompts.json" with { type: "json" };
 
 function example(dataset: string, fields: Partial<Example> = {}): Example {
@@ -27,9 +34,11 @@ Deno.test("every embedded dataset renders the template of prompts.json", () => {
   }
 });
 
-Deno.test("every template holds context and input once", () => {
+Deno.test("every template holds context and input once; a whole summary is asked for without one", () => {
+  const whole = ["gov_report", "multi_news", "vcsum"];
   for (const [name, { template }] of Object.entries(datasets)) {
-    assertEquals(template.match(/\{(context|input)\}/g), ["{context}", "{input}"], name);
+    const fields = whole.includes(name) ? ["{context}"] : ["{context}", "{input}"];
+    assertEquals(template.match(/\{(context|input)\}/g), fields, name);
   }
 });
 
@@ -38,7 +47,7 @@ Deno.test("braces and dollar signs in an example stay text", () => {
   assertEquals(renderPrompt(tricky).endsWith("{input} $& $1\n\n{context}"), true);
 });
 
-Deno.test("each dataset has its scorer", () => {
+Deno.test("each dataset has its scorer", async () => {
   const cases: [DatasetName, Partial<Example>, reply: string, score: number][] = [
     ["hotpotqa", { answers: ["teal"] }, "It is teal", 0.5],
     ["multifieldqa_en", { answers: ["teal"] }, "the teal.", 1],
@@ -57,7 +66,17 @@ Deno.test("each dataset has its scorer", () => {
     ["trec", { answers: ["City"], allClasses: ["City", "Person"] }, "City\nPerson", 1],
     ["lcc", { answers: ["x = 1"] }, "# a\nx = 1\ny", 1],
     ["repobench-p", { answers: ["x = 1"] }, "", 0],
+    ["gov_report", { answers: ["a b"] }, "b", 2 * (0.5 / (1.5 + 1e-8))],
+    ["qmsum", { answers: ["a b"] }, "", 0],
+    ["multi_news", { answers: ["a b"] }, "c", 0],
+    ["samsum", { answers: ["a"] }, "c\na", 0],
+    ["multifieldqa_zh", { answers: ["北京"] }, "北京！", 1],
+    ["dureader", { answers: ["北京"] }, "上海", 0],
+    ["vcsum", { answers: ["北京"] }, "上海", 0],
+    ["lsht", { answers: ["财经"], allClasses: ["财经", "体育"] }, "财经\n体育", 1],
+    ["passage_retrieval_zh", { answers: ["段落7"] }, "段落7或8", 0.5],
   ];
+  await prepareScores(cases.map(([name]) => name));
   for (const [name, fields, reply, score] of cases) {
     assertEquals(scoreReply(example(name, fields), reply), score, name);
   }

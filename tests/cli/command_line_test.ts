@@ -107,6 +107,34 @@ Deno.test("a replay prints its metrics and writes its files", async () => {
   });
 });
 
+Deno.test("a benchmark is replayed by name from a file, and its files say where it came from", async () => {
+  await inTemporaryFolder(async (folder) => {
+    const data = `${folder}/gsm8k.jsonl`;
+    const solved = { question: "1 + 1?", answer: "It is 2.\n#### 2" };
+    await Deno.writeTextFile(data, `${JSON.stringify(solved)}\n`);
+    const out = `${folder}/results`;
+    const { code, stdout, stderr } = await run(
+      ...["run", "gsm8k", "--data", data, "--device", "cpu", "--policy", "reference"],
+      ...["--max-new-tokens", "4", "--no-cache", "--quiet", "--out", out],
+    );
+    assertEquals([code, stderr], [0, ""]);
+    assertMatch(
+      stdout,
+      /^TEST_METRICS: slice=gsm8k policy=reference .* task_score_strict=0\.0000 /,
+    );
+    const { slices: [slice] } = JSON.parse(await Deno.readTextFile(`${out}/metrics.json`));
+    assertEquals([slice.max_new_tokens, slice.benchmark.metric, slice.benchmark.data], [
+      ...[4, "flexible", data],
+    ]);
+    assertEquals(slice.policies[0].other_scores.map(({ name }: { name: string }) => name), [
+      ...["strict", "conclusion"],
+    ]);
+    const missing = await run("run", "mmlu", "--data", data, "--no-cache");
+    assertEquals([missing.code, missing.stdout], [1, ""]);
+    assertStringIncludes(missing.stderr, `${data}, row 1: There is no field "answer"`.slice(0, 20));
+  });
+});
+
 Deno.test("a policy is compared with full precision, though the reference policy did not run", async () => {
   const { stdout } = await run(
     ..."reasoning --limit 1 --device cpu --no-cache --policy uniform_quant_2bit".split(" "),

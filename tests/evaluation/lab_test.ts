@@ -3,7 +3,7 @@ import { fileURLToPath } from "node:url";
 import { assert, assertEquals, assertMatch, assertNotEquals, assertRejects } from "@std/assert";
 import { uniform } from "../../quant/families/uniform/uniform.ts";
 import { QuantizerError } from "../../quant/quantizer_error.ts";
-import { BenchmarkError } from "../../benchmarks/example.ts";
+import { BenchmarkError } from "../../benchmarks/benchmark_error.ts";
 import { renderPrompt } from "../../benchmarks/datasets.ts";
 import { loadSlice } from "../../benchmarks/slices.ts";
 import { open } from "../../evaluation/lab.ts";
