@@ -27,13 +27,19 @@ export {
   type LabOptions,
   type ModelShape,
   open,
+  type PerplexityOptions,
   type ReplayOptions,
   type SliceInput,
 } from "./evaluation/lab.ts";
 export type { Prompt, Question } from "./evaluation/question.ts";
 export type { OwnPolicy, PolicyChoice } from "./evaluation/policy_choice.ts";
 export type { LayerTensors, ReferenceView } from "./evaluation/reference_view.ts";
-export type { NamedOutcome, PolicyResult, SliceResult } from "./evaluation/results.ts";
+export type {
+  GeneratedReply,
+  NamedOutcome,
+  PolicyResult,
+  SliceResult,
+} from "./evaluation/results.ts";
 export type {
   BudgetState,
   OptionalHooks,

@@ -11,6 +11,7 @@ import { FAMILIES_OPTIONS } from "./families_options.ts";
 import { commandHelp, policyCommandHelp } from "./help.ts";
 import { LEADERBOARD_OPTIONS, parseLeaderboardOptions } from "./leaderboard_options.ts";
 import { OPTIONS } from "./option_table.ts";
+import { parsePplOptions, pplHelp } from "./ppl_options.ts";
 import { parseReplayOptions } from "./replay_options.ts";
 import { parseRunOptions, runHelp } from "./run_options.ts";
 import { parseSearchOptions, SEARCH_OPTIONS } from "./search_options.ts";
@@ -50,6 +51,21 @@ function runCommand(summary: string): Command {
       }
       const { runBenchmarks } = await import("./run_command.ts");
       return await runBenchmarks(options);
+    },
+  };
+}
+
+function pplCommand(summary: string): Command {
+  return {
+    summary,
+    run: async (args) => {
+      const options = parsePplOptions(args);
+      if (options === undefined) {
+        print(pplHelp(summary));
+        return 0;
+      }
+      const { readUnderPolicies } = await import("./ppl_command.ts");
+      return await readUnderPolicies(options);
     },
   };
 }
@@ -138,6 +154,7 @@ export const commands = {
   ...replayCommands,
   all: replayCommand("all", "Every slice, one after the other"),
   run: runCommand("Benchmarks by name: LongBench, GSM8K, RULER, MMLU, or questions of your own"),
+  ppl: pplCommand("A text: perplexity, divergence and agreement from the quantized cache"),
   leaderboard: leaderboardCommand("Every policy on every slice and model, and a report"),
   search: searchCommand("A width for every layer, kind and head under a budget, by measurement"),
   fetch: fetchCommand("Models and benchmarks of the Hugging Face hub into its cache"),

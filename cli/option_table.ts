@@ -52,6 +52,11 @@ export const OPTIONS = {
   data: { value: "FILE.jsonl", help: "replay these examples instead of the embedded slice" },
   ...DEVICE_OPTION,
   limit: { value: "N", help: "only the first N examples" },
+  mode: {
+    value: "replay|generate",
+    help:
+      "generate: also decode every reply from the policy's own cache, errors adding up (default: replay)",
+  },
   "max-new-tokens": { value: "N", help: "longest answer in tokens (default: the slice's own)" },
   "budget-bits": { value: "N", help: "widest code a policy may choose, 1 to 8 (default: 4)" },
   calibration: {

@@ -4,7 +4,14 @@
  * @module
  */
 import type { BenchmarkOrigin } from "../evaluation/benchmarks/benchmark_slices.ts";
-import { type Lab, open, partsOf, type SliceInput } from "../evaluation/lab.ts";
+import {
+  type Lab,
+  open,
+  partsOf,
+  type ReplayOptions as LabReplayOptions,
+  type SliceInput,
+} from "../evaluation/lab.ts";
+import type { PolicyHost } from "../policies/host.ts";
 import { loadDataFile, loadSlice, type SliceName, slices } from "../benchmarks/slices.ts";
 import { CHAT_DATE } from "../engine/checkpoint/chat_date.ts";
 import { PolicyError } from "../policies/check.ts";
@@ -16,7 +23,7 @@ import { openOutputFolder, writeAll } from "../report/output_folder.ts";
 import { resultFiles, type RunDescription, type SliceReport } from "../report/result_files.ts";
 import { StatusLine } from "../report/status_line.ts";
 import { sliceTable } from "../report/table.ts";
-import { scoreFields } from "../report/task_scores.ts";
+import { moreFields } from "../report/more_fields.ts";
 import { testMetricsLine } from "../report/test_metrics.ts";
 import { print } from "../report/terminal.ts";
 import { describeFailure, EXIT } from "./failure.ts";
@@ -27,10 +34,22 @@ import { runCache } from "./run_cache.ts";
 import { terminalColumns } from "./surroundings.ts";
 import { VERSION } from "./version.ts";
 
+/** What a command's options say of every run. */
+export type RunChoices = Required<
+  Pick<
+    LabReplayOptions,
+    "budgetBits" | "seed" | "stepwise" | "audit" | "partial" | "progress" | "notice" | "signal"
+  >
+>;
+
 /** What is replayed, and where it came from. */
-export interface ReplayInput extends Required<SliceInput> {
+export interface ReplayInput {
+  /** Longest answer, in tokens. */
+  readonly maxNewTokens: number;
   /** Of a benchmark. */
   readonly origin?: BenchmarkOrigin;
+  /** Replays it under policies. */
+  run(lab: Lab, hosts: readonly PolicyHost[], choices: RunChoices): Promise<SliceResult>;
 }
 
 /** Runs the command; the exit code is 1 when a policy failed, else 0. */
@@ -41,15 +60,10 @@ export async function replay(options: ReplayOptions): Promise<number> {
   );
 }
 
-/**
- * The same for what is read from anywhere.
- *
- * @param maxPromptTokens longest prompt of which the middle may be left out
- */
+/** The same for what is read from anywhere. */
 export async function replayInputs(
   options: ReplayOptions,
   read: () => Promise<readonly ReplayInput[]>,
-  maxPromptTokens?: number,
 ): Promise<number> {
   const status = new StatusLine({
     bar: !options.quiet && Deno.stderr.isTerminal(),
@@ -74,7 +88,6 @@ export async function replayInputs(
   });
   const reports: SliceReport[] = [];
   const told = new Set<string>();
-  const limits = maxPromptTokens === undefined ? {} : { maxPromptTokens };
   const take = (input: ReplayInput, result: SliceResult) => {
     for (const remark of remarks(result)) {
       if (!told.has(remark)) inform(remark);
@@ -93,10 +106,7 @@ export async function replayInputs(
       const last: { part?: SliceResult } = {};
       const keep = (part: SliceResult) => last.part = part;
       try {
-        take(
-          input,
-          await runOne(lab, input, { ...options, ...limits }, status, interrupts.signal, keep),
-        );
+        take(input, await runOne(lab, input, options, status, interrupts.signal, keep));
       } catch (error) {
         if (last.part !== undefined) take(input, last.part);
         throw error;
@@ -147,17 +157,31 @@ export async function sliceInput(
   const examples = options.data === undefined
     ? await loadSlice(name)
     : await loadDataFile(options.data);
+  return replayedSlice(
+    {
+      name,
+      examples: examples.slice(0, options.limit),
+      maxNewTokens: options.maxNewTokens ?? slices[name].maxNewTokens,
+    },
+    { generate: options.generate },
+  );
+}
+
+/** A slice, to be replayed. */
+export function replayedSlice(
+  slice: Required<SliceInput>,
+  limits: Pick<LabReplayOptions, "generate" | "maxPromptTokens">,
+): ReplayInput {
   return {
-    name,
-    examples: examples.slice(0, options.limit),
-    maxNewTokens: options.maxNewTokens ?? slices[name].maxNewTokens,
+    maxNewTokens: slice.maxNewTokens,
+    run: (lab, hosts, choices) => lab.replay(slice, hosts, { ...choices, ...limits }),
   };
 }
 
 async function runOne(
   lab: Lab,
-  input: SliceInput,
-  options: ReplayOptions & { readonly maxPromptTokens?: number },
+  input: ReplayInput,
+  options: ReplayOptions,
   status: StatusLine,
   signal: AbortSignal,
   partial: (result: SliceResult) => void,
@@ -167,14 +191,11 @@ async function runOne(
   try {
     // deno-lint-ignore error-law/visible -- the sentence of a failure
     if (hosts.length === 0) throw new PolicyError(failures[0]?.reason ?? "No policy to run");
-    const result = await lab.replay(input, hosts, {
+    const result = await input.run(lab, hosts, {
       budgetBits: options.budgetBits,
       seed: options.seed,
       stepwise: options.stepwise,
       audit: options.audit,
-      ...(options.maxPromptTokens === undefined
-        ? {}
-        : { maxPromptTokens: options.maxPromptTokens }),
       progress: (done, total, what) => status.progress(done, total, what),
       notice: (sentence) => status.notice(sentence),
       signal,
@@ -209,7 +230,7 @@ function printResult(result: SliceResult, quiet: boolean): void {
   }
   for (const { policy, numbers, outcomes } of result.results) {
     print(
-      testMetricsLine(result.slice, policy, numbers, result.partial, scoreFields(outcomes)),
+      testMetricsLine(result.slice, policy, numbers, result.partial, moreFields(outcomes)),
     );
   }
 }

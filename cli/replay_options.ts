@@ -36,6 +36,8 @@ export interface ReplayOptions {
   /** Number of examples, from the first. */
   readonly limit?: number;
   readonly maxNewTokens?: number;
+  /** Whether replies are also decoded from the policy's own cache. */
+  readonly generate: boolean;
   readonly budgetBits: number;
   readonly seed: number;
   /** Folder for result files. */
@@ -120,6 +122,7 @@ export function replayOptionsOf(
     device: values.oneOf("device", DEVICES) ?? "auto",
     ...(limit === undefined ? {} : { limit }),
     ...(maxNewTokens === undefined ? {} : { maxNewTokens }),
+    generate: values.oneOf("mode", ["replay", "generate"]) === "generate",
     budgetBits: values.integer("budget-bits", 1, MOST_BUDGET_BITS) ?? 4,
     seed: values.integer("seed", 0, 2 ** 32 - 1) ?? 0,
     ...(out === undefined ? {} : { out }),
@@ -145,6 +148,7 @@ export const EXAMPLES = {
   data: "my_examples.jsonl",
   device: "cpu",
   limit: "2",
+  mode: "generate",
   "max-new-tokens": "16",
   "budget-bits": "4",
   seed: "0",

@@ -7,22 +7,27 @@ import { basename } from "node:path";
 import type { NamedBenchmark } from "../benchmarks/suites.ts";
 import { ownFields } from "../benchmarks/suites/fields.ts";
 import { benchmarkSlice } from "../evaluation/benchmarks/benchmark_slices.ts";
-import { type ReplayInput, replayInputs, sliceInput } from "./replay_command.ts";
+import { replayedSlice, type ReplayInput, replayInputs, sliceInput } from "./replay_command.ts";
 import type { OwnRows, RunOptions } from "./run_options.ts";
 
 /** Runs the command; the exit code is 1 when a policy failed, else 0. */
 export async function runBenchmarks(options: RunOptions): Promise<number> {
-  const { replay, maxPromptTokens } = options;
-  return await replayInputs(replay, () => inputs(options), maxPromptTokens);
+  return await replayInputs(options.replay, () => inputs(options));
 }
 
-async function inputs({ replay, names, own, choice }: RunOptions): Promise<ReplayInput[]> {
+async function inputs(
+  { replay, names, own, choice, maxPromptTokens }: RunOptions,
+): Promise<ReplayInput[]> {
   const benchmarks = own === undefined ? names : [ownBenchmark(own, choice.data!)];
-  const several = benchmarks.length > 1;
+  const limits = {
+    generate: replay.generate,
+    ...(maxPromptTokens === undefined ? {} : { maxPromptTokens }),
+  };
   return await Promise.all(benchmarks.map(async (benchmark) => {
     if (typeof benchmark === "string") return await sliceInput(benchmark, replay);
-    const slice = await benchmarkSlice(benchmark, choice, several);
-    return { ...slice, examples: slice.examples.slice(0, replay.limit) };
+    const slice = await benchmarkSlice(benchmark, choice, benchmarks.length > 1);
+    const examples = slice.examples.slice(0, replay.limit);
+    return { ...replayedSlice({ ...slice, examples }, limits), origin: slice.origin };
   }));
 }
 

@@ -32,12 +32,24 @@ export const REPLAY_OPTIONS = {
   limit: POSITIVE,
   maxNewTokens: POSITIVE,
   maxPromptTokens: POSITIVE,
+  generate: { is: "boolean" },
   stepwise: { is: "boolean" },
   audit: { is: "boolean" },
   signal: "signal",
   progress: "function",
   notice: "function",
   partial: "function",
+} as const satisfies OptionTypes;
+
+const { generate: _g, maxNewTokens: _n, maxPromptTokens: _p, ...OF_EVERY_RUN } = REPLAY_OPTIONS;
+
+/** Of a text that is read. */
+export const PERPLEXITY_OPTIONS = {
+  ...OF_EVERY_RUN,
+  name: { is: "text" },
+  window: POSITIVE,
+  from: POSITIVE,
+  every: POSITIVE,
 } as const satisfies OptionTypes;
 
 /**

@@ -48,6 +48,8 @@ export interface Prompt {
   score?(reply: string): number;
   /** Other scores of a reply by name, 0..1 each. */
   scores?(reply: string): Readonly<Record<string, number>>;
+  /** Whether a reply is one that can be right at all; absent: any that is not blank. */
+  valid?(reply: string): boolean;
 }
 
 /**
@@ -114,12 +116,12 @@ export function readyToRun(
   };
   if ("prompt" in question) {
     const { id = `prompt-${index}`, dataset = "prompt", prompt, score } = question;
-    const { stop, group, scores } = question;
+    const { stop, group, scores, valid } = question;
     for (const [name, text] of Object.entries({ id, dataset, prompt, group: group ?? "" })) {
       if (typeof text === "string") continue;
       throw new BenchmarkError(`Example ${index}: ${name} is ${shown(text)}; expected text`);
     }
-    for (const [name, own] of Object.entries({ score, scores })) {
+    for (const [name, own] of Object.entries({ score, scores, valid })) {
       if (own === undefined || typeof own === "function") continue;
       throw new BenchmarkError(`Example ${index}: ${name} is ${shown(own)}; expected a function`);
     }
@@ -139,6 +141,9 @@ export function readyToRun(
           ? Number(reply === reference)
           : ownScore("score", id, () => question.score!(reply)),
       ...(scores === undefined ? {} : { scores: (reply) => ownScores(question, id, reply) }),
+      ...(valid === undefined ? {} : {
+        valid: (reply) => told("valid", id, () => question.valid!(reply)) === true,
+      }),
     };
   }
   const { id, allClasses, ...fields } = question;

@@ -6,6 +6,7 @@
 import type { Engine } from "../engine/engine.ts";
 import type { KvShape } from "../quant/tensor.ts";
 import { type Reference, runReference } from "../replay/reference.ts";
+import { runText } from "../replay/text_reference.ts";
 import {
   referenceBytes,
   type ReferenceCache,
@@ -28,7 +29,7 @@ export interface ReferenceRun<T extends KvShape> {
 }
 
 /** What a reference is run on. */
-export type ReferenceQuestion = Pick<RunExample, "prompt" | "stop">;
+export type ReferenceQuestion = Pick<RunExample, "prompt" | "stop" | "text">;
 
 /** The next reference is read from disk while the present one is replayed. */
 export class References<T extends KvShape> {
@@ -46,7 +47,8 @@ export class References<T extends KvShape> {
     const { engine, cache, maxNewTokens } = this.run;
     if (cache === undefined) return undefined;
     let bytes = 0;
-    for (const [i, { prompt }] of this.examples.entries()) {
+    for (const [i, { prompt, text }] of this.examples.entries()) {
+      if (text !== undefined) continue;
       if (await cache.has(await this.#key(cache, i))) continue;
       bytes += referenceBytes(engine.shape, prompt.length, maxNewTokens);
     }
@@ -55,11 +57,13 @@ export class References<T extends KvShape> {
 
   async get(index: number): Promise<Reference<T>> {
     const { engine, cache } = this.run;
-    const { prompt } = this.examples[index]!;
-    if (cache === undefined) return await this.#make(index);
+    const { prompt, text } = this.examples[index]!;
+    // A text takes one prefill, and its logits are large.
+    if (cache === undefined || text !== undefined) return await this.#make(index);
     const stored =
       await (this.#next?.index === index ? this.#next.stored : this.#read(cache, index));
-    this.#next = index + 1 < this.examples.length
+    const next = this.examples[index + 1];
+    this.#next = next !== undefined && next.text === undefined
       ? { index: index + 1, stored: this.#read(cache, index + 1) }
       : undefined;
     if (stored !== undefined) return uploadReference(engine, prompt, stored);
@@ -70,7 +74,8 @@ export class References<T extends KvShape> {
 
   async #make(index: number): Promise<Reference<T>> {
     const { engine, maxNewTokens, eosIds, decode } = this.run;
-    const { prompt, stop } = this.examples[index]!;
+    const { prompt, stop, text } = this.examples[index]!;
+    if (text !== undefined) return await runText(engine, text);
     return await runReference(
       engine,
       prompt,

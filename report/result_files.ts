@@ -8,6 +8,7 @@ import type { StepOutcome } from "../replay/metric.ts";
 import type { BenchmarkOrigin } from "../evaluation/benchmarks/benchmark_slices.ts";
 import type { NamedOutcome, SliceResult } from "../evaluation/results.ts";
 import { metricFields } from "./metric_fields.ts";
+import { moreFields } from "./more_fields.ts";
 import { groupScores, otherScores } from "./task_scores.ts";
 
 /** Everything but the policies that decides a run's numbers. */
@@ -141,6 +142,7 @@ export function metricsJson(
       policies: result.results.map(({ policy, numbers, outcomes, ...told }) => ({
         policy,
         metrics: Object.fromEntries(metricFields.map((field) => [field, numbers[field]])),
+        more_metrics: moreFields(outcomes),
         other_scores: otherScores(outcomes),
         groups: groupScores(outcomes),
         ignored_hooks: told.ignoredHooks,
@@ -154,7 +156,7 @@ export function metricsJson(
   return `${JSON.stringify(content, null, 2)}\n`;
 }
 
-function exampleSummary(example: NamedOutcome): Record<string, string | number> {
+function exampleSummary(example: NamedOutcome): Record<string, unknown> {
   return {
     id: example.id,
     dataset: example.dataset,
@@ -166,6 +168,17 @@ function exampleSummary(example: NamedOutcome): Record<string, string | number> 
     task_score_ref: 100 * example.referenceScore,
     prefill_ms: example.prefillMs,
     replay_s: example.seconds,
+    reply: example.reply,
+    reply_ref: example.referenceReply,
+    cut: example.cut,
+    cut_ref: example.referenceCut,
+    ...(example.generated === undefined ? {} : {
+      generated: example.generated.reply,
+      generated_tokens: example.generated.tokens,
+      generated_task_score: 100 * example.generated.score,
+      first_divergence: example.generated.divergence,
+    }),
+    ...(example.nll === undefined ? {} : { nll: example.nll, nll_ref: example.referenceNll }),
   };
 }
 

@@ -27,16 +27,6 @@ export function otherScores(outcomes: readonly NamedOutcome[]): readonly MeanSco
   );
 }
 
-/** The same as fields of a line. */
-export function scoreFields(outcomes: readonly NamedOutcome[]): Readonly<Record<string, number>> {
-  return Object.fromEntries(
-    otherScores(outcomes).flatMap(({ name, score, reference }) => [
-      [`task_score_${name}`, score],
-      [`task_score_ref_${name}`, reference],
-    ]),
-  );
-}
-
 /** The means of every group of examples, in the order that groups are met. */
 export function groupScores(outcomes: readonly NamedOutcome[]): readonly MeanScore[] {
   const groups = Map.groupBy(

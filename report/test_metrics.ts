@@ -38,7 +38,7 @@ export function testMetricsLine(
 ): string {
   const pairs = [
     ...metricFields.map((field) => `${field}=${printed(numbers, field)}`),
-    ...Object.entries(others).map(([name, value]) => `${word(name)}=${plainDecimal(value, 4)}`),
+    ...Object.entries(others).map(([name, value]) => `${word(name)}=${plainDecimal(value, 6)}`),
     ...partial ? ["partial=1"] : [],
   ];
   return ["TEST_METRICS:", `slice=${word(slice)}`, `policy=${word(policy)}`, ...pairs].join(" ");

@@ -120,7 +120,7 @@ Deno.test("a benchmark is replayed by name from a file, and its files say where 
     assertEquals([code, stderr], [0, ""]);
     assertMatch(
       stdout,
-      /^TEST_METRICS: slice=gsm8k policy=reference .* task_score_strict=0\.0000 /,
+      /^TEST_METRICS: slice=gsm8k policy=reference .* task_score_strict=0\.000000 /,
     );
     const { slices: [slice] } = JSON.parse(await Deno.readTextFile(`${out}/metrics.json`));
     assertEquals([slice.max_new_tokens, slice.benchmark.metric, slice.benchmark.data], [

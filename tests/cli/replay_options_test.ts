@@ -17,6 +17,7 @@ const defaults = {
   device: "auto",
   budgetBits: 4,
   seed: 0,
+  generate: false,
   stepwise: false,
   audit: false,
   cache: true,
@@ -33,7 +34,7 @@ Deno.test("every option is read", () => {
   const args =
     "--policy reference,kivi_overlap_2bit --model mini-outlier --tokenizer ./t --data x.jsonl " +
     "--device wasm --limit 3 --max-new-tokens=9 --budget-bits 8 --seed 7 --out results " +
-    "--stepwise --audit --no-cache --cache-limit 1.5MB --quiet --trust --calibration c.json --policy-step-ms 500";
+    "--mode generate --stepwise --audit --no-cache --cache-limit 1.5MB --quiet --trust --calibration c.json --policy-step-ms 500";
   assertEquals<unknown>(parse(...args.split(" ")), {
     slices: ["needle"],
     policies: ["reference", "kivi_overlap_2bit"],
@@ -49,6 +50,7 @@ Deno.test("every option is read", () => {
     budgetBits: 8,
     seed: 7,
     out: "results",
+    generate: true,
     stepwise: true,
     audit: true,
     cache: false,
