@@ -28,6 +28,7 @@ export {
   type ModelShape,
   open,
   type PerplexityOptions,
+  type Precision,
   type ReplayOptions,
   type SliceInput,
 } from "./evaluation/lab.ts";
@@ -48,6 +49,7 @@ export type {
   TokenStats,
   WorkloadMeta,
 } from "./policies/policy.ts";
+export type { CalibrationSetFacts } from "./calibration/calibration_file.ts";
 export type { CalibrationStatistics } from "./policies/calibration_statistics.ts";
 export type { PolicyName } from "./policies/registry.ts";
 export type { Example } from "./benchmarks/example.ts";

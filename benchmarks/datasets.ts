@@ -4,23 +4,18 @@
  *
  * @module
  */
+import { firstLine } from "./benchmark.ts";
 import { BenchmarkError } from "./benchmark_error.ts";
 import type { Example } from "./example.ts";
-import { firstLine } from "./benchmark.ts";
+import { shownValue } from "./shown_value.ts";
 import prompts from "./prompts.json" with { type: "json" };
 import { chineseQaF1, chineseRougeL, loadChineseWords } from "./scorers/chinese.ts";
 import { classification } from "./scorers/classification.ts";
-import { codeSimilarity } from "./scorers/code_similarity.ts";
-import { finalAnswerMatch } from "./scorers/final_answer.ts";
+import { codeSimilarity, firstLineOfCode } from "./scorers/code_similarity.ts";
+import { finalAnswer, finalAnswerMatch } from "./scorers/final_answer.ts";
 import { keyRecall } from "./scorers/key_recall.ts";
 import { qaF1 } from "./scorers/qa_f1.ts";
-import {
-  chineseParagraphNumber,
-  chineseRetrieval,
-  count,
-  paragraphNumber,
-  retrieval,
-} from "./scorers/retrieval.ts";
+import { chineseRetrieval, count, retrieval } from "./scorers/retrieval.ts";
 import { rougeL } from "./scorers/rouge_l.ts";
 
 /** One dataset. */
@@ -31,7 +26,11 @@ export interface Dataset {
   score(reply: string, answer: string, example: Example): number;
   /** Whether only the reply's first line counts (LongBench, eval.py, `scorer`). */
   readonly firstLine?: true;
-  /** Says what is wrong with an example that could never be scored. */
+  /** What an answer must be for a reply to match it, after "the answer … must". */
+  readonly answersMust: string;
+  /** A reply that gives an answer and nothing else; absent: the answer itself. */
+  reply?(answer: string): string;
+  /** Says what is wrong with an example whatever its answers. */
   flaw?(example: Example): string | undefined;
   /** Loads what `score` needs. */
   prepare?(): Promise<void>;
@@ -39,31 +38,58 @@ export interface Dataset {
 
 const templates = prompts.templates;
 
-const passages = (template: string): Dataset => ({ template, score: qaF1 });
-const needle = (template: string): Dataset => ({ template, score: keyRecall });
-const stem = (template: string): Dataset => ({ template, score: finalAnswerMatch });
-const summary = (template: string): Dataset => ({ template, score: rougeL });
-const labels: Pick<Dataset, "score" | "firstLine" | "flaw"> = {
+const passages = (template: string): Dataset => ({
+  template,
+  score: qaF1,
+  answersMust: "have a word that is no article",
+});
+const needle = (template: string): Dataset => ({
+  template,
+  score: keyRecall,
+  answersMust: "have a letter or a digit",
+});
+const stem = (template: string): Dataset => ({
+  template,
+  score: finalAnswerMatch,
+  answersMust: 'be a number or one letter, which is what is looked for behind "answer is"',
+  reply: (answer) => `The answer is ${answer}`,
+});
+const summary = (template: string): Dataset => ({
+  template,
+  score: rougeL,
+  answersMust: "have a word",
+});
+const chinese = (template: string, score: Dataset["score"]): Dataset => ({
+  template,
+  score,
+  answersMust: "have a word",
+  prepare: loadChineseWords,
+});
+const labels: Omit<Dataset, "template"> = {
   score: (reply, answer, { allClasses }) => classification(reply, answer, allClasses ?? []),
   firstLine: true,
+  answersMust: 'be one of the labels in "all_classes", on one line',
   flaw: ({ allClasses }) =>
     allClasses === null ? 'the field "all_classes" must list the labels' : undefined,
 };
 const code: Dataset = {
   template: "Write the next line of this program. Reply with that line alone.\n\n{context}{input}",
   score: codeSimilarity,
+  answersMust: "be a line of code",
+  // What is behind that line is not looked at, and may be long.
+  reply: (answer) => firstLineOfCode(answer, answer),
 };
 
-/** What is wrong with answers of which one names no paragraph. */
-function unnumbered(
-  answers: readonly string[],
-  number: (answer: string) => string | undefined,
-  form: string,
-): string | undefined {
-  const wrong = answers.find((answer) => number(answer) === undefined);
+/** Tells an answer that is none of the choices, where those are letters. */
+function noChoice({ answers, allClasses }: Example): string | undefined {
+  const choices = (allClasses ?? []).map(finalAnswer);
+  if (choices.length === 0 || !choices.every((c) => c !== undefined && /^[A-Z]$/.test(c))) {
+    return undefined;
+  }
+  const wrong = answers.find((answer) => !choices.includes(finalAnswer(answer)));
   return wrong === undefined
     ? undefined
-    : `the answer ${JSON.stringify(wrong)} must read "${form}"`;
+    : `the answer ${shownValue(wrong)} is none of the choices ${choices.join(", ")}`;
 }
 
 /** Every dataset by its name. */
@@ -73,22 +99,27 @@ export const datasets = {
   passage_retrieval_en: {
     template: templates.passage_retrieval_en,
     score: retrieval,
-    flaw: ({ answers }) => unnumbered(answers, paragraphNumber, "Paragraph N"),
+    answersMust: 'read "Paragraph N"',
   },
   passkey: needle(templates.passkey),
   niah_multikey: needle(templates.niah_multikey),
   line_retrieval: needle(templates.line_retrieval),
   stem_open: stem(templates.stem_open),
-  stem_mc: stem(templates.stem_mc),
+  stem_mc: { ...stem(templates.stem_mc), flaw: noChoice },
   "2wikimqa": passages(templates.hotpotqa),
   musique: passages(templates.hotpotqa),
   narrativeqa: passages(templates.multifieldqa_en),
   qasper: passages(templates.multifieldqa_en),
-  triviaqa: { ...passages(templates.hotpotqa), firstLine: true },
+  triviaqa: {
+    ...passages(templates.hotpotqa),
+    firstLine: true,
+    answersMust: "have a word that is no article in its first line, which alone is looked at",
+  },
   passage_count: {
     template: "Some of these paragraphs are repeated. Count the different ones and reply with " +
       "the number alone.\n\n{context}\n\n{input}",
     score: count,
+    answersMust: "be a number in digits",
   },
   trec: {
     template: "Name the type of the last question, as in the examples.\n\n{context}\n{input}",
@@ -106,26 +137,17 @@ export const datasets = {
     ...summary("Summarize the last dialogue, as in the examples.\n\n{context}\n\n{input}"),
     firstLine: true,
   },
-  multifieldqa_zh: {
-    template: "根据下面的文章回答问题，只写答案。\n\n{context}\n\n问题：{input}",
-    score: chineseQaF1,
-    prepare: loadChineseWords,
-  },
-  dureader: {
-    template: "根据下面的文章回答问题。\n\n{context}\n\n问题：{input}",
-    score: chineseRougeL,
-    prepare: loadChineseWords,
-  },
-  vcsum: {
-    template: "总结下面的会议记录。\n\n{context}\n\n总结：",
-    score: chineseRougeL,
-    prepare: loadChineseWords,
-  },
+  multifieldqa_zh: chinese(
+    "根据下面的文章回答问题，只写答案。\n\n{context}\n\n问题：{input}",
+    chineseQaF1,
+  ),
+  dureader: chinese("根据下面的文章回答问题。\n\n{context}\n\n问题：{input}", chineseRougeL),
+  vcsum: chinese("总结下面的会议记录。\n\n{context}\n\n总结：", chineseRougeL),
   lsht: { template: "照例子写出最后一条新闻的类别。\n\n{context}\n{input}", ...labels },
   passage_retrieval_zh: {
     template: "下面的摘要出自哪一段？只回答段落和编号。\n\n{context}\n\n摘要：{input}",
     score: chineseRetrieval,
-    flaw: ({ answers }) => unnumbered(answers, chineseParagraphNumber, "段落N"),
+    answersMust: 'read "段落N"',
   },
 } as const satisfies Readonly<Record<string, Dataset>>;
 
@@ -150,6 +172,51 @@ export function datasetOf(example: Example, where = `example ${example.id}`): Da
   const flaw = dataset.flaw?.(example);
   if (flaw !== undefined) throw new BenchmarkError(`${where}: ${flaw}`);
   return dataset;
+}
+
+/**
+ * Refuses an example with an answer that no reply can match: even a reply that gives it scores 0.
+ *
+ * @param where file and line, the start of an error message
+ * @throws {BenchmarkError} naming the answer and what it must be, and when the dataset is unknown
+ *
+ * @example
+ * ```ts
+ * import { assertThrows } from "@std/assert";
+ * import { checkAnswers } from "./datasets.ts";
+ * import { BenchmarkError } from "./benchmark_error.ts";
+ * import { parseExample } from "./example.ts";
+ *
+ * const example = parseExample(
+ *   '{"input":"How many?","context":"a b","answers":["two"],"length":2,' +
+ *     '"dataset":"passage_count","language":"en","all_classes":null,"_id":"x"}',
+ *   "x.jsonl:1",
+ * );
+ * assertThrows(
+ *   () => checkAnswers(example, "x.jsonl:1"),
+ *   BenchmarkError,
+ *   'x.jsonl:1: no reply can match the answer "two"; it must be a number in digits',
+ * );
+ * ```
+ */
+export function checkAnswers(example: Example, where: string): void {
+  const dataset = datasetOf(example, where);
+  for (const answer of example.answers) {
+    const reply = countedPart(dataset, dataset.reply?.(answer) ?? answer);
+    // What scores need may not be loaded yet.
+    if (answer.trim() !== "" && dataset.prepare !== undefined) continue;
+    if (answer.trim() !== "" && dataset.score(reply, answer, example) > 0) continue;
+    throw new BenchmarkError(
+      `${where}: no reply can match the answer ${
+        shownValue(answer)
+      }; it must ${dataset.answersMust}`,
+    );
+  }
+}
+
+/** The part of a reply that is scored. */
+function countedPart({ firstLine: first }: Dataset, reply: string): string {
+  return first ? firstLine(reply) : reply;
 }
 
 /**
@@ -205,6 +272,6 @@ export async function prepareScores(names: Iterable<string>): Promise<void> {
  */
 export function scoreReply(example: Example, reply: string): number {
   const dataset = datasetOf(example);
-  const counted = dataset.firstLine ? firstLine(reply) : reply;
+  const counted = countedPart(dataset, reply);
   return Math.max(...example.answers.map((answer) => dataset.score(counted, answer, example)));
 }

@@ -5,6 +5,7 @@
  * @module
  */
 import { BenchmarkError } from "./benchmark_error.ts";
+import { type DataLimits, DEFAULT_DATA_LIMITS } from "./data_limits.ts";
 import { jsonText } from "./json_line.ts";
 import { shownValue } from "./shown_value.ts";
 
@@ -44,9 +45,6 @@ export interface Example {
   /** Where the answer lies in the context, 0 (start) to 1 (end), for needle slices. */
   readonly depth?: number;
 }
-
-/** Right answers that an example may have: every reply is scored against each. */
-export const MOST_ANSWERS = 1000;
 
 type Kind = "string" | "number" | "strings" | "strings or null";
 
@@ -89,6 +87,7 @@ function isOfKind(value: unknown, kind: Kind): boolean {
  * Reads one line.
  *
  * @param where file and line, the start of every error message
+ * @param limits those that are not the defaults
  * @throws {BenchmarkError} when the line is not a JSON object, lacks a field or has one of a wrong type
  *
  * @example
@@ -104,17 +103,22 @@ function isOfKind(value: unknown, kind: Kind): boolean {
  * assertThrows(() => parseExample("{}", "a.jsonl:2"), BenchmarkError, "a.jsonl:2");
  * ```
  */
-export function parseExample(line: string, where: string): Example {
-  return exampleOf(jsonText(line, where), where);
+export function parseExample(
+  line: string,
+  where: string,
+  { answers = DEFAULT_DATA_LIMITS.answers }: Partial<DataLimits> = {},
+): Example {
+  return exampleOf(jsonText(line, where), where, answers);
 }
 
 /**
  * The example that an object with LongBench's fields holds.
  *
  * @param where the start of every error message
+ * @param mostAnswers that it may have
  * @throws {BenchmarkError} when it is no object, lacks a field or has one of a wrong type
  */
-export function exampleOf(row: unknown, where: string): Example {
+export function exampleOf(row: unknown, where: string, mostAnswers = Infinity): Example {
   if (typeof row !== "object" || row === null || Array.isArray(row)) {
     throw new BenchmarkError(`${where}: expected a JSON object, got ${shownValue(row)}`);
   }
@@ -147,13 +151,14 @@ export function exampleOf(row: unknown, where: string): Example {
   if (checked.answers.length === 0) {
     throw new BenchmarkError(`${where}: the field "answers" must hold at least one answer`);
   }
-  if (checked.answers.length > MOST_ANSWERS) {
+  if (checked.answers.length > mostAnswers) {
     throw new BenchmarkError(
-      `${where}: the field "answers" holds ${checked.answers.length} of them; supported are up to ${MOST_ANSWERS}`,
+      `${where}: the field "answers" holds ${checked.answers.length} of them; expected up to ` +
+        `${mostAnswers}, unless --data-answers says otherwise`,
     );
   }
   if (checked._id === "") throw new BenchmarkError(`${where}: the field "_id" must not be empty`);
-  const depth = fields["depth"];
+  const depth = fields["depth"] ?? undefined;
   if (depth !== undefined && (typeof depth !== "number" || !(depth >= 0 && depth <= 1))) {
     throw new BenchmarkError(
       `${where}: the field "depth" must be a number from 0 to 1, got ${shownValue(depth)}`,

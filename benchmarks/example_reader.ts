@@ -3,8 +3,9 @@
  *
  * @module
  */
-import { datasetOf } from "./datasets.ts";
 import { BenchmarkError } from "./benchmark_error.ts";
+import type { DataLimits } from "./data_limits.ts";
+import { checkAnswers } from "./datasets.ts";
 import { type Example, exampleOf } from "./example.ts";
 import { jsonLine } from "./json_line.ts";
 
@@ -14,8 +15,11 @@ export class ExampleReader {
   readonly #lineOfId = new Map<string, number>();
   #number = 0;
 
-  /** @param name of the file, for messages */
-  constructor(private readonly name: string) {}
+  /**
+   * @param name of the file, for messages
+   * @param limits what it may hold
+   */
+  constructor(private readonly name: string, private readonly limits: DataLimits) {}
 
   /**
    * Takes the next line; a blank one is left out.
@@ -24,10 +28,10 @@ export class ExampleReader {
    */
   add(bytes: Uint8Array): void {
     const where = `${this.name}:${++this.#number}`;
-    const row = jsonLine(bytes, where);
+    const row = jsonLine(bytes, where, this.limits.lineBytes);
     if (row === undefined) return;
-    const example = exampleOf(row, where);
-    datasetOf(example, where);
+    const example = exampleOf(row, where, this.limits.answers);
+    checkAnswers(example, where);
     const before = this.#lineOfId.get(example.id);
     if (before !== undefined) {
       throw new BenchmarkError(

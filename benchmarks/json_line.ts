@@ -7,21 +7,20 @@ import { duplicateKey } from "../duplicate_key.ts";
 import { BenchmarkError } from "./benchmark_error.ts";
 import { shownValue } from "./shown_value.ts";
 
-/** Bytes of one line; no more of it are read. */
-export const LONGEST_LINE = 16 * 2 ** 20;
-
 const decoder = new TextDecoder("utf-8", { fatal: true });
 
 /**
  * What a line holds; undefined for a blank one.
  *
  * @param where file and line, the start of every error message
+ * @param most bytes that it may have
  * @throws {BenchmarkError} when it is too long, no UTF-8 text or no JSON, or names a key twice
  */
-export function jsonLine(bytes: Uint8Array, where: string): unknown {
-  if (bytes.length > LONGEST_LINE) {
+export function jsonLine(bytes: Uint8Array, where: string, most: number): unknown {
+  if (bytes.length > most) {
     throw new BenchmarkError(
-      `${where}: the line has more than ${LONGEST_LINE} bytes; an example has fewer`,
+      `${where}: the line has more than ${most} bytes; an example has fewer, ` +
+        `unless --data-line-bytes says otherwise`,
     );
   }
   let line: string;

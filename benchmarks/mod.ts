@@ -4,6 +4,7 @@
  * @module
  */
 export { BenchmarkError } from "./benchmark_error.ts";
+export type { DataLimits } from "./data_limits.ts";
 export { type Example, parseExample } from "./example.ts";
 export {
   isSliceName,

@@ -6,10 +6,11 @@
 import { createHash } from "node:crypto";
 import { resolve } from "node:path";
 import { BenchmarkError } from "./benchmark_error.ts";
+import { type DataLimits, DEFAULT_DATA_LIMITS } from "./data_limits.ts";
 import type { Example } from "./example.ts";
 import { ExampleReader } from "./example_reader.ts";
 import { fileLines } from "./file_lines.ts";
-import { linesOf, LONGEST_LINE } from "./json_line.ts";
+import { linesOf } from "./json_line.ts";
 
 /**
  * One embedded slice.
@@ -153,6 +154,7 @@ export async function loadSlice(name: SliceName): Promise<Example[]> {
 /**
  * Reads a file of the user's.
  *
+ * @param limits those that are not the defaults
  * @throws {BenchmarkError} naming file and line of what is wrong
  *
  * @example
@@ -169,10 +171,14 @@ export async function loadSlice(name: SliceName): Promise<Example[]> {
  * await Deno.remove(path);
  * ```
  */
-export async function loadDataFile(path: string): Promise<Example[]> {
-  const reader = new ExampleReader(path);
+export async function loadDataFile(
+  path: string,
+  limits: Partial<DataLimits> = {},
+): Promise<Example[]> {
+  const all = { ...DEFAULT_DATA_LIMITS, ...limits };
+  const reader = new ExampleReader(path, all);
   try {
-    for await (const line of fileLines(path, LONGEST_LINE)) reader.add(line);
+    for await (const line of fileLines(path, all.lineBytes)) reader.add(line);
   } catch (error) {
     throw error instanceof BenchmarkError ? error : unreadable(path, error);
   }
@@ -213,7 +219,7 @@ function unreadable(path: string, error: unknown): BenchmarkError {
  * ```
  */
 export function parseExamples(bytes: Uint8Array, name: string): Example[] {
-  const reader = new ExampleReader(name);
+  const reader = new ExampleReader(name, DEFAULT_DATA_LIMITS);
   for (const line of linesOf(bytes)) reader.add(line);
   return reader.examples();
 }

@@ -1,61 +1,115 @@
 /**
- * One pass of the calibration set through the model: the tensors that calibration looks at.
+ * One pass of the calibration set through the model: each sample goes through once, what families
+ * learn from is kept of it, and its tensors are freed before the next one comes.
  *
  * @module
  */
-import type { CalibrationSamples } from "../quant/calibration.ts";
-import type { CpuTensor, KvShape } from "../quant/tensor.ts";
+import type { KeptSamples, Noise, Sensitivity } from "../quant/calibration.ts";
+import { CpuBackend } from "../quant/backend_cpu.ts";
+import { SampleKeeper } from "../quant/sample_keeper.ts";
+import type { KvShape } from "../quant/tensor.ts";
 import type { Engine } from "../engine/engine.ts";
-import { runKnownTokens } from "../engine/prefill.ts";
+import { allocLayers, feed } from "../engine/prefill.ts";
+import { uploadRotary } from "../engine/rotary.ts";
+import { type SampleTokens, SensitivityMeter } from "./sensitivity.ts";
 
-/** Host memory that the tensors of the samples may take. */
-const MOST_BYTES = 2 ** 30;
+/** Samples that sensitivity is measured on, at most. */
+const MOST_MEASURED = 6;
+/** Rows of all these passes, as a share of the set's tokens: what measuring may cost. */
+const MEASURED_SHARE = 1 / 12;
+const LEAST_PREDICTIONS = 2;
 
-/** How many of the first samples of `lengths` tokens fit into `most` bytes; at least one. */
-export function samplesThatFit(
-  shape: Engine["shape"],
-  lengths: readonly number[],
-  most = MOST_BYTES,
-): number {
-  const perToken = 4 * shape.layers * (3 * shape.kvHeads + shape.queryHeads) * shape.headDim;
-  let bytes = 0;
-  const fit = lengths.findIndex((tokens) => (bytes += tokens * perToken) > most);
-  return fit < 0 ? lengths.length : Math.max(1, fit);
+/** What a pass leaves. */
+export interface SamplePass {
+  readonly samples: KeptSamples;
+  /** By name of what asked: how much predictions suffer in each layer. */
+  readonly sensitivity: ReadonlyMap<string, readonly Sensitivity[]>;
+  /** Wall time of all that was done for it, in seconds. */
+  readonly measureSeconds: number;
+}
+
+/** What a pass is given beside engine and samples. */
+export interface SamplePassOptions {
+  /** By name, makes noise of what was kept so far; predictions are watched under each. */
+  readonly noises?: ReadonlyMap<string, (samples: KeptSamples) => Noise>;
+  /** Bytes that may be kept of the samples; default 1 GiB. */
+  readonly mostBytes?: number;
+  readonly signal?: AbortSignal;
 }
 
 /**
- * Runs every sample teacher-forced, its reply included, and keeps all tensors in host memory.
+ * Runs every sample teacher-forced, its reply included.
  *
- * @param ids token ids of each sample
+ * Sensitivity is measured on a few of them, which go last, so that the noise knows the others.
+ *
+ * @throws {QuantizerError} when a tensor is not finite, naming layer and kind
  */
-export async function collectSamples<T extends KvShape>(
+export async function runSamples<T extends KvShape>(
   engine: Engine<T>,
-  ids: readonly (readonly number[])[],
-  signal?: AbortSignal,
-): Promise<CalibrationSamples> {
+  samples: readonly SampleTokens[],
+  { noises = new Map(), mostBytes, signal }: SamplePassOptions = {},
+): Promise<SamplePass> {
   const { backend, shape } = engine;
-  const layers = Array.from({ length: shape.layers }, () => ({
-    keys: [] as CpuTensor[],
-    preRopeKeys: [] as CpuTensor[],
-    values: [] as CpuTensor[],
-    queries: [] as CpuTensor[],
-  }));
-  const take = async (tensor: T): Promise<CpuTensor> => {
-    const { heads, capacity, headDim } = tensor;
-    // A copy: on the CPU a backend may hand out the tensor's own memory.
-    const data = (await backend.read(tensor)).slice();
-    backend.free(tensor);
-    return { heads, capacity, headDim, data };
-  };
-  for (const sample of ids) {
-    signal?.throwIfAborted();
-    const run = await runKnownTokens(engine, sample);
-    for (const [l, layer] of layers.entries()) {
-      layer.keys.push(await take(run.layers[l]!.key));
-      layer.values.push(await take(run.layers[l]!.value));
-      layer.preRopeKeys.push(await take(run.extras.preRopeKeys[l]!));
-      layer.queries.push(await take(run.extras.queries[l]!));
+  const lengths = samples.map(({ ids }) => ids.length);
+  const keeper = new SampleKeeper(shape, shape.rotary, lengths, mostBytes);
+  const measured = noises.size === 0 ? [] : evenChoice(samples.length, MOST_MEASURED);
+  const others = samples.keys().filter((index) => !measured.includes(index));
+  const tokens = lengths.reduce((a, b) => a + b, 0);
+  const rowsPerPrediction = measured.length * 2 * (shape.layers + 1);
+  const predictions = Math.max(
+    LEAST_PREDICTIONS,
+    Math.floor(tokens * MEASURED_SHARE / rowsPerPrediction),
+  );
+  let measureSeconds = 0;
+  const meters = new Map<string, SensitivityMeter<T>>();
+  for (const index of [...others, ...measured]) {
+    const sample = samples[index]!;
+    const layers = allocLayers(engine, sample.ids.length);
+    try {
+      await feed(engine, sample.ids, layers, undefined, async (layer, output, from) => {
+        signal?.throwIfAborted();
+        for (
+          const [name, tensor] of [
+            ["keys", output.key],
+            ["preRopeKeys", output.preRopeKey!],
+            ["values", output.value],
+            ["queries", output.query!],
+          ] as const
+        ) {
+          const { heads, capacity, headDim } = tensor;
+          const data = await backend.read(tensor);
+          keeper.add(index, layer, name, { heads, capacity, headDim, data }, from);
+        }
+      });
+      if (!measured.includes(index)) continue;
+      const start = performance.now();
+      if (meters.size === 0) {
+        const rope = uploadRotary(new CpuBackend(), Math.max(...lengths), shape.rotary);
+        const kept = keeper.kept();
+        for (const [name, noise] of noises) {
+          meters.set(name, new SensitivityMeter(engine, noise(kept), rope, predictions));
+        }
+      }
+      for (const meter of meters.values()) {
+        await meter.add({ index, ...sample, layers }, signal);
+      }
+      measureSeconds += (performance.now() - start) / 1000;
+    } finally {
+      for (const { key, value } of layers) {
+        backend.free(key);
+        backend.free(value);
+      }
     }
   }
-  return { layers, rotary: shape.rotary };
+  return {
+    samples: keeper.kept(),
+    sensitivity: new Map([...meters].map(([name, meter]) => [name, meter.result()])),
+    measureSeconds,
+  };
+}
+
+/** Up to `most` of `count` places, evenly spread. */
+function evenChoice(count: number, most: number): number[] {
+  const chosen = Math.min(count, most);
+  return Array.from({ length: chosen }, (_, i) => Math.floor((i + 0.5) * count / chosen));
 }

@@ -1,29 +1,33 @@
 /**
- * The embedded calibration set: a few prompts with their replies, from the generator of the slices
- * with another seed, never scored.
+ * The embedded calibration set: texts of several kinds, each a prompt with its reply. They were
+ * written for this project, are never scored, and share nothing with what makes the slices.
  *
  * @module
  */
 import { UserError } from "../errors.ts";
 import text from "./calibration.jsonl" with { type: "text" };
 
-/** One calibration sample. */
+/** One calibration text. */
 export interface CalibrationText {
+  /** Name in messages. */
   readonly id: string;
-  /** Dataset whose template the prompt was rendered with. */
-  readonly dataset: string;
-  /** The user's turn, rendered. */
-  readonly prompt: string;
-  /** The assistant's turn, without its end token. */
+  /** What kind of text it is: where not all are used, they are taken from each kind in turn. */
+  readonly kind: string;
+  /** The user's turn; absent for a text that goes to the model as it is. */
+  readonly prompt?: string;
+  /** The assistant's turn, without its end token; or the text. */
   readonly target: string;
 }
 
+/** A text of the embedded set. */
+export type EmbeddedText = CalibrationText & { readonly prompt: string };
+
 /** SHA-256 of calibration.jsonl. */
 export const CALIBRATION_SHA256 =
-  "79a5b584e4c512fd8c14790c586cb31031d0a068ff045a7f8a22a058168944d2";
+  "4a80f4d9b961dfe3247a4d0e2c56ce23253a5280a9567dafe8d448695a7281fe";
 
 /**
- * Reads the set.
+ * Reads the embedded set.
  *
  * @throws {UserError} when the file is not the one this version was made with
  *
@@ -34,10 +38,10 @@ export const CALIBRATION_SHA256 =
  *
  * const samples = await loadCalibrationSet();
  * assertEquals(samples.length, 12);
- * assertEquals(samples[0]?.id, "calibration-longbench-0");
+ * assertEquals(samples[0]?.id, "calibration-prose-0");
  * ```
  */
-export async function loadCalibrationSet(): Promise<CalibrationText[]> {
+export async function loadCalibrationSet(): Promise<EmbeddedText[]> {
   const bytes = new TextEncoder().encode(text);
   const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
   if (hash !== CALIBRATION_SHA256) {
@@ -46,7 +50,7 @@ export async function loadCalibrationSet(): Promise<CalibrationText[]> {
     );
   }
   return text.trimEnd().split("\n").map((line) => {
-    const { _id, dataset, prompt, target } = JSON.parse(line);
-    return { id: _id, dataset, prompt, target };
+    const { _id, kind, prompt, target } = JSON.parse(line);
+    return { id: _id, kind, prompt, target };
   });
 }

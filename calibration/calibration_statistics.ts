@@ -1,5 +1,5 @@
 /**
- * The statistics that a policy's `calibrate` is given, from the tensors of the calibration set.
+ * The statistics that a policy's `calibrate` is given, from what was kept of the calibration set.
  *
  * @module
  */
@@ -10,62 +10,62 @@ import {
   type LayerStatistics,
   type QueryStatistics,
 } from "../policies/calibration_statistics.ts";
-import type { CalibrationSamples, MeasureSensitivity } from "../quant/calibration.ts";
+import type { KeptSamples, Sensitivity } from "../quant/calibration.ts";
 import { secondMoment } from "../quant/numerics/multiply_rows.ts";
 import { percentile } from "../quant/numerics/percentile.ts";
-import type { RotaryPositions } from "../quant/rotary_positions.ts";
 import type { CpuTensor } from "../quant/tensor.ts";
 import type { Families, FamilyStatistics } from "../quant/registry.ts";
-import { rotaryTables } from "../engine/rotary.ts";
 
 /**
  * Statistics of every layer, kind and head, and what the families publish.
  *
- * @param sensitivity for families that ask how much predictions suffer from noise
+ * @param sensitivity by family: how much predictions suffer from its noise
  */
 export async function calibrationStatistics(
-  samples: CalibrationSamples,
+  samples: KeptSamples,
   families: Families,
-  sensitivity: MeasureSensitivity,
+  sensitivity: ReadonlyMap<string, readonly Sensitivity[]>,
 ): Promise<CalibrationStatistics> {
-  const first = samples.layers[0]!.values;
   return {
-    samples: first.length,
-    tokens: first.reduce((sum, { capacity }) => sum + capacity, 0),
+    samples: samples.samples,
+    tokens: samples.tokens,
     families: await familyStatistics(samples, families, sensitivity),
-    layers: samples.layers.map((layer): LayerStatistics => {
-      const kvHeads = layer.values[0]!.heads;
-      const perHead = <S>(compute: (head: number) => S) =>
-        Array.from({ length: kvHeads }, (_, h) => compute(h));
-      const unrotated = layer.queries.map((query) => rotatedBack(query, samples.rotary));
+    layers: samples.layers.map(({ keys, preRopeKeys, values, queries }): LayerStatistics => {
+      const perHead = (tensors: readonly CpuTensor[]) =>
+        Array.from({ length: values[0]!.heads }, (_, head) => headStatistics(tensors, head));
+      const moments = (name: "moment" | "preRopeMoment") =>
+        queries.map((own): QueryStatistics => {
+          const n = Math.sqrt(own[name].length);
+          return { queries: own.queries, second_moment: rowsOfMatrix(own[name], n) };
+        });
       return {
-        key: perHead((head) => headStatistics(layer.keys, head)),
-        key_pre_rope: perHead((head) => headStatistics(layer.preRopeKeys, head)),
-        value: perHead((head) => headStatistics(layer.values, head)),
-        query: perHead((head) => queryStatistics(layer.queries, head, kvHeads)),
-        query_pre_rope: perHead((head) => queryStatistics(unrotated, head, kvHeads)),
+        key: perHead(keys),
+        key_pre_rope: perHead(preRopeKeys),
+        value: perHead(values),
+        query: moments("moment"),
+        query_pre_rope: moments("preRopeMoment"),
       };
     }),
   };
 }
 
 async function familyStatistics(
-  samples: CalibrationSamples,
+  samples: KeptSamples,
   families: Families,
-  sensitivity: MeasureSensitivity,
+  sensitivity: ReadonlyMap<string, readonly Sensitivity[]>,
 ): Promise<FamilyStatistics> {
   const published: Record<string, unknown> = {};
   for (const name of families.names) {
     const family = families.of(name);
     if (family.statistics === undefined) continue;
-    published[name] = await family.statistics(samples, sensitivity);
+    published[name] = await family.statistics(samples, sensitivity.get(name) ?? []);
   }
   // What each built-in family publishes is a matter between it and the registry.
   return published as unknown as FamilyStatistics;
 }
 
 /** Tokens that statistics are taken from, at most; neighbours say much the same. */
-const MOST_TOKENS = 4096;
+const MOST_TOKENS = 2048;
 
 /** Keeps every so many-th token, so that no more than `MOST_TOKENS` of all tensors are left. */
 function thinned(all: readonly CpuTensor[]): (tensor: CpuTensor) => CpuTensor {
@@ -110,7 +110,7 @@ function headStatistics(all: readonly CpuTensor[], head: number): HeadStatistics
     max.push(column[tokens - 1]!);
     CALIBRATION_PERCENTILES.forEach((p, i) => percentiles[i]!.push(percentile(column, p)));
   }
-  const { mean, moment } = moments(tensors, [head]);
+  const { mean, moment } = moments(tensors, head);
   const covariance = moment.map((row, i) => row.map((m, j) => m - mean[i]! * mean[j]!));
   return {
     tokens,
@@ -123,60 +123,29 @@ function headStatistics(all: readonly CpuTensor[], head: number): HeadStatistics
   };
 }
 
-function queryStatistics(
-  queries: readonly CpuTensor[],
-  kvHead: number,
-  kvHeads: number,
-): QueryStatistics {
-  const few = queries.map(thinned(queries));
-  const group = queries[0]!.heads / kvHeads;
-  const heads = Array.from({ length: group }, (_, g) => kvHead * group + g);
-  const tokens = few.reduce((sum, { capacity }) => sum + capacity, 0);
-  return { queries: tokens * group, second_moment: moments(few, heads).moment };
-}
-
-/** Mean of `x` and of `x x^T` over all tokens of the given heads. */
+/** Mean of `x` and of `x x^T` over all tokens of a head. */
 function moments(
   tensors: readonly CpuTensor[],
-  heads: readonly number[],
+  head: number,
 ): { mean: number[]; moment: number[][] } {
   const { headDim } = tensors[0]!;
   const tokens = tensors.reduce((sum, { capacity }) => sum + capacity, 0);
-  const rows = new Float64Array(heads.length * tokens * headDim);
+  const rows = new Float64Array(tokens * headDim);
   let at = 0;
-  for (const head of heads) {
-    for (const part of rowsOf(tensors, head)) {
-      rows.set(part, at);
-      at += part.length;
-    }
+  for (const part of rowsOf(tensors, head)) {
+    rows.set(part, at);
+    at += part.length;
   }
   const sum = new Float64Array(headDim);
   for (let base = 0; base < rows.length; base += headDim) {
     for (let i = 0; i < headDim; i++) sum[i] = sum[i]! + rows[base + i]!;
   }
-  const products = secondMoment(rows, headDim);
-  const moment = Array.from(
-    { length: headDim },
-    (_, i) => Array.from(products.subarray(i * headDim, (i + 1) * headDim)),
-  );
-  return { mean: Array.from(sum, (s) => s * headDim / rows.length), moment };
+  return {
+    mean: Array.from(sum, (s) => s * headDim / rows.length),
+    moment: rowsOfMatrix(secondMoment(rows, headDim), headDim),
+  };
 }
 
-/** Queries before RoPE: every row turned back by the angle of its position, and without the scale. */
-function rotatedBack(query: CpuTensor, rotary: RotaryPositions): CpuTensor {
-  const { heads, capacity, headDim } = query;
-  const half = headDim / 2;
-  const { cos, sin } = rotaryTables(capacity, { ...rotary, scale: 1 / rotary.scale });
-  const data = new Float32Array(query.data.length);
-  for (let row = 0; row < heads * capacity; row++) {
-    const base = row * headDim;
-    const angles = (row % capacity) * half;
-    for (let i = 0; i < half; i++) {
-      const [a, b] = [query.data[base + i]!, query.data[base + half + i]!];
-      const [c, s] = [cos[angles + i]!, sin[angles + i]!];
-      data[base + i] = a * c + b * s;
-      data[base + half + i] = b * c - a * s;
-    }
-  }
-  return { heads, capacity, headDim, data };
+function rowsOfMatrix(matrix: Float64Array, n: number): number[][] {
+  return Array.from({ length: n }, (_, i) => Array.from(matrix.subarray(i * n, (i + 1) * n)));
 }

@@ -9,24 +9,26 @@
  */
 import { InternalError, UserError } from "../errors.ts";
 import type { CalibrationStatistics } from "../policies/calibration_statistics.ts";
-import type { Calibration, CalibrationSamples } from "../quant/calibration.ts";
+import type { Calibration, KeptSamples } from "../quant/calibration.ts";
 import type { Settings } from "../quant/family.ts";
 import { QuantizerError } from "../quant/quantizer_error.ts";
 import { type Families, isFamilyName } from "../quant/registry.ts";
-import { settingsKey } from "../quant/settings_key.ts";
+import { fitted, learnedKey } from "../quant/learned.ts";
 import type { KvShape } from "../quant/tensor.ts";
-import type {
-  CalibrationEntry,
-  CalibrationFile,
-  CalibrationStore,
-  Learned,
+import {
+  CALIBRATION_FORMAT,
+  type CalibrationEntry,
+  type CalibrationFile,
+  type CalibrationSetFacts,
+  type CalibrationStore,
+  type Learned,
 } from "./calibration_file.ts";
-import { collectSamples, samplesThatFit } from "./calibration_samples.ts";
+import { runSamples, type SamplePass } from "./calibration_samples.ts";
 import { calibrationStatistics } from "./calibration_statistics.ts";
 import { CONTRACT_VERSION } from "../policies/contract.ts";
 import type { Engine } from "../engine/engine.ts";
 import { sha256 } from "../engine/digest.ts";
-import { measureSensitivity, type SampleTokens } from "./sensitivity.ts";
+import type { SampleTokens } from "./sensitivity.ts";
 
 export * from "./calibration_file.ts";
 
@@ -46,39 +48,42 @@ export interface CalibratorInput<T extends KvShape> {
   readonly signal?: AbortSignal;
 }
 
+/** A pass, and how long it took. */
+interface TimedPass extends SamplePass {
+  /** Wall time in seconds, without what watching predictions took. */
+  readonly seconds: number;
+}
+
 /** Learns from the calibration set, for every policy of a run. */
 export class Calibrator<T extends KvShape = KvShape> {
   readonly #input: CalibratorInput<T>;
   readonly #tokens: readonly SampleTokens[];
-  readonly #learned = new Map<string, CalibrationEntry>();
+  /** What was learned or read, by family and then by what it hangs on. */
+  readonly #learned = new Map<string, Map<string, CalibrationEntry>>();
+  /** Families of which what was kept was looked for. */
+  readonly #read = new Set<string>();
+  /** Families that learned something since they were last kept. */
+  readonly #unkept = new Set<string>();
   #statistics: Learned<CalibrationStatistics> | undefined;
-  #samples: Promise<{ samples: CalibrationSamples; seconds: number }> | undefined;
+  #pass: Promise<TimedPass> | undefined;
   #set: string | undefined;
 
   constructor(input: CalibratorInput<T>) {
     this.#input = input;
     const { engine, samples, file, notice } = input;
-    const fitting = samples.filter(({ ids }) =>
-      ids.length > 0 && ids.length <= engine.shape.maxPositions
-    );
-    const count = samplesThatFit(engine.shape, fitting.map(({ ids }) => ids.length));
-    if (count < samples.length) {
-      notice?.(
-        `Calibration uses ${count} of ${samples.length} samples: the others exceed the model's ` +
-          `positions or the memory set aside for calibration`,
-      );
-    }
-    this.#tokens = fitting.slice(0, count);
+    this.#tokens = samples;
     if (file !== undefined && file.engine !== engine.fingerprint) {
       notice?.("The calibration file was made with another model, engine or version");
     }
-    for (const entry of file?.entries ?? []) this.#learned.set(entry.settings, entry);
+    for (const entry of file?.entries ?? []) {
+      this.#entriesOf(entry.family).set(entry.settings, entry);
+    }
     this.#statistics = file?.statistics;
   }
 
   /** Statistics of the whole set, for a policy's `calibrate`. */
   async statistics(): Promise<Learned<CalibrationStatistics>> {
-    const { engine, families, signal } = this.#input;
+    const { families } = this.#input;
     const publishing = families.names.filter((name) => families.of(name).statistics !== undefined);
     // A file may come from a run that had other families.
     const known = this.#statistics;
@@ -93,12 +98,8 @@ export class Calibrator<T extends KvShape = KvShape> {
     if (kept !== undefined) return this.#statistics = kept;
     this.#statistics = await this.#learn(
       "No statistics can be taken from the calibration set",
-      (samples) =>
-        calibrationStatistics(
-          samples,
-          families,
-          (noise) => measureSensitivity(engine, this.#tokens, samples, noise, signal),
-        ),
+      ({ samples, sensitivity }) => calibrationStatistics(samples, families, sensitivity),
+      publishing,
     );
     await store?.save(key, await this.#file([], this.#statistics));
     return this.#statistics;
@@ -110,37 +111,78 @@ export class Calibrator<T extends KvShape = KvShape> {
    * @throws {QuantizerError} when it cannot learn from this set
    */
   async family(settings: Settings): Promise<Learned<Calibration>> {
-    const text = settingsKey(settings);
-    const known = this.#learned.get(text);
-    if (known !== undefined) return finite(known, settings);
     const family = this.#input.families.of(settings.family);
     if (family.calibrate === undefined) {
       throw new QuantizerError(`Family "${family.name}" has nothing to calibrate`);
     }
-    const store = this.#storeFor(settings.family);
-    const key = await this.#key(text);
-    let entry = (await this.#kept(store, key))?.entries.find((e) => e.settings === text);
+    const text = learnedKey(family, settings);
+    const entries = this.#entriesOf(family.name);
+    let entry = entries.get(text);
+    if (entry === undefined && !this.#read.has(family.name)) {
+      this.#read.add(family.name);
+      await this.#readKept(family.name);
+      entry = entries.get(text);
+    }
     if (entry === undefined) {
       const learned = await this.#learn(
         `Layer ${settings.layer} ${settings.kind}s: family "${family.name}" cannot learn from the ` +
           `calibration set`,
-        (samples) => family.calibrate!(samples, settings),
+        ({ samples }) => family.calibrate!(samples, settings),
       );
-      entry = finite({ settings: text, ...learned }, settings);
-      await store?.save(key, await this.#file([entry]));
+      entry = { family: family.name, settings: text, ...learned };
+      entries.set(text, finite(entry, settings));
+      this.#unkept.add(family.name);
     }
-    this.#learned.set(text, entry);
-    return entry;
+    return finite(entry, settings);
+  }
+
+  /** What a store under these settings is given of what was learned for them. */
+  fitted(learned: Learned<Calibration>, settings: Settings): Calibration {
+    const family = this.#input.families.of(settings.family);
+    const value = fitted(family, learned.value, settings);
+    return finite({ value }, settings).value;
+  }
+
+  /** Keeps what was learned since the last time for the next run, a file a family. */
+  async keep(): Promise<void> {
+    for (const family of this.#unkept) {
+      const store = this.#storeFor(family);
+      if (store === undefined) continue;
+      // Another process may have learned for other settings in the meantime.
+      await this.#readKept(family);
+      const entries = [...this.#entriesOf(family).values()];
+      await store.save(await this.#key(`family ${family}`), await this.#file(entries));
+    }
+    this.#unkept.clear();
   }
 
   /** Everything learned so far, for `--calibration FILE`. */
   async export(): Promise<CalibrationFile> {
-    return await this.#file([...this.#learned.values()], this.#statistics);
+    const entries = [...this.#learned.values()].flatMap((own) => [...own.values()]);
+    return await this.#file(entries, this.#statistics);
   }
 
-  /** Lets go of the samples' tensors; a later question runs the set again. */
+  /** Lets go of what was kept of the samples; a later question runs the set again. */
   releaseSamples(): void {
-    this.#samples = undefined;
+    this.#pass = undefined;
+  }
+
+  #entriesOf(family: string): Map<string, CalibrationEntry> {
+    let entries = this.#learned.get(family);
+    if (entries === undefined) this.#learned.set(family, entries = new Map());
+    return entries;
+  }
+
+  /** Reads what was kept of a family, where nothing else is known. */
+  async #readKept(family: string): Promise<void> {
+    const store = this.#storeFor(family);
+    const file = await this.#kept(store, await this.#key(`family ${family}`));
+    const entries = this.#entriesOf(family);
+    for (const entry of file?.entries ?? []) {
+      if (entry.family === family && !entries.has(entry.settings)) {
+        entries.set(entry.settings, entry);
+      }
+    }
   }
 
   /** Where results of these families are kept: one's own may have changed since the last run. */
@@ -148,48 +190,70 @@ export class Calibrator<T extends KvShape = KvShape> {
     return names.every(isFamilyName) ? this.#input.store : undefined;
   }
 
-  /** @param refusal start of the sentence when what is computed throws: samples can be degenerate */
+  /**
+   * @param refusal start of the sentence when what is computed throws: samples can be degenerate
+   * @param watched families under whose noise predictions must have been watched
+   */
   async #learn<V>(
     refusal: string,
-    compute: (samples: CalibrationSamples) => V | Promise<V>,
+    compute: (pass: SamplePass) => V | Promise<V>,
+    watched: readonly string[] = [],
   ): Promise<Learned<V>> {
-    const { samples, seconds: samplesSeconds } = await (this.#samples ??= this.#run());
+    const { families } = this.#input;
+    const noisy = watched.filter((name) => families.of(name).noise !== undefined);
+    let pass = await this.#pass;
+    if (pass === undefined || noisy.some((name) => !pass!.sensitivity.has(name))) {
+      pass = await (this.#pass = this.#run(refusal, noisy));
+    }
+    const samplesSeconds = pass.seconds;
     const start = performance.now();
     let value: V;
     try {
-      value = await compute(samples);
+      value = await compute(pass);
     } catch (error) {
-      this.#input.signal?.throwIfAborted();
-      if (error instanceof UserError || error instanceof InternalError) throw error;
-      const what = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
-      throw new QuantizerError(`${refusal}: ${what}`, { cause: error });
+      throw this.#refused(refusal, error);
     }
-    return { value, seconds: (performance.now() - start) / 1000, samplesSeconds };
+    const seconds = (performance.now() - start) / 1000 +
+      (noisy.length === 0 ? 0 : pass.measureSeconds);
+    return { value, seconds, samplesSeconds, set: await this.facts() };
   }
 
-  async #run(): Promise<{ samples: CalibrationSamples; seconds: number }> {
+  #refused(refusal: string, error: unknown): unknown {
+    this.#input.signal?.throwIfAborted();
+    if (error instanceof UserError || error instanceof InternalError) return error;
+    const what = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+    return new QuantizerError(`${refusal}: ${what}`, { cause: error });
+  }
+
+  async #run(refusal: string, noisy: readonly string[]): Promise<TimedPass> {
+    const { engine, families, signal } = this.#input;
     if (this.#tokens.length === 0) {
-      const { maxPositions } = this.#input.engine.shape;
       throw new QuantizerError(
-        `The calibration set holds no sample that fits into the model's ${maxPositions} positions`,
+        `The calibration set holds no sample that fits into the model's ${engine.shape.maxPositions} positions`,
       );
     }
-    const start = performance.now();
-    const samples = await collectSamples(
-      this.#input.engine,
-      this.#tokens.map(({ ids }) => ids),
-      this.#input.signal,
-    );
-    for (const [layer, { keys, preRopeKeys, values, queries }] of samples.layers.entries()) {
-      const tensors = { keys, "keys before RoPE": preRopeKeys, values, queries };
-      for (const [what, list] of Object.entries(tensors)) {
-        if (list.every(({ data }) => allFinite(data))) continue;
-        throw new QuantizerError(
-          `Layer ${layer} ${what} of the calibration set are not finite; nothing can be learned from them`,
-        );
+    const noises = new Map(noisy.map((name) => [name, (samples: KeptSamples) => {
+      try {
+        return families.of(name).noise!(samples);
+      } catch (error) {
+        throw this.#refused(refusal, error);
       }
-    }
-    return { samples, seconds: (performance.now() - start) / 1000 };
+    }]));
+    const start = performance.now();
+    const pass = await runSamples(engine, this.#tokens, {
+      noises,
+      ...(signal === undefined ? {} : { signal }),
+    });
+    return { ...pass, seconds: (performance.now() - start) / 1000 - pass.measureSeconds };
+  }
+
+  /** What is learned from. */
+  async facts(): Promise<CalibrationSetFacts> {
+    return {
+      samples: this.#tokens.length,
+      tokens: this.#tokens.reduce((sum, { ids }) => sum + ids.length, 0),
+      sha256: await this.#setHash(),
+    };
   }
 
   async #setHash(): Promise<string> {
@@ -199,7 +263,13 @@ export class Calibrator<T extends KvShape = KvShape> {
   async #key(what: string): Promise<string> {
     const { engine } = this.#input;
     return await sha256(
-      JSON.stringify([CONTRACT_VERSION, engine.fingerprint, await this.#setHash(), what]),
+      JSON.stringify([
+        CONTRACT_VERSION,
+        CALIBRATION_FORMAT,
+        engine.fingerprint,
+        await this.#setHash(),
+        what,
+      ]),
     );
   }
 
@@ -228,7 +298,10 @@ export class Calibrator<T extends KvShape = KvShape> {
 }
 
 /** @throws {QuantizerError} when something learned is not finite */
-function finite(entry: CalibrationEntry, { layer, kind, family }: Settings): CalibrationEntry {
+function finite<E extends Pick<CalibrationEntry, "value">>(
+  entry: E,
+  { layer, kind, family }: Settings,
+): E {
   for (const [name, array] of Object.entries(entry.value)) {
     if (allFinite(array)) continue;
     throw new QuantizerError(
@@ -249,6 +322,7 @@ function allFinite(array: ArrayLike<number>): boolean {
 /** Adds up what the calibration of one policy cost. */
 export class CalibrationCost {
   readonly #counted = new Set<unknown>();
+  readonly #sets = new Map<string, CalibrationSetFacts>();
   #seconds = 0;
   #samplesSeconds = 0;
 
@@ -256,6 +330,7 @@ export class CalibrationCost {
   add(learned: Learned<unknown>): void {
     if (this.#counted.has(learned)) return;
     this.#counted.add(learned);
+    this.#sets.set(learned.set.sha256, learned.set);
     this.#seconds += learned.seconds;
     this.#samplesSeconds = Math.max(this.#samplesSeconds, learned.samplesSeconds);
   }
@@ -267,5 +342,10 @@ export class CalibrationCost {
 
   get seconds(): number {
     return this.#seconds + this.#samplesSeconds;
+  }
+
+  /** What was learned from: one set, unless a file of `--calibration` brought another. */
+  get sets(): CalibrationSetFacts[] {
+    return [...this.#sets.values()];
   }
 }

@@ -1,28 +1,29 @@
 /**
  * How much the model's predictions suffer from errors in each layer's keys and values: noise is added
- * to one of them at a time, everything else is exact, and the replies of calibration samples are
- * predicted again.
+ * to one of them at a time, everything else is exact, and the first tokens of a sample's reply are
+ * predicted.
  *
  * What is compared are the log-odds of the two likeliest tokens. Their change decides whether a
  * prediction flips, and unlike the divergence it does not hang on the few tokens that the model is
- * unsure of, so a few dozen replies suffice.
+ * unsure of, so a few dozen predictions suffice.
+ *
+ * All layers are measured in one pass a kind: the memory is there twice, exact and with noise, and
+ * each layer has rows of its own, which see the noise there and the exact memory elsewhere.
  *
  * What the noise looks like, and what counts as its size, the family says that asks (`Noise`).
  *
  * @module
  */
-import type { CalibrationSamples, Noise, Sensitivity } from "../quant/calibration.ts";
-import { CpuBackend } from "../quant/backend_cpu.ts";
+import type { Noise, Sensitivity } from "../quant/calibration.ts";
 import { rotateOnCpu } from "../quant/stores/rope/rope_restore.ts";
 import { KV_KINDS, type KvKind } from "../quant/family.ts";
 import type { CpuTensor, KvShape } from "../quant/tensor.ts";
 import { seedFor } from "../quant/numerics/random.ts";
 import { type Engine, type LayerKv, MASKED } from "../engine/engine.ts";
-import { type RotaryTables, uploadRotary } from "../engine/rotary.ts";
+import type { RotaryTables } from "../engine/rotary.ts";
 
-/** Passes through the model in all, as far as that leaves `LEAST_SAMPLES`. */
-const MOST_PASSES = 192;
-const LEAST_SAMPLES = 3;
+/** Numbers in a mask or in the logits of one pass, at most. */
+const MOST_NUMBERS = 2 ** 24;
 
 /** A calibration sample in tokens. */
 export interface SampleTokens {
@@ -32,101 +33,166 @@ export interface SampleTokens {
   readonly reply: number;
 }
 
-/** A sample, and what is predicted at its end without noise. */
-interface Prediction {
-  /** Its place among the calibration samples. */
+/** A sample that went through the model. */
+export interface SampleMemory<T extends KvShape> extends SampleTokens {
+  /** Its place in the calibration set. */
   readonly index: number;
-  readonly ids: readonly number[];
-  /** Tokens in memory; those behind them are fed. */
-  readonly known: number;
-  readonly logits: Float32Array;
-  /** Rotary tables that cover the tokens in memory. */
-  readonly rope: RotaryTables<CpuTensor>;
+  /** Keys and values of its tokens, by layer. */
+  readonly layers: readonly LayerKv<T>[];
 }
 
-/**
- * Measures every layer's keys and values.
- *
- * @param tokens of every sample
- * @param samples the tensors of the same samples
- * @param noise what is added
- * @returns one entry per layer
- */
-export async function measureSensitivity<T extends KvShape>(
-  engine: Engine<T>,
-  tokens: readonly SampleTokens[],
-  samples: CalibrationSamples,
-  noise: Noise,
-  signal?: AbortSignal,
-): Promise<Sensitivity[]> {
-  const cells = samples.layers.flatMap((_, layer) => KV_KINDS.map((kind) => ({ layer, kind })));
-  const changes = cells.map(() => 0);
-  let predicted = 0;
-  const most = Math.max(LEAST_SAMPLES, MOST_PASSES / cells.length);
-  const longest = Math.max(...tokens.map(({ ids }) => ids.length));
-  const rope = uploadRotary(new CpuBackend(), longest, samples.rotary);
-  for (const index of evenChoice(tokens.length, most)) {
-    const { ids, reply } = tokens[index]!;
+/** Adds up what noise does, sample after sample. */
+export class SensitivityMeter<T extends KvShape> {
+  /** By layer and kind. */
+  readonly #changes: Record<KvKind, number>[];
+  #predicted = 0;
+
+  /**
+   * @param noise what is added
+   * @param rope rotary tables that cover every sample
+   * @param predictions tokens of a sample that are predicted at most
+   */
+  constructor(
+    private readonly engine: Engine<T>,
+    private readonly noise: Noise,
+    private readonly rope: RotaryTables<CpuTensor>,
+    private readonly predictions: number,
+  ) {
+    this.#changes = Array.from({ length: engine.shape.layers }, () => ({ key: 0, value: 0 }));
+  }
+
+  /** Measures every layer's keys and values on one more sample; its tensors stay as they are. */
+  async add(memory: SampleMemory<T>, signal?: AbortSignal): Promise<void> {
+    const { ids, reply } = memory;
     // The last token of the prompt predicts the reply's first.
     const known = ids.length - reply - 1;
-    if (known < 1) continue;
-    const memory = uploadMemory(engine, samples, index, known);
-    const logits = await predict(engine, ids, known, memory);
-    const exact: Prediction = { index, ids, known, logits, rope };
-    for (const [i, { layer, kind }] of cells.entries()) {
-      signal?.throwIfAborted();
-      changes[i]! += await squaredChanges(engine, exact, memory, samples, noise, layer, kind);
+    if (known < 1) return;
+    const fed = ids.slice(known, known + Math.min(reply + 1, this.predictions));
+    let exact: Float32Array | undefined;
+    for (const kind of KV_KINDS) {
+      const past = await this.#pastWithNoise(memory, kind, known);
+      try {
+        for (const variants of this.#batches(known, fed.length)) {
+          signal?.throwIfAborted();
+          // The exact predictions are a variant that sees no noise.
+          const asked = exact === undefined ? [undefined, ...variants] : variants;
+          const logits = await this.#predict(past, known, fed, asked);
+          const size = fed.length * this.engine.shape.vocab;
+          exact ??= logits.slice(0, size);
+          const first = asked.length - variants.length;
+          for (const [v, layer] of variants.entries()) {
+            const own = logits.subarray((first + v) * size, (first + v + 1) * size);
+            this.#changes[layer]![kind] += squaredChanges(exact, own, this.engine.shape.vocab);
+          }
+        }
+      } finally {
+        for (const { key, value } of past) {
+          this.engine.backend.free(key);
+          this.engine.backend.free(value);
+        }
+      }
     }
-    predicted += reply + 1;
-    freeMemory(engine, memory);
+    this.#predicted += fed.length;
   }
-  const sensitivity = cells.map(({ layer, kind }, i) => {
-    const lost = noise.lost(layer, kind);
-    // Where nothing varies there is no noise, and nothing to be sensitive to.
-    return lost > 0 ? changes[i]! / Math.max(1, predicted) / lost : 0;
-  });
-  return samples.layers.map((_, l) => ({
-    key: sensitivity[2 * l]!,
-    value: sensitivity[2 * l + 1]!,
-  }));
+
+  /** Sensitivities so far, one entry per layer. */
+  result(): Sensitivity[] {
+    return this.#changes.map((changes, layer) => {
+      const told = (kind: KvKind) => {
+        const lost = this.noise.lost(layer, kind);
+        // Where nothing varies there is no noise, and nothing to be sensitive to.
+        return lost > 0 ? changes[kind] / Math.max(1, this.#predicted) / lost : 0;
+      };
+      return { key: told("key"), value: told("value") };
+    });
+  }
+
+  /** Layers, as many at a time as mask and logits have room for. */
+  *#batches(known: number, fed: number): Generator<number[]> {
+    const { layers, vocab } = this.engine.shape;
+    // A row of the mask is at most as long as if all were fed at once.
+    const perVariant = fed * Math.max(layers * (2 * known + (layers + 1) * fed), vocab);
+    const most = Math.max(1, Math.floor(MOST_NUMBERS / perVariant) - 1);
+    for (let from = 0; from < layers; from += most) {
+      const count = Math.min(most, layers - from);
+      yield Array.from({ length: count }, (_, i) => from + i);
+    }
+  }
+
+  /** The memory of `known` tokens twice, one behind the other: exact, and with noise in one kind. */
+  async #pastWithNoise(
+    { index, layers }: SampleMemory<T>,
+    noisy: KvKind,
+    known: number,
+  ): Promise<LayerKv<T>[]> {
+    const { backend } = this.engine;
+    const past: LayerKv<T>[] = [];
+    for (const [layer, exact] of layers.entries()) {
+      const twice = (tensor: T): T => {
+        const { heads, headDim } = tensor;
+        const both = backend.alloc({ heads, capacity: 2 * known, headDim });
+        for (const at of [0, known]) backend.copy(tensor, 0, known, both, at);
+        return both;
+      };
+      const own = { key: twice(exact.key), value: twice(exact.value) };
+      past.push(own);
+      const tensor = firstTokens(exact[noisy], await backend.read(exact[noisy]), known);
+      const seed = seedFor(0, `${index} ${layer} ${noisy}`);
+      const drawn = this.noise.draw(layer, noisy, tensor, seed);
+      if (noisy === "key") rotateOnCpu(drawn, { from: 0, to: known }, this.rope);
+      for (let i = 0; i < tensor.data.length; i++) tensor.data[i]! += drawn.data[i]!;
+      const uploaded = backend.upload(tensor.data, tensor);
+      backend.copy(uploaded, 0, known, own[noisy], known);
+      backend.free(uploaded);
+    }
+    return past;
+  }
+
+  /**
+   * Logits at the fed tokens, `[variant][token][vocab]`: each variant sees the noise in its layer
+   * alone, and of the fed tokens its own.
+   */
+  async #predict(
+    past: readonly LayerKv<T>[],
+    known: number,
+    fed: readonly number[],
+    variants: readonly (number | undefined)[],
+  ): Promise<Float32Array> {
+    const { layers } = this.engine.shape;
+    const rows = variants.length * fed.length;
+    const columns = 2 * known + rows;
+    const mask = new Float32Array(layers * rows * columns);
+    for (let layer = 0; layer < layers; layer++) {
+      for (const [v, noisy] of variants.entries()) {
+        const unseen = noisy === layer ? 0 : known;
+        const own = 2 * known + v * fed.length;
+        for (let t = 0; t < fed.length; t++) {
+          const base = (layer * rows + v * fed.length + t) * columns;
+          mask.fill(MASKED, base + unseen, base + unseen + known);
+          mask.fill(MASKED, base + 2 * known, base + own);
+          mask.fill(MASKED, base + own + t + 1, base + columns);
+        }
+      }
+    }
+    const { logits } = await this.engine.forward({
+      ids: variants.flatMap(() => fed),
+      positions: variants.flatMap(() => fed.map((_, t) => known + t)),
+      past,
+      mask,
+      maskLayers: layers,
+      logits: rows,
+    });
+    return logits;
+  }
 }
 
-/** Up to `most` of `count` places, evenly spread. */
-function evenChoice(count: number, most: number): number[] {
-  const chosen = Math.min(count, Math.floor(most));
-  return Array.from({ length: chosen }, (_, i) => Math.floor((i + 0.5) * count / chosen));
-}
-
-/** Sum over the predicted tokens of what noise in one tensor does to the squared log-odds. */
-async function squaredChanges<T extends KvShape>(
-  engine: Engine<T>,
-  exact: Prediction,
-  memory: readonly LayerKv<T>[],
-  samples: CalibrationSamples,
-  noise: Noise,
-  layer: number,
-  kind: KvKind,
-): Promise<number> {
-  const { backend, shape } = engine;
-  const { index, ids, known, rope } = exact;
-  const tensor = firstTokens(tensorOf(samples, layer, kind, index), known);
-  const seed = seedFor(0, `${index} ${layer} ${kind}`);
-  const drawn = noise.draw(layer, kind, tensor, seed);
-  if (kind === "key") rotateOnCpu(drawn, { from: 0, to: known }, rope);
-  for (let i = 0; i < tensor.data.length; i++) tensor.data[i]! += drawn.data[i]!;
-  const noisy = backend.upload(tensor.data, tensor);
-  const logits = await predict(
-    engine,
-    ids,
-    known,
-    memory.with(layer, { ...memory[layer]!, [kind]: noisy }),
-  );
-  backend.free(noisy);
+/** Sum over tokens of the squared change of the log-odds between the two likeliest. */
+function squaredChanges(exact: Float32Array, noisy: Float32Array, vocab: number): number {
   let sum = 0;
-  for (let at = 0; at < logits.length; at += shape.vocab) {
-    const row = exact.logits.subarray(at, at + shape.vocab);
+  for (let at = 0; at < exact.length; at += vocab) {
+    const row = exact.subarray(at, at + vocab);
     const [first, second] = twoLikeliest(row);
-    const odds = logits[at + first]! - logits[at + second]!;
+    const odds = noisy[at + first]! - noisy[at + second]!;
     sum += (odds - (row[first]! - row[second]!)) ** 2;
   }
   return sum;
@@ -142,40 +208,12 @@ function twoLikeliest(row: Float32Array): [number, number] {
   return [first, second];
 }
 
-/** Logits at the tokens behind the memory, which see each other exactly. */
-async function predict<T extends KvShape>(
-  engine: Engine<T>,
-  ids: readonly number[],
-  known: number,
-  past: readonly LayerKv<T>[],
-): Promise<Float32Array> {
-  const count = ids.length - known;
-  const mask = new Float32Array(count * ids.length);
-  for (let row = 0; row < count; row++) {
-    mask.fill(MASKED, row * ids.length + known + row + 1, (row + 1) * ids.length);
-  }
-  const { logits } = await engine.forward({
-    ids: ids.slice(known),
-    positions: Array.from({ length: count }, (_, i) => known + i),
-    past,
-    mask,
-    maskLayers: 1,
-    logits: count,
-  });
-  return logits;
-}
-
-function tensorOf(
-  { layers }: CalibrationSamples,
-  layer: number,
-  kind: KvKind,
-  index: number,
-): CpuTensor {
-  return (kind === "key" ? layers[layer]!.keys : layers[layer]!.values)[index]!;
-}
-
 /** A copy of the first tokens of a tensor. */
-function firstTokens({ heads, capacity, headDim, data }: CpuTensor, tokens: number): CpuTensor {
+function firstTokens(
+  { heads, capacity, headDim }: KvShape,
+  data: Float32Array,
+  tokens: number,
+): CpuTensor {
   const size = tokens * headDim;
   const copy = new Float32Array(heads * size);
   for (let head = 0; head < heads; head++) {
@@ -183,29 +221,4 @@ function firstTokens({ heads, capacity, headDim, data }: CpuTensor, tokens: numb
     copy.set(data.subarray(from, from + size), head * size);
   }
   return { heads, capacity: tokens, headDim, data: copy };
-}
-
-function uploadMemory<T extends KvShape>(
-  { backend }: Engine<T>,
-  samples: CalibrationSamples,
-  index: number,
-  known: number,
-): LayerKv<T>[] {
-  return samples.layers.map((_, layer) => {
-    const [key, value] = KV_KINDS.map((kind) => {
-      const tensor = firstTokens(tensorOf(samples, layer, kind, index), known);
-      return backend.upload(tensor.data, tensor);
-    });
-    return { key: key!, value: value! };
-  });
-}
-
-function freeMemory<T extends KvShape>(
-  { backend }: Engine<T>,
-  memory: readonly LayerKv<T>[],
-): void {
-  for (const { key, value } of memory) {
-    backend.free(key);
-    backend.free(value);
-  }
 }

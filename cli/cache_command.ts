@@ -20,7 +20,7 @@ import { cachePlace } from "./cache_place.ts";
 import { EXIT } from "./failure.ts";
 import { terminalColumns } from "./surroundings.ts";
 
-/** Runs the command; the exit code is 1 when something was damaged, else 0. */
+/** Runs the command; the exit code is 1 when something was damaged or cannot be removed, else 0. */
 export async function manageCache({ action, model }: CacheCommandOptions): Promise<number> {
   const place = cachePlace();
   if (place === undefined) {
@@ -53,21 +53,23 @@ function shown(row: CacheRow): CacheRow {
 
 async function verify(place: string): Promise<number> {
   const status = new StatusLine({ bar: Deno.stderr.isTerminal(), ...terminalColumns() });
-  const { sound, damaged } = await verifyCache(
+  const { sound, damaged, stuck } = await verifyCache(
     place,
     (done, total) => status.progress(done, total, "entries"),
   ).finally(() => status.stop());
-  for (const sentence of damaged) tell(quoted(sentence));
+  for (const sentence of [...damaged, ...stuck]) tell(quoted(sentence));
+  const removed = damaged.length - stuck.length;
   print(
     `${sound} of ${sound + damaged.length} entries are what was written` +
-      (damaged.length === 0 ? "" : `; the others are removed, and will be made anew`),
+      (removed === 0 ? "" : `; ${removed} are removed, and will be made anew`),
   );
   return damaged.length === 0 ? 0 : EXIT.failed;
 }
 
 async function clear(place: string, model: string | undefined): Promise<number> {
-  const { entries, bytes } = await clearCache(place, model);
-  if (entries === 0 && model !== undefined) {
+  const { entries, bytes, stuck } = await clearCache(place, model);
+  for (const sentence of stuck) tell(quoted(sentence));
+  if (entries + stuck.length === 0 && model !== undefined) {
     const names = new Set((await cacheRows(place)).map((row) => quoted(row.model ?? "(damaged)")));
     throw new UserError(
       `Nothing is kept of a model ${JSON.stringify(model)}; ${
@@ -76,5 +78,5 @@ async function clear(place: string, model: string | undefined): Promise<number> 
     );
   }
   print(`${entries} entries of ${prettyBytes(bytes, { binary: true })} are removed`);
-  return 0;
+  return stuck.length === 0 ? 0 : EXIT.failed;
 }

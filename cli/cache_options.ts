@@ -67,6 +67,7 @@ export function parseCacheOptions(args: readonly string[]): CacheCommandOptions 
   const parsed = parseArgs(named ? rest : [...args], {
     string: ["model", "_"],
     boolean: ["all", "help"],
+    collect: ["model"],
     alias: { help: "h" },
     unknown: refuseUnknown(CACHE_OPTIONS),
   });

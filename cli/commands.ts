@@ -6,6 +6,8 @@
 import { type SliceName, sliceNames, slices } from "../benchmarks/slices.ts";
 import { print } from "../report/terminal.ts";
 import { cacheHelp, parseCacheOptions } from "./cache_options.ts";
+import { CHECK_OPERAND, CHECK_OPTIONS, parseCheckOptions } from "./check_options.ts";
+import { NEW_OPERAND, NEW_OPTIONS, parseNewOptions } from "./new_options.ts";
 import { FETCH_OPERAND, FETCH_OPTIONS, parseFetchOptions } from "./fetch_options.ts";
 import { FAMILIES_OPTIONS } from "./families_options.ts";
 import { commandHelp, policyCommandHelp } from "./help.ts";
@@ -129,6 +131,36 @@ function fetchCommand(summary: string): Command {
   };
 }
 
+function checkCommand(summary: string): Command {
+  return {
+    summary,
+    run: async (args) => {
+      const options = parseCheckOptions(args);
+      if (options === undefined) {
+        print(commandHelp(`check ${CHECK_OPERAND}`, summary, CHECK_OPTIONS));
+        return 0;
+      }
+      const { check } = await import("./check_command.ts");
+      return await check(options);
+    },
+  };
+}
+
+function newCommand(summary: string): Command {
+  return {
+    summary,
+    run: async (args) => {
+      const options = parseNewOptions(args);
+      if (options === undefined) {
+        print(commandHelp(`new ${NEW_OPERAND}`, summary, NEW_OPTIONS));
+        return 0;
+      }
+      const { writeNew } = await import("./new_command.ts");
+      return await writeNew(options);
+    },
+  };
+}
+
 function cacheCommand(summary: string): Command {
   return {
     summary,
@@ -159,6 +191,8 @@ export const commands = {
   search: searchCommand("A width for every layer, kind and head under a budget, by measurement"),
   fetch: fetchCommand("Models and benchmarks of the Hugging Face hub into its cache"),
   families: familiesCommand("Every quantizer family and policy, and the bits each really stores"),
+  new: newCommand("A policy or quantizer file that runs at once, and a test beside it"),
+  check: checkCommand("Whether a policy or quantizer file does what it must, told in seconds"),
   cache: cacheCommand("What earlier runs kept on disk: list, verify or clear it"),
 } as const satisfies Record<string, Command>;
 

@@ -5,7 +5,6 @@
  */
 import { InternalError, UserError } from "../errors.ts";
 import { shownLine } from "../report/terminal.ts";
-import { Interrupted } from "./interrupt.ts";
 import { UsageError } from "./usage_error.ts";
 
 /** Exit codes: a failed run, and a wrong command line. */
@@ -16,7 +15,6 @@ export function describeFailure(error: unknown): { text: string; exitCode: numbe
   if (error instanceof UsageError) {
     return { text: shownLine(`${error.message} (--help explains)`), exitCode: EXIT.usage };
   }
-  if (error instanceof Interrupted) return { text: error.message, exitCode: error.exitCode };
   if (error instanceof UserError) {
     return { text: shownLine(error.message), exitCode: EXIT.failed };
   }

@@ -1,51 +1,61 @@
 /**
- * Ctrl-C: the first one ends a run in order, the second at once.
+ * Ctrl-C ends a run at once, wherever it is: models, tokenizers and templates can block the thread
+ * that runs them for long, so that signals are heard by another one. That has been told what is
+ * finished, prints and writes it, and lets the signal do what it does to a program that does not
+ * listen.
  *
  * @module
  */
-import { UserError } from "../errors.ts";
+import { type LastWords, type NumberedWords, Turn } from "./last_words.ts";
 
-const EXIT_CODES = { SIGINT: 130, SIGTERM: 143 } as const;
-
-/** Why a run was ended from outside. */
-export class Interrupted extends UserError {
-  override name = "Interrupted";
-  /** Exit code of a process that such a signal ends. */
-  readonly exitCode: number;
-
-  constructor(signal: keyof typeof EXIT_CODES) {
-    super(`Interrupted by ${signal}`);
-    this.exitCode = EXIT_CODES[signal];
-  }
+/** The first message to the thread that waits for signals. */
+export interface Watch {
+  readonly memory: SharedArrayBuffer;
+  /** Whether a progress bar may have to be cleared. */
+  readonly bar: boolean;
 }
 
-/** Turns signals of the system into an abort signal while it lives. */
+/** Lets signals end the program, with last words, while it lives. */
 export class InterruptListener implements Disposable {
-  readonly #controller = new AbortController();
-  readonly #listeners: { name: Deno.Signal; listener: () => void }[] = [];
+  readonly #turn = new Turn();
+  readonly #worker: Worker | undefined;
 
-  /** @param notice says what the first signal leads to */
-  constructor(notice: (sentence: string) => void) {
-    const names = Deno.build.os === "windows"
-      ? ["SIGINT"] as const
-      : ["SIGINT", "SIGTERM"] as const;
-    for (const name of names) {
-      const listener = () => {
-        if (this.#controller.signal.aborted) Deno.exit(EXIT_CODES[name]);
-        this.#controller.abort(new Interrupted(name));
-        notice("Stopping after the present example; again to stop at once");
-      };
-      Deno.addSignalListener(name, listener);
-      this.#listeners.push({ name, listener });
+  /**
+   * @param words what is said until there are others
+   * @param bar whether a progress bar is drawn on standard error
+   */
+  constructor(words: LastWords, bar: boolean) {
+    try {
+      this.#worker = new Worker(import.meta.resolve("./interrupt_worker.ts"), { type: "module" });
+    } catch (error) {
+      // A program that may not read its own source: signals end it without words.
+      if (!(error instanceof Deno.errors.NotCapable)) throw error;
+      return;
+    }
+    this.#worker.addEventListener("error", (event) => event.preventDefault());
+    this.#worker.postMessage({ memory: this.#turn.memory, bar } satisfies Watch);
+    this.#post(words);
+  }
+
+  /**
+   * Prints or writes something and says what is finished from then on. A signal comes before or after
+   * both: nothing is printed twice, and nothing half.
+   */
+  leave(words: LastWords, meanwhile?: () => void): void {
+    this.#turn.await();
+    try {
+      meanwhile?.();
+      this.#post(words);
+    } finally {
+      this.#turn.give();
     }
   }
 
-  /** Aborted by the first signal, with an `Interrupted` as its reason. */
-  get signal(): AbortSignal {
-    return this.#controller.signal;
+  #post(words: LastWords): void {
+    this.#worker?.postMessage({ number: this.#turn.next(), words } satisfies NumberedWords);
   }
 
   [Symbol.dispose](): void {
-    for (const { name, listener } of this.#listeners) Deno.removeSignalListener(name, listener);
+    this.#worker?.terminate();
   }
 }

@@ -11,6 +11,7 @@ import { manifestOf } from "../leaderboard/manifest.ts";
 import { libraryVersions, projectCommit } from "../leaderboard/project_facts.ts";
 import { openModel } from "../leaderboard/ready_model.ts";
 import { resultFiles } from "../leaderboard/result_files.ts";
+import { calibrationData } from "./calibration_data_options.ts";
 import { openOutputFolder, writeAll } from "../report/output_folder.ts";
 import { StatusLine } from "../report/status_line.ts";
 import { print } from "../report/terminal.ts";
@@ -23,17 +24,18 @@ import { VERSION } from "./version.ts";
 
 /** Runs the command; the exit code is 1 when a cell failed, else 0. */
 export async function leaderboard(options: LeaderboardOptions): Promise<number> {
-  const status = new StatusLine({
-    bar: !options.quiet && Deno.stderr.isTerminal(),
-    ...terminalColumns(),
-  });
+  const bar = !options.quiet && Deno.stderr.isTerminal();
+  const status = new StatusLine({ bar, ...terminalColumns() });
   const inform = (sentence: string) => {
     if (!options.quiet) status.notice(sentence);
   };
-  using interrupts = new InterruptListener((sentence) => status.notice(sentence));
+  for (const remark of options.ungrouped) inform(remark);
   const started = new Date();
-  const commit = await projectCommit();
   const cellFolder = `${options.out}/cells`;
+  using interrupts = new InterruptListener({
+    outcome: `finished cells are in ${cellFolder}, and the same command goes on from there`,
+  }, bar);
+  const commit = await projectCommit();
   for (const folder of [options.out, cellFolder]) openOutputFolder(folder);
   const cache = await runCache(options, inform);
   let filled: Filled;
@@ -44,13 +46,7 @@ export async function leaderboard(options: LeaderboardOptions): Promise<number> 
       open: (model) =>
         openModel(model, { ...readyOptions(options), ...cache, commit, notice: inform }),
       progress: (done, total, event) => tell(done, total, event, status, inform),
-      signal: interrupts.signal,
     });
-  } catch (error) {
-    if (interrupts.signal.aborted) {
-      inform(`Finished cells are in ${cellFolder}; the same command goes on from there`);
-    }
-    throw error;
   } finally {
     await status.stop();
   }
@@ -59,16 +55,22 @@ export async function leaderboard(options: LeaderboardOptions): Promise<number> 
     return EXIT.failed;
   }
   const board = new Board({ ...filled, ...options });
-  print(boardText(board));
+  const text = boardText(board);
   const facts = { version: VERSION, commit, versions: libraryVersions(), reused: filled.reused };
   const manifest = manifestOf(board, { ...facts, started, finished: new Date() });
-  writeAll(options.out, resultFiles(board, manifest));
+  const files = resultFiles(board, manifest);
+  interrupts.leave({ outcome: `the results are in ${options.out}` }, () => {
+    print(text);
+    writeAll(options.out, files);
+  });
   inform(`Results are in ${options.out}; open ${options.out}/report.html`);
   return filled.failures.length > 0 ? EXIT.failed : 0;
 }
 
-function readyOptions({ device, limit, budgetBits, seed }: LeaderboardOptions) {
+function readyOptions(options: LeaderboardOptions) {
+  const { device, limit, budgetBits, seed } = options;
   return {
+    ...calibrationData(options),
     device,
     ...(limit === undefined ? {} : { limit }),
     budgetBits,
@@ -84,6 +86,10 @@ function tell(
   status: StatusLine,
   inform: (sentence: string) => void,
 ): void {
+  if (event.kind === "not applicable") {
+    const { model, policy, reason } = event.misfit;
+    return status.notice(`${model} ${policy}: not applicable: ${reason}`);
+  }
   const { model, slice, policy } = "key" in event
     ? event.key
     : "numbers" in event.cell

@@ -7,11 +7,23 @@ import { MOST_BUDGET_BITS } from "../policies/check.ts";
 import { parseArgs } from "@std/cli/parse-args";
 import { type SliceName, sliceNames } from "../benchmarks/slices.ts";
 import { DEFAULT_CACHE_LIMIT } from "../evaluation/cache/cache_folder.ts";
-import { isPolicyName, type PolicyName, policyNames } from "../policies/registry.ts";
+import { LARGEST_GROUP, nameAndGroup } from "../policies/group_size.ts";
+import { type BuiltinName, isBuiltinName, type PolicyName } from "../policies/registry.ts";
 import type { Device } from "../engine/devices/open.ts";
 import { embeddedModels } from "../engine/checkpoint/resolve.ts";
-import { DEVICE_OPTION, type OptionRow } from "./option_table.ts";
-import { DEVICES, known, OptionValues, policyList, refuseUnknown } from "./option_values.ts";
+import {
+  CALIBRATION_DATA_EXAMPLES,
+  calibrationDataOf,
+  type CalibrationDataOptions,
+} from "./calibration_data_options.ts";
+import { chosenBuiltins, type ChosenPolicies } from "./chosen_policies.ts";
+import {
+  CALIBRATION_DATA_OPTIONS,
+  DEVICE_OPTION,
+  GROUP_OPTION,
+  type OptionRow,
+} from "./option_table.ts";
+import { DEVICES, known, OptionValues, refuseUnknown } from "./option_values.ts";
 import { UsageError } from "./usage_error.ts";
 
 const BASELINE = "kivi_overlap_4bit" satisfies PolicyName;
@@ -21,20 +33,22 @@ const FOLDER = "results/leaderboard";
 
 /** Every option of `kvreplay leaderboard`, without dashes. */
 export const LEADERBOARD_OPTIONS = {
-  models: {
+  model: {
     value: "NAME|DIR|FILE.gguf|OWNER/NAME[,...]",
     help:
       `embedded models, Hugging Face folders, GGUF files, or models of the hub, fetched before (default: ${
         embeddedModels.join(",")
       })`,
   },
-  slices: { value: "NAME[,...]", help: `slices to run (default: ${sliceNames.join(",")})` },
+  slice: { value: "NAME[,...]", help: `slices to run (default: ${sliceNames.join(",")})` },
   policy: {
     value: "NAME[,NAME...]|all",
     help: "policies to run (default: all built-ins); the reference is always run",
   },
+  ...GROUP_OPTION,
   baseline: { value: "NAME", help: `policy the others are compared with (default: ${BASELINE})` },
   ...DEVICE_OPTION,
+  ...CALIBRATION_DATA_OPTIONS,
   limit: { value: "N", help: "only the first N examples of each slice" },
   "budget-bits": {
     value: "N",
@@ -56,11 +70,13 @@ export const LEADERBOARD_OPTIONS = {
 
 /** A right value of every option that takes one, for messages. */
 const EXAMPLES = {
-  models: "mini",
-  slices: "needle",
+  model: "mini",
+  slice: "needle",
   policy: "kivi_overlap_2bit",
+  "group-size": "64",
   baseline: BASELINE,
   device: "cpu",
+  ...CALIBRATION_DATA_EXAMPLES,
   limit: "2",
   "budget-bits": "4",
   seed: "0",
@@ -72,14 +88,14 @@ const EXAMPLES = {
 type ValueOption = keyof typeof EXAMPLES;
 
 /** Checked options of a leaderboard. */
-export interface LeaderboardOptions {
+export interface LeaderboardOptions extends ChosenPolicies<BuiltinName>, CalibrationDataOptions {
   /** Embedded models, paths of folders or GGUF files, or names on the hub. */
   readonly models: readonly string[];
   readonly slices: readonly SliceName[];
   /** The full-precision policy first: every other needs it. */
-  readonly policies: readonly PolicyName[];
+  readonly policies: readonly BuiltinName[];
   /** One of the policies. */
-  readonly baseline: PolicyName;
+  readonly baseline: BuiltinName;
   readonly device: Device;
   /** Number of examples, from the first. */
   readonly limit?: number;
@@ -108,16 +124,17 @@ export interface LeaderboardOptions {
  * import { assertEquals } from "@std/assert";
  * import { parseLeaderboardOptions } from "./leaderboard_options.ts";
  *
- * const options = parseLeaderboardOptions(["--policy", "kivi_overlap_2bit", "--models=mini"]);
+ * const options = parseLeaderboardOptions(["--policy", "kivi_overlap_2bit", "--model=mini"]);
  * assertEquals(options?.policies, ["reference", "kivi_overlap_2bit"]);
  * ```
  */
 export function parseLeaderboardOptions(args: readonly string[]): LeaderboardOptions | undefined {
+  const valueOptions = Object.keys(EXAMPLES) as ValueOption[];
   const parsed = parseArgs([...args], {
-    string: [...Object.keys(EXAMPLES) as ValueOption[], "_"],
+    string: [...valueOptions, "_"],
     boolean: ["resume", "fresh", "cache", "quiet", "help"],
     negatable: ["cache"],
-    collect: ["policy"],
+    collect: valueOptions,
     alias: { help: "h" },
     default: { cache: true },
     unknown: refuseUnknown(LEADERBOARD_OPTIONS),
@@ -128,14 +145,21 @@ export function parseLeaderboardOptions(args: readonly string[]): LeaderboardOpt
     throw new UsageError("--fresh runs every cell again and --resume does not: give one of them");
   }
   const values = new OptionValues(parsed, EXAMPLES);
-  const asked = policyList(parsed.policy, EXAMPLES.policy);
+  const groupSizes = values.integers("group-size", 1, LARGEST_GROUP);
+  const { policies: asked, ...chosen } = chosenBuiltins({
+    policy: parsed.policy,
+    ...(groupSizes === undefined ? {} : { groupSizes }),
+    example: EXAMPLES.policy,
+  });
   const limit = values.integer("limit", 1);
   return {
-    models: values.names("models") ?? embeddedModels,
-    slices: values.names("slices")?.map((name) => known("slice", name, sliceNames)) ?? sliceNames,
+    models: values.names("model") ?? embeddedModels,
+    slices: values.names("slice")?.map((name) => known("slice", name, sliceNames)) ?? sliceNames,
+    ...chosen,
     policies: [REFERENCE, ...asked.filter((name) => name !== REFERENCE)],
     baseline: baselineOf(values, asked),
     device: values.oneOf("device", DEVICES) ?? "auto",
+    ...calibrationDataOf(values),
     ...(limit === undefined ? {} : { limit }),
     budgetBits: values.integer("budget-bits", 1, MOST_BUDGET_BITS) ?? 4,
     seed: values.integer("seed", 0, 2 ** 32 - 1) ?? 0,
@@ -148,20 +172,24 @@ export function parseLeaderboardOptions(args: readonly string[]): LeaderboardOpt
   };
 }
 
-/** The baseline asked for; by default one that is run. */
+/** The baseline asked for, by its name or that without the size of its groups; by default one that is run. */
 function baselineOf(
   values: OptionValues<ValueOption>,
-  asked: readonly PolicyName[],
-): PolicyName {
+  asked: readonly BuiltinName[],
+): BuiltinName {
   const given = values.text("baseline");
+  const runs: readonly BuiltinName[] = [REFERENCE, ...asked];
+  const named = (wanted: string) =>
+    runs.find((name) => name === wanted) ?? runs.find((name) => nameAndGroup(name).name === wanted);
   if (given === undefined) {
-    return asked.includes(BASELINE) ? BASELINE : asked.find((n) => n !== REFERENCE) ?? REFERENCE;
+    return named(BASELINE) ?? asked.find((name) => name !== REFERENCE) ?? REFERENCE;
   }
-  const runs = [REFERENCE, ...asked];
-  if (isPolicyName(given) && !runs.includes(given)) {
+  const baseline = named(given);
+  if (baseline !== undefined) return baseline;
+  if (isBuiltinName(given)) {
     throw new UsageError(
       `--baseline ${given} is not among the policies to run; expected ${runs.join(", ")}`,
     );
   }
-  return known("baseline", given, policyNames);
+  return known("baseline", given, runs);
 }

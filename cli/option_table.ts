@@ -4,6 +4,8 @@
  * @module
  */
 
+import { DEFAULT_CALIBRATION_TOKENS } from "../calibration/chosen_texts.ts";
+
 /** One option. */
 export interface OptionRow {
   /** How its value is shown; absent for a switch. */
@@ -25,9 +27,31 @@ export const MODEL_OPTIONS = {
   },
 } as const satisfies Record<string, OptionRow>;
 
+/** The options that say what is learned from offline. */
+export const CALIBRATION_DATA_OPTIONS = {
+  "calibration-data": {
+    value: "FILE",
+    help:
+      "learn offline from these texts, not from the embedded set: a text file, or .jsonl with text, or prompt and target, and kind",
+  },
+  "calibration-tokens": {
+    value: "N",
+    help:
+      `tokens of them to learn from at most, of each kind in turn (default: ${DEFAULT_CALIBRATION_TOKENS})`,
+  },
+} as const satisfies Record<string, OptionRow>;
+
 /** The option that says where models run. */
 export const DEVICE_OPTION = {
   device: { value: "auto|webgpu|cpu|wasm", help: "where the model runs (default: auto)" },
+} as const satisfies Record<string, OptionRow>;
+
+/** The option that changes the groups of the policies. */
+export const GROUP_OPTION = {
+  "group-size": {
+    value: "N[,...]",
+    help: "groups of N entries for every policy that has groups, reported as POLICY@gN",
+  },
 } as const satisfies Record<string, OptionRow>;
 
 /** Every option of `kvreplay longbench`, `needle`, `reasoning` and `all`, without dashes. */
@@ -35,7 +59,12 @@ export const OPTIONS = {
   policy: {
     value: "NAME|FILE[,...]|all",
     help:
-      "policies to replay, in this order: built-ins, or files run in a sandbox (default: the six baselines and adaptive; all: every built-in)",
+      "policies to replay, in this order: built-ins, or files run in a sandbox; NAME@gN has groups of N (default: the six baselines and adaptive; all: every built-in)",
+  },
+  quantizer: {
+    value: "FILE[,FILE...]",
+    help:
+      "quantizers of yours, replayed behind the policies: each in two sandboxed processes, judged by the bytes it stores",
   },
   trust: { help: "run policy files in this process, without the sandbox; for debugging" },
   "policy-step-ms": {
@@ -47,10 +76,35 @@ export const OPTIONS = {
     help: "longest wait for a policy file in one run (default: 600000)",
   },
   "policy-memory-mib": { value: "N", help: "memory a policy file may add (default: 512)" },
-  "policy-message-bytes": { value: "N", help: "longest reply of a policy file (default: 4194304)" },
+  "policy-message-bytes": {
+    value: "N",
+    help: "longest policy file, and longest reply of one (default: 4194304)",
+  },
+  "policy-calibrations": {
+    value: "N",
+    help: "settings of a layer and kind that a policy file may have learned offline (default: 4)",
+  },
+  "policy-held-mib": {
+    value: "N",
+    help: "memory for what is learned and remembered for a policy file (default: 256)",
+  },
+  "policy-work-ms": {
+    value: "N",
+    help: "longest work of the evaluator for a policy file in one run (default: 3600000)",
+  },
   ...MODEL_OPTIONS,
   data: { value: "FILE.jsonl", help: "replay these examples instead of the embedded slice" },
+  "data-line-bytes": { value: "N", help: "longest line of that file (default: 16777216)" },
+  "data-answers": { value: "N", help: "right answers that an example may have (default: 1000)" },
+  "text-bytes": {
+    value: "N",
+    help: "longest text of an example, in bytes for each position of the model (default: 16)",
+  },
   ...DEVICE_OPTION,
+  precision: {
+    value: "float32|float16",
+    help: "what the model computes in; float16 needs a GPU that has it (default: float32)",
+  },
   limit: { value: "N", help: "only the first N examples" },
   mode: {
     value: "replay|generate",
@@ -59,10 +113,12 @@ export const OPTIONS = {
   },
   "max-new-tokens": { value: "N", help: "longest answer in tokens (default: the slice's own)" },
   "budget-bits": { value: "N", help: "widest code a policy may choose, 1 to 8 (default: 4)" },
+  ...GROUP_OPTION,
   calibration: {
     value: "FILE",
     help: "read what was learned offline from here if it exists, else write it there",
   },
+  ...CALIBRATION_DATA_OPTIONS,
   "kvtuner-table": {
     value: "FILE",
     help: "table of code widths for kvtuner_kivi, YAML or JSON in KVTuner's format",

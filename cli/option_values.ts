@@ -4,18 +4,11 @@
  *
  * @module
  */
-import { resolve } from "node:path";
-import {
-  defaultPolicies,
-  isPolicyName,
-  type PolicyName,
-  policyNames,
-} from "../policies/registry.ts";
-import { isPolicyPath, policyFileName } from "../policies/user_policy.ts";
-import type { Device } from "../engine/devices/open.ts";
+import type { Device, Precision } from "../engine/devices/open.ts";
 import { UsageError } from "./usage_error.ts";
 
 /** Named here too, so that a help text does not load the engines. */
+export const PRECISIONS = ["float32", "float16"] as const satisfies readonly Precision[];
 export const DEVICES = ["auto", "webgpu", "cpu", "wasm"] as const satisfies readonly Device[];
 
 /** For `parseArgs`: refuses what no option of a table names. */
@@ -24,6 +17,12 @@ export function refuseUnknown(
 ): (arg: string, key?: string) => never {
   const known = Object.keys(options).map((name) => `--${name}`).join(", ");
   return (arg, key) => {
+    const now = renamed(key);
+    if (now !== undefined && Object.hasOwn(options, now)) {
+      throw new UsageError(
+        `There is no option --${key} any more; give --${now}, with one or several names`,
+      );
+    }
     throw new UsageError(
       key === undefined
         ? `Unexpected argument ${JSON.stringify(arg)}; expected only options: ${known}`
@@ -32,7 +31,17 @@ export function refuseUnknown(
   };
 }
 
-function missingValue(name: string, example: string): UsageError {
+/** What an option is called that had a name of its own in one command. */
+const NOW_CALLED = { models: "model", slices: "slice", policies: "policy" } as const;
+
+function renamed(key: string | undefined): string | undefined {
+  return key !== undefined && Object.hasOwn(NOW_CALLED, key)
+    ? NOW_CALLED[key as keyof typeof NOW_CALLED]
+    : undefined;
+}
+
+/** The error for an option without its value. */
+export function missingValue(name: string, example: string): UsageError {
   return new UsageError(`--${name} needs a value, as in --${name} ${example}`);
 }
 
@@ -49,27 +58,32 @@ export class OptionValues<Name extends string> {
 
   /** A text; undefined when the option is not given. */
   text(name: Name): string | undefined {
-    const value = this.parsed[name];
-    if (value === undefined) return undefined;
-    if (typeof value !== "string" || value === "") {
-      throw missingValue(name, this.examples[name]);
+    const given = this.#given(name);
+    if (given.length > 1) {
+      throw new UsageError(
+        `--${name} is given ${given.length} times, ${
+          given.map((text) => JSON.stringify(text)).join(" and ")
+        }; this command takes one`,
+      );
     }
-    return value;
+    return given[0];
+  }
+
+  /** Every text that was given for an option. */
+  #given(name: Name): string[] {
+    const value = this.parsed[name];
+    const given = value === undefined ? [] : Array.isArray(value) ? value : [value];
+    for (const text of given) {
+      if (typeof text !== "string" || text === "") throw missingValue(name, this.examples[name]);
+    }
+    return given;
   }
 
   /** A whole number from `min` to `max`. */
-  integer(name: Name, min: number, max = Number.MAX_SAFE_INTEGER): number | undefined {
+  integer(name: Name, min: number, max?: number): number | undefined {
     const text = this.text(name);
     if (text === undefined) return undefined;
-    const value = /^\d+$/.test(text) ? Number(text) : NaN;
-    if (!(value >= min && value <= max)) {
-      // Digits that are a number and no integer that is kept exactly are too large.
-      const range = max === Number.MAX_SAFE_INTEGER && !(value > max)
-        ? `of at least ${min}`
-        : `from ${min} to ${max}`;
-      throw new UsageError(`--${name} must be an integer ${range}, got ${JSON.stringify(text)}`);
-    }
-    return value;
+    return integerOf(name, text, min, max);
   }
 
   /** A decimal number from `min` to `max`. */
@@ -107,13 +121,47 @@ export class OptionValues<Name extends string> {
     return text === undefined ? undefined : known(name, text, values);
   }
 
-  /** Names separated by commas, each once, in the order given. */
+  /** Names of an option that may be repeated and hold several, each once, in the order given. */
   names(name: Name): string[] | undefined {
-    const text = this.text(name);
-    if (text === undefined) return undefined;
-    const names = text.split(",").map((part) => part.trim());
+    const names = this.#given(name).flatMap(separated);
     if (names.includes("")) throw missingValue(name, this.examples[name]);
-    return [...new Set(names)];
+    return names.length === 0 ? undefined : [...new Set(names)];
+  }
+
+  /** Whole numbers from `min` to `max`, as `names` has names. */
+  integers(name: Name, min: number, max: number): number[] | undefined {
+    return this.names(name)?.map((text) => integerOf(name, text, min, max));
+  }
+}
+
+/** A text as a whole number from `min` to `max`. */
+function integerOf(
+  name: string,
+  text: string,
+  min: number,
+  max: number = Number.MAX_SAFE_INTEGER,
+): number {
+  const value = /^\d+$/.test(text) ? Number(text) : NaN;
+  if (value >= min && value <= max) return value;
+  // Digits that are a number and no integer that is kept exactly are too large.
+  const range = max === Number.MAX_SAFE_INTEGER && !(value > max)
+    ? `of at least ${min}`
+    : `from ${min} to ${max}`;
+  throw new UsageError(`--${name} must be an integer ${range}, got ${JSON.stringify(text)}`);
+}
+
+/** The parts between the commas of a text; of a path that exists, the path. */
+export function separated(text: string): string[] {
+  if (text.includes(",") && isThere(text)) return [text];
+  return text.split(",").map((part) => part.trim());
+}
+
+function isThere(path: string): boolean {
+  try {
+    Deno.statSync(path);
+    return true;
+  } catch {
+    return false;
   }
 }
 
@@ -132,64 +180,8 @@ export function known<T extends string>(what: string, text: string, values: read
   return found;
 }
 
-/**
- * Built-in policies of `--policy`, which may be repeated and hold several names; all when none is
- * given.
- *
- * @param example a right value, for messages
- */
-export function policyList(given: readonly string[], example: string): readonly PolicyName[] {
-  return namesOrFiles(given, example, policyNames, () => false) as readonly PolicyName[];
-}
-
-/** The same with the paths of policy files among the names; `defaultPolicies` when none is given. */
-export function policyNamesAndFiles(
-  given: readonly string[],
-  example: string,
-): readonly string[] {
-  return namesOrFiles(given, example, defaultPolicies, isPolicyPath);
-}
-
-function namesOrFiles(
-  given: readonly string[],
-  example: string,
-  absent: readonly PolicyName[],
-  isFile: (name: string) => boolean,
-): readonly string[] {
-  if (given.length === 0) return absent;
-  if (given.includes("")) throw missingValue("policy", example);
-  const names = given.flatMap((text) => text.split(",")).map((name) => name.trim());
-  const chosen = names.flatMap((name): readonly string[] => {
-    if (name === "all") return policyNames;
-    if (isPolicyName(name) || isFile(name)) return [name];
-    throw new UsageError(
-      `Unknown policy ${JSON.stringify(name)}; expected all or ${list(policyNames)}`,
-    );
-  });
-  return distinct([...new Set(chosen)]);
-}
-
-/** The policies, each once, of which no two would be reported under one name. */
-function distinct(policies: readonly string[]): readonly string[] {
-  const pathOf = new Map<string, string>();
-  return policies.filter((policy) => {
-    if (isPolicyName(policy)) return true;
-    const name = policyFileName(policy);
-    const before = pathOf.get(name);
-    if (before === undefined) {
-      pathOf.set(name, policy);
-      return true;
-    }
-    if (resolve(before) === resolve(policy)) return false;
-    throw new UsageError(
-      `The policy files ${JSON.stringify(before)} and ${
-        JSON.stringify(policy)
-      } would both be reported as ${name}; give one of them another name`,
-    );
-  });
-}
-
-function list(values: readonly string[]): string {
+/** Values in words, the last behind "or". */
+export function list(values: readonly string[]): string {
   return values.length < 2
     ? values.join("")
     : `${values.slice(0, -1).join(", ")} or ${values.at(-1)}`;

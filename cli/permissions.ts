@@ -29,6 +29,8 @@ export const commandPermissions = {
   search: { set: "replay" },
   fetch: { set: "fetch" },
   families: {},
+  new: { set: "new" },
+  check: { set: "check", sandbox: true },
   cache: { set: "cache" },
 } as const satisfies Record<CommandName, CommandPermissions>;
 

@@ -1,16 +1,18 @@
 /**
- * Policies of a command line, opened: built-ins in this process, files in the sandbox.
+ * Policies and quantizers of a command line, opened: built-ins in this process, files in the sandbox.
  *
  * @module
  */
 import { resolve } from "node:path";
+import { openCodecFile } from "../codecs/codec_file.ts";
 import { PolicyError } from "../policies/check.ts";
 import { InProcessHost, type PolicyHost } from "../policies/host.ts";
 import { kvtunerPolicy } from "../policies/kvtuner.ts";
 import { parseKvtunerTable } from "../policies/kvtuner_table.ts";
-import { hostBuiltin, isPolicyName, type PolicyName } from "../policies/registry.ts";
+import { nameAndGroup, withGroupSize } from "../policies/group_size.ts";
+import { type BuiltinName, hostBuiltin, isBuiltinName } from "../policies/registry.ts";
 import { readUpTo } from "../policies/read_up_to.ts";
-import { openPolicyFile } from "../policies/user_policy.ts";
+import { openPolicyFile, type PolicyFileOptions } from "../policies/user_policy.ts";
 import type { ReplayOptions } from "./replay_options.ts";
 
 /** Bytes of the file of `--kvtuner-table`; no more of it are read. */
@@ -23,37 +25,56 @@ export interface OpenedPolicies {
   readonly failures: readonly { readonly policy: string; readonly reason: string }[];
 }
 
-/** Opens every policy; one that cannot be opened does not keep the others from running. */
+/** Opens every policy and quantizer; one that cannot be opened does not keep the others from running. */
 export async function openPolicies(
-  options: Pick<ReplayOptions, "policies" | "trust" | "limits" | "quiet" | "kvtunerTable">,
+  options: Pick<
+    ReplayOptions,
+    "policies" | "quantizers" | "trust" | "limits" | "quiet" | "kvtunerTable"
+  >,
   notice: (sentence: string) => void,
 ): Promise<OpenedPolicies> {
   const hosts: PolicyHost[] = [];
   const failures: { policy: string; reason: string }[] = [];
-  for (const name of options.policies) {
+  const { trust, limits } = options;
+  const openings = [
+    ...options.policies.map((policy) => ({
+      policy,
+      open: () =>
+        isBuiltinName(policy)
+          ? openBuiltin(policy, options)
+          : openFile(policy, { trust, limits, notice }),
+    })),
+    ...options.quantizers.map((policy) => ({
+      policy,
+      open: () => openCodecFile(policy, { limits }),
+    })),
+  ];
+  for (const { policy, open } of openings) {
     try {
-      hosts.push(
-        isPolicyName(name) ? await openBuiltin(name, options) : await openPolicyFile(name, {
-          trust: options.trust,
-          limits: options.limits,
-          notice,
-        }),
-      );
+      hosts.push(await open());
     } catch (error) {
       if (!(error instanceof PolicyError)) throw error;
-      failures.push({ policy: name, reason: error.message });
+      failures.push({ policy, reason: error.message });
       notice(error.message);
     }
   }
   return { hosts, failures };
 }
 
+/** A policy file, perhaps with the size of its groups behind its path. */
+async function openFile(text: string, options: PolicyFileOptions): Promise<PolicyHost> {
+  const { name: path, groupSize } = nameAndGroup(text);
+  const host = await openPolicyFile(path, options);
+  return groupSize === undefined ? host : withGroupSize(host, groupSize);
+}
+
 /** A built-in; `kvtuner_kivi` with the user's table, where there is one. */
 async function openBuiltin(
-  name: PolicyName,
+  text: BuiltinName,
   { kvtunerTable }: Pick<ReplayOptions, "kvtunerTable">,
 ): Promise<PolicyHost> {
-  if (name !== "kvtuner_kivi" || kvtunerTable === undefined) return hostBuiltin(name);
+  const { name, groupSize } = nameAndGroup(text);
+  if (name !== "kvtuner_kivi" || kvtunerTable === undefined) return hostBuiltin(text);
   let bytes: Uint8Array | undefined;
   try {
     bytes = await readUpTo(kvtunerTable, LONGEST_TABLE);
@@ -71,6 +92,7 @@ async function openBuiltin(
       `The table ${kvtunerTable} has more than ${LONGEST_TABLE} bytes; a table has fewer`,
     );
   }
-  const text = new TextDecoder().decode(bytes);
-  return new InProcessHost(name, kvtunerPolicy(parseKvtunerTable(text, kvtunerTable)), "built-in");
+  const table = parseKvtunerTable(new TextDecoder().decode(bytes), kvtunerTable);
+  const host = new InProcessHost(name, kvtunerPolicy(table), "built-in");
+  return groupSize === undefined ? host : withGroupSize(host, groupSize);
 }

@@ -10,7 +10,7 @@ import { OptionValues, refuseUnknown } from "./option_values.ts";
 import { EXAMPLES, type ReplayOptions, replayOptionsOf } from "./replay_options.ts";
 import { UsageError } from "./usage_error.ts";
 
-const { "max-new-tokens": _n, data: _d, limit: _l, ...OF_EVERY_RUN } = OPTIONS;
+const { "max-new-tokens": _n, mode: _m, data: _d, limit: _l, ...OF_EVERY_RUN } = OPTIONS;
 
 /** Every option of `kvreplay ppl`, without dashes. */
 export const PPL_OPTIONS = {
@@ -60,16 +60,16 @@ export function parsePplOptions(args: readonly string[]): PplOptions | undefined
     string: [...valueOptions, ...["window", "from", "every", "_"] as const],
     boolean: ["stepwise", "audit", "cache", "quiet", "trust", "help"],
     negatable: ["cache"],
-    collect: ["policy"],
+    collect: valueOptions,
     alias: { help: "h" },
     default: { cache: true },
     unknown: refuseUnknown(PPL_OPTIONS),
   });
   if (parsed.help) return undefined;
-  if (parsed["max-new-tokens"] !== undefined) {
-    refuseUnknown(PPL_OPTIONS)("--max-new-tokens", "max-new-tokens");
-  }
   const values = new OptionValues<keyof typeof PPL_EXAMPLES>(parsed, PPL_EXAMPLES);
+  for (const name of ["max-new-tokens", "mode"] as const) {
+    if (values.text(name) !== undefined) refuseUnknown(PPL_OPTIONS)(`--${name}`, name);
+  }
   const replay = replayOptionsOf(parsed, values, []);
   if (replay.data === undefined) {
     // deno-lint-ignore error-law/value -- nothing is given

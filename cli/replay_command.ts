@@ -18,6 +18,8 @@ import { PolicyError } from "../policies/check.ts";
 import { isCalibrationThere, saveCalibrationFile } from "../calibration/calibration_file.ts";
 import { CONTRACT_VERSION } from "../policies/contract.ts";
 import type { SliceResult } from "../evaluation/results.ts";
+import { calibrationData } from "./calibration_data_options.ts";
+import { calibrationLines } from "../report/calibration_line.ts";
 import { auditTable } from "../report/audit_table.ts";
 import { openOutputFolder, writeAll } from "../report/output_folder.ts";
 import { resultFiles, type RunDescription, type SliceReport } from "../report/result_files.ts";
@@ -28,6 +30,7 @@ import { testMetricsLine } from "../report/test_metrics.ts";
 import { print } from "../report/terminal.ts";
 import { describeFailure, EXIT } from "./failure.ts";
 import { InterruptListener } from "./interrupt.ts";
+import type { LastWords } from "./last_words.ts";
 import { openPolicies } from "./policy_hosts.ts";
 import type { ReplayOptions } from "./replay_options.ts";
 import { runCache } from "./run_cache.ts";
@@ -35,11 +38,17 @@ import { terminalColumns } from "./surroundings.ts";
 import { VERSION } from "./version.ts";
 
 /** What a command's options say of every run. */
-export type RunChoices = Required<
-  Pick<
-    LabReplayOptions,
-    "budgetBits" | "seed" | "stepwise" | "audit" | "partial" | "progress" | "notice" | "signal"
-  >
+export type RunChoices = Pick<
+  LabReplayOptions,
+  | "budgetBits"
+  | "bytesPerPosition"
+  | "seed"
+  | "stepwise"
+  | "audit"
+  | "passOver"
+  | "partial"
+  | "progress"
+  | "notice"
 >;
 
 /** What is replayed, and where it came from. */
@@ -65,14 +74,13 @@ export async function replayInputs(
   options: ReplayOptions,
   read: () => Promise<readonly ReplayInput[]>,
 ): Promise<number> {
-  const status = new StatusLine({
-    bar: !options.quiet && Deno.stderr.isTerminal(),
-    ...terminalColumns(),
-  });
+  const bar = !options.quiet && Deno.stderr.isTerminal();
+  const status = new StatusLine({ bar, ...terminalColumns() });
   const inform = (sentence: string) => {
     if (!options.quiet) status.notice(sentence);
   };
-  using interrupts = new InterruptListener((sentence) => status.notice(sentence));
+  using interrupts = new InterruptListener({ outcome: "nothing was finished" }, bar);
+  for (const remark of options.ungrouped) inform(remark);
   // Everything that can be wrong with the user's files is found before the model is loaded.
   const inputs = await read();
   if (options.out !== undefined) openOutputFolder(options.out);
@@ -81,51 +89,81 @@ export async function replayInputs(
   const learned = calibration !== undefined && await isCalibrationThere(calibration);
   await using lab = await open(options.model, {
     device: options.device,
+    precision: options.precision,
     ...(options.tokenizer === undefined ? {} : { tokenizer: options.tokenizer }),
     ...cache,
     ...(learned ? { calibration } : {}),
+    ...calibrationData(options),
     notice: inform,
   });
   const reports: SliceReport[] = [];
+  const reportOf = (input: ReplayInput, result: SliceResult): SliceReport => ({
+    data: options.data ?? null,
+    max_new_tokens: input.maxNewTokens,
+    ...(input.origin === undefined ? {} : { origin: input.origin }),
+    result,
+  });
   const told = new Set<string>();
+  const unheard = (result: SliceResult) => [...remarks(result)].filter((text) => !told.has(text));
   const take = (input: ReplayInput, result: SliceResult) => {
-    for (const remark of remarks(result)) {
-      if (!told.has(remark)) inform(remark);
+    for (const remark of unheard(result)) {
+      inform(remark);
       told.add(remark);
     }
-    printResult(result, options.quiet);
-    reports.push({
-      data: options.data ?? null,
-      max_new_tokens: input.maxNewTokens,
-      ...(input.origin === undefined ? {} : { origin: input.origin }),
-      result,
-    });
+    reports.push(reportOf(input, result));
+    interrupts.leave(
+      lastWords(options, lab, reports),
+      () => print(resultText(result, options.quiet)),
+    );
   };
   try {
     for (const input of inputs) {
       const last: { part?: SliceResult } = {};
-      const keep = (part: SliceResult) => last.part = part;
+      const keep = (part: SliceResult) => {
+        last.part = part;
+        interrupts.leave({
+          ...lastWords(options, lab, [...reports, reportOf(input, part)]),
+          stdout: resultText(part, options.quiet),
+          remarks: options.quiet ? [] : unheard(part),
+        });
+      };
       try {
-        take(input, await runOne(lab, input, options, status, interrupts.signal, keep));
+        take(input, await runOne(lab, input, options, status, keep));
       } catch (error) {
         if (last.part !== undefined) take(input, last.part);
         throw error;
       }
     }
-    interrupts.signal.throwIfAborted();
   } catch (error) {
     if (options.out !== undefined) savePartial(options.out, options, lab, reports, error, status);
     throw error;
   }
-  if (options.out !== undefined) {
-    writeAll(options.out, resultFiles(describe(options, lab), reports));
-    inform(`Results are in ${options.out}`);
+  const { out } = options;
+  if (out !== undefined) {
+    const files = resultFiles(describe(options, lab), reports);
+    interrupts.leave({ outcome: `the results are in ${out}` }, () => writeAll(out, files));
+    inform(`Results are in ${out}`);
   }
   if (calibration !== undefined && !learned) {
     await saveCalibrationFile(calibration, await partsOf(lab).calibration.export());
     inform(`What was learned offline is in ${calibration}`);
   }
   return reports.some(({ result }) => result.failures.length > 0) ? EXIT.failed : 0;
+}
+
+/** What is left of a run that a signal ends. */
+function lastWords(
+  options: ReplayOptions,
+  lab: Lab,
+  finished: readonly SliceReport[],
+): LastWords {
+  const { out: folder } = options;
+  if (folder === undefined) return { outcome: "what was finished is printed" };
+  const contents = resultFiles(describe(options, lab), finished, "Interrupted by a signal");
+  return {
+    files: { folder, contents },
+    outcome: `what was finished is in ${folder}, marked partial`,
+  };
 }
 
 /** Writes what is finished of a run that ended early; what ended it is told by who catches it. */
@@ -156,7 +194,7 @@ export async function sliceInput(
 ): Promise<ReplayInput> {
   const examples = options.data === undefined
     ? await loadSlice(name)
-    : await loadDataFile(options.data);
+    : await loadDataFile(options.data, options.dataLimits);
   return replayedSlice(
     {
       name,
@@ -183,7 +221,6 @@ async function runOne(
   input: ReplayInput,
   options: ReplayOptions,
   status: StatusLine,
-  signal: AbortSignal,
   partial: (result: SliceResult) => void,
 ): Promise<SliceResult> {
   const { hosts, failures } = await openPolicies(options, (sentence) => status.notice(sentence));
@@ -193,12 +230,13 @@ async function runOne(
     if (hosts.length === 0) throw new PolicyError(failures[0]?.reason ?? "No policy to run");
     const result = await input.run(lab, hosts, {
       budgetBits: options.budgetBits,
+      bytesPerPosition: options.bytesPerPosition,
       seed: options.seed,
       stepwise: options.stepwise,
       audit: options.audit,
+      passOver: options.policies.filter((policy) => !options.named.includes(policy)),
       progress: (done, total, what) => status.progress(done, total, what),
       notice: (sentence) => status.notice(sentence),
-      signal,
       partial: (part) => partial(withAll(part)),
     });
     return withAll(result);
@@ -223,21 +261,23 @@ function* remarks({ results }: SliceResult): Generator<string> {
   }
 }
 
-function printResult(result: SliceResult, quiet: boolean): void {
-  if (!quiet && Deno.stdout.isTerminal()) print(`${sliceTable(result)}\n`);
-  for (const { policy, audit } of result.results) {
-    if (audit !== undefined && !quiet) print(`${auditTable(policy, audit)}\n`);
-  }
-  for (const { policy, numbers, outcomes } of result.results) {
-    print(
-      testMetricsLine(result.slice, policy, numbers, result.partial, moreFields(outcomes)),
-    );
-  }
+/** A slice's lines for standard output, without the last line feed. */
+function resultText(result: SliceResult, quiet: boolean): string {
+  const tables = quiet ? [] : [
+    ...Deno.stdout.isTerminal() ? [sliceTable(result)] : [],
+    ...result.results.flatMap(({ policy, audit }) =>
+      audit === undefined ? [] : [auditTable(policy, audit)]
+    ),
+  ];
+  const lines = result.results.map(({ policy, numbers, outcomes }) =>
+    testMetricsLine(result.slice, policy, numbers, result.partial, moreFields(outcomes))
+  );
+  return [...tables.map((table) => `${table}\n`), ...lines, ...calibrationLines(result)].join("\n");
 }
 
 function describe(
   options: ReplayOptions,
-  { fingerprint, device, hub, chatTemplate }: Lab,
+  { fingerprint, device, gpuName, hub, chatTemplate }: Lab,
 ): RunDescription {
   return {
     contract: CONTRACT_VERSION,
@@ -246,6 +286,8 @@ function describe(
     chat_template: chatTemplate,
     model_fingerprint: fingerprint,
     device,
+    gpu: gpuName ?? null,
+    precision: options.precision,
     budget_bits: options.budgetBits,
     seed: options.seed,
     chat_date: CHAT_DATE,

@@ -4,20 +4,33 @@
  * @module
  */
 import { MOST_BUDGET_BITS } from "../policies/check.ts";
+import { LARGEST_GROUP } from "../policies/group_size.ts";
 import { parseArgs } from "@std/cli/parse-args";
+import {
+  type DataLimits,
+  DEFAULT_DATA_LIMITS,
+  MOST_LINE_BYTES,
+} from "../benchmarks/data_limits.ts";
 import { isSliceName, type SliceName, sliceNames } from "../benchmarks/slices.ts";
 import { DEFAULT_CACHE_LIMIT } from "../evaluation/cache/cache_folder.ts";
+import { BYTES_PER_POSITION } from "../evaluation/text_limit.ts";
 import { LIMIT_BOUNDS, type SandboxLimits } from "../policies/sandbox/limits.ts";
-import type { Device } from "../engine/devices/open.ts";
+import type { Device, Precision } from "../engine/devices/open.ts";
 import { OPTIONS, type ValueOption, valueOptions } from "./option_table.ts";
-import { DEVICES, OptionValues, policyNamesAndFiles, refuseUnknown } from "./option_values.ts";
+import {
+  CALIBRATION_DATA_EXAMPLES,
+  calibrationDataOf,
+  type CalibrationDataOptions,
+} from "./calibration_data_options.ts";
+import { type ChosenPolicies, chosenPolicies, quantizerFiles } from "./chosen_policies.ts";
+import { DEVICES, OptionValues, PRECISIONS, refuseUnknown } from "./option_values.ts";
 import { UsageError } from "./usage_error.ts";
 
 /** Checked options of a replay. */
-export interface ReplayOptions {
+export interface ReplayOptions extends ChosenPolicies, CalibrationDataOptions {
   readonly slices: readonly SliceName[];
-  /** Names of built-ins and paths of policy files. */
-  readonly policies: readonly string[];
+  /** Paths of quantizer files. */
+  readonly quantizers: readonly string[];
   /** Whether policy files run in this process. */
   readonly trust: boolean;
   /** Limits of the sandbox that the user set. */
@@ -32,7 +45,13 @@ export interface ReplayOptions {
   readonly tokenizer?: string;
   /** File of the user's that replaces the embedded slice. */
   readonly data?: string;
+  /** What that file may hold. */
+  readonly dataLimits: DataLimits;
+  /** Bytes of a text for each position that the model has for it. */
+  readonly bytesPerPosition: number;
   readonly device: Device;
+  /** What the model computes in. */
+  readonly precision: Precision;
   /** Number of examples, from the first. */
   readonly limit?: number;
   readonly maxNewTokens?: number;
@@ -76,7 +95,7 @@ export function parseReplayOptions(
     string: [...valueOptions, "_"],
     boolean: ["stepwise", "audit", "cache", "quiet", "trust", "help"],
     negatable: ["cache"],
-    collect: ["policy"],
+    collect: valueOptions,
     alias: { help: "h" },
     default: { cache: true },
     unknown: refuseUnknown(OPTIONS),
@@ -94,7 +113,7 @@ export function parseReplayOptions(
 /** Switches of a command line, and what may be given several times. */
 export type ParsedSwitches =
   & Readonly<Record<"trust" | "stepwise" | "audit" | "cache" | "quiet", boolean>>
-  & { readonly policy: readonly string[] };
+  & Readonly<Record<"policy" | "quantizer", readonly string[]>>;
 
 /** The options that every replay has, read and checked. */
 export function replayOptionsOf(
@@ -109,17 +128,32 @@ export function replayOptionsOf(
   const calibration = values.text("calibration");
   const kvtunerTable = values.text("kvtuner-table");
   const tokenizer = values.text("tokenizer");
+  const groupSizes = values.integers("group-size", 1, LARGEST_GROUP);
+  const chosen = chosenPolicies({
+    policy: parsed.policy,
+    ...(groupSizes === undefined ? {} : { groupSizes }),
+    example: EXAMPLES.policy,
+  });
   return {
     slices,
-    policies: policyNamesAndFiles(parsed.policy, EXAMPLES.policy),
+    ...chosen,
+    quantizers: quantizerFiles(parsed.quantizer, EXAMPLES.quantizer, chosen.policies),
     trust: parsed.trust,
     limits: limitsOf(values),
     ...(calibration === undefined ? {} : { calibration }),
+    ...calibrationDataOf(values),
     ...(kvtunerTable === undefined ? {} : { kvtunerTable }),
     model: values.text("model") ?? "mini",
     ...(tokenizer === undefined ? {} : { tokenizer }),
     ...(data === undefined ? {} : { data }),
+    dataLimits: {
+      lineBytes: values.integer("data-line-bytes", 1, MOST_LINE_BYTES) ??
+        DEFAULT_DATA_LIMITS.lineBytes,
+      answers: values.integer("data-answers", 1) ?? DEFAULT_DATA_LIMITS.answers,
+    },
+    bytesPerPosition: values.integer("text-bytes", 1) ?? BYTES_PER_POSITION,
     device: values.oneOf("device", DEVICES) ?? "auto",
+    precision: values.oneOf("precision", PRECISIONS) ?? "float32",
     ...(limit === undefined ? {} : { limit }),
     ...(maxNewTokens === undefined ? {} : { maxNewTokens }),
     generate: values.oneOf("mode", ["replay", "generate"]) === "generate",
@@ -137,16 +171,26 @@ export function replayOptionsOf(
 /** A right value of every option, for messages. */
 export const EXAMPLES = {
   policy: "kivi_overlap_2bit",
+  "group-size": "64",
+  quantizer: "my_quantizer.ts",
   "policy-step-ms": "500",
   "policy-run-ms": "60000",
   "policy-memory-mib": "256",
   "policy-message-bytes": "65536",
-  calibration: "mini.json",
+  "policy-calibrations": "16",
+  "policy-held-mib": "1024",
+  "policy-work-ms": "600000",
+  calibration: "mini.calibration",
+  ...CALIBRATION_DATA_EXAMPLES,
   "kvtuner-table": "my_table.yaml",
   model: "mini",
   tokenizer: "./Qwen2.5-0.5B-Instruct",
   data: "my_examples.jsonl",
+  "data-line-bytes": "33554432",
+  "data-answers": "5000",
+  "text-bytes": "64",
   device: "cpu",
+  precision: "float16",
   limit: "2",
   mode: "generate",
   "max-new-tokens": "16",
@@ -162,6 +206,9 @@ const LIMITS = {
   "policy-run-ms": "runMs",
   "policy-memory-mib": "memoryMib",
   "policy-message-bytes": "messageBytes",
+  "policy-calibrations": "calibrations",
+  "policy-held-mib": "heldMib",
+  "policy-work-ms": "workMs",
 } as const satisfies Partial<Record<ValueOption, keyof SandboxLimits>>;
 
 function limitsOf(values: OptionValues<ValueOption>): Partial<SandboxLimits> {

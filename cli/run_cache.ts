@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { CacheError, CacheFolder } from "../evaluation/cache/cache_folder.ts";
+import { CacheError } from "../evaluation/cache/cache_error.ts";
+import { CacheFolder } from "../evaluation/cache/cache_folder.ts";
 import type { LabOptions } from "../evaluation/lab.ts";
 import { cachePlace } from "./cache_place.ts";
 

@@ -120,7 +120,7 @@ export function parseRunOptions(args: readonly string[]): RunOptions | undefined
     ],
     boolean: ["stepwise", "audit", "cache", "quiet", "trust", "plain", "help"],
     negatable: ["cache"],
-    collect: ["policy"],
+    collect: valueOptions,
     alias: { help: "h" },
     default: { cache: true },
     unknown: (arg, key) => {

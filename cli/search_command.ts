@@ -4,7 +4,7 @@
  * @module
  */
 import { basename, dirname } from "node:path";
-import { loadCalibrationSet } from "../calibration/calibration_set.ts";
+import { calibrationData } from "./calibration_data_options.ts";
 import { open, partsOf } from "../evaluation/lab.ts";
 import { openOutputFile, writeAll } from "../report/output_folder.ts";
 import { StatusLine } from "../report/status_line.ts";
@@ -23,23 +23,22 @@ import { VERSION } from "./version.ts";
 
 /** Runs the command; the exit code is 0. */
 export async function searchWidths(options: SearchOptions): Promise<number> {
-  const status = new StatusLine({
-    bar: !options.quiet && Deno.stderr.isTerminal(),
-    ...terminalColumns(),
-  });
+  const bar = !options.quiet && Deno.stderr.isTerminal();
+  const status = new StatusLine({ bar, ...terminalColumns() });
   const inform = (sentence: string) => {
     if (!options.quiet) status.notice(sentence);
   };
-  using interrupts = new InterruptListener((sentence) => status.notice(sentence));
+  using interrupts = new InterruptListener({ outcome: "no plan was written" }, bar);
   for (const file of [options.out, options.json]) {
     if (file !== undefined) openOutputFile(file);
   }
   await using lab = await open(options.model, {
     device: options.device,
     ...(options.tokenizer === undefined ? {} : { tokenizer: options.tokenizer }),
+    ...calibrationData(options),
     notice: inform,
   });
-  const { model, engine, families, hub } = partsOf(lab);
+  const { model, engine, families, hub, texts } = partsOf(lab);
   const base = new BaseFamily(families, options, model.shape, options.maxWidth, options.minWidth);
   if (options.budgetBits < base.widths[0]!) {
     throw new UsageError(
@@ -48,7 +47,7 @@ export async function searchWidths(options: SearchOptions): Promise<number> {
       }; give at least that`,
     );
   }
-  const fitting = searchSamples(model, await loadCalibrationSet());
+  const fitting = searchSamples(model, texts);
   if (fitting.length < 2) {
     throw new UsageError(
       `${fitting.length} calibration samples fit into the ${model.shape.maxPositions} positions of ${options.model}; a search needs two, one to find plans on and one to judge them on`,
@@ -73,7 +72,6 @@ export async function searchWidths(options: SearchOptions): Promise<number> {
       budgetBits: options.budgetBits,
       rounds: options.rounds,
       progress: (done, total, what) => status.progress(done, total, what),
-      signal: interrupts.signal,
     });
     await status.stop();
     const seconds = (performance.now() - start) / 1000;
@@ -91,30 +89,31 @@ export async function searchWidths(options: SearchOptions): Promise<number> {
       verdict,
       command: commandOf(options),
     });
-    print(`${frontTable(result)}\n\n${widthTable(plan)}\n\n${verdict}`);
-    if (options.json !== undefined) {
-      const facts = {
-        kvreplay: VERSION,
-        model: options.model,
-        model_hub: hub ?? null,
-        chat_template: model.chatTemplate,
-        model_hash: model.hash,
-        engine: engine.fingerprint,
-        device: engine.device,
-        family: options.family,
-        group_size: options.groupSize ?? null,
-        residual_length: options.residualLength,
-        axes: base.axes,
-        budget_bits: options.budgetBits,
-        samples: ids,
-        held_out: heldOutIds,
-        verdict,
-        seconds,
-        ...searchJson(result, model.shape),
-      };
-      write(options.json, `${JSON.stringify(facts, null, 2)}\n`);
-    }
-    write(options.out, text);
+    const tables = `${frontTable(result)}\n\n${widthTable(plan)}\n\n${verdict}`;
+    const facts = {
+      kvreplay: VERSION,
+      model: options.model,
+      model_hub: hub ?? null,
+      chat_template: model.chatTemplate,
+      model_hash: model.hash,
+      engine: engine.fingerprint,
+      device: engine.device,
+      family: options.family,
+      group_size: options.groupSize ?? null,
+      residual_length: options.residualLength,
+      axes: base.axes,
+      budget_bits: options.budgetBits,
+      samples: ids,
+      held_out: heldOutIds,
+      verdict,
+      seconds,
+      ...searchJson(result, model.shape),
+    };
+    interrupts.leave({ outcome: `the plan is in ${options.out}` }, () => {
+      print(tables);
+      if (options.json !== undefined) write(options.json, `${JSON.stringify(facts, null, 2)}\n`);
+      write(options.out, text);
+    });
     inform(
       `Searched in ${seconds.toFixed(1)} s on ${ids.join(", ")}; the plan is in ${options.out}`,
     );
@@ -137,6 +136,12 @@ function commandOf(options: SearchOptions): string {
     `--model ${word(options.model)}`,
     ...(options.tokenizer === undefined ? [] : [`--tokenizer ${word(options.tokenizer)}`]),
     `--device ${options.device}`,
+    ...(options.calibrationData === undefined
+      ? []
+      : [`--calibration-data ${word(options.calibrationData)}`]),
+    ...(options.calibrationTokens === undefined
+      ? []
+      : [`--calibration-tokens ${options.calibrationTokens}`]),
     `--family ${options.family}`,
     ...(options.groupSize === undefined ? [] : [`--group-size ${options.groupSize}`]),
     `--residual-length ${options.residualLength}`,

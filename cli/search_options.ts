@@ -5,10 +5,22 @@
  */
 import { basename } from "node:path";
 import { parseArgs } from "@std/cli/parse-args";
+import { LARGEST_GROUP } from "../policies/group_size.ts";
 import { builtinLike } from "../policies/registry.ts";
+import { takenHooks } from "../quant/declared.ts";
 import { families, type FamilyName } from "../quant/registry.ts";
 import type { Device } from "../engine/devices/open.ts";
-import { DEVICE_OPTION, MODEL_OPTIONS, type OptionRow } from "./option_table.ts";
+import {
+  CALIBRATION_DATA_EXAMPLES,
+  calibrationDataOf,
+  type CalibrationDataOptions,
+} from "./calibration_data_options.ts";
+import {
+  CALIBRATION_DATA_OPTIONS,
+  DEVICE_OPTION,
+  MODEL_OPTIONS,
+  type OptionRow,
+} from "./option_table.ts";
 import { DEVICES, OptionValues, refuseUnknown } from "./option_values.ts";
 import { UsageError } from "./usage_error.ts";
 
@@ -25,6 +37,7 @@ const OUT = "search_policy.ts";
 export const SEARCH_OPTIONS = {
   ...MODEL_OPTIONS,
   ...DEVICE_OPTION,
+  ...CALIBRATION_DATA_OPTIONS,
   family: { value: "NAME", help: "family whose widths are distributed (default: kivi)" },
   "group-size": {
     value: "N",
@@ -61,6 +74,7 @@ const EXAMPLES = {
   model: "mini",
   tokenizer: "./Qwen2.5-0.5B-Instruct",
   device: "cpu",
+  ...CALIBRATION_DATA_EXAMPLES,
   family: "kivi",
   "group-size": "32",
   "residual-length": "32",
@@ -76,7 +90,7 @@ const EXAMPLES = {
 type ValueOption = keyof typeof EXAMPLES;
 
 /** Checked options of a search. */
-export interface SearchOptions {
+export interface SearchOptions extends CalibrationDataOptions {
   /** Embedded model, path of a folder or GGUF file, or name on the hub. */
   readonly model: string;
   /** Folder whose tokenizer takes the place of the model's own. */
@@ -119,9 +133,11 @@ export interface SearchOptions {
  * ```
  */
 export function parseSearchOptions(args: readonly string[]): SearchOptions | undefined {
+  const valueOptions = Object.keys(EXAMPLES) as ValueOption[];
   const parsed = parseArgs([...args], {
-    string: [...Object.keys(EXAMPLES) as ValueOption[], "_"],
+    string: [...valueOptions, "_"],
     boolean: ["quick", "quiet", "help"],
+    collect: valueOptions,
     alias: { help: "h" },
     unknown: refuseUnknown(SEARCH_OPTIONS),
   });
@@ -138,12 +154,19 @@ export function parseSearchOptions(args: readonly string[]): SearchOptions | und
   const json = values.text("json");
   const tokenizer = values.text("tokenizer");
   const family = values.oneOf("family", Object.keys(families) as FamilyName[]) ?? "kivi";
-  const groupSize = values.integer("group-size", 1) ??
+  const asked = values.integer("group-size", 1, LARGEST_GROUP);
+  if (asked !== undefined && !takenHooks(families[family]).includes("group_size")) {
+    throw new UsageError(
+      `--group-size ${asked} does not go with --family ${family}, which takes no group size; leave it out`,
+    );
+  }
+  const groupSize = asked ??
     (family === "kivi" ? KIVI_GROUP_SIZE : undefined);
   return {
     model: values.text("model") ?? "mini",
     ...(tokenizer === undefined ? {} : { tokenizer }),
     device: values.oneOf("device", DEVICES) ?? "auto",
+    ...calibrationDataOf(values),
     family,
     ...(groupSize === undefined ? {} : { groupSize }),
     residualLength: values.integer("residual-length", 0) ?? RESIDUAL_LENGTH,

@@ -97,6 +97,10 @@ export interface Engine<T extends KvShape = KvShape> {
   readonly backend: Backend<T>;
   /** The device that tensors live on; absent where they live in cpu memory. */
   readonly gpu?: GPUDevice;
+  /** What that device is and how data gets there, in words. */
+  readonly gpuName?: string;
+  /** Tokens of a prompt of so many that go through at once; absent where it hardly matters. */
+  prefillChunk?(tokens: number): number;
   forward(input: ForwardInput<T>): Promise<ForwardOutput<T>>;
   close(): Promise<void>;
 }

@@ -4,9 +4,9 @@
  * @module
  */
 import type { KvShape } from "../quant/tensor.ts";
-import { type Engine, type LayerKv, MASKED } from "./engine.ts";
+import { type Engine, type LayerKv, type LayerOutput, MASKED } from "./engine.ts";
 
-/** Tokens that go through the model at once during prefill; bounds the size of the mask. */
+/** Tokens that go through the model at once during prefill, where an engine says nothing. */
 export const PREFILL_CHUNK = 256;
 
 /** Tensors that some families read beside keys and values, for every token of the reference. */
@@ -16,6 +16,16 @@ export interface Extras<T extends KvShape> {
   /** Per layer, queries after RoPE, `[queryHeads, tokens, headDim]`. */
   readonly queries: readonly T[];
 }
+
+/**
+ * Looks at what one layer computed for a chunk of tokens, from position `from` on, before it is freed;
+ * keys before RoPE and queries are among it.
+ */
+export type ChunkVisitor<T extends KvShape> = (
+  layer: number,
+  output: LayerOutput<T>,
+  from: number,
+) => Promise<void>;
 
 /** Every layer's keys, values, pre-RoPE keys and queries of known tokens. The caller frees them. */
 export async function runKnownTokens<T extends KvShape>(
@@ -49,9 +59,9 @@ export function allocLayers<T extends KvShape>(engine: Engine<T>, capacity: numb
  * chunk, so that nothing is computed in vain; a long one grows by an eighth at a time, since copying
  * it for each chunk would take longer than all else.
  */
-function roomFor(filled: number): number {
+function roomFor(filled: number, chunk: number): number {
   if (filled <= SHORT_PAST) return filled;
-  return PREFILL_CHUNK * Math.ceil(filled * 9 / 8 / PREFILL_CHUNK);
+  return chunk * Math.ceil(filled * 9 / 8 / chunk);
 }
 
 const SHORT_PAST = 4096;
@@ -62,8 +72,10 @@ export async function feed<T extends KvShape>(
   ids: readonly number[],
   layers: readonly LayerKv<T>[],
   extras?: Extras<T>,
+  visit?: ChunkVisitor<T>,
 ): Promise<void> {
   const { backend } = engine;
+  const chunk = engine.prefillChunk?.(ids.length) ?? PREFILL_CHUNK;
   const free = (tensors: readonly LayerKv<T>[]) => {
     for (const { key, value } of tensors) {
       backend.free(key);
@@ -72,15 +84,18 @@ export async function feed<T extends KvShape>(
   };
   // A first chunk has no past; the graph wants one entry, so it gets one that nobody sees.
   let past = allocLayers(engine, 0);
-  for (let a = 0; a < ids.length; a += PREFILL_CHUNK) {
-    const count = Math.min(PREFILL_CHUNK, ids.length - a);
+  for (let a = 0; a < ids.length; a += chunk) {
+    const count = Math.min(chunk, ids.length - a);
     if (a > past[0]!.key.capacity) {
       free(past);
-      past = allocLayers(engine, roomFor(a));
-      for (const [l, layer] of past.entries()) {
-        backend.copy(layers[l]!.key, 0, a, layer.key, 0);
-        backend.copy(layers[l]!.value, 0, a, layer.value, 0);
-      }
+      past = allocLayers(engine, roomFor(a, chunk));
+      const larger = past;
+      backend.together(() => {
+        for (const [l, layer] of larger.entries()) {
+          backend.copy(layers[l]!.key, 0, a, layer.key, 0);
+          backend.copy(layers[l]!.value, 0, a, layer.value, 0);
+        }
+      });
     }
     const { capacity } = past[0]!.key;
     const out = await engine.forward({
@@ -90,24 +105,23 @@ export async function feed<T extends KvShape>(
       mask: causalMask(count, a, capacity),
       maskLayers: 1,
       logits: 1,
-      outputs: extras === undefined ? "kv" : "all",
+      outputs: extras === undefined && visit === undefined ? "kv" : "all",
     });
-    for (const [l, layer] of out.layers.entries()) {
-      for (const kept of a + count <= capacity ? [layers[l]!, past[l]!] : [layers[l]!]) {
-        backend.copy(layer.key, 0, count, kept.key, a);
-        backend.copy(layer.value, 0, count, kept.value, a);
+    for (const [l, layer] of out.layers.entries()) await visit?.(l, layer, a);
+    backend.together(() => {
+      for (const [l, layer] of out.layers.entries()) {
+        for (const kept of a + count <= capacity ? [layers[l]!, past[l]!] : [layers[l]!]) {
+          backend.copy(layer.key, 0, count, kept.key, a);
+          backend.copy(layer.value, 0, count, kept.value, a);
+        }
+        if (extras === undefined) continue;
+        backend.copy(layer.preRopeKey!, 0, count, extras.preRopeKeys[l]!, a);
+        backend.copy(layer.query!, 0, count, extras.queries[l]!, a);
       }
-      backend.free(layer.key);
-      backend.free(layer.value);
-      for (
-        const [given, kept] of [
-          [layer.preRopeKey, extras?.preRopeKeys[l]],
-          [layer.query, extras?.queries[l]],
-        ] as const
-      ) {
-        if (given === undefined) continue;
-        if (kept !== undefined) backend.copy(given, 0, count, kept, a);
-        backend.free(given);
+    });
+    for (const { key, value, preRopeKey, query } of out.layers) {
+      for (const tensor of [key, value, preRopeKey, query]) {
+        if (tensor !== undefined) backend.free(tensor);
       }
     }
   }

@@ -16,12 +16,14 @@ import {
   sliceNames,
   slices,
 } from "../benchmarks/slices.ts";
-import { loadCalibrationSet } from "../calibration/calibration_set.ts";
+import { loadCalibrationData } from "../calibration/calibration_data.ts";
+import { type CalibrationText, loadCalibrationSet } from "../calibration/calibration_set.ts";
+import { chooseTexts, DEFAULT_CALIBRATION_TOKENS } from "../calibration/chosen_texts.ts";
 import { Calibrator, loadCalibrationFile } from "../calibration/calibrator.ts";
 import type { HubSource } from "../engine/checkpoint/hub/cached_model.ts";
 import { loadModel, type Model } from "../engine/checkpoint/model.ts";
 import { findModel } from "../engine/checkpoint/resolve.ts";
-import { announceLoad, type Device, openEngine } from "../engine/devices/open.ts";
+import { announceLoad, type Device, openEngine, type Precision } from "../engine/devices/open.ts";
 import type { Engine, ModelShape } from "../engine/engine.ts";
 import { PolicyError } from "../policies/check.ts";
 import type { PolicyHost } from "../policies/host.ts";
@@ -32,17 +34,18 @@ import { runReference } from "../replay/reference.ts";
 import { CacheFolder } from "./cache/cache_folder.ts";
 import { CalibrationCache } from "./cache/calibration_cache.ts";
 import { ReferenceCache } from "./cache/reference_cache.ts";
+import { TimesCache } from "./cache/times_cache.ts";
 import { WeightsCache } from "./cache/weights_cache.ts";
 import { checkOptions, LAB_OPTIONS, PERPLEXITY_OPTIONS, REPLAY_OPTIONS } from "./option_checks.ts";
 import { openHosts, type PolicyChoice } from "./policy_choice.ts";
 import type { RunExample } from "./policy_run.ts";
-import { type Prompt, type Question, readyToRun, userTurn } from "./question.ts";
+import { calibrationTokens, type Prompt, type Question, readyToRun } from "./question.ts";
 import { ReferenceView } from "./reference_view.ts";
 import type { PolicyResult, SliceResult } from "./results.ts";
 import { refusalOf, runSlice } from "./slice_run.ts";
 import { textWindows } from "./text_windows.ts";
 
-export type { Device, HubSource, ModelShape };
+export type { Device, HubSource, ModelShape, Precision };
 
 /**
  * How a lab is opened.
@@ -60,10 +63,16 @@ export type { Device, HubSource, ModelShape };
  */
 export interface LabOptions {
   /**
-   * Where the model runs: `webgpu`, `cpu` (onnxruntime-node), `wasm`, or `auto`, which takes a real
-   * GPU if there is one, else `cpu`. Default `auto`.
+   * Where the model runs: `webgpu`, `cpu` (onnxruntime-node), `wasm`, or `auto`, which takes the
+   * faster one of a real GPU and `cpu`. That is measured the first time that a machine runs a model of
+   * its size, and remembered in `cache`. Default `auto`.
    */
   readonly device?: Device;
+  /**
+   * What the model computes in: `float32`, or `float16` on a GPU that has it, as models are deployed.
+   * Metrics are computed in float32 either way. Default `float32`.
+   */
+  readonly precision?: Precision;
   /** Folder whose `tokenizer.json` and chat template are used instead of the model's own. */
   readonly tokenizer?: string;
   /** Folder in which references, calibrations and large weights are kept; absent keeps nothing. */
@@ -74,6 +83,13 @@ export interface LabOptions {
   readonly families?: readonly Family[];
   /** A file of what was learned offline before (`--calibration`), instead of learning it again. */
   readonly calibration?: string;
+  /**
+   * A file of texts to learn from instead of the embedded set (`--calibration-data`): a text file, or
+   * `.jsonl` with `text`, or `prompt` and `target`, and `kind`, an object a line.
+   */
+  readonly calibrationData?: string;
+  /** Tokens of them to learn from at most, of each kind in turn; default 32,768. */
+  readonly calibrationTokens?: number;
   /** Takes a sentence for the user: which device was chosen, what had to be left out. */
   readonly notice?: (sentence: string) => void;
 }
@@ -138,10 +154,21 @@ export interface ReplayOptions {
   readonly maxPromptTokens?: number;
   /** Also decodes every reply from the policy's own quantized cache, errors adding up. Default false. */
   readonly generate?: boolean;
+  /**
+   * Bytes of a text for each position that the model has for it: a longer one is refused before it is
+   * turned into tokens. Default 16.
+   */
+  readonly bytesPerPosition?: number;
   /** Gives every step stores and a pass of its own: slow, and the same numbers. Default false. */
   readonly stepwise?: boolean;
   /** Counts the reported memory once more in the buffers themselves. Default false. */
   readonly audit?: boolean;
+  /**
+   * Built-in policies that are passed over, with the reason, where they do not apply to the model or the
+   * budget: `skvq_overlap_2bit` to a model whose channels its groups do not divide. Any other policy
+   * that does not apply fails. Default none.
+   */
+  readonly passOver?: readonly string[];
   /** Ends the run before its next example or policy. */
   readonly signal?: AbortSignal;
   /** `done` of `total` pieces of work (one example under one policy, or one reference). */
@@ -225,6 +252,8 @@ export interface LabParts {
   readonly families: Families;
   /** What was learned offline so far. */
   readonly calibration: Calibrator;
+  /** The texts that it learns from. */
+  readonly texts: readonly CalibrationText[];
   /** References on disk. */
   readonly cache?: ReferenceCache;
   /** Where the model comes from, if from the hub. */
@@ -277,7 +306,7 @@ export class Lab implements AsyncDisposable {
         `A model is ${shown(name)}; expected mini, a folder, a GGUF file or a name on the hub`,
       );
     }
-    const { device = "auto", cache, cacheLimit, notice } = options;
+    const { device = "auto", precision, cache, cacheLimit, notice } = options;
     // What can be wrong with the user's own things is found before the model is loaded.
     const families = new Families(options.families);
     const file = options.calibration === undefined
@@ -287,25 +316,48 @@ export class Lab implements AsyncDisposable {
       ...(cacheLimit === undefined ? {} : { limit: cacheLimit }),
       ...(notice === undefined ? {} : { notice }),
     });
+    const { calibrationData, calibrationTokens: most = DEFAULT_CALIBRATION_TOKENS } = options;
+    const texts = calibrationData === undefined
+      ? await loadCalibrationSet()
+      : await loadCalibrationData(calibrationData);
     const { path, hub } = await findModel(name);
     const model = await loadModel(path, {
       ...(options.tokenizer === undefined ? {} : { tokenizer: options.tokenizer }),
       announce: (size) => announceLoad(name, size, device, notice),
     });
     const place = path === name ? await Deno.realPath(path) : name;
-    const samples = (await loadCalibrationSet()).map(({ prompt, target }) => {
-      const turn = userTurn(model, prompt);
-      const ids = model.tokenizer.encode(turn + target);
-      return { ids, reply: ids.length - model.tokenizer.encode(turn).length };
+    const chosen = chooseTexts(
+      texts,
+      (text) => ({ text, ...calibrationTokens(model, text) }),
+      most,
+      model.shape.maxPositions,
+    );
+    const { samples } = chosen;
+    if (chosen.tooLong > 0) {
+      notice?.(
+        `Calibration uses ${samples.length} of ${texts.length} texts: ${chosen.tooLong} exceed the ` +
+          `model's ${model.shape.maxPositions} positions`,
+      );
+    }
+    if (chosen.isCut) {
+      notice?.(
+        `Calibration uses ${samples.length} of ${texts.length} texts, of each kind in turn: more ` +
+          `would exceed ${most} tokens`,
+      );
+    }
+    const engine = await openEngine(model, device, {
+      ...(precision === undefined ? {} : { precision }),
+      ...(notice === undefined ? {} : { notice }),
+      ...(kept === undefined
+        ? {}
+        : { weights: new WeightsCache(kept, place), times: new TimesCache(kept, place) }),
     });
-    const weights = kept === undefined ? undefined : new WeightsCache(kept, place);
-    const engine = await openEngine(model, device, notice, weights);
     try {
       const origin = { model: place, device: engine.device };
       const calibration = new Calibrator({
         engine,
         families,
-        samples,
+        samples: samples.map(({ ids, reply }) => ({ ids, reply })),
         ...(kept === undefined ? {} : { store: new CalibrationCache(kept, origin) }),
         ...(file === undefined ? {} : { file }),
         ...(notice === undefined ? {} : { notice }),
@@ -315,6 +367,7 @@ export class Lab implements AsyncDisposable {
         engine,
         families,
         calibration,
+        texts: chosen.samples.map(({ text }) => text),
         ...(kept === undefined ? {} : { cache: new ReferenceCache(kept, origin) }),
         ...(hub === undefined ? {} : { hub }),
       });
@@ -332,6 +385,11 @@ export class Lab implements AsyncDisposable {
   /** Where the model runs. */
   get device(): Exclude<Device, "auto"> {
     return this.#parts.engine.device;
+  }
+
+  /** Its GPU and how data gets there, in words; absent where it runs on the processor. */
+  get gpuName(): string | undefined {
+    return this.#parts.engine.gpuName;
   }
 
   /** Hash of everything that decides the numbers: weights, config, graph version, runtime version. */
@@ -373,7 +431,7 @@ export class Lab implements AsyncDisposable {
     return await this.#under(
       choice,
       options,
-      async (hosts) => await this.#ask(await sliceOf(what), hosts, options),
+      async (hosts, all) => await this.#ask(await sliceOf(what), hosts, all),
     );
   }
 
@@ -417,7 +475,7 @@ export class Lab implements AsyncDisposable {
     return await this.#under(
       choice,
       options,
-      (hosts) => this.#run(options.name ?? "text", examples, window - from, hosts, options),
+      (hosts, all) => this.#run(options.name ?? "text", examples, window - from, hosts, all),
     );
   }
 
@@ -425,18 +483,21 @@ export class Lab implements AsyncDisposable {
   async #under(
     choice: PolicyChoice | readonly PolicyChoice[],
     options: ReplayOptions,
-    work: (hosts: readonly PolicyHost[]) => Promise<SliceResult>,
+    work: (hosts: readonly PolicyHost[], options: ReplayOptions) => Promise<SliceResult>,
   ): Promise<PolicyResult | SliceResult> {
     const several = Array.isArray(choice);
     const { hosts, failures } = openHosts(several ? choice : [choice as PolicyChoice]);
     for (const { reason } of failures) options.notice?.(reason);
-    const ran = await this.#inTurn(() => work(hosts));
-    const result = { ...ran, failures: [...failures, ...ran.failures] };
+    const withAll = (ran: SliceResult) => ({ ...ran, failures: [...failures, ...ran.failures] });
+    const partial = options.partial && ((ran: SliceResult) => options.partial!(withAll(ran)));
+    const all = { ...options, ...partial && { partial } };
+    const result = withAll(await this.#inTurn(() => work(hosts, all)));
     if (several) return result;
     const [only] = result.results;
+    if (only !== undefined) return only;
+    const [why] = [...result.failures, ...result.notApplicable];
     // deno-lint-ignore error-law/visible -- the sentence of the failure
-    if (only === undefined) throw new PolicyError(result.failures[0]!.reason);
-    return only;
+    throw new PolicyError(why!.reason);
   }
 
   /**
@@ -491,10 +552,11 @@ export class Lab implements AsyncDisposable {
     options: ReplayOptions,
   ): Promise<SliceResult> {
     const maxNewTokens = options.maxNewTokens ?? slice.maxNewTokens ?? MAX_NEW_TOKENS;
-    const { maxPromptTokens } = options;
+    const { maxPromptTokens, bytesPerPosition } = options;
     const limits = {
       maxNewTokens,
       ...(maxPromptTokens === undefined ? {} : { maxPromptTokens }),
+      ...(bytesPerPosition === undefined ? {} : { bytesPerPosition }),
     };
     const questions = slice.examples.slice(0, options.limit);
     await prepareScores(questions.flatMap((question) => question?.dataset ?? []));
@@ -511,13 +573,14 @@ export class Lab implements AsyncDisposable {
     options: ReplayOptions,
   ): Promise<SliceResult> {
     const { model, engine, families, calibration, cache } = this.#parts;
-    const { progress, notice, partial } = options;
+    const { progress, notice, partial, passOver } = options;
     return runSlice({
       slice,
       engine,
       families,
       examples,
       hosts,
+      ...(passOver === undefined ? {} : { passOver }),
       maxNewTokens,
       budgetBits: options.budgetBits ?? BUDGET_BITS,
       seed: options.seed ?? 0,

@@ -5,7 +5,7 @@
  * @module
  */
 import { UserError } from "../errors.ts";
-import { devices } from "../engine/devices/open.ts";
+import { devices, precisions } from "../engine/devices/open.ts";
 import { type AnswerType, fits, inWords, POSITIVE } from "../quant/answer_type.ts";
 
 /** What an option may be: one of the types of answers, or a word of JavaScript's. */
@@ -17,11 +17,14 @@ export type OptionTypes = Readonly<Record<string, OptionType>>;
 /** Of `open`. */
 export const LAB_OPTIONS = {
   device: { is: "one of", names: devices },
+  precision: { is: "one of", names: precisions },
   tokenizer: { is: "text" },
   cache: { is: "text" },
   cacheLimit: { is: "number", least: 0 },
   families: "array",
   calibration: { is: "text" },
+  calibrationData: { is: "text" },
+  calibrationTokens: POSITIVE,
   notice: "function",
 } as const satisfies OptionTypes;
 
@@ -33,8 +36,10 @@ export const REPLAY_OPTIONS = {
   maxNewTokens: POSITIVE,
   maxPromptTokens: POSITIVE,
   generate: { is: "boolean" },
+  bytesPerPosition: POSITIVE,
   stepwise: { is: "boolean" },
   audit: { is: "boolean" },
+  passOver: "array",
   signal: "signal",
   progress: "function",
   notice: "function",

@@ -8,9 +8,9 @@ import { InProcessHost, type PolicyHost } from "../policies/host.ts";
 import type { Policy } from "../policies/policy.ts";
 import {
   builtinLike,
+  type BuiltinName,
   hostBuiltin,
-  isPolicyName,
-  type PolicyName,
+  isBuiltinName,
   policyNames,
 } from "../policies/registry.ts";
 import { quoted } from "../policies/sandbox/sandbox_error.ts";
@@ -38,7 +38,7 @@ import { shown } from "../policies/shown.ts";
 export type OwnPolicy = Policy | (new () => Policy);
 
 /**
- * A policy: a built-in by name, one of the caller's own, one of the caller's own under a name, or a
+ * A policy: a built-in by name, perhaps with the size of its groups, one of the caller's own, one of the caller's own under a name, or a
  * host such as `openPolicyFile` gives.
  *
  * @example
@@ -55,7 +55,7 @@ export type OwnPolicy = Policy | (new () => Policy);
  * ```
  */
 export type PolicyChoice =
-  | PolicyName
+  | BuiltinName
   | OwnPolicy
   | { readonly name: string; readonly policy: OwnPolicy }
   | PolicyHost;
@@ -106,7 +106,7 @@ interface Named {
 
 function named(choice: PolicyChoice, taken: ReadonlySet<string>): Named {
   if (typeof choice === "string") {
-    if (isPolicyName(choice)) return { name: choice, open: () => hostBuiltin(choice) };
+    if (isBuiltinName(choice)) return { name: choice, open: () => hostBuiltin(choice) };
     throw new PolicyError(
       `There is no built-in policy ${JSON.stringify(choice)}; choose one of ${
         policyNames.join(", ")

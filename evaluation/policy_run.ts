@@ -7,9 +7,10 @@ import { InternalError } from "../errors.ts";
 import { CalibrationCost, type Calibrator } from "../calibration/calibrator.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { Rotary } from "../engine/rotary.ts";
+import { Allowance } from "../policies/allowance.ts";
 import { PolicyError } from "../policies/check.ts";
 import type { PolicyHost } from "../policies/host.ts";
-import { isPolicyName } from "../policies/registry.ts";
+import { isBuiltinName } from "../policies/registry.ts";
 import { Planner } from "../policies/plan.ts";
 import type { BudgetState, WorkloadMeta } from "../policies/policy.ts";
 import type { Families } from "../quant/registry.ts";
@@ -97,8 +98,10 @@ export class PolicyRun<T extends KvShape> {
     readonly host: PolicyHost,
     private readonly planner: Planner,
     private readonly cost: CalibrationCost,
+    private readonly families: Families,
+    private readonly allowance: Allowance,
   ) {
-    this.#open = storesBeside(run.engine, run.families);
+    this.#open = storesBeside(run.engine, families);
   }
 
   /**
@@ -111,7 +114,8 @@ export class PolicyRun<T extends KvShape> {
     host: PolicyHost,
     examples: readonly RunExample[],
   ): Promise<PolicyRun<T>> {
-    const { engine: { shape }, families, calibration, budgetBits, seed } = run;
+    const { engine: { shape }, calibration, budgetBits, seed } = run;
+    const families = host.family === undefined ? run.families : run.families.and(host.family);
     const calibrationMode = await host.calibrationMode(
       workloadOf(run, examples),
       firstBudget(run),
@@ -130,6 +134,7 @@ export class PolicyRun<T extends KvShape> {
       lesson = await host.calibrate(statistics.value);
       cost.addSeconds((performance.now() - start) / 1000);
     }
+    const allowance = new Allowance(host.work);
     const planner = new Planner(
       host,
       { heads: shape.kvHeads, headDim: shape.headDim, layers: shape.layers },
@@ -143,14 +148,19 @@ export class PolicyRun<T extends KvShape> {
       calibration === undefined ? undefined : async (settings) => {
         const learned = await calibration.family(settings);
         cost.add(learned);
-        return learned.value;
+        return calibration.fitted(learned, settings);
       },
+      allowance,
     );
-    return new PolicyRun(run, host, planner, cost);
+    return new PolicyRun(run, host, planner, cost, families, allowance);
   }
 
   /** Replays an example. */
-  async replay({ example, reference, rope, stats }: ReadyExample<T>): Promise<void> {
+  async replay(ready: ReadyExample<T>): Promise<void> {
+    await this.allowance.working(() => this.#replay(ready));
+  }
+
+  async #replay({ example, reference, rope, stats }: ReadyExample<T>): Promise<void> {
     const { engine, slice, maxNewTokens, budgetBits, stepwise } = this.run;
     const shared = {
       engine,
@@ -161,7 +171,7 @@ export class PolicyRun<T extends KvShape> {
       request: { slice, dataset: example.dataset, max_new_tokens: maxNewTokens },
       budgetBits,
       // A built-in that codes with escapes plans by what it learned, and is told rather than refused.
-      mostCodeBits: isPolicyName(this.host.name) ? Infinity : budgetBits,
+      mostCodeBits: isBuiltinName(this.host.name) ? Infinity : budgetBits,
       attentionStats: this.host.hooks.includes("use_attentions"),
     };
     const losses = example.text === undefined ? undefined : new TextLosses(reference, engine.shape);
@@ -171,6 +181,7 @@ export class PolicyRun<T extends KvShape> {
       stats,
       ...(losses === undefined ? {} : { seen: losses.add }),
     });
+    await this.run.calibration?.keep();
     this.#widths = replayed.widths;
     if (this.run.audit && replayed.peak.bytes > (this.#audit?.bytes ?? -1)) {
       this.#audit = await audit({
@@ -182,7 +193,7 @@ export class PolicyRun<T extends KvShape> {
         example: example.id,
         peak: replayed.peak,
         answersOf: (settings) => this.planner.answersOf(settings),
-        familyOf: ({ family }) => this.run.families.of(family),
+        familyOf: ({ family }) => this.families.of(family),
       });
     }
     const generated = this.run.generate === true && losses === undefined
@@ -311,6 +322,7 @@ export class PolicyRun<T extends KvShape> {
       ],
       deviations: this.planner.deviations,
       widths: this.#widths,
+      calibration: this.cost.sets,
       ...(this.#audit === undefined ? {} : { audit: this.#audit }),
     };
   }

@@ -3,10 +3,12 @@
  *
  * @module
  */
-import { datasetOf, renderPrompt, scoreReply } from "../benchmarks/datasets.ts";
+import { checkAnswers, renderPrompt, scoreReply } from "../benchmarks/datasets.ts";
 import { BenchmarkError } from "../benchmarks/benchmark_error.ts";
 import { type Example, exampleOf } from "../benchmarks/example.ts";
 import type { Model } from "../engine/checkpoint/model.ts";
+import type { CalibrationText } from "../calibration/calibration_set.ts";
+import type { SampleTokens } from "../calibration/sensitivity.ts";
 import { shown } from "../policies/shown.ts";
 import type { RunExample } from "./policy_run.ts";
 import { textRefusal } from "./text_limit.ts";
@@ -79,6 +81,8 @@ export interface TokenLimits {
   readonly maxNewTokens: number;
   /** Longest message of which the middle may be left out; absent for what the model has room for. */
   readonly maxPromptTokens?: number;
+  /** Bytes that a text may have for each position. */
+  readonly bytesPerPosition?: number;
 }
 
 /**
@@ -97,7 +101,7 @@ export function readyToRun(
       `Example ${index} is ${shown(question)}; expected an object, such as { prompt: "…" }`,
     );
   }
-  const { maxNewTokens, maxPromptTokens = Infinity } = limits;
+  const { maxNewTokens, maxPromptTokens = Infinity, bytesPerPosition } = limits;
   const tokens = (
     id: string,
     text: string,
@@ -109,7 +113,7 @@ export function readyToRun(
       const room = shape.maxPositions - maxNewTokens + 1;
       return { prompt: withoutMiddle(tokenizer, text, turn, maxPromptTokens, room) };
     }
-    const refusal = textRefusal(text, id, maxNewTokens, shape);
+    const refusal = textRefusal(text, id, maxNewTokens, shape, bytesPerPosition);
     return refusal === undefined
       ? { prompt: tokenizer.encode(turn(text)) }
       : { prompt: [], refusal };
@@ -156,7 +160,7 @@ export function readyToRun(
     );
   }
   const where = `Example ${index}`;
-  datasetOf(exampleOf({ ...fields, _id: id, all_classes: allClasses }, where), where);
+  checkAnswers(exampleOf({ ...fields, _id: id, all_classes: allClasses }, where), where);
   return {
     id: question.id,
     dataset: question.dataset,
@@ -191,6 +195,23 @@ function told(name: string, id: string, ask: () => unknown): unknown {
     throw new BenchmarkError(`The ${name} of example ${shown(id)} threw ${what}`, { cause: error });
   }
 }
+
+/** A calibration text in tokens; of one that no prompt precedes the end is the reply. */
+export function calibrationTokens(
+  { tokenizer, renderChat }: Pick<Model, "tokenizer" | "renderChat">,
+  { prompt, target }: CalibrationText,
+): SampleTokens {
+  if (prompt === undefined) {
+    const ids = tokenizer.encode(tokenizer.opening + target);
+    return { ids, reply: Math.min(TEXT_REPLY, Math.floor(ids.length / 2)) };
+  }
+  const turn = userTurn({ renderChat }, prompt);
+  const ids = tokenizer.encode(turn + target);
+  return { ids, reply: ids.length - tokenizer.encode(turn).length };
+}
+
+/** Tokens at the end of a text that predictions are watched on, at most. */
+const TEXT_REPLY = 64;
 
 /** A user's message as the model is prompted with it. */
 export function userTurn({ renderChat }: Pick<Model, "renderChat">, content: string): string {

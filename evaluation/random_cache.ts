@@ -5,7 +5,8 @@
  * @module
  */
 import { InternalError } from "../errors.ts";
-import type { CalibrationSamples, LayerSamples } from "../quant/calibration.ts";
+import type { KeptSamples, LayerSamples } from "../quant/calibration.ts";
+import { keepSamples } from "../quant/sample_keeper.ts";
 import { CpuBackend } from "../quant/backend_cpu.ts";
 import { probit } from "../quant/numerics/probit.ts";
 import { rotateHead } from "../quant/stores/rope/rope_restore.ts";
@@ -21,8 +22,8 @@ export interface RandomCache {
   readonly engine: Engine<CpuTensor>;
   readonly reference: Reference<CpuTensor>;
   readonly rope: RotaryTables<CpuTensor>;
-  /** The same tensors, as families calibrate on them. */
-  readonly samples: CalibrationSamples;
+  /** What families learn from the same tensors. */
+  readonly samples: KeptSamples;
 }
 
 /**
@@ -71,7 +72,7 @@ export function randomCache(shape: ModelShape, tokens: number, seed = 0): Random
       queries: layers.map((l) => l.query),
     },
     rope,
-    samples: {
+    samples: keepSamples({
       rotary: shape.rotary,
       layers: layers.map((l): LayerSamples => ({
         keys: [l.key],
@@ -79,7 +80,7 @@ export function randomCache(shape: ModelShape, tokens: number, seed = 0): Random
         values: [l.value],
         queries: [l.query],
       })),
-    },
+    }),
   };
 }
 

@@ -9,9 +9,10 @@ import type { PolicyHost } from "../policies/host.ts";
 import { type PlannedStep, Planner } from "../policies/plan.ts";
 import type { BudgetState, WorkloadMeta } from "../policies/policy.ts";
 import { hostBuiltin, policyNames } from "../policies/registry.ts";
-import type { MeasureSensitivity, Sensitivity } from "../quant/calibration.ts";
+import type { Sensitivity } from "../quant/calibration.ts";
 import { type Axis, type Family, KV_KINDS, type KvKind, type Settings } from "../quant/family.ts";
 import { axesOf, takenHooks } from "../quant/declared.ts";
+import { learn } from "../quant/learned.ts";
 import { QuantizerError } from "../quant/quantizer_error.ts";
 import { builtInFamilies } from "../quant/registry.ts";
 import { settingsFor } from "../quant/settings_for.ts";
@@ -47,8 +48,7 @@ export const MEASURED_TOKENS = 512;
 const BUDGET_BITS = 4;
 
 /** Random numbers come from no model, so no layer is more sensitive than another. */
-const alikeLayers: MeasureSensitivity = () =>
-  Promise.resolve(new Array<Sensitivity>(SHAPE.layers).fill({ key: 1, value: 1 }));
+const alikeLayers = new Array<Sensitivity>(SHAPE.layers).fill({ key: 1, value: 1 });
 
 /** One family at one code width, or one built-in policy. */
 export interface RegistryRow {
@@ -187,8 +187,9 @@ async function planOf(cache: RandomCache, host: PolicyHost) {
     head_dim: headDim,
   };
   const mode = await host.calibrationMode(workload, budget);
+  const alike = new Map(builtInFamilies.names.map((name) => [name, alikeLayers]));
   const lesson = mode === "offline" && host.calibrates
-    ? await host.calibrate(await calibrationStatistics(cache.samples, builtInFamilies, alikeLayers))
+    ? await host.calibrate(await calibrationStatistics(cache.samples, builtInFamilies, alike))
     : undefined;
   const planner = new Planner(
     host,
@@ -230,7 +231,7 @@ function learned(cache: RandomCache, settings: Settings): Settings {
   if (settings.calibrated !== true) return settings;
   return {
     ...settings,
-    calibration: builtInFamilies.of(settings.family).calibrate!(cache.samples, settings),
+    calibration: learn(builtInFamilies.of(settings.family), cache.samples, settings),
   };
 }
 

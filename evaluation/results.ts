@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { CalibrationSetFacts } from "../calibration/calibration_file.ts";
 import type { Audit } from "../replay/audit.ts";
 import type { StoredWidths } from "../replay/ledger.ts";
 import type { ExampleOutcome, SliceNumbers } from "../replay/metric.ts";
@@ -117,6 +118,8 @@ export interface PolicyResult {
   readonly deviations: readonly string[];
   /** Widths of the stored codes at the last step of the last example. */
   readonly widths: StoredWidths;
+  /** What it and its families learned from; nothing for a policy that learns nothing. */
+  readonly calibration: readonly CalibrationSetFacts[];
   /** The largest snapshot, where an audit was asked for. */
   readonly audit?: Audit;
 }
@@ -145,6 +148,8 @@ export interface SliceResult {
   readonly results: readonly PolicyResult[];
   /** Policies that failed, each with its one sentence. */
   readonly failures: readonly { readonly policy: string; readonly reason: string }[];
+  /** Built-in policies that were passed over, since they do not apply to the model or the budget. */
+  readonly notApplicable: readonly { readonly policy: string; readonly reason: string }[];
   /** Examples that were left out, too long for the model or not finite in it, each with its one sentence. */
   readonly refused: readonly { readonly id: string; readonly reason: string }[];
   /** Present while a run goes on, or when it ended early: the results are those of some of its examples. */

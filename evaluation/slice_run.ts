@@ -14,6 +14,7 @@ import type { KvShape } from "../quant/tensor.ts";
 import { freeReference, notFiniteIn } from "../replay/reference.ts";
 import { StatsSource } from "../replay/token_stats.ts";
 import type { ReferenceCache } from "./cache/reference_cache.ts";
+import { misfitOf } from "./misfit.ts";
 import { PolicyRun, type RunExample, type RunSettings } from "./policy_run.ts";
 import { References } from "./references.ts";
 import type { SliceResult } from "./results.ts";
@@ -22,6 +23,8 @@ import type { SliceResult } from "./results.ts";
 export interface SliceRun<T extends KvShape> extends RunSettings<T> {
   readonly examples: readonly RunExample[];
   readonly hosts: readonly PolicyHost[];
+  /** Policies that are passed over where they do not apply; any other fails there. */
+  readonly passOver?: readonly string[];
   /** References on disk; absent with `--no-cache`. */
   readonly cache?: ReferenceCache;
   readonly events?: RunEvents;
@@ -58,15 +61,23 @@ export async function runSlice<T extends KvShape>(run: SliceRun<T>): Promise<Sli
     return reason === undefined;
   });
   if (examples.length === 0) throw noExample(run.slice, refused);
-  const references = new References(run, examples);
-  const shortage = await references.shortage();
-  if (shortage !== undefined) events?.notice?.(shortage);
   const policies = new Policies<T>(events);
+  const { families, budgetBits } = run;
+  const fitting: PolicyHost[] = [];
   for (const host of run.hosts) {
+    const misfit = await misfitOf(host, { shape: engine.shape, families, budgetBits });
+    if (misfit === undefined) fitting.push(host);
+    else if (run.passOver?.includes(host.name)) policies.passOver(host.name, misfit);
+    else policies.reject(host.name, misfit);
+  }
+  const references = new References(run, examples);
+  const shortage = fitting.length === 0 ? undefined : await references.shortage();
+  if (shortage !== undefined) events?.notice?.(shortage);
+  for (const host of fitting) {
     signal?.throwIfAborted();
     await policies.start(host, () => PolicyRun.start(run, host, examples));
   }
-  const total = examples.length * (run.hosts.length + 1);
+  const total = examples.length * (fitting.length + 1);
   let done = 0;
   const longest = Math.max(...run.examples.map((e) => e.prompt.length)) + run.maxNewTokens;
   const rope = new Rotary(engine, longest);
@@ -84,7 +95,7 @@ export async function runSlice<T extends KvShape>(run: SliceRun<T>): Promise<Sli
             example.id,
             `Example ${example.id} left out: in full precision the model's ${wrong} are not finite`,
           );
-          done += run.hosts.length;
+          done += fitting.length;
           continue;
         }
         const ready = { example, reference, rope, stats: new StatsSource(engine, reference) };
@@ -113,7 +124,7 @@ export async function runSlice<T extends KvShape>(run: SliceRun<T>): Promise<Sli
 
 function resultOf<T extends KvShape>(
   slice: string,
-  { alive, failures }: Policies<T>,
+  { alive, failures, notApplicable }: Policies<T>,
   refused: readonly Refused[],
 ): SliceResult {
   const reference = alive.find((p) => p.host.fullPrecision);
@@ -123,6 +134,7 @@ function resultOf<T extends KvShape>(
     slice,
     results: alive.map((p) => p.result(quality, refused.length)),
     failures: [...failures],
+    notApplicable: [...notApplicable],
     refused: [...refused],
   };
 }
@@ -155,6 +167,7 @@ export function refusalOf(
 class Policies<T extends KvShape> {
   readonly alive: PolicyRun<T>[] = [];
   readonly failures: { readonly policy: string; readonly reason: string }[] = [];
+  readonly notApplicable: { readonly policy: string; readonly reason: string }[] = [];
 
   constructor(private readonly events: RunEvents | undefined) {}
 
@@ -178,12 +191,21 @@ class Policies<T extends KvShape> {
     }
   }
 
-  #fail(policy: string, error: unknown): void {
-    if (!(error instanceof PolicyError || error instanceof QuantizerError)) throw error;
-    const how = error instanceof SandboxError ? "" : "rejected: ";
+  passOver(policy: string, why: string): void {
+    const reason = `Policy ${policy}: not applicable: ${why}`;
+    this.notApplicable.push({ policy, reason });
+    this.events?.notice?.(reason);
+  }
+
+  reject(policy: string, why: string, how = "rejected: "): void {
     // A message may quote the policy: a name of a setting, say.
-    const reason = `Policy ${policy}: ${how}${quoted(error.message, 600)}`;
+    const reason = `Policy ${policy}: ${how}${quoted(why, 600)}`;
     this.failures.push({ policy, reason });
     this.events?.notice?.(reason);
+  }
+
+  #fail(policy: string, error: unknown): void {
+    if (!(error instanceof PolicyError || error instanceof QuantizerError)) throw error;
+    this.reject(policy, error.message, error instanceof SandboxError ? "" : undefined);
   }
 }

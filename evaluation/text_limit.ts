@@ -17,16 +17,18 @@ export const BYTES_PER_POSITION = 16;
  * Why the text of an example is too long for a model, whatever its tokens; undefined when it is not.
  *
  * @param maxNewTokens longest answer, in tokens
+ * @param bytesPerPosition that it may have
  */
 export function textRefusal(
   text: string,
   id: string,
   maxNewTokens: number,
   { maxPositions }: Pick<ModelShape, "maxPositions">,
+  bytesPerPosition: number = BYTES_PER_POSITION,
 ): string | undefined {
   const positions = Math.max(maxPositions - maxNewTokens + 1, 0);
   const bytes = Buffer.byteLength(text);
-  if (bytes <= BYTES_PER_POSITION * positions) return undefined;
-  return `Example ${id} refused: its text of ${bytes} bytes is longer than ${BYTES_PER_POSITION} ` +
-    `for each of the ${positions} positions that the model has for it`;
+  if (bytes <= bytesPerPosition * positions) return undefined;
+  return `Example ${id} refused: its text of ${bytes} bytes is longer than ${bytesPerPosition} ` +
+    `(--text-bytes) for each of the ${positions} positions that the model has for it`;
 }

@@ -24,16 +24,20 @@ const BLOCK = 4096;
 /**
  * Writes files, all of them or none, each as a whole or not at all.
  *
- * @param contents texts by name
+ * @param contents texts or bytes by name
  * @throws what the system says when one cannot be written; the old files are in their places then
  */
-export function writeTogether(folder: string, contents: Readonly<Record<string, string>>): void {
+export function writeTogether(
+  folder: string,
+  contents: Readonly<Record<string, string | Uint8Array>>,
+): void {
   inFolder(folder, (alone) => {
     settle(folder, alone);
     const place = makePlace(folder);
     try {
-      for (const [name, text] of Object.entries(contents)) {
-        writeFile(join(place, NEW, name), new TextEncoder().encode(text));
+      for (const [name, content] of Object.entries(contents)) {
+        const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
+        writeFile(join(place, NEW, name), bytes);
       }
       install(folder, place, Object.keys(contents));
     } finally {

@@ -18,11 +18,30 @@ export interface FailedCell {
   readonly reason: string;
 }
 
+/** A policy that was passed over on a model, since it does not apply to it. */
+export interface Misfit {
+  readonly model: string;
+  readonly policy: string;
+  /** One sentence. */
+  readonly reason: string;
+}
+
+/** An example that was left out on a model. */
+export interface RefusedExample {
+  readonly model: string;
+  readonly slice: string;
+  readonly id: string;
+  /** One sentence. */
+  readonly reason: string;
+}
+
 /** What a board is made of. */
 export interface BoardInput {
   /** Finished cells, at most one for each model, slice and policy. */
   readonly cells: readonly Cell[];
   readonly failures: readonly FailedCell[];
+  /** Absent for none. */
+  readonly misfits?: readonly Misfit[];
   /** Policy every other is compared with. */
   readonly baseline: string;
   readonly seed: number;
@@ -42,6 +61,9 @@ export class Board {
   readonly slices: readonly string[];
   readonly policies: readonly string[];
   readonly failures: readonly FailedCell[];
+  readonly misfits: readonly Misfit[];
+  /** Examples that were left out, by place. */
+  readonly refused: readonly RefusedExample[];
   readonly baseline: string;
   readonly seed: number;
   readonly resamples: number;
@@ -56,6 +78,8 @@ export class Board {
     this.slices = distinct(this.cells.map((c) => c.key.slice));
     this.policies = distinct(this.cells.map((c) => c.key.policy));
     this.failures = input.failures;
+    this.misfits = input.misfits ?? [];
+    this.refused = refusedIn(this.cells);
     this.baseline = input.baseline;
     this.seed = input.seed;
     this.resamples = input.resamples ?? DEFAULT_RESAMPLES;
@@ -72,6 +96,21 @@ export class Board {
   /** The finished cell of a policy at a place, if there is one. */
   cell(place: Place, policy: string): Cell | undefined {
     return this.#byName.get(name(place, policy));
+  }
+
+  /**
+   * Slices that not all models ran the same examples of, with how many each ran: a mean over such
+   * places is one over different sets of examples.
+   */
+  get unevenSlices(): { readonly slice: string; readonly ran: ReadonlyMap<string, number> }[] {
+    return this.slices.flatMap((slice) => {
+      const cells = this.cells.filter((cell) => cell.key.slice === slice);
+      const all = idsOf(cells);
+      if (cells.every(({ examples }) => examples.length === all.size)) return [];
+      const models = this.models.filter((model) => cells.some((c) => c.key.model === model));
+      const ran = (model: string) => idsOf(cells.filter((c) => c.key.model === model)).size;
+      return [{ slice, ran: new Map(models.map((model) => [model, ran(model)])) }];
+    });
   }
 
   /** Finished cells of a place, in the order of the policies. */
@@ -97,6 +136,22 @@ export class Board {
     }
     return draws;
   }
+}
+
+function idsOf(cells: readonly Cell[]): Set<string> {
+  return new Set(cells.flatMap(({ examples }) => examples.map(({ id }) => id)));
+}
+
+/** The examples that any cell left out, each once for a model. */
+function refusedIn(cells: readonly Cell[]): RefusedExample[] {
+  const found = new Map<string, RefusedExample>();
+  for (const { key: { model, slice }, refused } of cells) {
+    for (const { id, reason } of refused) {
+      const key = JSON.stringify([model, slice, id]);
+      if (!found.has(key)) found.set(key, { model, slice, id, reason });
+    }
+  }
+  return [...found.values()];
 }
 
 function name(place: Place, policy: string): string {

@@ -4,7 +4,7 @@
  * @module
  */
 import { comparisonFoot, comparisonRows, formatDifference } from "../stats/comparison_table.ts";
-import type { Board } from "./board.ts";
+import type { Board, RefusedExample } from "./board.ts";
 import { againstBaseline } from "./comparisons.ts";
 import { rank, type Standing } from "./standing.ts";
 
@@ -18,9 +18,42 @@ export function boardText(board: Board): string {
   })).filter(({ comparisons }) => comparisons.length > 0);
   return [
     rankingText(board, standings),
+    ...noteTexts(board),
     ...tables.map(({ title, comparisons }) => comparisonRows(title, comparisons)),
     ...(tables.length === 0 ? [] : [comparisonFoot(tables[0]!.comparisons)]),
   ].join("\n\n");
+}
+
+/** What the means leave out: places of different examples, examples, policies. */
+function noteTexts(board: Board): string[] {
+  const uneven = unevenSentence(board);
+  const refused = Map.groupBy(board.refused, placeOf);
+  const misfits = board.misfits.map(({ model, policy, reason }) =>
+    `  ${policy} on ${model}: ${reason}`
+  );
+  return [
+    ...(uneven === undefined ? [] : [`${UNEVEN} ${uneven}`]),
+    ...[...refused].map(([place, examples]) =>
+      [`Left out: ${place}`, ...examples.map(({ reason }) => `  ${reason}`)].join("\n")
+    ),
+    ...(misfits.length === 0 ? [] : [["Not applicable", ...misfits].join("\n")]),
+  ];
+}
+
+function placeOf({ slice, model }: RefusedExample): string {
+  return `${slice} on ${model}`;
+}
+
+/** What stands beside a mean over places that ran different examples. */
+export const UNEVEN = "†";
+
+/** Says what the mark means; undefined where every model ran the same examples. */
+export function unevenSentence({ unevenSlices }: Board): string | undefined {
+  if (unevenSlices.length === 0) return undefined;
+  const counts = unevenSlices.map(({ slice, ran }) =>
+    `${slice} has ${[...ran].map(([model, count]) => `${count} on ${model}`).join(", ")}`
+  );
+  return `means over different sets of examples: ${counts.join("; ")}`;
 }
 
 /** The ranking, columns aligned. */
@@ -39,7 +72,8 @@ function rankingText(board: Board, standings: readonly Standing[]): string {
   ];
   const rows = standings.map((s) => [
     s.rank === null ? "-" : String(s.rank),
-    s.cells === s.of ? s.policy : `${s.policy} (${s.cells} of ${s.of} cells)`,
+    (s.cells === s.of ? s.policy : `${s.policy} (${s.cells} of ${s.of} cells)`) +
+    (s.uneven ? ` ${UNEVEN}` : ""),
     s.quality.toFixed(2),
     `[${s.qualityInterval.low.toFixed(2)}, ${s.qualityInterval.high.toFixed(2)}]`,
     s.worst.quality.toFixed(2),

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import type { CalibrationSetFacts } from "../calibration/calibration_file.ts";
 import type { SliceNumbers, StepOutcome } from "../replay/metric.ts";
 import type { HubSource } from "../evaluation/lab.ts";
 import { sha256 } from "../engine/digest.ts";
@@ -27,6 +28,8 @@ export interface CellKey {
   /** Examples asked for; null for the whole slice. */
   readonly limit: number | null;
   readonly seed: number;
+  /** SHA-256 of the token ids that policies learn from. */
+  readonly calibration_set: string;
 }
 
 /** One example of a cell. */
@@ -65,9 +68,15 @@ export interface Cell {
   /** Whether prompts went through the model's chat template; a base model has none. */
   readonly chat_template: boolean;
   readonly numbers: SliceNumbers;
+  /** Examples that the slice holds, whether or not they were asked for. */
+  readonly slice_examples: number;
+  /** Examples that were asked for and left out, each with its one sentence. */
+  readonly refused: readonly { readonly id: string; readonly reason: string }[];
   readonly examples: readonly CellExample[];
   /** Mean width in bits of the codes stored last, to half a bit: `widths[layer][kind][head]`. */
   readonly widths: readonly (readonly (readonly number[])[])[];
+  /** What the policy learned from; nothing for one that learns nothing. */
+  readonly calibration: readonly CalibrationSetFacts[];
   /** Hooks the policy defines and its families do not use. */
   readonly ignored_hooks: readonly string[];
   /** Where its settings depart from the official rules of their families, as `family: what`. */
@@ -88,6 +97,7 @@ const KEY_FIELDS: readonly (keyof CellKey)[] = [
   "max_new_tokens",
   "limit",
   "seed",
+  "calibration_set",
 ];
 
 /** Whether two keys are equal, field by field. */

@@ -4,11 +4,12 @@
  *
  * @module
  */
+import { isSetFacts } from "../calibration/calibration_file.ts";
 import { sha256 } from "../engine/digest.ts";
 import { UserError } from "../errors.ts";
 import { type SliceNumbers, type StepOutcome, summarize } from "../replay/metric.ts";
 import { metricFields } from "../report/metric_fields.ts";
-import { type Cell, type CellExample, type CellKey, sameKey } from "./cell.ts";
+import { type Cell, type CellKey, sameKey } from "./cell.ts";
 import { REFERENCE } from "./board.ts";
 
 /** Version of the format. */
@@ -41,11 +42,11 @@ const MOST = 1e150;
 /** A file that holds no cell; the message is one sentence. */
 export class CellError extends UserError {
   override name = "CellError";
+}
 
-  /** @param outdated whether it is one of an earlier version, rather than damaged */
-  constructor(message: string, readonly outdated: boolean = false) {
-    super(message);
-  }
+/** A cell of an earlier version. */
+export class OutdatedCellError extends CellError {
+  override name = "OutdatedCellError";
 }
 
 /** A cell's file. */
@@ -63,10 +64,10 @@ export async function writeCell(cell: Cell): Promise<string> {
 export async function readCell(text: string, name: string, key: CellKey): Promise<Cell> {
   const { format, sha256: hash, ...content } = parsed(text, name);
   if (format !== FORMAT) {
-    throw new CellError(
-      `Cell ${name} has the format ${shown(format)}; expected "${FORMAT}"`,
-      typeof format === "string" && /^kvreplay cell \d+$/.test(format),
-    );
+    if (typeof format === "string" && /^kvreplay cell \d+$/.test(format)) {
+      throw new OutdatedCellError(`Cell ${name} is a "${format}"; expected "${FORMAT}"`);
+    }
+    throw new CellError(`Cell ${name} has the format ${shown(format)}; expected "${FORMAT}"`);
   }
   const wrong = wrongPart(content);
   if (wrong !== undefined) throw new CellError(`Cell ${name} ${wrong}`);
@@ -94,7 +95,7 @@ function parsed(text: string, name: string): Record<string, unknown> {
 
 /** What is no part of a cell, in a clause; undefined for a whole one. */
 function wrongPart(content: Record<string, unknown>): string | undefined {
-  const { key, numbers, examples, widths, environment } = content;
+  const { key, numbers, slice_examples: size, refused, examples, widths, environment } = content;
   if (!isObject(key)) return "has no key";
   if (!isObject(environment) || !isEnvironment(environment)) {
     return "does not say where and when it was run";
@@ -102,6 +103,12 @@ function wrongPart(content: Record<string, unknown>): string | undefined {
   if (!isModel(content)) return "does not say of which model it is";
   for (const list of ["ignored_hooks", "deviations"] as const) {
     if (!isTexts(content[list])) return `has ${shown(content[list])} for ${list}; expected texts`;
+  }
+  const { calibration } = content;
+  if (!Array.isArray(calibration) || !calibration.every(isSetFacts)) {
+    return `has ${
+      shown(calibration)
+    } for what was learned from; expected samples, tokens and sha256`;
   }
   if (!isWidths(widths)) {
     return `has widths that no cache has; expected 0 to ${WIDEST} bits per layer, kind and head`;
@@ -115,6 +122,12 @@ function wrongPart(content: Record<string, unknown>): string | undefined {
     }
   }
   if (!Array.isArray(examples) || examples.length === 0) return "has no examples";
+  if (!isRefused(refused) || refused.length !== numbers.examples_left_out) {
+    return `has ${shown(refused)} for refused; expected the ${numbers.examples_left_out} left out`;
+  }
+  if (!Number.isSafeInteger(size) || (size as number) < examples.length + refused.length) {
+    return `has ${shown(size)} for slice_examples; expected those that were asked for at least`;
+  }
   const ids = new Set<unknown>();
   for (const example of examples) {
     const wrong = wrongExample(example);
@@ -172,6 +185,12 @@ function isModel({ model_hub: hub, chat_template }: Record<string, unknown>): bo
   return typeof chat_template === "boolean" &&
     (hub === null ||
       isObject(hub) && typeof hub.name === "string" && typeof hub.commit === "string");
+}
+
+/** Examples that were left out, with the reasons. */
+function isRefused(value: unknown): value is unknown[] {
+  return Array.isArray(value) &&
+    value.every((example) => isObject(example) && isTexts([example.id, example.reason]));
 }
 
 function isEnvironment(value: Record<string, unknown>): boolean {

@@ -5,7 +5,7 @@
  */
 import { openOutputFolder, writeAll } from "../report/output_folder.ts";
 import { type Cell, cellFileName, type CellKey } from "./cell.ts";
-import { CellError, readCell, writeCell } from "./cell_file.ts";
+import { CellError, OutdatedCellError, readCell, writeCell } from "./cell_file.ts";
 
 /** A cell of thousands of examples takes less. */
 const MOST_BYTES = 256 * 2 ** 20;
@@ -28,7 +28,7 @@ export class CellStore {
     } catch (error) {
       if (error instanceof Deno.errors.NotFound) return undefined;
       if (!(error instanceof Error) || error instanceof Deno.errors.NotCapable) throw error;
-      const outdated = error instanceof CellError && error.outdated;
+      const outdated = error instanceof OutdatedCellError;
       if (outdated && this.#toldOutdated) return undefined;
       this.#toldOutdated ||= outdated;
       this.notice?.(

@@ -5,7 +5,7 @@
  */
 import type { Cell, CellKey } from "./cell.ts";
 import type { CellStore } from "./cell_store.ts";
-import type { FailedCell } from "./board.ts";
+import type { FailedCell, Misfit } from "./board.ts";
 
 /** A slice on a model, ready to be run under any policy. */
 export interface ReadySlice {
@@ -17,6 +17,8 @@ export interface ReadySlice {
 
 /** A model, opened once for all its cells. */
 export interface ReadyModel {
+  /** Why a policy cannot be applied to the model, where that is plain before anything is run. */
+  misfit(policy: string): Promise<string | undefined>;
   slice(name: string): Promise<ReadySlice>;
   close(): Promise<void>;
 }
@@ -27,6 +29,8 @@ export interface FillInput {
   readonly slices: readonly string[];
   /** In the order they are run. */
   readonly policies: readonly string[];
+  /** Those that fail where they do not apply; any other is passed over there. */
+  readonly named: readonly string[];
   readonly store: CellStore;
   /** Runs every cell again. */
   readonly fresh: boolean;
@@ -40,12 +44,15 @@ export interface FillInput {
 export type FillEvent =
   | { readonly kind: "started"; readonly key: CellKey }
   | { readonly kind: "finished" | "reused"; readonly cell: Cell }
-  | { readonly kind: "failed"; readonly cell: FailedCell };
+  | { readonly kind: "failed"; readonly cell: FailedCell }
+  | { readonly kind: "not applicable"; readonly misfit: Misfit };
 
 /** Every cell that is there, and what failed. */
 export interface Filled {
   readonly cells: readonly Cell[];
   readonly failures: readonly FailedCell[];
+  /** Policies that were passed over on a model. */
+  readonly misfits: readonly Misfit[];
   /** Cells of an earlier run. */
   readonly reused: number;
 }
@@ -56,18 +63,37 @@ export interface Filled {
  * @throws the signal's reason when it is aborted; finished cells stay in the store
  */
 export async function fill(input: FillInput): Promise<Filled> {
-  const { models, slices, policies, store, signal } = input;
-  const total = models.length * slices.length * policies.length;
+  const { models, slices, policies, named, store, signal } = input;
+  let total = models.length * slices.length * policies.length;
   const cells: Cell[] = [];
   const failures: FailedCell[] = [];
+  const misfits: Misfit[] = [];
   let reused = 0;
   const tell = (event: FillEvent) => input.progress?.(cells.length + failures.length, total, event);
   for (const name of models) {
     const model = await input.open(name);
+    const fail = (slice: string, policy: string, reason: string) => {
+      const cell = { model: name, slice, policy, reason };
+      failures.push(cell);
+      tell({ kind: "failed", cell });
+    };
     try {
+      const fitting: string[] = [];
+      for (const policy of policies) {
+        const reason = await model.misfit(policy);
+        if (reason === undefined) fitting.push(policy);
+        else if (named.includes(policy)) {
+          for (const slice of slices) fail(slice, policy, `Policy ${policy}: rejected: ${reason}`);
+        } else {
+          const misfit = { model: name, policy, reason };
+          misfits.push(misfit);
+          total -= slices.length;
+          tell({ kind: "not applicable", misfit });
+        }
+      }
       for (const sliceName of slices) {
         const slice = await model.slice(sliceName);
-        for (const policy of policies) {
+        for (const policy of fitting) {
           signal?.throwIfAborted();
           const key = await slice.key(policy);
           const known = input.fresh ? undefined : await store.load(key);
@@ -80,9 +106,7 @@ export async function fill(input: FillInput): Promise<Filled> {
           tell({ kind: "started", key });
           const result = await slice.run(key, signal);
           if ("reason" in result) {
-            const cell = { model: name, slice: sliceName, policy, reason: result.reason };
-            failures.push(cell);
-            tell({ kind: "failed", cell });
+            fail(sliceName, policy, result.reason);
           } else {
             await store.save(result);
             cells.push(result);
@@ -94,5 +118,5 @@ export async function fill(input: FillInput): Promise<Filled> {
       await model.close();
     }
   }
-  return { cells, failures, reused };
+  return { cells, failures, misfits, reused };
 }

@@ -5,8 +5,9 @@
  * @module
  */
 import { CHAT_DATE } from "../engine/checkpoint/chat_date.ts";
+import type { CalibrationSetFacts } from "../calibration/calibration_file.ts";
 import { INTERVAL_METHOD } from "../stats/interval.ts";
-import type { Board } from "./board.ts";
+import type { Board, Misfit, RefusedExample } from "./board.ts";
 
 /** What `manifest.json` holds. */
 export interface Manifest {
@@ -25,13 +26,18 @@ export interface Manifest {
     readonly hub: { readonly name: string; readonly commit: string } | null;
     /** Whether prompts went through its chat template; a base model has none. */
     readonly chat_template: boolean;
+    /** What its policies learned from; none where nothing was learned. */
+    readonly calibration: readonly CalibrationSetFacts[];
   }[];
   readonly slices: readonly {
     readonly name: string;
     readonly sha256: string;
+    /** Examples that it holds. */
     readonly examples: number;
     readonly max_new_tokens: number;
   }[];
+  /** Examples that were asked for and left out on a model, each with its one sentence. */
+  readonly refused: readonly RefusedExample[];
   readonly policies: readonly { readonly name: string; readonly sha256: string }[];
   readonly budget_bits: number;
   /** Examples asked for of each slice; null for all. */
@@ -56,7 +62,11 @@ export interface Manifest {
       readonly policy: string;
       readonly reason: string;
     }[];
+    /** Policies that were passed over on a model, since they do not apply to it. */
+    readonly not_applicable: readonly Misfit[];
   };
+  /** Slices that not all models ran the same examples of: how many each ran. */
+  readonly different_examples: Readonly<Record<string, Readonly<Record<string, number>>>>;
   /** ISO 8601, UTC. */
   readonly started: string;
   readonly finished: string;
@@ -87,17 +97,20 @@ export function manifestOf(board: Board, facts: RunFacts): Manifest {
     engine: { device: first.engine, machines: distinct(cells.map((c) => c.environment.machine)) },
     models: board.models.map((name) => {
       const { key, model_hub: hub, chat_template } = cellOf("model", name);
-      return { name, hash: key.model_hash, hub, chat_template };
+      const sets = cells.filter((c) => c.key.model === name).flatMap((c) => c.calibration);
+      const calibration = [...new Map(sets.map((set) => [set.sha256, set])).values()];
+      return { name, hash: key.model_hash, hub, chat_template, calibration };
     }),
     slices: board.slices.map((name) => {
-      const { key, numbers } = cellOf("slice", name);
+      const { key, slice_examples } = cellOf("slice", name);
       return {
         name,
         sha256: key.slice_hash,
-        examples: numbers.examples,
+        examples: slice_examples,
         max_new_tokens: key.max_new_tokens,
       };
     }),
+    refused: board.refused,
     policies: board.policies.map((name) => ({
       name,
       sha256: cellOf("policy", name).key.source_hash,
@@ -113,8 +126,21 @@ export function manifestOf(board: Board, facts: RunFacts): Manifest {
     },
     versions: facts.versions,
     cell_commits: distinct(cells.map((c) => c.environment.commit)),
-    cells: { finished: cells.length, reused: facts.reused, failed: board.failures },
+    cells: {
+      finished: cells.length,
+      reused: facts.reused,
+      failed: board.failures,
+      not_applicable: board.misfits,
+    },
+    different_examples: differentExamples(board),
     started: date(facts.started),
     finished: date(facts.finished),
   };
+}
+
+/** How many examples each model ran, of slices that not all ran the same of. */
+export function differentExamples(board: Board): Record<string, Record<string, number>> {
+  return Object.fromEntries(
+    board.unevenSlices.map(({ slice, ran }) => [slice, Object.fromEntries(ran)]),
+  );
 }

@@ -13,6 +13,7 @@ import type { SliceNumbers } from "../replay/metric.ts";
 import { standardError } from "../stats/bootstrap.ts";
 import { POOLED_FIELDS } from "../stats/example_totals.ts";
 import type { Board } from "./board.ts";
+import { unevenSentence } from "./board_text.ts";
 import type { Cell } from "./cell.ts";
 import type { Manifest } from "./manifest.ts";
 import { rank } from "./standing.ts";
@@ -61,6 +62,7 @@ export function metricsJson(board: Board, manifest: Manifest): Record<string, un
     "task_score_stderr,none": "N/A",
     "avg_bits_per_kv_token,none": s.bits,
     "avg_bits_per_kv_token_stderr,none": "N/A",
+    ...(s.uneven ? { note: unevenSentence(board)! } : {}),
   }]));
   return {
     results: { ...groups, ...byTask((cell) => resultOf(board, cell)) },
@@ -75,10 +77,13 @@ export function metricsJson(board: Board, manifest: Manifest): Record<string, un
     versions: byTask((cell) => cell.key.contract),
     "n-shot": byTask(() => 0),
     higher_is_better: byTask(() => HIGHER_IS_BETTER),
-    "n-samples": byTask(({ numbers }) => ({
-      original: numbers.examples + numbers.examples_left_out,
+    "n-samples": byTask(({ numbers, slice_examples }) => ({
+      original: slice_examples,
       effective: numbers.examples,
     })),
+    refused: board.refused,
+    not_applicable: board.misfits,
+    different_examples: manifest.different_examples,
     config: {
       model: "kvreplay",
       model_args: `models=${board.models.join("+")},engine=${manifest.engine.device}`,
@@ -142,6 +147,7 @@ function configOf(cell: Cell): Record<string, unknown> {
       source_hash: key.source_hash,
       engine: key.engine,
       budget_bits: key.budget_bits,
+      calibration: cell.calibration,
       ignored_hooks: cell.ignored_hooks,
       deviations: cell.deviations,
     },

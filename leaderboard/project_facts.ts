@@ -13,9 +13,10 @@ export function libraryVersions(): Record<string, string> {
   return { deno: Deno.version.deno, v8: Deno.version.v8, ...Object.fromEntries(npm) };
 }
 
-/** Operating system, processor and cores in words. */
-export function machineText(): string {
-  return `${Deno.build.os} ${Deno.build.arch}, ${navigator.hardwareConcurrency} cores`;
+/** Operating system, processor, cores and GPU in words. */
+export function machineText(gpu?: string): string {
+  const host = `${Deno.build.os} ${Deno.build.arch}, ${navigator.hardwareConcurrency} cores`;
+  return gpu === undefined ? host : `${host}, ${gpu}`;
 }
 
 const PROJECT = new URL("../", import.meta.url);

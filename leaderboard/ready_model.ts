@@ -3,19 +3,22 @@
  *
  * @module
  */
-import { type Lab, type LabOptions, open } from "../evaluation/lab.ts";
-import { type SliceName, slices } from "../benchmarks/slices.ts";
-import type { PolicyName } from "../policies/registry.ts";
+import { type Lab, type LabOptions, open, partsOf } from "../evaluation/lab.ts";
+import { loadSlice, type SliceName, slices } from "../benchmarks/slices.ts";
+import { PolicyError } from "../policies/check.ts";
+import { type BuiltinName, hostBuiltin } from "../policies/registry.ts";
 import { CONTRACT_VERSION } from "../policies/contract.ts";
 import type { Device } from "../engine/devices/open.ts";
-import type { PolicyResult } from "../evaluation/results.ts";
+import { misfitOf } from "../evaluation/misfit.ts";
+import type { PolicyResult, SliceResult } from "../evaluation/results.ts";
 import type { Cell, CellKey } from "./cell.ts";
 import type { ReadyModel, ReadySlice } from "./fill.ts";
 import { machineText } from "./project_facts.ts";
 import { sourceHash } from "./source_hash.ts";
 
 /** What every cell of a run shares. */
-export interface ReadyOptions extends Pick<LabOptions, "cache" | "cacheLimit"> {
+export interface ReadyOptions
+  extends Pick<LabOptions, "cache" | "cacheLimit" | "calibrationData" | "calibrationTokens"> {
   readonly device: Device;
   /** Examples of each slice; absent for all. */
   readonly limit?: number;
@@ -35,14 +38,21 @@ export interface ReadyOptions extends Pick<LabOptions, "cache" | "cacheLimit"> {
  * @throws UserError for a folder that cannot be used, UserError when the device cannot be opened
  */
 export async function openModel(name: string, options: ReadyOptions): Promise<ReadyModel> {
-  const { device, cache, cacheLimit, notice } = options;
+  const { device, cache, cacheLimit, calibrationData, calibrationTokens, notice } = options;
   const lab = await open(name, {
     device,
     ...(cache === undefined ? {} : { cache }),
     ...(cacheLimit === undefined ? {} : { cacheLimit }),
+    ...(calibrationData === undefined ? {} : { calibrationData }),
+    ...(calibrationTokens === undefined ? {} : { calibrationTokens }),
     ...(notice === undefined ? {} : { notice }),
   });
+  const { shape } = lab;
+  const { families } = partsOf(lab);
+  const { budgetBits } = options;
   return {
+    misfit: (policy) =>
+      misfitOf(hostBuiltin(policy as BuiltinName), { shape, families, budgetBits }),
     slice: (slice) => Promise.resolve(readySlice(lab, name, slice as SliceName, options)),
     close: () => lab.close(),
   };
@@ -70,29 +80,39 @@ function readySlice(
       max_new_tokens: maxNewTokens,
       limit: limit ?? null,
       seed,
+      calibration_set: (await partsOf(lab).calibration.facts()).sha256,
     }),
     run: async (key, signal) => {
       const started = Date.now();
-      const { results, failures } = await lab.replay(slice, [key.policy as PolicyName], {
-        budgetBits,
-        seed,
-        ...(limit === undefined ? {} : { limit }),
-        ...(signal === undefined ? {} : { signal }),
-      });
-      const result = results[0];
-      if (result === undefined) return { reason: failures[0]!.reason };
-      return cellOf(key, lab, result, options.commit, started);
+      let ran: SliceResult;
+      try {
+        ran = await lab.replay(slice, [key.policy as BuiltinName], {
+          budgetBits,
+          seed,
+          ...(limit === undefined ? {} : { limit }),
+          ...(signal === undefined ? {} : { signal }),
+        });
+      } catch (error) {
+        // No example of the slice fits this model; another slice may.
+        if (error instanceof PolicyError) return { reason: error.message };
+        throw error;
+      }
+      const result = ran.results[0];
+      if (result === undefined) return { reason: ran.failures[0]!.reason };
+      const { length } = await loadSlice(slice);
+      const examples = { slice_examples: length, refused: ran.refused };
+      return { ...cellOf(key, lab, result, options.commit, started), ...examples };
     },
   };
 }
 
 function cellOf(
   key: CellKey,
-  { hub, chatTemplate }: Lab,
+  { hub, chatTemplate, gpuName }: Lab,
   result: PolicyResult,
   commit: string,
   started: number,
-): Cell {
+): Omit<Cell, "slice_examples" | "refused"> {
   return {
     key,
     model_hub: hub ?? null,
@@ -100,12 +120,13 @@ function cellOf(
     numbers: result.numbers,
     examples: result.outcomes.map(({ reply: _, referenceReply: __, ...example }) => example),
     widths: result.widths,
+    calibration: result.calibration,
     ignored_hooks: result.ignoredHooks,
     deviations: result.deviations,
     environment: {
       started: started / 1000,
       seconds: (Date.now() - started) / 1000,
-      machine: machineText(),
+      machine: machineText(gpuName),
       deno: Deno.version.deno,
       commit,
     },

@@ -5,6 +5,7 @@
  * @module
  */
 import { sha256 } from "../engine/digest.ts";
+import { nameAndGroup } from "../policies/group_size.ts";
 
 /**
  * Whatever a module may name of its neighbours: any text that starts like a relative path, and what
@@ -53,9 +54,10 @@ export async function sourceHash(policy: string, version: string): Promise<strin
 /** Where the registry takes a policy from; the registry itself when it does not say. */
 export async function definingModule(policy: string, registry: URL = REGISTRY): Promise<URL> {
   const text = await Deno.readTextFile(registry);
-  const entry = new RegExp(`^\\s+["']?${RegExp.escape(policy)}["']?(?:: *(\\w+)\\b.*)?,$`, "m")
+  const { name } = nameAndGroup(policy);
+  const entry = new RegExp(`^\\s+["']?${RegExp.escape(name)}["']?(?:: *(\\w+)\\b.*)?,$`, "m")
     .exec(text);
-  const local = entry?.[1] ?? policy;
+  const local = entry?.[1] ?? name;
   for (const [, names, path] of text.matchAll(/import \{([^}]*)\} from "(\.[^"]+)"/g)) {
     const imported = names!.split(",").map((n) => n.trim().split(" as ").at(-1)!.trim());
     if (entry !== null && imported.includes(local)) return new URL(path!, registry);

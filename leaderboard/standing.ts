@@ -18,6 +18,8 @@ export interface Standing {
   /** Finished cells, of how many. */
   readonly cells: number;
   readonly of: number;
+  /** Whether the means are over places that ran different sets of examples of a slice. */
+  readonly uneven: boolean;
   /** Mean `quality_main`, 0..100, and its 95 % interval. */
   readonly quality: number;
   readonly qualityInterval: Interval;
@@ -44,7 +46,8 @@ export interface Standing {
 
 /** Ranks the policies by mean `quality_main`; equal means by memory. */
 export function rank(board: Board): Standing[] {
-  const standings = board.policies.map((policy) => standing(board, policy));
+  const uneven = board.unevenSlices.map(({ slice }) => slice);
+  const standings = board.policies.map((policy) => standing(board, policy, uneven));
   const sorted = standings.toSorted((a, b) =>
     Number(b.cells === b.of) - Number(a.cells === a.of) || b.quality - a.quality ||
     a.memoryShare - b.memoryShare
@@ -52,7 +55,7 @@ export function rank(board: Board): Standing[] {
   return sorted.map((s, i) => ({ ...s, rank: s.cells === s.of ? i + 1 : null }));
 }
 
-function standing(board: Board, policy: string): Standing {
+function standing(board: Board, policy: string, uneven: readonly string[]): Standing {
   const places = board.places.filter((place) => board.cell(place, policy) !== undefined);
   const numbers = places.map((place) => ({ place, ...board.cell(place, policy)!.numbers }));
   const mean = (values: number[]) => values.reduce((a, b) => a + b, 0) / values.length;
@@ -67,6 +70,7 @@ function standing(board: Board, policy: string): Standing {
     rank: null,
     cells: places.length,
     of: board.places.length,
+    uneven: places.some(({ slice }) => uneven.includes(slice)),
     quality: mean(numbers.map((n) => n.quality_main)),
     qualityInterval: interval(
       average(draws.map((d) => d.replicates.quality_main)),

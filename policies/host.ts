@@ -5,6 +5,7 @@
  * @module
  */
 import { InternalError, UserError } from "../errors.ts";
+import type { Family } from "../quant/family.ts";
 import type { OptionalHook } from "../quant/hooks.ts";
 import { askPolicy, hooksOf, type RawAnswers, type StepQuestion } from "./ask.ts";
 import type { CalibrationStatistics } from "./calibration_statistics.ts";
@@ -19,6 +20,7 @@ import {
   OPTIONAL_METHODS,
   unaskedMethods,
 } from "./methods.ts";
+import type { WorkLimits } from "./allowance.ts";
 import type { BudgetState, Policy, WorkloadMeta } from "./policy.ts";
 import { shown } from "./shown.ts";
 
@@ -55,8 +57,12 @@ export interface PolicyHost extends AsyncDisposable {
   readonly fullPrecision: boolean;
   /** Whether the policy has read token statistics, as far as is known. */
   readonly readsStats: boolean;
+  /** A family that it brings: no other policy may choose it. */
+  readonly family?: Family;
   /** False when the policy has no `calibrate`, so that no statistics need be computed for it. */
   readonly calibrates: boolean;
+  /** What the evaluator does and keeps for it at most; absent for a policy that is trusted. */
+  readonly work?: WorkLimits;
   /** Asks `calibration_mode`, once before the run. */
   calibrationMode(workload: WorkloadMeta, budget: BudgetState): Promise<"none" | "offline">;
   /** Hands calibration statistics to the policy and returns what it made of them. */

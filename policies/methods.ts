@@ -102,7 +102,12 @@ export function missingMethodError(
 ): PolicyError {
   const meant = methods.find((name) => !KNOWN.includes(name) && nearest(name, [missing]));
   const has = meant === undefined ? "" : `; it has ${shown(meant)}`;
-  return new PolicyError(`Policy ${shown(policy)} has no method ${missing}${has}`);
+  return new MissingMethodError(`Policy ${shown(policy)} has no method ${missing}${has}`);
+}
+
+/** What was given lacks a method that it must have, and so may be something else. */
+export class MissingMethodError extends PolicyError {
+  override name = "MissingMethodError";
 }
 
 /**

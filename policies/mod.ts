@@ -24,10 +24,17 @@ export type {
   TransformStatistics,
 } from "../quant/families/transform/transform_statistics.ts";
 export type { RawAnswers, StepQuestion } from "./ask.ts";
+export type { WorkLimits } from "./allowance.ts";
 export type { PolicyHost } from "./host.ts";
 export { PolicyError } from "./check.ts";
-export { isPolicyName, policies, type PolicyName, policyNames } from "./registry.ts";
+export {
+  type BuiltinName,
+  isPolicyName,
+  policies,
+  type PolicyName,
+  policyNames,
+} from "./registry.ts";
 export { openPolicyFile, type PolicyFileOptions } from "./user_policy.ts";
-export type { LaunchChild } from "./sandbox/child.ts";
+export type { Guest, LaunchChild } from "./sandbox/child.ts";
 export type { SandboxLimits } from "./sandbox/limits.ts";
 export type { SandboxOptions } from "./sandbox/sandbox_host.ts";

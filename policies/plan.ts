@@ -10,7 +10,9 @@ import { type HookAnswers, KV_KINDS, type Needs, type Settings } from "../quant/
 import type { OptionalHook } from "../quant/hooks.ts";
 import type { Calibration } from "../quant/calibration.ts";
 import { settingsFor } from "../quant/settings_for.ts";
+import { settingsKey } from "../quant/settings_key.ts";
 import { exactSettings } from "../quant/families/exact/exact.ts";
+import { Allowance, calibrationBytes } from "./allowance.ts";
 import type { RawAnswers, StepQuestion } from "./ask.ts";
 import { checkAnswers, type CheckContext, PolicyError } from "./check.ts";
 import type { PolicyHost } from "./host.ts";
@@ -27,10 +29,15 @@ export interface PlannedStep {
   readonly needs: Needs;
 }
 
+/** Bytes that answers and what follows from them take, for each character of the answers. */
+const BYTES_PER_CHARACTER = 8;
+
 /** Turns one policy's answers into plans, for one run. */
 export class Planner {
   readonly #resolved = new Map<string, Settings>();
-  readonly #calibrated = new WeakMap<Settings, Settings>();
+  #resolvedBytes = 0;
+  /** Settings with what was learned for them, by the key of the settings. */
+  readonly #calibrated = new Map<string, Settings>();
   readonly #answers = new WeakMap<Settings, HookAnswers>();
   readonly #ignored = new Set<string>();
   readonly #deviations = new Set<string>();
@@ -46,6 +53,7 @@ export class Planner {
     },
     private readonly context: Omit<CheckContext, "heads" | "fullPrecision">,
     private readonly calibrate?: (settings: Settings) => Promise<Calibration>,
+    private readonly allowance: Allowance = new Allowance(),
   ) {}
 
   /** Hooks that the policy defines and a family it chose does not use, as `hook (family)`. */
@@ -91,7 +99,10 @@ export class Planner {
       return { plan: answers.map(exact), needs: {} };
     }
     const plan: Settings[] = [];
-    for (const raw of answers) plan.push(await this.#withCalibration(this.#settings(raw)));
+    for (const raw of answers) {
+      plan.push(await this.#withCalibration(this.#settings(raw)));
+      this.allowance.check();
+    }
     let needs: Needs = {};
     for (const settings of plan) {
       const more = this.context.families.of(settings.family).needs(settings);
@@ -103,10 +114,23 @@ export class Planner {
     return { plan, needs };
   }
 
+  /**
+   * Checks the answers of one step, and whether their families can express them; nothing is learned.
+   *
+   * @throws {PolicyError} for an answer the contract does not allow
+   * @throws {QuantizerError} for answers that a family cannot express
+   */
+  async check(question: StepQuestion): Promise<void> {
+    const answers = await this.host.plan(question);
+    this.#checkOrder(answers);
+    for (const raw of answers) this.#settings(raw);
+  }
+
   /** Settings with what their family learned offline, for those that ask for it. */
   async #withCalibration(settings: Settings): Promise<Settings> {
     if (settings.calibrated !== true) return settings;
-    let ready = this.#calibrated.get(settings);
+    const key = settingsKey(settings);
+    let ready = this.#calibrated.get(key);
     if (ready === undefined) {
       const { layer, kind, family } = settings;
       if (this.calibrate === undefined) {
@@ -115,11 +139,13 @@ export class Planner {
             `no calibration set`,
         );
       }
-      ready = { ...settings, calibration: await this.calibrate(settings) };
-      this.#calibrated.set(settings, ready);
-      const answers = this.#answers.get(settings);
-      if (answers !== undefined) this.#answers.set(ready, answers);
+      this.allowance.calibrate(settings);
+      const calibration = await this.calibrate(settings);
+      this.allowance.hold(BYTES_PER_CHARACTER * key.length + calibrationBytes(calibration));
+      this.#calibrated.set(key, ready = { ...settings, calibration });
     }
+    const answers = this.#answers.get(settings);
+    if (answers !== undefined) this.#answers.set(ready, answers);
     return ready;
   }
 
@@ -157,11 +183,21 @@ export class Planner {
     if (answers.lesson !== undefined && !family.takesLesson) this.#untaught.add(family.name);
     const settings = settingsFor(family, answers, this.shape);
     for (const what of settings.deviations ?? []) this.#deviations.add(`${family.name}: ${what}`);
-    // A policy that answers something new at every step must not fill the memory.
-    if (this.#resolved.size > 4096) this.#resolved.clear();
-    if (key !== undefined) this.#resolved.set(key, settings);
+    if (key !== undefined) this.#remember(key, settings);
     this.#answers.set(settings, answers);
     return settings;
+  }
+
+  /** A policy that answers something new at every step must not fill the memory. */
+  #remember(key: string, settings: Settings): void {
+    const bytes = BYTES_PER_CHARACTER * key.length;
+    if (this.#resolvedBytes + bytes > this.allowance.forMemory) {
+      this.#resolved.clear();
+      this.#resolvedBytes = 0;
+    }
+    if (bytes > this.allowance.forMemory) return;
+    this.#resolvedBytes += bytes;
+    this.#resolved.set(key, settings);
   }
 }
 

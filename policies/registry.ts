@@ -3,7 +3,11 @@
  *
  * @module
  */
+import { takenHooks } from "../quant/declared.ts";
+import { KV_KINDS } from "../quant/family.ts";
+import { builtInFamilies } from "../quant/registry.ts";
 import { adaptive, adaptive2bit } from "./adaptive.ts";
+import { type NameAndGroup, nameAndGroup, withGroupSize } from "./group_size.ts";
 import { hfHqq2bit, hfHqq4bit } from "./hf_hqq.ts";
 import { hfQuanto2bit, hfQuanto4bit } from "./hf_quanto.ts";
 import { InProcessHost, type PolicyHost } from "./host.ts";
@@ -133,7 +137,55 @@ export function builtinLike(name: string): PolicyName | undefined {
   return policyNames.find((builtin) => builtin === name.toLowerCase());
 }
 
+/**
+ * A built-in policy by its name, or with groups of N entries by `NAME@gN`.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { open } from "@kvreplay/kvreplay";
+ * import type { BuiltinName } from "@kvreplay/kvreplay/policies";
+ *
+ * const sizes = [32, 64] as const;
+ * const names = sizes.map((size): BuiltinName => `uniform_quant_2bit@g${size}`);
+ * await using lab = await open("mini", { device: "cpu" });
+ * const { results } = await lab.replay({ prompt: "Why?" }, names, { maxNewTokens: 2 });
+ * const bits = results.map(({ numbers }) => numbers.avg_bits_per_kv_token);
+ * assertEquals(bits, [2 + 32 / 32, 2 + 32 / 64]);
+ * ```
+ */
+export type BuiltinName = PolicyName | `${PolicyName}@g${number}`;
+
+/** Whether `name` is a built-in policy, or one that has groups with the size of its groups. */
+export function isBuiltinName(name: string): name is BuiltinName {
+  const { name: policy, groupSize } = nameAndGroup(name);
+  return isPolicyName(policy) && (groupSize === undefined || groupsOf(policy).length > 0);
+}
+
+/** Families that a built-in policy uses and that take the size of their groups from it. */
+export function groupsOf(name: PolicyName): string[] {
+  return familiesOf(name).filter((family) =>
+    takenHooks(builtInFamilies.of(family)).includes("group_size")
+  );
+}
+
+/** Families that a built-in policy uses in its first layer, keys first; the reference uses none. */
+export function familiesOf(name: PolicyName): string[] {
+  if (name === "reference") return [];
+  const policy: Policy = policies[name]();
+  const request = { slice: "", dataset: "", prompt_tokens: 1, cache_tokens: 1, max_new_tokens: 1 };
+  return [
+    ...new Set(KV_KINDS.map((kind) => policy.quantizer_family?.(0, kind, request) ?? "uniform")),
+  ];
+}
+
 /** A host for a built-in policy, made afresh. */
-export function hostBuiltin(name: PolicyName): PolicyHost {
-  return new InProcessHost(name, policies[name](), name === "reference" ? name : "built-in");
+export function hostBuiltin(name: BuiltinName): PolicyHost {
+  const { name: policy, groupSize } = nameAndGroup(name) as NameAndGroup & { name: PolicyName };
+  const host = new InProcessHost(
+    policy,
+    policies[policy](),
+    policy === "reference" ? policy : "built-in",
+  );
+  return groupSize === undefined ? host : withGroupSize(host, groupSize);
 }

@@ -13,6 +13,7 @@ import { builtinLike } from "./registry.ts";
 import { readUpTo } from "./read_up_to.ts";
 import { shown } from "./shown.ts";
 import { exportProblem } from "./sandbox/default_export.ts";
+import { limitsWith } from "./sandbox/limits.ts";
 import { quoted, SandboxError } from "./sandbox/sandbox_error.ts";
 import { type PolicySource, SandboxHost, type SandboxOptions } from "./sandbox/sandbox_host.ts";
 
@@ -45,9 +46,6 @@ export interface PolicyFileOptions extends SandboxOptions {
   /** Takes a sentence for the user; by default it is written to standard error. */
   readonly notice?: (sentence: string) => void;
 }
-
-/** Bytes of a policy file; no more of it are read. */
-export const LONGEST_POLICY_FILE = 4 * 2 ** 20;
 
 const EXTENSIONS = [".ts", ".mts", ".js", ".mjs"];
 
@@ -89,7 +87,7 @@ export async function openPolicyFile(
       `Policy file ${shown(path)} is no module; its name should end in ${EXTENSIONS.join(", ")}`,
     );
   }
-  const text = await read(path);
+  const text = await read(path, limitsWith(options.limits ?? {}).messageBytes);
   const name = nameOf(path);
   if (!options.trust) {
     const language = extension.endsWith("ts") ? "ts" : "js";
@@ -102,9 +100,9 @@ export async function openPolicyFile(
   return new InProcessHost(name, await trusted(path));
 }
 
-async function read(path: string): Promise<string> {
+async function read(path: string, most: number): Promise<string> {
   try {
-    const bytes = await readUpTo(path, LONGEST_POLICY_FILE);
+    const bytes = await readUpTo(path, most);
     if (bytes !== undefined) return new TextDecoder().decode(bytes);
   } catch (error) {
     const why = error instanceof Deno.errors.NotFound
@@ -115,7 +113,8 @@ async function read(path: string): Promise<string> {
     throw new PolicyError(`Policy file ${shown(path)} ${why}`);
   }
   throw new PolicyError(
-    `Policy file ${shown(path)} has more than ${LONGEST_POLICY_FILE} bytes; a policy has fewer`,
+    `Policy file ${shown(path)} has more than ${most} bytes; a policy has fewer, unless ` +
+      `--policy-message-bytes says otherwise`,
   );
 }
 

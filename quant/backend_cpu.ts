@@ -79,4 +79,8 @@ export class CpuBackend implements Backend<CpuTensor> {
   free(tensor: CpuTensor): void {
     if (this.#scratch.delete(tensor)) this.#pool.push(tensor.data.buffer);
   }
+
+  together<R>(body: () => R): R {
+    return body();
+  }
 }

@@ -1,9 +1,10 @@
 /**
  * What a family may learn offline, from samples that are never scored.
  *
- * The replay runs the calibration set through the model once and hands every layer's tensors to
- * `Family.calibrate`; what that returns is kept on disk, and comes back in `Settings.calibration`
- * when a store is opened.
+ * The replay runs the calibration set through the model once, a sample at a time, and keeps of every
+ * layer an even choice of tokens and a few sums over all of them (`KeptSamples`): the same memory for
+ * any set and any model. `Family.calibrate` is given that; what it returns is kept on disk, and comes
+ * back in `Settings.calibration` when a store is opened.
  *
  * @module
  */
@@ -79,7 +80,7 @@ export interface LayerSamples {
 }
 
 /**
- * The calibration set after one pass through the model.
+ * Tensors of a calibration set, for who has them: `quantize` keeps of them what families learn from.
  *
  * @example
  * ```ts
@@ -103,6 +104,111 @@ export interface CalibrationSamples {
   readonly layers: readonly LayerSamples[];
   /** How the keys and queries were turned. */
   readonly rotary: RotaryPositions;
+}
+
+/**
+ * Smallest and largest entry of every channel.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import type { ChannelRanges } from "@kvreplay/kvreplay/quant";
+ *
+ * const widest = ({ low, high }: ChannelRanges) => {
+ *   const widths = Array.from(low, (from, channel) => high[channel]! - from);
+ *   return widths.indexOf(Math.max(...widths));
+ * };
+ * assertEquals(widest({ low: Float32Array.of(0, -9), high: Float32Array.of(1, 2) }), 1);
+ * ```
+ */
+export interface ChannelRanges {
+  /** `[heads * headDim]`. */
+  readonly low: Float32Array<ArrayBuffer>;
+  /** `[heads * headDim]`. */
+  readonly high: Float32Array<ArrayBuffer>;
+}
+
+/**
+ * Second moments of the queries that read one KV head, over its query heads.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import type { QueryMoments } from "@kvreplay/kvreplay/quant";
+ *
+ * // What an error in the first channel of a key does to its squared logits, before they are scaled.
+ * const cost = ({ moment }: QueryMoments, error: number) => error ** 2 * moment[0]!;
+ * const moment = Float64Array.of(4, 0, 0, 1);
+ * assertEquals(cost({ queries: 9, moment, preRopeMoment: moment }, 0.5), 1);
+ * ```
+ */
+export interface QueryMoments {
+  /** Queries that were looked at: tokens times query heads per KV head. */
+  readonly queries: number;
+  /** Mean of `q q^T` after RoPE, `[headDim][headDim]`. */
+  readonly moment: Float64Array<ArrayBuffer>;
+  /** The same before RoPE. */
+  readonly preRopeMoment: Float64Array<ArrayBuffer>;
+}
+
+/**
+ * What is kept of one layer. Lists of tensors have one entry for each sample of which tokens are kept.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import type { KeptLayer } from "@kvreplay/kvreplay/quant";
+ *
+ * const keptTokens = ({ values }: Pick<KeptLayer, "values">) =>
+ *   values.reduce((sum, { capacity }) => sum + capacity, 0);
+ * const data = new Float32Array(6);
+ * assertEquals(keptTokens({ values: [{ heads: 1, capacity: 3, headDim: 2, data }] }), 3);
+ * ```
+ */
+export interface KeptLayer {
+  /** Keys after RoPE, `[kvHeads, tokens, headDim]`. */
+  readonly keys: readonly CpuTensor[];
+  /** Keys before RoPE, `[kvHeads, tokens, headDim]`. */
+  readonly preRopeKeys: readonly CpuTensor[];
+  /** Values, `[kvHeads, tokens, headDim]`. */
+  readonly values: readonly CpuTensor[];
+  /** Squared gradients of the loss, shaped as the keys; when whoever made the samples has them. */
+  readonly keyWeights?: readonly CpuTensor[];
+  /** The same for the values. */
+  readonly valueWeights?: readonly CpuTensor[];
+  /** Ranges over all tokens, those that are not kept included. */
+  readonly ranges: Readonly<Record<"keys" | "preRopeKeys" | "values", ChannelRanges>>;
+  /** One entry per KV head; none when the samples had no queries. */
+  readonly queries: readonly QueryMoments[];
+}
+
+/**
+ * What is kept of a calibration set after one pass through the model.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import type { KeptSamples } from "@kvreplay/kvreplay/quant";
+ *
+ * // Kept tokens that are among the first four of their sample: attention sinks.
+ * const sinks = ({ positions }: Pick<KeptSamples, "positions">) =>
+ *   positions.reduce((sum, own) => sum + own.filter((position) => position < 4).length, 0);
+ * assertEquals(sinks({ positions: [Int32Array.of(1, 5, 9), Int32Array.of(0, 4)] }), 2);
+ * ```
+ */
+export interface KeptSamples {
+  /** One entry per layer. */
+  readonly layers: readonly KeptLayer[];
+  /** How the keys and queries were turned. */
+  readonly rotary: RotaryPositions;
+  /** Samples that went through the model. */
+  readonly samples: number;
+  /** Their tokens. */
+  readonly tokens: number;
+  /** Tokens of the longest. */
+  readonly longest: number;
+  /** Position of every kept token in its sample, for each sample of which tokens are kept. */
+  readonly positions: readonly Int32Array[];
 }
 
 /**
@@ -154,24 +260,3 @@ export interface Noise {
   /** What such noise loses, in whatever unit sensitivity is to be told per. */
   lost(layer: number, kind: "key" | "value"): number;
 }
-
-/**
- * Measures how much the model's predictions suffer from noise: it is added to one layer's keys or
- * values at a time, everything else is exact, and the samples' replies are predicted again. One entry
- * per layer.
- *
- * @example
- * ```ts
- * import { assertEquals } from "@std/assert";
- * import type { MeasureSensitivity, Noise } from "@kvreplay/kvreplay/quant";
- *
- * // The layer whose keys suffer most, as a family's `statistics` may publish it.
- * async function keysToSpare(measure: MeasureSensitivity, noise: Noise): Promise<number> {
- *   const keys = (await measure(noise)).map(({ key }) => key);
- *   return keys.indexOf(Math.max(...keys));
- * }
- * const measured = [{ key: 1, value: 1 }, { key: 7, value: 1 }];
- * assertEquals(await keysToSpare(() => Promise.resolve(measured), {} as Noise), 1);
- * ```
- */
-export type MeasureSensitivity = (noise: Noise) => Promise<readonly Sensitivity[]>;

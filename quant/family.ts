@@ -5,7 +5,7 @@
  *
  * @module
  */
-import type { Calibration, CalibrationSamples, MeasureSensitivity } from "./calibration.ts";
+import type { Calibration, KeptSamples, Noise, Sensitivity } from "./calibration.ts";
 import type { AnswerType } from "./answer_type.ts";
 import type { AnswersTo, HookValue, OptionalHook } from "./hooks.ts";
 import type { CpuTensor, GpuTensor, KvShape, TokenRange } from "./tensor.ts";
@@ -224,7 +224,7 @@ export interface BufferContents {
   /** The role under which `buffers` lists it. */
   readonly role: string;
   /** The whole buffer, room for tokens still to come included. */
-  readonly words: Uint32Array<ArrayBuffer>;
+  readonly words: Uint32Array<ArrayBuffer> | Uint8Array<ArrayBuffer>;
 }
 
 /**
@@ -517,16 +517,31 @@ export interface Family<
    * Learns what these settings need from samples that are never scored. Called for settings that
    * say `calibrated`, once per layer and kind; the same samples and settings give the same result.
    */
-  calibrate?(samples: CalibrationSamples, settings: S): Calibration;
+  calibrate?(samples: KeptSamples, settings: S): Calibration;
+  /**
+   * The settings, besides layer and kind, that `calibrate` looks at: those that agree in them share
+   * what is learned. Absent: all settings.
+   */
+  learnsBy?(settings: S): Readonly<Record<string, unknown>>;
+  /**
+   * What a store under these settings is given of what `calibrate` returned, for a family that learns
+   * more than one setting needs. Absent: what `calibrate` returned.
+   */
+  fit?(learned: Calibration, settings: S): Calibration;
+  /**
+   * Noise that predictions are watched under, for `statistics`. Asked for once, while samples still
+   * come: what is given is kept of those so far.
+   */
+  noise?(samples: KeptSamples): Noise;
   /**
    * What policies may know of the samples to choose this family's settings: plain data that JSON can
    * hold, published to `calibrate` of every policy as `statistics.families` under the family's name.
    * It may be a promise.
    *
-   * @param sensitivity measures what noise of the family's choice does to predictions; it runs the
-   *   model a few hundred times
+   * @param sensitivity how much predictions suffer from the family's `noise` in each layer; no entry
+   *   for a family without
    */
-  statistics?(samples: CalibrationSamples, sensitivity: MeasureSensitivity): unknown;
+  statistics?(samples: KeptSamples, sensitivity: readonly Sensitivity[]): unknown;
   /** Tensors beside the KV cache that these settings read. */
   needs(settings: S): Needs;
   /** Which token positions of a snapshot of `n` tokens are quantized. */

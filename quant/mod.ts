@@ -32,9 +32,12 @@ export type {
   Calibration,
   CalibrationArray,
   CalibrationSamples,
+  ChannelRanges,
+  KeptLayer,
+  KeptSamples,
   LayerSamples,
-  MeasureSensitivity,
   Noise,
+  QueryMoments,
   Sensitivity,
 } from "./calibration.ts";
 export { QuantizerError } from "./quantizer_error.ts";

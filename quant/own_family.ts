@@ -5,7 +5,7 @@
  *
  * @module
  */
-import type { CalibrationSamples } from "./calibration.ts";
+import type { Calibration, KeptSamples, Noise } from "./calibration.ts";
 import type { BufferContents, Family, Settings, Store, StoredBuffer } from "./family.ts";
 import { InternalError, UserError } from "../errors.ts";
 import { QuantizerError } from "./quantizer_error.ts";
@@ -39,7 +39,7 @@ type Asked = <V>(method: string, work: () => V) => V;
  */
 export function ownFamily(family: Family): Family {
   checkDeclared(family);
-  const { name, calibrate, statistics } = family;
+  const { name, calibrate, learnsBy, fit, noise, statistics } = family;
   const threw = (method: string, error: unknown) => {
     if (error instanceof UserError || error instanceof InternalError) return error;
     const what = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
@@ -77,8 +77,27 @@ export function ownFamily(family: Family): Family {
     quantizedRange: (settings, n) =>
       range("quantizedRange", ask("quantizedRange", () => family.quantizedRange(settings, n)), n),
     ...(calibrate === undefined ? {} : {
-      calibrate: (samples: CalibrationSamples, settings: Settings) =>
+      calibrate: (samples: KeptSamples, settings: Settings) =>
         ask("calibrate", () => calibrate.call(family, samples, settings)),
+    }),
+    ...(learnsBy === undefined ? {} : {
+      learnsBy: (settings: Settings) => ask("learnsBy", () => learnsBy.call(family, settings)),
+    }),
+    ...(fit === undefined ? {} : {
+      fit: (learned: Calibration, settings: Settings) =>
+        ask("fit", () => fit.call(family, learned, settings)),
+    }),
+    ...(noise === undefined ? {} : {
+      noise: (samples: KeptSamples) => {
+        const given = ask("noise", () => noise.call(family, samples));
+        if (typeof given?.draw !== "function" || typeof given.lost !== "function") {
+          throw wrong(name, "noise", given, "an object with draw and lost");
+        }
+        return {
+          draw: (...args: Parameters<Noise["draw"]>) => ask("noise", () => given.draw(...args)),
+          lost: (...args: Parameters<Noise["lost"]>) => ask("noise", () => given.lost(...args)),
+        };
+      },
     }),
     ...(statistics === undefined ? {} : {
       async statistics(...given: Parameters<typeof statistics>) {
@@ -165,9 +184,17 @@ class OwnStore<T extends KvShape> implements Store<T> {
     const contents = await this.ask("contents", () => this.store.contents());
     const fits = Array.isArray(contents) &&
       contents.every((held: BufferContents | null) =>
-        typeof held?.role === "string" && held.words instanceof Uint32Array
+        typeof held?.role === "string" &&
+        (held.words instanceof Uint32Array || held.words instanceof Uint8Array)
       );
-    if (!fits) throw wrong(this.family, "contents", contents, "a role and Uint32Array words each");
+    if (!fits) {
+      throw wrong(
+        this.family,
+        "contents",
+        contents,
+        "a role and Uint32Array or Uint8Array words each",
+      );
+    }
     return contents;
   }
 

@@ -23,7 +23,9 @@ import { axesOf, takenHooks } from "./declared.ts";
 import { answerName } from "./hooks.ts";
 import { checkReadable } from "./gpu/readable.ts";
 import { ownFamily } from "./own_family.ts";
+import { learn } from "./learned.ts";
 import { QuantizerError } from "./quantizer_error.ts";
+import { keepSamples } from "./sample_keeper.ts";
 import { settingsFor } from "./settings_for.ts";
 import { builtInFamilies, families, type FamilyName } from "./registry.ts";
 import type { Backend, CpuTensor, GpuTensor, KvShape, TokenRange } from "./tensor.ts";
@@ -259,12 +261,12 @@ function settingsOf<T extends KvShape>(
     calibrationMode: samples === undefined ? "none" : "offline",
   }, { heads, headDim });
   if (settings.calibrated !== true) return settings;
-  if (family.calibrate === undefined || samples === undefined) {
+  if (samples === undefined) {
     throw new QuantizerError(
       `Family "${family.name}" learns offline under these settings; give it samples to learn from`,
     );
   }
-  return { ...settings, calibration: family.calibrate(samples, settings) };
+  return { ...settings, calibration: learn(family, keepSamples(samples), settings) };
 }
 
 function sourceOf<T extends KvShape>(

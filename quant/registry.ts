@@ -134,6 +134,12 @@ export class Families {
     this.#byName = byName;
   }
 
+  /** These families and one more. */
+  and(family: Family): Families {
+    const own = [...this.#byName.values()].filter(({ name }) => !isFamilyName(name));
+    return new Families([...own, family]);
+  }
+
   /** Names that a policy may return, in the order they are listed. */
   get names(): string[] {
     return [...this.#byName.keys()];

@@ -127,4 +127,9 @@ export interface Backend<T extends KvShape> {
   ): Promise<{ readonly error: Float64Array; readonly norm: Float64Array }[]>;
   /** Frees the tensor's memory now. */
   free(tensor: T): void;
+  /**
+   * Hands a device everything that `body` has it do in one go. Tensors of the model's runtime are
+   * freed afterwards, not in `body`.
+   */
+  together<R>(body: () => R): R;
 }

@@ -5,7 +5,15 @@
  * @module
  */
 import { InternalError } from "../errors.ts";
-import type { Family, HookAnswers, KvKind, Needs, Settings, Store } from "../quant/family.ts";
+import type {
+  BufferContents,
+  Family,
+  HookAnswers,
+  KvKind,
+  Needs,
+  Settings,
+  Store,
+} from "../quant/family.ts";
 import { exact } from "../quant/families/exact/exact.ts";
 import { QuantizerError } from "../quant/quantizer_error.ts";
 import { builtInFamilies } from "../quant/registry.ts";
@@ -272,7 +280,7 @@ async function heldBy<T extends KvShape>(
 
 /** The first digits of the SHA-256 of arrays, one after the other. */
 async function shortHash(
-  arrays: readonly (Uint32Array<ArrayBuffer> | Float32Array<ArrayBuffer>)[],
+  arrays: readonly (BufferContents["words"] | Float32Array<ArrayBuffer>)[],
 ): Promise<string> {
   const bytes = new Uint8Array(arrays.reduce((sum, a) => sum + a.byteLength, 0));
   let at = 0;

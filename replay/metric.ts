@@ -268,8 +268,11 @@ export function summarize(
 }
 
 /** Whether a policy left every token exact, so that its numbers are those of full precision. */
-export function nothingQuantized({ code_bits }: Pick<SliceNumbers, "code_bits">): boolean {
-  return code_bits === 0;
+export function nothingQuantized(
+  { code_bits, cache_error }: Pick<SliceNumbers, "code_bits" | "cache_error">,
+): boolean {
+  // A quantizer that is judged by its bytes alone has no codes.
+  return code_bits === 0 && cache_error === 0;
 }
 
 /** The middle value; the mean of the two middle ones for an even count. */

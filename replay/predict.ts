@@ -42,7 +42,9 @@ export async function predict<T extends KvShape>(
 ): Promise<PassOutcome<T>> {
   const { backend } = engine;
   const start = performance.now();
-  const { past, mask, maskLayers } = restore(backend, reference.layers, cache, pass);
+  const { past, mask, maskLayers } = backend.together(() =>
+    restore(backend, reference.layers, cache, pass)
+  );
   try {
     const { logits, layers } = await engine.forward({
       ids,
@@ -53,17 +55,21 @@ export async function predict<T extends KvShape>(
       logits: pass.length,
       outputs,
     });
-    await cache.settle();
+    // Logits came last: the device has quantized, restored and predicted.
     const seconds = (performance.now() - start) / 1000;
 
     const tokens = pass.at(-1)!.tokens;
-    const squares = await backend.tokenSquares(
+    const measured = backend.tokenSquares(
       reference.layers.flatMap(({ key, value }, layer) => [
         { real: key, restored: past[layer]!.key, tokens },
         { real: value, restored: past[layer]!.value, tokens },
       ]),
     );
-    const sums = squares.map((s) => new TokenSquares(s));
+    // Both at once, in one round trip; what stores report of their input comes first.
+    const [settled, squares] = await Promise.allSettled([cache.settle(), measured]);
+    if (settled.status === "rejected") throw settled.reason;
+    if (squares.status === "rejected") throw squares.reason;
+    const sums = squares.value.map((s) => new TokenSquares(s));
     for (const [i, { notRestored: token }] of sums.entries()) {
       if (token === undefined) continue;
       for (const tensor of layers.flatMap((layer) => Object.values(layer))) backend.free(tensor);

@@ -99,7 +99,9 @@ export class QuantizedCache<T extends KvShape> {
 
   /** Waits for device work that decides sizes, and reports tensors that cannot be quantized. */
   async settle(): Promise<void> {
-    for (const opened of this.#stores) await opened?.store.settle();
+    // At once, so that what they wait for comes back together; told is the first of what is wrong.
+    const settled = await Promise.allSettled(this.#stores.map((opened) => opened?.store.settle()));
+    for (const outcome of settled) if (outcome.status === "rejected") throw outcome.reason;
   }
 
   /** Writes what is quantized of one layer and kind into `target`, each token at its position. */

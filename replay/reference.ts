@@ -110,9 +110,13 @@ export async function runReference<T extends KvShape>(
       logits: 1,
       outputs: "kv",
     });
-    for (const [l, layer] of out.layers.entries()) {
-      backend.copy(layer.key, 0, 1, layers[l]!.key, at);
-      backend.copy(layer.value, 0, 1, layers[l]!.value, at);
+    backend.together(() => {
+      for (const [l, layer] of out.layers.entries()) {
+        backend.copy(layer.key, 0, 1, layers[l]!.key, at);
+        backend.copy(layer.value, 0, 1, layers[l]!.value, at);
+      }
+    });
+    for (const layer of out.layers) {
       backend.free(layer.key);
       backend.free(layer.value);
     }
@@ -141,13 +145,15 @@ export function addPreRopeKeys<T extends KvShape>(
   reference: Reference<T>,
   rope: RotaryTables<T>,
 ): readonly T[] {
-  return reference.preRopeKeys ??= reference.layers.map(({ key }) => {
-    const { heads, capacity, headDim } = key;
-    const turned = backend.alloc({ heads, capacity, headDim });
-    backend.copy(key, 0, capacity, turned, 0);
-    turnBack(gpu, turned, { from: 0, to: capacity }, rope);
-    return turned;
-  });
+  return reference.preRopeKeys ??= backend.together(() =>
+    reference.layers.map(({ key }) => {
+      const { heads, capacity, headDim } = key;
+      const turned = backend.alloc({ heads, capacity, headDim });
+      backend.copy(key, 0, capacity, turned, 0);
+      turnBack(gpu, turned, { from: 0, to: capacity }, rope);
+      return turned;
+    })
+  );
 }
 
 /** Adds the queries by running the known tokens once more. */
@@ -209,5 +215,7 @@ function trimmed<T extends KvShape>(
     backend.free(tensor);
     return exact;
   };
-  return layers.map(({ key, value }) => ({ key: trim(key), value: trim(value) }));
+  return backend.together(() =>
+    layers.map(({ key, value }) => ({ key: trim(key), value: trim(value) }))
+  );
 }

@@ -24,6 +24,10 @@ export interface RunDescription {
   /** Hash of weights, configuration, graph and runtime. */
   readonly model_fingerprint: string;
   readonly device: "cpu" | "wasm" | "webgpu";
+  /** The GPU and how data got there, in words; null where the processor computed. */
+  readonly gpu: string | null;
+  /** What the model computed in. */
+  readonly precision: "float32" | "float16";
   readonly budget_bits: number;
   readonly seed: number;
   /** Day that the chat template was told. */
@@ -139,6 +143,7 @@ export function metricsJson(
       ...(origin === undefined ? {} : { benchmark: origin }),
       refused: result.refused,
       failures: result.failures,
+      not_applicable: result.notApplicable,
       policies: result.results.map(({ policy, numbers, outcomes, ...told }) => ({
         policy,
         metrics: Object.fromEntries(metricFields.map((field) => [field, numbers[field]])),
@@ -148,6 +153,7 @@ export function metricsJson(
         ignored_hooks: told.ignoredHooks,
         remarks: told.remarks,
         deviations: told.deviations,
+        calibration: told.calibration,
         last_widths: told.widths,
         examples: outcomes.map(exampleSummary),
       })),

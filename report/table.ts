@@ -83,5 +83,6 @@ export function sliceTable(result: SliceResult): string {
   // Numbers that look perfect, and say nothing of the policy.
   const notes = result.results.filter(({ numbers }) => numbers.code_bits === 0)
     .map(({ policy }) => `${policy}: nothing was quantized`);
-  return [title, ...alignedRows(rows), ...notes, ...groupRows(result)].join("\n");
+  const others = result.notApplicable.map(({ reason }) => reason);
+  return [title, ...alignedRows(rows), ...notes, ...others, ...groupRows(result)].join("\n");
 }

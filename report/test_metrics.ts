@@ -7,7 +7,7 @@ import type { SliceNumbers } from "../replay/metric.ts";
 import { metricFields, plainDecimal, printed } from "./metric_fields.ts";
 
 /** A name without what would end a value, a pair or the line. */
-function word(name: string): string {
+export function word(name: string): string {
   return name.replace(/(?:[^\w./@+:-]|:(?![\w-]))+/gu, "_");
 }
 

@@ -28,10 +28,14 @@ export function searchSamples(
   texts: readonly CalibrationText[],
 ): SearchSample[] {
   return texts.map(({ id, prompt, target }) => {
-    const turn = model.renderChat([{ role: "user", content: prompt }]);
+    const turn = prompt === undefined
+      ? model.tokenizer.opening
+      : model.renderChat([{ role: "user", content: prompt }]);
     const ids = [...model.tokenizer.encode(turn + target), model.eosIds[0]!];
-    const reply = model.tokenizer.encode(turn).length;
-    const known = Math.max(1, Math.min(reply, ids.length - LEAST_TARGET));
+    const least = ids.length - LEAST_TARGET;
+    // Of a text that no prompt precedes the end is predicted.
+    const reply = prompt === undefined ? least : model.tokenizer.encode(turn).length;
+    const known = Math.max(1, Math.min(reply, least));
     return { id, prompt: ids.slice(0, known), target: ids.slice(known) };
   }).filter(({ prompt, target }) => prompt.length + target.length <= model.shape.maxPositions);
 }

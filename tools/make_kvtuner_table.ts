@@ -90,7 +90,12 @@ async function main(model: string, meanBits: number, file: string): Promise<void
   ).flat();
   // Wide layers are measured once and stand for every layer.
   const once = policies.filter((_, i) => i === 0 || i % CHOICES.length !== 0);
-  const { results } = await lab.replay(await loadCalibrationSet(), once, {
+  const questions = (await loadCalibrationSet()).map(({ id, kind, prompt }) => ({
+    id,
+    dataset: kind,
+    prompt,
+  }));
+  const { results } = await lab.replay(questions, once, {
     maxNewTokens: MOST_NEW_TOKENS,
   });
   const divergence = new Map(results.map(({ policy, outcomes }) => {

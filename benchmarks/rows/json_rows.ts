@@ -8,8 +8,11 @@ export class JsonRows {
   readonly #rows: Row[] = [];
   #number = 0;
 
-  /** @param name of the file, for messages */
-  constructor(private readonly name: string) {}
+  /**
+   * @param name of the file, for messages
+   * @param lineBytes that a line may have
+   */
+  constructor(private readonly name: string, private readonly lineBytes: number) {}
 
   /**
    * Takes the next line.
@@ -18,7 +21,7 @@ export class JsonRows {
    */
   add(bytes: Uint8Array): void {
     const where = `${this.name}:${++this.#number}`;
-    const row = jsonLine(bytes, where);
+    const row = jsonLine(bytes, where, this.lineBytes);
     if (row === undefined) return;
     if (typeof row !== "object" || row === null || Array.isArray(row)) {
       throw new BenchmarkError(`${where}: expected a JSON object, got ${shownValue(row)}`);

@@ -6,7 +6,8 @@
 import type { Row } from "../benchmark.ts";
 import { BenchmarkError } from "../benchmark_error.ts";
 import { fileLines } from "../file_lines.ts";
-import { linesOf, LONGEST_LINE } from "../json_line.ts";
+import { DEFAULT_DATA_LIMITS } from "../data_limits.ts";
+import { linesOf } from "../json_line.ts";
 import { JsonRows } from "./json_rows.ts";
 import { LONGEST_FILE } from "./longest_file.ts";
 import { parquetRows } from "./parquet_rows.ts";
@@ -21,6 +22,7 @@ export function isRowFile(path: string): boolean {
  * Reads the rows of a file.
  *
  * @param inside path in the archive, where the file is one
+ * @param lineBytes that a line of JSON may have
  * @throws {BenchmarkError} naming the file, and the line or row of what is wrong
  *
  * @example
@@ -34,26 +36,38 @@ export function isRowFile(path: string): boolean {
  * await Deno.remove(path);
  * ```
  */
-export async function readRows(path: string, inside?: string): Promise<readonly Row[]> {
+export async function readRows(
+  path: string,
+  inside?: string,
+  lineBytes: number = DEFAULT_DATA_LIMITS.lineBytes,
+): Promise<readonly Row[]> {
   try {
     if (/\.zip$/i.test(path)) {
       if (inside === undefined) {
         throw new BenchmarkError(`${path} is an archive; give the file of rows that is in it`);
       }
-      return await rowsIn(unzipped(await wholeFile(path), inside, path), `${path}:${inside}`);
+      return await rowsIn(
+        unzipped(await wholeFile(path), inside, path),
+        `${path}:${inside}`,
+        lineBytes,
+      );
     }
     if (/\.parquet$/i.test(path)) return await parquetRows(await wholeFile(path), path);
-    const rows = new JsonRows(path);
-    for await (const line of fileLines(path, LONGEST_LINE)) rows.add(line);
+    const rows = new JsonRows(path, lineBytes);
+    for await (const line of fileLines(path, lineBytes)) rows.add(line);
     return rows.all();
   } catch (error) {
     throw error instanceof BenchmarkError ? error : unreadable(path, error);
   }
 }
 
-async function rowsIn(bytes: Uint8Array<ArrayBuffer>, name: string): Promise<readonly Row[]> {
+async function rowsIn(
+  bytes: Uint8Array<ArrayBuffer>,
+  name: string,
+  lineBytes: number,
+): Promise<readonly Row[]> {
   if (/\.parquet$/i.test(name)) return await parquetRows(bytes, name);
-  const rows = new JsonRows(name);
+  const rows = new JsonRows(name, lineBytes);
   for (const line of linesOf(bytes)) rows.add(line);
   return rows.all();
 }

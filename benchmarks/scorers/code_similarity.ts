@@ -1,9 +1,17 @@
 /** Likeness of a line of code (LongBench, metrics.py, `code_sim_score`). */
 import { matchingRatio } from "./matching_ratio.ts";
 
-/** The first line that is neither a comment nor a code fence; empty if there is none. */
-function firstLineOfCode(reply: string): string {
-  return reply.replace(/^\n+/, "").split("\n").find((line) => !/`|#|\/\//.test(line)) ?? "";
+/** What marks a line as a comment or a code fence. */
+const MARK = /`|#|\/\//;
+
+/**
+ * The first line that is neither a comment nor a code fence; empty if there is none. Where the answer
+ * itself has such a mark, it may then be a line that has: the official scorer has nothing left there.
+ */
+export function firstLineOfCode(reply: string, answer: string): string {
+  const lines = reply.replace(/^\n+/, "").split("\n");
+  const code = lines.find((line) => !MARK.test(line)) ?? "";
+  return code !== "" || !MARK.test(answer) ? code : lines.find((line) => line !== "") ?? "";
 }
 
 /** Rounds to an integer, halves to the even one, as Python does. */
@@ -26,7 +34,7 @@ function roundHalfEven(value: number): number {
  * ```
  */
 export function codeSimilarity(reply: string, answer: string): number {
-  const line = firstLineOfCode(reply);
+  const line = firstLineOfCode(reply, answer);
   if (line === answer) return 1;
   if (line === "" || answer === "") return 0;
   return roundHalfEven(100 * matchingRatio(line, answer)) / 100;

@@ -1,13 +1,14 @@
 /** Which paragraph, and how many (LongBench, metrics.py, `retrieval_score` and `count_score`). */
-import { numbersIn, shareOf } from "./numbers.ts";
+import { numbersIn, readNumber, shareOf } from "./numbers.ts";
 
 /** The number in an answer like "Paragraph 12", or undefined. */
-export function paragraphNumber(answer: string): string | undefined {
-  return /Paragraph (\p{Nd}+)/u.exec(answer)?.[1];
+function paragraphNumber(answer: string): string | undefined {
+  const [behind] = /(?<=Paragraph )\p{Nd}.*/su.exec(answer) ?? [];
+  return behind === undefined ? undefined : numbersIn(behind)[0];
 }
 
 /** The number in an answer like "段落12", or undefined. */
-export function chineseParagraphNumber(answer: string): string | undefined {
+function chineseParagraphNumber(answer: string): string | undefined {
   return /段落(\p{Nd}+)/u.exec(answer)?.[1];
 }
 
@@ -37,5 +38,5 @@ function named(wanted: string | undefined, reply: string): number {
 
 /** Share of the numbers in `reply` that are `answer`, 0..1. */
 export function count(reply: string, answer: string): number {
-  return shareOf(answer, numbersIn(reply));
+  return shareOf(readNumber(answer) ?? answer, numbersIn(reply));
 }

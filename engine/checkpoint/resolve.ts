@@ -32,8 +32,8 @@ export interface ModelPlace {
 }
 
 /**
- * Finds a model: an embedded one by its name, else a folder or file by its path, else one of the hub by
- * its name, in the hub's cache. The network is never asked. Where this module comes from a server, the
+ * Finds a model: a folder or file by its path, else an embedded one by its name, else one of the hub by
+ * its name, in the hub's cache. A path that is there is meant before a name. The network is never asked. Where this module comes from a server, the
  * embedded models lie there too, and their paths are URLs.
  *
  * @throws {UserError} when `model` is none of these, or not there; it says what would bring it
@@ -47,10 +47,10 @@ export interface ModelPlace {
  * ```
  */
 export async function findModel(model: string): Promise<ModelPlace> {
+  if (await Deno.stat(model).then(() => true, () => false)) return { path: model };
   if ((embeddedModels as readonly string[]).includes(model)) {
     return { path: await embeddedFolder(model, new URL("../../models/", import.meta.url)) };
   }
-  if (await Deno.stat(model).then(() => true, () => false)) return { path: model };
   const name = parseHubName(model);
   if (name === undefined) {
     throw new UserError(

@@ -43,7 +43,7 @@ export async function openCpuEngine(
     intraOpNumThreads: Math.min(navigator.hardwareConcurrency, MAX_THREADS),
   };
   const id = await fingerprint(model, ["cpu", runtime.env.versions.common]);
-  const layout = new WeightsLayout(decoderGraph(model, "host", true));
+  const layout = new WeightsLayout(decoderGraph(model, "host", { mapped: true }));
   if (layout.bytes >= small) {
     const key = await sha256(JSON.stringify(["weights", model.hash, GRAPH_VERSION]));
     for (const kept of place === undefined ? [temporaryWeights] : [place, temporaryWeights]) {

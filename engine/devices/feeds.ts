@@ -11,7 +11,7 @@ import { names } from "../onnx/decoder.ts";
 import type { Runtime } from "./runtime.ts";
 
 /**
- * Inputs of one run.
+ * Inputs of one run, but for the mask.
  *
  * @param wrap a KV tensor as onnxruntime's, `[1, heads, capacity, headDim]`
  * @throws {InternalError} when sizes, ids or positions do not fit the model or each other
@@ -22,7 +22,7 @@ export function feedsOf<T extends KvShape>(
   input: ForwardInput<T>,
   wrap: (tensor: T) => Tensor,
 ): Record<string, Tensor> {
-  const columns = checkedColumns(shape, input);
+  checkSizes(shape, input);
   const fed = input.ids.length;
   const int64 = (values: readonly number[], dims: number[]) =>
     new runtime.Tensor("int64", BigInt64Array.from(values, BigInt), dims);
@@ -30,13 +30,17 @@ export function feedsOf<T extends KvShape>(
     [names.ids]: int64(input.ids, [1, fed]),
     [names.positions]: int64(input.positions, [1, fed]),
     [names.keep]: int64([input.logits], []),
-    [names.mask]: new runtime.Tensor("float32", input.mask, [input.maskLayers, 1, fed, columns]),
   };
   for (const [l, { key, value }] of input.past.entries()) {
     feeds[names.pastKey(l)] = wrap(key);
     feeds[names.pastValue(l)] = wrap(value);
   }
   return feeds;
+}
+
+/** Entries that a query may see: the past and what is fed. */
+export function columnsOf({ ids, past }: ForwardInput<KvShape>): number {
+  return past[0]!.key.capacity + ids.length;
 }
 
 /** Names of the outputs that a run fetches. */
@@ -76,7 +80,7 @@ export function kvShapeOf(tensor: Tensor): KvShape {
   return { heads, capacity, headDim };
 }
 
-function checkedColumns<T extends KvShape>(shape: ModelShape, input: ForwardInput<T>): number {
+function checkSizes<T extends KvShape>(shape: ModelShape, input: ForwardInput<T>): void {
   const { ids, positions, past, mask, maskLayers, logits } = input;
   const wrong = (what: string) => new InternalError(`A forward pass needs ${what}`);
   if (past.length !== shape.layers) {
@@ -110,11 +114,10 @@ function checkedColumns<T extends KvShape>(shape: ModelShape, input: ForwardInpu
   if (maskLayers !== 1 && maskLayers !== shape.layers) {
     throw wrong(`a mask for 1 or ${shape.layers} layers, not for ${maskLayers}`);
   }
-  const columns = entries + fed;
+  const columns = columnsOf(input);
   if (mask.length !== maskLayers * fed * columns) {
     throw wrong(
       `a mask of [${maskLayers}, ${fed}, ${columns}] values, not of ${mask.length} values`,
     );
   }
-  return columns;
 }

@@ -11,7 +11,9 @@ import { buildDecoder, type DecoderOptions } from "../onnx/decoder.ts";
 export function decoderGraph(
   model: Model,
   target: DecoderOptions["target"],
-  mapped = false,
+  { mapped = false, precision = "float32" }: Partial<
+    Pick<DecoderOptions, "mapped" | "precision">
+  > = {},
 ): BuiltGraph {
-  return buildDecoder(model.shape, { ...model.config, target, mapped });
+  return buildDecoder(model.shape, { ...model.config, target, mapped, precision });
 }

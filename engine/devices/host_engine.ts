@@ -7,7 +7,8 @@ import type { InferenceSession, Tensor } from "onnxruntime-common";
 import { CpuBackend } from "../../quant/backend_cpu.ts";
 import type { CpuTensor } from "../../quant/tensor.ts";
 import type { Engine, ForwardInput, ForwardOutput, ModelShape } from "../engine.ts";
-import { feedsOf, fetchesOf, kvShapeOf, layersOf } from "./feeds.ts";
+import { names } from "../onnx/decoder.ts";
+import { columnsOf, feedsOf, fetchesOf, kvShapeOf, layersOf } from "./feeds.ts";
 import type { Runtime } from "./runtime.ts";
 
 /** A model as a runtime that computes on the processor has it. */
@@ -28,7 +29,12 @@ export class HostEngine implements Engine<CpuTensor> {
     const outputs = input.outputs ?? "none";
     const wrap = ({ data, heads, capacity, headDim }: CpuTensor) =>
       new runtime.Tensor("float32", data, [1, heads, capacity, headDim]);
-    const feeds = feedsOf(runtime, shape, input, wrap);
+    const { mask, maskLayers, ids } = input;
+    const sizes = [maskLayers, 1, ids.length, columnsOf(input)];
+    const feeds = {
+      ...feedsOf(runtime, shape, input, wrap),
+      [names.mask]: new runtime.Tensor("float32", mask, sizes),
+    };
     const results = await this.session.run(feeds, fetchesOf(shape, outputs));
     return {
       logits: results.logits!.data as Float32Array<ArrayBuffer>,

@@ -9,6 +9,13 @@ import type { ModelSize } from "../checkpoint/model_size.ts";
 import { findAdapter, type FoundAdapter } from "./adapter.ts";
 import { openCpuEngine } from "./cpu.ts";
 import { checkFits, loadSentence } from "./expected_load.ts";
+import {
+  type DeviceTimes,
+  fasterOf,
+  timesKey,
+  type TimesStore,
+  workSeconds,
+} from "./faster_device.ts";
 import { freeMemory } from "./free_memory.ts";
 import { mayWrite } from "./temporary_weights.ts";
 import { UserError } from "../../errors.ts";
@@ -36,25 +43,58 @@ export type Device = "auto" | "webgpu" | "cpu" | "wasm";
 export const devices = ["auto", "webgpu", "cpu", "wasm"] as const satisfies readonly Device[];
 
 /**
- * Opens a model on a device. `auto` takes WebGPU on a real GPU, else the processor, and says which.
+ * What a model computes in, as the command line spells it.
  *
- * @param notice takes a sentence for stderr
- * @param weights keeps files of large weights for the next time, where a device uses any
+ * @example
+ * ```ts
+ * import { assertRejects } from "@std/assert";
+ * import { open, type Precision } from "@kvreplay/kvreplay";
+ *
+ * const precision: Precision = "float16";
+ * // A processor computes in float32.
+ * await assertRejects(() => open("mini", { device: "cpu", precision }));
+ * ```
+ */
+export type Precision = "float32" | "float16";
+
+/** Precisions by name. */
+export const precisions = ["float32", "float16"] as const satisfies readonly Precision[];
+
+/** What opening a model may use. */
+export interface OpenOptions {
+  /** What it computes in; default `float32`. */
+  readonly precision?: Precision;
+  /** Takes a sentence for stderr. */
+  readonly notice?: (sentence: string) => void;
+  /** Keeps files of large weights for the next time, where a device uses any. */
+  readonly weights?: WeightsPlace;
+  /** Remembers which device is faster. */
+  readonly times?: TimesStore;
+}
+
+/**
+ * Opens a model on a device. `auto` takes the faster one of the processor and a real GPU, and says
+ * which and why.
+ *
  * @throws {UserError} for `webgpu` on a machine without a WebGPU adapter
  */
 export async function openEngine(
   model: Model,
   device: Device,
-  notice?: (sentence: string) => void,
-  weights?: WeightsPlace,
+  options: OpenOptions = {},
 ): Promise<Engine> {
+  const { notice, weights, precision = "float32" } = options;
+  if (precision === "float16" && (device === "cpu" || device === "wasm")) {
+    throw new UserError(`Device ${device} computes in float32; float16 needs --device webgpu`);
+  }
   if (device === "cpu") return await openCpuEngine(model, weights);
   if (device === "wasm") return await openWasmEngine(model);
   const found = await findAdapter();
-  if (device === "auto") {
-    const choice = chooseDevice(found);
-    notice?.(choice.reason);
-    if (choice.device === "cpu") return await openCpuEngine(model, weights);
+  // In float16 there is nothing to choose from.
+  if (device === "auto" && precision === "float32") {
+    if (isRealGpu(found)) return await openFaster(model, found, options);
+    notice?.(withoutGpu(found));
+    return await openCpuEngine(model, weights);
   }
   if (found === undefined) {
     throw new UserError(
@@ -62,7 +102,10 @@ export async function openEngine(
       "There is no WebGPU adapter on this machine: install the driver of its GPU, or a software driver (Debian: apt-get install mesa-vulkan-drivers), or use --device cpu",
     );
   }
-  return await openWebGpuEngine(model, found);
+  return await openWebGpuEngine(model, found, {
+    precision,
+    ...(notice === undefined ? {} : { notice }),
+  });
 }
 
 /**
@@ -78,7 +121,8 @@ export async function announceLoad(
   device: Device,
   notice?: (sentence: string) => void,
 ): Promise<void> {
-  const on = device === "auto" ? chooseDevice(await findAdapter()).device : device;
+  // Both may be opened, and what the GPU takes is more.
+  const on = device !== "auto" ? device : isRealGpu(await findAdapter()) ? "webgpu" : "cpu";
   const into = on === "cpu" && await mayWrite() ? "cpu, mapped" : on;
   checkFits(name, size, into, await freeMemory());
   const sentence = loadSentence(name, size, into);
@@ -86,27 +130,73 @@ export async function announceLoad(
 }
 
 /**
- * What `auto` means on a machine with this adapter, and why, as a sentence.
- *
- * @example
- * ```ts
- * import { assertEquals } from "@std/assert";
- * import { chooseDevice } from "./open.ts";
- *
- * assertEquals(chooseDevice(undefined).device, "cpu");
- * ```
+ * Opens a model where it runs faster, on the processor or on a GPU. Where nobody remembers, it is
+ * opened on both and measured.
  */
-export function chooseDevice(
-  found: Pick<FoundAdapter, "description" | "software"> | undefined,
-): { readonly device: "webgpu" | "cpu"; readonly reason: string } {
-  if (found === undefined) {
-    return { device: "cpu", reason: "Device cpu: there is no WebGPU adapter" };
+export async function openFaster(
+  model: Model,
+  found: FoundAdapter,
+  { notice, weights, times }: OpenOptions = {},
+): Promise<Engine> {
+  const onCpu = () => openCpuEngine(model, weights);
+  const onGpu = () => openWebGpuEngine(model, found);
+  const key = await timesKey(model, found.description);
+  const known = await times?.load(key);
+  if (known !== undefined) {
+    notice?.(comparison(found, known));
+    return await (fasterOf(known) === "cpu" ? onCpu() : onGpu());
   }
-  const { description, software } = found;
-  return software
-    ? {
-      device: "cpu",
-      reason: `Device cpu: the only WebGPU adapter is a software driver (${description})`,
-    }
-    : { device: "webgpu", reason: `Device webgpu: ${description}` };
+  const gpu = await measured(onGpu);
+  if (gpu instanceof Error) {
+    notice?.(`Device cpu: the model does not run on ${found.description} (${gpu.message})`);
+    return await onCpu();
+  }
+  const cpu = await measured(onCpu);
+  if (cpu instanceof Error) {
+    await gpu.engine.close();
+    throw cpu;
+  }
+  const measuredTimes = { cpu: cpu.seconds, webgpu: gpu.seconds };
+  await times?.save(key, measuredTimes);
+  notice?.(comparison(found, measuredTimes));
+  const [faster, other] = fasterOf(measuredTimes) === "cpu" ? [cpu, gpu] : [gpu, cpu];
+  await other.engine.close();
+  return faster.engine;
+}
+
+/** An engine and how fast it is, or what went wrong. */
+async function measured(
+  openOne: () => Promise<Engine>,
+): Promise<{ readonly engine: Engine; readonly seconds: number } | Error> {
+  let engine: Engine | undefined;
+  try {
+    engine = await openOne();
+    return { engine, seconds: await workSeconds(engine) };
+  } catch (error) {
+    await engine?.close().catch(() => {});
+    if (error instanceof Error && !(error instanceof Deno.errors.NotCapable)) return error;
+    throw error;
+  }
+}
+
+function comparison({ description }: FoundAdapter, times: DeviceTimes): string {
+  const inWords = (seconds: number) => `${Number(seconds.toPrecision(2))} s`;
+  return fasterOf(times) === "cpu"
+    ? `Device cpu: models of this size take ${
+      inWords(times.cpu)
+    } there for what takes ${description} ${inWords(times.webgpu)}`
+    : `Device webgpu: models of this size take ${description} ${
+      inWords(times.webgpu)
+    } for what takes the processor ${inWords(times.cpu)}`;
+}
+
+function isRealGpu(found: FoundAdapter | undefined): found is FoundAdapter {
+  return found !== undefined && !found.software;
+}
+
+/** Why `auto` means the processor on a machine without a GPU. */
+function withoutGpu(found: FoundAdapter | undefined): string {
+  return found === undefined
+    ? "Device cpu: there is no WebGPU adapter"
+    : `Device cpu: the only WebGPU adapter is a software driver (${found.description})`;
 }

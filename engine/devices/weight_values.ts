@@ -11,12 +11,17 @@ import type { GraphWeight } from "../onnx/graph_builder.ts";
 /** Tensors of a checkpoint by name. */
 export type Tensors = ReadonlyMap<string, StoredTensor>;
 
-/** A weight in memory of its own, float32. */
+/**
+ * A weight in memory of its own, in its type.
+ *
+ * @param saturated is told how many values are beyond float16; they become the largest there are
+ */
 export async function weightBuffer(
-  { parts, bytes }: GraphWeight,
+  { dims, type, parts }: GraphWeight,
   tensors: Tensors,
+  saturated?: (values: number) => void,
 ): Promise<Uint8Array<ArrayBuffer>> {
-  const values = new Float32Array(bytes / Float32Array.BYTES_PER_ELEMENT);
+  const values = new Float32Array(dims.reduce((product, size) => product * size, 1));
   let at = 0;
   for (const part of parts) {
     if (typeof part !== "string") {
@@ -29,7 +34,26 @@ export async function weightBuffer(
     await readValues(tensor, values.subarray(at, at + count));
     at += count;
   }
-  return new Uint8Array(values.buffer);
+  if (type === "float32") return new Uint8Array(values.buffer);
+  const beyond = saturate(values);
+  if (beyond > 0) saturated?.(beyond);
+  return new Uint8Array(new Float16Array(values).buffer);
+}
+
+/** The largest number that float16 has. */
+const MOST = 65504;
+
+/** Brings values into the range of float16, and counts those that were not in it. */
+function saturate(values: Float32Array): number {
+  let beyond = 0;
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i]!;
+    if (value <= MOST && value >= -MOST) continue;
+    // NaN stays: the engine refuses what it makes of it.
+    values[i] = Math.max(-MOST, Math.min(MOST, value));
+    beyond++;
+  }
+  return beyond;
 }
 
 /** A weight in blocks, which are gone once the next is asked for. */

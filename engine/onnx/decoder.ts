@@ -3,17 +3,21 @@
  * MLP (Touvron et al., 2023, arXiv 2307.09288; huggingface/transformers, models/llama/modeling_llama.py).
  * In what Qwen, Mistral and others differ is data: which parts there are, and their names.
  *
- * Attention is written out instead of using a fused operator, for two reasons. The replay feeds many
- * steps at once, each of which sees other versions of the past, so it needs a mask of its own. And
- * the past is by far the largest tensor, so it is never copied: scores against the past and against
- * the fed tokens are computed apart and joined only for the softmax. Query heads that share a KV head
- * are folded into rows, so that keys and values are not repeated either.
+ * On a host, attention is written out instead of using a fused operator, for two reasons. The replay
+ * feeds many steps at once, each of which sees other versions of the past, so it needs a mask of its
+ * own. And the past is by far the largest tensor, so it is never copied: scores against the past and
+ * against the fed tokens are computed apart and joined only for the softmax. Query heads that share a
+ * KV head are folded into rows, so that keys and values are not repeated either.
+ *
+ * On a GPU it is one operator. That copies the past, which costs next to nothing there, takes a mask,
+ * and is done in four launches instead of sixteen; launches are what a step waits for.
  *
  * @module
  */
 import type { ModelShape } from "../engine.ts";
 import { rotaryTables } from "../rotary.ts";
-import { type BuiltGraph, GraphBuilder } from "./graph_builder.ts";
+import { DATA_TYPE } from "./proto.ts";
+import { type BuiltGraph, type FloatName, GraphBuilder } from "./graph_builder.ts";
 
 /** Part of every cache key: raise it when the graph computes anything differently. */
 export const GRAPH_VERSION = 4;
@@ -66,6 +70,8 @@ export interface DecoderOptions {
   readonly tiedEmbeddings: boolean;
   /** Where it will run: the few operators that differ are chosen for it. */
   readonly target: "host" | "gpu";
+  /** Of weights, activations and the past; on a host `float32`. */
+  readonly precision: FloatName;
   /** Whether weights are mapped from a file, see `GraphBuilder.again`. */
   readonly mapped: boolean;
 }
@@ -75,6 +81,9 @@ export const names = {
   ids: "input_ids",
   positions: "position_ids",
   mask: "attention_mask",
+  layerMask: (layer: number): string => `attention_mask.${layer}`,
+  lastEntry: "seqlens_k",
+  entries: "total_sequence_length",
   keep: "num_logits_to_keep",
   logits: "logits",
   pastKey: (layer: number): string => `past_key_values.${layer}.key`,
@@ -98,13 +107,16 @@ const NEGLIGIBLE = 70;
 /**
  * Builds the graph.
  *
- * Inputs: `input_ids` and `position_ids` `[1, q]` int64; `attention_mask` `[M, 1, q, P + q]` float32,
- * additive, `M` 1 or the number of layers; `past_key_values.N.key|value` `[1, kvHeads, P, headDim]`,
- * `P >= 1`, keys rotated, entries in any order; `num_logits_to_keep` int64 scalar.
+ * Inputs: `input_ids` and `position_ids` `[1, q]` int64; `past_key_values.N.key|value`
+ * `[1, kvHeads, P, headDim]`, `P >= 1`, keys rotated, entries in any order; `num_logits_to_keep` int64
+ * scalar. On a host the additive `attention_mask` `[M, 1, q, P + q]`, `M` 1 or the number of layers; on
+ * a GPU `attention_mask.N` `[1, 1, q, P + q]` for each layer, beside which no fed token sees a later
+ * one, and the sizes `total_sequence_length` `[P + q]` and `seqlens_k` `[P + q - 1]` int32.
  *
- * Outputs: `logits` `[1, num_logits_to_keep, vocab]`; of the fed tokens only, `present.N.key|value`
- * and `present.N.key_pre_rope` `[1, kvHeads, q, headDim]`, and `query.N` `[1, queryHeads, q, headDim]`
- * after RoPE.
+ * Outputs: `logits` `[1, num_logits_to_keep, vocab]` float32; of the fed tokens only, on a host
+ * `present.N.key|value` and `present.N.key_pre_rope` `[1, kvHeads, q, headDim]`, and `query.N`
+ * `[1, queryHeads, q, headDim]` after RoPE. On a GPU heads are columns, `[1, q, heads * headDim]`, and
+ * those of the queries before RoPE stand in front of `present.N.key_pre_rope`.
  */
 export function buildDecoder(shape: ModelShape, options: DecoderOptions): BuiltGraph {
   return new DecoderGraph(shape, options).build();
@@ -115,24 +127,27 @@ interface Shared {
   /** Rotary tables, `[maxPositions, headDim / 2]`. */
   readonly cos: string;
   readonly sin: string;
-  /** `[P, q]`: where the joined scores are parted again. */
+  /** On a host, `[P, q]`: where the joined scores are parted again. */
   readonly parts: string;
-  /** `[kvHeads, queryHeads / kvHeads, q, P + q]`. */
+  /** On a host, `[kvHeads, queryHeads / kvHeads, q, P + q]`. */
   readonly scoreShape: string;
-  /** Last index of the mask's first axis, and the one after it. */
+  /** On a host, the last index of the mask's first axis. */
   readonly lastMask: string;
-  readonly afterLastMask: string;
   /** `[-k]`: first row that needs logits. */
   readonly firstKept: string;
 }
 
 class DecoderGraph {
-  readonly #g = new GraphBuilder();
+  readonly #g: GraphBuilder;
+  readonly #float: FloatName;
 
   constructor(
     private readonly shape: ModelShape,
     private readonly options: DecoderOptions,
-  ) {}
+  ) {
+    this.#float = options.precision;
+    this.#g = new GraphBuilder(options.precision);
+  }
 
   build(): BuiltGraph {
     const g = this.#g;
@@ -169,7 +184,11 @@ class DecoderGraph {
     const tied = mapped ? () => g.again(embedding) : () => embedding;
     const head = tiedEmbeddings ? tied() : this.#weight(modules.head, [vocab, hidden]);
     const logits = g.node("Gemm", [x, head], { transB: 1 });
-    g.node("Unsqueeze", [logits, g.int64([0])], {}, [names.logits]);
+    // What is made of them is computed in float32.
+    const rows = this.#float === "float32"
+      ? logits
+      : g.node("Cast", [logits], { to: DATA_TYPE.float32 });
+    g.node("Unsqueeze", [rows, g.int64([0])], {}, [names.logits]);
     g.output(names.logits, "float32", [1, "k", vocab]);
     return g.build("decoder");
   }
@@ -179,11 +198,18 @@ class DecoderGraph {
     const { layers, kvHeads, headDim } = this.shape;
     g.input(names.ids, "int64", [1, "q"]);
     g.input(names.positions, "int64", [1, "q"]);
-    g.input(names.mask, "float32", ["M", 1, "q", "T"]);
     g.input(names.keep, "int64", []);
+    const onGpu = this.options.target === "gpu";
+    if (onGpu) {
+      g.input(names.lastEntry, "int32", [1]);
+      g.input(names.entries, "int32", [1]);
+    } else {
+      g.input(names.mask, "float32", ["M", 1, "q", "T"]);
+    }
     for (let l = 0; l < layers; l++) {
-      g.input(names.pastKey(l), "float32", [1, kvHeads, "P", headDim]);
-      g.input(names.pastValue(l), "float32", [1, kvHeads, "P", headDim]);
+      if (onGpu) g.input(names.layerMask(l), this.#float, [1, 1, "q", "T"]);
+      g.input(names.pastKey(l), this.#float, [1, kvHeads, "P", headDim]);
+      g.input(names.pastValue(l), this.#float, [1, kvHeads, "P", headDim]);
     }
   }
 
@@ -193,24 +219,34 @@ class DecoderGraph {
     const tables = rotaryTables(maxPositions, rotary);
     const size = (value: string, axis: number) =>
       g.node("Shape", [value], { start: axis, end: axis + 1 });
-    const fed = size(names.ids, 1);
-    // Not from the past itself: a GPU would bring it to the host for its shape.
-    const columns = size(names.mask, 3);
-    const masks = size(names.mask, 0);
-    const heads = g.int64([kvHeads, queryHeads / kvHeads]);
-    return {
+    const common = {
       cos: g.weight("rope.cos", [maxPositions, headDim / 2], tables.cos),
       sin: g.weight("rope.sin", [maxPositions, headDim / 2], tables.sin),
+      firstKept: g.node("Sub", [g.int64([0]), g.node("Reshape", [names.keep, g.int64([1])])]),
+    };
+    if (this.options.target === "gpu") {
+      return { ...common, parts: "", scoreShape: "", lastMask: "" };
+    }
+    const fed = size(names.ids, 1);
+    const columns = size(names.mask, 3);
+    const heads = g.int64([kvHeads, queryHeads / kvHeads]);
+    return {
+      ...common,
       parts: g.node("Concat", [g.node("Sub", [columns, fed]), fed], { axis: 0 }),
       scoreShape: g.node("Concat", [heads, fed, columns], { axis: 0 }),
-      lastMask: g.node("Sub", [masks, g.int64([1])]),
-      afterLastMask: masks,
-      firstKept: g.node("Sub", [g.int64([0]), g.node("Reshape", [names.keep, g.int64([1])])]),
+      lastMask: g.node("Sub", [size(names.mask, 0), g.int64([1])]),
     };
   }
 
   /** What every fed token gathers from past and fed values, `[q, queryHeads * headDim]`. */
   #attention(l: number, x: string, shared: Shared): string {
+    return this.options.target === "gpu"
+      ? this.#fusedAttention(l, x, shared)
+      : this.#writtenOutAttention(l, x, shared);
+  }
+
+  /** The same, written out. */
+  #writtenOutAttention(l: number, x: string, shared: Shared): string {
     const g = this.#g;
     const { queryHeads, kvHeads, headDim } = this.shape;
     const { query, key, value } = this.#project(l, x, shared);
@@ -239,48 +275,82 @@ class DecoderGraph {
 
   /** `rows keys^T / sqrt(headDim)`. */
   #scores(rows: string, keys: string): string {
-    const g = this.#g;
-    const scale = 1 / Math.sqrt(this.shape.headDim);
-    if (this.options.target === "host") {
-      return g.node("com.microsoft:FusedMatMul", [rows, keys], {
-        transB: 1,
-        alpha: { float: scale },
-      });
-    }
-    // There FusedMatMul does not run on the GPU, and would take the past to the host and back.
-    const columns = g.node("Transpose", [keys], { perm: [0, 1, 3, 2] });
-    return g.node("MatMul", [g.node("Mul", [rows, g.float32(scale)]), columns]);
+    const alpha = { float: 1 / Math.sqrt(this.shape.headDim) };
+    return this.#g.node("com.microsoft:FusedMatMul", [rows, keys], { transB: 1, alpha });
   }
 
   /** Scores, none further below the largest of its row than `-NEGLIGIBLE`. */
   #bounded(scores: string): string {
-    if (this.options.target === "gpu") return scores;
     const g = this.#g;
     const top = g.node("ReduceMax", [scores, g.int64([-1])], { keepdims: 1 });
     return g.node("Max", [scores, g.node("Sub", [top, g.float32(NEGLIGIBLE)])]);
   }
 
   /** The slice of the mask that a layer uses, `[1, 1, q, T]`. */
-  #maskOf(l: number, { lastMask, afterLastMask }: Shared): string {
+  #maskOf(l: number, { lastMask }: Shared): string {
     const g = this.#g;
-    const first = g.node("Min", [lastMask, g.int64([l])]);
-    if (this.options.target === "host") return g.node("Gather", [names.mask, first]);
-    // Slice takes its bounds from the host, Gather would take its index to the GPU.
-    const end = g.node("Min", [afterLastMask, g.int64([l + 1])]);
-    return g.node("Slice", [names.mask, first, end, g.int64([0])]);
+    return g.node("Gather", [names.mask, g.node("Min", [lastMask, g.int64([l])])]);
+  }
+
+  /** What every fed token gathers, `[q, queryHeads * headDim]`, by the one operator that GPUs have for it. */
+  #fusedAttention(l: number, x: string, shared: Shared): string {
+    const g = this.#g;
+    const { queryHeads, kvHeads, headDim } = this.shape;
+    const { headNorms } = this.options.parts;
+    const [query, key, value] = [names.query(l), names.key(l), names.value(l)];
+    const [asked, kept] = [queryHeads * headDim, kvHeads * headDim];
+    // Queries and keys turn together, as the heads of one tensor; heads stay the columns of a token.
+    const [projected, before] = [`projected.${l}`, names.preRopeKey(l)];
+    const fused = g.node("Unsqueeze", [this.#projections(l, x), g.int64([0])]);
+    const parted = headNorms ? projected : before;
+    g.node("Split", [fused, g.int64([asked + kept, kept])], { axis: 2 }, [parted, value]);
+    if (headNorms) {
+      const heads = g.node("Reshape", [projected, g.int64([-1, queryHeads + kvHeads, headDim])]);
+      const normed = this.#normHeads(l, heads, [queryHeads + kvHeads, headDim]);
+      g.node("Reshape", [normed, g.int64([1, -1, asked + kept])], {}, [before]);
+    }
+    const after = g.node(
+      "com.microsoft:RotaryEmbedding",
+      [before, names.positions, shared.cos, shared.sin],
+    );
+    g.node("Split", [after, g.int64([asked, kept])], { axis: 2 }, [query, key]);
+    const attended = g.node(
+      "com.microsoft:GroupQueryAttention",
+      [
+        ...[query, key, value, names.pastKey(l), names.pastValue(l)],
+        ...[names.lastEntry, names.entries, "", "", "", names.layerMask(l)],
+      ],
+      { num_heads: queryHeads, kv_num_heads: kvHeads },
+      [
+        `attended.${l}`,
+        `joined_keys.${l}`,
+        `joined_values.${l}`,
+      ],
+    );
+    g.output(key, this.#float, [1, "q", kept]);
+    g.output(value, this.#float, [1, "q", kept]);
+    g.output(before, this.#float, [1, "q", asked + kept]);
+    g.output(query, this.#float, [1, "q", asked]);
+    return g.node("Reshape", [attended, g.int64([-1, asked])]);
+  }
+
+  /** Queries, keys and values side by side, heads the columns of a token. */
+  #projections(l: number, x: string): string {
+    const { hidden, queryHeads, kvHeads, headDim } = this.shape;
+    const { names: { query, key, value }, attentionBias } = this.options.parts;
+    const sizes = [(queryHeads + 2 * kvHeads) * headDim, hidden] as const;
+    return this.#linear(x, this.#layer(l), [query, key, value], sizes, attentionBias);
   }
 
   /** Queries and keys after RoPE, and values, `[1, heads, q, headDim]`; all are graph outputs. */
   #project(l: number, x: string, shared: Shared): { query: string; key: string; value: string } {
     const g = this.#g;
-    const { hidden, queryHeads, kvHeads, headDim } = this.shape;
-    const { names: modules, attentionBias, headNorms } = this.options.parts;
+    const { queryHeads, kvHeads, headDim } = this.shape;
+    const { headNorms } = this.options.parts;
     const [query, key, value] = [names.query(l), names.key(l), names.value(l)];
     const rotated = queryHeads + kvHeads;
     const heads = rotated + kvHeads;
-    const projections = [modules.query, modules.key, modules.value];
-    const sizes = [heads * headDim, hidden] as const;
-    const fused = this.#linear(x, this.#layer(l), projections, sizes, attentionBias);
+    const fused = this.#projections(l, x);
     const perHead = g.node(
       "Transpose",
       [g.node("Reshape", [fused, g.int64([1, -1, heads, headDim])])],
@@ -290,7 +360,7 @@ class DecoderGraph {
     const [projected, before] = [`projected.${l}`, `before_rope.${l}`];
     const parted = headNorms ? projected : before;
     g.node("Split", [perHead, g.int64([rotated, kvHeads])], { axis: 1 }, [parted, value]);
-    if (headNorms) this.#normHeads(l, projected, before);
+    if (headNorms) this.#normHeads(l, projected, [rotated, 1, headDim], before);
     const after = g.node(
       "com.microsoft:RotaryEmbedding",
       [before, names.positions, shared.cos, shared.sin],
@@ -306,8 +376,8 @@ class DecoderGraph {
     return { query, key, value };
   }
 
-  /** Query and key heads `[1, heads, q, headDim]`, each normalised, as `target`. */
-  #normHeads(l: number, heads: string, target: string): void {
+  /** Query and key heads, `headDim` innermost, each normalised; `sizes` of weights that differ by head. */
+  #normHeads(l: number, heads: string, sizes: readonly number[], target?: string): string {
     const g = this.#g;
     const { queryHeads, kvHeads, headDim } = this.shape;
     const { names: modules } = this.options.parts;
@@ -316,11 +386,12 @@ class DecoderGraph {
     // One norm for all heads, then each head's own weights.
     const weights = g.weight(
       `head_norms.${l}`,
-      [queryHeads + kvHeads, 1, headDim],
+      sizes,
       ...new Array(queryHeads).fill(weight(modules.queryNorm)),
       ...new Array(kvHeads).fill(weight(modules.keyNorm)),
     );
-    g.node("Mul", [this.#norm(heads, ones), weights], {}, [target]);
+    const outputs = target === undefined ? undefined : [target];
+    return g.node("Mul", [this.#norm(heads, ones), weights], {}, outputs);
   }
 
   /** `down(silu(gate(x)) * up(x))`. */

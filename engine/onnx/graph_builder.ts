@@ -19,11 +19,15 @@ export interface BuiltGraph {
   encode(place: (weight: GraphWeight) => WeightPlace): Uint8Array<ArrayBuffer>;
 }
 
-/** A float32 weight of a graph. */
+/** A type of numbers, as ONNX calls it. */
+export type FloatName = "float32" | "float16";
+
+/** A weight of a graph. */
 export interface GraphWeight {
   /** Name in the graph. */
   readonly name: string;
   readonly dims: readonly number[];
+  readonly type: FloatName;
   /** What lies behind each other in it: tensors of the checkpoint by name, and values made here. */
   readonly parts: readonly WeightPart[];
   /** Size of it. */
@@ -43,6 +47,9 @@ export interface WeightPlace {
   readonly offset?: number;
 }
 
+/** Bytes of a number. */
+const FLOAT_BYTES: Readonly<Record<FloatName, number>> = { float32: 4, float16: 2 };
+
 /** Collects inputs, constants, weights, nodes and outputs. */
 export class GraphBuilder {
   readonly #nodes: unknown[] = [];
@@ -51,6 +58,9 @@ export class GraphBuilder {
   readonly #constants = new Map<string, unknown>();
   readonly #weights: GraphWeight[] = [];
   #count = 0;
+
+  /** @param weightType of all weights */
+  constructor(private readonly weightType: FloatName = "float32") {}
 
   /** A graph input. */
   input(name: string, type: keyof typeof DATA_TYPE, dims: readonly Dimension[]): string {
@@ -63,10 +73,11 @@ export class GraphBuilder {
     this.#outputs.push(valueInfo(name, type, dims));
   }
 
-  /** A float32 weight, given in parts that lie behind each other. */
+  /** A weight, given in float32, in parts that lie behind each other. */
   weight(name: string, dims: readonly number[], ...parts: readonly WeightPart[]): string {
-    const bytes = dims.reduce((product, size) => product * size, Float32Array.BYTES_PER_ELEMENT);
-    this.#weights.push({ name, dims, parts, bytes });
+    const type = this.weightType;
+    const bytes = dims.reduce((product, size) => product * size, FLOAT_BYTES[type]);
+    this.#weights.push({ name, dims, type, parts, bytes });
     return name;
   }
 
@@ -145,7 +156,7 @@ export class GraphBuilder {
       ...this.#weights.map((weight) => ({
         name: weight.name,
         dims: weight.dims,
-        dataType: DATA_TYPE.float32,
+        dataType: DATA_TYPE[weight.type],
         dataLocation: DATA_LOCATION.external,
         externalData: externalData(weight, place(weight)),
       })),

@@ -70,7 +70,7 @@ const root = protobuf.Root.fromJSON({
 const Model = root.lookupType("Model");
 
 /** Element types of tensors. */
-export const DATA_TYPE = { float32: 1, int64: 7 } as const;
+export const DATA_TYPE = { float32: 1, int32: 6, int64: 7, float16: 10 } as const;
 
 /** Where the values of a tensor are. */
 export const DATA_LOCATION = { external: 1 } as const;

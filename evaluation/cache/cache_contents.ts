@@ -40,19 +40,29 @@ export async function cacheRows(folder: string): Promise<CacheRow[]> {
   return [...rows.values()].sort((a, b) => b.used - a.used);
 }
 
+/** What a look at every entry found. */
+export interface Verified {
+  readonly sound: number;
+  /** A sentence for each that is not what was written. */
+  readonly damaged: readonly string[];
+  /** A sentence for each of those that could not be removed: folders that hold something, for one. */
+  readonly stuck: readonly string[];
+}
+
 /**
  * Reads every entry and removes those that are not what was written; whoever needs one makes it
  * anew.
  *
- * @returns how many are sound, and a sentence for each that was not
+ * @throws {CacheError} when a folder of it cannot be read
  */
 export async function verifyCache(
   folder: string,
   progress?: (done: number, total: number) => void,
-): Promise<{ sound: number; damaged: string[] }> {
+): Promise<Verified> {
   removeUnfinished(folder);
   const entries = entriesIn(folder);
   const damaged: string[] = [];
+  const stuck: string[] = [];
   let sound = 0;
   for (const [i, { path }] of entries.entries()) {
     progress?.(i, entries.length);
@@ -65,32 +75,38 @@ export async function verifyCache(
     } catch (error) {
       if (!(error instanceof Error) || error instanceof Deno.errors.NotCapable) throw error;
       // Another process may have taken it in the meantime.
-      if (await removed(path)) damaged.push(error.message);
+      const outcome = await remove(path);
+      if (outcome !== "gone") damaged.push(error.message);
+      if (typeof outcome === "object") stuck.push(outcome.stuck);
     }
   }
-  return { sound, damaged };
+  return { sound, damaged, stuck };
 }
 
 /**
  * Removes what is kept, and only that: other files in the folder stay.
  *
  * @param model what the user called the model; absent for everything
- * @returns what is gone
+ * @returns what is gone, and a sentence for each entry that could not be removed
+ * @throws {CacheError} when a folder of it cannot be read
  */
 export async function clearCache(
   folder: string,
   model?: string,
-): Promise<{ entries: number; bytes: number }> {
+): Promise<{ entries: number; bytes: number; stuck: string[] }> {
   removeUnfinished(folder);
+  const stuck: string[] = [];
   let entries = 0;
   let bytes = 0;
   for (const { path, bytes: size } of entriesIn(folder)) {
     if (model !== undefined && (await headerOf(path))?.model !== model) continue;
-    if (!await removed(path)) continue;
+    const outcome = await remove(path);
+    if (typeof outcome === "object") stuck.push(outcome.stuck);
+    if (outcome !== "removed") continue;
     entries++;
     bytes += size;
   }
-  return { entries, bytes };
+  return { entries, bytes, stuck };
 }
 
 /** What an entry says about itself; undefined when it is damaged, unreadable or gone. */
@@ -103,13 +119,14 @@ async function headerOf(path: string): Promise<EntryHeader | undefined> {
   }
 }
 
-/** Removes an entry; false when it is gone already. */
-async function removed(path: string): Promise<boolean> {
+/** Removes an entry, but nothing of what a folder with its name holds. */
+async function remove(path: string): Promise<"removed" | "gone" | { readonly stuck: string }> {
   try {
     await Deno.remove(path);
-    return true;
+    return "removed";
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
+    if (error instanceof Deno.errors.NotFound) return "gone";
+    if (!(error instanceof Error) || error instanceof Deno.errors.NotCapable) throw error;
+    return { stuck: `Entry "${path}" cannot be removed: ${error.message}` };
   }
 }

@@ -13,8 +13,8 @@
  * @module
  */
 import { statfs } from "node:fs/promises";
-import { UserError } from "../../errors.ts";
 import { createHeld } from "../../files/held_file.ts";
+import { CacheError } from "./cache_error.ts";
 import {
   type Entry,
   entryBytes,
@@ -23,7 +23,7 @@ import {
   type EntryKind,
   payloadStart,
   readEntry,
-  readHeader,
+  verifyEntry,
   writeEntry,
 } from "./entry_file.ts";
 import {
@@ -45,11 +45,6 @@ const RESERVE = 256 * 2 ** 20;
 
 /** After this share of the limit is written the entries are counted again: others write, too. */
 const RECOUNT = 1 / 64;
-
-/** A folder that cannot hold a cache; the message is one sentence. */
-export class CacheError extends UserError {
-  override name = "CacheError";
-}
 
 /** How a cache is opened. */
 export interface CacheOptions {
@@ -125,7 +120,6 @@ export class CacheFolder {
   ): Promise<V | undefined> {
     const path = entryPath(this.folder, kind, key);
     try {
-      await checkIsFile(path);
       const entry = await readEntry(
         path,
         (header) => header.kind === kind && header.key === key && accept(header),
@@ -140,8 +134,7 @@ export class CacheFolder {
   }
 
   /**
-   * Where an entry is, for who reads the payload from the file itself: it is as long as its header says,
-   * but whether it still is what was written is not asked.
+   * Where an entry is, for who reads the payload from the file itself.
    *
    * @param payloadBytes what it must have
    * @returns its file, and the byte of it at which the payload starts; undefined when there is none
@@ -153,8 +146,7 @@ export class CacheFolder {
   ): Promise<{ path: string; start: number } | undefined> {
     const path = entryPath(this.folder, kind, key);
     try {
-      await checkIsFile(path);
-      const header = await readHeader(path);
+      const header = await verifyEntry(path, true);
       if (header.kind !== kind || header.key !== key || header.payloadBytes !== payloadBytes) {
         throw new EntryError(`Entry "${path}" is not what its name says`);
       }
@@ -237,7 +229,11 @@ export class CacheFolder {
       await writeEntry(unfinished.file, header, blocks);
       // The time that a file gets by itself may be a little behind the clock that it is compared with.
       await unfinished.file.utime(new Date(), new Date());
-      await Deno.rename(unfinished.path, path);
+      // An empty folder that has its name makes room; nothing else does that is not ours.
+      await Deno.rename(unfinished.path, path).catch(async () => {
+        await Deno.remove(path);
+        await Deno.rename(unfinished.path, path);
+      });
     } catch (error) {
       await Deno.remove(unfinished.path).catch(() => {});
       throw error;
@@ -293,11 +289,6 @@ class Source {
       throw error;
     }
   }
-}
-
-/** Whatever else bears the name, a pipe for one, must not even be opened. */
-async function checkIsFile(path: string): Promise<void> {
-  if (!(await Deno.lstat(path)).isFile) throw new EntryError(`Entry "${path}" is no file`);
 }
 
 async function used(path: string): Promise<void> {

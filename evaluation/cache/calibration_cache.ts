@@ -26,13 +26,13 @@ export class CalibrationCache implements CalibrationStore {
       "calibrations",
       key,
       () => true,
-      ({ payload }) => readCalibration(new TextDecoder().decode(payload), key),
+      ({ payload }) => readCalibration(payload, key),
     );
   }
 
-  /** Keeps a document; what cannot be kept costs the entry, not the run. */
+  /** Keeps a file; what cannot be kept costs the entry, not the run. */
   async save(key: string, file: CalibrationFile): Promise<void> {
-    const payload = new TextEncoder().encode(await writeCalibration(file));
+    const payload = await writeCalibration(file);
     await this.folder.write(
       {
         kind: "calibrations",

@@ -5,6 +5,7 @@
  */
 import { join } from "node:path";
 import { removeAbandoned } from "../../files/held_file.ts";
+import { CacheError } from "./cache_error.ts";
 import { type EntryKind, entryKinds } from "./entry_file.ts";
 
 const UNFINISHED = "unfinished";
@@ -35,19 +36,29 @@ export function unfinishedPath(folder: string): string {
   return join(folder, UNFINISHED, crypto.randomUUID());
 }
 
-/** Every entry of a cache, unread; none when there is no such folder. */
+/**
+ * Everything that has an entry's name in a cache, unread, links and folders too; none when there is no
+ * such folder.
+ *
+ * @throws {CacheError} when a folder of it cannot be read
+ */
 export function entriesIn(folder: string): EntryPlace[] {
   return entryKinds.flatMap((kind) =>
-    [...filesIn(join(folder, kind))]
+    [...namesIn(join(folder, kind))]
       .filter(({ path }) => path.endsWith(EXTENSION))
-      .map(({ path, info }) => ({ path, kind, bytes: info.size, used: lastChange(info) }))
+      .map(({ path, info }) => ({
+        path,
+        kind,
+        bytes: info.isFile ? info.size : 0,
+        used: lastChange(info),
+      }))
   );
 }
 
 /** Removes what killed processes left unfinished. */
 export function removeUnfinished(folder: string): void {
-  for (const { path } of filesIn(join(folder, UNFINISHED))) {
-    removeAbandoned(path, () => Deno.removeSync(path));
+  for (const { path, info } of namesIn(join(folder, UNFINISHED))) {
+    if (info.isFile) removeAbandoned(path, () => Deno.removeSync(path));
   }
 }
 
@@ -55,17 +66,18 @@ function lastChange({ mtime }: Deno.FileInfo): number {
   return mtime?.getTime() ?? 0;
 }
 
-/** Files of a folder; never what a link leads to. */
-function* filesIn(folder: string): Generator<{ path: string; info: Deno.FileInfo }> {
+/** What a folder holds; of links, never what they lead to. */
+function* namesIn(folder: string): Generator<{ path: string; info: Deno.FileInfo }> {
   let names: Deno.DirEntry[];
   try {
     names = [...Deno.readDirSync(folder)];
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return;
-    throw error;
+    if (!(error instanceof Error) || error instanceof Deno.errors.NotCapable) throw error;
+    const reason = error instanceof Deno.errors.NotADirectory ? "it is no folder" : error.message;
+    throw new CacheError(`Part of the cache, "${folder}", cannot be read: ${reason}`);
   }
-  for (const { name, isFile } of names) {
-    if (!isFile) continue;
+  for (const { name } of names) {
     const path = join(folder, name);
     try {
       yield { path, info: Deno.lstatSync(path) };

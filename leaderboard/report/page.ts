@@ -77,6 +77,8 @@ export function reportPage(board: Board, manifest: Manifest): string {
     },
     { id: "section-numbers", title: "All numbers", content: numberTables(board, standings) },
     ...failureSection(board),
+    ...misfitSection(board),
+    ...refusedSection(board),
     ...remarkSection(board),
     { id: "section-limits", title: "What this report does not say", content: limits(board) },
     { id: "section-manifest", title: "How it was made", content: manifestList(manifest) },
@@ -180,6 +182,36 @@ function failureSection(board: Board): Section[] {
       {},
       board.failures.map((f) =>
         element("li", {}, element("strong", {}, `${f.slice} on ${f.model}: `), f.reason)
+      ),
+    ),
+  }];
+}
+
+/** Policies that were passed over; left out when there are none. */
+function misfitSection({ misfits }: Board): Section[] {
+  return misfits.length === 0 ? [] : [{
+    id: "section-not-applicable",
+    title: "Policies that do not apply",
+    content: element(
+      "ul",
+      {},
+      misfits.map(({ model, policy, reason }) =>
+        element("li", {}, element("strong", {}, `${policy} on ${model}: `), reason)
+      ),
+    ),
+  }];
+}
+
+/** Examples that were left out, by model and slice; left out when there are none. */
+function refusedSection({ refused }: Board): Section[] {
+  return refused.length === 0 ? [] : [{
+    id: "section-refused",
+    title: "Examples that were left out",
+    content: element(
+      "ul",
+      {},
+      refused.map(({ model, slice, reason }) =>
+        element("li", {}, element("strong", {}, `${slice} on ${model}: `), reason)
       ),
     ),
   }];

@@ -6,6 +6,7 @@
 import type { Difference } from "../../stats/compare.ts";
 import { NO_DIFFERENCE } from "../../stats/comparison_table.ts";
 import type { Board } from "../board.ts";
+import { UNEVEN, unevenSentence } from "../board_text.ts";
 import type { Standing } from "../standing.ts";
 import { type Child, element, type Markup } from "./markup.ts";
 import { fixed, percent, points, signed, threeDigits } from "./numbers.ts";
@@ -13,6 +14,7 @@ import { fixed, percent, points, signed, threeDigits } from "./numbers.ts";
 /** One row per policy, best mean quality first. */
 export function rankingTable(board: Board, standings: readonly Standing[]): Markup {
   const places = board.places.length;
+  const uneven = unevenSentence(board);
   return element(
     "div",
     { class: "scroll", tabindex: 0, role: "region", "aria-label": "Ranking" },
@@ -24,6 +26,7 @@ export function rankingTable(board: Board, standings: readonly Standing[]): Mark
         {},
         `Means over ${places} ${places === 1 ? "place" : "places"} (models × slices), each with ` +
           `the same weight; intervals cover 95 %. Memory is the peak, speed the median.`,
+        uneven !== undefined && ` ${UNEVEN} ${uneven}.`,
       ),
       element("thead", {}, element("tr", {}, header(board))),
       element("tbody", {}, standings.map((s) => row(board, s))),
@@ -65,6 +68,7 @@ function row(board: Board, s: Standing): Markup {
       "th",
       { scope: "row" },
       s.policy,
+      s.uneven && ` ${UNEVEN}`,
       s.cells < s.of && element("small", { class: "below" }, `${s.cells} of ${s.of} places`),
     ),
     cell([

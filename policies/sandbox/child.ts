@@ -5,64 +5,68 @@
  *
  * @module
  */
-import { KV_KINDS } from "../../quant/family.ts";
-import { hookNames } from "../../quant/hooks.ts";
-import { askPolicy, STAT_NAMES } from "../ask.ts";
 import { PolicyError } from "../check.ts";
-import {
-  fieldForMethod,
-  methodsOf,
-  MOST_METHODS,
-  OPTIONAL_METHODS,
-  REQUIRED_METHODS,
-} from "../methods.ts";
 import { childMain } from "./child_main.ts";
-import { exportProblem, policyOf } from "./default_export.ts";
 import { FRAME_KINDS, frameCodec } from "./frame.ts";
 import type { SandboxLimits } from "./limits.ts";
-import { policyRealm, REALM_GLOBALS } from "./policy_realm.ts";
-import { encodeValue } from "./reply_value.ts";
 import { SLATE_BYTES, slateSide } from "./slate.ts";
-import { workerMain } from "./worker_main.ts";
+import { FRESH_REALM, workerMain } from "./worker_main.ts";
 
 /** The hidden argument with which a compiled binary starts itself as the sandbox's process. */
 export const SANDBOX_CHILD_ARGUMENT = "--sandbox-child";
 
 /** A call of a function that refers to nothing outside itself, as text. */
-function callText(fn: unknown, parts: Readonly<Record<string, string>>): string {
+export function callText(fn: unknown, parts: Readonly<Record<string, string>>): string {
   const given = Object.entries(parts).map(([name, text]) => `${JSON.stringify(name)}: ${text}`);
   return `(${fn})({ ${given.join(", ")} })`;
 }
 
-function realmSource(): string {
-  const words = { kinds: KV_KINDS, hooks: hookNames };
-  return `export default ${
-    callText(policyRealm, {
-      ask: String(askPolicy),
-      encode: String(encodeValue),
-      exportProblem: String(exportProblem),
-      policyOf: String(policyOf),
-      methodsOf: String(methodsOf),
-      fieldForMethod: String(fieldForMethod),
-      mostMethods: String(MOST_METHODS),
-      words: JSON.stringify(words),
-      stats: JSON.stringify(STAT_NAMES),
-      required: JSON.stringify(REQUIRED_METHODS),
-      optional: JSON.stringify(OPTIONAL_METHODS),
-      globals: JSON.stringify(REALM_GLOBALS),
-    })
-  };`;
+/**
+ * What kind of code runs in a process of the sandbox.
+ *
+ * @example
+ * ```ts
+ * import { assertMatch } from "@std/assert";
+ * import { type Guest, openPolicyFile } from "@kvreplay/kvreplay/policies";
+ *
+ * const path = await Deno.makeTempFile({ suffix: ".js" });
+ * await Deno.writeTextFile(path, "export default {};");
+ * const asked: string[] = [];
+ * // What a launcher is told besides the limits.
+ * const launch = (_limits: unknown, { name }: Guest): Deno.ChildProcess => {
+ *   asked.push(name);
+ *   return new Deno.Command(Deno.execPath(), {
+ *     args: ["--version"],
+ *     ...{ stdin: "piped", stdout: "piped", stderr: "piped" },
+ *   }).spawn();
+ * };
+ * const sentence = await openPolicyFile(path, { launch }).catch(({ message }) => message);
+ * assertMatch(`${asked}: ${sentence}`, /^policy: Policy \w+: crashed: /);
+ * await Deno.remove(path);
+ * ```
+ */
+export interface Guest {
+  /** What it is called in the arguments of a compiled binary. */
+  readonly name: string;
+  /** Text of the module that runs it in its realm; exports that by default. */
+  realmSource(): string;
+  /** Global names that it keeps. */
+  readonly globals: readonly string[];
+  /** Whether it may compile WebAssembly, and is asked and replies in bytes. */
+  readonly binary: boolean;
 }
 
-function workerSource(): string {
+function workerSource(guest: Guest): string {
   return 'import vm from "node:vm"; import { registerHooks, stripTypeScriptTypes } from "node:module"; ' +
     callText(workerMain, {
       vm: "vm",
       registerHooks: "registerHooks",
       stripTypeScriptTypes: "stripTypeScriptTypes",
       slateSide: String(slateSide),
-      realmSource: JSON.stringify(realmSource()),
-      globals: JSON.stringify(REALM_GLOBALS),
+      realmSource: JSON.stringify(guest.realmSource()),
+      globals: JSON.stringify(guest.globals),
+      binary: String(guest.binary),
+      fresh: String(FRESH_REALM),
     });
 }
 
@@ -72,13 +76,13 @@ const CHILD_KINDS = { reply: FRAME_KINDS.reply, end: FRAME_KINDS.end };
  * Runs this process as the sandbox's, until the evaluator closes it. For the command line's hidden
  * argument; it must be called before anything else happens in the process.
  */
-export function runSandboxChild(): Promise<never> {
+export function runSandboxChild(guest: Guest): Promise<never> {
   return childMain({
     frameCodec,
     kinds: CHILD_KINDS,
     slateSide,
     slateBytes: SLATE_BYTES,
-    workerSource: workerSource(),
+    workerSource: workerSource(guest),
   });
 }
 
@@ -112,7 +116,7 @@ export function runSandboxChild(): Promise<never> {
  * await Deno.remove(path);
  * ```
  */
-export type LaunchChild = (limits: SandboxLimits) => Deno.ChildProcess;
+export type LaunchChild = (limits: SandboxLimits, guest: Guest) => Deno.ChildProcess;
 
 /** Flags of the second Deno: nothing is allowed, nothing is asked, nothing is fetched or written. */
 export function denoFlags({ memoryMib }: SandboxLimits): string[] {
@@ -126,21 +130,21 @@ export function denoFlags({ memoryMib }: SandboxLimits): string[] {
 }
 
 /** Starts a second Deno without permissions. */
-export const launchDeno: LaunchChild = (limits) => {
+export const launchDeno: LaunchChild = (limits, guest) => {
   const program = callText(childMain, {
     frameCodec: String(frameCodec),
     kinds: JSON.stringify(CHILD_KINDS),
     slateSide: String(slateSide),
     slateBytes: String(SLATE_BYTES),
-    workerSource: JSON.stringify(workerSource()),
+    workerSource: JSON.stringify(workerSource(guest)),
   });
   const url = `data:application/javascript,${encodeURIComponent(program)}`;
   return spawn(["run", ...denoFlags(limits), url]);
 };
 
 /** Starts this very program again; `before` are arguments that lead to its own (none in a binary). */
-export const launchSelf = (before: readonly string[] = []): LaunchChild => () =>
-  spawn([...before, SANDBOX_CHILD_ARGUMENT]);
+export const launchSelf = (before: readonly string[] = []): LaunchChild => (_, guest) =>
+  spawn([...before, SANDBOX_CHILD_ARGUMENT, guest.name]);
 
 /** The launcher that fits how this program itself was started. */
 export const launchChild: LaunchChild = Deno.build.standalone ? launchSelf() : launchDeno;
@@ -162,5 +166,8 @@ function spawn(args: string[]): Deno.ChildProcess {
     stdin: "piped",
     stdout: "piped",
     stderr: "piped",
+    // In a group of its own: Ctrl-C is the evaluator's affair, and no policy's failure. The process
+    // ends when the evaluator does.
+    detached: true,
   }).spawn();
 }

@@ -5,7 +5,7 @@
  * @module
  */
 import { UserError } from "../../errors.ts";
-import type { LaunchChild } from "./child.ts";
+import type { Guest, LaunchChild } from "./child.ts";
 import type { Hello } from "./child_main.ts";
 import { type Frame, FRAME_KINDS, frameCodec, type FrameReader } from "./frame.ts";
 import type { SandboxLimits } from "./limits.ts";
@@ -13,6 +13,7 @@ import { quoted, SandboxError } from "./sandbox_error.ts";
 
 /** UTF-8 bytes that one UTF-16 unit of a reply can take. */
 const BYTES_PER_UNIT = 3;
+const encoder = new TextEncoder();
 /** Last bytes of standard error that are kept, to tell an exhausted heap from another crash. */
 const STDERR_BYTES = 4096;
 /** How much later than the evaluator the process itself ends what takes too long. */
@@ -35,8 +36,8 @@ export class ChildLink {
   /**
    * @throws {PolicyError} when this program may not start processes
    */
-  constructor(launch: LaunchChild, private readonly limits: SandboxLimits) {
-    this.#child = launch(limits);
+  constructor(launch: LaunchChild, guest: Guest, private readonly limits: SandboxLimits) {
+    this.#child = launch(limits, guest);
     this.#reader = this.#codec.reader(
       this.#nonce,
       BYTES_PER_UNIT * limits.messageBytes + STDERR_BYTES,
@@ -52,10 +53,10 @@ export class ChildLink {
   }
 
   /**
-   * Sends the policy and waits until it is loaded.
+   * Sends the guest's text and waits until it is loaded.
    * @returns the reply to the question `start`
    */
-  hello(policy: Pick<Hello, "source" | "language">): Promise<string> {
+  async hello(policy: Pick<Hello, "source" | "language">): Promise<string> {
     const { startMs, stepMs, calibrateMs } = this.limits;
     const hello: Hello = {
       ...policy,
@@ -64,9 +65,10 @@ export class ChildLink {
       messageBytes: this.limits.messageBytes,
       longestMs: Math.max(startMs, stepMs, calibrateMs) + AFTER_MS,
     };
-    return this.#exchange(FRAME_KINDS.hello, JSON.stringify(hello), startMs, {
-      awaited: "Not ready",
-    });
+    const { hello: kind } = FRAME_KINDS;
+    return this.#text(
+      await this.#exchange(kind, [encoder.encode(JSON.stringify(hello))], startMs, "Not ready"),
+    );
   }
 
   /**
@@ -76,8 +78,17 @@ export class ChildLink {
    * @param awaited what is missing when it takes longer, for the error's sentence
    * @throws {SandboxError} when the process has ended or ends now; it is dead from then on
    */
-  ask(text: string, ms: number, awaited: string): Promise<string> {
-    return this.#exchange(FRAME_KINDS.ask, text, ms, { awaited });
+  async ask(text: string, ms: number, awaited: string): Promise<string> {
+    return this.#text(await this.askBytes([encoder.encode(text)], ms, awaited));
+  }
+
+  /** The same in bytes; the parts of a question are sent as one. */
+  askBytes(
+    question: readonly Uint8Array[],
+    ms: number,
+    awaited: string,
+  ): Promise<Uint8Array<ArrayBuffer>> {
+    return this.#exchange(FRAME_KINDS.ask, question, ms, awaited);
   }
 
   /** Kills the process, if it runs still, and waits for its end. */
@@ -87,10 +98,10 @@ export class ChildLink {
 
   async #exchange(
     kind: number,
-    text: string,
+    question: readonly Uint8Array[],
     ms: number,
-    { awaited }: { readonly awaited: string },
-  ): Promise<string> {
+    awaited: string,
+  ): Promise<Uint8Array<ArrayBuffer>> {
     if (this.#failed !== undefined) throw this.#failed;
     const seq = ++this.#seq;
     let late = false;
@@ -101,7 +112,7 @@ export class ChildLink {
     try {
       // A process that has ended takes no more bytes; reading says how it ended.
       const sent = this.#writer.write(
-        this.#codec.encode(kind, seq, NO_NONCE, text) as Uint8Array<ArrayBuffer>,
+        this.#codec.encode(kind, seq, NO_NONCE, ...question),
       ).catch(() => {});
       const frame = await this.#receive();
       await sent;
@@ -134,11 +145,20 @@ export class ChildLink {
     }
   }
 
-  #accept({ kind, seq, text }: Frame, asked: number): string {
-    if (kind === FRAME_KINDS.end) throw endedBy(text, this.limits);
+  #accept({ kind, seq, body }: Frame, asked: number): Uint8Array<ArrayBuffer> {
+    if (kind === FRAME_KINDS.end) throw endedBy(new TextDecoder().decode(body), this.limits);
     if (kind !== FRAME_KINDS.reply) throw new UserError(`A message of unknown kind ${kind}`);
     if (seq !== asked) throw new UserError(`A reply to question ${seq} instead of ${asked}`);
-    return text;
+    return body;
+  }
+
+  /** A reply in text; bytes that are none break the protocol. */
+  #text(reply: Uint8Array): string {
+    try {
+      return new TextDecoder("utf-8", { fatal: true }).decode(reply);
+    } catch (error) {
+      throw this.#failed = explained(error as Error);
+    }
   }
 
   /** How the process ended. */

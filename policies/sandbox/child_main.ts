@@ -44,11 +44,13 @@ export async function childMain(parts: ChildParts): Promise<never> {
   const memory = new SharedArrayBuffer(parts.slateBytes);
   const slate = parts.slateSide(memory, 0);
   const nonce = new Uint8Array(16);
+  const encoder = new TextEncoder();
+  const decoder = new TextDecoder("utf-8", { fatal: true });
   let hello: Hello | undefined;
   let before = 0;
 
-  function write(kind: number, seq: number, text: string): void {
-    const bytes = codec.encode(kind, seq, nonce, text);
+  function write(kind: number, seq: number, body: Uint8Array): void {
+    const bytes = codec.encode(kind, seq, nonce, body);
     for (let at = 0; at < bytes.length;) at += Deno.stdout.writeSync(bytes.subarray(at));
   }
 
@@ -67,15 +69,15 @@ export async function childMain(parts: ChildParts): Promise<never> {
     worker.postMessage(memory);
     await up;
     before = Deno.memoryUsage().rss;
-    slate.send(JSON.stringify({ source, language, mostUnits: messageBytes }));
+    slate.send(encoder.encode(JSON.stringify({ source, language, mostUnits: messageBytes })));
   }
 
   /** The worker's reply; the policy runs meanwhile, and at no other time. */
-  function reply(seq: number, { memoryBytes, longestMs }: Hello): string {
+  function reply(seq: number, { memoryBytes, longestMs }: Hello): Uint8Array {
     const start = performance.now();
     return slate.receive(() => {
       if (Deno.memoryUsage().rss - before > memoryBytes) {
-        write(parts.kinds.end, seq, "memory");
+        write(parts.kinds.end, seq, encoder.encode("memory"));
         Deno.exit(1);
       }
       // An evaluator that was killed cannot kill.
@@ -88,9 +90,9 @@ export async function childMain(parts: ChildParts): Promise<never> {
     const length = Deno.stdin.readSync(buffer);
     // The evaluator has gone, however it went.
     if (length === null) Deno.exit(0);
-    for (const { seq, text } of incoming.push(buffer.subarray(0, length))) {
-      if (hello === undefined) await begin(JSON.parse(text));
-      else slate.send(text);
+    for (const { seq, body } of incoming.push(buffer.subarray(0, length))) {
+      if (hello === undefined) await begin(JSON.parse(decoder.decode(body)));
+      else slate.send(body);
       write(parts.kinds.reply, seq, reply(seq, hello!));
     }
   }

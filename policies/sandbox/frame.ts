@@ -1,6 +1,6 @@
 // deno-lint-ignore-file error-law/class -- its text runs in processes that have no classes of ours
 /**
- * The messages between the evaluator and the sandbox's process: a header of 32 bytes and JSON text.
+ * The messages between the evaluator and the sandbox's process: a header of 32 bytes and a body.
  *
  * | bytes | meaning |
  * | --- | --- |
@@ -9,7 +9,7 @@
  * | 5 | kind of message |
  * | 6..7 | zero |
  * | 8..11 | sequence number of the question, little endian |
- * | 12..15 | bytes of text that follow, little endian |
+ * | 12..15 | bytes of the body, little endian |
  * | 16..31 | the nonce of the run in messages of the sandbox, zero in messages to it |
  *
  * The nonce is told to the sandbox's process in its first message and to nobody else: bytes that a
@@ -34,15 +34,21 @@ export const FRAME_KINDS = {
 export interface Frame {
   readonly kind: number;
   readonly seq: number;
-  readonly text: string;
+  readonly body: Uint8Array<ArrayBuffer>;
 }
 
 /** Writes messages and finds them again in a stream of bytes. */
 export interface FrameCodec {
-  encode(kind: number, seq: number, nonce: Uint8Array, text: string): Uint8Array;
+  /** @param body its parts, one after the other */
+  encode(
+    kind: number,
+    seq: number,
+    nonce: Uint8Array,
+    ...body: readonly Uint8Array[]
+  ): Uint8Array<ArrayBuffer>;
   /**
    * @param nonce what every message must carry; undefined accepts any
-   * @param mostBytes longest text that is accepted
+   * @param mostBytes longest body that is accepted
    */
   reader(nonce: Uint8Array | undefined, mostBytes: number): FrameReader;
 }
@@ -66,10 +72,10 @@ export interface FrameReader {
  *
  * const codec = frameCodec();
  * const nonce = new Uint8Array(16).fill(7);
- * const bytes = codec.encode(FRAME_KINDS.reply, 3, nonce, "{}");
+ * const bytes = codec.encode(FRAME_KINDS.reply, 3, nonce, Uint8Array.of(1, 2));
  * const reader = codec.reader(nonce, 100);
  * assertEquals(reader.push(bytes.subarray(0, 20)), []);
- * assertEquals(reader.push(bytes.subarray(20)), [{ kind: 3, seq: 3, text: "{}" }]);
+ * assertEquals(reader.push(bytes.subarray(20)), [{ kind: 3, seq: 3, body: Uint8Array.of(1, 2) }]);
  * assertThrows(() => reader.push(new TextEncoder().encode("TEST_METRICS: ".repeat(3))));
  * ```
  */
@@ -78,51 +84,49 @@ export function frameCodec(): FrameCodec {
   const VERSION = 1;
   const HEADER = 32;
   const NONCE = 16;
-  const encoder = new TextEncoder();
-  const decoder = new TextDecoder("utf-8", { fatal: true });
 
-  function encode(kind: number, seq: number, nonce: Uint8Array, text: string): Uint8Array {
-    const body = encoder.encode(text);
-    const bytes = new Uint8Array(HEADER + body.length);
+  function encode(
+    kind: number,
+    seq: number,
+    nonce: Uint8Array,
+    ...body: readonly Uint8Array[]
+  ): Uint8Array<ArrayBuffer> {
+    const length = body.reduce((sum, part) => sum + part.length, 0);
+    const bytes = new Uint8Array(HEADER + length);
     bytes.set(LETTERS);
     bytes[4] = VERSION;
     bytes[5] = kind;
     const view = new DataView(bytes.buffer);
     view.setUint32(8, seq, true);
-    view.setUint32(12, body.length, true);
+    view.setUint32(12, length, true);
     bytes.set(nonce, NONCE);
-    bytes.set(body, HEADER);
+    let at = HEADER;
+    for (const part of body) {
+      bytes.set(part, at);
+      at += part.length;
+    }
     return bytes;
   }
 
   function reader(nonce: Uint8Array | undefined, mostBytes: number): FrameReader {
-    let held = new Uint8Array(4096);
-    let length = 0;
+    const head = new Uint8Array(HEADER);
+    /** Bytes of the message that have arrived: of its header, then of its body. */
+    let arrived = 0;
+    let body: Uint8Array<ArrayBuffer> | undefined;
 
-    function take(bytes: Uint8Array) {
-      if (length + bytes.length > held.length) {
-        const larger = new Uint8Array(Math.max(2 * held.length, length + bytes.length));
-        larger.set(held.subarray(0, length));
-        held = larger;
-      }
-      held.set(bytes, length);
-      length += bytes.length;
-    }
-
-    /** Length of the first message's text; the header is checked as far as it has arrived. */
+    /** Length of the message's body; the header is checked as far as it has arrived. */
     function bodyLength(): number | undefined {
-      const head = held.subarray(0, Math.min(length, HEADER));
       const fixed = [...LETTERS, VERSION];
-      if (fixed.some((byte, i) => i < head.length && head[i] !== byte)) {
+      if (fixed.some((byte, i) => i < arrived && head[i] !== byte)) {
         // deno-lint-ignore error-law/value -- what a policy's process sends is not repeated
         throw new Error("Bytes that are no message");
       }
-      if (head.length < HEADER) return undefined;
+      if (arrived < HEADER) return undefined;
       if (nonce !== undefined && nonce.some((byte, i) => head[NONCE + i] !== byte)) {
         // deno-lint-ignore error-law/value -- a nonce is a secret
         throw new Error("A message without the nonce of this run");
       }
-      const bytes = new DataView(held.buffer).getUint32(12, true);
+      const bytes = new DataView(head.buffer).getUint32(12, true);
       if (bytes > mostBytes) {
         throw new Error(`A message of ${bytes} bytes, where at most ${mostBytes} are allowed`);
       }
@@ -130,19 +134,29 @@ export function frameCodec(): FrameCodec {
     }
 
     function push(bytes: Uint8Array): Frame[] {
-      take(bytes);
       const frames: Frame[] = [];
+      let at = 0;
       for (;;) {
-        const size = bodyLength();
-        if (size === undefined || length < HEADER + size) return frames;
-        frames.push({
-          kind: held[5]!,
-          seq: new DataView(held.buffer).getUint32(8, true),
-          text: decoder.decode(held.subarray(HEADER, HEADER + size)),
-        });
-        held.copyWithin(0, HEADER + size, length);
-        length -= HEADER + size;
-        if (length === 0) return frames;
+        if (body === undefined) {
+          const piece = bytes.subarray(at, at + HEADER - arrived);
+          head.set(piece, arrived);
+          arrived += piece.length;
+          at += piece.length;
+          const length = bodyLength();
+          if (length === undefined) return frames;
+          body = new Uint8Array(length);
+          arrived = 0;
+        }
+        const piece = bytes.subarray(at, at + body.length - arrived);
+        body.set(piece, arrived);
+        arrived += piece.length;
+        at += piece.length;
+        if (arrived < body.length) return frames;
+        const seq = new DataView(head.buffer).getUint32(8, true);
+        frames.push({ kind: head[5]!, seq, body });
+        body = undefined;
+        arrived = 0;
+        if (at === bytes.length) return frames;
       }
     }
 

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { DEFAULT_WORK, type WorkLimits } from "../allowance.ts";
 import { PolicyError } from "../check.ts";
 
 /**
@@ -20,7 +21,7 @@ import { PolicyError } from "../check.ts";
  * await Deno.remove(path);
  * ```
  */
-export interface SandboxLimits {
+export interface SandboxLimits extends WorkLimits {
   /** Milliseconds until the policy's file is loaded and its methods are known; default 10,000. */
   readonly startMs: number;
   /** Milliseconds for all answers of one step, and for `calibration_mode`; default 2,000. */
@@ -37,6 +38,7 @@ export interface SandboxLimits {
 
 /** The limits that hold unless others are given. */
 export const DEFAULT_LIMITS: SandboxLimits = {
+  ...DEFAULT_WORK,
   startMs: 10_000,
   stepMs: 2_000,
   calibrateMs: 60_000,
@@ -53,6 +55,9 @@ export const LIMIT_BOUNDS: Readonly<Record<keyof SandboxLimits, readonly [number
   runMs: [1, 2 ** 31 - 1],
   memoryMib: [32, 2 ** 20],
   messageBytes: [1024, 2 ** 28],
+  calibrations: [0, 2 ** 31 - 1],
+  heldMib: [1, 2 ** 20],
+  workMs: [1, 2 ** 53 - 1],
 };
 
 /**

@@ -11,10 +11,12 @@ import type { askPolicy, Vocabulary } from "../ask.ts";
 import type { fieldForMethod, methodsOf } from "../methods.ts";
 import type { BudgetState, Policy, RequestMeta, TokenStats, WorkloadMeta } from "../policy.ts";
 import type { exportProblem, policyOf } from "./default_export.ts";
+import type { sealRealm } from "./realm_seal.ts";
 import type { encodeValue } from "./reply_value.ts";
 
 /** What the realm's code is given; all of it comes as text from this project. */
 export interface RealmParts {
+  readonly seal: typeof sealRealm;
   readonly ask: typeof askPolicy;
   readonly encode: typeof encodeValue;
   readonly exportProblem: typeof exportProblem;
@@ -72,20 +74,6 @@ export interface RealmPolicy {
   take(): string | undefined;
 }
 
-/** Global names that policies keep: the language itself, without what reaches other threads. */
-export const REALM_GLOBALS: readonly string[] = [
-  ...["Object", "Function", "Array", "Number", "Boolean", "String", "Symbol", "BigInt", "Math"],
-  ...["Date", "Temporal", "Intl", "RegExp", "JSON", "Promise", "Proxy", "Reflect", "Iterator"],
-  ...["Map", "Set", "WeakMap", "WeakSet", "ArrayBuffer", "DataView", "globalThis", "console"],
-  ...["Int8Array", "Uint8Array", "Uint8ClampedArray", "Int16Array", "Uint16Array", "Int32Array"],
-  ...["Uint32Array", "BigInt64Array", "BigUint64Array", "Float16Array", "Float32Array"],
-  ...["Float64Array", "Error", "AggregateError", "EvalError", "RangeError", "ReferenceError"],
-  ...["SyntaxError", "TypeError", "URIError", "SuppressedError", "DisposableStack"],
-  ...["AsyncDisposableStack", "queueMicrotask", "parseFloat", "parseInt", "isFinite", "isNaN"],
-  ...["Infinity", "NaN", "undefined", "decodeURI", "decodeURIComponent", "encodeURI"],
-  ...["encodeURIComponent", "escape", "unescape"],
-];
-
 /**
  * Prepares the realm and returns what runs a policy in it. Refers to nothing outside itself.
  */
@@ -93,28 +81,7 @@ export function policyRealm(
   parts: RealmParts,
 ): (exports: { readonly default?: unknown }) => RealmPolicy {
   const { parse, stringify } = JSON;
-  const kept = new Set<PropertyKey>(parts.globals);
-  for (const name of Reflect.ownKeys(globalThis)) {
-    if (!kept.has(name) && !Reflect.deleteProperty(globalThis, name)) {
-      throw new Error(`The sandbox cannot take away ${String(name)}`);
-    }
-  }
-  const silent: Record<string, () => void> = {};
-  for (const name of ["debug", "log", "info", "warn", "error", "trace", "dir", "table", "assert"]) {
-    silent[name] = () => {};
-  }
-  Object.defineProperty(globalThis, "console", { value: silent, writable: true });
-  // A function here would be handed call sites, which are objects of the realm outside.
-  Object.defineProperty(Error, "prepareStackTrace", {
-    value: undefined,
-    writable: false,
-    configurable: false,
-  });
-  Object.defineProperty(globalThis, "Error", {
-    value: Error,
-    writable: false,
-    configurable: false,
-  });
+  parts.seal(parts.globals);
 
   return (exports) => {
     let reply: string | undefined;

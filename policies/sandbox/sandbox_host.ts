@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { createHash } from "node:crypto";
 import { KV_KINDS, type KvKind } from "../../quant/family.ts";
 import { hookNames, type OptionalHook } from "../../quant/hooks.ts";
 import { type RawAnswers, STAT_NAMES, type StepQuestion } from "../ask.ts";
@@ -22,9 +23,10 @@ import { shown } from "../shown.ts";
 import { type LaunchChild, launchChild } from "./child.ts";
 import { ChildLink } from "./child_link.ts";
 import { LIMIT_BOUNDS, limitsWith, type SandboxLimits } from "./limits.ts";
+import { policyGuest } from "./policy_guest.ts";
 import type { RealmQuestion, Started } from "./policy_realm.ts";
-import { decodeReply, ReplyError } from "./reply_value.ts";
-import { quoted, SandboxError } from "./sandbox_error.ts";
+import { answerOf } from "./reply_answer.ts";
+import { SandboxError } from "./sandbox_error.ts";
 
 /** Questions and replies that are kept for `verifyDeterminism`. */
 const KEPT_EXCHANGES = 64;
@@ -64,6 +66,7 @@ interface Exchange {
   readonly question: string;
   readonly ms: number;
   readonly awaited: string;
+  /** SHA-256: replies themselves would be as long as the policy likes. */
   readonly reply: string;
 }
 
@@ -141,7 +144,7 @@ export class SandboxHost implements PolicyHost {
         } has ${bytes} bytes; at most ${limits.messageBytes} are loaded`,
       );
     }
-    const link = new ChildLink(launch, limits);
+    const link = new ChildLink(launch, policyGuest, limits);
     try {
       const reply = await link.hello({ source: source.text, language: source.language });
       const started = startedWith(answerOf(reply, "its list of methods", limits));
@@ -158,6 +161,10 @@ export class SandboxHost implements PolicyHost {
 
   get readsStats(): boolean {
     return this.#kinds.size > 0;
+  }
+
+  get work(): SandboxLimits {
+    return this.limits;
   }
 
   /** Process id of the sandbox, for tests that look at it from outside. */
@@ -209,11 +216,11 @@ export class SandboxHost implements PolicyHost {
    * @throws {SandboxError} `not deterministic`, when one differs; any other failure of the second run
    */
   async verifyDeterminism(): Promise<void> {
-    const link = new ChildLink(this.launch, this.limits);
+    const link = new ChildLink(this.launch, policyGuest, this.limits);
     try {
       await link.hello({ source: this.source.text, language: this.source.language });
       for (const { question, ms, awaited, reply } of this.#kept) {
-        if (await link.ask(question, ms, `No answer to ${awaited}`) !== reply) {
+        if (hash(await link.ask(question, ms, `No answer to ${awaited}`)) !== reply) {
           throw new SandboxError(
             "not deterministic",
             `Asked for ${awaited} a second time in a fresh process, it answered differently`,
@@ -266,7 +273,7 @@ export class SandboxHost implements PolicyHost {
         this.#spentMs += performance.now() - start;
       }
       if (this.#kept.length < KEPT_EXCHANGES) {
-        this.#kept.push({ question: text, ms, awaited, reply });
+        this.#kept.push({ question: text, ms, awaited, reply: hash(reply) });
       }
       return reply;
     });
@@ -330,55 +337,12 @@ export class SandboxHost implements PolicyHost {
   }
 }
 
+function hash(text: string): string {
+  return createHash("sha256").update(text).digest("hex");
+}
+
 function overRun({ runMs }: SandboxLimits): SandboxError {
   return new SandboxError("timed out", `It took more than ${runMs / 1000} s in one run`);
-}
-
-/** The value of a reply, or what went wrong in the policy. */
-function answerOf(reply: string, what: string, limits: SandboxLimits): unknown {
-  const rest = reply.slice(1);
-  if (reply[0] === "A") return decoded(rest, what);
-  if (reply[0] === "T") {
-    const [call, message] = texts(decoded(rest, what));
-    if (message.includes(NO_IMPORT)) throw importing("something while it runs");
-    throw new SandboxError("rejected", `${quoted(call, 120)} threw ${quoted(message)}`);
-  }
-  if (reply[0] === "I") throw importing(shown(quoted(rest, 60)));
-  if (reply[0] === "L") {
-    if (rest.includes(NO_IMPORT)) throw importing("something while it runs");
-    throw new SandboxError("rejected", `It cannot be loaded: ${quoted(rest)}`);
-  }
-  if (reply[0] === "B") {
-    throw new SandboxError("rejected", `More than ${limits.messageBytes} bytes in ${what}`);
-  }
-  // deno-lint-ignore error-law/value -- what a policy's process sends is not repeated
-  throw new SandboxError("crashed", "Its process sent a reply that means nothing");
-}
-
-/** Two texts, whatever a realm that was spoilt has sent in their place. */
-function texts(value: unknown): [string, string] {
-  const [call, message] = Array.isArray(value) ? value : [];
-  const text = (part: unknown) => typeof part === "string" ? part : "something";
-  return [text(call), text(message)];
-}
-
-/** How Deno refuses `import()` in the policy's realm. */
-const NO_IMPORT = "A dynamic import callback was not specified";
-
-function importing(what: string): SandboxError {
-  return new SandboxError(
-    "rejected",
-    `It imports ${what}; a policy is one file, which imports types only`,
-  );
-}
-
-function decoded(text: string, what: string): unknown {
-  try {
-    return decodeReply(text);
-  } catch (error) {
-    if (!(error instanceof ReplyError)) throw error;
-    throw new SandboxError("rejected", `Cannot read ${what}: ${error.message}`);
-  }
 }
 
 /** What the policy has: of the names that exist, and as many others as are worth a word. */

@@ -9,20 +9,20 @@
 
 /** One side of the slate. */
 export interface SlateSide {
-  /** Writes a text for the other side. */
-  send(text: string): void;
+  /** Writes bytes for the other side. */
+  send(bytes: Uint8Array): void;
   /**
-   * Waits for a text of the other side.
+   * Waits for bytes of the other side.
    * @param pause called about every 10 ms meanwhile
    */
-  receive(pause?: () => void): string;
+  receive(pause?: () => void): Uint8Array<ArrayBuffer>;
 }
 
 /** Bytes of shared memory that two sides need. */
-export const SLATE_BYTES = 2 ** 18;
+export const SLATE_BYTES = 2 ** 21;
 
 /**
- * One side of the slate in `memory`; side 0 begins. Texts longer than the memory go in pieces.
+ * One side of the slate in `memory`; side 0 begins. What is longer than the memory goes in pieces.
  * Refers to nothing outside itself.
  *
  * @example
@@ -31,8 +31,8 @@ export const SLATE_BYTES = 2 ** 18;
  * import { SLATE_BYTES, slateSide } from "./slate.ts";
  *
  * const memory = new SharedArrayBuffer(SLATE_BYTES);
- * slateSide(memory, 0).send("a question");
- * assertEquals(slateSide(memory, 1).receive(), "a question");
+ * slateSide(memory, 0).send(Uint8Array.of(1, 2));
+ * assertEquals(slateSide(memory, 1).receive(), Uint8Array.of(1, 2));
  * ```
  */
 export function slateSide(memory: SharedArrayBuffer, me: 0 | 1): SlateSide {
@@ -41,12 +41,10 @@ export function slateSide(memory: SharedArrayBuffer, me: 0 | 1): SlateSide {
   // Words: whose turn it is to read or write, bytes in this piece, whether more pieces follow.
   const [TURN, LENGTH, MORE] = [0, 1, 2] as const;
   const words = new Int32Array(memory, 0, HEADER / 4);
-  const bytes = new Uint8Array(memory, HEADER);
+  const shared = new Uint8Array(memory, HEADER);
   const other = 1 - me;
   // Held here, because the worker gives up its globals once it has its side.
   const { load, notify, store, wait: sleep } = Atomics;
-  const encoder = new TextEncoder();
-  const decoder = new TextDecoder();
 
   function pass(): void {
     store(words, TURN, other);
@@ -59,38 +57,37 @@ export function slateSide(memory: SharedArrayBuffer, me: 0 | 1): SlateSide {
     }
   }
 
-  function send(text: string): void {
-    const all = encoder.encode(text);
+  function send(all: Uint8Array): void {
     let at = 0;
     do {
       // The first piece is written in this side's turn, the others once the last one was taken.
       if (at > 0) wait();
-      const piece = all.subarray(at, at + bytes.length);
+      const piece = all.subarray(at, at + shared.length);
       at += piece.length;
-      bytes.set(piece);
+      shared.set(piece);
       words[LENGTH] = piece.length;
       words[MORE] = at < all.length ? 1 : 0;
       pass();
     } while (at < all.length);
   }
 
-  function receive(pause?: () => void): string {
-    const pieces: Uint8Array[] = [];
+  function receive(pause?: () => void): Uint8Array<ArrayBuffer> {
+    const pieces: Uint8Array<ArrayBuffer>[] = [];
     for (;;) {
       wait(pause);
-      // A copy: text is not decoded from memory that another thread can write.
-      pieces.push(bytes.slice(0, words[LENGTH]!));
+      // A copy: nothing is read from memory that another thread can write.
+      pieces.push(new Uint8Array(shared.subarray(0, words[LENGTH]!)));
       if (words[MORE] === 0) break;
       pass();
     }
-    if (pieces.length === 1) return decoder.decode(pieces[0]!);
+    if (pieces.length === 1) return pieces[0]!;
     const all = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
     let at = 0;
     for (const piece of pieces) {
       all.set(piece, at);
       at += piece.length;
     }
-    return decoder.decode(all);
+    return all;
   }
 
   return { send, receive };

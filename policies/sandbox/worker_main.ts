@@ -1,13 +1,12 @@
 // deno-lint-ignore-file error-law/class -- its text runs where there are no classes of ours
 /**
  * The sandbox's worker thread: no permissions, its own copy of every global, and of those only the
- * language. It makes the policy's realm and passes text between it and the process's main thread.
+ * language. It makes the guest's realm and passes messages between it and the process's main thread.
  *
  * @module
  */
 import type { registerHooks, stripTypeScriptTypes } from "node:module";
 import type vm from "node:vm";
-import type { RealmPolicy } from "./policy_realm.ts";
 import type { slateSide } from "./slate.ts";
 
 /** What the worker's code is given. */
@@ -15,12 +14,32 @@ export interface WorkerParts {
   readonly vm: typeof vm;
   readonly registerHooks: typeof registerHooks;
   readonly stripTypeScriptTypes: typeof stripTypeScriptTypes;
-  /** Module text that exports `policyRealm(…)` by default. */
+  /** Module text that exports by default what runs a guest in its realm. */
   readonly realmSource: string;
+  /** Whether the guest may compile WebAssembly, and is asked and replies in bytes. */
+  readonly binary: boolean;
+  /** First byte of a question that a binary guest is asked in a realm made afresh. */
+  readonly fresh: number;
   /** Global names that stay in the worker, too. */
   readonly globals: readonly string[];
   readonly slateSide: typeof slateSide;
 }
+
+/**
+ * A guest in its realm: text goes in and out, and bytes of a binary guest, which are copied between
+ * memory of its realm and of ours.
+ */
+export interface RealmGuest {
+  /** Memory of the realm for a question of so many bytes; binary guests alone have it. */
+  room?(bytes: number): Uint8Array;
+  /** Puts a question: its text, or what was written into the room. */
+  put(question?: string): void;
+  /** The reply, once; undefined while there is none. */
+  take(): string | Uint8Array | undefined;
+}
+
+/** First byte of a question that a binary guest is asked in a realm made afresh. */
+export const FRESH_REALM = 1;
 
 /** The first text on the slate. */
 export interface WorkerStart {
@@ -31,9 +50,9 @@ export interface WorkerStart {
 }
 
 /**
- * Runs in the worker. Every reply is one string: see `RealmPolicy.take`; further `I` and a specifier
- * for a policy that imports, `L` and a message for one that cannot be loaded, `B` for a reply that
- * is too big. Refers to nothing outside itself.
+ * Runs in the worker. A reply in text begins with a letter: see `RealmPolicy.take`; further `I` and a
+ * specifier for a guest that imports, `L` and a message for one that cannot be loaded, `B` for a reply
+ * that is too big. Refers to nothing outside itself.
  */
 export function workerMain(parts: WorkerParts): void {
   const { vm, stripTypeScriptTypes } = parts;
@@ -45,9 +64,18 @@ export function workerMain(parts: WorkerParts): void {
   const listen = scope.addEventListener.bind(scope);
   const post = scope.postMessage.bind(scope);
   const later = scope.setTimeout.bind(scope);
+  const encoder = new TextEncoder();
+  const decoder = new TextDecoder();
+  // Of this realm, so that what a guest did to its own does not matter.
+  const { apply } = Reflect;
+  const { set } = Uint8Array.prototype;
+  const lengthOf = Object.getOwnPropertyDescriptor(
+    Object.getPrototypeOf(Uint8Array.prototype),
+    "byteLength",
+  )!.get!;
   const tick = () => new Promise<void>((resolve) => later(resolve, 1));
 
-  /** Takes away what reaches beyond this thread; the policy's realm does not even see this one. */
+  /** Takes away what reaches beyond this thread; the guest's realm does not even see this one. */
   function seal(): void {
     const kept = new Set<PropertyKey>(parts.globals);
     for (const name of Reflect.ownKeys(globalThis)) {
@@ -95,21 +123,20 @@ export function workerMain(parts: WorkerParts): void {
     }
   }
 
-  /** Loads the policy's text; resolves to the policy or to what went wrong. */
-  async function load(given: WorkerStart): Promise<RealmPolicy | string> {
-    const text = erased(given);
-    // No code from strings, no WebAssembly; without a callback, import() is refused.
+  /** Loads the guest's text into a realm of its own; resolves to the guest or to what went wrong. */
+  async function load(text: string): Promise<RealmGuest | string> {
+    // No code from strings; without a callback, import() is refused.
     const context = vm.createContext(vm.constants.DONT_CONTEXTIFY, {
-      codeGeneration: { strings: false, wasm: false },
+      codeGeneration: { strings: false, wasm: parts.binary },
     });
     const module = (code: string, identifier: string) =>
       new vm.SourceTextModule(code, { context, identifier });
     const modules = {
       realm: module(parts.realmSource, "realm"),
-      policy: module(text, "policy"),
+      guest: module(text, "guest"),
     };
     const entry = module(
-      'import realm from "realm"; import * as policy from "policy"; export const it = realm(policy);',
+      'import realm from "realm"; import * as guest from "guest"; export const it = realm(guest);',
       "entry",
     );
     let imported: string | undefined;
@@ -117,49 +144,73 @@ export function workerMain(parts: WorkerParts): void {
       await entry.link((specifier, referrer) => {
         if (referrer !== entry) {
           imported = specifier;
-          throw new Error(`A policy imports ${specifier}`);
+          throw new Error(`It imports ${specifier}`);
         }
         return modules[specifier as keyof typeof modules];
       });
     } catch (error) {
       return imported === undefined ? `L${message(error)}` : `I${imported}`;
     }
-    // The promise is one of the policy's realm: its `then` must not be handed a function of ours.
+    // The promise is one of the guest's realm: its `then` must not be handed a function of ours.
     entry.evaluate();
     for (;;) {
       if (entry.status === "errored") return `L${message(entry.error)}`;
       try {
-        return (entry.namespace as { readonly it: RealmPolicy }).it;
+        return (entry.namespace as { readonly it: RealmGuest }).it;
       } catch {
-        // A policy that awaits at the top level.
+        // A guest that awaits at the top level.
         await tick();
       }
     }
   }
 
-  /** Puts a question; the thread goes on to the policy's promises only while it has no reply. */
-  async function answer(policy: RealmPolicy, question: string, mostUnits: number) {
-    policy.put(question);
+  /** Puts a question; the thread goes on to the guest's promises only while it has no reply. */
+  async function answer(
+    guest: RealmGuest,
+    question: Uint8Array,
+    mostUnits: number,
+  ): Promise<Uint8Array> {
+    if (parts.binary) {
+      apply(set, guest.room!(question.length), [question]);
+      guest.put();
+    } else guest.put(decoder.decode(question));
     for (;;) {
-      const reply: unknown = policy.take();
-      if (typeof reply === "string") return reply.length > mostUnits ? "B" : reply;
+      const reply: unknown = guest.take();
+      if (typeof reply === "string") return text(reply.length > mostUnits ? "B" : reply);
+      if (reply !== undefined && parts.binary) return copied(reply, mostUnits);
       await tick();
     }
+  }
+
+  const text = (reply: string): Uint8Array => encoder.encode(reply);
+
+  /** Bytes of a guest's realm; what is none throws. */
+  function copied(reply: unknown, most: number): Uint8Array {
+    const length: number = apply(lengthOf, reply, []);
+    if (length > most) return text("B");
+    const bytes = new Uint8Array(length);
+    apply(set, bytes, [reply]);
+    return bytes;
   }
 
   async function run(memory: SharedArrayBuffer): Promise<void> {
     const slate = parts.slateSide(memory, 1);
     seal();
-    const given: WorkerStart = JSON.parse(slate.receive());
+    const given: WorkerStart = JSON.parse(decoder.decode(slate.receive()));
     try {
-      const policy = await sealed()
-        ? await load(given)
+      const source = erased(given);
+      let guest = await sealed()
+        ? await load(source)
         : "Lthe sandbox is not sealed on this version of Deno";
-      if (typeof policy === "string") return slate.send(policy);
-      slate.send(await answer(policy, '{"ask":"start"}', given.mostUnits));
-      for (;;) slate.send(await answer(policy, slate.receive(), given.mostUnits));
+      let question: Uint8Array = text('{"ask":"start"}');
+      for (;;) {
+        if (typeof guest === "string") return slate.send(text(guest));
+        slate.send(await answer(guest, question, given.mostUnits));
+        question = slate.receive();
+        if (parts.binary && question[0] === parts.fresh) guest = await load(source);
+      }
     } catch (error) {
-      slate.send(`L${message(error)}`);
+      slate.send(text(`L${message(error)}`));
     }
   }
 
@@ -168,6 +219,6 @@ export function workerMain(parts: WorkerParts): void {
     post("up");
     run(data);
   });
-  // Errors that nobody waits for are the policy's own affair.
+  // Errors that nobody waits for are the guest's own affair.
   listen("unhandledrejection", (event) => event.preventDefault());
 }

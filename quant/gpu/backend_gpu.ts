@@ -142,6 +142,10 @@ export class GpuBackend implements Backend<GpuTensor> {
     }
   }
 
+  together<R>(body: () => R): R {
+    return this.#bench.batch(body);
+  }
+
   /** Frees the scratch buffers that are kept for reuse. */
   close(): void {
     this.#bench.free(...this.#pool.splice(0));

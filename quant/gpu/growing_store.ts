@@ -2,11 +2,16 @@
  * A store whose tokens are quantized once, in their order, as the quantized range moves on: what is
  * left to a family is how some tokens are quantized and restored, and which buffers that takes.
  *
+ * Growing only notes how far. All tokens that the range has moved over since are quantized by one
+ * launch when something asks for them: a kernel of the store, `settle` or `contents`. A store whose
+ * sizes are due after every step has to keep up with the steps.
+ *
  * @module
  */
 import type { BufferContents, Settings, Source, Store, StoredBuffer } from "../family.ts";
 import type { GpuTensor, TokenRange } from "../tensor.ts";
 import { DeviceStore } from "./device_store.ts";
+import type { Bindings, Extent, Kernels } from "./kernels.ts";
 import type { Words } from "./workbench.ts";
 
 /** See the module. */
@@ -16,6 +21,8 @@ export abstract class GrowingStore<S extends Settings, Role extends string>
   /** Tokens of the last snapshot. */
   protected length = 0;
   #quantized: TokenRange;
+  /** Tokens that the device has been told to quantize. */
+  #reached = 0;
 
   /**
    * @param rangeOf which tokens of a snapshot are quantized (`Family.quantizedRange`)
@@ -41,10 +48,21 @@ export abstract class GrowingStore<S extends Settings, Role extends string>
   }
 
   grow(n: number): void {
-    const first = this.tokens;
     this.length = n;
     this.#quantized = this.rangeOf(this.settings, n);
-    if (this.tokens > first) this.quantize(first, this.tokens - first);
+    const { sizesNeedSettle }: Store<GpuTensor> = this;
+    if (sizesNeedSettle) this.#catchUp();
+  }
+
+  override free(): void {
+    // What was put off is not wanted any more.
+    this.#reached = Infinity;
+    super.free();
+  }
+
+  override settle(): Promise<void> {
+    this.#catchUp();
+    return super.settle();
   }
 
   abstract restore(target: GpuTensor): void;
@@ -53,6 +71,33 @@ export abstract class GrowingStore<S extends Settings, Role extends string>
 
   /** Quantizes the tokens `first .. first + tokens - 1`, counted from the first quantized one. */
   protected abstract quantize(first: number, tokens: number): void;
+
+  protected override run(
+    kernels: Kernels,
+    entryPoint: string,
+    over: Extent,
+    bindings: Bindings,
+  ): void {
+    this.#catchUp();
+    super.run(kernels, entryPoint, over, bindings);
+  }
+
+  protected override used(
+    declared: readonly StoredBuffer[],
+    elsewhere?: Readonly<Record<string, GPUBuffer>>,
+  ): Promise<BufferContents[]> {
+    this.#catchUp();
+    return super.used(declared, elsewhere);
+  }
+
+  /** Quantizes what the range has moved over. */
+  #catchUp(): void {
+    const first = this.#reached;
+    if (this.tokens <= first) return;
+    // At once, since quantizing launches kernels of the store.
+    this.#reached = this.tokens;
+    this.quantize(first, this.tokens - first);
+  }
 
   /** Tokens that are quantized now. */
   protected get tokens(): number {

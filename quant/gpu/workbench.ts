@@ -27,6 +27,9 @@ const SMALLEST = 64;
 /** Parameter blocks of one submission. */
 const SLOTS = 256;
 
+/** Words that are brought back together at most. */
+const MOST_READ_TOGETHER = 1 << 22;
+
 /** How much larger a buffer is made than what it has to hold when it has to grow. */
 const ROOM = 1.0625;
 
@@ -50,6 +53,14 @@ export interface Launch {
   readonly workgroups: readonly [number, number];
 }
 
+/** Words that somebody waits for. */
+interface AskedRead {
+  readonly regions: readonly WordRegion[];
+  readonly words: number;
+  readonly resolve: (words: Uint32Array<ArrayBuffer>) => void;
+  readonly reject: (reason: unknown) => void;
+}
+
 const benches = new WeakMap<GPUDevice, Workbench>();
 
 /** See the module. */
@@ -64,6 +75,7 @@ export class Workbench {
   #pass: GPUComputePassEncoder | undefined;
   #depth = 0;
   #discarded: GPUBuffer[] = [];
+  #asked: AskedRead[] = [];
   /** Buffers that were made here and are not freed yet, and their number. */
   readonly #made = new WeakSet<GPUBuffer>();
   #live = 0;
@@ -195,10 +207,46 @@ export class Workbench {
     });
   }
 
-  /** The words of some regions in cpu memory, one region after the other; not inside a batch. */
-  async read(regions: readonly WordRegion[]): Promise<Uint32Array<ArrayBuffer>> {
+  /**
+   * The words of some regions in cpu memory, one region after the other; not inside a batch. A round
+   * trip costs more than what it carries, so what is asked for in one turn comes back by the same one:
+   * the regions are to stay until then.
+   */
+  read(regions: readonly WordRegion[]): Promise<Uint32Array<ArrayBuffer>> {
     const words = regions.reduce((sum, region) => sum + region.words, 0);
-    if (words === 0) return new Uint32Array(0);
+    if (words === 0) return Promise.resolve(new Uint32Array(0));
+    return new Promise((resolve, reject) => {
+      this.#asked.push({ regions, words, resolve, reject });
+      if (this.#asked.length === 1) queueMicrotask(() => this.#bringAsked());
+    });
+  }
+
+  /** Brings everything that was asked for in this turn. */
+  async #bringAsked(): Promise<void> {
+    const waiting = this.#asked.splice(0);
+    while (waiting.length > 0) {
+      let words = waiting[0]!.words;
+      let count = 1;
+      while (count < waiting.length && words + waiting[count]!.words <= MOST_READ_TOGETHER) {
+        words += waiting[count++]!.words;
+      }
+      const reads = waiting.splice(0, count);
+      try {
+        const all = await this.#bring(reads.flatMap(({ regions }) => regions), words);
+        let at = 0;
+        for (const { words, resolve } of reads) {
+          resolve(reads.length === 1 ? all : all.slice(at, at += words));
+        }
+      } catch (error) {
+        for (const { reject } of reads) reject(error);
+      }
+    }
+  }
+
+  async #bring(
+    regions: readonly WordRegion[],
+    words: number,
+  ): Promise<Uint32Array<ArrayBuffer>> {
     const staging = this.device.createBuffer({
       label: "read back",
       size: 4 * words,

@@ -1,11 +1,13 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import {
+  checkAnswers,
   type DatasetName,
   datasets,
   prepareScores,
   renderPrompt,
   scoreReply,
 } from "../../benchmarks/datasets.ts";
+import fc from "fast-check";
 import { BenchmarkError } from "../../benchmarks/benchmark_error.ts";
 import type { Example } from "../../benchmarks/example.ts";
 import prompts from "../../benchmarks/prompts.json" with { type: "json" };
@@ -87,14 +89,81 @@ Deno.test("the best of several answers counts", () => {
   assertEquals(scoreReply(example("hotpotqa", { answers: ["red", "teal", "blue"] }), "teal"), 1);
 });
 
-Deno.test("an example that could never be scored is refused", () => {
+Deno.test("an answer that no reply can match is refused", () => {
   const refused: [Example, string][] = [
     [example("nope"), 'unknown dataset "nope"; there are templates for hotpotqa, '],
     [example("__proto__"), "unknown dataset"],
-    [example("passage_retrieval_en"), 'the answer "7" must read "Paragraph N"'],
+    [example("passage_retrieval_en"), 'the answer "7"; it must read "Paragraph N"'],
     [example("trec"), '"all_classes" must list the labels'],
+    [
+      example("trec", { answers: ["Human being"], allClasses: ["Human"] }),
+      'the answer "Human being"; it must be one of the labels',
+    ],
+    [example("trec", { answers: ["a\nb"], allClasses: ["a\nb"] }), "on one line"],
+    [example("stem_open", { answers: ["6+4=10"] }), "must be a number or one letter"],
+    [example("stem_open", { answers: ["1/0"] }), "must be a number or one letter"],
+    [example("stem_mc", { answers: ["AB"] }), "must be a number or one letter"],
+    [
+      example("stem_mc", { answers: ["E"], allClasses: ["A", "(B)"] }),
+      'the answer "E" is none of the choices A, B',
+    ],
+    [example("passage_count", { answers: ["three"] }), "must be a number in digits"],
+    [example("passage_count", { answers: ["1/2"] }), "must be a number in digits"],
+    [example("hotpotqa", { answers: ["The"] }), "a word that is no article"],
+    [example("hotpotqa", { answers: ["teal", "?!"] }), 'the answer "?!"'],
+    [example("triviaqa", { answers: ["?\nteal"] }), "in its first line"],
+    [example("passkey", { answers: ["—"] }), "must have a letter or a digit"],
+    [example("lcc", { answers: ["\n"] }), "must be a line of code"],
+    ...Object.keys(datasets).map((name): [Example, string] => [
+      example(name, { answers: [" "], allClasses: [" "] }),
+      name === "stem_mc" ? "stem" : 'no reply can match the answer " "',
+    ]),
   ];
   for (const [wrong, message] of refused) {
-    assertThrows(() => renderPrompt(wrong), BenchmarkError, message);
+    assertThrows(() => checkAnswers(wrong, "stem"), BenchmarkError, message);
+  }
+});
+
+Deno.test("every scorer gives something to a reply that quotes an answer it accepts", () => {
+  const part = fc.constantFrom(
+    ...["7", "12", "0", "1,000", ".", ",", "-", "/", "%", "$", " ", "\n", "(", ")", "#", "//", "`"],
+    ...["a", "B", "the", "é", "Σ", "北", "km", "\\boxed{", "}", "Paragraph ", "####", "answer is"],
+  );
+  const answer = fc.oneof(
+    fc.array(part, { minLength: 1, maxLength: 6 }).map((parts) => parts.join("")),
+    fc.string({ unit: "grapheme" }),
+    fc.double({ noNaN: true }).map(String),
+    fc.bigInt().map((n) => n.toLocaleString("en-US")),
+    fc.uuid(),
+  );
+  const quotes: readonly ((answer: string) => string)[] = [
+    (a) => a,
+    (a) => `The answer is ${a.replace(/^\n+/, "")}`,
+  ];
+  for (const name of Object.keys(datasets)) {
+    const code = name === "lcc" || name === "repobench-p";
+    let accepted = 0;
+    const given = name === "passage_retrieval_en" ? answer.map((n) => `Paragraph ${n}`) : answer;
+    fc.assert(
+      fc.property(given, (text) => {
+        const asked = example(name, {
+          answers: [text],
+          allClasses: name === "trec" ? ["the", text, "B"] : null,
+        });
+        try {
+          checkAnswers(asked, name);
+        } catch (error) {
+          if (error instanceof BenchmarkError) return;
+          throw error;
+        }
+        accepted++;
+        // What stands before a line of code makes it another line.
+        for (const quote of code ? quotes.slice(0, 1) : quotes) {
+          assertEquals(scoreReply(asked, quote(text)) > 0, true, `${name}: ${quote(text)}`);
+        }
+      }),
+      { seed: 7, numRuns: 3000 },
+    );
+    assertEquals(accepted > 100, true, `${name}: ${accepted}`);
   }
 });

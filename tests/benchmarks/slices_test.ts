@@ -63,6 +63,11 @@ Deno.test("a file of the user's is read with its fields", () => {
   assertEquals(second?.allClasses, ["A"]);
 });
 
+Deno.test("a depth of null is none", () => {
+  const [example] = parseExamples(bytes(line({ depth: null })), "a.jsonl");
+  assertEquals(example !== undefined && "depth" in example, false);
+});
+
 Deno.test("a line that cannot be used is refused with file and line number", () => {
   const wrong: [text: string, message: string][] = [
     ["{", "mine.jsonl:1: not JSON ("],
@@ -78,7 +83,7 @@ Deno.test("a line that cannot be used is refused with file and line number", () 
     [line({ answers: [] }), '"answers" must hold at least one answer'],
     [
       line({ answers: Array(1001).fill("4") }),
-      '"answers" holds 1001 of them; supported are up to 1000',
+      '"answers" holds 1001 of them; expected up to 1000, unless --data-answers says otherwise',
     ],
     [line().replace("{", '{"_id": "b",'), 'mine.jsonl:1: the key "_id" occurs twice in one object'],
     [line({ more: 1 }).replace(":1}", ':{"a":1,"a":2}}'), 'the key "a" occurs twice'],
@@ -126,7 +131,29 @@ Deno.test("a file is read by lines, none of them longer than 16 MiB, and no furt
     await assertRejects(
       () => loadDataFile(path),
       BenchmarkError,
-      ":2: the line has more than 16777216 bytes; an example has fewer",
+      ":2: the line has more than 16777216 bytes; an example has fewer, unless --data-line-bytes says",
+    );
+  } finally {
+    await Deno.remove(path);
+  }
+});
+
+Deno.test("how long lines may be, and how many answers there are, can be said", async () => {
+  const path = await Deno.makeTempFile({ suffix: ".jsonl" });
+  try {
+    const text = line({ answers: ["4", "5", "6"] });
+    await Deno.writeTextFile(path, text);
+    const length = bytes(text).length;
+    assertEquals((await loadDataFile(path, { lineBytes: length, answers: 3 })).length, 1);
+    await assertRejects(
+      () => loadDataFile(path, { lineBytes: length - 1 }),
+      BenchmarkError,
+      `:1: the line has more than ${length - 1} bytes`,
+    );
+    await assertRejects(
+      () => loadDataFile(path, { answers: 2 }),
+      BenchmarkError,
+      '"answers" holds 3 of them; expected up to 2',
     );
   } finally {
     await Deno.remove(path);

@@ -98,7 +98,7 @@ Deno.test("GSM8K asks as lm-evaluation-harness does, and scores three ways", asy
   );
   const three = (reply: string) => [task.score(reply), ...Object.values(task.scores(reply))];
   assertEquals(Object.keys(task.scores("")), ["strict", "conclusion"]);
-  assertEquals(three("So.\n#### 350"), [1, 1, 0]);
+  assertEquals(three("So.\n#### 350"), [1, 1, 1]);
   assertEquals(three("The answer is 350."), [1, 0, 1]);
   assertEquals(three("The answer is 350. That was 2."), [0, 0, 1]);
   assertEquals(task.stop!.exec("350\nQuestion: more")?.index, 4);

@@ -1,9 +1,8 @@
-import type { CalibrationSamples, MeasureSensitivity } from "../../quant/calibration.ts";
+import type { KeptSamples, Sensitivity } from "../../quant/calibration.ts";
 import { transformNoise } from "../../quant/families/transform/transform_noise.ts";
 import { uniform } from "../../quant/families/uniform/uniform.ts";
 import { builtInFamilies, Families } from "../../quant/registry.ts";
 import { assert, assertAlmostEquals, assertEquals, assertRejects } from "@std/assert";
-import { loadCalibrationSet } from "../../calibration/calibration_set.ts";
 import { CALIBRATION_PERCENTILES } from "../../policies/calibration_statistics.ts";
 import {
   CalibrationCost,
@@ -13,7 +12,6 @@ import {
   readCalibration,
   writeCalibration,
 } from "../../calibration/calibrator.ts";
-import { samplesThatFit } from "../../calibration/calibration_samples.ts";
 import { plainRotary } from "../../engine/rotary.ts";
 import { MemoryStore } from "./memory_store.ts";
 import { SyntheticEngine } from "../engine/synthetic_engine.ts";
@@ -22,6 +20,7 @@ import { settingsFor } from "../../quant/settings_for.ts";
 
 const ids = [[1, 2, 3, 4, 5], [9, 8, 7]];
 const samples = ids.map((sample) => ({ ids: sample, reply: 1 }));
+const set = { samples: 2, tokens: 8, sha256: "0".repeat(64) };
 
 Deno.test("calibration statistics are those of the tokens that were run", async () => {
   const engine = new SyntheticEngine();
@@ -96,9 +95,10 @@ Deno.test("families publish statistics under their names", async () => {
   const seen = {
     ...uniform,
     name: "mine",
-    statistics: async (given: CalibrationSamples, sensitivity: MeasureSensitivity) => ({
+    noise: transformNoise,
+    statistics: (given: KeptSamples, sensitivity: readonly Sensitivity[]) => ({
       samples: given.layers[0]!.keys.length,
-      layers: (await sensitivity(transformNoise(given))).length,
+      layers: sensitivity.length,
     }),
   };
   const calibrator = new Calibrator({ families: new Families([seen]), engine, samples });
@@ -190,6 +190,8 @@ Deno.test("a calibration file keeps arrays exactly", async () => {
     engine: "e",
     set: "s",
     entries: [{
+      family: "f",
+      set,
       settings: "{}",
       seconds: 1,
       samplesSeconds: 2,
@@ -205,17 +207,42 @@ Deno.test("a calibration file keeps arrays exactly", async () => {
 
 Deno.test("damaged calibration files are refused in one sentence", async () => {
   const good = await writeCalibration({ engine: "e", set: "s", entries: [] });
+  const bytes = (text: string) => new TextEncoder().encode(text);
+  const changed = good.slice();
+  changed[40]! ^= 1;
+  // Who writes one by hand can hash it, too.
+  const holding = (file: object) => writeCalibration(file as CalibrationFile);
+  const learned = { value: {}, set, seconds: 1, samplesSeconds: 1 };
   for (
-    const [text, part] of [
-      ["nonsense", "is not JSON"],
-      ["null", "expected"],
-      ['{"format":"other"}', 'has the format "other"'],
-      // Statistics of transform lay elsewhere then.
-      [good.replace("calibration 3", "calibration 2"), 'has the format "kvreplay calibration 2"'],
-      [good.replace("entries", "entriez"), "do not match"],
+    const [given, part] of [
+      [bytes("nonsense"), 'begins with "nonsense"; expected "kvreplay calibration'],
+      [bytes(""), 'begins with ""'],
+      // Learned otherwise then.
+      [bytes('{"format":"kvreplay calibration 3"}'), "begins with"],
+      [good.subarray(0, good.length - 1), "do not match"],
+      [good.subarray(0, 25), "do not match"],
+      [changed, "do not match"],
+      [await holding({}), "holds something else"],
+      [await holding({ engine: "e", set: "s", entries: [learned] }), "holds something else"],
+      [
+        await holding({
+          engine: "e",
+          set: "s",
+          entries: [{ ...learned, family: "f", settings: "{}", set: { ...set, tokens: -1 } }],
+        }),
+        "holds something else",
+      ],
+      [
+        await holding({
+          engine: "e",
+          set: "s",
+          entries: [{ ...learned, family: "f", settings: "{}", value: { upper: [1, 2, 3, 4] } }],
+        }),
+        "holds something else",
+      ],
     ] as const
   ) {
-    await assertRejects(() => readCalibration(text, "f"), CalibrationError, part);
+    await assertRejects(() => readCalibration(given, "f"), CalibrationError, part);
   }
 });
 
@@ -238,36 +265,11 @@ Deno.test("a calibration file replaces the run", async () => {
 
 Deno.test("the cost counts every entry and the pass over the samples once", () => {
   const cost = new CalibrationCost();
-  const learned = { value: 0, seconds: 2, samplesSeconds: 5 };
+  const learned = { value: 0, set, seconds: 2, samplesSeconds: 5 };
   cost.add(learned);
   cost.add(learned);
-  cost.add({ value: 0, seconds: 1, samplesSeconds: 5 });
+  cost.add({ value: 0, set, seconds: 1, samplesSeconds: 5 });
   cost.addSeconds(0.5);
   assertEquals(cost.seconds, 8.5);
-});
-
-Deno.test("samples beyond the model's positions or the memory are left out, with a notice", () => {
-  const engine = new SyntheticEngine();
-  const notices: string[] = [];
-  const long = Array<number>(engine.shape.maxPositions + 1).fill(1);
-  new Calibrator({
-    families: builtInFamilies,
-    engine,
-    samples: [...samples, { ids: long, reply: 4 }],
-    notice: (sentence) => notices.push(sentence),
-  });
-  assertEquals(notices.length, 1);
-  assert(notices[0]!.includes("2 of 3 samples"));
-  const perToken = 4 * 2 * (3 * 2 + 4) * engine.shape.headDim;
-  assertEquals(samplesThatFit(engine.shape, [5, 3], 8 * perToken), 2);
-  assertEquals(samplesThatFit(engine.shape, [5, 3], 7 * perToken), 1);
-  assertEquals(samplesThatFit(engine.shape, [5, 3], 1), 1);
-});
-
-Deno.test("the embedded set mixes the families and repeats no scored id", async () => {
-  const samples = await loadCalibrationSet();
-  const datasets = new Set(samples.map(({ dataset }) => dataset));
-  assert(datasets.size >= 5);
-  assert(samples.every(({ id }) => id.startsWith("calibration-")));
-  assert(samples.every(({ prompt, target }) => prompt.length > 200 && target.length > 0));
+  assertEquals(cost.sets, [set]);
 });

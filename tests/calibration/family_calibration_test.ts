@@ -74,17 +74,57 @@ Deno.test("the same samples and settings give the same calibration, other settin
 Deno.test("calibrations come from the store the second time, keyed by set and settings", async () => {
   const store = new MemoryStore();
   const engine = new SyntheticEngine();
-  const open = (set = samples) =>
-    new Calibrator({ families: builtInFamilies, engine, samples: set, store });
-  const first = await open().family(keySettings());
+  const learn = async (settings: Settings, set = samples) => {
+    const calibrator = new Calibrator({ families: builtInFamilies, engine, samples: set, store });
+    const learned = await calibrator.family(settings);
+    await calibrator.keep();
+    return learned;
+  };
+  const first = await learn(keySettings());
   const runs = engine.runs;
-  const again = await open().family(keySettings());
-  assertEquals([again, engine.runs], [first, runs]);
-  await open().family(keySettings(0, 3));
+  assertEquals([await learn(keySettings()), engine.runs], [first, runs]);
+  await learn(keySettings(0, 3));
   assert(engine.runs > runs, "other settings must be learned");
   const before = engine.runs;
-  await open(samples.slice(1)).family(keySettings());
+  await learn(keySettings());
+  assertEquals(engine.runs, before);
+  await learn(keySettings(), samples.slice(1));
   assert(engine.runs > before, "another set must be run");
+});
+
+Deno.test("one run of the set teaches every policy and window of a family, kept in one file", async () => {
+  const store = new MemoryStore();
+  const engine = new SyntheticEngine();
+  const calibrator = new Calibrator({ families: builtInFamilies, engine, samples, store });
+  let prefills = 0;
+  for (const layer of [0, 1]) {
+    for (const residualLength of [0, 4, 13, 16, 128]) {
+      for (const bits of [2, 4]) {
+        await calibrator.family({ ...keySettings(layer, bits), residualLength } as Settings);
+        prefills ||= engine.runs;
+      }
+    }
+    await calibrator.keep();
+  }
+  assertEquals(engine.runs, prefills);
+  assertEquals(store.size, 1);
+  assertEquals((await calibrator.export()).entries.length, 4);
+});
+
+Deno.test("what two processes learned of one family is kept of both", async () => {
+  const store = new MemoryStore();
+  const engine = new SyntheticEngine();
+  const open = () => new Calibrator({ families: builtInFamilies, engine, samples, store });
+  const [one, two] = [open(), open()];
+  await one.family(keySettings(0));
+  await two.family(keySettings(1));
+  await one.keep();
+  await two.keep();
+  const runs = engine.runs;
+  const third = open();
+  await third.family(keySettings(0));
+  await third.family(keySettings(1));
+  assertEquals(engine.runs, runs);
 });
 
 Deno.test("a calibration file replaces learning, and another model's is named", async () => {

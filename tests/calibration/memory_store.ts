@@ -5,16 +5,20 @@ import {
   writeCalibration,
 } from "../../calibration/calibrator.ts";
 
-/** Keeps calibrations as the text that would be on disk. */
+/** Keeps calibrations as the bytes that would be on disk. */
 export class MemoryStore implements CalibrationStore {
-  readonly #texts = new Map<string, string>();
+  readonly #files = new Map<string, Uint8Array<ArrayBuffer>>();
+
+  get size(): number {
+    return this.#files.size;
+  }
 
   async load(key: string): Promise<CalibrationFile | undefined> {
-    const text = this.#texts.get(key);
-    return text === undefined ? undefined : await readCalibration(text, key);
+    const bytes = this.#files.get(key);
+    return bytes === undefined ? undefined : await readCalibration(bytes, key);
   }
 
   async save(key: string, file: CalibrationFile): Promise<void> {
-    this.#texts.set(key, await writeCalibration(file));
+    this.#files.set(key, await writeCalibration(file));
   }
 }

@@ -1,14 +1,17 @@
 /** Sensitivity of layers, with an engine that only looks at one tensor. */
-import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
-import type { KvKind } from "../../quant/family.ts";
+import { assert, assertAlmostEquals, assertEquals, assertNotEquals } from "@std/assert";
+import type { Family, KvKind } from "../../quant/family.ts";
 import type { CpuTensor } from "../../quant/tensor.ts";
-import { collectSamples } from "../../calibration/calibration_samples.ts";
-import type { ForwardInput, ForwardOutput } from "../../engine/engine.ts";
-import { measureSensitivity } from "../../calibration/sensitivity.ts";
-import type { Noise } from "../../quant/calibration.ts";
+import { runSamples } from "../../calibration/calibration_samples.ts";
+import type { ForwardInput, ForwardOutput, ModelShape } from "../../engine/engine.ts";
+import type { SampleTokens } from "../../calibration/sensitivity.ts";
+import type { KeptSamples, Noise, Sensitivity } from "../../quant/calibration.ts";
 import { transformNoise } from "../../quant/families/transform/transform_noise.ts";
-import { learnTransform } from "../../quant/families/transform/transform_calibration.ts";
 import { transform } from "../../quant/families/transform/transform.ts";
+import { CpuBackend } from "../../quant/backend_cpu.ts";
+import { learn } from "../../quant/learned.ts";
+import { rotateOnCpu } from "../../quant/stores/rope/rope_restore.ts";
+import { uploadRotary } from "../../engine/rotary.ts";
 import { settingsFor } from "../../quant/settings_for.ts";
 import { SyntheticEngine } from "../engine/synthetic_engine.ts";
 
@@ -17,22 +20,28 @@ const tokens = [30, 24, 40].map((length, i) => ({
   reply: 5,
 }));
 
-/** Logits are `scale` times the first channels of one tensor's memory, added up. */
+/** Logits are `scale` times the first channels of one tensor's memory, added up over what is seen. */
 class OneTensorEngine extends SyntheticEngine {
   constructor(
     readonly layer: number,
     readonly kind: KvKind,
     readonly scale: number,
+    shape: Partial<ModelShape> = {},
   ) {
-    super();
+    super(shape);
   }
 
   override async forward(input: ForwardInput<CpuTensor>): Promise<ForwardOutput<CpuTensor>> {
     const output = await super.forward(input);
     const { vocab, headDim } = this.shape;
     const memory = input.past[this.layer]![this.kind];
+    const fed = input.ids.length;
+    const columns = memory.capacity + fed;
+    const maskLayer = input.maskLayers === 1 ? 0 : this.layer;
     for (let row = 0; row < input.logits; row++) {
+      const seen = (maskLayer * fed + fed - input.logits + row) * columns;
       for (let t = 0; t < memory.capacity; t++) {
+        if (input.mask[seen + t] !== 0) continue;
         for (let i = 0; i < headDim; i++) {
           output.logits[row * vocab + i]! += this.scale * memory.data[t * headDim + i]!;
         }
@@ -42,11 +51,18 @@ class OneTensorEngine extends SyntheticEngine {
   }
 }
 
-async function measure(layer: number, kind: KvKind, scale: number) {
-  const engine = new OneTensorEngine(layer, kind, scale);
-  const samples = await collectSamples(engine, tokens.map(({ ids }) => ids));
-  return await measureSensitivity(engine, tokens, samples, transformNoise(samples));
+/** Sensitivity to a noise, on samples that all are measured. */
+async function sensitivityTo(
+  engine: SyntheticEngine,
+  samples: readonly SampleTokens[],
+  noise: (samples: KeptSamples) => Noise,
+): Promise<readonly Sensitivity[]> {
+  const { sensitivity } = await runSamples(engine, samples, { noises: new Map([["n", noise]]) });
+  return sensitivity.get("n")!;
 }
+
+const measure = (layer: number, kind: KvKind, scale: number) =>
+  sensitivityTo(new OneTensorEngine(layer, kind, scale), tokens, transformNoise);
 
 Deno.test("only the tensor that predictions hang on is sensitive", async () => {
   for (const layer of [0, 1]) {
@@ -75,42 +91,96 @@ Deno.test("measuring again gives the same numbers", async () => {
 Deno.test("samples that are nothing but reply are passed over", async () => {
   const engine = new OneTensorEngine(0, "key", 1);
   const short = [{ ids: [1, 2, 3], reply: 2 }];
-  const samples = await collectSamples(engine, short.map(({ ids }) => ids));
   assertEquals(
-    await measureSensitivity(engine, short, samples, transformNoise(samples)),
+    await sensitivityTo(engine, short, transformNoise),
     [{ key: 0, value: 0 }, { key: 0, value: 0 }],
   );
 });
 
-Deno.test("sensitivity is told per unit of what the noise loses, and keys' noise turns with them", async () => {
+/** The later a channel, the further up. */
+const up = (unit: number): Noise => ({
+  draw: (_layer, _kind, { heads, capacity, headDim }) => ({
+    heads,
+    capacity,
+    headDim,
+    data: Float32Array.from(
+      { length: heads * capacity * headDim },
+      (_, i) => 0.01 * (1 + i % headDim),
+    ),
+  }),
+  lost: () => unit,
+});
+
+Deno.test("sensitivity is told per unit of what the noise loses, and every draw has its seed", async () => {
   const engine = new OneTensorEngine(1, "key", 1);
-  const samples = await collectSamples(engine, tokens.map(({ ids }) => ids));
   const asked: string[] = [];
-  const noise = (unit: number): Noise => ({
-    draw(layer, kind, { heads, capacity, headDim }, seed) {
-      asked.push(`${layer} ${kind} ${heads} ${headDim} ${seed}`);
-      return {
-        heads,
-        capacity,
-        headDim,
-        data: new Float32Array(heads * capacity * headDim).fill(0.01),
-      };
+  const noise = (unit: number) => (): Noise => ({
+    ...up(unit),
+    draw(layer, kind, shape, seed) {
+      asked.push(`${layer} ${kind} ${shape.heads} ${shape.headDim} ${seed}`);
+      return up(unit).draw(layer, kind, shape, seed);
     },
-    lost: () => unit,
   });
-  const [one, ten] = [
-    await measureSensitivity(engine, tokens, samples, noise(1)),
-    await measureSensitivity(engine, tokens, samples, noise(10)),
-  ];
+  const one = await sensitivityTo(engine, tokens, noise(1));
+  const ten = await sensitivityTo(engine, tokens, noise(10));
   assert(one[1]!.key > 0);
   assertAlmostEquals(ten[1]!.key, one[1]!.key / 10, 1e-12);
   // Every draw of one measurement has a seed of its own, and the second measurement the same ones.
+  assertEquals(asked.length, 2 * 2 * 2 * tokens.length);
   assertEquals(new Set(asked).size, asked.length / 2);
-  // Noise of equal strength in all channels is longer along some directions once it has been turned.
-  const values = new OneTensorEngine(1, "value", 1);
-  const same = await collectSamples(values, tokens.map(({ ids }) => ids));
-  const unturned = await measureSensitivity(values, tokens, same, noise(1));
-  assert(Math.abs(unturned[1]!.value - one[1]!.key) > 1e-9);
+});
+
+Deno.test("noise of values is added as it is, that of keys turned by their positions", async () => {
+  const { kvHeads: heads, headDim, rotary } = new SyntheticEngine().shape;
+  // Two predictions a sample, the least: the first tokens of the reply after what the prompt leaves.
+  const known = tokens.map(({ ids, reply }) => ids.length - reply - 1);
+  for (const kind of ["key", "value"] as const) {
+    const found = await sensitivityTo(new OneTensorEngine(1, kind, 1), tokens, () => up(1));
+    let sum = 0;
+    for (const count of known) {
+      const noise = up(1).draw(1, kind, { heads, capacity: count, headDim }, 0);
+      const rope = uploadRotary(new CpuBackend(), count, rotary);
+      if (kind === "key") rotateOnCpu(noise, { from: 0, to: count }, rope);
+      // Channel i of the memory is the logit of token i.
+      const moved = Array.from({ length: headDim }, (_, i) => {
+        let total = 0;
+        for (let t = 0; t < count; t++) total += noise.data[t * headDim + i]!;
+        return total;
+      });
+      const logits = await exactLogits(kind, count);
+      const order = logits.map((_, i) => i).sort((a, b) => logits[b]! - logits[a]! || a - b);
+      const [first, second] = order as [number, number];
+      sum += ((moved[first] ?? 0) - (moved[second] ?? 0)) ** 2;
+    }
+    assertAlmostEquals(found[1]![kind], sum / known.length, 1e-4 * sum);
+    assertEquals(found[0]![kind], 0);
+  }
+
+  /** Logits of the model when it sees the first tokens of the sample that has so many. */
+  async function exactLogits(kind: KvKind, count: number): Promise<number[]> {
+    const engine = new OneTensorEngine(1, kind, 1);
+    const { ids } = tokens[known.indexOf(count)]!;
+    const seen = Array.from({ length: headDim }, () => 0);
+    for (let t = 0; t < count; t++) {
+      const row = engine.row(kind === "key" ? "key" : "value", 1, 0, ids[t]!, t);
+      for (let i = 0; i < headDim; i++) seen[i]! += row[i]!;
+    }
+    return await Promise.resolve([...seen, ...new Array(engine.shape.vocab - headDim).fill(0)]);
+  }
+});
+
+Deno.test("a pass in parts gives the same sensitivity", async () => {
+  // So many words that mask and logits of all layers at once are too large.
+  const small = await sensitivityTo(new OneTensorEngine(1, "value", 1), tokens, transformNoise);
+  const engine = new OneTensorEngine(1, "value", 1, { vocab: 2 ** 22 });
+  const large = await sensitivityTo(engine, tokens.slice(0, 1), transformNoise);
+  const alone = await sensitivityTo(
+    new OneTensorEngine(1, "value", 1),
+    tokens.slice(0, 1),
+    transformNoise,
+  );
+  assertEquals(large, alone);
+  assertNotEquals(small, alone);
 });
 
 /** An engine one of whose tensors holds the same number everywhere. */
@@ -129,8 +199,10 @@ class ConstantTensorEngine extends SyntheticEngine {
 Deno.test("a tensor in which nothing varies is not sensitive, and transform learns from it", async () => {
   for (const fill of [0, 1e-20, 0.75]) {
     const engine = new ConstantTensorEngine(fill);
-    const samples = await collectSamples(engine, tokens.map(({ ids }) => ids));
-    const all = await measureSensitivity(engine, tokens, samples, transformNoise(samples));
+    const { samples, sensitivity } = await runSamples(engine, tokens, {
+      noises: new Map([["transform", transformNoise]]),
+    });
+    const all = sensitivity.get("transform")!;
     for (const { key, value } of all) assert(Number.isFinite(key) && Number.isFinite(value));
     assertEquals(new Set(samples.layers[1]!.values[0]!.data), new Set([Math.fround(fill)]));
     const settings = settingsFor(
@@ -145,7 +217,11 @@ Deno.test("a tensor in which nothing varies is not sensitive, and transform lear
       },
       { heads: 2, headDim: 8 },
     );
-    for (const [name, array] of Object.entries(learnTransform(samples, settings))) {
+    for (
+      const [name, array] of Object.entries(
+        learn(transform as unknown as Family, samples, settings),
+      )
+    ) {
       for (const x of array) assert(Number.isFinite(x), `${name} of ${fill}`);
     }
   }

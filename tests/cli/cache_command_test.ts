@@ -85,7 +85,7 @@ Deno.test("runs in any folder share one cache, which is listed, verified and cle
     assertMatch(verified.stderr, /^Entry ".+" has 1000 bytes; expected \d+\n$/);
     assertEquals(
       verified.stdout,
-      "1 of 2 entries are what was written; the others are removed, and will be made anew\n",
+      "1 of 2 entries are what was written; 1 are removed, and will be made anew\n",
     );
     assertEquals((await run("cache", "cache verify", user)).code, 0);
 

@@ -158,6 +158,43 @@ Deno.test("a failed policy is told, the others are reported, and the code is 1",
   assertMatch(stderr, /^Policy uniform_quant_4bit: [^\n]+\n$/);
 });
 
+Deno.test("a policy that does not apply fails only where it was asked for by name", async () => {
+  await inTemporaryFolder(async (folder) => {
+    const args = ["reasoning", "--device=cpu", "--limit=1", "--max-new-tokens=1", "--no-cache"];
+    const common = [...args, "--policy=reference", "--group-size=48", `--out=${folder}/out`];
+    const named = await run(...common, "--policy=kivi_overlap_2bit");
+    assertEquals(named.code, 1);
+    assertStringIncludes(named.stderr, "Policy kivi_overlap_2bit@g48: rejected: Layer 0 values: ");
+    // In groups of 48 nothing is left of the default set but what has no groups.
+    const usual = await run(...args, "--group-size=48", "--budget-bits=2", `--out=${folder}/out`);
+    assertEquals(usual.code, 0, usual.stderr);
+    assertStringIncludes(usual.stderr, "Policy kivi_overlap_2bit@g48: not applicable: ");
+    const [slice] = JSON.parse(await Deno.readTextFile(`${folder}/out/metrics.json`)).slices;
+    assertEquals(slice.failures, []);
+    assertEquals(slice.not_applicable.map(({ policy }: { policy: string }) => policy), [
+      "uniform_quant_4bit@g48",
+      "uniform_quant_2bit@g48",
+      "kivi_overlap_4bit@g48",
+      "kivi_overlap_2bit@g48",
+      "skvq_overlap_2bit@g48",
+    ]);
+    const grouped = await run(
+      ...args,
+      "--policy=kivi_overlap_2bit,qaq_uniform",
+      "--group-size=16,64",
+    );
+    assertEquals(grouped.code, 0, grouped.stderr);
+    assertMatch(
+      grouped.stdout,
+      /policy=kivi_overlap_2bit@g16 .*\n.* policy=kivi_overlap_2bit@g64 /,
+    );
+    assertStringIncludes(
+      grouped.stderr,
+      "Policy qaq_uniform: its family qaq takes no group size, so it runs as it is",
+    );
+  });
+});
+
 Deno.test("an audit prints buffers that add up to the reported memory", async () => {
   const { code, stdout, stderr } = await run(
     ..."reasoning --limit 1 --max-new-tokens 2 --device cpu --no-cache --audit".split(" "),
@@ -169,48 +206,4 @@ Deno.test("an audit prints buffers that add up to the reported memory", async ()
   const sum = rows.reduce((bytes, row) => bytes + Number(row[1]), 0);
   assertEquals(Number(/^sum (\d+) bytes/m.exec(stdout)?.[1]), sum);
   assertStringIncludes(stdout, `peak_kv_memory_mb=${(sum / 2 ** 20).toFixed(6)}`);
-});
-
-Deno.test("an interrupted replay that had finished nothing leaves no file", async () => {
-  await inTemporaryFolder(async (folder) => {
-    const out = `${folder}/out`;
-    const child = spawn([
-      ..."needle --device cpu --no-cache --policy reference --out".split(" "),
-      out,
-    ]);
-    const texts = Promise.all([
-      new Response(child.stdout).text(),
-      new Response(child.stderr).text(),
-    ]);
-    // The folder is made once signals are listened to, before the model is loaded.
-    while (!names(folder).includes("out")) await new Promise((done) => setTimeout(done, 20));
-    child.kill("SIGINT");
-    const [{ code }, [stdout, stderr]] = await Promise.all([child.status, texts]);
-    assertEquals([code, stdout, names(out)], [130, "", []]);
-    assertStringIncludes(stderr, "Interrupted by SIGINT");
-  });
-});
-
-Deno.test("an interrupted replay writes what it had finished, marked partial", async () => {
-  await inTemporaryFolder(async (folder) => {
-    const child = spawn([
-      ..."all --limit 8 --device cpu --no-cache --policy reference --out".split(" "),
-      folder,
-    ]);
-    const stderr = new Response(child.stderr).text();
-    let stdout = "";
-    for await (const text of child.stdout.pipeThrough(new TextDecoderStream())) {
-      // The first slice is finished.
-      if (stdout === "") child.kill("SIGINT");
-      stdout += text;
-    }
-    assertEquals((await child.status).code, 130);
-    assertEquals(names(folder), ["metrics.csv", "metrics.json", "steps.jsonl"]);
-    const metrics = JSON.parse(await Deno.readTextFile(`${folder}/metrics.json`));
-    assertEquals([metrics.partial, metrics.ended_by], [true, "Interrupted by SIGINT"]);
-    assertEquals(metrics.slices[0].partial, false);
-    assertEquals(metrics.slices[0].policies[0].examples.length, 8);
-    assertEquals(metrics.slices.slice(1).every((slice: typeof metrics) => slice.partial), true);
-    assertStringIncludes(await stderr, `What was finished is in ${folder}, marked partial`);
-  });
 });

@@ -58,6 +58,7 @@ function needed(): string[] {
     ...filesBelow("policies/sandbox", ".ts").filter((path) => !path.endsWith("/mod.ts")),
     ...["cli.ts", "cli/main.ts", "cli/replay_command.ts", "cli/leaderboard_command.ts"],
     "cli/fetch_command.ts",
+    "cli/interrupt_worker.ts",
   ];
 }
 

@@ -2,7 +2,6 @@ import { assertEquals, assertMatch } from "@std/assert";
 import { BenchmarkError } from "../../benchmarks/benchmark_error.ts";
 import { CalibrationError } from "../../calibration/calibration_file.ts";
 import { describeFailure } from "../../cli/failure.ts";
-import { Interrupted } from "../../cli/interrupt.ts";
 import { UsageError } from "../../cli/usage_error.ts";
 import { InternalError, UserError } from "../../errors.ts";
 import { PolicyError } from "../../policies/check.ts";
@@ -31,11 +30,6 @@ Deno.test("what the user did is one sentence and code 1", () => {
     text: "timed out: No answer within 2 s",
     exitCode: 1,
   });
-});
-
-Deno.test("an interrupt has the code of its signal", () => {
-  assertEquals(describeFailure(new Interrupted("SIGINT")).exitCode, 130);
-  assertEquals(describeFailure(new Interrupted("SIGTERM")).exitCode, 143);
 });
 
 Deno.test("what this project did asks for a report, with a stack where no sentence says it", () => {

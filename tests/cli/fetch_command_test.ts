@@ -96,7 +96,7 @@ Deno.test("fetch prints where the model is, says what it did, and replay finds i
 Deno.test("a replay of a model that is not in the cache says which command brings it", async () => {
   await using machine = await new Machine();
   for (const name of [WHOLE.name, `${WHOLE.name}@v1.0`, `${WHOLE.name}:x.gguf`]) {
-    for (const args of [["needle", "--model", name], ["leaderboard", "--models", name]]) {
+    for (const args of [["needle", "--model", name], ["leaderboard", "--model", name]]) {
       const out = ["--out", `${machine.home}/out`];
       const { code, stdout, stderr } = await output(machine.spawn("replay", [], [...args, ...out]));
       assertEquals([code, stdout], [1, ""]);

@@ -25,8 +25,8 @@ Deno.test("a second run runs nothing and says the same; a changed setting runs a
   const folder = await Deno.makeTempDir({ prefix: "kvreplay-test-" });
   try {
     const args = [
-      "--models=mini",
-      "--slices=needle",
+      "--model=mini",
+      "--slice=needle",
       "--policy=kivi_overlap_4bit,uniform_quant_2bit",
       "--device=cpu",
       "--limit=1",
@@ -46,7 +46,12 @@ Deno.test("a second run runs nothing and says the same; a changed setting runs a
     assertEquals([second.code, second.stdout], [0, first.stdout], second.stderr);
     assertEquals(second.stderr.match(/\(finished before\)/g)?.length, 3);
     const manifest = JSON.parse(await Deno.readTextFile(`${folder}/manifest.json`));
-    assertEquals(manifest.cells, { finished: 3, reused: 3, failed: [] });
+    assertEquals(manifest.cells, {
+      finished: 3,
+      reused: 3,
+      failed: [],
+      not_applicable: [],
+    });
     assertEquals([manifest.limit, manifest.engine.device, manifest.seed], [1, "cpu", 0]);
     const metrics = JSON.parse(await Deno.readTextFile(`${folder}/metrics.json`));
     assertEquals(metrics.results["mini/needle/reference"]["quality_main,none"], 100);
@@ -66,7 +71,7 @@ Deno.test("help and mistakes need no model", async () => {
   const help = await run("--help");
   assertEquals([help.code, help.stderr], [0, ""]);
   assertStringIncludes(help.stdout, "--baseline NAME");
-  const wrong = await run("--slices=haystack");
+  const wrong = await run("--slice=haystack");
   assertEquals([wrong.code, wrong.stdout], [2, ""]);
   assertStringIncludes(wrong.stderr, 'Unknown slice "haystack"');
 });

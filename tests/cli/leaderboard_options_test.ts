@@ -13,6 +13,8 @@ Deno.test("by default everything is run and finished cells are kept", () => {
     models: ["mini", "mini-outlier"],
     slices: sliceNames,
     policies: "reference",
+    named: [],
+    ungrouped: [],
     baseline: "kivi_overlap_4bit",
     device: "auto",
     budgetBits: 4,
@@ -28,7 +30,7 @@ Deno.test("by default everything is run and finished cells are kept", () => {
 });
 
 Deno.test("every option is read", () => {
-  const args = "--models mini,/data/qwen --slices needle --policy kivi_overlap_2bit " +
+  const args = "--model mini,/data/qwen --slice needle --policy kivi_overlap_2bit " +
     "--policy uniform_quant_4bit,kivi_overlap_2bit --baseline uniform_quant_4bit --device cpu " +
     "--limit 2 --budget-bits=3 --seed 7 --resamples 500 --out board --fresh --no-cache " +
     "--cache-limit 2GiB --quiet";
@@ -36,6 +38,8 @@ Deno.test("every option is read", () => {
     models: ["mini", "/data/qwen"],
     slices: ["needle"],
     policies: ["reference", "kivi_overlap_2bit", "uniform_quant_4bit"],
+    named: ["kivi_overlap_2bit", "uniform_quant_4bit"],
+    ungrouped: [],
     baseline: "uniform_quant_4bit",
     device: "cpu",
     limit: 2,
@@ -50,6 +54,32 @@ Deno.test("every option is read", () => {
   });
 });
 
+Deno.test("models and slices may be repeated, hold several, and a path with a comma is one", async () => {
+  const folder = await Deno.makeTempDir({ suffix: ",a" });
+  try {
+    const options = parse(
+      "--model",
+      "mini, x/y",
+      "--model",
+      folder,
+      "--slice=needle",
+      "--slice=needle",
+    );
+    assertEquals(options?.models, ["mini", "x/y", folder]);
+    assertEquals(options?.slices, ["needle"]);
+  } finally {
+    await Deno.remove(folder);
+  }
+});
+
+Deno.test("a baseline is found with the size of its groups or without", () => {
+  assertEquals(parse("--group-size=64")?.baseline, "kivi_overlap_4bit@g64");
+  const args = ["--group-size=32,64", "--policy=squat_2bit,squat_4bit"];
+  assertEquals(parse(...args)?.baseline, "squat_2bit@g32");
+  assertEquals(parse(...args, "--baseline=squat_4bit")?.baseline, "squat_4bit@g32");
+  assertEquals(parse(...args, "--baseline=squat_4bit@g64")?.baseline, "squat_4bit@g64");
+});
+
 Deno.test("without the usual baseline the first policy takes its place", () => {
   assertEquals(parse("--policy=uniform_quant_2bit")?.baseline, "uniform_quant_2bit");
   assertEquals(parse("--policy=reference")?.baseline, "reference");
@@ -60,14 +90,17 @@ Deno.test("help is asked for", () => {
 });
 
 const wrong: readonly (readonly [string, ...string[]])[] = [
-  ["--wat", "Unknown option --wat", "--models", "--fresh"],
+  ["--wat", "Unknown option --wat", "--model", "--fresh"],
   ["mini", 'Unexpected argument "mini"'],
-  ["--slices=wikitext", 'Unknown slice "wikitext"', "expected longbench, needle"],
+  ["--slice=wikitext", 'Unknown slice "wikitext"', "expected longbench, needle"],
   ["--policy=best", 'Unknown policy "best"', "kivi_overlap_4bit"],
   ["--baseline=best", 'Unknown baseline "best"', "kivi_overlap_4bit"],
   ["--policy=reference --baseline=kivi_overlap_2bit", "not among the policies to run"],
   ["--device=tpu", 'Unknown device "tpu"', "auto, webgpu, cpu or wasm"],
-  ["--models=,", "--models needs a value, as in --models mini"],
+  ["--model=,", "--model needs a value, as in --model mini"],
+  ["--models=mini", "There is no option --models any more; give --model"],
+  ["--slices needle", "There is no option --slices any more; give --slice"],
+  ["--seed=1 --seed 2", '--seed is given 2 times, "1" and "2"; this command takes one'],
   ["--limit=0", '--limit must be an integer of at least 1, got "0"'],
   ["--limit=1.5", 'got "1.5"'],
   ["--budget-bits=9", 'from 1 to 8, got "9"'],

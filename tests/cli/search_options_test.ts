@@ -46,6 +46,10 @@ Deno.test("every option is read", () => {
 });
 
 const wrong: readonly (readonly [string, ...string[]])[] = [
+  [
+    "--family qaq --group-size 32",
+    "--group-size 32 does not go with --family qaq, which takes no group size; leave it out",
+  ],
   ["--wat", "Unknown option --wat", "--budget-bits"],
   ["mini", 'Unexpected argument "mini"'],
   ["--family=best", 'Unknown family "best"', "kivi"],

@@ -65,3 +65,14 @@ Deno.test("every chunk sees the tokens before it, once and in order, also where 
   assertEquals(capacities.slice(0, 3), [1, PREFILL_CHUNK, 2 * PREFILL_CHUNK]);
   assert(capacities.length < 27, `the past was made anew ${capacities.length} times`);
 });
+
+Deno.test("an engine may say how much of a prompt goes through at once", async () => {
+  const sizes: number[] = [];
+  const engine = {
+    ...echo(({ ids }) => sizes.push(ids.length)),
+    prefillChunk: (tokens: number) => tokens / 2,
+  };
+  const ids = new Array(100).fill(1);
+  await feed(engine, ids, allocLayers(engine, ids.length));
+  assertEquals(sizes, [50, 50]);
+});

@@ -1,6 +1,7 @@
 /** The door: what may be asked, who answers, and what it costs the others. */
 import { fileURLToPath } from "node:url";
 import { assert, assertEquals, assertMatch, assertNotEquals, assertRejects } from "@std/assert";
+import { UserError } from "../../errors.ts";
 import { uniform } from "../../quant/families/uniform/uniform.ts";
 import { QuantizerError } from "../../quant/quantizer_error.ts";
 import { BenchmarkError } from "../../benchmarks/benchmark_error.ts";
@@ -54,6 +55,53 @@ Deno.test("one policy gives its result, several share references and give all", 
   assertEquals(one.outcomes[0]!.steps, alone.outcomes[0]!.steps);
   const limited = await lab.replay("reasoning", "reference", { limit: 1, maxNewTokens: 2 });
   assertEquals([limited.numbers.examples, limited.numbers.steps], [1, 2]);
+});
+
+Deno.test("a policy learns from texts of one's own, of each kind in turn, and says from what", async () => {
+  const folder = await Deno.makeTempDir({ prefix: "kvreplay-test-" });
+  try {
+    const path = `${folder}/mine.jsonl`;
+    const lines = ["prose", "prose", "code"].map((kind, i) => ({
+      kind,
+      prompt: `Tell me of ${kind} number ${i}. `.repeat(8),
+      target: `This is what there is to say of ${kind}, as far as it is known today.`,
+    }));
+    await Deno.writeTextFile(path, lines.map((line) => JSON.stringify(line)).join("\n"));
+    const notices: string[] = [];
+    const run = async (options: { calibrationTokens?: number }) => {
+      await using lab = await open("mini", {
+        device: "cpu",
+        calibrationData: path,
+        ...options,
+        notice: (sentence) => notices.push(sentence),
+      });
+      const policies = ["kivi_overlap_2bit", "skvq_full_2bit"] as const;
+      const { results } = await lab.replay(example!, policies, { maxNewTokens: 2 });
+      assertEquals(results[0]!.calibration, []);
+      return results[1]!.calibration;
+    };
+    const [all] = await run({});
+    assertEquals(all!.samples, 3);
+    assertEquals(notices.filter((sentence) => sentence.includes("texts")), []);
+    const [cut] = await run({ calibrationTokens: all!.tokens - 1 });
+    assertEquals(cut!.samples, 2);
+    assertNotEquals(cut!.sha256, all!.sha256);
+    assertEquals(
+      notices.filter((sentence) => sentence.includes("texts")),
+      [
+        `Calibration uses 2 of 3 texts, of each kind in turn: more would exceed ${
+          all!.tokens - 1
+        } tokens`,
+      ],
+    );
+    await assertRejects(
+      () => open("mini", { device: "cpu", calibrationData: `${folder}/none.txt` }),
+      UserError,
+      "There is no calibration data",
+    );
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
 });
 
 Deno.test("a GGUF file is a model like any other, and a folder may give its tokenizer", async () => {

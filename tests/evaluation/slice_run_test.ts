@@ -28,6 +28,7 @@ interface Options {
   readonly prompts?: Readonly<Record<string, string>>;
   readonly steps?: number;
   readonly budgetBits?: number;
+  readonly passOver?: readonly string[];
   /** What becomes of a forward pass's logits. */
   readonly broken?: (input: ForwardInput<KvShape>, logits: Float32Array) => void;
   readonly events?: RunEvents;
@@ -62,6 +63,7 @@ async function run(hosts: readonly PolicyHost[], options: Options = {}) {
         score: () => 1,
       })),
       hosts,
+      ...(options.passOver === undefined ? {} : { passOver: options.passOver }),
       maxNewTokens: steps,
       budgetBits,
       eosIds: [],
@@ -291,4 +293,19 @@ Deno.test("escapes count against the budget, at every step", async () => {
   assertEquals(remarks, [
     `its codes take ${numbers.code_bits.toFixed(3)} bits on average, over the budget of 1`,
   ]);
+});
+
+Deno.test("a built-in that does not apply is passed over where that is asked for, and else fails, before any pass", async () => {
+  const wide = "kivi_overlap_2bit@g48";
+  let passes = 0;
+  const broken = () => void passes++;
+  const reason = "a group of 48 does not divide the 64 channels of a head";
+  const passed = await run([hostBuiltin(wide)], { passOver: [wide], broken });
+  assertEquals([passed.results, passed.failures, passes], [[], [], 0]);
+  assertEquals(passed.notApplicable.map(({ policy }) => policy), [wide]);
+  assertEquals(passed.notices, passed.notApplicable.map(({ reason }) => reason));
+  assertMatch(passed.notices[0]!, new RegExp(`^Policy ${wide}: not applicable: .*${reason}`));
+  const failed = await run([hostBuiltin(wide)], { broken });
+  assertEquals([failed.results, failed.notApplicable, passes], [[], [], 0]);
+  assertMatch(failed.failures[0]!.reason, new RegExp(`^Policy ${wide}: rejected: .*${reason}`));
 });

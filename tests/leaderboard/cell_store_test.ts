@@ -47,6 +47,7 @@ Deno.test("every part of the key makes another cell", () =>
       max_new_tokens: 1,
       limit: 2,
       seed: 2,
+      calibration_set: "0",
     };
     for (const [field, value] of Object.entries(changes)) {
       const other = { ...cell.key, [field]: value } as CellKey;
@@ -157,6 +158,9 @@ Deno.test("impossible values are found, whatever the totals and the hash say", a
       await changed((c) => c.widths[0][0][0] = 1e9, true),
       await changed((c) => c.widths[1] = [[4], [4]], true),
       await changed((c) => c.deviations = [{}], true),
+      await changed((c) => c.refused = [{ id: "a", reason: "b" }], true),
+      await changed((c) => c.numbers.examples_left_out = 1, true),
+      await changed((c) => c.slice_examples = 31, true),
       await changed((c) => c.model_hub = "acme", true),
     ]
   ) assertEquals((await told(text)).length, 1, text.slice(0, 300));

@@ -11,6 +11,9 @@ class SampleRunner {
   closed = 0;
   sourceHash: Record<string, string> = {};
   broken: string[] = [];
+  /** Policies that do not apply to `mini`, and those that were asked for by name. */
+  unfit: string[] = [];
+  named: string[] = [];
   stopAfter = Infinity;
   readonly stop = new AbortController();
 
@@ -19,12 +22,17 @@ class SampleRunner {
       models: ["mini", "mini-outlier"],
       slices: ["longbench", "needle"],
       policies: ["reference", "adaptive"],
+      named: this.named,
       store: new CellStore(folder),
       fresh,
       signal: this.stop.signal,
       open: (model) => {
         this.opened++;
         return Promise.resolve({
+          misfit: (policy) =>
+            Promise.resolve(
+              model === "mini" && this.unfit.includes(policy) ? "it is too wide" : undefined,
+            ),
           close: () => {
             this.closed++;
             return Promise.resolve();
@@ -127,6 +135,36 @@ Deno.test("a policy that fails is told, does not stop the others, and is tried a
     const again = new SampleRunner();
     await fill(again.input(folder));
     assertEquals(again.ran.length, 4);
+  }));
+
+Deno.test("a policy that does not apply to a model is passed over there, before anything is run", () =>
+  inFolder(async (folder) => {
+    const runner = new SampleRunner();
+    runner.unfit = ["adaptive"];
+    const events: string[] = [];
+    const { cells, failures, misfits } = await fill({
+      ...runner.input(folder),
+      progress: (done, total, event) => events.push(`${done}/${total} ${event.kind}`),
+    });
+    assertEquals(events.slice(0, 2), ["0/6 not applicable", "0/6 started"]);
+    assertEquals(events.at(-1), "6/6 finished");
+    assertEquals([cells.length, failures], [6, []]);
+    assertEquals(misfits, [{ model: "mini", policy: "adaptive", reason: "it is too wide" }]);
+  }));
+
+Deno.test("asked for by name it fails there", () =>
+  inFolder(async (folder) => {
+    const runner = new SampleRunner();
+    runner.unfit = runner.named = ["adaptive"];
+    const { cells, failures, misfits } = await fill(runner.input(folder));
+    assertEquals([cells.length, misfits], [6, []]);
+    assertEquals(
+      failures,
+      ["longbench", "needle"].map((slice) => ({
+        ...{ model: "mini", slice, policy: "adaptive" },
+        reason: "Policy adaptive: rejected: it is too wide",
+      })),
+    );
   }));
 
 Deno.test("an engine is closed when a run breaks", () =>

@@ -53,4 +53,5 @@ Deno.test("versions and machine are named", () => {
   assertMatch(versions["onnxruntime-node"]!, /^\d+\./);
   assertMatch(versions["onnxruntime-web"]!, /^\d+\./);
   assertMatch(machineText(), /^\w+ \w+, \d+ cores$/);
+  assertEquals(machineText("one GPU"), `${machineText()}, one GPU`);
 });

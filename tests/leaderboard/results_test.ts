@@ -6,6 +6,8 @@ import { comparisonsCsv, metricsCsv } from "../../leaderboard/result_tables.ts";
 import { metricsJson } from "../../leaderboard/metrics_json.ts";
 import { resultFiles } from "../../leaderboard/result_files.ts";
 import { Board } from "../../leaderboard/board.ts";
+import { boardText } from "../../leaderboard/board_text.ts";
+import type { Cell } from "../../leaderboard/cell.ts";
 import { POLICY_NAMES, sampleBoard } from "./sample_board.ts";
 import { sampleManifest } from "./sample_manifest.ts";
 
@@ -132,5 +134,52 @@ Deno.test("the manifest names project, model, slices, policies, engine, seed and
   assertEquals(manifest.seed, 1);
   assertEquals(manifest.versions, { deno: "2.9.6", onnxruntime: "1.30.0" });
   assertEquals(manifest.finished, "2026-11-24T11:00:00Z");
-  assertEquals(manifest.cells, { finished: 18, reused: 2, failed: [] });
+  assertEquals(manifest.cells, {
+    finished: 18,
+    reused: 2,
+    failed: [],
+    not_applicable: [],
+  });
+});
+
+Deno.test("examples and policies that are left out are told, and means that they make uneven", () => {
+  const cut = (cell: Cell): Cell => {
+    if (cell.key.model !== "mini-outlier" || cell.key.slice !== "needle") return cell;
+    const refused = cell.examples.slice(30)
+      .map(({ id }) => ({ id, reason: `Example ${id} refused: <too long>` }));
+    const numbers = { ...cell.numbers, examples: 30, examples_left_out: 2 };
+    return { ...cell, numbers, examples: cell.examples.slice(0, 30), refused };
+  };
+  const misfits = [{ model: "mini", policy: "squat_2bit", reason: "its groups do not divide 80" }];
+  const { baseline, seed } = board;
+  const uneven = new Board({
+    ...{ cells: board.cells.map(cut), failures: [], misfits, baseline, seed, resamples: 50 },
+  });
+  const ids = ["needle-030", "needle-031"];
+  assertEquals(uneven.refused.map(({ model, slice, id }) => [model, slice, id]), [
+    ...ids.map((id) => ["mini-outlier", "needle", id]),
+  ]);
+  const said = "means over different sets of examples: needle has 32 on mini, 30 on mini-outlier";
+  const text = boardText(uneven);
+  const files = resultFiles(uneven, sampleManifest(uneven));
+  const [metrics, written] = ["metrics.json", "manifest.json"].map((f) => JSON.parse(files[f]!));
+  for (const place of [text, files["report.html"]!]) {
+    assertStringIncludes(place, `† ${said}`);
+    for (const id of ids) assertStringIncludes(place, `Example ${id} refused: `);
+    assertStringIncludes(place, "its groups do not divide 80");
+  }
+  assertStringIncludes(text, `${baseline} †`);
+  for (const { refused, different_examples } of [metrics, written]) {
+    assertEquals(refused, [...uneven.refused]);
+    assertEquals(different_examples, { needle: { mini: 32, "mini-outlier": 30 } });
+  }
+  assertEquals([metrics.not_applicable, written.cells.not_applicable], [misfits, misfits]);
+  assertEquals(metrics.groups[baseline].note, said);
+  assertEquals(metrics["n-samples"][`mini-outlier/needle/${baseline}`], {
+    original: 32,
+    effective: 30,
+  });
+  assertEquals(written.slices[1].examples, 32);
+  // Where all ran the same, nothing is said of it.
+  assertEquals([boardText(board).includes("†"), manifest.refused], [false, []]);
 });

@@ -105,10 +105,13 @@ export function sampleCell(model: string, slice: keyof typeof SLICES, name: stri
       max_new_tokens: longest,
       limit: null,
       seed: 1,
+      calibration_set: "d".repeat(64),
     },
     model_hub: null,
     chat_template: true,
     numbers: summarize(examples, { referenceQuality: 100 }),
+    slice_examples: 32,
+    refused: [],
     examples,
     widths: Array.from(
       { length: SHAPE.layers },
@@ -122,6 +125,9 @@ export function sampleCell(model: string, slice: keyof typeof SLICES, name: stri
           })
         ),
     ),
+    calibration: policy.startsWith("adaptive")
+      ? [{ samples: 12, tokens: 20_422, sha256: "d".repeat(64) }]
+      : [],
     ignored_hooks: policy === "qaq_uniform" ? ["clip_ratio"] : [],
     deviations: policy.startsWith("kvquant") ? ["kvquant: the codebook is NormalFloat"] : [],
     environment: {

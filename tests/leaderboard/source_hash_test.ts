@@ -21,6 +21,10 @@ Deno.test("every built-in policy is found where it is defined", async () => {
     (await definingModule("kivi_overlap_2bit")).href,
     here("policies/kivi_overlap.ts").href,
   );
+  assertEquals(
+    (await definingModule("kivi_overlap_2bit@g64")).href,
+    here("policies/kivi_overlap.ts").href,
+  );
   assertEquals((await definingModule("none")).href, here("policies/registry.ts").href);
 });
 

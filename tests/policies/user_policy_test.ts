@@ -84,7 +84,7 @@ Deno.test("a file that is none is refused in one sentence", async () => {
         "has the name of the built-in adaptive; give it another",
       ));
       assert((await refusal(path("long.ts"), trust)).endsWith(
-        "has more than 4194304 bytes; a policy has fewer",
+        "has more than 4194304 bytes; a policy has fewer, unless --policy-message-bytes says otherwise",
       ));
       assert((await refusal(path("§§.ts"), trust)).endsWith(
         "has no name to report its results under",

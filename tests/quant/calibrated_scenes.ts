@@ -1,5 +1,7 @@
 /** Caches of one layer for families that learn offline. */
 import type { Family, KvKind, Settings } from "../../quant/family.ts";
+import { learn } from "../../quant/learned.ts";
+import { keepSamples } from "../../quant/sample_keeper.ts";
 import type { CpuTensor } from "../../quant/tensor.ts";
 import { type CacheScene, rotaryOf } from "./cache_scenes.ts";
 import { kvData, type KvLook } from "./kv_data.ts";
@@ -58,5 +60,8 @@ export function calibratedOn<S extends Settings>(
   const queries = queryGroup === undefined ? [] : [tensor(heads * queryGroup, 2000)];
   const layer = { keys: [sample], preRopeKeys: [sample], values: [sample], queries };
   const samples = { layers: [layer], rotary: rotaryOf(headDim) };
-  return { ...settings, calibration: family.calibrate!(samples, settings) };
+  return {
+    ...settings,
+    calibration: learn(family as unknown as Family, keepSamples(samples), settings),
+  };
 }

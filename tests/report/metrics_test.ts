@@ -15,6 +15,8 @@ const run: RunDescription = {
   chat_template: true,
   model_fingerprint: "abc",
   device: "cpu",
+  gpu: null,
+  precision: "float32",
   budget_bits: 4,
   seed: 0,
   chat_date: "2026-01-01",
@@ -136,4 +138,14 @@ Deno.test("the table has a row per policy, in aligned columns", () => {
 
 Deno.test("a slice on which every policy failed has a table of its head alone", () => {
   assertEquals(sliceTable({ ...result, results: [] }).split("\n").length, 2);
+});
+
+Deno.test("policies that do not apply are in the table and in metrics.json, with the reason", () => {
+  const reason = "Policy skvq_overlap_2bit: not applicable: a group of 128 does not divide 192";
+  const told = { ...result, notApplicable: [{ policy: "skvq_overlap_2bit", reason }] };
+  assertEquals(sliceTable(told).split("\n").at(-1), reason);
+  const [report] = reports;
+  const files = resultFiles(run, [{ ...report!, result: told }]);
+  const [slice] = JSON.parse(files["metrics.json"]!).slices;
+  assertEquals([slice.not_applicable, slice.failures], [told.notApplicable, []]);
 });

@@ -30,6 +30,9 @@ export const result: SliceResult = {
     numbers,
     ignoredHooks: [],
     remarks: [],
+    calibration: policy === "reference"
+      ? []
+      : [{ samples: 12, tokens: 20_422, sha256: "d".repeat(64) }],
     deviations: [],
     widths: [[[4, 4], [2, 2]]],
     outcomes: [{
@@ -58,5 +61,6 @@ export const result: SliceResult = {
     }],
   })),
   failures: [],
+  notApplicable: [],
   refused: [{ id: "needle-001", reason: "too long" }],
 };

@@ -26,6 +26,7 @@ export const rooms: Rooms = {
   benchmarks: {},
   quant: {},
   policies: { imports: ["quant"] },
+  codecs: { imports: ["quant", "policies"] },
   engine: { imports: ["files", "quant"] },
   calibration: { imports: ["files", "quant", "policies", "engine"] },
   replay: { imports: ["quant", "policies", "engine"] },
@@ -48,7 +49,16 @@ export const rooms: Rooms = {
   },
   cli: {
     imports: [
-      ...["benchmarks", "quant", "policies", "engine", "calibration", "replay", "evaluation"],
+      ...[
+        "benchmarks",
+        "quant",
+        "policies",
+        "codecs",
+        "engine",
+        "calibration",
+        "replay",
+        "evaluation",
+      ],
       ...["stats", "report", "search", "leaderboard", "deno.json"],
     ],
   },
@@ -58,7 +68,7 @@ export const rooms: Rooms = {
       ...["report"],
     ],
   },
-  "cli.ts": { imports: ["cli", "policies"] },
+  "cli.ts": { imports: ["cli", "policies", "codecs"] },
 };
 
 /** Rooms that everybody may import. */

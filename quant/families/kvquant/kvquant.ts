@@ -142,6 +142,13 @@ export const kvquant: Family<KvquantSettings, "sink_tokens" | "outliers_ratio", 
   },
 
   calibrate: calibrateKvquant,
+  learnsBy: ({ bits, axis, quantizer, outliersRatio, sinkTokens, qNorm, preRope }) => ({
+    axis,
+    outliersRatio,
+    preRope,
+    // Sink tokens are left out of the codebook.
+    ...(quantizer === "nuq" ? { widths: [...new Set(bits)].sort(), sinkTokens, qNorm } : {}),
+  }),
   needs: ({ preRope }) => ({ preRope }),
   quantizedRange: kvquantRange,
   openCpu: (source, settings, tokens) => new KvquantStoreCpu(source, settings, tokens),

@@ -5,7 +5,7 @@
  *
  * @module
  */
-import type { Calibration, CalibrationArray, CalibrationSamples } from "../../calibration.ts";
+import type { Calibration, CalibrationArray, KeptSamples } from "../../calibration.ts";
 import { QuantizerError } from "../../quantizer_error.ts";
 import { roundToHalf } from "../../packing/half.ts";
 import { kmeans1d } from "../../numerics/kmeans_1d.ts";
@@ -35,11 +35,16 @@ export interface CalibrationMatrix {
   readonly excludedRows: Uint8Array;
 }
 
-/** All samples one below the other; the first `sinkTokens` of each are excluded. */
+/**
+ * All samples one below the other; those at the first `sinkTokens` positions of each are excluded.
+ *
+ * @param positions of every sample's tokens
+ */
 export function calibrationMatrix(
   samples: readonly CpuTensor[],
   weights: readonly CpuTensor[] | undefined,
   sinkTokens: number,
+  positions: readonly Int32Array[],
 ): CalibrationMatrix {
   const { heads, headDim } = samples[0]!;
   const columns = heads * headDim;
@@ -58,12 +63,9 @@ export function calibrationMatrix(
     }
     return matrix;
   };
-  const excludedRows = new Uint8Array(rows);
-  let row = 0;
-  for (const { capacity } of samples) {
-    excludedRows.fill(1, row, row + Math.min(sinkTokens, capacity));
-    row += capacity;
-  }
+  const excludedRows = Uint8Array.from(
+    positions.flatMap((own) => Array.from(own, (position) => Number(position < sinkTokens))),
+  );
   return {
     rows,
     columns,
@@ -192,7 +194,7 @@ export function learnNorm(
  * `codebook<bits>` and `norm<bits>`.
  */
 export function calibrateKvquant(
-  samples: CalibrationSamples,
+  samples: KeptSamples,
   settings: KvquantSettings,
 ): Calibration {
   const layer = samples.layers[settings.layer];
@@ -204,7 +206,7 @@ export function calibrateKvquant(
   const key = settings.kind === "key";
   const tensors = !key ? layer.values : settings.preRope ? layer.preRopeKeys : layer.keys;
   const weights = key ? layer.keyWeights : layer.valueWeights;
-  const matrix = calibrationMatrix(tensors, weights, settings.sinkTokens);
+  const matrix = calibrationMatrix(tensors, weights, settings.sinkTokens, samples.positions);
   const learned: Record<string, CalibrationArray> = {};
   const ends = (settings.axis === "channel" ? columnThresholds : rowThresholds)(
     matrix,

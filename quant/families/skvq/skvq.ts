@@ -152,6 +152,11 @@ export const skvq: Family<
   },
 
   calibrate: calibrateSkvq,
+  learnsBy: ({ smoothing, reorder, groups, preRope }) => ({
+    smoothing,
+    preRope,
+    ...(reorder ? { groups } : {}),
+  }),
   needs: ({ preRope }) => ({ preRope }),
   quantizedRange: affineRange,
   openCpu(source, settings, tokens) {

@@ -6,12 +6,16 @@
  * @module
  */
 import { calibrated } from "../../calibrated.ts";
-import type { Calibration, CalibrationArray, CalibrationSamples } from "../../calibration.ts";
+import type {
+  Calibration,
+  CalibrationArray,
+  ChannelRanges,
+  KeptSamples,
+} from "../../calibration.ts";
 import { QuantizerError } from "../../quantizer_error.ts";
 import { kmeans } from "../../numerics/kmeans.ts";
 import { placeName } from "../../setting_checks.ts";
 import type { ChannelOrder, SkvqSettings } from "./skvq_settings.ts";
-import type { CpuTensor } from "../../tensor.ts";
 
 /** Restarts of the clustering (get_reorder_indices, n_init). */
 const STARTS = 10;
@@ -20,23 +24,6 @@ const ITERATIONS = 300;
 const SEED = 0;
 /** Smallest magnitude that a factor evens out (get_smooth_factor). */
 const SMALLEST = 1e-5;
-
-/** Smallest and largest entry of every channel, counted over the heads. */
-export function channelRanges(samples: readonly CpuTensor[]): [number, number][] {
-  const { heads, headDim } = samples[0]!;
-  return Array.from({ length: heads * headDim }, (_, channel): [number, number] => {
-    const head = Math.floor(channel / headDim);
-    let low = Infinity, high = -Infinity;
-    for (const { data, capacity } of samples) {
-      const first = head * capacity * headDim + channel % headDim;
-      for (let t = 0, i = first; t < capacity; t++, i += headDim) {
-        low = Math.min(low, data[i]!);
-        high = Math.max(high, data[i]!);
-      }
-    }
-    return [low, high];
-  });
-}
 
 /** Clusters channels by their ranges: `order` and `starts` of a `ChannelOrder`. */
 export function clusterChannels(
@@ -53,15 +40,15 @@ export function clusterChannels(
 }
 
 /** Learns `order` and `starts` for settings that reorder, `factors` for those that smooth. */
-export function calibrateSkvq(samples: CalibrationSamples, settings: SkvqSettings): Calibration {
+export function calibrateSkvq(samples: KeptSamples, settings: SkvqSettings): Calibration {
   const layer = samples.layers[settings.layer];
   if (layer === undefined) {
     throw new QuantizerError(
       `${placeName(settings)}: the calibration samples have ${samples.layers.length} layers`,
     );
   }
-  const key = settings.preRope ? layer.preRopeKeys : layer.keys;
-  let ranges = channelRanges(settings.kind === "key" ? key : layer.values);
+  const keys = settings.preRope ? "preRopeKeys" : "keys";
+  let ranges = channelRanges(layer.ranges[settings.kind === "key" ? keys : "values"]);
   const learned: Record<string, CalibrationArray> = {};
   if (settings.smoothing) {
     const factors = Float32Array.from(
@@ -75,6 +62,11 @@ export function calibrateSkvq(samples: CalibrationSamples, settings: SkvqSetting
     Object.assign(learned, clusterChannels(ranges, settings.groups));
   }
   return learned;
+}
+
+/** Smallest and largest entry of every channel, as points to be clustered. */
+export function channelRanges({ low, high }: ChannelRanges): [number, number][] {
+  return Array.from(low, (from, channel): [number, number] => [from, high[channel]!]);
 }
 
 /** The arrangement that settings and their calibration give `channels` channels. */

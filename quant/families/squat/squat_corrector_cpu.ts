@@ -9,6 +9,7 @@ import type { Source } from "../../family.ts";
 import { throwNotFinite } from "../../finite_input.ts";
 import { roundToHalf } from "../../packing/half.ts";
 import { multiplyRows, secondMoment } from "../../numerics/multiply_rows.ts";
+import { RecentlyUsed } from "../../numerics/recently_used.ts";
 import { preRopeOf, rotateHead } from "../../stores/rope/rope_restore.ts";
 import type { KeyCorrector } from "./squat_key_store.ts";
 import {
@@ -31,8 +32,11 @@ const ROUND = 1.5 * 2 ** 52;
 const MOST_ERROR = 1e34;
 const MOST_VALUE = 3.4e38;
 
+/** Bytes of corrections that are kept for each layer: a policy may ask for others at every step. */
+const KEPT_BYTES = 4 * 2 ** 20;
+
 /** Corrections by queries: the policies of a run that ask for the same share them. */
-const known = new WeakMap<CpuTensor, Map<string, readonly Float64Array[]>>();
+const known = new WeakMap<CpuTensor, RecentlyUsed<readonly Float64Array[]>>();
 
 /** Corrects keys of one layer in host memory. `correct` throws at once on non-finite input. */
 export class SquatCorrectorCpu implements KeyCorrector<CpuTensor> {
@@ -166,13 +170,17 @@ function correctionsOf(
   correction: SquatCorrection,
 ): readonly Float64Array[] {
   const queries = queriesOf(source);
-  const key = JSON.stringify([correction, source.promptTokens]);
   let byKey = known.get(queries);
-  if (byKey === undefined) known.set(queries, byKey = new Map());
-  let found = byKey.get(key);
-  if (found === undefined) {
+  if (byKey === undefined) {
+    byKey = new RecentlyUsed(
+      KEPT_BYTES,
+      (heads) => heads.reduce((sum, { byteLength }) => sum + byteLength, 0),
+    );
+    known.set(queries, byKey);
+  }
+  return byKey.get(JSON.stringify([correction, source.promptTokens]), () => {
     const { heads, headDim } = source.tensor;
-    found = Array.from({ length: heads }, (_, head) => {
+    return Array.from({ length: heads }, (_, head) => {
       const rows = promptQueries(source, queries, head, correction);
       const count = rows.length / headDim;
       const gram = count === 0
@@ -180,9 +188,7 @@ function correctionsOf(
         : secondMoment(rows, headDim).map((mean) => mean * count);
       return squatCorrections(gram, count, headDim, correction);
     });
-    byKey.set(key, found);
-  }
-  return found;
+  });
 }
 
 /** The queries of all query heads that read a KV head, over the prompt, `[count][headDim]`. */

@@ -49,19 +49,25 @@ export interface ComponentFill {
 /** Values of one component in ascending order, for codes in steps of many sizes. */
 export class ComponentValues {
   readonly #sorted: Float32Array;
-  /** Sums of the first so many values and of their squares. */
+  /** How many values the first so many stand for, their sums and those of their squares. */
+  readonly #counts: Int32Array;
   readonly #sums: Float64Array;
   readonly #squares: Float64Array;
 
-  /** @param values at least one; sorted in place */
-  constructor(values: Float32Array) {
-    this.#sorted = values.sort();
+  /**
+   * @param values at least one, ascending
+   * @param counts how many values the first 0, 1, 2, … of them stand for
+   */
+  constructor(values: Float32Array, counts: Int32Array) {
+    this.#sorted = values;
+    this.#counts = counts;
     this.#sums = new Float64Array(values.length + 1);
     this.#squares = new Float64Array(values.length + 1);
     for (let i = 0; i < values.length; i++) {
       const x = values[i]!;
-      this.#sums[i + 1] = this.#sums[i]! + x;
-      this.#squares[i + 1] = this.#squares[i]! + x * x;
+      const own = counts[i + 1]! - counts[i]!;
+      this.#sums[i + 1] = this.#sums[i]! + own * x;
+      this.#squares[i + 1] = this.#squares[i]! + own * x * x;
     }
   }
 
@@ -72,7 +78,7 @@ export class ComponentValues {
    * @param symbols of the alphabet, escape included
    */
   fill(step: number, symbols: number): ComponentFill {
-    const count = this.#sorted.length;
+    const count = this.#counts.at(-1)!;
     const escape = symbols - 1;
     const counts = new Array<number>(symbols).fill(0);
     const levels = new Array<number>(escape).fill(0);
@@ -87,7 +93,7 @@ export class ComponentValues {
       const above = steps < 0 ? inwards : outwards;
       const from = this.#firstFrom((steps - below) * step);
       const to = this.#firstFrom((steps + above) * step);
-      const own = to - from;
+      const own = this.#counts[to]! - this.#counts[from]!;
       const sum = this.#sums[to]! - this.#sums[from]!;
       const level = (sum + GRID_WEIGHT * steps * step) / (own + GRID_WEIGHT);
       counts[symbol] = own;

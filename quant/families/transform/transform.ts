@@ -20,13 +20,13 @@
  *
  * @module
  */
-import type { Calibration, CalibrationSamples } from "../../calibration.ts";
 import type { Family, FamilyAnswers, HookAnswers } from "../../family.ts";
 import { QuantizerError } from "../../quantizer_error.ts";
 import { checkOneWidth, placeName } from "../../setting_checks.ts";
 import { alphabetSize } from "./component_codes.ts";
-import { learnTransform } from "./transform_calibration.ts";
+import { fitTransform, learnTransform } from "./transform_calibration.ts";
 import { transformRange } from "./transform_layout.ts";
+import { transformNoise } from "./transform_noise.ts";
 import type {
   ComponentStep,
   TransformLesson,
@@ -73,8 +73,10 @@ export const transform: Family<TransformSettings, "sink_tokens", TransformOption
 
   needs: ({ kind }) => kind === "key" ? { preRope: true } : {},
   quantizedRange: transformRange,
-  calibrate: (samples: CalibrationSamples, settings): Calibration =>
-    learnTransform(samples, settings),
+  calibrate: (samples, { layer, kind }) => learnTransform(samples, layer, kind),
+  learnsBy: () => ({}),
+  fit: fitTransform,
+  noise: transformNoise,
   statistics: transformStatistics,
   openCpu: (source, settings) => new TransformStoreCpu(source, settings),
   openGpu: (device, source, settings, tokens) =>

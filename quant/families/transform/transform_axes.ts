@@ -4,12 +4,11 @@
  *
  * @module
  */
-import type { CalibrationSamples, LayerSamples } from "../../calibration.ts";
+import type { KeptLayer, KeptSamples, QueryMoments } from "../../calibration.ts";
 import type { KvKind } from "../../family.ts";
 import { secondMoment } from "../../numerics/multiply_rows.ts";
 import { type PrincipalAxes, principalAxes } from "../../numerics/principal_axes.ts";
 import { paddedTo4, rowsTimesColumns } from "../../numerics/rows_times_columns.ts";
-import type { RotaryPositions } from "../../rotary_positions.ts";
 import type { CpuTensor } from "../../tensor.ts";
 
 /** Most channels that are transformed together; the axes take time and memory as its square. */
@@ -20,9 +19,6 @@ export const MOST_CHANNELS = 256;
  * measurement (docs/adaptive.md).
  */
 export const QUERY_WEIGHT = 4e-3;
-
-/** Tokens that axes and codebooks are learned from, at most. */
-const MOST_ROWS = 8192;
 
 /** Heads whose channels are transformed together: as many as divide the heads and fit. */
 export function blockHeads(heads: number, headDim: number): number {
@@ -50,11 +46,11 @@ export interface TransformAxes {
 }
 
 /** Axes of one calibration set, by layer and kind: policies and stores ask for the same ones. */
-const known = new WeakMap<CalibrationSamples, Map<string, TransformAxes>>();
+const known = new WeakMap<KeptSamples, Map<string, TransformAxes>>();
 
 /** Axes of every block of heads of one layer and kind. */
 export function transformAxes(
-  samples: CalibrationSamples,
+  samples: KeptSamples,
   layerIndex: number,
   kind: KvKind,
 ): TransformAxes {
@@ -67,12 +63,12 @@ export function transformAxes(
 }
 
 /** The tensors that `transform` codes: keys before RoPE, or values. */
-function codedTensors(layer: LayerSamples, kind: KvKind): readonly CpuTensor[] {
+function codedTensors(layer: KeptLayer, kind: KvKind): readonly CpuTensor[] {
   return kind === "key" ? layer.preRopeKeys : layer.values;
 }
 
 function computeAxes(
-  samples: CalibrationSamples,
+  samples: KeptSamples,
   layerIndex: number,
   kind: KvKind,
 ): TransformAxes {
@@ -84,13 +80,13 @@ function computeAxes(
   const energy = meanEnergy(tensors);
   const blocks: BlockAxes[] = [];
   for (let head = 0; head < heads; head += size) {
-    const rows = chosenRows(tensors, head, size);
+    const rows = tokenRows(tensors, head, size);
     const mean = centre(rows, n);
     const metric = new Float64Array(n * n);
     for (let i = 0; i < n; i++) metric[i * n + i] = 1 / energy;
     if (kind === "key") {
       for (let h = 0; h < size; h++) {
-        const reads = queryMetric(layer.queries, head + h, heads, samples.rotary);
+        const reads = queryMetric(layer.queries[head + h]!, samples);
         for (let i = 0; i < headDim; i++) {
           for (let j = 0; j < headDim; j++) {
             metric[(h * headDim + i) * n + h * headDim + j]! += QUERY_WEIGHT *
@@ -117,7 +113,7 @@ const TILE = 256;
 
 /** Calls `visit` with the values of every component over the calibration set, block after block. */
 export function visitComponents(
-  samples: CalibrationSamples,
+  samples: KeptSamples,
   layer: number,
   kind: KvKind,
   visit: (component: number, values: Float32Array<ArrayBuffer>) => void,
@@ -129,7 +125,7 @@ export function visitComponents(
   const n = size * headDim;
   const width = paddedTo4(n);
   for (const [b, { forward, mean }] of blocks.entries()) {
-    const rows = chosenRows(tensors, b * size, size);
+    const rows = tokenRows(tensors, b * size, size);
     const tokens = rows.length / n;
     const matrix = new Float32Array(width * width);
     for (let i = 0; i < n; i++) {
@@ -168,17 +164,14 @@ function meanEnergy(tensors: readonly CpuTensor[]): number {
   return sum / tokens > 1e-30 ? sum / tokens : 1;
 }
 
-/** Vectors of heads `head .. head + size`, `[tokens][channels]`, of an even choice of tokens. */
-function chosenRows(tensors: readonly CpuTensor[], head: number, size: number): Float64Array {
+/** Vectors of heads `head .. head + size`, `[tokens][channels]`. */
+function tokenRows(tensors: readonly CpuTensor[], head: number, size: number): Float64Array {
   const { headDim } = tensors[0]!;
-  const n = size * headDim;
   const tokens = tensors.reduce((sum, t) => sum + t.capacity, 0);
-  const stride = Math.max(1, Math.ceil(tokens / MOST_ROWS));
-  const rows = new Float64Array(Math.ceil(tokens / stride) * n);
-  let index = 0, at = 0;
+  const rows = new Float64Array(tokens * size * headDim);
+  let at = 0;
   for (const { data, capacity } of tensors) {
-    for (let t = 0; t < capacity; t++, index++) {
-      if (index % stride !== 0) continue;
+    for (let t = 0; t < capacity; t++) {
       for (let h = 0; h < size; h++, at += headDim) {
         const from = ((head + h) * capacity + t) * headDim;
         for (let d = 0; d < headDim; d++) rows[at + d] = data[from + d]!;
@@ -204,45 +197,35 @@ function centre(rows: Float64Array, n: number): Float64Array {
 /**
  * Second moment of the queries as a key before RoPE meets them. A key at distance `d` before a query
  * is met by the query turned back by `d` positions, so the moment is averaged over distances, evenly
- * on a logarithmic scale. The scale of the queries is in them; that of the key's positions is added.
+ * on a logarithmic scale. The scale of positions is on both sides of it, the key's and the query's.
  */
 function queryMetric(
-  queries: readonly CpuTensor[],
-  kvHead: number,
-  kvHeads: number,
-  { theta, stretch, scale }: RotaryPositions,
+  { preRopeMoment }: QueryMoments,
+  { longest, rotary: { theta, stretch, scale } }: KeptSamples,
 ): Float64Array {
-  const { heads, headDim } = queries[0]!;
-  const half = headDim / 2;
-  const group = heads / kvHeads;
-  const longest = Math.max(...queries.map((q) => q.capacity));
+  const half = stretch.length;
+  const n = 2 * half;
   const distances: number[] = [0];
   for (let d = 1; d < longest; d *= 2) distances.push(d);
-  const frequency = Float64Array.from(stretch, (s, i) => theta ** (-2 * i / headDim) / s);
-  const moment = new Float64Array(headDim * headDim);
-  const turned = new Float64Array(headDim);
-  let count = 0;
-  for (const { data, capacity } of queries) {
-    // Neighbouring queries say much the same; a stride keeps the work small.
-    for (let t = 0; t < capacity; t += 4) {
-      for (let g = 0; g < group; g++) {
-        const from = ((kvHead * group + g) * capacity + t) * headDim;
-        // Back to before RoPE, then to one of the distances: every query is used once.
-        const angle = distances[count % distances.length]! - t;
-        for (let i = 0; i < half; i++) {
-          const turn = angle * frequency[i]!;
-          const [c, s] = [scale * Math.cos(turn), scale * Math.sin(turn)];
-          const [a, b] = [data[from + i]!, data[from + half + i]!];
-          turned[i] = a * c - b * s;
-          turned[half + i] = b * c + a * s;
+  const frequency = Float64Array.from(stretch, (s, i) => theta ** (-2 * i / n) / s);
+  const sum = new Float64Array(n * n);
+  const turned = new Float64Array(n * n);
+  for (const distance of distances) {
+    // The moment of turned vectors: its rows are turned, then its columns.
+    turned.set(preRopeMoment);
+    for (const [across, along] of [[n, 1], [1, n]] as const) {
+      for (let i = 0; i < half; i++) {
+        const angle = distance * frequency[i]!;
+        const [c, s] = [scale ** 2 * Math.cos(angle), scale ** 2 * Math.sin(angle)];
+        for (let j = 0; j < n; j++) {
+          const [low, high] = [i * across + j * along, (half + i) * across + j * along];
+          const [a, b] = [turned[low]!, turned[high]!];
+          turned[low] = a * c - b * s;
+          turned[high] = b * c + a * s;
         }
-        for (let i = 0; i < headDim; i++) {
-          for (let j = 0; j < headDim; j++) moment[i * headDim + j]! += turned[i]! * turned[j]!;
-        }
-        count++;
       }
     }
+    for (let i = 0; i < sum.length; i++) sum[i]! += turned[i]! / distances.length;
   }
-  for (let i = 0; i < moment.length; i++) moment[i]! /= count;
-  return moment;
+  return sum;
 }

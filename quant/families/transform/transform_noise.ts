@@ -5,7 +5,7 @@
  *
  * @module
  */
-import type { CalibrationSamples, Noise } from "../../calibration.ts";
+import type { KeptSamples, Noise } from "../../calibration.ts";
 import { randomSource } from "../../numerics/random.ts";
 import { paddedTo4, rowsTimesColumns } from "../../numerics/rows_times_columns.ts";
 import type { CpuTensor, KvShape } from "../../tensor.ts";
@@ -15,7 +15,7 @@ import { type TransformAxes, transformAxes } from "./transform_axes.ts";
 const NOISE_SHARE = 0.01;
 
 /** The noise, and the variance that it loses (`TransformAxes`). */
-export function transformNoise(samples: CalibrationSamples): Noise {
+export function transformNoise(samples: KeptSamples): Noise {
   return {
     draw: (layer, kind, shape, seed) => draw(shape, transformAxes(samples, layer, kind), seed),
     lost: (layer, kind) => NOISE_SHARE * totalVariance(transformAxes(samples, layer, kind)),

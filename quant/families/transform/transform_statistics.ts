@@ -4,10 +4,9 @@
  *
  * @module
  */
-import type { CalibrationSamples, MeasureSensitivity, Sensitivity } from "../../calibration.ts";
+import type { KeptSamples, Sensitivity } from "../../calibration.ts";
 import type { KvKind } from "../../family.ts";
-import { componentCosts } from "./transform_calibration.ts";
-import { transformNoise } from "./transform_noise.ts";
+import { componentCosts, learnTransform } from "./transform_calibration.ts";
 
 /** Widths of codes, before they are entropy coded, that costs are given for. */
 const WIDTHS: readonly number[] = [1, 2, 3, 4];
@@ -118,13 +117,12 @@ export interface TransformStatistics {
 }
 
 /** Statistics of every layer and kind. */
-export async function transformStatistics(
-  samples: CalibrationSamples,
-  measure: MeasureSensitivity,
-): Promise<TransformStatistics> {
-  const sensitivity = await measure(transformNoise(samples));
+export function transformStatistics(
+  samples: KeptSamples,
+  sensitivity: readonly Sensitivity[],
+): TransformStatistics {
   const costs = (layer: number, kind: KvKind) =>
-    componentCosts(samples, layer, kind, WIDTHS, STEPS)
+    componentCosts(learnTransform(samples, layer, kind), WIDTHS, STEPS)
       .map(({ variance, energy, bits, error }) => ({
         variance,
         energy,

@@ -12,6 +12,7 @@ import { wordsPerRow } from "../../packing/bit_packing.ts";
 import type { Settings, StoredBuffer } from "../../family.ts";
 import { QuantizerError } from "../../quantizer_error.ts";
 import { sphereLevels } from "../../numerics/lloyd_max.ts";
+import { RecentlyUsed } from "../../numerics/recently_used.ts";
 import {
   gaussianMatrix,
   hadamardRotation,
@@ -114,7 +115,14 @@ export function turboquantBuffers(
   ];
 }
 
-const known = new Map<string, TurboquantTables>();
+/** Bytes of tables that are kept for stores to come: a seed may be another at every step. */
+const KEPT_BYTES = 64 * 2 ** 20;
+
+const known = new RecentlyUsed<TurboquantTables>(
+  KEPT_BYTES,
+  ({ rotation, inverse, projection, backprojection }) =>
+    [rotation, inverse, projection, backprojection].reduce((sum, t) => sum + t.byteLength, 0),
+);
 const knownLevels = new Map<string, Float64Array>();
 
 /** The levels of a width; finding them takes a tenth of a second for 8 bits. */
@@ -132,18 +140,14 @@ function levelsOf(headDim: number, width: number): Float64Array {
 export function turboquantTables(settings: TurboquantSettings): TurboquantTables {
   const { headDim, variant, rotation, seed, bits, calibration } = settings;
   if (calibration !== undefined) return givenTables(settings);
-  const key = JSON.stringify([headDim, variant, rotation, seed, bits]);
-  let tables = known.get(key);
-  if (tables === undefined) {
+  return known.get(JSON.stringify([headDim, variant, rotation, seed, bits]), () => {
     const signs = rotation === "hadamard" ? randomSigns(headDim, seed) : undefined;
     const matrix = signs === undefined ? randomRotation(headDim, seed) : hadamardRotation(signs);
     // Another stream of numbers than the rotation's.
     const projection = variant === "prod" ? gaussianMatrix(headDim, seed + 1) : undefined;
     const levels = (width: number) => levelsOf(headDim, width);
-    tables = allTables(settings, { matrix, signs, projection, levels });
-    known.set(key, tables);
-  }
-  return tables;
+    return allTables(settings, { matrix, signs, projection, levels });
+  });
 }
 
 function givenTables(settings: TurboquantSettings): TurboquantTables {

@@ -35,13 +35,18 @@ Deno.test("a name of the hub is found in its cache, with its repository and comm
   });
 });
 
-Deno.test("a path that exists wins over a name of the hub", async () => {
+Deno.test("a path that exists wins over a name, of the hub or embedded", async () => {
   await using scene = await FetchScene.open(WHOLE);
   await scene.fetch(WHOLE.name);
   const folder = await Deno.makeTempDir({ prefix: "kvreplay-test-" });
   await Deno.mkdir(`${folder}/${WHOLE.name}`, { recursive: true });
   await inside(folder, scene.cacheFolder, async () => {
     assertEquals(await findModel(WHOLE.name), { path: WHOLE.name });
+    assertStringIncludes((await findModel("mini")).path, "models");
+    await Deno.mkdir("mini");
+    assertEquals(await findModel("mini"), { path: "mini" });
+    assertEquals(await findModel("./mini"), { path: "./mini" });
+    await assertRejects(() => findModel("./mini-outlier"), UserError, "Unknown model");
   });
   await Deno.remove(folder, { recursive: true });
 });

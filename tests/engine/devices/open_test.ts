@@ -2,7 +2,7 @@ import { assert, assertEquals, assertNotEquals, assertRejects } from "@std/asser
 import { fileURLToPath } from "node:url";
 import { UserError } from "../../../errors.ts";
 import { fingerprint } from "../../../engine/devices/fingerprint.ts";
-import { chooseDevice, openEngine } from "../../../engine/devices/open.ts";
+import { openEngine } from "../../../engine/devices/open.ts";
 import { loadModel } from "../../../engine/checkpoint/model.ts";
 
 const folder = (name: string) =>
@@ -19,21 +19,6 @@ async function withoutGpu(body: () => Promise<void>): Promise<void> {
   }
 }
 
-Deno.test("auto takes a real GPU, never a software driver, and says why", () => {
-  assertEquals(chooseDevice({ description: "NVIDIA H200", software: false }), {
-    device: "webgpu",
-    reason: "Device webgpu: NVIDIA H200",
-  });
-  assertEquals(chooseDevice({ description: "llvmpipe", software: true }), {
-    device: "cpu",
-    reason: "Device cpu: the only WebGPU adapter is a software driver (llvmpipe)",
-  });
-  assertEquals(chooseDevice(undefined), {
-    device: "cpu",
-    reason: "Device cpu: there is no WebGPU adapter",
-  });
-});
-
 Deno.test("webgpu without an adapter says what to install", async () => {
   await withoutGpu(async () => {
     const error = await assertRejects(() => openEngine(model, "webgpu"), UserError);
@@ -46,7 +31,9 @@ Deno.test({
   fn: async () => {
     await withoutGpu(async () => {
       const notices: string[] = [];
-      const engine = await openEngine(model, "auto", (sentence) => notices.push(sentence));
+      const engine = await openEngine(model, "auto", {
+        notice: (sentence) => notices.push(sentence),
+      });
       assertEquals([engine.device, engine.backend.name], ["cpu", "cpu"]);
       assertEquals(notices, ["Device cpu: there is no WebGPU adapter"]);
       await engine.close();

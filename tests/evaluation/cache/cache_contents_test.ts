@@ -1,9 +1,11 @@
 /** What a cache holds: listed, verified, cleared. */
-import { assertEquals, assertStringIncludes } from "@std/assert";
+import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { CacheError } from "../../../evaluation/cache/cache_error.ts";
 import { CacheFolder } from "../../../evaluation/cache/cache_folder.ts";
 import { cacheRows, clearCache, verifyCache } from "../../../evaluation/cache/cache_contents.ts";
 import type { EntryKind } from "../../../evaluation/cache/entry_file.ts";
 import { entriesIn, entryPath } from "../../../evaluation/cache/entry_places.ts";
+import { strangers } from "./strangers.ts";
 import { inTemporaryFolder } from "../../temporary_folder.ts";
 
 type Sample = [kind: EntryKind, key: string, model: string, device: string, used: number];
@@ -58,7 +60,7 @@ Deno.test("rows add up what is kept per model and device, last used first", asyn
 
 Deno.test("verifying removes what is not as it was written, and says why", async () => {
   await filled(async (folder) => {
-    assertEquals(await verifyCache(folder), { sound: 6, damaged: [] });
+    assertEquals(await verifyCache(folder), { sound: 6, damaged: [], stuck: [] });
     const a = entryPath(folder, "references", "a");
     await Deno.truncate(a, 250);
     await Deno.copyFile(entryPath(folder, "references", "d"), entryPath(folder, "references", "g"));
@@ -66,10 +68,10 @@ Deno.test("verifying removes what is not as it was written, and says why", async
     const done: number[] = [];
     const { sound, damaged } = await verifyCache(folder, (i) => done.push(i));
     assertEquals([sound, damaged.length, done], [5, 2, [0, 1, 2, 3, 4, 5, 6]]);
-    const said = damaged.sort().join("\n");
+    const said = damaged.toSorted().join("\n");
     assertStringIncludes(said, `"${a}" has 250 bytes; expected`);
     assertStringIncludes(said, `g.kvcache" is not what its name says`);
-    assertEquals(await verifyCache(folder), { sound: 5, damaged: [] });
+    assertEquals(await verifyCache(folder), { sound: 5, damaged: [], stuck: [] });
     assertEquals([...Deno.readDirSync(`${folder}/unfinished`)], []);
   });
 });
@@ -82,8 +84,9 @@ Deno.test("clearing takes one model's entries or all, and no file of anyone else
     assertEquals((await clearCache(folder, "nobody")).entries, 0);
     const { entries, bytes } = await clearCache(folder, "mini");
     assertEquals([entries, bytes > 5 * 100], [5, true]);
-    assertEquals((await cacheRows(folder)).map(({ model }) => model), ["/models/qwen"]);
-    assertEquals((await clearCache(folder)).entries, 1);
+    assertEquals((await cacheRows(folder)).map(({ model }) => model), [undefined, "/models/qwen"]);
+    // What is left of it, and a link that has an entry's name, not what it leads to.
+    assertEquals((await clearCache(folder)).entries, 2);
     assertEquals(entriesIn(folder), []);
     for (const path of others) assertEquals(await Deno.readTextFile(path), "mine");
   });
@@ -93,8 +96,45 @@ Deno.test("a cache that nobody has made yet is empty", async () => {
   await inTemporaryFolder(async (folder) => {
     const none = `${folder}/none`;
     assertEquals(await cacheRows(none), []);
-    assertEquals(await verifyCache(none), { sound: 0, damaged: [] });
-    assertEquals(await clearCache(none), { entries: 0, bytes: 0 });
+    assertEquals(await verifyCache(none), { sound: 0, damaged: [], stuck: [] });
+    assertEquals(await clearCache(none), { entries: 0, bytes: 0, stuck: [] });
     assertEquals([...Deno.readDirSync(folder)], []);
   });
+});
+
+Deno.test("what has an entry's name and is none is told, and leaves without what it leads to", async () => {
+  for (const [what, make] of Object.entries(strangers)) {
+    await filled(async (folder) => {
+      const path = entryPath(folder, "references", "a");
+      await Deno.remove(path);
+      await make(path);
+      assertEquals((await cacheRows(folder)).some(({ model }) => model === undefined), true, what);
+      const { sound, damaged, stuck } = await verifyCache(folder);
+      assertEquals([sound, damaged], [5, [`Entry "${path}" is no file`]], what);
+      if (what === "a folder that holds something") {
+        assertStringIncludes(stuck[0]!, `Entry "${path}" cannot be removed: Directory not empty`);
+        assertEquals(await Deno.readTextFile(`${path}/mine`), "mine");
+        assertEquals((await clearCache(folder)).stuck, stuck);
+        assertEquals(await Deno.readTextFile(`${path}/mine`), "mine");
+        return;
+      }
+      assertEquals([stuck, await verifyCache(folder)], [[], { sound: 5, damaged: [], stuck: [] }]);
+    });
+  }
+});
+
+Deno.test("a part of the cache that cannot be read is one sentence", async () => {
+  for (const part of ["references", "weights", "unfinished"]) {
+    await filled(async (folder) => {
+      await Deno.remove(`${folder}/${part}`, { recursive: true });
+      await Deno.writeTextFile(`${folder}/${part}`, "");
+      for (const look of [verifyCache, clearCache]) {
+        await assertRejects(
+          () => look(folder),
+          CacheError,
+          `Part of the cache, "${folder}/${part}", cannot be read: it is no folder`,
+        );
+      }
+    });
+  }
 });

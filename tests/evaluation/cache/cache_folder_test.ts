@@ -1,14 +1,12 @@
 /** The folder: what is kept, what leaves, and what may lie there. */
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import fc from "fast-check";
-import {
-  CacheError,
-  CacheFolder,
-  type CacheOptions,
-} from "../../../evaluation/cache/cache_folder.ts";
+import { CacheError } from "../../../evaluation/cache/cache_error.ts";
+import { CacheFolder, type CacheOptions } from "../../../evaluation/cache/cache_folder.ts";
 import { entryBytes, type EntryHeader } from "../../../evaluation/cache/entry_file.ts";
 import { entriesIn, entryPath } from "../../../evaluation/cache/entry_places.ts";
 import prettyBytes from "pretty-bytes";
+import { strangers } from "./strangers.ts";
 import { inTemporaryFolder } from "../../temporary_folder.ts";
 
 const SIZE = 1000;
@@ -167,13 +165,9 @@ Deno.test("an entry under another's name, a changed one and what is no file are 
       await Deno.writeFile(path, bytes);
     },
     "empty": (path) => Deno.writeFile(path, new Uint8Array()),
-    "a folder": (path) => Deno.mkdir(path),
-    "a link": (path, other) => Deno.symlink(other, path),
-    "a link to nothing": (path) => Deno.symlink(`${path}.none`, path),
-    "a pipe": (path) =>
-      new Deno.Command("mkfifo", { args: [path] }).output().then(({ success }) => assert(success)),
+    "a link to an entry": (path, other) => Deno.symlink(other, path),
+    ...strangers,
   };
-  if (Deno.build.os === "windows") delete spoilt["a pipe"];
   for (const [what, spoil] of Object.entries(spoilt)) {
     await inCache({}, async (cache, folder, notices) => {
       await save(cache, "b");
@@ -183,9 +177,12 @@ Deno.test("an entry under another's name, a changed one and what is no file are 
       assertEquals(await load(cache, "a"), undefined, what);
       assertEquals(notices.length, 1, what);
       assertStringIncludes(notices[0]!, "is not what was kept there; it is made anew");
-      // A folder is not taken away; everything else gives way to the entry.
-      assertEquals(await save(cache, "a"), what !== "a folder", what);
-      assertEquals(await load(cache, "a") !== undefined, what !== "a folder", what);
+      assertEquals(await cache.locate("references", "a", SIZE), undefined, what);
+      // What a folder holds is not taken away; everything else gives way to the entry.
+      const isKept = what !== "a folder that holds something";
+      assertEquals(await save(cache, "a"), isKept, what);
+      assertEquals(await load(cache, "a") !== undefined, isKept, what);
+      assertEquals(await cache.locate("references", "a", SIZE) !== undefined, isKept, what);
       assertEquals(new Uint8Array((await load(cache, "b"))!), payload("b"), what);
     });
   }

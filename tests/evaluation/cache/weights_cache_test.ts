@@ -1,5 +1,6 @@
 /** Weights that are kept as a session maps them. */
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
+import fc from "fast-check";
 import { fileURLToPath } from "node:url";
 import { CacheFolder, type CacheOptions } from "../../../evaluation/cache/cache_folder.ts";
 import { entriesIn } from "../../../evaluation/cache/entry_places.ts";
@@ -42,6 +43,23 @@ Deno.test("a file of another length is made anew, and that is said", async () =>
     const longer = new Uint8Array(6000);
     assertEquals(await ask(folder, options, "key", longer), { made: true, bytes: longer });
     assertEquals(notices.length, 2);
+  });
+});
+
+Deno.test("weights that are not what was written are made anew", async () => {
+  await inTemporaryFolder(async (folder) => {
+    await ask(folder);
+    const { path } = entriesIn(folder)[0]!;
+    const good = await Deno.readFile(path);
+    await fc.assert(
+      fc.asyncProperty(fc.nat(8 * (good.length - 32) - 1), async (bit) => {
+        const bad = good.slice();
+        bad[bit >> 3]! ^= 1 << (bit & 7);
+        await Deno.writeFile(path, bad);
+        assertEquals(await ask(folder), { made: true, bytes: WEIGHTS });
+      }),
+      { numRuns: 40 },
+    );
   });
 });
 

@@ -6,8 +6,8 @@ import { FRAME_KINDS, frameCodec } from "../../../policies/sandbox/frame.ts";
 
 /**
  * Starts a process that loads any policy, and then runs `whenAsked` for every plan. Its text may
- * use `seq` (of the question), `nonce`, `plan` (the text of a right reply), `encode` of the codec,
- * `kinds`, and `write(bytes)`.
+ * use `seq` (of the question), `nonce`, `plan` (the text of a right reply), `encode` of the codec with
+ * a text for its body, `kinds`, and `write(bytes)`.
  *
  * @param started what it says of the policy's methods
  */
@@ -16,7 +16,9 @@ export function fakeChild(
   started: unknown = { hooks: [], calibrates: false, methods: [] },
 ): LaunchChild {
   const program = `
-    const { encode, reader } = (${frameCodec})();
+    const { encode: encodeBytes, reader } = (${frameCodec})();
+    const encode = (kind, seq, nonce, text) =>
+      encodeBytes(kind, seq, nonce, new TextEncoder().encode(text));
     const kinds = ${JSON.stringify(FRAME_KINDS)};
     const incoming = reader(undefined, 2 ** 31);
     const plan = "A" + JSON.stringify(Array.from({ length: 4 }, () => [[4, 4], "token", 0]));
@@ -26,7 +28,8 @@ export function fakeChild(
     };
     const whenAsked = async (seq) => { ${whenAsked} };
     for await (const bytes of Deno.stdin.readable) {
-      for (const { kind, seq, text } of incoming.push(bytes)) {
+      for (const { kind, seq, body } of incoming.push(bytes)) {
+        const text = new TextDecoder().decode(body);
         if (kind === kinds.hello) {
           nonce.set(JSON.parse(text).nonce.match(/../g).map((byte) => parseInt(byte, 16)));
           write(encode(kinds.reply, seq, nonce, ${JSON.stringify(`A${JSON.stringify(started)}`)}));

@@ -9,7 +9,8 @@ import {
 import { childMain } from "../../../policies/sandbox/child_main.ts";
 import { ChildLink } from "../../../policies/sandbox/child_link.ts";
 import { FRAME_KINDS, frameCodec } from "../../../policies/sandbox/frame.ts";
-import { REALM_GLOBALS } from "../../../policies/sandbox/policy_realm.ts";
+import { policyGuest } from "../../../policies/sandbox/policy_guest.ts";
+import { REALM_GLOBALS } from "../../../policies/sandbox/realm_seal.ts";
 import { SLATE_BYTES, slateSide } from "../../../policies/sandbox/slate.ts";
 import { workerMain } from "../../../policies/sandbox/worker_main.ts";
 import { DEFAULT_LIMITS, SandboxHost } from "../../../policies/sandbox/mod.ts";
@@ -107,7 +108,7 @@ function launchFree(program: string): LaunchChild {
 }
 
 async function firstReply(launch: LaunchChild): Promise<string> {
-  const link = new ChildLink(launch, DEFAULT_LIMITS);
+  const link = new ChildLink(launch, policyGuest, DEFAULT_LIMITS);
   try {
     return await link.hello({ source: "", language: "js" });
   } finally {
@@ -123,9 +124,9 @@ Deno.test("a process that may do everything gives it up before it loads a policy
     frameCodec: ${frameCodec}, kinds: ${kinds}, slateBytes: 64,
     slateSide: () => ({
       send() {},
-      receive: () => JSON.stringify(
+      receive: () => new TextEncoder().encode(JSON.stringify(
         ["read", "write", "net", "env", "run", "sys", "ffi", "import"]
-          .map((name) => Deno.permissions.querySync({ name }).state)),
+          .map((name) => Deno.permissions.querySync({ name }).state))),
     }),
     workerSource: 'addEventListener("message", () => postMessage("up"))',
   })`));
@@ -152,7 +153,7 @@ Deno.test("a worker of such a process has no permission, and reads no token", as
       receive: () => {
         const words = new Int32Array(memory, 0, 1);
         Atomics.wait(words, 0, 0, 5000);
-        return new TextDecoder().decode(new Uint8Array(memory, 4, words[0]).slice());
+        return new Uint8Array(memory, 4, words[0]).slice();
       },
     }),
     workerSource: ${
@@ -184,7 +185,7 @@ Deno.test("the worker's own realm keeps the language only, and nothing that make
       (${workerMain})({
         vm: { constants: {}, createContext() ${left} },
         registerHooks, stripTypeScriptTypes, slateSide: ${slateSide},
-        realmSource: "", globals: ${JSON.stringify(REALM_GLOBALS)},
+        realmSource: "", globals: ${JSON.stringify(REALM_GLOBALS)}, binary: false, fresh: 1,
       })`)
   },
   })`;

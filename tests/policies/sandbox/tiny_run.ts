@@ -2,13 +2,14 @@
  * A whole slice run, from reference to metrics, that takes milliseconds: real quantizers and the real
  * loop over a synthetic model whose predictions depend on every entry it is shown.
  */
+import { Calibrator } from "../../../calibration/calibrator.ts";
 import { CpuBackend } from "../../../quant/backend_cpu.ts";
 import type { CpuTensor } from "../../../quant/tensor.ts";
 import type { PolicyHost } from "../../../policies/host.ts";
 import type { ForwardInput, ForwardOutput } from "../../../engine/engine.ts";
 import { builtInFamilies } from "../../../quant/registry.ts";
 import type { SliceResult } from "../../../evaluation/results.ts";
-import { runSlice } from "../../../evaluation/slice_run.ts";
+import { runSlice, type SliceRun } from "../../../evaluation/slice_run.ts";
 import { plainRotary } from "../../../engine/rotary.ts";
 import { SyntheticEngine } from "../../engine/synthetic_engine.ts";
 
@@ -52,9 +53,19 @@ class TinyEngine extends SyntheticEngine {
   }
 }
 
-/** Runs two short examples under the given policies. */
-export async function tinyRun(hosts: readonly PolicyHost[]): Promise<SliceResult> {
-  return await runSlice({
+/** What families learn from in such a run. */
+export function tinyCalibrator(): Calibrator<CpuTensor> {
+  const ids = Array.from({ length: 30 }, (_, i) => i * 7 % VOCAB);
+  return new Calibrator({
+    engine: new TinyEngine(),
+    families: builtInFamilies,
+    samples: [{ ids, reply: 4 }],
+  });
+}
+
+/** Two short examples under the given policies. */
+export function tinySlice(hosts: readonly PolicyHost[]): SliceRun<CpuTensor> {
+  return {
     slice: "tiny",
     engine: new TinyEngine(),
     families: builtInFamilies,
@@ -70,7 +81,12 @@ export async function tinyRun(hosts: readonly PolicyHost[]): Promise<SliceResult
     eosIds: [],
     decode: (ids) => ids.join(" "),
     stepwise: false,
-  });
+  };
+}
+
+/** Runs them. */
+export async function tinyRun(hosts: readonly PolicyHost[]): Promise<SliceResult> {
+  return await runSlice(tinySlice(hosts));
 }
 
 /** The numbers of one policy without its timings, to compare runs with. */

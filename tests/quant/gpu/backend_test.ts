@@ -184,3 +184,17 @@ Deno.test({
       buffer.destroy();
     }),
 });
+
+testBackends("what is done together is done in order", async (backend) => {
+  const source = backend.upload(named(SHAPE), SHAPE);
+  const [between, target] = [backend.alloc(SHAPE), backend.alloc(SHAPE)];
+  const result = backend.together(() => {
+    backend.copy(source, 0, 5, between, 0);
+    backend.copy(between, 0, 5, target, 0);
+    backend.free(between);
+    return 7;
+  });
+  assertEquals([result, await backend.read(target)], [7, named(SHAPE)]);
+  backend.free(source);
+  backend.free(target);
+});

@@ -211,3 +211,32 @@ gpuTest(
     assertEquals(bench.live, 0);
   },
 );
+
+gpuTest(
+  "all steps of a pass are quantized by one launch, before anything reads them",
+  async (device) => {
+    const { bench, store, buffer } = open(device, ENTRIES);
+    const launches: string[] = [];
+    const { launch } = bench;
+    bench.launch = function (what) {
+      launches.push(what.pipeline.label);
+      launch.call(this, what);
+    };
+    try {
+      for (const n of [1, 2, 3]) store.grow(n);
+      assertEquals([store.quantized.to, launches], [3, []]);
+      const target = bench.buffer("target", 12);
+      store.restore({ ...SHAPE, buffer: target });
+      assertEquals(launches, ["signs quantize", "signs restore"]);
+      const words = await bench.read([{ buffer: target, at: 0, words: 12 }]);
+      assertEquals([...new Float32Array(words.buffer)], [...ENTRIES].map((x) => Math.sign(x)));
+      bench.free(target);
+      await store.settle();
+      assertEquals(launches.length, 2);
+    } finally {
+      Reflect.deleteProperty(bench, "launch");
+      store.free();
+      bench.free(buffer);
+    }
+  },
+);

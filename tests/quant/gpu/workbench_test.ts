@@ -81,3 +81,27 @@ gpuTest("a buffer that is freed twice counts once", (device) => {
   bench.free(buffer);
   assertEquals(bench.live, live - 1);
 });
+
+gpuTest("what is asked for in one turn comes back by one round trip", async (device) => {
+  const bench = Workbench.of(device);
+  const words = bench.buffer("words", count(5, 40));
+  const created: string[] = [];
+  const { createBuffer } = device;
+  device.createBuffer = (descriptor) => {
+    created.push(descriptor.label!);
+    return createBuffer.call(device, descriptor);
+  };
+  try {
+    const asked = [[0, 2], [10, 1], [0, 0], [38, 2]] as const;
+    const found = await Promise.all(
+      asked.map(([at, words_]) => bench.read([{ buffer: words, at, words: words_ }])),
+    );
+    assertEquals(found.map((some) => [...some]), [[5, 6], [15], [], [43, 44]]);
+    assertEquals(created, ["read back"]);
+    assertEquals([...await bench.read([{ buffer: words, at: 1, words: 1 }])], [6]);
+    assertEquals(created.length, 2);
+  } finally {
+    device.createBuffer = createBuffer;
+    bench.free(words);
+  }
+});

@@ -169,7 +169,7 @@ for (const golden of loadGolden("kvquant").filter(({ kind }) => kind.startsWith(
     const [, heads, tokens, headDim] = golden.shape as [number, number, number, number];
     const data = Float32Array.from(golden.tensor("input")!.data);
     const sample = { heads: heads!, capacity: tokens!, headDim: headDim!, data };
-    const matrix = calibrationMatrix([sample], undefined, 0);
+    const matrix = calibrationMatrix([sample], undefined, 0, [new Int32Array(sample.capacity)]);
     const ends = (axis === "channel" ? columnThresholds : rowThresholds)(matrix, ratio);
     const entries = normalizedEntries(matrix, ends, axis);
     if (golden.kind === "calibrate_qnorm") {

@@ -3,6 +3,7 @@ import { assert, assertEquals, assertNotEquals, assertThrows } from "@std/assert
 import fc from "fast-check";
 import type { HookAnswers, KvKind } from "../../../../quant/family.ts";
 import { QuantizerError } from "../../../../quant/quantizer_error.ts";
+import { keepSamples } from "../../../../quant/sample_keeper.ts";
 import { skvq } from "../../../../quant/families/skvq/skvq.ts";
 import {
   channelOrder,
@@ -217,7 +218,10 @@ testOnBackends("skvq: swapping full settings of keys and values changes both", a
 Deno.test("skvq: channels with alike ranges share a group", () => {
   const { heads, headDim, capacity } = { heads: 2, headDim: 64, capacity: 50 };
   const data = kvData(heads * capacity, headDim, "outlier channels", 2);
-  const ranges = channelRanges([{ heads, headDim, capacity, data }]);
+  const keys = [{ heads, headDim, capacity, data }];
+  const layer = { keys, preRopeKeys: keys, values: keys, queries: [] };
+  const { layers } = keepSamples({ layers: [layer], rotary: rotaryOf(headDim) });
+  const ranges = channelRanges(layers[0]!.ranges.keys);
   const { order, starts } = clusterChannels(ranges, 2);
   assertEquals([...order].sort((a, b) => a - b), Array.from({ length: 128 }, (_, i) => i));
   const groups = [order.subarray(0, starts[1]), order.subarray(starts[1])];

@@ -1,0 +1,108 @@
+/**
+ * Texts of the files that `kvreplay new` writes.
+ *
+ * @module
+ */
+import type { NewKind } from "./new_options.ts";
+
+/** A policy: KIVI's groups, more bits for keys, and for the layers at both ends. */
+export const policyText = `import type { Policy } from "@kvreplay/kvreplay/policies";
+
+/** Four bits for keys and for the outermost layers, two for everything else. */
+export default class implements Policy {
+  quantizer_family() {
+    return "kivi";
+  }
+
+  choose_bits(
+    layer_id: number,
+    kv_kind: "key" | "value",
+    _head_group: number,
+    _token_stats: unknown,
+    budget_state: { layers: number; budget_bits: number },
+  ) {
+    const outermost = layer_id === 0 || layer_id === budget_state.layers - 1;
+    return Math.min(kv_kind === "key" || outermost ? 4 : 2, budget_state.budget_bits);
+  }
+
+  choose_axis(_layer_id: number, kv_kind: "key" | "value"): "channel" | "token" {
+    return kv_kind === "key" ? "channel" : "token";
+  }
+
+  residual_length() {
+    return 64;
+  }
+
+  calibration_mode(): "none" {
+    return "none";
+  }
+}
+`;
+
+/** A quantizer: four bits an entry, a scale and a zero point for every head and token. */
+export const quantizerText = `import type { Codec } from "@kvreplay/kvreplay/codecs";
+
+const TOP = 15;
+
+/** Four bits an entry, a scale and a zero point for every head and token. */
+export default {
+  // The first four tokens and the last 32 stay exact; the others are coded eight at a time.
+  blocks: () => ({ tokens: 8, window: 32, sink_tokens: 4 }),
+
+  // block.data is [heads, tokens, headDim]; what is returned is all the memory that is counted.
+  encode(_layer, _kind, { heads, tokens, headDim, data }) {
+    const rows = heads * tokens;
+    const bytes = new Uint8Array(4 * rows + data.length / 2);
+    const parameters = new Float16Array(bytes.buffer, 0, 2 * rows);
+    for (let row = 0; row < rows; row++) {
+      const entries = data.subarray(row * headDim, (row + 1) * headDim);
+      const low = Math.min(...entries);
+      parameters[2 * row] = (Math.max(...entries) - low) / TOP;
+      parameters[2 * row + 1] = low;
+      const [scale, zero] = [parameters[2 * row]!, parameters[2 * row + 1]!];
+      const code = (x: number) =>
+        scale === 0 ? 0 : Math.min(TOP, Math.max(0, Math.round((x - zero) / scale)));
+      for (let i = 0; i < headDim; i += 2) {
+        bytes[4 * rows + (row * headDim + i) / 2] = code(entries[i]!) | code(entries[i + 1]!) << 4;
+      }
+    }
+    return bytes;
+  },
+
+  // Runs in another process: bytes and shape are all it knows.
+  decode(_layer, _kind, bytes, { heads, tokens, headDim }) {
+    const rows = heads * tokens;
+    const parameters = new Float16Array(bytes.buffer, 0, 2 * rows);
+    const restored = new Float32Array(rows * headDim);
+    for (let i = 0; i < restored.length; i += 2) {
+      const row = Math.floor(i / headDim);
+      const [scale, zero] = [parameters[2 * row]!, parameters[2 * row + 1]!];
+      const two = bytes[4 * rows + i / 2]!;
+      restored[i] = (two & TOP) * scale + zero;
+      restored[i + 1] = (two >> 4) * scale + zero;
+    }
+    return restored;
+  },
+} satisfies Codec;
+`;
+
+/** A test that replays one prompt. */
+export function testText(kind: NewKind, name: string): string {
+  const [from, opens] = kind === "policy"
+    ? ["policies", "openPolicyFile"]
+    : ["codecs", "openCodecFile"];
+  return `import { assert } from "@std/assert";
+import { fileURLToPath } from "node:url";
+import { open } from "@kvreplay/kvreplay";
+import { ${opens} } from "@kvreplay/kvreplay/${from}";
+
+Deno.test("${name} loses little of a short prompt", async () => {
+  await using ${kind} = await ${opens}(fileURLToPath(new URL("${name}.ts", import.meta.url)));
+  await using lab = await open("mini", { device: "cpu" });
+  const prompt = "Count the words of this sentence. ".repeat(20);
+  const { numbers } = await lab.replay({ prompt }, ${kind}, { maxNewTokens: 8 });
+  assert(numbers.avg_bits_per_kv_token < 16);
+  assert(numbers.replay_agreement > 0.9);
+});
+`;
+}

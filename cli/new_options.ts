@@ -1,0 +1,74 @@
+/**
+ * From the arguments of `kvreplay new` to checked options.
+ *
+ * @module
+ */
+import { parseArgs } from "@std/cli/parse-args";
+import type { OptionRow } from "./option_table.ts";
+import { known, OptionValues, refuseUnknown } from "./option_values.ts";
+import { UsageError } from "./usage_error.ts";
+
+/** What stands behind the command. */
+export const NEW_OPERAND = "policy|quantizer NAME";
+
+/** Every option of `kvreplay new`, without dashes. */
+export const NEW_OPTIONS = {
+  out: { value: "DIR", help: "folder of the new files (default: the current one)" },
+  help: { help: "this text" },
+} as const satisfies Record<string, OptionRow>;
+
+/** What can be made. */
+export type NewKind = "policy" | "quantizer";
+
+/** Checked options. */
+export interface NewOptions {
+  readonly kind: NewKind;
+  /** One word, as results are reported under. */
+  readonly name: string;
+  readonly out: string;
+}
+
+/**
+ * Parses the arguments of `kvreplay new`.
+ *
+ * @returns undefined when the user asked for help
+ * @throws {UsageError} for anything but a kind and a name
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { parseNewOptions } from "./new_options.ts";
+ *
+ * const options = parseNewOptions(["policy", "keys_first"]);
+ * assertEquals(options, { kind: "policy", name: "keys_first", out: "." });
+ * ```
+ */
+export function parseNewOptions(args: readonly string[]): NewOptions | undefined {
+  const refuse = refuseUnknown(NEW_OPTIONS);
+  const parsed = parseArgs([...args], {
+    string: ["out", "_"],
+    boolean: ["help"],
+    alias: { help: "h" },
+    unknown: (arg, key) => {
+      if (key !== undefined) refuse(arg, key);
+    },
+  });
+  if (parsed.help) return undefined;
+  const [kind, name, ...more] = parsed._.map(String);
+  if (kind === undefined || name === undefined || more.length > 0) {
+    const given = parsed._.length === 0 ? "nothing" : JSON.stringify(parsed._.join(" "));
+    throw new UsageError(`The command new takes ${NEW_OPERAND}, and got ${given}`);
+  }
+  if (!/^[A-Za-z0-9_-]{1,60}$/.test(name)) {
+    throw new UsageError(
+      `The name is ${
+        JSON.stringify(name)
+      }; expected up to 60 letters, digits, dashes and underscores`,
+    );
+  }
+  return {
+    kind: known("kind", kind, ["policy", "quantizer"]),
+    name,
+    out: new OptionValues(parsed, { out: "mine" }).text("out") ?? ".",
+  };
+}

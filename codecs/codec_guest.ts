@@ -1,0 +1,32 @@
+/**
+ * Codecs as guests of the sandbox: the text of the module that runs one in its realm.
+ *
+ * @module
+ */
+import { callText, type Guest } from "../policies/sandbox/child.ts";
+import { exportProblem, policyOf } from "../policies/sandbox/default_export.ts";
+import { REALM_GLOBALS, sealRealm } from "../policies/sandbox/realm_seal.ts";
+import { encodeValue } from "../policies/sandbox/reply_value.ts";
+import { KV_KINDS } from "../quant/family.ts";
+import { codecRealm } from "./codec_realm.ts";
+
+/** Global names that a codec keeps. */
+const CODEC_GLOBALS: readonly string[] = [...REALM_GLOBALS, "WebAssembly"];
+
+/** Codecs: asked and answering in bytes. */
+export const codecGuest: Guest = {
+  name: "codec",
+  globals: CODEC_GLOBALS,
+  binary: true,
+  realmSource: () =>
+    `export default ${
+      callText(codecRealm, {
+        seal: String(sealRealm),
+        encode: String(encodeValue),
+        exportProblem: String(exportProblem),
+        policyOf: String(policyOf),
+        kinds: JSON.stringify(KV_KINDS),
+        globals: JSON.stringify(CODEC_GLOBALS),
+      })
+    };`,
+};

@@ -1,0 +1,85 @@
+/**
+ * A codec behind the interface that the replay knows policies by: its plan is always itself.
+ *
+ * @module
+ */
+import type { RawAnswers, StepQuestion } from "../policies/ask.ts";
+import type { PolicyHost } from "../policies/host.ts";
+import type { BudgetState, WorkloadMeta } from "../policies/policy.ts";
+import type { SandboxOptions } from "../policies/sandbox/sandbox_host.ts";
+import { type Family, KV_KINDS } from "../quant/family.ts";
+import { codecFamily } from "./codec_family.ts";
+import { CodecPair } from "./codec_pair.ts";
+import type { CodecSource } from "./codec_process.ts";
+
+/** A codec that is run as a policy. */
+export class CodecHost implements PolicyHost {
+  readonly hooks = [];
+  readonly remarks = [];
+  readonly fullPrecision = false;
+  readonly readsStats = false;
+  readonly family: Family;
+
+  private constructor(private readonly pair: CodecPair) {
+    this.family = codecFamily(pair);
+  }
+
+  /**
+   * Starts the codec's processes.
+   *
+   * @throws {PolicyError} when it cannot be loaded, lacks a method or exceeds a limit
+   */
+  static async open(source: CodecSource, options: SandboxOptions = {}): Promise<CodecHost> {
+    return new CodecHost(await CodecPair.open(source, options));
+  }
+
+  get name(): string {
+    return this.pair.name;
+  }
+
+  get calibrates(): boolean {
+    return this.pair.calibrates;
+  }
+
+  /** Process ids of the encoder and the decoder, for tests that look at them from outside. */
+  get pids(): readonly [number, number] {
+    return this.pair.pids;
+  }
+
+  async calibrationMode({ model }: WorkloadMeta): Promise<"none" | "offline"> {
+    const { layers, query_heads, kv_heads, head_dim } = model;
+    await this.pair.prepare({ layers, query_heads, kv_heads, head_dim });
+    return this.calibrates ? "offline" : "none";
+  }
+
+  calibrate(): Promise<unknown> {
+    return Promise.resolve(undefined);
+  }
+
+  plan({ budget }: StepQuestion): RawAnswers[] {
+    return planOf(this.family.name, budget);
+  }
+
+  verifyDeterminism(): Promise<void> {
+    return this.pair.verifyDeterminism();
+  }
+
+  close(): Promise<void> {
+    return this.pair.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}
+
+function planOf(family: string, { layers, kv_heads }: BudgetState): RawAnswers[] {
+  return Array.from({ length: layers * KV_KINDS.length }, (_, i) => ({
+    layer: Math.floor(i / KV_KINDS.length),
+    kind: KV_KINDS[i % KV_KINDS.length]!,
+    bits: new Array<number>(kv_heads).fill(1),
+    axis: "token",
+    residual: 0,
+    optional: { quantizer_family: family },
+  }));
+}

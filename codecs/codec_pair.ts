@@ -1,0 +1,280 @@
+/**
+ * A codec in its two processes: the one that encodes knows the tensors, the one that decodes only what
+ * it is sent.
+ *
+ * @module
+ */
+import { InternalError } from "../errors.ts";
+import { MissingMethodError } from "../policies/methods.ts";
+import { type LaunchChild, launchChild } from "../policies/sandbox/child.ts";
+import { DEFAULT_LIMITS, limitsWith, type SandboxLimits } from "../policies/sandbox/limits.ts";
+import { SandboxError } from "../policies/sandbox/sandbox_error.ts";
+import type { SandboxOptions } from "../policies/sandbox/sandbox_host.ts";
+import type { FullRule } from "./block_rule.ts";
+import type { CodecModel } from "./codec.ts";
+import {
+  type BlockRun,
+  type BlockShape,
+  CodecProcess,
+  type CodecSource,
+  type CodedBlocks,
+} from "./codec_process.ts";
+import { type CodecDoor, CodecSession } from "./codec_session.ts";
+
+type Bytes = Uint8Array<ArrayBuffer>;
+type Floats = Float32Array<ArrayBuffer>;
+
+/**
+ * What a codec may use unless others are given: a message holds up to 2 MiB of tensors, and a run as
+ * many as there are.
+ */
+export const CODEC_LIMITS: SandboxLimits = {
+  ...DEFAULT_LIMITS,
+  stepMs: 30_000,
+  runMs: 3_600_000,
+  memoryMib: 1024,
+  messageBytes: 2 ** 26,
+};
+
+/** A codec, loaded twice. */
+export class CodecPair implements CodecDoor {
+  #session: CodecSession | undefined;
+  #model: CodecModel | undefined;
+  #lesson: Bytes = new Uint8Array(0);
+  #rules: readonly [FullRule, FullRule] | undefined;
+  #check: Promise<void> | undefined;
+  #closing: Promise<unknown> | undefined;
+
+  private constructor(
+    readonly name: string,
+    private readonly source: CodecSource,
+    private readonly limits: SandboxLimits,
+    private readonly launch: LaunchChild,
+    private readonly encoder: CodecProcess,
+    private readonly decoder: CodecProcess,
+    private readonly methods: readonly string[],
+  ) {}
+
+  /**
+   * Starts both processes.
+   *
+   * @throws {MissingMethodError} when the codec lacks a method
+   * @throws {SandboxError} when it cannot be loaded or exceeds a limit
+   */
+  static async open(source: CodecSource, options: SandboxOptions = {}): Promise<CodecPair> {
+    const limits = limitsWith({ ...CODEC_LIMITS, ...options.limits });
+    const launch = options.launch ?? launchChild;
+    const opened = await Promise.allSettled(
+      [0, 1].map(() => CodecProcess.open(launch, source, limits)),
+    );
+    const close = () =>
+      Promise.all(opened.map((one) => one.status === "fulfilled" ? one.value.process.close() : 0));
+    const failed = opened.find((one) => one.status === "rejected");
+    if (failed !== undefined) {
+      await close();
+      throw failed.reason;
+    }
+    const [encoder, decoder] = opened.map((one) =>
+      (one as PromiseFulfilledResult<Awaited<ReturnType<typeof CodecProcess.open>>>).value
+    );
+    const { missing, methods } = encoder!.started;
+    if (missing !== undefined) {
+      await close();
+      throw new MissingMethodError(
+        `Quantizer ${source.name} has no method ${missing}; expected encode and decode`,
+      );
+    }
+    return new CodecPair(
+      source.name,
+      source,
+      limits,
+      launch,
+      encoder!.process,
+      decoder!.process,
+      methods,
+    );
+  }
+
+  /** Process ids of the encoder and the decoder, for tests that look at them from outside. */
+  get pids(): readonly [number, number] {
+    return [this.encoder.pid, this.decoder.pid];
+  }
+
+  /** Whether the codec looks at prompts. */
+  get observes(): boolean {
+    return this.methods.includes("observe");
+  }
+
+  /** Whether the codec learns offline. */
+  get calibrates(): boolean {
+    return this.methods.includes("calibrate");
+  }
+
+  /** What the codec learned; its bytes are a constant of the model. */
+  get lesson(): Bytes {
+    return this.#lesson;
+  }
+
+  /** Heads and channels of a block. */
+  get shape(): BlockShape {
+    const { kv_heads: heads, head_dim: headDim } = this.#known(this.#model);
+    return { heads, headDim };
+  }
+
+  /** How keys and values are cut. */
+  get rules(): readonly [FullRule, FullRule] {
+    return this.#known(this.#rules);
+  }
+
+  /** Says which model's cache is coded; once, before everything else. */
+  async prepare(model: CodecModel): Promise<void> {
+    if (this.#model !== undefined) return;
+    this.#model = model;
+    await this.#reset();
+  }
+
+  /**
+   * Lets the codec learn.
+   *
+   * @param tokens drawn from all samples
+   * @param samples keys and values of every layer, `[kv_heads, tokens, head_dim]` each
+   */
+  async calibrate(model: CodecModel, tokens: number, samples: readonly Floats[]): Promise<void> {
+    this.#lesson = (await this.#guard(() => this.encoder.calibrate(model, tokens, samples)))
+      .slice();
+  }
+
+  /** The session that a store of this layer and kind belongs to: each example has one. */
+  sessionFor(layer: number, kind: 0 | 1): CodecSession {
+    if (this.#session === undefined || this.#session.has(layer, kind)) {
+      this.#session = new CodecSession(this);
+    }
+    this.#session.join(layer, kind);
+    return this.#session;
+  }
+
+  /** Begins an example. */
+  async begin(session: CodecSession): Promise<void> {
+    this.#checkCurrent(session);
+    await this.#reset();
+  }
+
+  /** Shows the prompt of a layer to the encoder. */
+  async observe(
+    session: CodecSession,
+    layer: number,
+    tokens: number,
+    tensors: readonly [Floats, Floats, Floats, Floats],
+  ): Promise<void> {
+    this.#checkCurrent(session);
+    await this.#guard(() => this.encoder.observe(layer, tokens, tensors));
+  }
+
+  /** Codes blocks. */
+  async encode(
+    session: CodecSession,
+    runs: readonly BlockRun[],
+    data: Floats,
+  ): Promise<CodedBlocks> {
+    this.#checkCurrent(session);
+    const coded = await this.#guard(() => this.encoder.encode(runs, this.shape, data));
+    // An encoder that has looked at a prompt would have to be shown it again.
+    if (!this.observes) this.#check ??= this.#codeAgain(runs, data, coded);
+    return coded;
+  }
+
+  /** Restores blocks from their bytes. */
+  async decode(
+    session: CodecSession,
+    runs: readonly BlockRun[],
+    coded: CodedBlocks,
+  ): Promise<Floats> {
+    this.#checkCurrent(session);
+    return await this.#guard(() => this.decoder.decode(runs, this.shape, coded));
+  }
+
+  /**
+   * Waits for the comparison of the run's first blocks with those of a third process.
+   *
+   * @throws {SandboxError} `not deterministic`, when they were coded into other bytes
+   */
+  async verifyDeterminism(): Promise<void> {
+    await this.#check;
+  }
+
+  /** Ends both processes. */
+  async close(): Promise<void> {
+    await (this.#closing ??= Promise.allSettled([
+      this.encoder.close(),
+      this.decoder.close(),
+      this.#check,
+    ]));
+  }
+
+  /** Begins anew in both processes, which must cut blocks alike, and as before. */
+  async #reset(): Promise<void> {
+    const given = this.#known(this.#model);
+    const both = [this.encoder, this.decoder];
+    await this.#guard(async () => {
+      const rules = await Promise.all(both.map((process) => process.reset(given, this.#lesson)));
+      this.#rules ??= rules[0]!;
+      const known = JSON.stringify(this.#rules);
+      if (rules.every((some) => JSON.stringify(some) === known)) return;
+      const other = rules.find((some) => JSON.stringify(some) !== known)!;
+      throw new SandboxError(
+        "not deterministic",
+        `Asked for blocks() again, it answered ${JSON.stringify(other)} instead of ${known}`,
+      );
+    });
+  }
+
+  /** Codes the same blocks in a process that has seen nothing else. */
+  #codeAgain(runs: readonly BlockRun[], data: Floats, coded: CodedBlocks): Promise<void> {
+    const check = (async () => {
+      const { process } = await CodecProcess.open(this.launch, this.source, this.limits);
+      try {
+        await process.reset(this.#known(this.#model), this.#lesson);
+        const again = await process.encode(runs, this.shape, data);
+        if (sameBytes(again, coded)) return;
+        const blocks = coded.lengths.length;
+        throw new SandboxError(
+          "not deterministic",
+          `Given the run's first ${blocks} blocks in a fresh process, it returned other bytes`,
+        );
+      } finally {
+        await process.close();
+      }
+    })();
+    // What it throws is thrown where it is awaited.
+    check.catch(() => {});
+    return check;
+  }
+
+  async #guard<V>(work: () => Promise<V>): Promise<V> {
+    try {
+      return await work();
+    } catch (error) {
+      await this.close();
+      throw error;
+    }
+  }
+
+  #checkCurrent(session: CodecSession): void {
+    if (session === this.#session) return;
+    throw new InternalError(`Codec ${this.name} was asked about an example that has ended`);
+  }
+
+  #known<V>(value: V | undefined): V {
+    if (value !== undefined) return value;
+    throw new InternalError(`Codec ${this.name} was used before it was told the model`);
+  }
+}
+
+function sameBytes(a: CodedBlocks, b: CodedBlocks): boolean {
+  const same = (x: ArrayLike<number>, y: ArrayLike<number>) => {
+    if (x.length !== y.length) return false;
+    for (let i = 0; i < x.length; i++) if (x[i] !== y[i]) return false;
+    return true;
+  };
+  return same(a.lengths, b.lengths) && same(a.bytes, b.bytes);
+}

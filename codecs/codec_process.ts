@@ -1,0 +1,320 @@
+/**
+ * One of a codec's two processes: the one that encodes, or the one that decodes.
+ *
+ * @module
+ */
+import type { LaunchChild } from "../policies/sandbox/child.ts";
+import { ChildLink } from "../policies/sandbox/child_link.ts";
+import type { SandboxLimits } from "../policies/sandbox/limits.ts";
+import { answerOf } from "../policies/sandbox/reply_answer.ts";
+import { SandboxError } from "../policies/sandbox/sandbox_error.ts";
+import { FRESH_REALM } from "../policies/sandbox/worker_main.ts";
+import { shown } from "../policies/shown.ts";
+import { KV_KINDS } from "../quant/family.ts";
+import { DEFAULT_RULE, type FullRule } from "./block_rule.ts";
+import type { CodecModel } from "./codec.ts";
+import { codecGuest } from "./codec_guest.ts";
+import type { CodecQuestion, CodecStarted } from "./codec_realm.ts";
+
+/** A codec's text. */
+export interface CodecSource {
+  /** Name under which results are reported. */
+  readonly name: string;
+  readonly text: string;
+  /** TypeScript (types are erased, enums compiled) or plain JavaScript. */
+  readonly language: "ts" | "js";
+  /** The WebAssembly beside it. */
+  readonly wasm?: Uint8Array<ArrayBuffer>;
+}
+
+/** Consecutive blocks of one layer and kind. */
+export interface BlockRun {
+  readonly layer: number;
+  /** 0 for keys, 1 for values. */
+  readonly kind: 0 | 1;
+  /** First token of the first block. */
+  readonly first: number;
+  /** Tokens of one block. */
+  readonly tokens: number;
+  /** Blocks. */
+  readonly count: number;
+}
+
+/** What the blocks of a message were coded as. */
+export interface CodedBlocks {
+  /** Bytes of every block. */
+  readonly lengths: Uint32Array<ArrayBuffer>;
+  /** The blocks, one after the other. */
+  readonly bytes: Uint8Array<ArrayBuffer>;
+}
+
+/** Shape of the blocks of a message. */
+export interface BlockShape {
+  readonly heads: number;
+  readonly headDim: number;
+}
+
+type Bytes = Uint8Array<ArrayBuffer>;
+type Floats = Float32Array<ArrayBuffer>;
+
+const HEADER = 8;
+/** A reply's bytes before what was asked for. */
+const REPLY_HEADER = 4;
+const encoder = new TextEncoder();
+
+/** A process that holds a codec. */
+export class CodecProcess {
+  readonly #link: ChildLink;
+  #spentMs = 0;
+
+  private constructor(
+    launch: LaunchChild,
+    private readonly source: CodecSource,
+    private readonly limits: SandboxLimits,
+  ) {
+    this.#link = new ChildLink(launch, codecGuest, limits);
+  }
+
+  /**
+   * Starts a process and loads the codec into it.
+   *
+   * @returns the process, and which methods the codec has
+   * @throws {SandboxError} when it cannot be loaded or exceeds a limit
+   */
+  static async open(
+    launch: LaunchChild,
+    source: CodecSource,
+    limits: SandboxLimits,
+  ): Promise<{ process: CodecProcess; started: CodecStarted }> {
+    const process = new CodecProcess(launch, source, limits);
+    try {
+      const reply = await process.#link.hello({ source: source.text, language: source.language });
+      const started = answerOf(reply, "its list of methods", limits, "codec");
+      return { process, started: startedWith(started) };
+    } catch (error) {
+      await process.close();
+      throw error;
+    }
+  }
+
+  /** Process id, for tests that look at the process from outside. */
+  get pid(): number {
+    return this.#link.pid;
+  }
+
+  /**
+   * Begins an example in a realm made afresh, so that nothing of an earlier one is left.
+   *
+   * @returns how keys and values are cut
+   */
+  async reset(model: CodecModel, lesson: Bytes): Promise<readonly [FullRule, FullRule]> {
+    const { wasm } = this.source;
+    const question: CodecQuestion = {
+      ask: "reset",
+      model: sizes(model),
+      lesson: lesson.length,
+      wasm: wasm?.length ?? -1,
+    };
+    const parts = wasm === undefined ? [lesson] : [lesson, wasm];
+    const rules = await this.#answer(question, parts, "blocks()", FRESH_REALM);
+    return rulesOf(rules);
+  }
+
+  /** Shows the prompt of a layer: queries, keys, values and scores. */
+  async observe(
+    layer: number,
+    tokens: number,
+    tensors: readonly [Floats, Floats, Floats, Floats],
+  ): Promise<void> {
+    const [q, k, v, s] = tensors;
+    const entries = [q.length, k.length, v.length, s.length] as const;
+    const what = `observe(${layer})`;
+    await this.#answer({ ask: "observe", layer, tokens, entries }, tensors.map(bytesOf), what);
+  }
+
+  /**
+   * Learns from `samples`, keys and values of every layer, `[kv_heads, tokens, head_dim]` each.
+   *
+   * @returns the lesson
+   */
+  async calibrate(model: CodecModel, tokens: number, samples: readonly Floats[]): Promise<Bytes> {
+    const { wasm } = this.source;
+    const question: CodecQuestion = {
+      ask: "calibrate",
+      model: sizes(model),
+      lesson: 0,
+      wasm: wasm?.length ?? -1,
+      tokens,
+    };
+    // Floats first: they must begin at a multiple of four bytes.
+    const parts = [...samples.map(bytesOf), ...(wasm === undefined ? [] : [wasm])];
+    return await this.#bytes(question, parts, "calibrate()", FRESH_REALM);
+  }
+
+  /**
+   * Codes blocks.
+   *
+   * @param data of all blocks, one after the other, `[heads, tokens, headDim]` each
+   */
+  async encode(runs: readonly BlockRun[], shape: BlockShape, data: Floats): Promise<CodedBlocks> {
+    const blocks = runs.reduce((sum, { count }) => sum + count, 0);
+    const what = `encode() of ${blocks} blocks`;
+    const reply = await this.#bytes(question("encode", runs, shape), [bytesOf(data)], what);
+    if (reply.length < 4 * blocks) throw spoilt(what);
+    const lengths = new Uint32Array(reply.buffer, reply.byteOffset, blocks);
+    const bytes = reply.subarray(4 * blocks);
+    if (lengths.reduce((sum, length) => sum + length, 0) !== bytes.length) throw spoilt(what);
+    return { lengths, bytes };
+  }
+
+  /**
+   * Restores blocks from their bytes.
+   *
+   * @returns all blocks, one after the other, `[heads, tokens, headDim]` each
+   */
+  async decode(
+    runs: readonly BlockRun[],
+    shape: BlockShape,
+    { lengths, bytes }: CodedBlocks,
+  ): Promise<Floats> {
+    const what = `decode() of ${lengths.length} blocks`;
+    const given = [bytesOf(lengths), bytes];
+    const reply = await this.#bytes(question("decode", runs, shape), given, what);
+    const perToken = shape.heads * shape.headDim;
+    const entries = runs.reduce((sum, run) => sum + run.count * run.tokens * perToken, 0);
+    if (reply.length !== 4 * entries) throw spoilt(what);
+    return new Float32Array(reply.buffer, reply.byteOffset, entries);
+  }
+
+  /** Kills the process, if it runs still, and waits for its end. */
+  close(): Promise<void> {
+    return this.#link.close();
+  }
+
+  async #bytes(
+    question: CodecQuestion,
+    parts: readonly Bytes[],
+    what: string,
+    fresh = 0,
+  ): Promise<Bytes> {
+    const reply = await this.#ask(question, parts, what, fresh);
+    if (reply.length < REPLY_HEADER || reply[0] !== 0) {
+      answerOf(new TextDecoder().decode(reply), what, this.limits, "codec");
+      throw spoilt(what);
+    }
+    return reply.subarray(REPLY_HEADER);
+  }
+
+  async #answer(
+    question: CodecQuestion,
+    parts: readonly Bytes[],
+    what: string,
+    fresh = 0,
+  ): Promise<unknown> {
+    const reply = await this.#ask(question, parts, what, fresh);
+    return answerOf(new TextDecoder().decode(reply), what, this.limits, "codec");
+  }
+
+  async #ask(
+    question: CodecQuestion,
+    parts: readonly Bytes[],
+    what: string,
+    fresh: number,
+  ): Promise<Bytes> {
+    const text = encoder.encode(JSON.stringify(question));
+    const head = new Uint8Array(HEADER + 4 * Math.ceil(text.length / 4));
+    head[0] = fresh;
+    new DataView(head.buffer).setUint32(4, text.length, true);
+    head.set(text, HEADER);
+    const { runMs, stepMs, calibrateMs } = this.limits;
+    const left = runMs - this.#spentMs;
+    const ms = question.ask === "calibrate" ? calibrateMs : stepMs;
+    const began = performance.now();
+    try {
+      if (left <= 0) throw overRun(runMs);
+      return await this.#link.askBytes(
+        [head, ...parts],
+        Math.min(ms, left),
+        `No answer to ${what}`,
+      );
+    } catch (error) {
+      const late = error instanceof SandboxError && error.failure === "timed out";
+      throw late && left < ms ? overRun(runMs) : error;
+    } finally {
+      this.#spentMs += performance.now() - began;
+    }
+  }
+}
+
+function overRun(runMs: number): SandboxError {
+  return new SandboxError("timed out", `It took more than ${runMs / 1000} s in one run`);
+}
+
+function sizes({ layers, query_heads, kv_heads, head_dim }: CodecModel): Omit<CodecModel, "wasm"> {
+  return { layers, query_heads, kv_heads, head_dim };
+}
+
+function question(
+  ask: "encode" | "decode",
+  runs: readonly BlockRun[],
+  { heads, headDim }: BlockShape,
+): CodecQuestion {
+  const numbers = ({ layer, kind, first, tokens, count }: BlockRun) =>
+    [layer, kind, first, tokens, count] as const;
+  return { ask, heads, headDim, runs: runs.map(numbers) };
+}
+
+function bytesOf({ buffer, byteOffset, byteLength }: Floats | CodedBlocks["lengths"]): Bytes {
+  return new Uint8Array(buffer, byteOffset, byteLength);
+}
+
+function spoilt(what: string): SandboxError {
+  return new SandboxError("crashed", `Its process sent a reply to ${what} that means nothing`);
+}
+
+/** What the codec has, of the names that exist. */
+function startedWith(value: unknown): CodecStarted {
+  const { missing, methods } = Object(value) as Partial<Record<keyof CodecStarted, unknown>>;
+  const lacks = ["encode", "decode"].find((name) => name === missing);
+  const known = ["blocks", "calibrate", "reset", "observe"];
+  return {
+    ...(lacks === undefined ? {} : { missing: lacks }),
+    methods: known.filter((name) => Array.isArray(methods) && methods.includes(name)),
+  };
+}
+
+/** Largest number that a rule may name: no model has as many positions. */
+const MOST = 2 ** 24;
+
+function rulesOf(value: unknown): readonly [FullRule, FullRule] {
+  if (!Array.isArray(value) || value.length > KV_KINDS.length) throw spoilt("blocks()");
+  const rule = (kind: 0 | 1): FullRule => {
+    if (value.length === 0) return DEFAULT_RULE;
+    const given: unknown = value[kind];
+    const call = `blocks("${KV_KINDS[kind]}")`;
+    if (typeof given !== "object" || given === null || Array.isArray(given)) {
+      throw new SandboxError(
+        "rejected",
+        `${call} returned ${shown(given)}; expected an object such as { tokens: 32 }`,
+      );
+    }
+    const unknown = Object.keys(given).find((name) => !Object.hasOwn(DEFAULT_RULE, name));
+    if (unknown !== undefined) {
+      throw new SandboxError(
+        "rejected",
+        `${call} names ${shown(unknown)}; expected ${Object.keys(DEFAULT_RULE).join(", ")}`,
+      );
+    }
+    const full = { ...DEFAULT_RULE, ...given } as FullRule;
+    for (const name of Object.keys(DEFAULT_RULE) as (keyof FullRule)[]) {
+      const [number, least] = [full[name], name === "tokens" ? 1 : 0];
+      if (Number.isInteger(number) && number >= least && number <= MOST) continue;
+      throw new SandboxError(
+        "rejected",
+        `${call} has ${name} ${shown(number)}; expected a whole number from ${least} to ${MOST}`,
+      );
+    }
+    return full;
+  };
+  return [rule(0), rule(1)];
+}

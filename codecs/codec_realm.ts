@@ -1,0 +1,302 @@
+// deno-lint-ignore-file error-law/class -- its text runs where there are no classes of ours
+/**
+ * What runs in the same realm as a codec: it cuts questions into calls, and what they return into
+ * replies. Nothing here is trusted by the evaluator.
+ *
+ * A question is its text in ASCII, or four bytes of which the first says whether the realm is made
+ * afresh, four of the length of a JSON text, that text, filled up to a multiple of four, and the
+ * tensors or bytes that the text speaks of. A reply is text, or four zero bytes and what was asked for.
+ *
+ * @module
+ */
+import type { exportProblem, policyOf } from "../policies/sandbox/default_export.ts";
+import type { sealRealm } from "../policies/sandbox/realm_seal.ts";
+import type { encodeValue } from "../policies/sandbox/reply_value.ts";
+import type { RealmGuest } from "../policies/sandbox/worker_main.ts";
+import type { Codec, CodecModel, CodecSamples } from "./codec.ts";
+
+/** What the realm's code is given; all of it comes as text from this project. */
+export interface CodecRealmParts {
+  readonly seal: typeof sealRealm;
+  readonly encode: typeof encodeValue;
+  readonly exportProblem: typeof exportProblem;
+  readonly policyOf: typeof policyOf;
+  readonly kinds: readonly ("key" | "value")[];
+  /** Global names that stay. */
+  readonly globals: readonly string[];
+}
+
+/** Sizes of the model, and how many bytes of lesson and of WebAssembly follow. */
+export interface ResetQuestion {
+  readonly ask: "reset";
+  readonly model: Omit<CodecModel, "wasm">;
+  readonly lesson: number;
+  /** Negative where there is no such file. */
+  readonly wasm: number;
+}
+
+/** A question, as it is sent. */
+export type CodecQuestion =
+  | { readonly ask: "start" }
+  | ResetQuestion
+  | (Omit<ResetQuestion, "ask"> & {
+    readonly ask: "calibrate";
+    /** Keys and values of each layer follow, `[kv_heads, tokens, head_dim]` each, then the others. */
+    readonly tokens: number;
+  })
+  | {
+    readonly ask: "observe";
+    readonly layer: number;
+    readonly tokens: number;
+    /** Entries of queries, keys, values and scores, which follow in this order. */
+    readonly entries: readonly [number, number, number, number];
+  }
+  | {
+    readonly ask: "encode" | "decode";
+    readonly heads: number;
+    readonly headDim: number;
+    /**
+     * `[layer, kind, first token, tokens of a block, blocks]`. To encode, the tensors follow; to
+     * decode, the bytes of every block in 32 bits each, and then the blocks.
+     */
+    readonly runs: readonly (readonly [number, number, number, number, number])[];
+  };
+
+/** What a codec has. */
+export interface CodecStarted {
+  readonly missing?: string;
+  readonly methods: readonly string[];
+}
+
+/** Prepares the realm and returns what runs a codec in it. Refers to nothing outside itself. */
+export function codecRealm(
+  parts: CodecRealmParts,
+): (exports: { readonly default?: unknown }) => RealmGuest {
+  const { parse, stringify } = JSON;
+  const { fromCharCode } = String;
+  const HEADER = 8;
+  parts.seal(parts.globals);
+
+  return (exports) => {
+    let room = new Uint8Array(0);
+    let reply: string | Uint8Array | undefined;
+    let codec: Codec | undefined;
+    /** The call that the codec is in, for the sentence that says where it threw. */
+    let call = "";
+
+    function describe(error: unknown): string {
+      try {
+        const { name, message } = error as Error;
+        return typeof message === "string" ? `${name}: ${message}` : `${String(error)}`;
+      } catch {
+        return "something that cannot be described";
+      }
+    }
+
+    function threw(error: unknown): void {
+      reply = `T${stringify([call, describe(error)])}`;
+    }
+
+    function answer(value: unknown): void {
+      try {
+        reply = `A${stringify(parts.encode(value))}`;
+      } catch (error) {
+        threw(error);
+      }
+    }
+
+    function start(): void {
+      const problem = parts.exportProblem(exports.default);
+      if (problem !== undefined) {
+        reply = `L${problem}`;
+        return;
+      }
+      call = "Its constructor";
+      const real = codec = parts.policyOf(exports.default) as Codec;
+      const has = (name: string) => typeof real[name as keyof Codec] === "function";
+      const missing = ["encode", "decode"].find((name) => !has(name));
+      const methods = ["blocks", "calibrate", "reset", "observe"].filter(has);
+      answer({ ...(missing === undefined ? {} : { missing }), methods });
+    }
+
+    /** A view of what follows the text of the question; `at` moves on. */
+    function following(at: { byte: number }, bytes: number): Uint8Array<ArrayBuffer> {
+      const view = new Uint8Array(room.buffer, at.byte, bytes);
+      at.byte += bytes;
+      return view;
+    }
+
+    function floats(at: { byte: number }, entries: number): Float32Array<ArrayBuffer> {
+      const view = new Float32Array(room.buffer, at.byte, entries);
+      at.byte += 4 * entries;
+      return view;
+    }
+
+    function modelOf(
+      { model, lesson, wasm }: Pick<ResetQuestion, "model" | "lesson" | "wasm">,
+      at: { byte: number },
+    ) {
+      const taught = following(at, lesson);
+      const given = wasm < 0 ? {} : { wasm: following(at, wasm) };
+      return { lesson: taught, model: { ...model, ...given } };
+    }
+
+    function reset(question: ResetQuestion, at: { byte: number }): void {
+      const { model, lesson } = modelOf(question, at);
+      call = "reset()";
+      const done = () => {
+        call = "blocks()";
+        answer(codec!.blocks === undefined ? [] : parts.kinds.map((kind) => codec!.blocks!(kind)));
+      };
+      const begun: unknown = codec!.reset?.(model, lesson);
+      if (begun === undefined) done();
+      else Promise.resolve(begun).then(done).catch(threw);
+    }
+
+    /** The bytes of a call's result, after `head` bytes of ours. */
+    function withHead(head: number, pieces: readonly Uint8Array[]): Uint8Array {
+      let bytes = head;
+      for (const piece of pieces) bytes += piece.length;
+      const all = new Uint8Array(bytes);
+      let at = head;
+      for (const piece of pieces) {
+        all.set(piece, at);
+        at += piece.length;
+      }
+      return all;
+    }
+
+    function checkBytes(value: unknown): Uint8Array {
+      if (value instanceof Uint8Array) return value;
+      throw new TypeError(`It returned ${named(value)}; expected a Uint8Array`);
+    }
+
+    function named(value: unknown): string {
+      if (value === null || value === undefined) return `${value}`;
+      if (typeof value !== "object") return `a ${typeof value}`;
+      return `a ${Object.getPrototypeOf(value)?.constructor?.name ?? "object"}`;
+    }
+
+    function calibrate(question: CodecQuestion & { ask: "calibrate" }, at: { byte: number }): void {
+      const { tokens, model: { kv_heads, head_dim, layers } } = question;
+      const entries = kv_heads * tokens * head_dim;
+      const samples: CodecSamples[] = [];
+      for (let layer = 0; layer < layers; layer++) {
+        samples.push({ tokens, keys: floats(at, entries), values: floats(at, entries) });
+      }
+      const { model } = modelOf(question, at);
+      call = "calibrate()";
+      Promise.resolve(codec!.calibrate!(samples, model))
+        .then((lesson) => reply = withHead(4, [checkBytes(lesson)]))
+        .catch(threw);
+    }
+
+    function encode(
+      { runs, heads, headDim }: CodecQuestion & { ask: "encode" | "decode" },
+      at: { byte: number },
+    ): void {
+      const coded: Uint8Array[] = [];
+      for (const [layer, kind, from, tokens, count] of runs) {
+        const name = parts.kinds[kind]!;
+        call = `encode(${layer}, "${name}")`;
+        for (let b = 0; b < count; b++) {
+          const data = floats(at, heads * tokens * headDim);
+          const first = from + b * tokens;
+          const bytes = checkBytes(
+            codec!.encode(layer, name, { first, tokens, heads, headDim, data }),
+          );
+          // The codec may write its next block where it wrote this one.
+          coded.push(bytes.slice());
+        }
+      }
+      const all = withHead(4 + 4 * coded.length, coded);
+      const lengths = new Uint32Array(all.buffer, 4, coded.length);
+      for (let b = 0; b < coded.length; b++) lengths[b] = coded[b]!.length;
+      reply = all;
+    }
+
+    function decode(
+      { runs, heads, headDim }: CodecQuestion & { ask: "encode" | "decode" },
+      at: { byte: number },
+    ): void {
+      let [blocks, entries] = [0, 0];
+      for (const [, , , tokens, count] of runs) {
+        blocks += count;
+        entries += count * heads * tokens * headDim;
+      }
+      const lengths = new Uint32Array(room.buffer, at.byte, blocks);
+      at.byte += 4 * blocks;
+      const all = new Uint8Array(4 + 4 * entries);
+      const restored = new Float32Array(all.buffer, 4);
+      let [block, end] = [0, 0];
+      for (const [layer, kind, from, tokens, count] of runs) {
+        const name = parts.kinds[kind]!;
+        call = `decode(${layer}, "${name}")`;
+        const expected = heads * tokens * headDim;
+        for (let b = 0; b < count; b++) {
+          // A copy, so that typed arrays of any width fit over it.
+          const bytes = following(at, lengths[block++]!).slice();
+          const place = { first: from + b * tokens, tokens, heads, headDim };
+          const values: unknown = codec!.decode(layer, name, bytes, place);
+          if (!(values instanceof Float32Array)) {
+            throw new TypeError(`It returned ${named(values)}; expected a Float32Array`);
+          }
+          if (values.length !== expected) {
+            throw new TypeError(`It returned ${values.length} entries; expected ${expected}`);
+          }
+          restored.set(values, end);
+          end += expected;
+        }
+      }
+      reply = all;
+    }
+
+    function text(from: number, to: number): string {
+      let all = "";
+      for (let i = from; i < to; i += 4096) {
+        all += fromCharCode(...room.subarray(i, Math.min(to, i + 4096)));
+      }
+      return all;
+    }
+
+    function ask(): void {
+      if (room[0] === 123) return start();
+      if (codec === undefined) start();
+      if (typeof reply === "string" && reply[0] !== "A") return;
+      reply = undefined;
+      const length = new DataView(room.buffer).getUint32(4, true);
+      const question = parse(text(HEADER, HEADER + length)) as CodecQuestion;
+      const at = { byte: HEADER + 4 * Math.ceil(length / 4) };
+      if (question.ask === "reset") reset(question, at);
+      else if (question.ask === "calibrate") calibrate(question, at);
+      else if (question.ask === "encode") encode(question, at);
+      else if (question.ask === "decode") decode(question, at);
+      else if (question.ask === "observe") {
+        const { layer, tokens, entries: [q, k, v, s] } = question;
+        call = `observe(${layer})`;
+        codec!.observe!(layer, {
+          tokens,
+          queries: floats(at, q),
+          keys: floats(at, k),
+          values: floats(at, v),
+          scores: floats(at, s),
+        });
+        answer(null);
+      }
+    }
+
+    return {
+      room: (bytes) => room = new Uint8Array(bytes),
+      put() {
+        reply = undefined;
+        call = "";
+        try {
+          ask();
+        } catch (error) {
+          threw(error);
+        }
+      },
+      take: () => reply,
+    };
+  };
+}

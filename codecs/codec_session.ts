@@ -1,0 +1,196 @@
+/**
+ * One example under a codec: what has to be coded is collected from the stores of all layers, and
+ * goes through the two processes together.
+ *
+ * @module
+ */
+import type { CpuTensor } from "../quant/tensor.ts";
+import { attentionReceived } from "./attention_received.ts";
+import type { BlockRun, BlockShape, CodedBlocks } from "./codec_process.ts";
+
+/** Entries of the blocks in one message: 2 MiB in float32, so that both processes work at once. */
+const ENTRIES_IN_MESSAGE = 2 ** 19;
+
+/** Blocks that wait to be coded. */
+export interface PendingRun extends BlockRun {
+  /** Length of the snapshot in which they are coded first: blocks go in the order of time. */
+  readonly since: number;
+  /** The real tensor. */
+  real(): Promise<CpuTensor>;
+  /**
+   * Takes what blocks of the run were coded as, and what was restored from that.
+   * @param first token of the first of them
+   */
+  take(first: number, coded: CodedBlocks, restored: Float32Array<ArrayBuffer>): void;
+}
+
+/** What a codec may look at in a layer, once the stores of the layer are open. */
+export interface ObservedLayer {
+  readonly tokens: number;
+  readonly queries: CpuTensor;
+  readonly keys: CpuTensor;
+  readonly values: CpuTensor;
+}
+
+/** The two processes, as an example sees them. */
+export interface CodecDoor {
+  readonly observes: boolean;
+  readonly shape: BlockShape;
+  begin(session: CodecSession): Promise<void>;
+  observe(
+    session: CodecSession,
+    layer: number,
+    tokens: number,
+    tensors: readonly [Floats, Floats, Floats, Floats],
+  ): Promise<void>;
+  encode(session: CodecSession, runs: readonly BlockRun[], data: Floats): Promise<CodedBlocks>;
+  decode(session: CodecSession, runs: readonly BlockRun[], coded: CodedBlocks): Promise<Floats>;
+}
+
+type Floats = Float32Array<ArrayBuffer>;
+
+/** The stores of one example, while they grow. */
+export class CodecSession {
+  readonly #joined = new Set<string>();
+  readonly #observed: (() => Promise<ObservedLayer>)[] = [];
+  #pending: PendingRun[] = [];
+  #begun: Promise<void> | undefined;
+
+  constructor(private readonly pair: CodecDoor) {}
+
+  /** Whether the store of this layer and kind is among those of the session. */
+  has(layer: number, kind: 0 | 1): boolean {
+    return this.#joined.has(`${layer} ${kind}`);
+  }
+
+  /** Takes in a store. */
+  join(layer: number, kind: 0 | 1): void {
+    this.#joined.add(`${layer} ${kind}`);
+  }
+
+  /** Says how the prompt of a layer is looked at. */
+  observe(layer: number, read: () => Promise<ObservedLayer>): void {
+    this.#observed[layer] = read;
+  }
+
+  /** Adds blocks to what is coded next. */
+  add(run: PendingRun): void {
+    this.#pending.push(run);
+  }
+
+  /**
+   * Codes and restores what was added.
+   *
+   * @throws {SandboxError} when the codec fails, or its example was ended by another
+   */
+  async settle(): Promise<void> {
+    if (this.#pending.length === 0) return;
+    const pending = this.#pending.sort((a, b) =>
+      a.since - b.since || a.layer - b.layer || a.kind - b.kind || a.first - b.first
+    );
+    this.#pending = [];
+    await (this.#begun ??= this.#begin());
+    // The decoder works on one message while the encoder works on the next.
+    let decoding: Promise<void> = Promise.resolve();
+    for (const runs of messages(pending, this.pair.shape)) {
+      const coded = await this.pair.encode(this, runs, await gathered(runs));
+      await decoding;
+      decoding = this.#decode(runs, coded);
+      // What it throws is thrown where it is awaited.
+      decoding.catch(() => {});
+    }
+    await decoding;
+  }
+
+  async #begin(): Promise<void> {
+    await this.pair.begin(this);
+    if (!this.pair.observes) return;
+    for (const [layer, read] of this.#observed.entries()) {
+      const { tokens, queries, keys, values } = await read();
+      const prompt = (tensor: CpuTensor) => firstTokens(tensor, tokens);
+      await this.pair.observe(this, layer, tokens, [
+        prompt(queries),
+        prompt(keys),
+        prompt(values),
+        attentionReceived(queries, keys, tokens),
+      ]);
+    }
+  }
+
+  async #decode(runs: readonly PendingRun[], { lengths, bytes }: CodedBlocks): Promise<void> {
+    const restored = await this.pair.decode(this, runs, { lengths, bytes });
+    const { heads, headDim } = this.pair.shape;
+    let [block, byte, entry] = [0, 0, 0];
+    for (const run of runs) {
+      const ownLengths = lengths.subarray(block, block += run.count);
+      const size = ownLengths.reduce((sum, length) => sum + length, 0);
+      const own = { lengths: ownLengths, bytes: bytes.subarray(byte, byte += size) };
+      const entries = run.count * run.tokens * heads * headDim;
+      run.take(run.first, own, restored.subarray(entry, entry += entries));
+    }
+  }
+}
+
+/** Runs by messages; one that is too long for a message is cut. */
+function* messages(
+  pending: readonly PendingRun[],
+  { heads, headDim }: BlockShape,
+): Generator<PendingRun[]> {
+  let runs: PendingRun[] = [];
+  let room = ENTRIES_IN_MESSAGE;
+  for (const run of pending) {
+    const entries = heads * run.tokens * headDim;
+    for (let done = 0; done < run.count;) {
+      const fits = Math.min(run.count - done, Math.floor(room / entries));
+      const count = fits === 0 && runs.length === 0 ? 1 : fits;
+      if (count > 0) {
+        runs.push({ ...run, first: run.first + done * run.tokens, count });
+        room -= count * entries;
+        done += count;
+      }
+      if (done === run.count) break;
+      yield runs;
+      runs = [];
+      room = ENTRIES_IN_MESSAGE;
+    }
+  }
+  if (runs.length > 0) yield runs;
+}
+
+/** The real entries of blocks, one block after the other, `[heads, tokens, headDim]` each. */
+async function gathered(runs: readonly PendingRun[]): Promise<Float32Array<ArrayBuffer>> {
+  const tensors: CpuTensor[] = [];
+  for (const run of runs) tensors.push(await run.real());
+  const entries = runs.reduce(
+    (sum, { tokens, count }, r) => sum + count * tokens * tensors[r]!.heads * tensors[r]!.headDim,
+    0,
+  );
+  const all = new Float32Array(entries);
+  let at = 0;
+  for (const [r, { first, tokens, count }] of runs.entries()) {
+    const { heads, capacity, headDim, data } = tensors[r]!;
+    const piece = tokens * headDim;
+    for (let b = 0; b < count; b++) {
+      for (let head = 0; head < heads; head++) {
+        const from = (head * capacity + first + b * tokens) * headDim;
+        all.set(data.subarray(from, from + piece), at);
+        at += piece;
+      }
+    }
+  }
+  return all;
+}
+
+/** The first tokens of a tensor, `[heads, count, headDim]`. */
+function firstTokens(
+  { heads, capacity, headDim, data }: CpuTensor,
+  count: number,
+): Float32Array<ArrayBuffer> {
+  const entries = count * headDim;
+  const some = new Float32Array(heads * entries);
+  for (let head = 0; head < heads; head++) {
+    const from = head * capacity * headDim;
+    some.set(data.subarray(from, from + entries), head * entries);
+  }
+  return some;
+}

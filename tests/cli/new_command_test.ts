@@ -1,0 +1,102 @@
+/** What `kvreplay new` writes is what `kvreplay check` finds nothing wrong with. */
+import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { NO_CACHE } from "../no_cache.ts";
+
+const ROOT = new URL("../../", import.meta.url);
+
+async function kvreplay(set: "new" | "check", ...args: string[]) {
+  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: [
+      ...["run", "--no-prompt", "--quiet", `-P=${set}`, `--allow-run=${Deno.execPath()}`],
+      ...["cli.ts", ...args],
+    ],
+    cwd: ROOT,
+    env: { NO_COLOR: "1", ...NO_CACHE },
+  }).output();
+  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+  return { code, stdout: text(stdout), stderr: text(stderr) };
+}
+
+async function inFolder(body: (folder: string) => Promise<void>): Promise<void> {
+  const folder = await Deno.makeTempDir({ prefix: "kvreplay-test-" });
+  try {
+    await body(folder);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+for (const kind of ["policy", "quantizer"] as const) {
+  Deno.test(`a new ${kind} passes its check and its own test`, async () => {
+    await inFolder(async (folder) => {
+      const made = await kvreplay("new", "new", kind, "fresh", "--out", folder);
+      assertEquals([made.code, made.stderr], [0, ""]);
+      assertStringIncludes(made.stdout, `deno task check ${folder}/fresh.ts`);
+      const checked = await kvreplay("check", "check", `${folder}/fresh.ts`);
+      assertEquals([checked.code, checked.stderr], [0, ""]);
+      assertMatch(checked.stdout, new RegExp(`fresh.ts is a ${kind}, and on random caches it`));
+      const { code, stderr } = await new Deno.Command(Deno.execPath(), {
+        args: ["test", "--allow-all", "--config", `${ROOT.pathname}deno.json`, "fresh_test.ts"],
+        cwd: folder,
+        env: { NO_COLOR: "1", ...NO_CACHE },
+      }).output();
+      assertEquals(code, 0, new TextDecoder().decode(stderr));
+      const again = await kvreplay("new", "new", kind, "fresh", "--out", folder);
+      assertEquals([again.code, again.stdout], [1, ""]);
+      assertMatch(again.stderr, /fresh.ts is there already; give your \w+ another name\n$/);
+    });
+  });
+}
+
+Deno.test("half of what is new is not left behind", async () => {
+  await inFolder(async (folder) => {
+    await Deno.writeTextFile(`${folder}/fresh_test.ts`, "mine");
+    const { code, stderr } = await kvreplay("new", "new", "policy", "fresh", "--out", folder);
+    assertEquals(code, 1);
+    assertMatch(stderr, /fresh_test.ts is there already/);
+    assertEquals([...Deno.readDirSync(folder)].map(({ name }) => name), ["fresh_test.ts"]);
+  });
+});
+
+Deno.test("what a file does wrong is told in one sentence, with exit code 1", async () => {
+  const policy = (bits: string) =>
+    `export default { choose_bits: () => ${bits}, choose_axis: () => "token",
+     residual_length: () => 0, calibration_mode: () => "none" };`;
+  const codec = (decode: string) =>
+    `export default {
+    encode: (_l, _k, { data }) => new Uint8Array(Float32Array.from(data).buffer),
+    decode: (_l, _k, bytes) => ${decode},
+  };`;
+  const cases: [text: string, sentence: RegExp][] = [
+    [policy("5"), /choose_bits\(0, "key", 0\) returned 5 bits/],
+    [policy("Math.random() < 0.5 ? 2 : 3"), /not deterministic/],
+    [codec("new Float32Array(1)"), /It returned 1 entries; expected \d+/],
+    [codec("new Float32Array(bytes.length / 4).fill(NaN)"), /is not finite/],
+    ["export default {};", /is neither a policy nor a quantizer/],
+    ["export default { encode() {} };", /is neither a policy nor a quantizer/],
+  ];
+  await inFolder(async (folder) => {
+    for (const [text, sentence] of cases) {
+      await Deno.writeTextFile(`${folder}/mine.js`, text);
+      const { code, stdout, stderr } = await kvreplay("check", "check", `${folder}/mine.js`);
+      assertEquals([code, stdout], [1, ""], stderr);
+      assertMatch(stderr, sentence);
+      assertEquals(stderr.split("\n").length, 2, stderr);
+    }
+  });
+});
+
+Deno.test("a wrong command line ends with code 2 and says what would be right", async () => {
+  for (
+    const [args, sentence] of [
+      [["new"], /takes policy\|quantizer NAME, and got nothing/],
+      [["new", "model", "x"], /Unknown kind "model"; expected policy or quantizer/],
+      [["new", "policy", "a/b"], /The name is "a\/b"; expected up to 60 letters/],
+      [["check", "mine"], /takes one policy or quantizer file, such as mine.ts, and got "mine"/],
+    ] as const
+  ) {
+    const { code, stdout, stderr } = await kvreplay("new", ...args);
+    assertEquals([code, stdout], [2, ""]);
+    assertMatch(stderr, sentence);
+  }
+});
