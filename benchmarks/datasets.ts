@@ -26,8 +26,11 @@ export interface Dataset {
   score(reply: string, answer: string, example: Example): number;
   /** Whether only the reply's first line counts (LongBench, eval.py, `scorer`). */
   readonly firstLine?: true;
-  /** What an answer must be for a reply to match it, after "the answer … must". */
-  readonly answersMust: string;
+  /**
+   * What an answer must be for a reply to match it, in words behind "it must"; absent where that cannot
+   * be told before a run, so that only an empty answer is refused.
+   */
+  readonly answersMust?: string;
   /** A reply that gives an answer and nothing else; absent: the answer itself. */
   reply?(answer: string): string;
   /** Says what is wrong with an example whatever its answers. */
@@ -54,15 +57,10 @@ const stem = (template: string): Dataset => ({
   answersMust: 'be a number or one letter, which is what is looked for behind "answer is"',
   reply: (answer) => `The answer is ${answer}`,
 });
-const summary = (template: string): Dataset => ({
-  template,
-  score: rougeL,
-  answersMust: "have a word",
-});
+const summary = (template: string): Dataset => ({ template, score: rougeL });
 const chinese = (template: string, score: Dataset["score"]): Dataset => ({
   template,
   score,
-  answersMust: "have a word",
   prepare: loadChineseWords,
 });
 const labels: Omit<Dataset, "template"> = {
@@ -201,17 +199,19 @@ export function datasetOf(example: Example, where = `example ${example.id}`): Da
  */
 export function checkAnswers(example: Example, where: string): void {
   const dataset = datasetOf(example, where);
-  for (const answer of example.answers) {
+  const { answersMust } = dataset;
+  const matches = (answer: string) => {
+    if (answer.trim() === "" || answersMust === undefined) return answer.trim() !== "";
     const reply = countedPart(dataset, dataset.reply?.(answer) ?? answer);
-    // What scores need may not be loaded yet.
-    if (answer.trim() !== "" && dataset.prepare !== undefined) continue;
-    if (answer.trim() !== "" && dataset.score(reply, answer, example) > 0) continue;
-    throw new BenchmarkError(
-      `${where}: no reply can match the answer ${
-        shownValue(answer)
-      }; it must ${dataset.answersMust}`,
-    );
-  }
+    return dataset.score(reply, answer, example) > 0;
+  };
+  const wrong = example.answers.find((answer) => !matches(answer));
+  if (wrong === undefined) return;
+  throw new BenchmarkError(
+    `${where}: no reply can match the answer ${shownValue(wrong)}; it must ${
+      answersMust ?? "not be empty"
+    }`,
+  );
 }
 
 /** The part of a reply that is scored. */

@@ -6,15 +6,19 @@
 import { basename, dirname } from "node:path";
 import { calibrationData } from "./calibration_data_options.ts";
 import { open, partsOf } from "../evaluation/lab.ts";
+import { policyFileName } from "../policies/user_policy.ts";
 import { openOutputFile, writeAll } from "../report/output_folder.ts";
+import { testMetricsLine } from "../report/test_metrics.ts";
 import { StatusLine } from "../report/status_line.ts";
 import { BaseFamily } from "../search/base_family.ts";
 import { frontTable, searchJson, verdictSentence, widthTable } from "../search/front_table.ts";
+import { planPolicy, widestOf } from "../search/plan_policy.ts";
 import { policyFileText } from "../search/policy_file.ts";
 import { searchSamples, splitSamples } from "../search/samples.ts";
 import { search } from "../search/search.ts";
 import { widthPlan } from "../search/width_plan.ts";
 import { print } from "../report/terminal.ts";
+import type { SliceNumbers } from "../replay/metric.ts";
 import { InterruptListener } from "./interrupt.ts";
 import type { SearchOptions } from "./search_options.ts";
 import { terminalColumns } from "./surroundings.ts";
@@ -109,14 +113,35 @@ export async function searchWidths(options: SearchOptions): Promise<number> {
       seconds,
       ...searchJson(result, model.shape),
     };
-    interrupts.leave({ outcome: `the plan is in ${options.out}` }, () => {
+    const slices: Record<string, SliceNumbers> = {};
+    const keepFacts = () => {
+      if (options.json === undefined) return;
+      write(options.json, `${JSON.stringify({ ...facts, slices }, null, 2)}\n`);
+    };
+    const found = { outcome: `the plan is in ${options.out}` };
+    interrupts.leave(found, () => {
       print(tables);
-      if (options.json !== undefined) write(options.json, `${JSON.stringify(facts, null, 2)}\n`);
+      keepFacts();
       write(options.out, text);
     });
     inform(
       `Searched in ${seconds.toFixed(1)} s on ${ids.join(", ")}; the plan is in ${options.out}`,
     );
+    const name = policyFileName(options.out).slice(0, 64);
+    const policy = planPolicy(plan, base);
+    for (const slice of options.slices) {
+      const { numbers } = await lab.replay(slice, { name, policy }, {
+        budgetBits: widestOf(plan),
+        progress: (done, total, what) => status.progress(done, total, what),
+        notice: (sentence) => status.notice(sentence),
+      });
+      await status.stop();
+      slices[slice] = numbers;
+      interrupts.leave(found, () => {
+        print(testMetricsLine(slice, name, numbers));
+        keepFacts();
+      });
+    }
     return 0;
   } finally {
     await status.stop();

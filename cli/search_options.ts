@@ -5,6 +5,7 @@
  */
 import { basename } from "node:path";
 import { parseArgs } from "@std/cli/parse-args";
+import { type SliceName, sliceNames } from "../benchmarks/slices.ts";
 import { LARGEST_GROUP } from "../policies/group_size.ts";
 import { builtinLike } from "../policies/registry.ts";
 import { takenHooks } from "../quant/declared.ts";
@@ -21,7 +22,7 @@ import {
   MODEL_OPTIONS,
   type OptionRow,
 } from "./option_table.ts";
-import { DEVICES, OptionValues, refuseUnknown } from "./option_values.ts";
+import { DEVICES, known, OptionValues, refuseUnknown } from "./option_values.ts";
 import { UsageError } from "./usage_error.ts";
 
 const BUDGET_BITS = 2;
@@ -63,6 +64,10 @@ export const SEARCH_OPTIONS = {
     help: `how often to improve the plan by measuring around it (default: ${ROUNDS})`,
   },
   quick: { help: `find plans on ${QUICK_SAMPLES} samples, in 0 rounds unless --rounds says more` },
+  slice: {
+    value: "NAME[,...]",
+    help: "slices to replay the plan on when it is found (default: none)",
+  },
   out: { value: "FILE.ts", help: `policy file to write (default: ${OUT})` },
   json: { value: "FILE", help: "write sensitivities and front there" },
   quiet: { help: "no progress and no remarks; the front is still printed" },
@@ -83,6 +88,7 @@ const EXAMPLES = {
   "max-width": "4",
   samples: "3",
   rounds: "1",
+  slice: "needle",
   out: OUT,
   json: "search.json",
 } as const;
@@ -110,6 +116,8 @@ export interface SearchOptions extends CalibrationDataOptions {
   readonly samples: number;
   /** Times that the plan is improved around itself. */
   readonly rounds: number;
+  /** Slices that the plan is replayed on when it is found. */
+  readonly slices: readonly SliceName[];
   /** Policy file to write. */
   readonly out: string;
   /** File for sensitivities and front. */
@@ -176,6 +184,7 @@ export function parseSearchOptions(args: readonly string[]): SearchOptions | und
     maxWidth,
     samples: samples ?? (parsed.quick ? QUICK_SAMPLES : SAMPLES),
     rounds: values.integer("rounds", 0) ?? (parsed.quick ? 0 : ROUNDS),
+    slices: values.names("slice")?.map((name) => known("slice", name, sliceNames)) ?? [],
     out: policyPath(values.text("out") ?? OUT),
     ...(json === undefined ? {} : { json }),
     quiet: parsed.quiet,

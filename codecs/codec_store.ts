@@ -107,13 +107,15 @@ export class CodecStore<T extends KvShape> implements Store<T> {
 
   contents(): Promise<readonly BufferContents[]> {
     const parts = this.#runs.map(({ coded }) => coded.bytes);
-    const words = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+    const bytes = parts.reduce((sum, part) => sum + part.length, 0);
+    const words = new Uint32Array(Math.ceil(bytes / 4));
+    const packed = new Uint8Array(words.buffer);
     let at = 0;
     for (const part of parts) {
-      words.set(part, at);
+      packed.set(part, at);
       at += part.length;
     }
-    return Promise.resolve([{ role: "coded", words }]);
+    return Promise.resolve([{ role: "coded", words, bytes }]);
   }
 
   free(): void {

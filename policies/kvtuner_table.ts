@@ -100,7 +100,7 @@ export function tableWidth(
       `The table ${name} is for ${
         counted(layers.length, "layer")
       }, but the model has ${model.layers}; ` +
-        `give a table of this model with --kvtuner-table`,
+        `a replay takes one of this model with --kvtuner-table`,
     );
   }
   const widths = layers[layer]![kind];
@@ -110,7 +110,7 @@ export function tableWidth(
       `The table ${name} has ${
         counted(widths.length, "head")
       } in layer ${layer}, but the model has ` +
-        `${model.kv_heads} KV heads; give a table of this model with --kvtuner-table`,
+        `${model.kv_heads} KV heads; a replay takes one of this model with --kvtuner-table`,
     );
   }
   return widths[head]!;

@@ -224,7 +224,9 @@ export interface BufferContents {
   /** The role under which `buffers` lists it. */
   readonly role: string;
   /** The whole buffer, room for tokens still to come included. */
-  readonly words: Uint32Array<ArrayBuffer> | Uint8Array<ArrayBuffer>;
+  readonly words: Uint32Array<ArrayBuffer>;
+  /** Bytes of them that are in use, where the last word is not full. */
+  readonly bytes?: number;
 }
 
 /**

@@ -184,15 +184,14 @@ class OwnStore<T extends KvShape> implements Store<T> {
     const contents = await this.ask("contents", () => this.store.contents());
     const fits = Array.isArray(contents) &&
       contents.every((held: BufferContents | null) =>
-        typeof held?.role === "string" &&
-        (held.words instanceof Uint32Array || held.words instanceof Uint8Array)
+        typeof held?.role === "string" && held.words instanceof Uint32Array
       );
     if (!fits) {
       throw wrong(
         this.family,
         "contents",
         contents,
-        "a role and Uint32Array or Uint8Array words each",
+        "a role and Uint32Array words each",
       );
     }
     return contents;

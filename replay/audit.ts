@@ -5,15 +5,7 @@
  * @module
  */
 import { InternalError } from "../errors.ts";
-import type {
-  BufferContents,
-  Family,
-  HookAnswers,
-  KvKind,
-  Needs,
-  Settings,
-  Store,
-} from "../quant/family.ts";
+import type { Family, HookAnswers, KvKind, Needs, Settings, Store } from "../quant/family.ts";
 import { exact } from "../quant/families/exact/exact.ts";
 import { QuantizerError } from "../quant/quantizer_error.ts";
 import { builtInFamilies } from "../quant/registry.ts";
@@ -251,7 +243,10 @@ async function heldBy<T extends KvShape>(
   const roles = new Set([...declared, ...contents].map(({ role }) => role));
   const size = (list: readonly { readonly role: string; readonly bytes: number }[], role: string) =>
     list.filter((b) => b.role === role).reduce((sum, b) => sum + b.bytes, 0);
-  const buffers = contents.map(({ role, words }) => ({ role, bytes: words.byteLength }));
+  const buffers = contents.map(({ role, words, bytes }) => ({
+    role,
+    bytes: bytes ?? words.byteLength,
+  }));
   for (const role of roles) {
     const [there, said] = [size(buffers, role), size(declared, role)];
     if (there !== said) {
@@ -280,7 +275,7 @@ async function heldBy<T extends KvShape>(
 
 /** The first digits of the SHA-256 of arrays, one after the other. */
 async function shortHash(
-  arrays: readonly (BufferContents["words"] | Float32Array<ArrayBuffer>)[],
+  arrays: readonly (Uint32Array<ArrayBuffer> | Float32Array<ArrayBuffer>)[],
 ): Promise<string> {
   const bytes = new Uint8Array(arrays.reduce((sum, a) => sum + a.byteLength, 0));
   let at = 0;

@@ -5,6 +5,7 @@
  */
 import { MOST_BUDGET_BITS } from "../policies/check.ts";
 import type { BaseFamily } from "./base_family.ts";
+import { widestOf } from "./plan_policy.ts";
 import type { WidthPlan } from "./width_plan.ts";
 
 /** Where a plan comes from, for the comment of its file. */
@@ -33,7 +34,7 @@ const COLUMNS = 100;
 /** The file's text, in TypeScript. */
 export function policyFileText(plan: WidthPlan, base: BaseFamily, origin: PlanOrigin): string {
   const { family, groupSize, residualLength } = base.choice;
-  const widest = Math.max(...plan.key.flat(), ...plan.value.flat());
+  const widest = widestOf(plan);
   const comment = [
     "Code widths per layer, kind and KV head, from a search by measured sensitivity.",
     "",

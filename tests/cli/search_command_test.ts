@@ -40,6 +40,7 @@ Deno.test("a search prints its front, and the plan it writes replays at its bits
       "--max-width=2",
       "--budget-bits=1.6",
       "--device=cpu",
+      "--slice=reasoning",
     ];
     const found = await run("search", ...args, `--out=${out}`, `--json=${folder}/found.json`);
     assertEquals(found.code, 0, found.stderr);
@@ -49,7 +50,7 @@ Deno.test("a search prints its front, and the plan it writes replays at its bits
       "found.json",
       "found.ts",
     ]);
-    const { front, sensitivity, samples, held_out, verdict } = JSON.parse(
+    const { front, sensitivity, samples, held_out, verdict, slices } = JSON.parse(
       await Deno.readTextFile(`${folder}/found.json`),
     );
     assertEquals([samples.length, held_out.length], [1, 11]);
@@ -74,16 +75,24 @@ Deno.test("a search prints its front, and the plan it writes replays at its bits
     );
 
     const replayed = await run(
-      "needle",
+      "reasoning",
       `--policy=${out}`,
       "--trust",
       "--device=cpu",
-      "--limit=1",
       "--budget-bits=2",
       "--no-cache",
     );
     assertEquals(replayed.code, 0, replayed.stderr);
-    assertStringIncludes(replayed.stdout, "slice=needle policy=found ");
+    assertStringIncludes(replayed.stdout, "slice=reasoning policy=found ");
+    // The plan is replayed by the search as its file is afterwards.
+    const untimed = (text: string) =>
+      / quality_main=.* kv_compression_ratio=/.exec(text)?.[0].replace(
+        / (?:decode_tokens_per_s|prefill_latency_ms)=\S+/g,
+        "",
+      );
+    assert(untimed(found.stdout) !== undefined);
+    assertEquals(untimed(replayed.stdout), untimed(found.stdout));
+    assertAlmostEquals(slices.reasoning.code_bits, chosen[0]!.mean_width, 0.1);
     const codeBits = Number(/ code_bits=([\d.]+)/.exec(replayed.stdout)?.[1]);
     assertAlmostEquals(codeBits, chosen[0]!.mean_width, 0.1);
   } finally {

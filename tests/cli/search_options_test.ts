@@ -16,6 +16,7 @@ Deno.test("by default a 2-bit plan for mini under kivi is searched", () => {
     maxWidth: 4,
     samples: 6,
     rounds: 1,
+    slices: [],
     out: "search_policy.ts",
     quiet: false,
   });
@@ -26,7 +27,7 @@ Deno.test("by default a 2-bit plan for mini under kivi is searched", () => {
 
 Deno.test("every option is read", () => {
   const args = "--model /data/qwen --tokenizer ./t --device cpu --family uniform --group-size 64 " +
-    "--residual-length 0 --budget-bits 2.75 --min-width 2 --max-width 8 --samples 2 --rounds 3 --out a/b.mts --json c.json --quiet";
+    "--residual-length 0 --budget-bits 2.75 --min-width 2 --max-width 8 --samples 2 --rounds 3 --slice needle,reasoning --out a/b.mts --json c.json --quiet";
   assertEquals<unknown>(parse(...args.split(" ")), {
     model: "/data/qwen",
     tokenizer: "./t",
@@ -37,6 +38,7 @@ Deno.test("every option is read", () => {
     budgetBits: 2.75,
     minWidth: 2,
     maxWidth: 8,
+    slices: ["needle", "reasoning"],
     samples: 2,
     rounds: 3,
     out: "a/b.mts",
@@ -46,6 +48,8 @@ Deno.test("every option is read", () => {
 });
 
 const wrong: readonly (readonly [string, ...string[]])[] = [
+  ["--slice haystack", 'Unknown slice "haystack"; expected longbench, needle or reasoning'],
+  ["--slices needle", "There is no option --slices any more; give --slice"],
   [
     "--family qaq --group-size 32",
     "--group-size 32 does not go with --family qaq, which takes no group size; leave it out",

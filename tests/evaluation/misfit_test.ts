@@ -33,7 +33,7 @@ Deno.test("a built-in that does not apply says what of the model it cannot do", 
       /a group of 32 does not divide the 80 channels of a hea/,
     ],
     ["squat_2bit", { headDim: 72 }, /a group of 32 does not divide the 72 channels of a head/],
-    ["kvtuner_kivi", { layers: 30 }, /is for 8 layers, but the model has 30; give a table of this/],
+    ["kvtuner_kivi", { layers: 30 }, /is for 8 layers, but the model has 30; a replay takes one/],
   ];
   for (const [name, shape, sentence] of cases) {
     const host = hostBuiltin(name as "kvtuner_kivi");

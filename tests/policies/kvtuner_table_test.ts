@@ -51,7 +51,7 @@ Deno.test("a table of another model is refused", () => {
   assertThrows(
     () => tableWidth(table, 0, "key", 0, { layers: 24, kv_heads: 2 }),
     PolicyError,
-    "The table heads.yaml is for 2 layers, but the model has 24; give a table of this model with " +
+    "The table heads.yaml is for 2 layers, but the model has 24; a replay takes one of this model with " +
       "--kvtuner-table",
   );
 });

@@ -94,6 +94,10 @@ Deno.test("metrics.json says what was run, and every number", () => {
     task_score_ref: 100,
     prefill_ms: 12,
     replay_s: 0.25,
+    reply: "12 34",
+    reply_ref: "12 34",
+    cut: false,
+    cut_ref: false,
   }]);
 });
 
