@@ -21,6 +21,7 @@ import type { SliceResult } from "../evaluation/results.ts";
 import { calibrationData } from "./calibration_data_options.ts";
 import { calibrationLines } from "../report/calibration_line.ts";
 import { auditTable } from "../report/audit_table.ts";
+import { capabilityOf, capabilityRemarks } from "../report/capability.ts";
 import { openOutputFolder, writeAll } from "../report/output_folder.ts";
 import { resultFiles, type RunDescription, type SliceReport } from "../report/result_files.ts";
 import { StatusLine } from "../report/status_line.ts";
@@ -57,6 +58,8 @@ export interface ReplayInput {
   readonly maxNewTokens: number;
   /** Of a benchmark. */
   readonly origin?: BenchmarkOrigin;
+  /** Score of guessing, 0..100; absent for 0. */
+  readonly floor?: number;
   /** Replays it under policies. */
   run(lab: Lab, hosts: readonly PolicyHost[], choices: RunChoices): Promise<SliceResult>;
 }
@@ -101,12 +104,14 @@ export async function replayInputs(
     data: options.data ?? null,
     max_new_tokens: input.maxNewTokens,
     ...(input.origin === undefined ? {} : { origin: input.origin }),
+    ...(input.floor === undefined ? {} : { floor: input.floor }),
     result,
   });
   const told = new Set<string>();
-  const unheard = (result: SliceResult) => [...remarks(result)].filter((text) => !told.has(text));
+  const unheard = (input: ReplayInput, result: SliceResult) =>
+    [...remarks(result), ...taskRemarks(input, result)].filter((text) => !told.has(text));
   const take = (input: ReplayInput, result: SliceResult) => {
-    for (const remark of unheard(result)) {
+    for (const remark of unheard(input, result)) {
       inform(remark);
       told.add(remark);
     }
@@ -124,7 +129,7 @@ export async function replayInputs(
         interrupts.leave({
           ...lastWords(options, lab, [...reports, reportOf(input, part)]),
           stdout: resultText(part, options.quiet),
-          remarks: options.quiet ? [] : unheard(part),
+          remarks: options.quiet ? [] : unheard(input, part),
         });
       };
       try {
@@ -273,6 +278,14 @@ function resultText(result: SliceResult, quiet: boolean): string {
     testMetricsLine(result.slice, policy, numbers, result.partial, moreFields(outcomes))
   );
   return [...tables.map((table) => `${table}\n`), ...lines, ...calibrationLines(result)].join("\n");
+}
+
+/** What a reader of a benchmark's task scores must know; those of the embedded slices are known. */
+function taskRemarks(input: ReplayInput, result: SliceResult): string[] {
+  const { origin, floor = 0, maxNewTokens } = input;
+  const capability = origin === undefined ? undefined : capabilityOf(result, floor);
+  if (capability === undefined) return [];
+  return [...capabilityRemarks(result.slice, capability, maxNewTokens)];
 }
 
 function describe(

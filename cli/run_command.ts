@@ -27,7 +27,11 @@ async function inputs(
     if (typeof benchmark === "string") return await sliceInput(benchmark, replay);
     const slice = await benchmarkSlice(benchmark, choice, benchmarks.length > 1);
     const examples = slice.examples.slice(0, replay.limit);
-    return { ...replayedSlice({ ...slice, examples }, limits), origin: slice.origin };
+    return {
+      ...replayedSlice({ ...slice, examples }, limits),
+      origin: slice.origin,
+      ...(slice.floor === undefined ? {} : { floor: slice.floor }),
+    };
   }));
 }
 

@@ -12,7 +12,21 @@ export type MoreFields = Readonly<Record<string, number>>;
 
 /** All of them. */
 export function moreFields(outcomes: readonly NamedOutcome[]): MoreFields {
-  return { ...scoreFields(outcomes), ...generatedFields(outcomes), ...textFields(outcomes) };
+  return {
+    ...cutFields(outcomes),
+    ...scoreFields(outcomes),
+    ...generatedFields(outcomes),
+    ...textFields(outcomes),
+  };
+}
+
+/** How many replies nothing ended. */
+function cutFields(outcomes: readonly NamedOutcome[]): MoreFields {
+  if (outcomes.some(({ nll }) => nll !== undefined)) return {};
+  return {
+    replies_cut: outcomes.filter(({ cut }) => cut).length,
+    replies_cut_ref: outcomes.filter(({ referenceCut }) => referenceCut).length,
+  };
 }
 
 function scoreFields(outcomes: readonly NamedOutcome[]): MoreFields {

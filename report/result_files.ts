@@ -8,6 +8,7 @@ import type { StepOutcome } from "../replay/metric.ts";
 import type { BenchmarkOrigin } from "../evaluation/benchmarks/benchmark_slices.ts";
 import type { NamedOutcome, SliceResult } from "../evaluation/results.ts";
 import { metricFields } from "./metric_fields.ts";
+import { canJudge, capabilityOf } from "./capability.ts";
 import { moreFields } from "./more_fields.ts";
 import { groupScores, otherScores } from "./task_scores.ts";
 
@@ -43,6 +44,8 @@ export interface SliceReport {
   /** File of the user's that replaced the embedded slice, or null. */
   readonly data: string | null;
   readonly max_new_tokens: number;
+  /** Score of guessing, 0..100; absent for 0. */
+  readonly floor?: number;
   /** Where rows and wording of a benchmark came from. */
   readonly origin?: BenchmarkOrigin;
   readonly result: SliceResult;
@@ -135,12 +138,13 @@ export function metricsJson(
     ...run,
     partial: endedBy !== null,
     ended_by: endedBy,
-    slices: reports.map(({ data, max_new_tokens, origin, result }) => ({
+    slices: reports.map(({ data, max_new_tokens, origin, floor = 0, result }) => ({
       slice: result.slice,
       partial: isPartial(result),
       data,
       max_new_tokens,
       ...(origin === undefined ? {} : { benchmark: origin }),
+      ...judgement(result, floor),
       refused: result.refused,
       failures: result.failures,
       not_applicable: result.notApplicable,
@@ -160,6 +164,13 @@ export function metricsJson(
     })),
   };
   return `${JSON.stringify(content, null, 2)}\n`;
+}
+
+/** Whether task scores can judge a policy here; nothing for a text. */
+function judgement(result: SliceResult, floor: number): Record<string, unknown> {
+  const capability = capabilityOf(result, floor);
+  if (capability === undefined) return {};
+  return { capability: { ...capability, can_judge: canJudge(capability) } };
 }
 
 function exampleSummary(example: NamedOutcome): Record<string, unknown> {

@@ -11,6 +11,11 @@ export function word(name: string): string {
   return name.replace(/(?:[^\w./@+:-]|:(?![\w-]))+/gu, "_");
 }
 
+/** A count as it is, anything else with six decimals. */
+function printedNumber(value: number): string {
+  return plainDecimal(value, Number.isInteger(value) ? 0 : 6);
+}
+
 /**
  * `TEST_METRICS: slice=NAME policy=NAME FIELD=NUMBER ...` on one line, without a line feed.
  *
@@ -38,7 +43,7 @@ export function testMetricsLine(
 ): string {
   const pairs = [
     ...metricFields.map((field) => `${field}=${printed(numbers, field)}`),
-    ...Object.entries(others).map(([name, value]) => `${word(name)}=${plainDecimal(value, 6)}`),
+    ...Object.entries(others).map(([name, value]) => `${word(name)}=${printedNumber(value)}`),
     ...partial ? ["partial=1"] : [],
   ];
   return ["TEST_METRICS:", `slice=${word(slice)}`, `policy=${word(policy)}`, ...pairs].join(" ");

@@ -97,7 +97,7 @@ Deno.test("a replay prints its metrics and writes its files", async () => {
     assertEquals(lines.length, 2);
     for (const [i, policy] of ["reference", "kivi_overlap_2bit"].entries()) {
       const head = `^TEST_METRICS: slice=reasoning policy=${policy}`;
-      assertMatch(lines[i]!, new RegExp(`${head}${pairs}$`));
+      assertMatch(lines[i]!, new RegExp(`${head}${pairs} replies_cut=\\d+ replies_cut_ref=\\d+$`));
     }
     assertMatch(lines[0]!, / quality_main=100\.0000 /);
     assertEquals(names(folder), ["metrics.csv", "metrics.json", "steps.jsonl"]);
@@ -120,7 +120,7 @@ Deno.test("a benchmark is replayed by name from a file, and its files say where 
     assertEquals([code, stderr], [0, ""]);
     assertMatch(
       stdout,
-      /^TEST_METRICS: slice=gsm8k policy=reference .* task_score_strict=0\.000000 /,
+      /^TEST_METRICS: slice=gsm8k policy=reference .* replies_cut=0 replies_cut_ref=0 task_score_strict=0 /,
     );
     const { slices: [slice] } = JSON.parse(await Deno.readTextFile(`${out}/metrics.json`));
     assertEquals([slice.max_new_tokens, slice.benchmark.metric, slice.benchmark.data], [

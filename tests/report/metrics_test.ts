@@ -153,3 +153,15 @@ Deno.test("policies that do not apply are in the table and in metrics.json, with
   const [slice] = JSON.parse(files["metrics.json"]!).slices;
   assertEquals([slice.not_applicable, slice.failures], [told.notApplicable, []]);
 });
+
+Deno.test("metrics.json says whether scores can judge", () => {
+  const files = resultFiles(run, reports.map((report) => ({ ...report, floor: 95 })));
+  const { slices: [slice] } = JSON.parse(files["metrics.json"]!);
+  assertEquals(slice.capability, {
+    replies: 1,
+    cut: 0,
+    score: 90.625,
+    floor: 95,
+    can_judge: false,
+  });
+});
