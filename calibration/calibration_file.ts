@@ -37,7 +37,7 @@ export class CalibrationError extends UserError {
  * const inWords = ({ samples, tokens }: CalibrationSetFacts) => `${samples} samples, ${tokens} tokens`;
  * await using lab = await open("mini", { device: "cpu", calibrationTokens: 2000 });
  * const { calibration } = await lab.replay({ prompt: "Why?" }, "kvquant_nuq4_1pct");
- * assertEquals(calibration.map(inWords), ["2 samples, 1723 tokens"]);
+ * assertEquals(calibration.map(inWords), ["2 samples, 1884 tokens"]);
  * ```
  */
 export interface CalibrationSetFacts {

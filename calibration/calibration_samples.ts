@@ -14,9 +14,9 @@ import { uploadRotary } from "../engine/rotary.ts";
 import { type SampleTokens, SensitivityMeter } from "./sensitivity.ts";
 
 /** Samples that sensitivity is measured on, at most. */
-const MOST_MEASURED = 6;
+const MOST_MEASURED = 4;
 /** Rows of all these passes, as a share of the set's tokens: what measuring may cost. */
-const MEASURED_SHARE = 1 / 12;
+const MEASURED_SHARE = 1 / 16;
 const LEAST_PREDICTIONS = 2;
 
 /** What a pass leaves. */
@@ -108,8 +108,9 @@ export async function runSamples<T extends KvShape>(
   };
 }
 
-/** Up to `most` of `count` places, evenly spread. */
+/** Up to `most` of `count` places, evenly spread from the first to the last. */
 function evenChoice(count: number, most: number): number[] {
   const chosen = Math.min(count, most);
-  return Array.from({ length: chosen }, (_, i) => Math.floor((i + 0.5) * count / chosen));
+  const gap = (count - 1) / Math.max(1, chosen - 1);
+  return Array.from({ length: chosen }, (_, i) => Math.round(i * gap));
 }

@@ -24,7 +24,7 @@ export type EmbeddedText = CalibrationText & { readonly prompt: string };
 
 /** SHA-256 of calibration.jsonl. */
 export const CALIBRATION_SHA256 =
-  "4a80f4d9b961dfe3247a4d0e2c56ce23253a5280a9567dafe8d448695a7281fe";
+  "eb762296f9041dca40c0a083f6c407d3395caff982995db910f13751be1b462f";
 
 /**
  * Reads the embedded set.

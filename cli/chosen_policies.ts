@@ -8,6 +8,7 @@ import { grouped, nameAndGroup } from "../policies/group_size.ts";
 import {
   type BuiltinName,
   defaultPolicies,
+  enginePolicies,
   familiesOf,
   groupsOf,
   isBuiltinName,
@@ -17,6 +18,12 @@ import {
 import { isPolicyPath, policyFileName } from "../policies/user_policy.ts";
 import { list, missingValue, separated } from "./option_values.ts";
 import { UsageError } from "./usage_error.ts";
+
+/** Names of several built-ins at once. */
+const SETS: ReadonlyMap<string, readonly string[]> = new Map([
+  ["all", policyNames],
+  ["engines", enginePolicies],
+]);
 
 /** What a command line says of policies. */
 export interface GivenPolicies {
@@ -32,7 +39,7 @@ export interface GivenPolicies {
 export interface ChosenPolicies<Name extends string = string> {
   /** Names of built-ins and paths of policy files, in the order they are run. */
   readonly policies: readonly Name[];
-  /** Those of them that were asked for by name; `all` is none. */
+  /** Those of them that were asked for by name; `all` and `engines` are none. */
   readonly named: readonly Name[];
   /** What of `--group-size` comes to nothing, a sentence each. */
   readonly ungrouped: readonly string[];
@@ -77,12 +84,10 @@ function chosen(
 ): ChosenPolicies {
   if (policy.includes("")) throw missingValue("policy", example);
   const parts = policy.flatMap(separated);
-  const names = parts.filter((part) => part !== "all");
+  const names = parts.filter((part) => !SETS.has(part));
   for (const name of names) check(name, isFile);
   const regrouped = (some: readonly string[]) => some.flatMap((name) => inGroups(name, groupSizes));
-  const all = policy.length === 0
-    ? absent
-    : parts.flatMap((part): readonly string[] => part === "all" ? policyNames : [part]);
+  const all = policy.length === 0 ? absent : parts.flatMap((part) => SETS.get(part) ?? [part]);
   return {
     policies: distinct([...new Set(regrouped(all))]),
     named: distinct([...new Set(regrouped(names))]),
@@ -101,7 +106,7 @@ function check(text: string, isFile: (name: string) => boolean): void {
     );
   }
   throw new UsageError(
-    `Unknown policy ${JSON.stringify(text)}; expected all or ${list(policyNames)}`,
+    `Unknown policy ${JSON.stringify(text)}; expected all or ${list([...policyNames, "engines"])}`,
   );
 }
 

@@ -57,9 +57,9 @@ export const GROUP_OPTION = {
 /** Every option of `kvreplay longbench`, `needle`, `reasoning` and `all`, without dashes. */
 export const OPTIONS = {
   policy: {
-    value: "NAME|FILE[,...]|all",
+    value: "NAME|FILE[,...]|all|engines",
     help:
-      "policies to replay, in this order: built-ins, or files run in a sandbox; NAME@gN has groups of N (default: the six baselines and adaptive; all: every built-in)",
+      "policies to replay, in this order: built-ins, or files run in a sandbox; NAME@gN has groups of N (default: the six baselines and adaptive; all: every built-in; engines: the settings of engines)",
   },
   quantizer: {
     value: "FILE[,FILE...]",

@@ -17,6 +17,7 @@ export class CodecHost implements PolicyHost {
   readonly hooks = [];
   readonly remarks = [];
   readonly fullPrecision = false;
+  readonly outsideBudget = false;
   readonly readsStats = false;
   readonly family: Family;
 

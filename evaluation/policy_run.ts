@@ -171,7 +171,9 @@ export class PolicyRun<T extends KvShape> {
       request: { slice, dataset: example.dataset, max_new_tokens: maxNewTokens },
       budgetBits,
       // A built-in that codes with escapes plans by what it learned, and is told rather than refused.
-      mostCodeBits: isBuiltinName(this.host.name) ? Infinity : budgetBits,
+      mostCodeBits: isBuiltinName(this.host.name) || this.host.outsideBudget
+        ? Infinity
+        : budgetBits,
       attentionStats: this.host.hooks.includes("use_attentions"),
     };
     const losses = example.text === undefined ? undefined : new TextLosses(reference, engine.shape);
@@ -293,7 +295,7 @@ export class PolicyRun<T extends KvShape> {
    * @param leftOut examples of the slice that were not replayed
    */
   result(referenceQuality: number, leftOut: number): PolicyResult {
-    const { fullPrecision } = this.host;
+    const { fullPrecision, outsideBudget } = this.host;
     const { budgetBits } = this.run;
     const numbers = summarize(this.#outcomes, {
       calibrationSeconds: this.cost.seconds,
@@ -304,6 +306,7 @@ export class PolicyRun<T extends KvShape> {
     return {
       policy: this.host.name,
       numbers,
+      outsideBudget,
       outcomes: [...this.#outcomes],
       ignoredHooks: this.planner.ignoredHooks,
       remarks: [
@@ -312,7 +315,10 @@ export class PolicyRun<T extends KvShape> {
         ...nothingQuantized(numbers)
           ? ["nothing was quantized: every token was among those kept exact"]
           : [],
-        ...!fullPrecision && numbers.code_bits > budgetBits
+        ...outsideBudget
+          ? [`outside the budget of ${budgetBits} bits, as an engine's setting is`]
+          : [],
+        ...!fullPrecision && !outsideBudget && numbers.code_bits > budgetBits
           ? [
             `its codes take ${
               numbers.code_bits.toFixed(3)

@@ -77,14 +77,18 @@ export interface RegistryRow {
   readonly refused?: string;
 }
 
-/** Every family at each of `widths` that it can store, then every built-in policy. */
+/**
+ * Every family at each of `widths` that it can store, or at its narrowest where it can store none of
+ * them, then every built-in policy.
+ */
 export async function registryRows(widths: readonly number[] = [2, 4]): Promise<RegistryRow[]> {
   const cache = randomCache(SHAPE, MEASURED_TOKENS);
   const rows: RegistryRow[] = [];
   for (const name of builtInFamilies.names) {
     const family = builtInFamilies.of(name);
-    for (const bits of widths) {
-      if (family.widths.includes(bits)) rows.push(await familyRow(cache, family, bits));
+    const stored = widths.filter((bits) => family.widths.includes(bits));
+    for (const bits of stored.length === 0 ? family.widths.slice(0, 1) : stored) {
+      rows.push(await familyRow(cache, family, bits));
     }
   }
   for (const name of policyNames) rows.push(await policyRow(cache, hostBuiltin(name)));

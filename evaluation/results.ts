@@ -108,6 +108,8 @@ export interface PolicyResult {
   readonly policy: string;
   /** The numbers of the slice. */
   readonly numbers: SliceNumbers;
+  /** Whether it stands for an engine's setting, of any width, and is ranked among no others. */
+  readonly outsideBudget: boolean;
   /** Every example, in the order of the run. */
   readonly outcomes: readonly NamedOutcome[];
   /** Hooks the policy defines and its families do not use. */

@@ -72,7 +72,8 @@ function rankingText(board: Board, standings: readonly Standing[]): string {
   ];
   const rows = standings.map((s) => [
     s.rank === null ? "-" : String(s.rank),
-    (s.cells === s.of ? s.policy : `${s.policy} (${s.cells} of ${s.of} cells)`) +
+    s.policy + (s.outsideBudget ? " (outside the budget)" : "") +
+    (s.cells === s.of ? "" : ` (${s.cells} of ${s.of} cells)`) +
     (s.uneven ? ` ${UNEVEN}` : ""),
     s.quality.toFixed(2),
     `[${s.qualityInterval.low.toFixed(2)}, ${s.qualityInterval.high.toFixed(2)}]`,

@@ -77,6 +77,8 @@ export interface Cell {
   readonly widths: readonly (readonly (readonly number[])[])[];
   /** What the policy learned from; nothing for one that learns nothing. */
   readonly calibration: readonly CalibrationSetFacts[];
+  /** Whether the policy is outside the budget, and so outside the ranking. */
+  readonly outside_budget: boolean;
   /** Hooks the policy defines and its families do not use. */
   readonly ignored_hooks: readonly string[];
   /** Where its settings depart from the official rules of their families, as `family: what`. */

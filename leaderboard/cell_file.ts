@@ -101,6 +101,9 @@ function wrongPart(content: Record<string, unknown>): string | undefined {
     return "does not say where and when it was run";
   }
   if (!isModel(content)) return "does not say of which model it is";
+  if (typeof content.outside_budget !== "boolean") {
+    return `has ${shown(content.outside_budget)} for outside_budget; expected true or false`;
+  }
   for (const list of ["ignored_hooks", "deviations"] as const) {
     if (!isTexts(content[list])) return `has ${shown(content[list])} for ${list}; expected texts`;
   }

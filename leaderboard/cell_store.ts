@@ -28,13 +28,14 @@ export class CellStore {
     } catch (error) {
       if (error instanceof Deno.errors.NotFound) return undefined;
       if (!(error instanceof Error) || error instanceof Deno.errors.NotCapable) throw error;
+      const { message } = error;
       const outdated = error instanceof OutdatedCellError;
       if (outdated && this.#toldOutdated) return undefined;
       this.#toldOutdated ||= outdated;
       this.notice?.(
         outdated
           ? `Cells of an earlier version in ${this.folder} are run again`
-          : `${error.message}; it is run again`,
+          : `${message}; it is run again`,
       );
       return undefined;
     }

@@ -148,6 +148,7 @@ function configOf(cell: Cell): Record<string, unknown> {
       engine: key.engine,
       budget_bits: key.budget_bits,
       calibration: cell.calibration,
+      outside_budget: cell.outside_budget,
       ignored_hooks: cell.ignored_hooks,
       deviations: cell.deviations,
     },

@@ -121,6 +121,7 @@ function cellOf(
     examples: result.outcomes.map(({ reply: _, referenceReply: __, ...example }) => example),
     widths: result.widths,
     calibration: result.calibration,
+    outside_budget: result.outsideBudget,
     ignored_hooks: result.ignoredHooks,
     deviations: result.deviations,
     environment: {

@@ -27,6 +27,7 @@ export function metricsCsv(board: Board): string {
       quality_main_high: quality.high,
       task_score_low: task.low,
       task_score_high: task.high,
+      outside_budget: cell.outside_budget,
       on_pareto_front: frontAt(board, cell.key).includes(cell.key.policy),
     };
   });

@@ -13,8 +13,10 @@ import { paretoFront } from "./pareto.ts";
 /** A policy's place in the ranking. Means give every model and slice the same weight. */
 export interface Standing {
   readonly policy: string;
-  /** From 1; null for a policy without all its cells, which is not ranked. */
+  /** From 1; null for a policy that is not ranked: without all its cells, or outside the budget. */
   readonly rank: number | null;
+  /** Whether it stands for an engine's setting, of any width. */
+  readonly outsideBudget: boolean;
   /** Finished cells, of how many. */
   readonly cells: number;
   readonly of: number;
@@ -44,15 +46,18 @@ export interface Standing {
   readonly versusBaseline?: Difference;
 }
 
-/** Ranks the policies by mean `quality_main`; equal means by memory. */
+/**
+ * Ranks the policies by mean `quality_main`; equal means by memory. Those that are not ranked follow,
+ * in the same order.
+ */
 export function rank(board: Board): Standing[] {
   const uneven = board.unevenSlices.map(({ slice }) => slice);
   const standings = board.policies.map((policy) => standing(board, policy, uneven));
+  const ranked = (s: Standing) => s.cells === s.of && !s.outsideBudget;
   const sorted = standings.toSorted((a, b) =>
-    Number(b.cells === b.of) - Number(a.cells === a.of) || b.quality - a.quality ||
-    a.memoryShare - b.memoryShare
+    Number(ranked(b)) - Number(ranked(a)) || b.quality - a.quality || a.memoryShare - b.memoryShare
   );
-  return sorted.map((s, i) => ({ ...s, rank: s.cells === s.of ? i + 1 : null }));
+  return sorted.map((s, i) => ({ ...s, rank: ranked(s) ? i + 1 : null }));
 }
 
 function standing(board: Board, policy: string, uneven: readonly string[]): Standing {
@@ -68,6 +73,7 @@ function standing(board: Board, policy: string, uneven: readonly string[]): Stan
   return {
     policy,
     rank: null,
+    outsideBudget: places.some((place) => board.cell(place, policy)!.outside_budget),
     cells: places.length,
     of: board.places.length,
     uneven: places.some(({ slice }) => uneven.includes(slice)),
@@ -89,10 +95,10 @@ function standing(board: Board, policy: string, uneven: readonly string[]): Stan
   };
 }
 
-/** Policies on the Pareto front of a place, by rising memory. */
+/** Policies on the Pareto front of a place, by rising memory; none that is outside the budget. */
 export function frontAt(board: Board, place: Place): string[] {
   return paretoFront(
-    board.cellsAt(place).map(({ key, numbers }) => ({
+    board.cellsAt(place).filter((cell) => !cell.outside_budget).map(({ key, numbers }) => ({
       policy: key.policy,
       cost: numbers.peak_kv_memory_mb,
       gain: numbers.quality_main,

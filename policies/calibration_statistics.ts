@@ -10,7 +10,7 @@ import type { FamilyStatistics } from "../quant/registry.ts";
 export const CALIBRATION_PERCENTILES = [0.1, 0.5, 1, 5, 25, 50, 75, 95, 99, 99.5, 99.9] as const;
 
 /**
- * Numbers about one head's tensor over an even choice of at most about 4,096 calibration tokens.
+ * Numbers about one head's tensor over an even choice of at most about 2,048 calibration tokens.
  *
  * @example
  * ```ts

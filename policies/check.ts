@@ -6,6 +6,7 @@
  */
 import { UserError } from "../errors.ts";
 import { type AnswerType, fits, inWords } from "../quant/answer_type.ts";
+import { EXACT_BITS } from "../quant/families/exact/exact.ts";
 import type { HookAnswers } from "../quant/family.ts";
 import { answerName, type AnswersTo, hooks, type OptionalHook } from "../quant/hooks.ts";
 import type { Families } from "../quant/registry.ts";
@@ -46,6 +47,8 @@ export interface CheckContext {
   readonly seed?: number;
   /** Only the built-in reference may leave the whole cache exact (16 bits). */
   readonly fullPrecision: boolean;
+  /** Whether any width may be chosen; 16 leaves entries as they are. */
+  readonly outsideBudget?: boolean;
   /** Families that `quantizer_family` may name. */
   readonly families: Families;
 }
@@ -104,15 +107,16 @@ export function checkAnswers(raw: RawAnswers, context: CheckContext): HookAnswer
     if (context.fullPrecision) {
       return width === 16 ? 16 : refuse(call, width, "16, for the reference");
     }
+    const most = context.outsideBudget ? EXACT_BITS : context.budgetBits;
     if (!Number.isInteger(width) || (width as number) < 1) {
-      refuse(call, width, `an integer width from 1 to ${context.budgetBits}`);
+      refuse(call, width, `an integer width from 1 to ${most}`);
     }
-    if ((width as number) > context.budgetBits) {
+    if ((width as number) > most) {
       throw new PolicyError(
         `${call} returned ${
           shown(width)
-        } bits for layer ${layer} ${kind}, over the budget of ${context.budgetBits}; ` +
-          `choose at most ${context.budgetBits}${orRaise(width as number)}`,
+        } bits for layer ${layer} ${kind}, over the budget of ${most}; ` +
+          `choose at most ${most}${context.outsideBudget ? "" : orRaise(width as number)}`,
       );
     }
     return width as number;
@@ -140,7 +144,7 @@ export function checkAnswers(raw: RawAnswers, context: CheckContext): HookAnswer
   }
   if (others.bit_range !== undefined) {
     const top = (others.bit_range as number[])[1] ?? 0;
-    if (top > context.budgetBits) {
+    if (top > context.budgetBits && !context.outsideBudget) {
       throw new PolicyError(
         `bit_range(${layer}, "${kind}") allows ${top} bits for layer ${layer} ${kind}, over the budget of ` +
           `${context.budgetBits}; allow at most ${context.budgetBits}${orRaise(top)}`,

@@ -53,6 +53,7 @@ class GroupedHost implements PolicyHost {
   readonly hooks: readonly OptionalHook[];
   readonly remarks: readonly string[];
   readonly fullPrecision: boolean;
+  readonly outsideBudget: boolean;
   readonly calibrates: boolean;
   readonly verifyDeterminism?: () => Promise<void>;
 
@@ -61,6 +62,7 @@ class GroupedHost implements PolicyHost {
     this.hooks = [...new Set<OptionalHook>([...host.hooks, "group_size"])];
     this.remarks = host.remarks;
     this.fullPrecision = host.fullPrecision;
+    this.outsideBudget = host.outsideBudget;
     this.calibrates = host.calibrates;
     if (host.verifyDeterminism !== undefined) {
       this.verifyDeterminism = () => host.verifyDeterminism!();

@@ -18,6 +18,8 @@ import {
   missingMethodError,
   MOST_METHODS,
   OPTIONAL_METHODS,
+  outsideBudgetError,
+  outsideBudgetOf,
   unaskedMethods,
 } from "./methods.ts";
 import type { WorkLimits } from "./allowance.ts";
@@ -55,6 +57,8 @@ export interface PolicyHost extends AsyncDisposable {
   readonly remarks: readonly string[];
   /** True only for the built-in reference, which leaves the cache exact. */
   readonly fullPrecision: boolean;
+  /** Whether the policy stands for an engine's setting, which may have any width. */
+  readonly outsideBudget: boolean;
   /** Whether the policy has read token statistics, as far as is known. */
   readonly readsStats: boolean;
   /** A family that it brings: no other policy may choose it. */
@@ -97,6 +101,7 @@ export class InProcessHost implements PolicyHost {
   readonly hooks: readonly OptionalHook[];
   readonly remarks: readonly string[];
   readonly calibrates: boolean;
+  readonly outsideBudget: boolean;
   readsStats = false;
   readonly #policy: Policy;
 
@@ -121,13 +126,16 @@ export class InProcessHost implements PolicyHost {
         field: fieldForMethod(made, OPTIONAL_METHODS),
         hooks: hooksOf(made),
         calibrates,
+        outside: outsideBudgetOf(made),
       };
     }, `Policy ${shown(name)} cannot be made: it`);
-    const { made, methods, missing, field, hooks = [], calibrates = false } = seen;
+    const { made, methods, missing, field, hooks = [], calibrates = false, outside = false } = seen;
     if (missing !== undefined) throw missingMethodError(name, missing, methods);
     if (field !== undefined) {
       throw fieldError(name, field);
     }
+    if (outside === null) throw outsideBudgetError(name);
+    this.outsideBudget = outside;
     this.#policy = made;
     this.hooks = hooks;
     this.calibrates = calibrates;

@@ -87,6 +87,24 @@ export function fieldForMethod<Name extends string>(
   return names.find((name) => policy[name] !== undefined && typeof policy[name] !== "function");
 }
 
+/**
+ * Whether a policy says that it is outside the budget; null where it says neither yes nor no. Refers to
+ * nothing outside itself: its text also runs in the policy's realm.
+ */
+export function outsideBudgetOf(policy: { readonly outside_budget?: unknown }): boolean | null {
+  const said = policy.outside_budget;
+  return typeof said === "boolean" ? said : said === undefined ? false : null;
+}
+
+/** The error for a policy that says neither that it is outside the budget nor that it is not. */
+export function outsideBudgetError(policy: string): PolicyError {
+  return new PolicyError(
+    `Policy ${
+      shown(policy)
+    } has an outside_budget that is neither true nor false; expected one of them`,
+  );
+}
+
 /** The error for a policy that has a field where a method is asked for. */
 export function fieldError(policy: string, field: string): PolicyError {
   return new PolicyError(

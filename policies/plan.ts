@@ -11,7 +11,7 @@ import type { OptionalHook } from "../quant/hooks.ts";
 import type { Calibration } from "../quant/calibration.ts";
 import { settingsFor } from "../quant/settings_for.ts";
 import { settingsKey } from "../quant/settings_key.ts";
-import { exactSettings } from "../quant/families/exact/exact.ts";
+import { EXACT_BITS, exactSettings } from "../quant/families/exact/exact.ts";
 import { Allowance, calibrationBytes } from "./allowance.ts";
 import type { RawAnswers, StepQuestion } from "./ask.ts";
 import { checkAnswers, type CheckContext, PolicyError } from "./check.ts";
@@ -51,7 +51,7 @@ export class Planner {
       readonly headDim: number;
       readonly layers: number;
     },
-    private readonly context: Omit<CheckContext, "heads" | "fullPrecision">,
+    private readonly context: Omit<CheckContext, "heads" | "fullPrecision" | "outsideBudget">,
     private readonly calibrate?: (settings: Settings) => Promise<Calibration>,
     private readonly allowance: Allowance = new Allowance(),
   ) {}
@@ -150,7 +150,8 @@ export class Planner {
   }
 
   #checkContext(): CheckContext {
-    return { ...this.context, heads: this.shape.heads, fullPrecision: this.host.fullPrecision };
+    const { fullPrecision, outsideBudget } = this.host;
+    return { ...this.context, heads: this.shape.heads, fullPrecision, outsideBudget };
   }
 
   #checkOrder(answers: readonly RawAnswers[]): void {
@@ -174,6 +175,10 @@ export class Planner {
     const family = this.context.families.of(
       (raw.optional.quantizer_family as string | undefined) ?? "uniform",
     );
+    // An engine leaves a layer in 16 bits whatever it does to the others.
+    if (answers.bits.every((bits) => bits === EXACT_BITS) && !family.widths.includes(EXACT_BITS)) {
+      return exactSettings(answers.layer, answers.kind, this.shape.heads);
+    }
     const taken = takenHooks(family);
     for (const hook of Object.keys(raw.optional) as OptionalHook[]) {
       if (hook !== "quantizer_family" && !taken.includes(hook)) {

@@ -267,7 +267,15 @@ export interface OptionalHooks extends HookMethods {
  * ```
  */
 export interface Policy extends Partial<OptionalHooks> {
-  /** Code width of one layer, kind and KV head; at most `budget_state.budget_bits`. */
+  /**
+   * Whether the policy stands for the setting of an engine, and any width may be chosen: 16 leaves a
+   * layer's keys or values as they are. Reports mark it, and rank it among no others.
+   */
+  readonly outside_budget?: boolean;
+  /**
+   * Code width of one layer, kind and KV head; at most `budget_state.budget_bits`, unless the policy
+   * is outside the budget.
+   */
   choose_bits(
     layer_id: number,
     kv_kind: KvKind,

@@ -14,14 +14,27 @@ import { InProcessHost, type PolicyHost } from "./host.ts";
 import { kiviOverlap2bit, kiviOverlap4bit } from "./kivi_overlap.ts";
 import { kvquantNuq2, kvquantNuq4 } from "./kvquant.ts";
 import { kvtunerKivi } from "./kvtuner.ts";
+import {
+  llamacppQ4_0,
+  llamacppQ4_0Unrotated,
+  llamacppQ5_1,
+  llamacppQ8_0,
+  llamacppQ8_0Q5_1,
+} from "./llamacpp.ts";
+import { lmdeployInt4, lmdeployInt8 } from "./lmdeploy.ts";
+import { mlxKv4, mlxKv8 } from "./mlx.ts";
+import { ortWebgpuKv4, ortWebgpuKv8 } from "./ort_webgpu.ts";
 import type { Policy } from "./policy.ts";
 import { qaqAttention, qaqUniform } from "./qaq.ts";
 import { reference } from "./reference.ts";
+import { sglangFp4 } from "./sglang.ts";
 import { skvqFull2bit } from "./skvq_full.ts";
 import { skvqOverlap2bit } from "./skvq_overlap.ts";
 import { squat2bit, squat4bit } from "./squat.ts";
+import { trtllmNvfp4 } from "./trtllm.ts";
 import { turboquant2bit, turboquant3bit } from "./turboquant.ts";
 import { uniformQuant2bit, uniformQuant4bit } from "./uniform_quant.ts";
+import { vllmFp8E4m3, vllmFp8E5m2, vllmInt8TokenHead } from "./vllm.ts";
 
 /**
  * Every built-in policy, made afresh by each call: a policy may keep what it learned.
@@ -62,6 +75,22 @@ export const policies = {
   turboquant_2bit: turboquant2bit,
   adaptive,
   adaptive_2bit: adaptive2bit,
+  llamacpp_q8_0: llamacppQ8_0,
+  llamacpp_q8_0_q5_1: llamacppQ8_0Q5_1,
+  llamacpp_q5_1: llamacppQ5_1,
+  llamacpp_q4_0: llamacppQ4_0,
+  llamacpp_q4_0_unrotated: llamacppQ4_0Unrotated,
+  vllm_fp8_e4m3: vllmFp8E4m3,
+  vllm_fp8_e5m2: vllmFp8E5m2,
+  vllm_int8_token_head: vllmInt8TokenHead,
+  sglang_fp4: sglangFp4,
+  lmdeploy_int8: lmdeployInt8,
+  lmdeploy_int4: lmdeployInt4,
+  trtllm_nvfp4: trtllmNvfp4,
+  mlx_kv4: mlxKv4,
+  mlx_kv8: mlxKv8,
+  ort_webgpu_kv4: ortWebgpuKv4,
+  ort_webgpu_kv8: ortWebgpuKv8,
 } as const satisfies Record<string, () => Policy>;
 
 /**
@@ -104,6 +133,12 @@ export const defaultPolicies: readonly PolicyName[] = [
   "skvq_overlap_2bit",
   "adaptive",
 ];
+
+/** Policies that stand for a setting of an engine, and are outside the budget. */
+export const enginePolicies: readonly PolicyName[] = policyNames.filter((name) => {
+  const policy: Policy = policies[name]();
+  return policy.outside_budget === true;
+});
 
 /**
  * Whether `name` is a built-in policy.

@@ -7,11 +7,19 @@ import type { Family } from "./family.ts";
 import { ownFamily } from "./own_family.ts";
 import { QuantizerError } from "./quantizer_error.ts";
 import { exact } from "./families/exact/exact.ts";
+import { fp8 } from "./families/fp8/fp8.ts";
+import { ggml } from "./families/ggml/ggml.ts";
 import { hfHqq } from "./families/hf_hqq/hf_hqq.ts";
 import { hfQuanto } from "./families/hf_quanto/hf_quanto.ts";
+import { intTokenHead } from "./families/int_token_head/int_token_head.ts";
 import { kivi } from "./families/kivi/kivi.ts";
 import { kvquant } from "./families/kvquant/kvquant.ts";
 import { kvtuner } from "./families/kvtuner/kvtuner.ts";
+import { mxfp4 } from "./families/microscaling/mxfp4.ts";
+import { mxfp8 } from "./families/microscaling/mxfp8.ts";
+import { nvfp4 } from "./families/microscaling/nvfp4.ts";
+import { mlx } from "./families/mlx/mlx.ts";
+import { ortWebgpu } from "./families/ort_webgpu/ort_webgpu.ts";
 import { qaq } from "./families/qaq/qaq.ts";
 import { skvq } from "./families/skvq/skvq.ts";
 import { squat } from "./families/squat/squat.ts";
@@ -26,10 +34,11 @@ import { uniform } from "./families/uniform/uniform.ts";
  * @example
  * ```ts
  * import { assertEquals } from "@std/assert";
- * import { families } from "@kvreplay/kvreplay/quant";
+ * import { families, type Family } from "@kvreplay/kvreplay/quant";
  *
- * const coarse = Object.values(families).filter(({ widths }) => !widths.includes(1));
- * assertEquals(coarse.map(({ name }) => name), ["hf_quanto", "kvtuner"]);
+ * // Families that can store entries as they are.
+ * const wide = Object.values<Family>(families).filter(({ widths }) => widths.includes(16));
+ * assertEquals(wide.map(({ name }) => name), ["ggml"]);
  * ```
  */
 export const families = {
@@ -44,6 +53,14 @@ export const families = {
   squat,
   turboquant,
   transform,
+  ggml,
+  fp8,
+  int_token_head: intTokenHead,
+  nvfp4,
+  mxfp4,
+  mxfp8,
+  mlx,
+  ort_webgpu: ortWebgpu,
 } as const;
 
 /**

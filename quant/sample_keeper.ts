@@ -228,10 +228,11 @@ class LayerKeeper {
     const data = new Float32Array(heads * capacity * headDim);
     const few = { heads, capacity, headDim, data };
     copyTokens(queries, positions, from, few, 0);
+    const turns = turnsBack(positions, this.rotary);
     for (const [kvHead, { moment, preRope }] of this.#queries.entries()) {
       const rows = Float64Array.from(few.data.subarray(kvHead * size, (kvHead + 1) * size));
       moment.add(rows);
-      turnBack(rows, positions, headDim, this.rotary);
+      turn(rows, turns, headDim);
       preRope.add(rows);
     }
   }
@@ -263,38 +264,56 @@ class MomentSum {
   }
 }
 
-/** Turns rows `[head][token][channel]` back by the angles of their positions, and takes off the scale. */
-function turnBack(
-  rows: Float64Array,
-  positions: Int32Array,
-  headDim: number,
-  { theta, stretch, scale }: RotaryPositions,
-): void {
+/** Cosines and sines, `[token][pair]`. */
+interface Turns {
+  readonly cos: Float64Array;
+  readonly sin: Float64Array;
+}
+
+/** What turns tokens back by the angles of their positions, and takes off the scale. */
+function turnsBack(positions: Int32Array, { theta, stretch, scale }: RotaryPositions): Turns {
+  const half = stretch.length;
+  const cos = new Float64Array(positions.length * half);
+  const sin = new Float64Array(positions.length * half);
+  for (let i = 0; i < half; i++) {
+    const frequency = theta ** (-i / half) / stretch[i]!;
+    for (const [t, position] of positions.entries()) {
+      cos[t * half + i] = Math.cos(position * frequency) / scale;
+      sin[t * half + i] = -Math.sin(position * frequency) / scale;
+    }
+  }
+  return { cos, sin };
+}
+
+/** Turns rows `[head][token][channel]`, in place. */
+function turn(rows: Float64Array, { cos, sin }: Turns, headDim: number): void {
   const half = headDim / 2;
-  const frequency = Float64Array.from(stretch, (s, i) => theta ** (-2 * i / headDim) / s);
-  for (let base = 0, row = 0; base < rows.length; base += headDim, row++) {
-    const position = positions[row % positions.length]!;
+  for (let base = 0, at = 0; base < rows.length; base += headDim, at += half) {
+    if (at === cos.length) at = 0;
     for (let i = 0; i < half; i++) {
-      const angle = position * frequency[i]!;
-      const [c, s] = [Math.cos(angle) / scale, Math.sin(angle) / scale];
+      const [c, s] = [cos[at + i]!, sin[at + i]!];
       const [a, b] = [rows[base + i]!, rows[base + half + i]!];
-      rows[base + i] = a * c + b * s;
-      rows[base + half + i] = b * c - a * s;
+      rows[base + i] = a * c - b * s;
+      rows[base + half + i] = b * c + a * s;
     }
   }
 }
 
-/** Positions in each sample of `count` tokens that are evenly spread over all of them. */
+/**
+ * Positions in each sample of `count` tokens, as many of each sample as it has or as the others give
+ * room for, evenly spread: a text is not worth more because a tokenizer makes more of it.
+ */
 function evenChoice(lengths: readonly number[], count: number): Int32Array[] {
-  const total = lengths.reduce((a, b) => a + b, 0);
-  let index = 0;
-  return lengths.map((length) => {
-    const positions: number[] = [];
-    for (let t = 0; t < length; t++, index++) {
-      const isChosen = Math.floor((index + 1) * count / total) > Math.floor(index * count / total);
-      if (isChosen) positions.push(t);
-    }
-    return Int32Array.from(positions);
+  const shortest = lengths.map((_, i) => i).sort((a, b) => lengths[a]! - lengths[b]! || a - b);
+  const shares = new Array<number>(lengths.length).fill(0);
+  let left = count;
+  for (const [place, sample] of shortest.entries()) {
+    shares[sample] = Math.min(lengths[sample]!, Math.floor(left / (lengths.length - place)));
+    left -= shares[sample]!;
+  }
+  return lengths.map((length, sample) => {
+    const share = shares[sample]!;
+    return Int32Array.from({ length: share }, (_, i) => Math.floor((i + 0.5) * length / share));
   });
 }
 

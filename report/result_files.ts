@@ -114,14 +114,17 @@ export function stepsJsonl(reports: readonly SliceReport[]): string {
 /** The contents of `metrics.csv`: one row per slice and policy, the numbers as they are. */
 export function metricsCsv(reports: readonly SliceReport[]): string {
   const rows = reports.flatMap(({ result }) =>
-    result.results.map(({ policy, numbers }) => ({
+    result.results.map(({ policy, numbers, outsideBudget }) => ({
       slice: result.slice,
       policy,
       ...numbers,
+      outside_budget: outsideBudget,
       partial: isPartial(result),
     }))
   );
-  return stringify(rows, { columns: ["slice", "policy", ...metricFields, "partial"] });
+  return stringify(rows, {
+    columns: ["slice", "policy", ...metricFields, "outside_budget", "partial"],
+  });
 }
 
 function isPartial({ partial }: SliceResult): boolean {
@@ -150,6 +153,7 @@ export function metricsJson(
       not_applicable: result.notApplicable,
       policies: result.results.map(({ policy, numbers, outcomes, ...told }) => ({
         policy,
+        outside_budget: told.outsideBudget,
         metrics: Object.fromEntries(metricFields.map((field) => [field, numbers[field]])),
         more_metrics: moreFields(outcomes),
         other_scores: otherScores(outcomes),

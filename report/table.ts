@@ -53,6 +53,9 @@ export function alignedRows(rows: readonly (readonly string[])[]): string[] {
   );
 }
 
+/** Behind the name of a policy that is outside the budget. */
+const OUTSIDE_MARK = "*";
+
 /** Task scores of groups of examples, one row per policy; none where there are no groups. */
 function groupRows({ results }: SliceResult): string[] {
   const groups = groupScores(results[0]?.outcomes ?? []);
@@ -75,14 +78,17 @@ export function sliceTable(result: SliceResult): string {
       (result.partial ? " (partial: the run ended early)" : "");
   const rows = [
     ["policy", ...COLUMNS.map((column) => column.title)],
-    ...result.results.map(({ policy, numbers }) => [
-      policy,
+    ...result.results.map(({ policy, numbers, outsideBudget }) => [
+      outsideBudget ? `${policy} ${OUTSIDE_MARK}` : policy,
       ...COLUMNS.map(({ field, decimals }) => plainDecimal(numbers[field], decimals)),
     ]),
   ];
   // Numbers that look perfect, and say nothing of the policy.
   const notes = result.results.filter(({ numbers }) => numbers.code_bits === 0)
     .map(({ policy }) => `${policy}: nothing was quantized`);
+  if (result.results.some(({ outsideBudget }) => outsideBudget)) {
+    notes.push(`${OUTSIDE_MARK} outside the budget, as an engine's setting is`);
+  }
   const others = result.notApplicable.map(({ reason }) => reason);
   return [title, ...alignedRows(rows), ...notes, ...others, ...groupRows(result)].join("\n");
 }

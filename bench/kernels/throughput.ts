@@ -1,33 +1,85 @@
 /**
- * Memory throughput of the WGSL kernels on one large tensor, beside a plain copy of that tensor in
- * the same run. Each figure is bytes read plus bytes written over time: the float32 tensor once, and
- * packed codes with their parameters once. Time is the device's own (timestamp queries) around several
- * kernels in a row, and the median of several such rounds counts.
+ * Memory throughput of the WGSL kernels on one large tensor, beside the fastest plain copy of that
+ * tensor by a kernel. Each figure is bytes read plus bytes written over time: the float32 tensor once,
+ * and packed codes with their parameters once. Time is the device's own, by timestamps at the ends of
+ * the compute passes; what the host does between them is not in it.
+ *
+ * A GPU that has little to do lowers its clock, and everything takes longer. So behind every kernel the
+ * same short chain of dependent arithmetic is timed: where that took longer than the shortest time seen,
+ * the clock had fallen, and the run is repeated. The column `clock` is the slowest one that counted.
  *
  * ```sh
- * deno run bench/kernels/throughput.ts [MiB of float32, 256] [kernels per round, 16]
+ * deno run bench/kernels/throughput.ts [MiB of float32, 256] [families, all]
  * ```
  *
  * @module
  */
-import { kivi } from "../../quant/families/kivi/kivi.ts";
-import { skvq } from "../../quant/families/skvq/skvq.ts";
-import { uniform } from "../../quant/families/uniform/uniform.ts";
-import type { Family, HookAnswers, KvKind } from "../../quant/family.ts";
+import { InternalError } from "../../errors.ts";
+import { openDevice } from "../../engine/devices/adapter.ts";
+import { openTransfers } from "../../engine/devices/transfers.ts";
+import { families } from "../../quant/mod.ts";
+import type { Axis, Family, HookAnswers, KvKind } from "../../quant/family.ts";
+import { Kernels } from "../../quant/gpu/kernels.ts";
+import { Workbench } from "../../quant/gpu/workbench.ts";
 import type { GpuTensor } from "../../quant/tensor.ts";
 import { settingsFor } from "../../quant/settings_for.ts";
 
+/** Runs that count, and runs at most; the middle one is told. */
 const ROUNDS = 9;
+const MOST_ROUNDS = 60;
+/** How much longer the chain may take than in the shortest run. */
+const FALLEN = 1.04;
 const HEADS = 8;
 const HEAD_DIM = 128;
-/** Tokens stored before the clock starts, so that clearing new buffers is not timed. */
-const WARM_TOKENS = 128;
 const PATTERN = 1 << 20;
+/** Passes of one measurement at most. */
+const PASSES = 512;
 
-const [mebibytes = 256, repeats = 16] = Deno.args.map(Number);
-const tokens = Math.floor(mebibytes * 2 ** 20 / (4 * HEADS * HEAD_DIM) / 128) * 128;
-if (!(tokens > WARM_TOKENS) || !(repeats >= 1)) {
-  console.error(`Give at least 1 MiB and 1 kernel per round, not ${Deno.args.join(" ")}`);
+const TEXT = `
+  struct Job { count: u32, steps: u32 }
+  @group(0) @binding(2) var<storage, read> source: array<vec4f>;
+  @group(0) @binding(3) var<storage, read_write> copied: array<vec4f>;
+  @group(0) @binding(4) var<storage, read_write> result: array<f32>;
+  @compute @workgroup_size(256)
+  fn copy(@builtin(workgroup_id) id: vec3u, @builtin(num_workgroups) workgroups: vec3u,
+      @builtin(local_invocation_index) lane: u32) {
+    let index = flat_workgroup(id, workgroups) * 256u + lane;
+    if (index < job.count) { copied[index] = source[index]; }
+  }
+  // Every step waits for the one before it: as many clocks whatever else the device could do.
+  @compute @workgroup_size(32)
+  fn chain(@builtin(local_invocation_index) lane: u32) {
+    var x = result[lane];
+    for (var i = 0u; i < job.steps; i++) { x = fma(x, 0.999, 0.001); }
+    result[lane] = x;
+  }`;
+
+interface Case {
+  readonly name: string;
+  readonly family: keyof typeof families;
+  readonly kind: KvKind;
+  readonly axis: Axis;
+  readonly changes?: Partial<HookAnswers>;
+}
+
+/** Families that learn nothing before, with their policies' settings. */
+const CASES: readonly Case[] = [
+  { name: "uniform", family: "uniform", kind: "key", axis: "token" },
+  { name: "kivi keys", family: "kivi", kind: "key", axis: "channel" },
+  { name: "kivi values", family: "kivi", kind: "value", axis: "token" },
+  { name: "skvq", family: "skvq", kind: "key", axis: "token", changes: { clipRatio: 0.92 } },
+  { name: "hf_quanto", family: "hf_quanto", kind: "value", axis: "token" },
+  { name: "kvtuner keys", family: "kvtuner", kind: "key", axis: "channel" },
+  { name: "turboquant", family: "turboquant", kind: "key", axis: "token" },
+  { name: "qaq", family: "qaq", kind: "value", axis: "token" },
+  { name: "hf_hqq", family: "hf_hqq", kind: "value", axis: "token" },
+];
+
+const [mebibytes = "256", named = ""] = Deno.args;
+const tokens = Math.floor(Number(mebibytes) * 2 ** 20 / (4 * HEADS * HEAD_DIM) / 128) * 128;
+const cases = CASES.filter(({ family }) => named === "" || named.split(",").includes(family));
+if (!(tokens > 0) || cases.length === 0) {
+  console.error(`Give at least 1 MiB and families that are measured, not ${Deno.args.join(" ")}`);
   Deno.exit(2);
 }
 const adapter = await navigator.gpu?.requestAdapter({ powerPreference: "high-performance" });
@@ -35,57 +87,76 @@ if (!adapter) {
   console.error("There is no WebGPU adapter on this machine");
   Deno.exit(1);
 }
-const { maxBufferSize, maxStorageBufferBindingSize } = adapter.limits;
-const device = await adapter.requestDevice({
-  requiredFeatures: ["timestamp-query"],
-  requiredLimits: { maxBufferSize, maxStorageBufferBindingSize },
-});
+const device = await openDevice(adapter);
+await openTransfers(device);
 device.addEventListener("uncapturederror", (event) => {
   throw (event as GPUUncapturedErrorEvent).error;
 });
+const bench = Workbench.of(device);
 
-const clock = device.createQuerySet({ type: "timestamp", count: 2 });
+// Every compute pass is stamped at both ends while something is measured.
+const clock = device.createQuerySet({ type: "timestamp", count: 2 * PASSES });
 const stamps = device.createBuffer({
-  size: 16,
-  usage: GPUBufferUsage.QUERY_RESOLVE | GPUBufferUsage.COPY_SRC,
+  size: 16 * PASSES,
+  usage: GPUBufferUsage.QUERY_RESOLVE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST,
 });
-const readable = device.createBuffer({
-  size: 16,
-  usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST,
-});
+let passes = 0;
+let stamping = false;
+const createEncoder = device.createCommandEncoder.bind(device);
+device.createCommandEncoder = (descriptor) => {
+  const encoder = createEncoder(descriptor);
+  const begin = encoder.beginComputePass.bind(encoder);
+  encoder.beginComputePass = (pass) => {
+    if (!stamping) return begin(pass);
+    if (passes === PASSES) throw new InternalError(`More than ${PASSES} passes cannot be timed`);
+    const at = 2 * passes++;
+    return begin({
+      ...pass,
+      timestampWrites: {
+        querySet: clock,
+        beginningOfPassWriteIndex: at,
+        endOfPassWriteIndex: at + 1,
+      },
+    });
+  };
+  return encoder;
+};
+
 const shape = { heads: HEADS, capacity: tokens, headDim: HEAD_DIM };
 const bytes = 4 * HEADS * tokens * HEAD_DIM;
-const source = tensor();
-const target = tensor();
+const tensor = (): GpuTensor => ({ ...shape, buffer: bench.buffer("tensor", bytes / 4) });
+const [source, target] = [tensor(), tensor()];
 const pattern = new Float32Array(PATTERN)
   .map(() => Math.random() + Math.random() + Math.random() - 1.5);
 for (let at = 0; at < bytes; at += pattern.byteLength) {
   const count = Math.min(PATTERN, (bytes - at) / 4);
   device.queue.writeBuffer(source.buffer, at, pattern, 0, count);
 }
+const kernels = Kernels.of(device, "throughput", [TEXT]);
+const result = bench.buffer("result", 32);
+const copy = () =>
+  kernels.run("copy", { threads: bytes / 16 }, {
+    job: { count: bytes / 16, steps: 0 },
+    source: source.buffer,
+    copied: target.buffer,
+  });
+const chain = () =>
+  kernels.run("chain", { workgroups: 1 }, { job: { count: 0, steps: 20_000 }, result });
+
+/** Milliseconds of the chain in the fastest run so far. */
+let fastest = Infinity;
 
 console.log(
-  `${adapter.info.description}: ${bytes / 2 ** 20} MiB of float32, ${repeats} kernels per round`,
+  `${adapter.info.description}: ${bytes / 2 ** 20} MiB of float32, passes timed by timestamps`,
 );
-console.log(["kernel", "bits", "ms", "GB/s", "of copy"].join("\t"));
-
-const copyTime = await medianTime(() => {
-  const encoder = device.createCommandEncoder();
-  encoder.copyBufferToBuffer(source.buffer, 0, target.buffer, 0, bytes);
-  device.queue.submit([encoder.finish()]);
-});
-const copyRate = 2 * bytes / copyTime;
+console.log(["kernel", "bits", "ms", "GB/s", "of copy", "clock", "repeated"].join("\t"));
+for (let i = 0; i < 50; i++) copy();
+const copyTime = await middle(copy);
+const copyRate = 2 * bytes / copyTime.seconds;
 report("copy", "", copyTime, 2 * bytes);
 
-const cases = [
-  { name: "uniform", family: uniform, kind: "key", axis: "token", changes: {} },
-  { name: "kivi keys", family: kivi, kind: "key", axis: "channel", changes: {} },
-  { name: "kivi values", family: kivi, kind: "value", axis: "token", changes: {} },
-  { name: "skvq", family: skvq, kind: "key", axis: "token", changes: { clipRatio: 0.92 } },
-] as const satisfies { family: typeof uniform; kind: KvKind; [rest: string]: unknown }[];
-
-for (const { name, kind, axis, changes, ...rest } of cases) {
-  const family: Family = rest.family;
+for (const { name, family: familyName, kind, axis, changes } of cases) {
+  const family: Family = families[familyName];
   for (const bits of [2, 4]) {
     const answers: HookAnswers = {
       layer: 0,
@@ -97,8 +168,8 @@ for (const { name, kind, axis, changes, ...rest } of cases) {
       ...changes,
     };
     const settings = settingsFor(family, answers, shape);
-    const open = () => {
-      const store = family.openGpu(
+    const open = () =>
+      family.openGpu(
         device,
         {
           layer: 0,
@@ -111,77 +182,100 @@ for (const { name, kind, axis, changes, ...rest } of cases) {
         settings,
         tokens,
       );
-      store.grow(WARM_TOKENS);
-      return store;
-    };
-    let stores: ReturnType<typeof open>[] = [];
-    const reopen = () => {
-      for (const store of stores) store.free();
-      stores = Array.from({ length: repeats }, open);
-    };
-    const grown = await medianTime((index) => stores[index]!.grow(tokens), reopen);
-    const packed = stores[0]!.buffers(tokens).reduce((sum, { bytes }) => sum + bytes, 0);
-    const warm = stores[0]!.buffers(WARM_TOKENS).reduce((sum, { bytes }) => sum + bytes, 0);
-    const added = bytes * (tokens - WARM_TOKENS) / tokens + packed - warm;
-    report(`${name}, quantize and pack`, bits, grown, added);
-    const restored = await medianTime((index) => stores[index]!.restore(target));
+    let store = open();
+    let settled: Promise<void> = Promise.resolve();
+    const quantized = await middle(
+      () => {
+        store.grow(tokens);
+        settled = store.settle();
+      },
+      async () => {
+        await settled;
+        store.free();
+        store = open();
+      },
+    );
+    await settled;
+    const packed = store.buffers(tokens).reduce((sum, { bytes }) => sum + bytes, 0);
+    report(`${name}, quantize and pack`, bits, quantized, bytes + packed);
+    const restored = await middle(() => store.restore(target));
     report(`${name}, restore`, bits, restored, bytes + packed);
-    for (const store of stores) {
-      await store.settle();
-      store.free();
-    }
+    await store.settle();
+    store.free();
   }
 }
 
-function tensor(): GpuTensor {
-  const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
-  return { ...shape, buffer: device.createBuffer({ size: bytes, usage }) };
+interface Time {
+  readonly seconds: number;
+  /** Share of the highest clock seen, of the slowest run that counts. */
+  readonly clock: number;
+  /** Runs that did not count. */
+  readonly repeated: number;
 }
 
-/** Seconds of one kernel by the device's own clock: the median over rounds, the first one left out. */
-async function medianTime(
-  submit: (index: number) => void,
-  prepare: () => void = () => {},
-): Promise<number> {
-  const times: number[] = [];
-  for (let round = 0; round <= ROUNDS; round++) {
-    prepare();
-    await device.queue.onSubmittedWorkDone();
-    stamp(0);
-    for (let index = 0; index < repeats; index++) submit(index);
-    stamp(1);
-    const nanoseconds = await elapsed();
-    if (round > 0) times.push(nanoseconds / 1e9 / repeats);
+/** The middle one of the runs of `work` at full clock, the first one left out. */
+async function middle(
+  work: () => void,
+  prepare: () => Promise<void> | void = () => {},
+): Promise<Time> {
+  const runs: { seconds: number; chained: number }[] = [];
+  const full = () => runs.filter(({ chained }) => chained <= FALLEN * fastest);
+  for (let round = 0; round <= MOST_ROUNDS && full().length < ROUNDS; round++) {
+    await prepare();
+    bench.batch(() => {
+      // So that the clock has a reason to stay up.
+      for (let i = 0; i < 4; i++) copy();
+    });
+    passes = 0;
+    stamping = true;
+    bench.batch(work);
+    const worked = passes;
+    bench.batch(chain);
+    stamping = false;
+    const times = await elapsed(passes);
+    const sum = (from: number, to: number) =>
+      times.slice(from, to).reduce((total, time) => total + time, 0);
+    const chained = sum(worked, passes);
+    fastest = Math.min(fastest, chained);
+    if (round > 0) runs.push({ seconds: sum(0, worked), chained });
   }
-  return times.sort((a, b) => a - b)[ROUNDS >> 1]!;
+  const counted = full().length === 0 ? runs : full();
+  const seconds = counted.map((run) => run.seconds).sort((a, b) => a - b);
+  return {
+    seconds: seconds[seconds.length >> 1]!,
+    clock: fastest / Math.max(...counted.map(({ chained }) => chained)),
+    repeated: runs.length - counted.length,
+  };
 }
 
-/** Has the device note its clock between what was submitted before and what comes after. */
-function stamp(index: 0 | 1) {
-  const encoder = device.createCommandEncoder();
-  const timestampWrites = index === 0
-    ? { querySet: clock, endOfPassWriteIndex: 0 }
-    : { querySet: clock, beginningOfPassWriteIndex: 1 };
-  encoder.beginComputePass({ timestampWrites }).end();
+/** Seconds of each of the first `count` passes. */
+async function elapsed(count: number): Promise<number[]> {
+  const encoder = createEncoder();
+  encoder.resolveQuerySet(clock, 0, 2 * count, stamps, 0);
   device.queue.submit([encoder.finish()]);
-}
-
-/** Nanoseconds between the two stamps. */
-async function elapsed(): Promise<number> {
-  const encoder = device.createCommandEncoder();
-  encoder.resolveQuerySet(clock, 0, 2, stamps, 0);
-  encoder.copyBufferToBuffer(stamps, 0, readable, 0, 16);
-  device.queue.submit([encoder.finish()]);
-  await readable.mapAsync(GPUMapMode.READ);
-  const [start, end] = new BigUint64Array(readable.getMappedRange().slice(0));
-  readable.unmap();
-  return Number(end! - start!);
-}
-
-function report(kernel: string, bits: number | string, seconds: number, moved: number) {
-  const rate = moved / seconds;
-  const share = `${Math.round(100 * rate / copyRate)}%`;
-  console.log(
-    [kernel, bits, (seconds * 1000).toFixed(3), (rate / 1e9).toPrecision(3), share].join("\t"),
+  const words = await bench.read([{ buffer: stamps, at: 0, words: 4 * count }]);
+  const times = new BigUint64Array(words.buffer);
+  return Array.from(
+    { length: count },
+    (_, i) => Number(times[2 * i + 1]! - times[2 * i]!) / 1e9,
   );
+}
+
+function report(
+  kernel: string,
+  bits: number | string,
+  { seconds, clock, repeated }: Time,
+  moved: number,
+) {
+  const rate = moved / seconds;
+  const percent = (share: number) => `${Math.round(100 * share)}%`;
+  console.log([
+    kernel,
+    bits,
+    (seconds * 1000).toFixed(3),
+    (rate / 1e9).toPrecision(3),
+    percent(rate / copyRate),
+    percent(clock),
+    repeated,
+  ].join("\t"));
 }

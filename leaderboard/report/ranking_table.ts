@@ -69,6 +69,7 @@ function row(board: Board, s: Standing): Markup {
       { scope: "row" },
       s.policy,
       s.uneven && ` ${UNEVEN}`,
+      s.outsideBudget && element("small", { class: "below" }, "outside the budget"),
       s.cells < s.of && element("small", { class: "below" }, `${s.cells} of ${s.of} places`),
     ),
     cell([

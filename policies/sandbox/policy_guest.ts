@@ -11,6 +11,7 @@ import {
   methodsOf,
   MOST_METHODS,
   OPTIONAL_METHODS,
+  outsideBudgetOf,
   REQUIRED_METHODS,
 } from "../methods.ts";
 import { callText, type Guest } from "./child.ts";
@@ -34,6 +35,7 @@ export const policyGuest: Guest = {
         policyOf: String(policyOf),
         methodsOf: String(methodsOf),
         fieldForMethod: String(fieldForMethod),
+        outsideBudgetOf: String(outsideBudgetOf),
         mostMethods: String(MOST_METHODS),
         words: JSON.stringify({ kinds: KV_KINDS, hooks: hookNames }),
         stats: JSON.stringify(STAT_NAMES),

@@ -8,7 +8,7 @@
  */
 import type { OptionalHook } from "../../quant/hooks.ts";
 import type { askPolicy, Vocabulary } from "../ask.ts";
-import type { fieldForMethod, methodsOf } from "../methods.ts";
+import type { fieldForMethod, methodsOf, outsideBudgetOf } from "../methods.ts";
 import type { BudgetState, Policy, RequestMeta, TokenStats, WorkloadMeta } from "../policy.ts";
 import type { exportProblem, policyOf } from "./default_export.ts";
 import type { sealRealm } from "./realm_seal.ts";
@@ -23,6 +23,7 @@ export interface RealmParts {
   readonly policyOf: typeof policyOf;
   readonly methodsOf: typeof methodsOf;
   readonly fieldForMethod: typeof fieldForMethod;
+  readonly outsideBudgetOf: typeof outsideBudgetOf;
   readonly mostMethods: number;
   readonly words: Vocabulary;
   /** Names of the statistics, in the order of a row. */
@@ -58,6 +59,8 @@ export interface Started {
   readonly hooks: readonly OptionalHook[];
   /** Whether the policy has `calibrate`. */
   readonly calibrates: boolean;
+  /** Whether it says that it is outside the budget; null for what is neither yes nor no. */
+  readonly outsideBudget: boolean | null;
   /** Names of all its methods. */
   readonly methods: readonly string[];
 }
@@ -134,6 +137,7 @@ export function policyRealm(
         ...(field === undefined ? {} : { field }),
         hooks,
         calibrates,
+        outsideBudget: parts.outsideBudgetOf(real),
         methods,
       };
     }

@@ -15,6 +15,7 @@ import {
   missingMethodError,
   MOST_METHODS,
   OPTIONAL_METHODS,
+  outsideBudgetError,
   REQUIRED_METHODS,
   unaskedMethods,
 } from "../methods.ts";
@@ -77,6 +78,7 @@ export class SandboxHost implements PolicyHost {
   readonly calibrates: boolean;
   readonly remarks: readonly string[];
   readonly fullPrecision = false;
+  readonly outsideBudget: boolean;
   /** Kinds whose statistics the policy has read. */
   readonly #kinds = new Set<KvKind>();
   readonly #kept: Exchange[] = [];
@@ -94,6 +96,7 @@ export class SandboxHost implements PolicyHost {
     this.name = source.name;
     this.hooks = started.hooks;
     this.calibrates = started.calibrates;
+    this.outsideBudget = started.outsideBudget === true;
     this.remarks = unaskedMethods(started.methods);
   }
 
@@ -152,6 +155,7 @@ export class SandboxHost implements PolicyHost {
         throw missingMethodError(source.name, started.missing, started.methods);
       }
       if (started.field !== undefined) throw fieldError(source.name, started.field);
+      if (started.outsideBudget === null) throw outsideBudgetError(source.name);
       return new SandboxHost(source, link, limits, launch, started);
     } catch (error) {
       await link.close();
@@ -347,7 +351,7 @@ function overRun({ runMs }: SandboxLimits): SandboxError {
 
 /** What the policy has: of the names that exist, and as many others as are worth a word. */
 function startedWith(value: unknown): Started {
-  const { missing, field, hooks, calibrates, methods } = Object(value) as Partial<
+  const { missing, field, hooks, calibrates, outsideBudget, methods } = Object(value) as Partial<
     Record<keyof Started, unknown>
   >;
   if (!Array.isArray(hooks) || !Array.isArray(methods)) {
@@ -361,6 +365,7 @@ function startedWith(value: unknown): Started {
     ...(misused === undefined ? {} : { field: misused }),
     hooks: hookNames.filter((hook) => hooks.includes(hook)),
     calibrates: calibrates === true,
+    outsideBudget: outsideBudget === null ? null : outsideBudget === true,
     methods: methods.slice(0, MOST_METHODS)
       .filter((name) => typeof name === "string" && name.length <= MOST_METHODS),
   };

@@ -43,6 +43,11 @@ export function principalAxes(
 }
 
 function squareRoots(metric: Float64Array, n: number): { root: Matrix; inverseRoot: Matrix } {
+  // Where all directions cost alike there is nothing to decompose.
+  const alike = Math.sqrt(metric[0]!);
+  if (metric.every((entry, i) => entry === (i % (n + 1) === 0 ? metric[0] : 0))) {
+    return { root: Matrix.eye(n, n, alike), inverseRoot: Matrix.eye(n, n, 1 / alike) };
+  }
   const { values, vectors } = symmetricEigen(Matrix.from1DArray(n, n, metric));
   // Directions that cost next to nothing would blow up the inverse.
   const floor = Math.max(...values) * 1e-9;

@@ -66,11 +66,11 @@ export function randomSigns(dim: number, seed: number): Float64Array {
 
 /**
  * Multiplies a row by the Walsh-Hadamard matrix of its length over the root of that length, which is
- * its own inverse; in `dim log2(dim)` additions.
+ * its own inverse; in `dim log2(dim)` additions, each in the precision of the row.
  *
  * @param row `dim` entries from index `at` on, overwritten; `dim` is a power of two
  */
-export function hadamard(row: Float64Array, at: number, dim: number): void {
+export function hadamard(row: Float32Array | Float64Array, at: number, dim: number): void {
   for (let half = 1; half < dim; half *= 2) {
     for (let block = at; block < at + dim; block += 2 * half) {
       for (let i = block; i < block + half; i++) {
@@ -81,7 +81,8 @@ export function hadamard(row: Float64Array, at: number, dim: number): void {
       }
     }
   }
-  const scale = 1 / Math.sqrt(dim);
+  const root = 1 / Math.sqrt(dim);
+  const scale = row instanceof Float32Array ? Math.fround(root) : root;
   for (let i = at; i < at + dim; i++) row[i]! *= scale;
 }
 

@@ -25,8 +25,8 @@ Deno.test("bits are those of the buffers: codes, scales and zero points", () => 
   assertAlmostEquals(row("kivi_overlap_2bit", 2).cacheBits!, (3 + (3 * 384 + 16 * 128) / 512) / 2);
   assertEquals([row("reference", 16).bits, row("reference", 16).cacheBits], [undefined, 16]);
   for (const { what, name, widths, bits } of rows) {
-    // The codes of `transform` get shorter when they are stored.
-    if (what !== "family" || name === "transform") continue;
+    // The codes of `transform` get shorter when they are stored; `fp8` has one scale for a head.
+    if (what !== "family" || name === "transform" || name === "fp8") continue;
     assert(bits! > widths[0]!, `${name} stores parameters too`);
   }
   const { bits } = row("transform", 4);

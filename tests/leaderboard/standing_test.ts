@@ -1,5 +1,6 @@
-import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
+import { assert, assertAlmostEquals, assertEquals, assertMatch } from "@std/assert";
 import { Board } from "../../leaderboard/board.ts";
+import { boardText } from "../../leaderboard/board_text.ts";
 import { rank } from "../../leaderboard/standing.ts";
 import { MODELS, POLICY_NAMES, sampleBoard, sampleCell } from "./sample_board.ts";
 
@@ -52,6 +53,25 @@ Deno.test("a policy without all its cells is listed last and not ranked", () => 
   const last = partial.at(-1)!;
   assertEquals([last.policy, last.rank, last.cells, last.of], ["reference", null, 1, 2]);
   assertEquals(partial[0]!.rank, 1);
+});
+
+Deno.test("a policy outside the budget is listed last, on no front and not ranked", () => {
+  const cells = MODELS.flatMap((model) =>
+    ["reference", "adaptive", "kivi_overlap_4bit"].map((policy) => ({
+      ...sampleCell(model, "needle", policy),
+      // The best of all, were it ranked.
+      outside_budget: policy === "adaptive",
+    }))
+  );
+  const given = { cells, failures: [], baseline: "kivi_overlap_4bit", seed: 1, resamples: 50 };
+  const ranked = rank(new Board(given));
+  assertEquals(ranked.map((s) => [s.policy, s.rank]), [
+    ["reference", 1],
+    ["kivi_overlap_4bit", 2],
+    ["adaptive", null],
+  ]);
+  assertEquals(ranked.map((s) => s.onFront), [2, 2, 0]);
+  assertMatch(boardText(new Board(given)), /- {2}adaptive \(outside the budget\)/);
 });
 
 Deno.test("delta to the reference is that of the board", () => {

@@ -59,6 +59,27 @@ Deno.test("answers that a policy changes later are those that it gave", () => {
   assertEquals(first!.optional, { family_options: { zero: true } });
 });
 
+Deno.test("an outside_budget that is no truth value is refused, in and out of the sandbox", async () => {
+  const sentence = 'Policy "mine" has an outside_budget that is neither true nor false';
+  assertThrows(() => hostOf({ outside_budget: "yes" }), PolicyError, sentence);
+  assertEquals(hostOf({ outside_budget: true }).outsideBudget, true);
+  assertEquals(hostOf({}).outsideBudget, false);
+  const text = (said: string) =>
+    `export default {
+      ${said}
+      choose_bits: () => 16,
+      choose_axis: () => "token",
+      residual_length: () => 0,
+      calibration_mode: () => "none",
+    }`;
+  const open = (said: string) =>
+    SandboxHost.open({ name: "mine", text: text(said), language: "js" });
+  await assertRejects(() => open("outside_budget: 1,"), PolicyError, sentence);
+  await using outside = await open("outside_budget: true,");
+  await using inside = await open("");
+  assertEquals([outside.outsideBudget, inside.outsideBudget], [true, false]);
+});
+
 Deno.test("a field in place of a method is refused, in and out of the sandbox", async () => {
   const sentence = 'Policy "mine" has a field group_size; expected a method that returns it';
   assertThrows(() => hostOf({ group_size: 32 }), PolicyError, sentence);

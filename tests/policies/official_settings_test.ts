@@ -2,6 +2,7 @@
 import { assertEquals } from "@std/assert";
 import { askPolicy } from "../../policies/ask.ts";
 import { checkAnswers } from "../../policies/check.ts";
+import type { Policy } from "../../policies/policy.ts";
 import { policies, type PolicyName } from "../../policies/registry.ts";
 import { takenHooks } from "../../quant/declared.ts";
 import type { OptionalHook } from "../../quant/hooks.ts";
@@ -76,6 +77,46 @@ const OFFICIAL: Readonly<Partial<Record<PolicyName, Readonly<Record<"key" | "val
     value: { family: "turboquant", bits: [3, 3], variant: "mse", rotation: "qr" },
   },
   turboquant_2bit: { key: { bits: [2, 2] }, value: { bits: [2, 2] } },
+  llamacpp_q8_0: {
+    key: { family: "ggml", bits: [8, 8], type: "q8_0", rotation: 64 },
+    value: { family: "ggml", bits: [8, 8], type: "q8_0", rotation: 64 },
+  },
+  llamacpp_q8_0_q5_1: {
+    key: { bits: [8, 8], type: "q8_0" },
+    value: { bits: [5, 5], type: "q5_1", rotation: 64 },
+  },
+  llamacpp_q5_1: { key: { bits: [5, 5], type: "q5_1" }, value: { bits: [5, 5], type: "q5_1" } },
+  llamacpp_q4_0: { key: { bits: [4, 4], type: "q4_0" }, value: { rotation: 64, type: "q4_0" } },
+  llamacpp_q4_0_unrotated: { key: { type: "q4_0", rotation: 1 }, value: { rotation: 1 } },
+  vllm_fp8_e4m3: {
+    key: { family: "fp8", bits: [8, 8], format: "e4m3", scale: "one" },
+    value: { family: "fp8", format: "e4m3", scale: "one" },
+  },
+  vllm_fp8_e5m2: { key: { format: "e5m2", scale: "one" }, value: { format: "e5m2" } },
+  vllm_int8_token_head: {
+    key: { family: "int_token_head", bits: [8, 8], symmetric: true, paramDtype: "f32" },
+    value: { bits: [8, 8], symmetric: true, paramDtype: "f32" },
+  },
+  sglang_fp4: {
+    key: { family: "mxfp4", bits: [4, 4], groupSize: 16, exponent: "ceil" },
+    value: { family: "mxfp4", groupSize: 16, exponent: "ceil" },
+  },
+  lmdeploy_int8: {
+    key: { family: "int_token_head", bits: [8, 8], symmetric: false, paramDtype: "f16" },
+    value: { symmetric: false, paramDtype: "f16" },
+  },
+  lmdeploy_int4: { key: { bits: [4, 4], symmetric: false }, value: { bits: [4, 4] } },
+  trtllm_nvfp4: {
+    key: { family: "nvfp4", bits: [4, 4], levels: 2, calibrated: true },
+    value: { levels: 2, calibrated: true },
+  },
+  mlx_kv4: {
+    key: { family: "mlx", bits: [4, 4], groupSize: 64, start: 0, parameters: "f16" },
+    value: { groupSize: 64, start: 0 },
+  },
+  mlx_kv8: { key: { bits: [8, 8], groupSize: 64 }, value: { bits: [8, 8], groupSize: 64 } },
+  ort_webgpu_kv4: { key: { family: "ort_webgpu", bits: [4, 4] }, value: { bits: [4, 4] } },
+  ort_webgpu_kv8: { key: { bits: [8, 8] }, value: { bits: [8, 8] } },
 };
 
 for (const [name, expected] of Object.entries(OFFICIAL)) {
@@ -87,6 +128,7 @@ for (const [name, expected] of Object.entries(OFFICIAL)) {
         budgetBits: 4,
         calibrationMode: policy.calibration_mode({} as never, ASKED.budget),
         fullPrecision: false,
+        outsideBudget: (policy as Policy).outside_budget === true,
         families: builtInFamilies,
       });
       const family = builtInFamilies.of(raw.optional.quantizer_family as string);

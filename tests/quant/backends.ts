@@ -128,3 +128,15 @@ export function testOnBackends(
     fn: () => onGpu((backend) => body(backend as unknown as TestBackend)),
   });
 }
+
+/** Registers a test of `body` on both backends together, cpu memory first. */
+export function testBothBackends(
+  name: string,
+  body: (backends: readonly [TestBackend, TestBackend]) => Promise<void> | void,
+): void {
+  Deno.test({
+    name: `${name} (both)`,
+    ignore: device === undefined,
+    fn: () => onGpu((backend) => body([cpu as TestBackend, backend as TestBackend])),
+  });
+}

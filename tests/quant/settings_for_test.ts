@@ -57,6 +57,16 @@ const OTHER_OPTIONS: Readonly<
   "turboquant rotation": ["hadamard"],
   "turboquant seed": [9],
   "transform steps": [new Array(128).fill("exact")],
+  "ggml type": ["q4_1"],
+  "ggml rotate": [false],
+  "fp8 format": ["e5m2", { calibrationMode: "none" }],
+  "fp8 scale": ["head", { calibrationMode: "offline" }],
+  "int_token_head parameters": ["f16"],
+  "nvfp4 levels": [2, { calibrationMode: "offline" }],
+  "mxfp4 exponent": ["ceil"],
+  "mxfp8 format": ["e5m2"],
+  "mlx start": [100],
+  "mlx parameters": ["bf16"],
   "tiny reach": [2],
 };
 
@@ -65,7 +75,7 @@ function answersFor(family: Family, kind: KvKind, beside: Partial<HookAnswers> =
   return {
     layer: 1,
     kind,
-    bits: [4, 4],
+    bits: family.widths.includes(4) ? [4, 4] : [family.widths[0]!, family.widths[0]!],
     axis: axesOf(family, kind)[0]!,
     residualLength: 33,
     calibrationMode: calibration === "always" || calibration === "either" ? "offline" : "none",
@@ -82,11 +92,13 @@ for (const family of FAMILIES) {
       for (const hook of takenHooks(family)) {
         const name = answerName(hook);
         if (hook === "family_options" || name === undefined) continue;
-        // kvtuner has no zero points unless it is told to have them; turboquant codes whole heads.
-        const asked = hook === "symmetric" && family.name === "kvtuner"
-          ? false
+        // Some have no zero points unless they are told to have them; turboquant codes whole heads.
+        const asked = hook === "symmetric"
+          ? !["kvtuner", "int_token_head"].includes(family.name)
           : hook === "group_size" && family.name === "turboquant"
           ? -1
+          : hook === "group_size" && family.name === "mlx"
+          ? 32
           : OTHER[hook];
         assert(fits(hooks[hook].value, asked), hook);
         const given = { ...silent, [name]: asked };
@@ -109,7 +121,9 @@ for (const family of FAMILIES) {
           opening ? {} : {
             ...beside,
             // Offline only where the option is what is calibrated.
-            ...(Array.isArray(family.calibration) ? { calibrationMode: "none" } : {}),
+            ...(Array.isArray(family.calibration) || beside?.calibrationMode === "offline"
+              ? { calibrationMode: "none" }
+              : {}),
           },
         );
         const lost = notApplied(family, given, settingsFor(family, without, SHAPE));

@@ -72,7 +72,10 @@ Deno.test("a plain decimal has no exponent and is the number to its last digit",
 Deno.test("metrics.csv has one row per slice and policy, the numbers as they are", () => {
   const rows = parse(resultFiles(run, reports)["metrics.csv"]!, { skipFirstRow: true });
   assertEquals(rows.map((row) => row.policy), ["reference", "kivi, 2 bit"]);
-  assertEquals(Object.keys(rows[0]!), ["slice", "policy", ...metricFields, "partial"]);
+  assertEquals(
+    Object.keys(rows[0]!),
+    ["slice", "policy", ...metricFields, "outside_budget", "partial"],
+  );
   for (const field of metricFields) assertEquals(Number(rows[0]![field]), numbers[field]);
 });
 
@@ -138,6 +141,20 @@ Deno.test("the table has a row per policy, in aligned columns", () => {
   assertEquals(rows.length, 3);
   assertEquals(rows.map((row) => row.length), [rows[0]!.length, rows[0]!.length, rows[0]!.length]);
   assertMatch(rows[2]!, /^kivi, 2 bit +98\.26 +-1\.74 +84\.4 +90\.6 +0\.9781 +0\.0945 +4\.500 /);
+});
+
+Deno.test("tables and files mark a policy that is outside the budget", () => {
+  const results = result.results.map((r) => ({ ...r, outsideBudget: r.policy !== "reference" }));
+  const marked = { ...result, results };
+  const table = sliceTable(marked).split("\n");
+  assertMatch(table[2]!, /^reference {2}/);
+  assertMatch(table[3]!, /^kivi, 2 bit \* {2}/);
+  assertEquals(table.at(-1), "* outside the budget, as an engine's setting is");
+  const files = resultFiles(run, [{ ...reports[0]!, result: marked }]);
+  const { slices: [{ policies }] } = JSON.parse(files["metrics.json"]!);
+  assertEquals(policies.map((p: { outside_budget: boolean }) => p.outside_budget), [false, true]);
+  const rows = parse(files["metrics.csv"]!, { skipFirstRow: true });
+  assertEquals(rows.map((row) => row.outside_budget), ["false", "true"]);
 });
 
 Deno.test("a slice on which every policy failed has a table of its head alone", () => {

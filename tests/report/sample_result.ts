@@ -27,6 +27,7 @@ export const result: SliceResult = {
   slice: "needle",
   results: ["reference", "kivi, 2 bit"].map((policy) => ({
     policy,
+    outsideBudget: false,
     numbers,
     ignoredHooks: [],
     remarks: [],

@@ -8,16 +8,12 @@
  */
 import { calibrated } from "../../calibrated.ts";
 import { type Codebook, codebook, normalFloatCodebook } from "../../numerics/codebook.ts";
+import { roundEven } from "../../numerics/round_even.ts";
 import { roundToHalf } from "../../packing/half.ts";
 import type { KvquantSettings } from "./kvquant_settings.ts";
 
 /** Largest finite half-precision value. */
 const HALF_MAX = 65504;
-
-/** Nearest integer, ties to even, for doubles of modest size. */
-export function roundEven(x: number): number {
-  return x + 1.5 * 2 ** 52 - 1.5 * 2 ** 52;
-}
 
 /**
  * What the codes of a width stand for, in ranges normalised to [-1, 1] (`nuq`, `nf`) or [0, 2]

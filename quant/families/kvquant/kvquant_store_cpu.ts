@@ -14,14 +14,7 @@ import { FloatRow } from "../../numerics/extremes.ts";
 import type { BufferContents, Source, Store, StoredBuffer } from "../../family.ts";
 import { throwNotFinite } from "../../finite_input.ts";
 import { fromHalfBits, toHalfBits } from "../../packing/half.ts";
-import {
-  bookOf,
-  type ChannelRule,
-  channelRule,
-  channelTable,
-  roundEven,
-  tokenRule,
-} from "./kvquant_rule.ts";
+import { bookOf, type ChannelRule, channelRule, channelTable, tokenRule } from "./kvquant_rule.ts";
 import {
   type CodeRow,
   kvquantRange,
@@ -31,6 +24,7 @@ import {
 } from "./kvquant_settings.ts";
 import { kvquantBuffers, outlierWords } from "./kvquant_buffers.ts";
 import { loadParameters, parameterWords, storeParameters } from "../../packing/parameters.ts";
+import { roundEven } from "../../numerics/round_even.ts";
 import { QuantileEnds } from "../../numerics/quantile_ends.ts";
 import { preRopeOf, rotateHead } from "../../stores/rope/rope_restore.ts";
 import type { CpuTensor, TokenRange } from "../../tensor.ts";

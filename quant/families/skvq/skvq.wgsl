@@ -9,7 +9,7 @@ fn scale_zero(low: f32, high: f32, top_code: f32) -> vec2f {
 }
 
 fn code_of(x: f32, scale: f32, zero: f32, top_code: f32) -> f32 {
-  return rounded(divide(rounded(x - zero), scale));
+  return steps_of(rounded(x - zero), scale);
 }
 
 fn value_of(code: f32, scale: f32, zero: f32) -> f32 {

@@ -33,6 +33,10 @@ fn rounded(x: f32) -> f32 {
   return x;
 }
 
+fn steps_of(difference: f32, scale: f32) -> f32 {
+  return divide_to_round(difference, scale);
+}
+
 fn address(channel: u32, token: u32) -> u32 {
   let head = channel / job.head_dim;
   return (head * job.capacity + token) * job.head_dim + channel % job.head_dim;

@@ -3,12 +3,16 @@
  *
  * @module
  */
+import columnRestore from "./column_restore.wgsl" with { type: "text" };
 import group from "./group.wgsl" with { type: "text" };
 import groupQuantize from "./group_quantize.wgsl" with { type: "text" };
 import groupRestore from "./group_restore.wgsl" with { type: "text" };
+import rowQuantize from "./row_quantize.wgsl" with { type: "text" };
+import rowRestore from "./row_restore.wgsl" with { type: "text" };
 import loadParameters from "../../packing/load_parameters.wgsl" with { type: "text" };
 import pack from "../../packing/pack.wgsl" with { type: "text" };
 import storeParameters from "../../packing/store_parameters.wgsl" with { type: "text" };
+import { columnQuantize, MOST_IN_REGISTERS } from "./column_quantize.ts";
 import { affineLayout, affineRange, type AffineSettings } from "./affine_settings.ts";
 import type { BufferContents, Source, StoredBuffer } from "../../family.ts";
 import { GrowingStore } from "../../gpu/growing_store.ts";
@@ -51,12 +55,53 @@ function bandTable({ bands, groupSize }: GroupLayout) {
   return { table, chunks };
 }
 
+/** Codes that a workgroup of `row_quantize.wgsl` takes. */
+const WORKGROUP_CODES = 1024;
+
+/**
+ * The fastest kernels that a layout allows. What is unusual, such as heads of different widths or groups
+ * that reach from one head into the next, is left to kernels that take any layout.
+ */
+function kernelTexts({ axis, groupSize, headDim, unitTokens, bands }: GroupLayout): {
+  readonly quantize: "quantize" | "quantize_rows" | "quantize_columns";
+  readonly restore: "restore" | "restore_rows" | "restore_columns";
+  readonly texts: Readonly<Record<"quantize" | "restore", string>>;
+} {
+  const [{ bits, topCode }] = bands as [Band];
+  const alike = bands.every((band) => band.bits === bits && band.topCode === topCode);
+  if (axis === "channel") {
+    const inRegisters = alike && groupSize <= MOST_IN_REGISTERS;
+    const inEights = unitTokens % 8 === 0;
+    return {
+      quantize: inRegisters ? "quantize_columns" : "quantize",
+      restore: inEights ? "restore_columns" : "restore",
+      texts: {
+        quantize: inRegisters ? columnQuantize(groupSize, bits) : groupQuantize,
+        restore: inEights ? columnRestore : groupRestore,
+      },
+    };
+  }
+  const inFours = groupSize % 4 === 0 && headDim % 4 === 0;
+  const isStream = bands.every((band) => band.rowCodes * bits % 32 === 0);
+  const inWorkgroup = WORKGROUP_CODES % groupSize === 0;
+  const inRows = alike && inFours && isStream && inWorkgroup;
+  return {
+    quantize: inRows ? "quantize_rows" : "quantize",
+    restore: inFours ? "restore_rows" : "restore",
+    texts: {
+      quantize: inRows ? rowQuantize : groupQuantize,
+      restore: inFours ? rowRestore : groupRestore,
+    },
+  };
+}
+
 /** Store of an affine family over GPU tensors; `settle` throws on non-finite input. */
 export class AffineStoreGpu extends GrowingStore<AffineSettings, "codes" | "scale_zero" | "bands"> {
   /** Where codes and parameters lie in the buffers. */
   readonly layout: GroupLayout;
   readonly #quantize: Kernels;
   readonly #restore: Kernels;
+  readonly #entryPoints: Pick<ReturnType<typeof kernelTexts>, "quantize" | "restore">;
   readonly #unitChunks: number;
 
   /**
@@ -81,7 +126,8 @@ export class AffineStoreGpu extends GrowingStore<AffineSettings, "codes" | "scal
         half_arithmetic: settings.arithmetic === "f16",
         parameter_type: PARAMETER_TYPES[settings.paramDtype],
       });
-    const quantize = kernels(storeParameters, groupQuantize);
+    const { texts, ...entryPoints } = kernelTexts(layout);
+    const quantize = kernels(storeParameters, texts.quantize);
     super(device, source, settings, affineRange, {
       codes: units * layout.unitWords,
       scale_zero: parameterWords(settings.paramDtype, units * layout.unitGroups),
@@ -89,13 +135,17 @@ export class AffineStoreGpu extends GrowingStore<AffineSettings, "codes" | "scal
     });
     this.layout = layout;
     this.#quantize = quantize;
-    this.#restore = kernels(loadParameters, groupRestore);
+    this.#restore = kernels(loadParameters, texts.restore);
+    this.#entryPoints = entryPoints;
     this.#unitChunks = chunks;
   }
 
   restore(target: GpuTensor): void {
     const units = this.tokens / this.layout.unitTokens;
-    this.run(this.#restore, "restore", { threads: target.heads * this.tokens * target.headDim }, {
+    const { restore } = this.#entryPoints;
+    const entries = target.heads * this.tokens * target.headDim;
+    const threads = { restore: entries, restore_rows: entries / 4, restore_columns: entries / 8 };
+    this.run(this.#restore, restore, { threads: threads[restore] }, {
       ...this.#bindings(target, 0, units),
       restored: target.buffer,
     });
@@ -113,7 +163,14 @@ export class AffineStoreGpu extends GrowingStore<AffineSettings, "codes" | "scal
     const { unitTokens } = this.layout;
     const units = tokens / unitTokens;
     const { tensor } = this.source;
-    this.run(this.#quantize, "quantize", { threads: units * this.#unitChunks }, {
+    const { quantize } = this.#entryPoints;
+    const { heads, headDim } = tensor;
+    const threads = {
+      quantize: units * this.#unitChunks,
+      quantize_rows: units * heads * headDim / 4,
+      quantize_columns: units * heads * headDim,
+    };
+    this.run(this.#quantize, quantize, { threads: threads[quantize] }, {
       ...this.#bindings(tensor, first / unitTokens, units),
       source: tensor.buffer,
     });

@@ -54,6 +54,14 @@ fn rounded(x: f32) -> f32 {
   return x;
 }
 
+// A difference in steps of the scale, as `code_of` has it.
+fn steps_of(difference: f32, scale: f32) -> f32 {
+  if (half_arithmetic) {
+    return rounded(divide(difference, scale));
+  }
+  return divide_to_round(difference, scale);
+}
+
 // Walks the entries of a group in the order of their codes.
 struct Cursor {
   address: u32,

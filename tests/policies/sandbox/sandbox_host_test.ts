@@ -60,6 +60,7 @@ for (const name of policyNames.filter((builtin) => !NOT_AS_A_FILE.includes(built
     await using boxed = await SandboxHost.open(await builtinSource(name));
     assertEquals(boxed.hooks, inside.hooks);
     assertEquals(boxed.calibrates, inside.calibrates);
+    assertEquals(boxed.outsideBudget, inside.outsideBudget);
     assertEquals(boxed.remarks, inside.remarks);
     const mode = await inside.calibrationMode(WORKLOAD, BUDGET);
     assertEquals(await boxed.calibrationMode(WORKLOAD, BUDGET), mode);
