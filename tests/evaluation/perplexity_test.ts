@@ -4,7 +4,7 @@ import { BenchmarkError } from "../../benchmarks/benchmark_error.ts";
 import { UserError } from "../../errors.ts";
 import { open, partsOf } from "../../evaluation/lab.ts";
 import { textWindows } from "../../evaluation/text_windows.ts";
-import { policyNames } from "../../policies/registry.ts";
+import { defaultPolicies, policies, type PolicyName } from "../../policies/registry.ts";
 import { moreFields } from "../../report/more_fields.ts";
 
 const TEXT = "The lamp is kept in box 12 and the coin in box 7. ".repeat(12);
@@ -60,13 +60,20 @@ Deno.test("a text that cannot be scored is refused", async () => {
   }
 });
 
-Deno.test("every built-in policy decodes from its own cache, the reference its own reply", async () => {
+/** The default ones, and one of every other family of a paper. */
+const POLICIES: readonly PolicyName[] = [
+  ...defaultPolicies,
+  ...["qaq_attention", "squat_2bit", "kvquant_nuq2_1pct", "turboquant_3bit"] as const,
+  ...["hf_quanto_4bit", "hf_hqq_4bit"] as const,
+];
+
+Deno.test("policies decode from their own caches, the reference its own reply", async () => {
   await using lab = await open("mini", { device: "cpu" });
   const prompt = "A machine uses 7 watts. How many joules does it use in 5 seconds?";
   const question = { prompt, score: (reply: string) => Number(reply.includes("35")) };
   const options = { generate: true, maxNewTokens: 20 };
-  const { results, failures } = await lab.replay(question, policyNames, options);
-  assertEquals(failures.filter(({ policy }) => policy !== "kvtuner_kivi"), []);
+  const { results, failures } = await lab.replay(question, POLICIES, options);
+  assertEquals([failures.length, results.length], [0, POLICIES.length]);
   for (const { policy, outcomes: [outcome] } of results) {
     const { generated, steps, score } = outcome!;
     // Both predict the first token from the same cache.
@@ -75,7 +82,13 @@ Deno.test("every built-in policy decodes from its own cache, the reference its o
     assertEquals(generated!.tokens, steps.map(({ referenceToken }) => referenceToken));
     assertEquals([generated!.divergence, generated!.score], [null, score]);
   }
-  const fields = moreFields(results.flatMap(({ outcomes }) => outcomes));
-  assert(fields.generated_diverged! > 0 && fields.generated_same_tokens! > 1);
+  const oneBit = { ...policies.uniform_quant_2bit(), choose_bits: () => 1 };
+  const { outcomes } = await lab.replay(question, oneBit, options);
+  const { tokens, divergence } = outcomes[0]!.generated!;
+  const reference = outcomes[0]!.steps.map(({ referenceToken }) => referenceToken);
+  assertEquals(tokens.slice(0, divergence!), reference.slice(0, divergence!));
+  assert(tokens[divergence!] !== reference[divergence!]);
+  const fields = moreFields(outcomes);
+  assertEquals([fields.generated_diverged, fields.generated_same_tokens], [1, divergence]);
   assertEquals(fields.generated_invalid_ref, 0);
 });
