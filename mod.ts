@@ -27,6 +27,7 @@ export {
   type LabOptions,
   type ModelShape,
   open,
+  type PerplexityOptions,
   type Precision,
   type ReplayOptions,
   type SliceInput,
@@ -34,7 +35,12 @@ export {
 export type { Prompt, Question } from "./evaluation/question.ts";
 export type { OwnPolicy, PolicyChoice } from "./evaluation/policy_choice.ts";
 export type { LayerTensors, ReferenceView } from "./evaluation/reference_view.ts";
-export type { NamedOutcome, PolicyResult, SliceResult } from "./evaluation/results.ts";
+export type {
+  GeneratedReply,
+  NamedOutcome,
+  PolicyResult,
+  SliceResult,
+} from "./evaluation/results.ts";
 export type {
   BudgetState,
   OptionalHooks,

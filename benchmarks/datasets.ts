@@ -1,17 +1,22 @@
 /**
  * What a dataset asks and how its replies are scored. The embedded slices use the first eight; the
- * others let files in LongBench's fields be replayed with `--data`.
+ * others are LongBench's, for files in its fields.
  *
  * @module
  */
-import { BenchmarkError, type Example, shown } from "./example.ts";
+import { firstLine } from "./benchmark.ts";
+import { BenchmarkError } from "./benchmark_error.ts";
+import type { Example } from "./example.ts";
+import { shownValue } from "./shown_value.ts";
 import prompts from "./prompts.json" with { type: "json" };
+import { chineseQaF1, chineseRougeL, loadChineseWords } from "./scorers/chinese.ts";
 import { classification } from "./scorers/classification.ts";
 import { codeSimilarity, firstLineOfCode } from "./scorers/code_similarity.ts";
 import { finalAnswer, finalAnswerMatch } from "./scorers/final_answer.ts";
 import { keyRecall } from "./scorers/key_recall.ts";
 import { qaF1 } from "./scorers/qa_f1.ts";
-import { count, retrieval } from "./scorers/retrieval.ts";
+import { chineseRetrieval, count, retrieval } from "./scorers/retrieval.ts";
+import { rougeL } from "./scorers/rouge_l.ts";
 
 /** One dataset. */
 export interface Dataset {
@@ -30,6 +35,8 @@ export interface Dataset {
   reply?(answer: string): string;
   /** Says what is wrong with an example whatever its answers. */
   flaw?(example: Example): string | undefined;
+  /** Loads what `score` needs. */
+  prepare?(): Promise<void>;
 }
 
 const templates = prompts.templates;
@@ -50,6 +57,19 @@ const stem = (template: string): Dataset => ({
   answersMust: 'be a number or one letter, which is what is looked for behind "answer is"',
   reply: (answer) => `The answer is ${answer}`,
 });
+const summary = (template: string): Dataset => ({ template, score: rougeL });
+const chinese = (template: string, score: Dataset["score"]): Dataset => ({
+  template,
+  score,
+  prepare: loadChineseWords,
+});
+const labels: Omit<Dataset, "template"> = {
+  score: (reply, answer, { allClasses }) => classification(reply, answer, allClasses ?? []),
+  firstLine: true,
+  answersMust: 'be one of the labels in "all_classes", on one line',
+  flaw: ({ allClasses }) =>
+    allClasses === null ? 'the field "all_classes" must list the labels' : undefined,
+};
 const code: Dataset = {
   template: "Write the next line of this program. Reply with that line alone.\n\n{context}{input}",
   score: codeSimilarity,
@@ -67,7 +87,7 @@ function noChoice({ answers, allClasses }: Example): string | undefined {
   const wrong = answers.find((answer) => !choices.includes(finalAnswer(answer)));
   return wrong === undefined
     ? undefined
-    : `the answer ${shown(wrong)} is none of the choices ${choices.join(", ")}`;
+    : `the answer ${shownValue(wrong)} is none of the choices ${choices.join(", ")}`;
 }
 
 /** Every dataset by its name. */
@@ -101,14 +121,32 @@ export const datasets = {
   },
   trec: {
     template: "Name the type of the last question, as in the examples.\n\n{context}\n{input}",
-    score: (reply, answer, { allClasses }) => classification(reply, answer, allClasses ?? []),
-    firstLine: true,
-    answersMust: 'be one of the labels in "all_classes", on one line',
-    flaw: ({ allClasses }) =>
-      allClasses === null ? 'the field "all_classes" must list the labels' : undefined,
+    ...labels,
   },
   lcc: code,
   "repobench-p": code,
+  gov_report: summary("Summarize this report on one page.\n\n{context}\n\nSummary:"),
+  qmsum: summary(
+    "Here is the transcript of a meeting. Answer the question about it in a few sentences.\n\n" +
+      "{context}\n\nQuestion: {input}",
+  ),
+  multi_news: summary("Summarize these news articles on one page.\n\n{context}\n\nSummary:"),
+  samsum: {
+    ...summary("Summarize the last dialogue, as in the examples.\n\n{context}\n\n{input}"),
+    firstLine: true,
+  },
+  multifieldqa_zh: chinese(
+    "根据下面的文章回答问题，只写答案。\n\n{context}\n\n问题：{input}",
+    chineseQaF1,
+  ),
+  dureader: chinese("根据下面的文章回答问题。\n\n{context}\n\n问题：{input}", chineseRougeL),
+  vcsum: chinese("总结下面的会议记录。\n\n{context}\n\n总结：", chineseRougeL),
+  lsht: { template: "照例子写出最后一条新闻的类别。\n\n{context}\n{input}", ...labels },
+  passage_retrieval_zh: {
+    template: "下面的摘要出自哪一段？只回答段落和编号。\n\n{context}\n\n摘要：{input}",
+    score: chineseRetrieval,
+    answersMust: 'read "段落N"',
+  },
 } as const satisfies Readonly<Record<string, Dataset>>;
 
 /** Name of a dataset, as an example's `dataset` field has it. */
@@ -144,7 +182,8 @@ export function datasetOf(example: Example, where = `example ${example.id}`): Da
  * ```ts
  * import { assertThrows } from "@std/assert";
  * import { checkAnswers } from "./datasets.ts";
- * import { BenchmarkError, parseExample } from "./example.ts";
+ * import { BenchmarkError } from "./benchmark_error.ts";
+ * import { parseExample } from "./example.ts";
  *
  * const example = parseExample(
  *   '{"input":"How many?","context":"a b","answers":["two"],"length":2,' +
@@ -169,15 +208,15 @@ export function checkAnswers(example: Example, where: string): void {
   const wrong = example.answers.find((answer) => !matches(answer));
   if (wrong === undefined) return;
   throw new BenchmarkError(
-    `${where}: no reply can match the answer ${shown(wrong)}; it must ${
+    `${where}: no reply can match the answer ${shownValue(wrong)}; it must ${
       answersMust ?? "not be empty"
     }`,
   );
 }
 
 /** The part of a reply that is scored. */
-function countedPart({ firstLine }: Dataset, reply: string): string {
-  return firstLine ? reply.replace(/^\n+/, "").split("\n")[0]! : reply;
+function countedPart({ firstLine: first }: Dataset, reply: string): string {
+  return first ? firstLine(reply) : reply;
 }
 
 /**
@@ -198,11 +237,23 @@ function countedPart({ firstLine }: Dataset, reply: string): string {
  * ```
  */
 export function renderPrompt(example: Example): string {
-  // One pass: braces inside a context are text.
-  return datasetOf(example).template.replace(
+  return filled(datasetOf(example).template, example);
+}
+
+/** A template with the fields of an example, in one pass: braces inside a context are text. */
+export function filled(template: string, example: Pick<Example, "context" | "input">): string {
+  return template.replace(
     /\{(context|input)\}/g,
     (_, field) => example[field as "context" | "input"],
   );
+}
+
+/** Loads what the scores of these datasets need; unknown ones are told when they are read. */
+export async function prepareScores(names: Iterable<string>): Promise<void> {
+  for (const name of new Set(names)) {
+    if (!Object.hasOwn(datasets, name)) continue;
+    await (datasets[name as DatasetName] as Dataset).prepare?.();
+  }
 }
 
 /**

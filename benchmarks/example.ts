@@ -4,29 +4,10 @@
  *
  * @module
  */
+import { BenchmarkError } from "./benchmark_error.ts";
 import { type DataLimits, DEFAULT_DATA_LIMITS } from "./data_limits.ts";
-import { duplicateKey } from "../duplicate_key.ts";
-import { UserError } from "../errors.ts";
-
-/**
- * A slice or data file that cannot be used; the message is one sentence for the user.
- *
- * @example
- * ```ts
- * import { assertRejects } from "@std/assert";
- * import { BenchmarkError, loadDataFile } from "@kvreplay/kvreplay/benchmarks";
- *
- * await assertRejects(
- *   () => loadDataFile("no_such_file.jsonl"),
- *   BenchmarkError,
- *   "Cannot read no_such_file.jsonl: no such file",
- * );
- * ```
- */
-export class BenchmarkError extends UserError {
-  /** Tells it from other errors without its class. */
-  override name = "BenchmarkError";
-}
+import { jsonText } from "./json_line.ts";
+import { shownValue } from "./shown_value.ts";
 
 /**
  * One question with its context and its answers.
@@ -102,12 +83,6 @@ function isOfKind(value: unknown, kind: Kind): boolean {
   }
 }
 
-/** A value as a message quotes it. */
-export function shown(value: unknown): string {
-  const text = JSON.stringify(value) ?? String(value);
-  return text.length > 60 ? `${text.slice(0, 57)}...` : text;
-}
-
 /**
  * Reads one line.
  *
@@ -118,7 +93,8 @@ export function shown(value: unknown): string {
  * @example
  * ```ts
  * import { assertEquals, assertThrows } from "@std/assert";
- * import { BenchmarkError, parseExample } from "./example.ts";
+ * import { BenchmarkError } from "./benchmark_error.ts";
+ * import { parseExample } from "./example.ts";
  *
  * const line = '{"input":"What is the pass key?","context":"The pass key is 42.",' +
  *   '"answers":["42"],"length":9,"dataset":"passkey","language":"en",' +
@@ -132,17 +108,7 @@ export function parseExample(
   where: string,
   { answers = DEFAULT_DATA_LIMITS.answers }: Partial<DataLimits> = {},
 ): Example {
-  let row: unknown;
-  try {
-    row = JSON.parse(line);
-  } catch (error) {
-    throw new BenchmarkError(`${where}: not JSON (${(error as Error).message})`);
-  }
-  const twice = duplicateKey(line);
-  if (twice !== undefined) {
-    throw new BenchmarkError(`${where}: the key ${shown(twice)} occurs twice in one object`);
-  }
-  return exampleOf(row, where, answers);
+  return exampleOf(jsonText(line, where), where, answers);
 }
 
 /**
@@ -154,7 +120,7 @@ export function parseExample(
  */
 export function exampleOf(row: unknown, where: string, mostAnswers = Infinity): Example {
   if (typeof row !== "object" || row === null || Array.isArray(row)) {
-    throw new BenchmarkError(`${where}: expected a JSON object, got ${shown(row)}`);
+    throw new BenchmarkError(`${where}: expected a JSON object, got ${shownValue(row)}`);
   }
   const fields = row as Record<string, unknown>;
   for (const [name, kind] of Object.entries(FIELDS)) {
@@ -165,7 +131,9 @@ export function exampleOf(row: unknown, where: string, mostAnswers = Infinity): 
     }
     if (!isOfKind(fields[name], kind)) {
       throw new BenchmarkError(
-        `${where}: the field "${name}" must be ${DESCRIPTION[kind]}, got ${shown(fields[name])}`,
+        `${where}: the field "${name}" must be ${DESCRIPTION[kind]}, got ${
+          shownValue(fields[name])
+        }`,
       );
     }
   }
@@ -193,7 +161,7 @@ export function exampleOf(row: unknown, where: string, mostAnswers = Infinity): 
   const depth = fields["depth"] ?? undefined;
   if (depth !== undefined && (typeof depth !== "number" || !(depth >= 0 && depth <= 1))) {
     throw new BenchmarkError(
-      `${where}: the field "depth" must be a number from 0 to 1, got ${shown(depth)}`,
+      `${where}: the field "depth" must be a number from 0 to 1, got ${shownValue(depth)}`,
     );
   }
   return {

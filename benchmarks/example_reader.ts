@@ -3,15 +3,16 @@
  *
  * @module
  */
+import { BenchmarkError } from "./benchmark_error.ts";
 import type { DataLimits } from "./data_limits.ts";
 import { checkAnswers } from "./datasets.ts";
-import { BenchmarkError, type Example, parseExample } from "./example.ts";
+import { type Example, exampleOf } from "./example.ts";
+import { jsonLine } from "./json_line.ts";
 
 /** Takes the lines of one file, and checks them one by one. */
 export class ExampleReader {
   readonly #examples: Example[] = [];
   readonly #lineOfId = new Map<string, number>();
-  readonly #decoder = new TextDecoder("utf-8", { fatal: true });
   #number = 0;
 
   /**
@@ -27,20 +28,9 @@ export class ExampleReader {
    */
   add(bytes: Uint8Array): void {
     const where = `${this.name}:${++this.#number}`;
-    if (bytes.length > this.limits.lineBytes) {
-      throw new BenchmarkError(
-        `${where}: the line has more than ${this.limits.lineBytes} bytes; an example has fewer, ` +
-          `unless --data-line-bytes says otherwise`,
-      );
-    }
-    let line: string;
-    try {
-      line = this.#decoder.decode(bytes);
-    } catch {
-      throw new BenchmarkError(`${where}: not UTF-8 text`);
-    }
-    if (line.trim() === "") return;
-    const example = parseExample(line, where, this.limits);
+    const row = jsonLine(bytes, where, this.limits.lineBytes);
+    if (row === undefined) return;
+    const example = exampleOf(row, where, this.limits.answers);
     checkAnswers(example, where);
     const before = this.#lineOfId.get(example.id);
     if (before !== undefined) {

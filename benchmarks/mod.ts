@@ -3,8 +3,9 @@
  *
  * @module
  */
+export { BenchmarkError } from "./benchmark_error.ts";
 export type { DataLimits } from "./data_limits.ts";
-export { BenchmarkError, type Example, parseExample } from "./example.ts";
+export { type Example, parseExample } from "./example.ts";
 export {
   isSliceName,
   loadDataFile,

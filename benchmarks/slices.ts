@@ -5,10 +5,12 @@
  */
 import { createHash } from "node:crypto";
 import { resolve } from "node:path";
+import { BenchmarkError } from "./benchmark_error.ts";
 import { type DataLimits, DEFAULT_DATA_LIMITS } from "./data_limits.ts";
-import { BenchmarkError, type Example } from "./example.ts";
+import type { Example } from "./example.ts";
 import { ExampleReader } from "./example_reader.ts";
 import { fileLines } from "./file_lines.ts";
+import { linesOf } from "./json_line.ts";
 
 /**
  * One embedded slice.
@@ -217,13 +219,7 @@ function unreadable(path: string, error: unknown): BenchmarkError {
  * ```
  */
 export function parseExamples(bytes: Uint8Array, name: string): Example[] {
-  const LINE_FEED = 10;
   const reader = new ExampleReader(name, DEFAULT_DATA_LIMITS);
-  for (let from = 0; from < bytes.length;) {
-    const end = bytes.indexOf(LINE_FEED, from);
-    const to = end < 0 ? bytes.length : end;
-    reader.add(bytes.subarray(from, to));
-    from = to + 1;
-  }
+  for (const line of linesOf(bytes)) reader.add(line);
   return reader.examples();
 }

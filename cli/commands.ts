@@ -13,7 +13,9 @@ import { FAMILIES_OPTIONS } from "./families_options.ts";
 import { commandHelp, policyCommandHelp } from "./help.ts";
 import { LEADERBOARD_OPTIONS, parseLeaderboardOptions } from "./leaderboard_options.ts";
 import { OPTIONS } from "./option_table.ts";
+import { parsePplOptions, pplHelp } from "./ppl_options.ts";
 import { parseReplayOptions } from "./replay_options.ts";
+import { parseRunOptions, runHelp } from "./run_options.ts";
 import { parseSearchOptions, SEARCH_OPTIONS } from "./search_options.ts";
 
 /** One command of `kvreplay`. */
@@ -36,6 +38,36 @@ function replayCommand(target: SliceName | "all", summary: string): Command {
       // Loaded only now: engines are large, and a help text needs none.
       const { replay } = await import("./replay_command.ts");
       return await replay(options);
+    },
+  };
+}
+
+function runCommand(summary: string): Command {
+  return {
+    summary,
+    run: async (args) => {
+      const options = parseRunOptions(args);
+      if (options === undefined) {
+        print(runHelp(summary));
+        return 0;
+      }
+      const { runBenchmarks } = await import("./run_command.ts");
+      return await runBenchmarks(options);
+    },
+  };
+}
+
+function pplCommand(summary: string): Command {
+  return {
+    summary,
+    run: async (args) => {
+      const options = parsePplOptions(args);
+      if (options === undefined) {
+        print(pplHelp(summary));
+        return 0;
+      }
+      const { readUnderPolicies } = await import("./ppl_command.ts");
+      return await readUnderPolicies(options);
     },
   };
 }
@@ -153,9 +185,11 @@ const replayCommands = Object.fromEntries(
 export const commands = {
   ...replayCommands,
   all: replayCommand("all", "Every slice, one after the other"),
+  run: runCommand("Benchmarks by name: LongBench, GSM8K, RULER, MMLU, or questions of your own"),
+  ppl: pplCommand("A text: perplexity, divergence and agreement from the quantized cache"),
   leaderboard: leaderboardCommand("Every policy on every slice and model, and a report"),
   search: searchCommand("A width for every layer, kind and head under a budget, by measurement"),
-  fetch: fetchCommand("A model of the Hugging Face hub into its cache, for every other command"),
+  fetch: fetchCommand("Models and benchmarks of the Hugging Face hub into its cache"),
   families: familiesCommand("Every quantizer family and policy, and the bits each really stores"),
   new: newCommand("A policy or quantizer file that runs at once, and a test beside it"),
   check: checkCommand("Whether a policy or quantizer file does what it must, told in seconds"),

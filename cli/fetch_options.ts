@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { isSuiteName, type SuiteName, suites } from "../benchmarks/suites.ts";
 import { parseArgs } from "@std/cli/parse-args";
 import { type HubName, parseHubName } from "../engine/checkpoint/hub/name.ts";
 import type { OptionRow } from "./option_table.ts";
@@ -10,7 +11,7 @@ import { refuseUnknown } from "./option_values.ts";
 import { UsageError } from "./usage_error.ts";
 
 /** What stands behind the command. */
-export const FETCH_OPERAND = "OWNER/NAME[@REVISION][:FILE.gguf]";
+export const FETCH_OPERAND = "OWNER/NAME[@REVISION][:FILE.gguf]|BENCHMARK ...";
 
 /** Every option of `kvreplay fetch`, without dashes. */
 export const FETCH_OPTIONS = {
@@ -20,7 +21,8 @@ export const FETCH_OPTIONS = {
 
 /** Checked options of a fetch. */
 export interface FetchOptions {
-  readonly model: HubName;
+  /** Models and benchmarks, in the order they are brought. */
+  readonly wanted: readonly (HubName | SuiteName)[];
   readonly quiet: boolean;
 }
 
@@ -28,15 +30,15 @@ export interface FetchOptions {
  * Parses the arguments of `kvreplay fetch`.
  *
  * @returns undefined when the user asked for help
- * @throws {UsageError} for anything but one name of a model
+ * @throws {UsageError} for anything but names of models and benchmarks
  *
  * @example
  * ```ts
  * import { assertEquals } from "@std/assert";
  * import { parseFetchOptions } from "./fetch_options.ts";
  *
- * const options = parseFetchOptions(["Qwen/Qwen2.5-0.5B-Instruct@main", "--quiet"]);
- * assertEquals([options?.model.repo.name, options?.quiet], ["Qwen/Qwen2.5-0.5B-Instruct", true]);
+ * const options = parseFetchOptions(["gsm8k", "longbench", "--quiet"]);
+ * assertEquals([options?.wanted, options?.quiet], [["gsm8k", "longbench"], true]);
  * ```
  */
 export function parseFetchOptions(args: readonly string[]): FetchOptions | undefined {
@@ -50,13 +52,21 @@ export function parseFetchOptions(args: readonly string[]): FetchOptions | undef
     },
   });
   if (help) return undefined;
-  const [text, ...more] = names.map(String);
-  const model = text === undefined || more.length > 0 ? undefined : parseHubName(text);
-  if (model === undefined) {
-    const given = names.length === 0 ? "nothing" : names.map((n) => JSON.stringify(n)).join(" ");
-    throw new UsageError(
-      `The command fetch takes the name of one model on the hub, ${FETCH_OPERAND}, and got ${given}`,
-    );
-  }
-  return { model, quiet };
+  if (names.length === 0) throw wrongNames("nothing");
+  return { wanted: names.map(String).map(wantedBy), quiet };
+}
+
+function wantedBy(text: string): HubName | SuiteName {
+  if (isSuiteName(text)) return text;
+  const model = parseHubName(text);
+  if (model === undefined) throw wrongNames(JSON.stringify(text));
+  return model;
+}
+
+function wrongNames(given: string): UsageError {
+  return new UsageError(
+    `The command fetch takes names of models on the hub, OWNER/NAME[@REVISION][:FILE.gguf], and of benchmarks, ${
+      Object.keys(suites).join(", ")
+    }, and got ${given}`,
+  );
 }

@@ -106,6 +106,11 @@ export const OPTIONS = {
     help: "what the model computes in; float16 needs a GPU that has it (default: float32)",
   },
   limit: { value: "N", help: "only the first N examples" },
+  mode: {
+    value: "replay|generate",
+    help:
+      "generate: also decode every reply from the policy's own cache, errors adding up (default: replay)",
+  },
   "max-new-tokens": { value: "N", help: "longest answer in tokens (default: the slice's own)" },
   "budget-bits": { value: "N", help: "widest code a policy may choose, 1 to 8 (default: 4)" },
   ...GROUP_OPTION,

@@ -23,6 +23,8 @@ export const commandPermissions = {
   needle: { set: "replay", sandbox: true },
   reasoning: { set: "replay", sandbox: true },
   all: { set: "replay", sandbox: true },
+  run: { set: "replay", sandbox: true },
+  ppl: { set: "replay", sandbox: true },
   leaderboard: { set: "replay" },
   search: { set: "replay" },
   fetch: { set: "fetch" },

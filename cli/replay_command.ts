@@ -3,7 +3,15 @@
  *
  * @module
  */
-import { type Lab, open, partsOf, type SliceInput } from "../evaluation/lab.ts";
+import type { BenchmarkOrigin } from "../evaluation/benchmarks/benchmark_slices.ts";
+import {
+  type Lab,
+  open,
+  partsOf,
+  type ReplayOptions as LabReplayOptions,
+  type SliceInput,
+} from "../evaluation/lab.ts";
+import type { PolicyHost } from "../policies/host.ts";
 import { loadDataFile, loadSlice, type SliceName, slices } from "../benchmarks/slices.ts";
 import { CHAT_DATE } from "../engine/checkpoint/chat_date.ts";
 import { PolicyError } from "../policies/check.ts";
@@ -13,10 +21,12 @@ import type { SliceResult } from "../evaluation/results.ts";
 import { calibrationData } from "./calibration_data_options.ts";
 import { calibrationLines } from "../report/calibration_line.ts";
 import { auditTable } from "../report/audit_table.ts";
+import { capabilityOf, capabilityRemarks } from "../report/capability.ts";
 import { openOutputFolder, writeAll } from "../report/output_folder.ts";
 import { resultFiles, type RunDescription, type SliceReport } from "../report/result_files.ts";
 import { StatusLine } from "../report/status_line.ts";
 import { sliceTable } from "../report/table.ts";
+import { moreFields } from "../report/more_fields.ts";
 import { testMetricsLine } from "../report/test_metrics.ts";
 import { print } from "../report/terminal.ts";
 import { describeFailure, EXIT } from "./failure.ts";
@@ -28,8 +38,45 @@ import { runCache } from "./run_cache.ts";
 import { terminalColumns } from "./surroundings.ts";
 import { VERSION } from "./version.ts";
 
+/** What a command's options say of every run. */
+export type RunChoices = Pick<
+  LabReplayOptions,
+  | "budgetBits"
+  | "bytesPerPosition"
+  | "seed"
+  | "stepwise"
+  | "audit"
+  | "passOver"
+  | "partial"
+  | "progress"
+  | "notice"
+>;
+
+/** What is replayed, and where it came from. */
+export interface ReplayInput {
+  /** Longest answer, in tokens. */
+  readonly maxNewTokens: number;
+  /** Of a benchmark. */
+  readonly origin?: BenchmarkOrigin;
+  /** Score of guessing, 0..100; absent for 0. */
+  readonly floor?: number;
+  /** Replays it under policies. */
+  run(lab: Lab, hosts: readonly PolicyHost[], choices: RunChoices): Promise<SliceResult>;
+}
+
 /** Runs the command; the exit code is 1 when a policy failed, else 0. */
 export async function replay(options: ReplayOptions): Promise<number> {
+  return await replayInputs(
+    options,
+    () => Promise.all(options.slices.map((name) => sliceInput(name, options))),
+  );
+}
+
+/** The same for what is read from anywhere. */
+export async function replayInputs(
+  options: ReplayOptions,
+  read: () => Promise<readonly ReplayInput[]>,
+): Promise<number> {
   const bar = !options.quiet && Deno.stderr.isTerminal();
   const status = new StatusLine({ bar, ...terminalColumns() });
   const inform = (sentence: string) => {
@@ -38,7 +85,7 @@ export async function replay(options: ReplayOptions): Promise<number> {
   using interrupts = new InterruptListener({ outcome: "nothing was finished" }, bar);
   for (const remark of options.ungrouped) inform(remark);
   // Everything that can be wrong with the user's files is found before the model is loaded.
-  const inputs = await Promise.all(options.slices.map((name) => sliceInput(name, options)));
+  const inputs = await read();
   if (options.out !== undefined) openOutputFolder(options.out);
   const cache = await runCache(options, inform);
   const { calibration } = options;
@@ -53,15 +100,18 @@ export async function replay(options: ReplayOptions): Promise<number> {
     notice: inform,
   });
   const reports: SliceReport[] = [];
-  const reportOf = (input: Required<SliceInput>, result: SliceResult): SliceReport => ({
+  const reportOf = (input: ReplayInput, result: SliceResult): SliceReport => ({
     data: options.data ?? null,
     max_new_tokens: input.maxNewTokens,
+    ...(input.origin === undefined ? {} : { origin: input.origin }),
+    ...(input.floor === undefined ? {} : { floor: input.floor }),
     result,
   });
   const told = new Set<string>();
-  const unheard = (result: SliceResult) => [...remarks(result)].filter((text) => !told.has(text));
-  const take = (input: Required<SliceInput>, result: SliceResult) => {
-    for (const remark of unheard(result)) {
+  const unheard = (input: ReplayInput, result: SliceResult) =>
+    [...remarks(result), ...taskRemarks(input, result)].filter((text) => !told.has(text));
+  const take = (input: ReplayInput, result: SliceResult) => {
+    for (const remark of unheard(input, result)) {
       inform(remark);
       told.add(remark);
     }
@@ -79,7 +129,7 @@ export async function replay(options: ReplayOptions): Promise<number> {
         interrupts.leave({
           ...lastWords(options, lab, [...reports, reportOf(input, part)]),
           stdout: resultText(part, options.quiet),
-          remarks: options.quiet ? [] : unheard(part),
+          remarks: options.quiet ? [] : unheard(input, part),
         });
       };
       try {
@@ -142,23 +192,38 @@ function savePartial(
   }
 }
 
-async function sliceInput(
+/** An embedded slice, or the file that takes its place. */
+export async function sliceInput(
   name: SliceName,
   options: ReplayOptions,
-): Promise<Required<SliceInput>> {
+): Promise<ReplayInput> {
   const examples = options.data === undefined
     ? await loadSlice(name)
     : await loadDataFile(options.data, options.dataLimits);
+  return replayedSlice(
+    {
+      name,
+      examples: examples.slice(0, options.limit),
+      maxNewTokens: options.maxNewTokens ?? slices[name].maxNewTokens,
+    },
+    { generate: options.generate },
+  );
+}
+
+/** A slice, to be replayed. */
+export function replayedSlice(
+  slice: Required<SliceInput>,
+  limits: Pick<LabReplayOptions, "generate" | "maxPromptTokens">,
+): ReplayInput {
   return {
-    name,
-    examples: examples.slice(0, options.limit),
-    maxNewTokens: options.maxNewTokens ?? slices[name].maxNewTokens,
+    maxNewTokens: slice.maxNewTokens,
+    run: (lab, hosts, choices) => lab.replay(slice, hosts, { ...choices, ...limits }),
   };
 }
 
 async function runOne(
   lab: Lab,
-  input: SliceInput,
+  input: ReplayInput,
   options: ReplayOptions,
   status: StatusLine,
   partial: (result: SliceResult) => void,
@@ -168,7 +233,7 @@ async function runOne(
   try {
     // deno-lint-ignore error-law/visible -- the sentence of a failure
     if (hosts.length === 0) throw new PolicyError(failures[0]?.reason ?? "No policy to run");
-    const result = await lab.replay(input, hosts, {
+    const result = await input.run(lab, hosts, {
       budgetBits: options.budgetBits,
       bytesPerPosition: options.bytesPerPosition,
       seed: options.seed,
@@ -209,10 +274,18 @@ function resultText(result: SliceResult, quiet: boolean): string {
       audit === undefined ? [] : [auditTable(policy, audit)]
     ),
   ];
-  const lines = result.results.map(({ policy, numbers }) =>
-    testMetricsLine(result.slice, policy, numbers, result.partial)
+  const lines = result.results.map(({ policy, numbers, outcomes }) =>
+    testMetricsLine(result.slice, policy, numbers, result.partial, moreFields(outcomes))
   );
   return [...tables.map((table) => `${table}\n`), ...lines, ...calibrationLines(result)].join("\n");
+}
+
+/** What a reader of a benchmark's task scores must know; those of the embedded slices are known. */
+function taskRemarks(input: ReplayInput, result: SliceResult): string[] {
+  const { origin, floor = 0, maxNewTokens } = input;
+  const capability = origin === undefined ? undefined : capabilityOf(result, floor);
+  if (capability === undefined) return [];
+  return [...capabilityRemarks(result.slice, capability, maxNewTokens)];
 }
 
 function describe(

@@ -55,6 +55,8 @@ export interface ReplayOptions extends ChosenPolicies, CalibrationDataOptions {
   /** Number of examples, from the first. */
   readonly limit?: number;
   readonly maxNewTokens?: number;
+  /** Whether replies are also decoded from the policy's own cache. */
+  readonly generate: boolean;
   readonly budgetBits: number;
   readonly seed: number;
   /** Folder for result files. */
@@ -100,12 +102,26 @@ export function parseReplayOptions(
   });
   if (parsed.help) return undefined;
   const values = new OptionValues(parsed, EXAMPLES);
-  const data = values.text("data");
-  if (data !== undefined && target === "all") {
+  if (values.text("data") !== undefined && target === "all") {
     throw new UsageError(
       `--data replaces one slice: use it with ${sliceNames.join(", ")}, not with all`,
     );
   }
+  return replayOptionsOf(parsed, values, isSliceName(target) ? [target] : sliceNames);
+}
+
+/** Switches of a command line, and what may be given several times. */
+export type ParsedSwitches =
+  & Readonly<Record<"trust" | "stepwise" | "audit" | "cache" | "quiet", boolean>>
+  & Readonly<Record<"policy" | "quantizer", readonly string[]>>;
+
+/** The options that every replay has, read and checked. */
+export function replayOptionsOf(
+  parsed: ParsedSwitches,
+  values: OptionValues<ValueOption>,
+  slices: readonly SliceName[],
+): ReplayOptions {
+  const data = values.text("data");
   const out = values.text("out");
   const limit = values.integer("limit", 1);
   const maxNewTokens = values.integer("max-new-tokens", 1);
@@ -119,7 +135,7 @@ export function parseReplayOptions(
     example: EXAMPLES.policy,
   });
   return {
-    slices: isSliceName(target) ? [target] : sliceNames,
+    slices,
     ...chosen,
     quantizers: quantizerFiles(parsed.quantizer, EXAMPLES.quantizer, chosen.policies),
     trust: parsed.trust,
@@ -140,6 +156,7 @@ export function parseReplayOptions(
     precision: values.oneOf("precision", PRECISIONS) ?? "float32",
     ...(limit === undefined ? {} : { limit }),
     ...(maxNewTokens === undefined ? {} : { maxNewTokens }),
+    generate: values.oneOf("mode", ["replay", "generate"]) === "generate",
     budgetBits: values.integer("budget-bits", 1, MOST_BUDGET_BITS) ?? 4,
     seed: values.integer("seed", 0, 2 ** 32 - 1) ?? 0,
     ...(out === undefined ? {} : { out }),
@@ -152,7 +169,7 @@ export function parseReplayOptions(
 }
 
 /** A right value of every option, for messages. */
-const EXAMPLES = {
+export const EXAMPLES = {
   policy: "kivi_overlap_2bit",
   "group-size": "64",
   quantizer: "my_quantizer.ts",
@@ -175,6 +192,7 @@ const EXAMPLES = {
   device: "cpu",
   precision: "float16",
   limit: "2",
+  mode: "generate",
   "max-new-tokens": "16",
   "budget-bits": "4",
   seed: "0",

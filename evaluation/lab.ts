@@ -6,7 +6,9 @@
  * @module
  */
 import { UserError } from "../errors.ts";
-import { BenchmarkError, type Example } from "../benchmarks/example.ts";
+import { prepareScores } from "../benchmarks/datasets.ts";
+import { BenchmarkError } from "../benchmarks/benchmark_error.ts";
+import type { Example } from "../benchmarks/example.ts";
 import {
   isSliceName,
   loadSlice,
@@ -34,12 +36,14 @@ import { CalibrationCache } from "./cache/calibration_cache.ts";
 import { ReferenceCache } from "./cache/reference_cache.ts";
 import { TimesCache } from "./cache/times_cache.ts";
 import { WeightsCache } from "./cache/weights_cache.ts";
-import { checkOptions, LAB_OPTIONS, REPLAY_OPTIONS } from "./option_checks.ts";
+import { checkOptions, LAB_OPTIONS, PERPLEXITY_OPTIONS, REPLAY_OPTIONS } from "./option_checks.ts";
 import { openHosts, type PolicyChoice } from "./policy_choice.ts";
+import type { RunExample } from "./policy_run.ts";
 import { calibrationTokens, type Prompt, type Question, readyToRun } from "./question.ts";
 import { ReferenceView } from "./reference_view.ts";
 import type { PolicyResult, SliceResult } from "./results.ts";
 import { refusalOf, runSlice } from "./slice_run.ts";
+import { textWindows } from "./text_windows.ts";
 
 export type { Device, HubSource, ModelShape, Precision };
 
@@ -146,6 +150,10 @@ export interface ReplayOptions {
   readonly limit?: number;
   /** Longest answer, in tokens; absent for what the slice says. */
   readonly maxNewTokens?: number;
+  /** Longest prompt of which the middle may be left out, in tokens; absent for all there is room for. */
+  readonly maxPromptTokens?: number;
+  /** Also decodes every reply from the policy's own quantized cache, errors adding up. Default false. */
+  readonly generate?: boolean;
   /**
    * Bytes of a text for each position that the model has for it: a longer one is refused before it is
    * turned into tokens. Default 16.
@@ -173,6 +181,37 @@ export interface ReplayOptions {
    */
   readonly partial?: (result: SliceResult) => void;
 }
+
+/**
+ * How a text is read.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { open, type PerplexityOptions } from "@kvreplay/kvreplay";
+ *
+ * const options: PerplexityOptions = { window: 48, from: 32, every: 4, limit: 1 };
+ * await using lab = await open("mini", { device: "cpu" });
+ * const text = "The lamp is kept in box 12 and the coin in box 7. ".repeat(6);
+ * const { outcomes: [first] } = await lab.perplexity(text, "uniform_quant_4bit", options);
+ * // Positions 32, 36, 40 and 44.
+ * assertEquals(first!.nll!.length, 4);
+ * ```
+ */
+export interface PerplexityOptions
+  extends Omit<ReplayOptions, "generate" | "maxNewTokens" | "maxPromptTokens"> {
+  /** Name under which results are reported; default `text`. */
+  readonly name?: string;
+  /** Tokens that are read together; default 512. `limit` counts windows. */
+  readonly window?: number;
+  /** First scored position of a window, at least 1; default its middle. */
+  readonly from?: number;
+  /** Every so many positions one is scored; default 1. */
+  readonly every?: number;
+}
+
+/** Tokens of a text that are read together. */
+const WINDOW = 512;
 
 /** Answers that no slice says the length of, in tokens. */
 const MAX_NEW_TOKENS = 64;
@@ -389,16 +428,70 @@ export class Lab implements AsyncDisposable {
     options: ReplayOptions = {},
   ): Promise<PolicyResult | SliceResult> {
     checkOptions(options, REPLAY_OPTIONS);
+    return await this.#under(
+      choice,
+      options,
+      async (hosts, all) => await this.#ask(await sliceOf(what), hosts, all),
+    );
+  }
+
+  /**
+   * Reads a text under a policy, or under several: every scored token is predicted from the quantized
+   * cache of the tokens before the one that is fed. Outcomes have `nll` and `referenceNll`, one entry
+   * for each scored position; `greedy_match_ratio` is the share of positions where the likeliest token
+   * is that of full precision, `task_score` where it is that of the text.
+   *
+   * @param text a text of any length; no special tokens are added
+   * @param choice as for `replay`
+   * @returns the result of the policy; of a list, those of all. Each window is an example
+   * @throws {PolicyError} when the one policy fails, or a window does not fit the model
+   * @throws {BenchmarkError} when the text is too short
+   */
+  perplexity<C extends PolicyChoice | readonly PolicyChoice[]>(
+    text: string,
+    choice: C,
+    options?: PerplexityOptions,
+  ): Promise<C extends readonly PolicyChoice[] ? SliceResult : PolicyResult>;
+  async perplexity(
+    text: string,
+    choice: PolicyChoice | readonly PolicyChoice[],
+    options: PerplexityOptions = {},
+  ): Promise<PolicyResult | SliceResult> {
+    checkOptions(options, PERPLEXITY_OPTIONS);
+    if (typeof text !== "string") {
+      throw new BenchmarkError(`The text is ${shown(text)}; expected text`);
+    }
+    const { window = WINDOW, every = 1 } = options;
+    const from = options.from ?? Math.floor(window / 2);
+    const ids = this.#parts.model.tokenizer.encode(text);
+    const examples = textWindows(ids, { window, from, every }).slice(0, options.limit)
+      .map((span, i): RunExample => ({
+        id: `window-${i}`,
+        dataset: "text",
+        prompt: span.ids.slice(0, from + 1),
+        text: span,
+        score: () => 0,
+      }));
+    return await this.#under(
+      choice,
+      options,
+      (hosts, all) => this.#run(options.name ?? "text", examples, window - from, hosts, all),
+    );
+  }
+
+  /** Runs something under one policy, or under several. */
+  async #under(
+    choice: PolicyChoice | readonly PolicyChoice[],
+    options: ReplayOptions,
+    work: (hosts: readonly PolicyHost[], options: ReplayOptions) => Promise<SliceResult>,
+  ): Promise<PolicyResult | SliceResult> {
     const several = Array.isArray(choice);
     const { hosts, failures } = openHosts(several ? choice : [choice as PolicyChoice]);
     for (const { reason } of failures) options.notice?.(reason);
     const withAll = (ran: SliceResult) => ({ ...ran, failures: [...failures, ...ran.failures] });
     const partial = options.partial && ((ran: SliceResult) => options.partial!(withAll(ran)));
-    const result = withAll(
-      await this.#inTurn(async () =>
-        await this.#run(await sliceOf(what), hosts, { ...options, ...partial && { partial } })
-      ),
-    );
+    const all = { ...options, ...partial && { partial } };
+    const result = withAll(await this.#inTurn(() => work(hosts, all)));
     if (several) return result;
     const [only] = result.results;
     if (only !== undefined) return only;
@@ -422,12 +515,18 @@ export class Lab implements AsyncDisposable {
   ): Promise<ReferenceView> {
     const { model, engine } = this.#parts;
     checkOptions({ maxNewTokens }, REPLAY_OPTIONS);
-    const example = readyToRun(model, question, 0, maxNewTokens);
+    const example = readyToRun(model, question, 0, { maxNewTokens });
     const refusal = refusalOf(example, maxNewTokens, engine.shape);
     // deno-lint-ignore error-law/visible -- the sentence of the refusal
     if (refusal !== undefined) throw new PolicyError(refusal);
     const reference = await this.#inTurn(() =>
-      runReference(engine, example.prompt, maxNewTokens, model.eosIds)
+      runReference(
+        engine,
+        example.prompt,
+        maxNewTokens,
+        model.eosIds,
+        (ids) => example.stop?.test(model.tokenizer.decode(ids)) ?? false,
+      )
     );
     return new ReferenceView(
       engine,
@@ -447,19 +546,36 @@ export class Lab implements AsyncDisposable {
     await this.close();
   }
 
-  #run(
+  async #ask(
     slice: SliceInput,
+    hosts: readonly PolicyHost[],
+    options: ReplayOptions,
+  ): Promise<SliceResult> {
+    const maxNewTokens = options.maxNewTokens ?? slice.maxNewTokens ?? MAX_NEW_TOKENS;
+    const { maxPromptTokens, bytesPerPosition } = options;
+    const limits = {
+      maxNewTokens,
+      ...(maxPromptTokens === undefined ? {} : { maxPromptTokens }),
+      ...(bytesPerPosition === undefined ? {} : { bytesPerPosition }),
+    };
+    const questions = slice.examples.slice(0, options.limit);
+    await prepareScores(questions.flatMap((question) => question?.dataset ?? []));
+    const examples = questions.map((q, i) => readyToRun(this.#parts.model, q, i, limits));
+    checkIds(examples);
+    return await this.#run(slice.name, examples, maxNewTokens, hosts, options);
+  }
+
+  #run(
+    slice: string,
+    examples: readonly RunExample[],
+    maxNewTokens: number,
     hosts: readonly PolicyHost[],
     options: ReplayOptions,
   ): Promise<SliceResult> {
     const { model, engine, families, calibration, cache } = this.#parts;
     const { progress, notice, partial, passOver } = options;
-    const maxNewTokens = options.maxNewTokens ?? slice.maxNewTokens ?? MAX_NEW_TOKENS;
-    const examples = slice.examples.slice(0, options.limit)
-      .map((q, i) => readyToRun(model, q, i, maxNewTokens, options.bytesPerPosition));
-    checkIds(examples);
     return runSlice({
-      slice: slice.name,
+      slice,
       engine,
       families,
       examples,
@@ -470,6 +586,7 @@ export class Lab implements AsyncDisposable {
       seed: options.seed ?? 0,
       eosIds: model.eosIds,
       decode: (ids) => model.tokenizer.decode(ids),
+      generate: options.generate ?? false,
       stepwise: options.stepwise ?? false,
       audit: options.audit ?? false,
       calibration,
@@ -512,10 +629,10 @@ async function sliceOf(
     return { name: "examples", examples: [what as Question] };
   }
   const { name, examples, maxNewTokens } = what;
-  if (typeof name !== "string" || !/^[\w.-]{1,64}$/.test(name)) {
+  if (typeof name !== "string" || !/^[\w.:-]{1,64}$/.test(name)) {
     throw new BenchmarkError(
-      `A slice is called ${shown(name)}; a name has up to 64 letters, digits, dots, dashes and ` +
-        `underscores`,
+      `A slice is called ${shown(name)}; a name has up to 64 letters, digits, dots, colons, ` +
+        `dashes and underscores`,
     );
   }
   if (!Array.isArray(examples)) {

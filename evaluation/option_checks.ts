@@ -34,6 +34,8 @@ export const REPLAY_OPTIONS = {
   seed: { is: "integer", least: 0, most: 2 ** 32 - 1 },
   limit: POSITIVE,
   maxNewTokens: POSITIVE,
+  maxPromptTokens: POSITIVE,
+  generate: { is: "boolean" },
   bytesPerPosition: POSITIVE,
   stepwise: { is: "boolean" },
   audit: { is: "boolean" },
@@ -42,6 +44,17 @@ export const REPLAY_OPTIONS = {
   progress: "function",
   notice: "function",
   partial: "function",
+} as const satisfies OptionTypes;
+
+const { generate: _g, maxNewTokens: _n, maxPromptTokens: _p, ...OF_EVERY_RUN } = REPLAY_OPTIONS;
+
+/** Of a text that is read. */
+export const PERPLEXITY_OPTIONS = {
+  ...OF_EVERY_RUN,
+  name: { is: "text" },
+  window: POSITIVE,
+  from: POSITIVE,
+  every: POSITIVE,
 } as const satisfies OptionTypes;
 
 /**

@@ -25,9 +25,12 @@ import {
   summarize,
 } from "../replay/metric.ts";
 import { type OpenStore, storesBeside } from "../replay/quantize.ts";
+import { generate, type GenerateInput } from "../replay/generate.ts";
 import type { Reference } from "../replay/reference.ts";
+import type { TextSpan } from "../replay/text_reference.ts";
 import type { StatsSource } from "../replay/token_stats.ts";
-import type { NamedOutcome, PolicyResult } from "./results.ts";
+import type { GeneratedReply, NamedOutcome, PolicyResult } from "./results.ts";
+import { TextLosses } from "./text_losses.ts";
 
 /** An example, ready for the model. */
 export interface RunExample {
@@ -37,10 +40,20 @@ export interface RunExample {
   readonly depth?: number;
   /** Token ids of the rendered prompt. */
   readonly prompt: readonly number[];
+  /** A text of which tokens are scored, instead of a prompt that is answered. */
+  readonly text?: TextSpan;
   /** Why it cannot be run, when that was plain before there were tokens; there are none then. */
   readonly refusal?: string;
+  /** What ends a reply beside an end token; it and what follows are no part of the reply. */
+  readonly stop?: RegExp;
+  /** What the example is counted with beside all. */
+  readonly group?: string;
   /** Score of an answer's text, 0..1, when the reference answers `reference`. */
   score(answer: string, reference: string): number;
+  /** Other scores of an answer's text by name, 0..1 each. */
+  scores?(answer: string): Readonly<Record<string, number>>;
+  /** Whether an answer's text is one that can be right at all; absent: any that is not blank. */
+  valid?(answer: string): boolean;
 }
 
 /** What every policy of a run shares. */
@@ -64,6 +77,8 @@ export interface RunSettings<T extends KvShape> {
   readonly stepwise: boolean;
   /** Whether the buffers of each policy's largest snapshot are counted once more. */
   readonly audit?: boolean;
+  /** Whether replies are also decoded from the policy's own cache. */
+  readonly generate?: boolean;
   /** Samples that are never scored, for policies that calibrate. */
   readonly calibration?: Calibrator<T>;
 }
@@ -154,8 +169,8 @@ export class PolicyRun<T extends KvShape> {
   }
 
   async #replay({ example, reference, rope, stats }: ReadyExample<T>): Promise<void> {
-    const { engine, slice, maxNewTokens, budgetBits, stepwise, eosIds } = this.run;
-    const replayed = await replayExample({
+    const { engine, slice, maxNewTokens, budgetBits, stepwise } = this.run;
+    const shared = {
       engine,
       open: this.#open,
       reference,
@@ -165,8 +180,13 @@ export class PolicyRun<T extends KvShape> {
       budgetBits,
       mostCodeBits: this.host.outsideBudget ? Infinity : budgetBits,
       attentionStats: this.host.hooks.includes("use_attentions"),
+    };
+    const losses = example.text === undefined ? undefined : new TextLosses(reference, engine.shape);
+    const replayed = await replayExample({
+      ...shared,
       stepwise,
       stats,
+      ...(losses === undefined ? {} : { seen: losses.add }),
     });
     await this.run.calibration?.keep();
     this.#widths = replayed.widths;
@@ -188,24 +208,70 @@ export class PolicyRun<T extends KvShape> {
         });
       }
     }
-    const answer = (ids: readonly number[]) => {
-      const end = ids.findIndex((id) => eosIds.includes(id));
-      return this.run.decode(end < 0 ? ids : ids.slice(0, end));
-    };
-    const reply = answer(replayed.steps.map((s) => s.token));
-    const referenceReply = answer(reference.tokens);
+    const generated = this.run.generate === true && losses === undefined
+      ? await this.#generated(shared, example)
+      : undefined;
+    const { text: reply, cut } = this.#reply(replayed.steps.map((s) => s.token), example);
+    const { text: referenceReply, cut: referenceCut } = this.#reply(reference.tokens, example);
     this.#outcomes.push({
       id: example.id,
       dataset: example.dataset,
       ...(example.depth === undefined ? {} : { depth: example.depth }),
       steps: replayed.steps,
       seconds: replayed.seconds,
+      ...(example.group === undefined ? {} : { group: example.group }),
       reply,
       referenceReply,
+      cut,
+      referenceCut,
       score: example.score(reply, referenceReply),
       referenceScore: example.score(referenceReply, referenceReply),
+      ...(example.scores === undefined ? {} : {
+        scores: example.scores(reply),
+        referenceScores: example.scores(referenceReply),
+      }),
       prefillMs: reference.prefillMs,
+      ...(generated === undefined ? {} : { generated }),
+      ...losses?.outcome(replayed.steps.map(({ token }) => token)),
     });
+  }
+
+  /** Decodes the reply once more, from the policy's own cache. */
+  async #generated(
+    shared: Omit<GenerateInput<T>, "maxNewTokens" | "ended">,
+    example: RunExample,
+  ): Promise<GeneratedReply> {
+    const { maxNewTokens, eosIds, decode } = this.run;
+    const { reference } = shared;
+    const tokens = await generate({
+      ...shared,
+      maxNewTokens,
+      ended: (ids) => eosIds.includes(ids.at(-1)!) || (example.stop?.test(decode(ids)) ?? false),
+    });
+    const { text: reply, cut } = this.#reply(tokens, example);
+    const { text: referenceReply } = this.#reply(reference.tokens, example);
+    const isValid = (text: string) =>
+      example.valid === undefined ? text.trim() !== "" : example.valid(text);
+    const apart = tokens.findIndex((token, i) => token !== reference.tokens[i]);
+    const divergence = apart >= 0 ? apart : Math.min(tokens.length, reference.tokens.length);
+    return {
+      tokens,
+      reply,
+      cut,
+      score: example.score(reply, referenceReply),
+      valid: isValid(reply),
+      referenceValid: isValid(referenceReply),
+      divergence: apart < 0 && tokens.length === reference.tokens.length ? null : divergence,
+    };
+  }
+
+  /** Text of a reply up to what ends it, and whether nothing did. */
+  #reply(ids: readonly number[], { stop }: RunExample): { text: string; cut: boolean } {
+    const { eosIds, decode } = this.run;
+    const end = ids.findIndex((id) => eosIds.includes(id));
+    const text = decode(end < 0 ? ids : ids.slice(0, end));
+    const stopped = stop === undefined ? -1 : text.search(stop);
+    return stopped < 0 ? { text, cut: end < 0 } : { text: text.slice(0, stopped), cut: false };
   }
 
   /**

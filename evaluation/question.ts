@@ -4,13 +4,15 @@
  * @module
  */
 import { checkAnswers, renderPrompt, scoreReply } from "../benchmarks/datasets.ts";
-import { BenchmarkError, type Example, exampleOf } from "../benchmarks/example.ts";
+import { BenchmarkError } from "../benchmarks/benchmark_error.ts";
+import { type Example, exampleOf } from "../benchmarks/example.ts";
 import type { Model } from "../engine/checkpoint/model.ts";
 import type { CalibrationText } from "../calibration/calibration_set.ts";
 import type { SampleTokens } from "../calibration/sensitivity.ts";
 import { shown } from "../policies/shown.ts";
 import type { RunExample } from "./policy_run.ts";
 import { textRefusal } from "./text_limit.ts";
+import { withoutMiddle } from "./truncation.ts";
 
 /**
  * A user's message, without a template and with a score of one's own.
@@ -30,14 +32,26 @@ import { textRefusal } from "./text_limit.ts";
  * ```
  */
 export interface Prompt {
-  /** The message; the model's chat template is put around it. */
+  /** The message. */
   readonly prompt: string;
   /** Name in results; absent for `prompt-N`, counted from 0. */
   readonly id?: string;
   /** Name that policies see in `request_meta`; default `prompt`. */
   readonly dataset?: string;
+  /** Whether the model's chat template is put around the message; default true. */
+  readonly chat?: boolean;
+  /** What ends a reply beside an end token; it and what follows are no part of the reply. */
+  readonly stop?: RegExp;
+  /** Which part of a message that is too long is left out; absent: it is refused. */
+  readonly truncate?: "middle";
+  /** What the prompt is counted with beside all. */
+  readonly group?: string;
   /** Score of a reply, 0..1; absent: 1 where the reply is the reference's, else 0. */
   score?(reply: string): number;
+  /** Other scores of a reply by name, 0..1 each. */
+  scores?(reply: string): Readonly<Record<string, number>>;
+  /** Whether a reply is one that can be right at all; absent: any that is not blank. */
+  valid?(reply: string): boolean;
 }
 
 /**
@@ -58,46 +72,82 @@ export interface Prompt {
  */
 export type Question = Example | Prompt;
 
+/** What a question is turned into tokens with. */
+export type AskedModel = Pick<Model, "tokenizer" | "renderChat" | "shape">;
+
+/** How long prompts and answers may be, in tokens. */
+export interface TokenLimits {
+  /** Longest answer: a text that leaves no room for it is refused before it is read. */
+  readonly maxNewTokens: number;
+  /** Longest message of which the middle may be left out; absent for what the model has room for. */
+  readonly maxPromptTokens?: number;
+  /** Bytes that a text may have for each position. */
+  readonly bytesPerPosition?: number;
+}
+
 /**
  * A question in tokens.
  *
- * @param maxNewTokens longest answer: a text that leaves no room for it is refused before it is read
- * @param bytesPerPosition that a text may have
  * @throws {BenchmarkError} for what is no question, and from `score` for what is no score
  */
 export function readyToRun(
-  model: Pick<Model, "tokenizer" | "renderChat" | "shape">,
+  model: AskedModel,
   question: Question,
   index: number,
-  maxNewTokens: number,
-  bytesPerPosition?: number,
+  limits: TokenLimits,
 ): RunExample {
   if (Object(question) !== question) {
     throw new BenchmarkError(
       `Example ${index} is ${shown(question)}; expected an object, such as { prompt: "…" }`,
     );
   }
-  const tokens = (id: string, text: string): Pick<RunExample, "prompt" | "refusal"> => {
-    const refusal = textRefusal(text, id, maxNewTokens, model.shape, bytesPerPosition);
+  const { maxNewTokens, maxPromptTokens = Infinity, bytesPerPosition } = limits;
+  const tokens = (
+    id: string,
+    text: string,
+    { chat = true, truncate }: Pick<Prompt, "chat" | "truncate"> = {},
+  ): Pick<RunExample, "prompt" | "refusal"> => {
+    const { tokenizer, shape } = model;
+    const turn = (message: string) => chat ? userTurn(model, message) : tokenizer.opening + message;
+    if (truncate !== undefined) {
+      const room = shape.maxPositions - maxNewTokens + 1;
+      return { prompt: withoutMiddle(tokenizer, text, turn, maxPromptTokens, room) };
+    }
+    const refusal = textRefusal(text, id, maxNewTokens, shape, bytesPerPosition);
     return refusal === undefined
-      ? { prompt: model.tokenizer.encode(userTurn(model, text)) }
+      ? { prompt: tokenizer.encode(turn(text)) }
       : { prompt: [], refusal };
   };
   if ("prompt" in question) {
     const { id = `prompt-${index}`, dataset = "prompt", prompt, score } = question;
-    for (const [name, text] of Object.entries({ id, dataset, prompt })) {
+    const { stop, group, scores, valid } = question;
+    for (const [name, text] of Object.entries({ id, dataset, prompt, group: group ?? "" })) {
       if (typeof text === "string") continue;
       throw new BenchmarkError(`Example ${index}: ${name} is ${shown(text)}; expected text`);
     }
-    if (score !== undefined && typeof score !== "function") {
-      throw new BenchmarkError(`Example ${index}: score is ${shown(score)}; expected a function`);
+    for (const [name, own] of Object.entries({ score, scores, valid })) {
+      if (own === undefined || typeof own === "function") continue;
+      throw new BenchmarkError(`Example ${index}: ${name} is ${shown(own)}; expected a function`);
+    }
+    if (stop !== undefined && !(stop instanceof RegExp && !stop.global && !stop.sticky)) {
+      throw new BenchmarkError(
+        `Example ${index}: stop is ${shown(stop)}; expected a RegExp without the flags g and y`,
+      );
     }
     return {
       id,
       dataset,
-      ...tokens(id, prompt),
+      ...tokens(id, prompt, question),
+      ...(stop === undefined ? {} : { stop }),
+      ...(group === undefined ? {} : { group }),
       score: (reply, reference) =>
-        score === undefined ? Number(reply === reference) : ownScore(question, id, reply),
+        score === undefined
+          ? Number(reply === reference)
+          : ownScore("score", id, () => question.score!(reply)),
+      ...(scores === undefined ? {} : { scores: (reply) => ownScores(question, id, reply) }),
+      ...(valid === undefined ? {} : {
+        valid: (reply) => told("valid", id, () => question.valid!(reply)) === true,
+      }),
     };
   }
   const { id, allClasses, ...fields } = question;
@@ -121,18 +171,29 @@ export function readyToRun(
 }
 
 /** What the caller's own score says. */
-function ownScore(question: Prompt, id: string, reply: string): number {
-  let score: unknown;
-  try {
-    score = question.score!(reply);
-  } catch (error) {
-    const what = error instanceof Error ? `${error.name}: ${error.message}` : shown(error);
-    throw new BenchmarkError(`The score of example ${shown(id)} threw ${what}`, { cause: error });
-  }
+function ownScore(name: string, id: string, ask: () => unknown): number {
+  const score = told(name, id, ask);
   if (typeof score === "number" && score >= 0 && score <= 1) return score;
   throw new BenchmarkError(
-    `The score of example ${shown(id)} is ${shown(score)}; expected a number from 0 to 1`,
+    `The ${name} of example ${shown(id)} is ${shown(score)}; expected a number from 0 to 1`,
   );
+}
+
+/** What the caller's other scores say. */
+function ownScores(question: Prompt, id: string, reply: string): Record<string, number> {
+  const scores = told("scores", id, () => question.scores!(reply));
+  return Object.fromEntries(
+    Object.entries(Object(scores)).map(([name, score]) => [name, ownScore(name, id, () => score)]),
+  );
+}
+
+function told(name: string, id: string, ask: () => unknown): unknown {
+  try {
+    return ask();
+  } catch (error) {
+    const what = error instanceof Error ? `${error.name}: ${error.message}` : shown(error);
+    throw new BenchmarkError(`The ${name} of example ${shown(id)} threw ${what}`, { cause: error });
+  }
 }
 
 /** A calibration text in tokens; of one that no prompt precedes the end is the reply. */

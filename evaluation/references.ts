@@ -6,12 +6,14 @@
 import type { Engine } from "../engine/engine.ts";
 import type { KvShape } from "../quant/tensor.ts";
 import { type Reference, runReference } from "../replay/reference.ts";
+import { runText } from "../replay/text_reference.ts";
 import {
   referenceBytes,
   type ReferenceCache,
   type StoredReference,
   uploadReference,
 } from "./cache/reference_cache.ts";
+import type { RunExample } from "./policy_run.ts";
 
 /** What decides a reference beside its prompt. */
 export interface ReferenceRun<T extends KvShape> {
@@ -20,9 +22,14 @@ export interface ReferenceRun<T extends KvShape> {
   readonly maxNewTokens: number;
   /** Ids that end an answer. */
   readonly eosIds: readonly number[];
+  /** Text of ids, special tokens left out. */
+  decode(ids: readonly number[]): string;
   /** References on disk; absent keeps nothing. */
   readonly cache?: ReferenceCache;
 }
+
+/** What a reference is run on. */
+export type ReferenceQuestion = Pick<RunExample, "prompt" | "stop" | "text">;
 
 /** The next reference is read from disk while the present one is replayed. */
 export class References<T extends KvShape> {
@@ -32,7 +39,7 @@ export class References<T extends KvShape> {
 
   constructor(
     private readonly run: ReferenceRun<T>,
-    private readonly examples: readonly { readonly prompt: readonly number[] }[],
+    private readonly examples: readonly ReferenceQuestion[],
   ) {}
 
   /** A sentence when the disk has no room for what this run would keep at most. */
@@ -40,7 +47,8 @@ export class References<T extends KvShape> {
     const { engine, cache, maxNewTokens } = this.run;
     if (cache === undefined) return undefined;
     let bytes = 0;
-    for (const [i, { prompt }] of this.examples.entries()) {
+    for (const [i, { prompt, text }] of this.examples.entries()) {
+      if (text !== undefined) continue;
       if (await cache.has(await this.#key(cache, i))) continue;
       bytes += referenceBytes(engine.shape, prompt.length, maxNewTokens);
     }
@@ -48,28 +56,39 @@ export class References<T extends KvShape> {
   }
 
   async get(index: number): Promise<Reference<T>> {
-    const { engine, cache, maxNewTokens, eosIds } = this.run;
-    const { prompt } = this.examples[index]!;
-    if (cache === undefined) return await runReference(engine, prompt, maxNewTokens, eosIds);
+    const { engine, cache } = this.run;
+    const { prompt, text } = this.examples[index]!;
+    // A text takes one prefill, and its logits are large.
+    if (cache === undefined || text !== undefined) return await this.#make(index);
     const stored =
       await (this.#next?.index === index ? this.#next.stored : this.#read(cache, index));
-    this.#next = index + 1 < this.examples.length
+    const next = this.examples[index + 1];
+    this.#next = next !== undefined && next.text === undefined
       ? { index: index + 1, stored: this.#read(cache, index + 1) }
       : undefined;
     if (stored !== undefined) return uploadReference(engine, prompt, stored);
-    const reference = await runReference(engine, prompt, maxNewTokens, eosIds);
+    const reference = await this.#make(index);
     await cache.save(await this.#key(cache, index), engine, reference, this.#since);
     return reference;
   }
 
-  async #key(cache: ReferenceCache, index: number): Promise<string> {
-    const { engine, maxNewTokens, eosIds } = this.run;
-    return await cache.key(
-      engine.fingerprint,
-      this.examples[index]!.prompt,
+  async #make(index: number): Promise<Reference<T>> {
+    const { engine, maxNewTokens, eosIds, decode } = this.run;
+    const { prompt, stop, text } = this.examples[index]!;
+    if (text !== undefined) return await runText(engine, text);
+    return await runReference(
+      engine,
+      prompt,
       maxNewTokens,
       eosIds,
+      (tokens) => stop?.test(decode(tokens)) ?? false,
     );
+  }
+
+  async #key(cache: ReferenceCache, index: number): Promise<string> {
+    const { engine, maxNewTokens, eosIds } = this.run;
+    const { prompt, stop } = this.examples[index]!;
+    return await cache.key(engine.fingerprint, prompt, maxNewTokens, eosIds, stop);
   }
 
   async #read(cache: ReferenceCache, index: number): Promise<StoredReference | undefined> {

@@ -32,10 +32,58 @@ export interface NamedOutcome extends ExampleOutcome {
   readonly dataset: string;
   /** Where the answer lies in the context, 0..1, where the slice says. */
   readonly depth?: number;
-  /** Text of the replayed answer, up to its first end token. */
+  /** What it is counted with beside all: a length, a subject; where its benchmark says. */
+  readonly group?: string;
+  /** Text of the replayed answer, up to its first end token or what else ends it. */
   readonly reply: string;
   /** The same of the reference's answer. */
   readonly referenceReply: string;
+  /** Whether nothing ended the replayed answer: it was cut at the longest length. */
+  readonly cut: boolean;
+  /** The same of the reference's answer. */
+  readonly referenceCut: boolean;
+  /** Other scores of the replayed answer by name, 0..1 each, where its benchmark has them. */
+  readonly scores?: Readonly<Record<string, number>>;
+  /** The same of the reference's answer. */
+  readonly referenceScores?: Readonly<Record<string, number>>;
+  /** The reply as it is decoded from the policy's own cache, where that was asked for. */
+  readonly generated?: GeneratedReply;
+  /** Of a text: negative log-likelihood of the next token at every scored position, in nats. */
+  readonly nll?: readonly number[];
+  /** The same in full precision. */
+  readonly referenceNll?: readonly number[];
+}
+
+/**
+ * A reply that was decoded from a policy's own cache, errors adding up.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { type GeneratedReply, open } from "@kvreplay/kvreplay";
+ *
+ * const same = ({ divergence }: GeneratedReply) => divergence === null;
+ * const prompt = "A machine uses 7 watts. How many joules does it use in 5 seconds?";
+ * await using lab = await open("mini", { device: "cpu" });
+ * const { outcomes } = await lab.replay({ prompt }, "reference", { generate: true });
+ * assertEquals(same(outcomes[0]!.generated!), true);
+ * ```
+ */
+export interface GeneratedReply {
+  /** Token ids, the end token included when there was one. */
+  readonly tokens: readonly number[];
+  /** Its text, up to what ends it. */
+  readonly reply: string;
+  /** Whether nothing ended it. */
+  readonly cut: boolean;
+  /** Its score, 0..1. */
+  readonly score: number;
+  /** Whether it is a reply that can be right at all. */
+  readonly valid: boolean;
+  /** The same of the reference's. */
+  readonly referenceValid: boolean;
+  /** The first token that is not the reference's, from 0; null where all are. */
+  readonly divergence: number | null;
 }
 
 /**

@@ -92,9 +92,9 @@ export class Ledger {
     this.#begun = [];
   }
 
-  /** What a step stored. */
-  at(step: number): StepSize {
-    return this.#sizes[step]!;
+  /** What a step stored, of those that were noted. */
+  at(index: number): StepSize {
+    return this.#sizes[index]!;
   }
 
   /** The first step at which the quantized cache was largest. */

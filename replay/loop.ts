@@ -10,9 +10,7 @@
 import { KV_KINDS } from "../quant/family.ts";
 import { QuantizerError } from "../quant/quantizer_error.ts";
 import type { KvShape, TokenRange } from "../quant/tensor.ts";
-import type { StepQuestion } from "../policies/ask.ts";
 import type { PlannedStep, Planner } from "../policies/plan.ts";
-import type { RequestMeta } from "../policies/policy.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { RotaryTables } from "../engine/rotary.ts";
 import type { PeakStep } from "./audit.ts";
@@ -20,7 +18,8 @@ import { Ledger, type StoredWidths } from "./ledger.ts";
 import { cacheElements, compare, type StepOutcome } from "./metric.ts";
 import { predict } from "./predict.ts";
 import { type OpenStore, QuantizedCache } from "./quantize.ts";
-import { addPreRopeKeys, addQueries, fedIds, type Reference } from "./reference.ts";
+import { questionAt, type Questions } from "./question_at.ts";
+import { addPreRopeKeys, addQueries, fedIds, type Reference, scoredIndex } from "./reference.ts";
 import type { PassStep } from "./restore.ts";
 import { snapshot, Sources } from "./snapshot.ts";
 import type { TokenSquares } from "./token_squares.ts";
@@ -33,21 +32,19 @@ import { StatsSource } from "./token_stats.ts";
 const MOST_STEPS = 64;
 
 /** What the replay of an example is given. */
-export interface ReplayInput<T extends KvShape> {
+export interface ReplayInput<T extends KvShape> extends Questions<T> {
   readonly engine: Engine<T>;
   readonly open: OpenStore<T>;
   readonly reference: Reference<T>;
   readonly planner: Pick<Planner, "plan">;
   readonly rope: () => RotaryTables<T>;
-  readonly request: Omit<RequestMeta, "cache_tokens" | "prompt_tokens">;
-  readonly budgetBits: number;
   /** What the codes of a step may take on average, in bits. */
   readonly mostCodeBits: number;
   /** Whether the policy defines `use_attentions`, so that attention statistics are due. */
   readonly attentionStats: boolean;
   readonly stepwise: boolean;
-  /** Is given the replayed logits, `[steps, vocab]`; absent where nobody reads them. */
-  readonly logits?: Float32Array;
+  /** Is given the replayed logits of every scored step, `[vocab]`, which are good until it returns. */
+  readonly seen?: (index: number, logits: Float32Array) => void;
   /** Statistics shared by the policies of a run; made here when absent. */
   readonly stats?: StatsSource<T>;
 }
@@ -91,18 +88,21 @@ class ExampleReplay<T extends KvShape> {
   }
 
   async run(): Promise<Replayed> {
+    let last = 0;
     for (let step = 0; step < this.#ids.length; step++) {
+      // Caches grow to the next scored step at once: what they hold there is the same.
+      if (scoredIndex(this.input.reference, step) === undefined) continue;
       const { tokens } = snapshot(this.input.reference, step);
+      last = tokens;
       const planned = await this.#plan(step, tokens);
       const cache = await this.#cacheFor(planned);
       await this.#quantize(cache, planned, step, tokens);
     }
     await this.#predict();
-    const { tokens } = snapshot(this.input.reference, this.#ids.length - 1);
     return {
       steps: this.#steps,
       seconds: this.#seconds,
-      widths: this.#ledger.widths(this.#cache!, tokens),
+      widths: this.#ledger.widths(this.#cache!, last),
       peak: this.#ledger.peak,
     };
   }
@@ -113,26 +113,8 @@ class ExampleReplay<T extends KvShape> {
   }
 
   #plan(step: number, tokens: number): Promise<PlannedStep> {
-    const { engine, budgetBits, request, planner, reference, attentionStats } = this.input;
-    const used = this.#ledger.usedBits;
-    const question: StepQuestion = {
-      budget: {
-        budget_bits: budgetBits,
-        used_bits: used,
-        remaining_bits: budgetBits - used,
-        step,
-        total_steps: null,
-        layers: engine.shape.layers,
-        kv_heads: engine.shape.kvHeads,
-        head_dim: engine.shape.headDim,
-      },
-      request: {
-        ...request,
-        prompt_tokens: reference.prompt.length,
-        cache_tokens: tokens,
-      },
-      stats: (layer, kind, head) => this.#stats.at(layer, kind, head, tokens),
-    };
+    const { planner, attentionStats } = this.input;
+    const question = questionAt(this.input, this.#stats, this.#ledger.usedBits, step, tokens);
     return planner.plan(question, () => this.#stats.load(attentionStats));
   }
 
@@ -191,9 +173,10 @@ class ExampleReplay<T extends KvShape> {
     );
     this.#seconds += seconds;
     for (const [row, { step, tokens, ranges }] of pass.entries()) {
-      const at = step * shape.vocab;
+      const index = scoredIndex(reference, step)!;
+      const at = index * shape.vocab;
       const rowAt = row * shape.vocab;
-      this.input.logits?.set(logits.subarray(rowAt, rowAt + shape.vocab), at);
+      this.input.seen?.(index, logits.subarray(rowAt, rowAt + shape.vocab));
       const squaredError = squares.reduce((sum, s, i) => sum + s.ratio(tokens, ranges[i]!), 0) /
         squares.length;
       const prediction = compare(reference.logits, at, logits, rowAt, shape.vocab);
@@ -202,10 +185,10 @@ class ExampleReplay<T extends KvShape> {
       this.#steps.push({
         ...prediction,
         step,
-        referenceToken: reference.tokens[step]!,
+        referenceToken: reference.tokens[index]!,
         squaredError,
         elements: cacheElements(shape, tokens),
-        ...this.#ledger.at(step),
+        ...this.#ledger.at(index),
       });
     }
   }

@@ -38,6 +38,20 @@ function logSumExp(row: Float32Array, from: number, count: number): number {
 }
 
 /**
+ * Negative log-likelihood of a token under one row of logits, in nats.
+ *
+ * @param logits `[.., vocab]`, the row starting at `at`
+ */
+export function negativeLogLikelihood(
+  logits: Float32Array,
+  at: number,
+  vocab: number,
+  token: number,
+): number {
+  return logSumExp(logits, at, vocab) - logits[at + token]!;
+}
+
+/**
  * Compares one row of replayed logits with the reference's.
  *
  * @param reference logits, `[.., vocab]`, the row starting at `at`

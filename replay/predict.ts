@@ -7,26 +7,29 @@
 import { KV_KINDS } from "../quant/family.ts";
 import { QuantizerError } from "../quant/quantizer_error.ts";
 import type { KvShape } from "../quant/tensor.ts";
-import type { Engine } from "../engine/engine.ts";
+import type { Engine, LayerOutput } from "../engine/engine.ts";
 import type { QuantizedCache } from "./quantize.ts";
 import type { Reference } from "./reference.ts";
 import { type PassStep, restore } from "./restore.ts";
 import { TokenSquares } from "./token_squares.ts";
 
 /** What a pass gives. */
-export interface PassOutcome {
+export interface PassOutcome<T extends KvShape> {
   /** Replayed logits, `[steps of the pass, vocab]`. */
   readonly logits: Float32Array;
   /** Per layer and kind, what restoring changed. */
   readonly squares: readonly TokenSquares[];
   /** Wall time of restoring and of the model, in seconds. */
   readonly seconds: number;
+  /** Per layer, tensors of the tokens that were fed, where they were asked for. The caller frees them. */
+  readonly layers: readonly LayerOutput<T>[];
 }
 
 /**
  * Restores a pass and runs its tokens.
  *
  * @param ids the token that each step of the pass feeds
+ * @param outputs which of their tensors to return
  * @throws {QuantizerError} when what a store restored is not finite
  */
 export async function predict<T extends KvShape>(
@@ -35,20 +38,22 @@ export async function predict<T extends KvShape>(
   cache: QuantizedCache<T>,
   pass: readonly PassStep[],
   ids: readonly number[],
-): Promise<PassOutcome> {
+  outputs: "none" | "all" = "none",
+): Promise<PassOutcome<T>> {
   const { backend } = engine;
   const start = performance.now();
   const { past, mask, maskLayers } = backend.together(() =>
     restore(backend, reference.layers, cache, pass)
   );
   try {
-    const { logits } = await engine.forward({
+    const { logits, layers } = await engine.forward({
       ids,
       positions: pass.map(({ tokens }) => tokens),
       past,
       mask,
       maskLayers,
       logits: pass.length,
+      outputs,
     });
     // Logits came last: the device has quantized, restored and predicted.
     const seconds = (performance.now() - start) / 1000;
@@ -67,6 +72,7 @@ export async function predict<T extends KvShape>(
     const sums = squares.value.map((s) => new TokenSquares(s));
     for (const [i, { notRestored: token }] of sums.entries()) {
       if (token === undefined) continue;
+      for (const tensor of layers.flatMap((layer) => Object.values(layer))) backend.free(tensor);
       const kind = KV_KINDS[i % KV_KINDS.length]!;
       throw new QuantizerError(
         `Layer ${
@@ -75,7 +81,7 @@ export async function predict<T extends KvShape>(
           `not finite, or too far from the real ${kind}s for float32`,
       );
     }
-    return { logits, squares: sums, seconds };
+    return { logits, squares: sums, seconds, layers };
   } finally {
     for (const { key, value } of past) {
       backend.free(key);

@@ -24,10 +24,29 @@ export interface Reference<T extends KvShape> {
   readonly layers: readonly LayerKv<T>[];
   /** Wall time of the prefill in milliseconds. */
   readonly prefillMs: number;
+  /** Absent where the tokens fed are the predictions. */
+  readonly text?: KnownText;
   /** Per layer, keys before RoPE, `[kvHeads, tokens, headDim]`; `addPreRopeKeys` fills them in. */
   preRopeKeys?: readonly T[];
   /** Per layer, queries after RoPE, `[queryHeads, tokens, headDim]`; `addQueries` fills them in. */
   queries?: readonly T[];
+}
+
+/** A text whose own tokens are fed, whatever is predicted; some of its steps are scored. */
+export interface KnownText {
+  /** Ids of the text: those fed at the steps follow the prompt, and one more is predicted at the end. */
+  readonly ids: readonly number[];
+  /** Every so many steps one is scored, the first one included; `tokens` and `logits` are of these. */
+  readonly every: number;
+}
+
+/** Which of the scored steps a step is; undefined for one that is not scored. */
+export function scoredIndex(
+  { text }: Pick<Reference<KvShape>, "text">,
+  step: number,
+): number | undefined {
+  const every = text?.every ?? 1;
+  return step % every === 0 ? step / every : undefined;
 }
 
 /** Index of the largest of `row[from .. from + count)`; the first wins a tie. */
@@ -37,8 +56,12 @@ export function argmax(row: Float32Array, from = 0, count = row.length - from): 
   return best;
 }
 
-/** Ids fed at the steps of a reference: the last prompt token, then the predictions. */
-export function fedIds(reference: Pick<Reference<KvShape>, "prompt" | "tokens">): number[] {
+/** Ids fed at the steps of a reference: the last prompt token, then the predictions or the text. */
+export function fedIds(
+  reference: Pick<Reference<KvShape>, "prompt" | "tokens" | "text">,
+): number[] {
+  const { text } = reference;
+  if (text !== undefined) return text.ids.slice(prefilled(reference), -1);
   return [reference.prompt.at(-1)!, ...reference.tokens.slice(0, -1)];
 }
 
@@ -53,12 +76,14 @@ export function prefilled(reference: Pick<Reference<KvShape>, "prompt">): number
  * @param prompt token ids, at least one
  * @param maxNewTokens steps at most
  * @param eosIds ids that end the answer
+ * @param ended whether the tokens so far hold what ends it otherwise
  */
 export async function runReference<T extends KvShape>(
   engine: Engine<T>,
   prompt: readonly number[],
   maxNewTokens: number,
   eosIds: readonly number[],
+  ended: (tokens: readonly number[]) => boolean = () => false,
 ): Promise<Reference<T>> {
   const { backend, shape } = engine;
   const known = prompt.length - 1;
@@ -98,7 +123,7 @@ export async function runReference<T extends KvShape>(
     id = argmax(out.logits);
     logits.push(out.logits);
     tokens.push(id);
-    if (eosIds.includes(id)) break;
+    if (eosIds.includes(id) || ended(tokens)) break;
   }
   const all = new Float32Array(tokens.length * shape.vocab);
   logits.forEach((row, i) => all.set(row, i * shape.vocab));

@@ -72,7 +72,8 @@ export function versions(
   for (let i = 0; i + 1 < edges.length; i++) {
     const token = edges[i]!;
     const count = edges[i + 1]! - token;
-    const born = Math.max(0, token - known + 1);
+    // Steps may be some tokens apart.
+    const born = token < known ? 0 : steps.findIndex(({ tokens }) => tokens > token);
     const [key, value] = [since(0, token), since(1, token)];
     const starts = [...new Set([born, Math.max(born, key), Math.max(born, value)])]
       .filter((s) => s <= last)

@@ -54,6 +54,12 @@ export class StatsSource<T extends KvShape> {
     this.#loaded = true;
   }
 
+  /** Has the tensors read anew when they are next asked for: they have grown. */
+  forget(): void {
+    this.#data.clear();
+    this.#loaded = false;
+  }
+
   /**
    * Statistics of the first `n` tokens.
    * @throws {StatsNotLoaded} before `load`

@@ -5,8 +5,12 @@
  */
 import { stringify } from "@std/csv/stringify";
 import type { StepOutcome } from "../replay/metric.ts";
+import type { BenchmarkOrigin } from "../evaluation/benchmarks/benchmark_slices.ts";
 import type { NamedOutcome, SliceResult } from "../evaluation/results.ts";
 import { metricFields } from "./metric_fields.ts";
+import { canJudge, capabilityOf } from "./capability.ts";
+import { moreFields } from "./more_fields.ts";
+import { groupScores, otherScores } from "./task_scores.ts";
 
 /** Everything but the policies that decides a run's numbers. */
 export interface RunDescription {
@@ -40,6 +44,10 @@ export interface SliceReport {
   /** File of the user's that replaced the embedded slice, or null. */
   readonly data: string | null;
   readonly max_new_tokens: number;
+  /** Score of guessing, 0..100; absent for 0. */
+  readonly floor?: number;
+  /** Where rows and wording of a benchmark came from. */
+  readonly origin?: BenchmarkOrigin;
   readonly result: SliceResult;
 }
 
@@ -133,11 +141,13 @@ export function metricsJson(
     ...run,
     partial: endedBy !== null,
     ended_by: endedBy,
-    slices: reports.map(({ data, max_new_tokens, result }) => ({
+    slices: reports.map(({ data, max_new_tokens, origin, floor = 0, result }) => ({
       slice: result.slice,
       partial: isPartial(result),
       data,
       max_new_tokens,
+      ...(origin === undefined ? {} : { benchmark: origin }),
+      ...judgement(result, floor),
       refused: result.refused,
       failures: result.failures,
       not_applicable: result.notApplicable,
@@ -145,6 +155,9 @@ export function metricsJson(
         policy,
         outside_budget: told.outsideBudget,
         metrics: Object.fromEntries(metricFields.map((field) => [field, numbers[field]])),
+        more_metrics: moreFields(outcomes),
+        other_scores: otherScores(outcomes),
+        groups: groupScores(outcomes),
         ignored_hooks: told.ignoredHooks,
         remarks: told.remarks,
         deviations: told.deviations,
@@ -157,17 +170,36 @@ export function metricsJson(
   return `${JSON.stringify(content, null, 2)}\n`;
 }
 
-function exampleSummary(example: NamedOutcome): Record<string, string | number> {
+/** Whether task scores can judge a policy here; nothing for a text. */
+function judgement(result: SliceResult, floor: number): Record<string, unknown> {
+  const capability = capabilityOf(result, floor);
+  if (capability === undefined) return {};
+  return { capability: { ...capability, can_judge: canJudge(capability) } };
+}
+
+function exampleSummary(example: NamedOutcome): Record<string, unknown> {
   return {
     id: example.id,
     dataset: example.dataset,
     ...(example.depth === undefined ? {} : { depth: example.depth }),
+    ...(example.group === undefined ? {} : { group: example.group }),
     steps: example.steps.length,
     same_tokens: example.steps.filter((s) => s.token === s.referenceToken).length,
     task_score: 100 * example.score,
     task_score_ref: 100 * example.referenceScore,
     prefill_ms: example.prefillMs,
     replay_s: example.seconds,
+    reply: example.reply,
+    reply_ref: example.referenceReply,
+    cut: example.cut,
+    cut_ref: example.referenceCut,
+    ...(example.generated === undefined ? {} : {
+      generated: example.generated.reply,
+      generated_tokens: example.generated.tokens,
+      generated_task_score: 100 * example.generated.score,
+      first_divergence: example.generated.divergence,
+    }),
+    ...(example.nll === undefined ? {} : { nll: example.nll, nll_ref: example.referenceNll }),
   };
 }
 

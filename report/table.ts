@@ -6,6 +6,7 @@
 import type { SliceNumbers } from "../replay/metric.ts";
 import type { SliceResult } from "../evaluation/results.ts";
 import { plainDecimal } from "./metric_fields.ts";
+import { groupScores, type MeanScore } from "./task_scores.ts";
 
 interface Column {
   readonly title: string;
@@ -56,6 +57,18 @@ export function alignedRows(rows: readonly (readonly string[])[]): string[] {
 /** Behind the name of a policy that is outside the budget. */
 const OUTSIDE_MARK = "*";
 
+/** Task scores of groups of examples, one row per policy; none where there are no groups. */
+function groupRows({ results }: SliceResult): string[] {
+  const groups = groupScores(results[0]?.outcomes ?? []);
+  if (groups.length === 0) return [];
+  const shown = ({ score }: MeanScore) => plainDecimal(score, 1);
+  return alignedRows([
+    ["task score of", ...groups.map(({ name, examples }) => `${name} (${examples})`)],
+    ...results.map(({ policy, outcomes }) => [policy, ...groupScores(outcomes).map(shown)]),
+    ["reference", ...groups.map(({ reference }) => plainDecimal(reference, 1))],
+  ]);
+}
+
 /** The results of one slice, one row per policy, in the order of the run. */
 export function sliceTable(result: SliceResult): string {
   const counts = result.results[0]?.numbers;
@@ -78,5 +91,5 @@ export function sliceTable(result: SliceResult): string {
     notes.push(`${OUTSIDE_MARK} outside the budget, as an engine's setting is`);
   }
   const others = result.notApplicable.map(({ reason }) => reason);
-  return [title, ...alignedRows(rows), ...notes, ...others].join("\n");
+  return [title, ...alignedRows(rows), ...notes, ...others, ...groupRows(result)].join("\n");
 }

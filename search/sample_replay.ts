@@ -126,7 +126,9 @@ export class SampleReplay<T extends KvShape> {
       mostCodeBits: MOST_BUDGET_BITS,
       attentionStats: false,
       stepwise: false,
-      ...(logits === undefined ? {} : { logits }),
+      ...(logits === undefined ? {} : {
+        seen: (index, row) => logits.set(row, index * engine.shape.vocab),
+      }),
     });
   }
 

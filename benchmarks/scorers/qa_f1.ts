@@ -13,7 +13,7 @@ const ARTICLES = /(?<![\p{L}\p{N}_])(?:a|an|the)(?![\p{L}\p{N}_])/gu;
 
 /** What Python's `str.split()` splits at. */
 // deno-lint-ignore no-control-regex -- the separators U+001C to U+001F are white space to Python
-const SPACES = /(?:[^\S\ufeff]|[\x1c-\x1f\x85])+/;
+export const SPACES = /(?:[^\S\ufeff]|[\x1c-\x1f\x85])+/;
 
 /** Words of a text: lower case, without punctuation and articles. */
 export function normalizedWords(text: string): string[] {
@@ -21,6 +21,7 @@ export function normalizedWords(text: string): string[] {
     .filter((word) => word !== "");
 }
 
+/** Times that each word occurs. */
 function counted(words: readonly string[]): Map<string, number> {
   const counts = new Map<string, number>();
   for (const word of words) counts.set(word, (counts.get(word) ?? 0) + 1);
@@ -39,7 +40,11 @@ function counted(words: readonly string[]): Map<string, number> {
  * ```
  */
 export function qaF1(reply: string, answer: string): number {
-  const got = normalizedWords(reply), want = normalizedWords(answer);
+  return wordF1(normalizedWords(reply), normalizedWords(answer));
+}
+
+/** F1 of words (LongBench, metrics.py, `f1_score`), 0..1. */
+export function wordF1(got: readonly string[], want: readonly string[]): number {
   const wanted = counted(want);
   let same = 0;
   for (const [word, count] of counted(got)) same += Math.min(count, wanted.get(word) ?? 0);

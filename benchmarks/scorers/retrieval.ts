@@ -7,6 +7,11 @@ function paragraphNumber(answer: string): string | undefined {
   return behind === undefined ? undefined : numbersIn(behind)[0];
 }
 
+/** The number in an answer like "段落12", or undefined. */
+function chineseParagraphNumber(answer: string): string | undefined {
+  return /段落(\p{Nd}+)/u.exec(answer)?.[1];
+}
+
 /**
  * Share of the numbers in `reply` that are the paragraph of `answer`, 0..1.
  *
@@ -19,7 +24,15 @@ function paragraphNumber(answer: string): string | undefined {
  * ```
  */
 export function retrieval(reply: string, answer: string): number {
-  const wanted = paragraphNumber(answer);
+  return named(paragraphNumber(answer), reply);
+}
+
+/** The same for an answer like "段落12" (`retrieval_zh_score`). */
+export function chineseRetrieval(reply: string, answer: string): number {
+  return named(chineseParagraphNumber(answer), reply);
+}
+
+function named(wanted: string | undefined, reply: string): number {
   return wanted === undefined ? 0 : shareOf(wanted, numbersIn(reply));
 }
 

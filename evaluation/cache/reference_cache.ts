@@ -29,15 +29,17 @@ export class ReferenceCache {
     private readonly origin: Pick<EntryHeader, "model" | "device">,
   ) {}
 
-  /** What an entry depends on: model and engine, prompt, steps allowed, contract version. */
+  /** What an entry depends on: model and engine, prompt, steps allowed, ends, contract version. */
   async key(
     fingerprint: string,
     prompt: readonly number[],
     maxNewTokens: number,
     eosIds: readonly number[],
+    stop?: RegExp,
   ): Promise<string> {
+    const ends = stop === undefined ? [] : [String(stop)];
     return await sha256(
-      JSON.stringify([CONTRACT_VERSION, fingerprint, maxNewTokens, eosIds, prompt]),
+      JSON.stringify([CONTRACT_VERSION, fingerprint, maxNewTokens, eosIds, prompt, ...ends]),
     );
   }
 

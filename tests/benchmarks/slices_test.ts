@@ -1,7 +1,7 @@
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import { datasetOf } from "../../benchmarks/datasets.ts";
-import { BenchmarkError } from "../../benchmarks/example.ts";
+import { BenchmarkError } from "../../benchmarks/benchmark_error.ts";
 import {
   isSliceName,
   loadDataFile,
@@ -92,7 +92,7 @@ Deno.test("a line that cannot be used is refused with file and line number", () 
     [line({ all_classes: "A" }), '"all_classes" must be an array of strings or null, got "A"'],
     [line({ _id: "" }), '"_id" must not be empty'],
     [line({ depth: 2 }), '"depth" must be a number from 0 to 1, got 2'],
-    [line({ dataset: "gov_report" }), 'mine.jsonl:1: unknown dataset "gov_report"; there are'],
+    [line({ dataset: "squad" }), 'mine.jsonl:1: unknown dataset "squad"; there are'],
     [`${line()}\n${line()}`, 'mine.jsonl:2: the "_id" "a-0" is already that of line 1'],
     ["\n \n", "mine.jsonl: no examples; expected one JSON object a line"],
     ["", "mine.jsonl: no examples"],

@@ -97,13 +97,41 @@ Deno.test("a replay prints its metrics and writes its files", async () => {
     assertEquals(lines.length, 2);
     for (const [i, policy] of ["reference", "kivi_overlap_2bit"].entries()) {
       const head = `^TEST_METRICS: slice=reasoning policy=${policy}`;
-      assertMatch(lines[i]!, new RegExp(`${head}${pairs}$`));
+      assertMatch(lines[i]!, new RegExp(`${head}${pairs} replies_cut=\\d+ replies_cut_ref=\\d+$`));
     }
     assertMatch(lines[0]!, / quality_main=100\.0000 /);
     assertEquals(names(folder), ["metrics.csv", "metrics.json", "steps.jsonl"]);
     const steps = (await Deno.readTextFile(`${folder}/steps.jsonl`)).trimEnd().split("\n");
     const { slices } = JSON.parse(await Deno.readTextFile(`${folder}/metrics.json`));
     assertEquals(steps.length, 2 * slices[0].policies[0].metrics.steps);
+  });
+});
+
+Deno.test("a benchmark is replayed by name from a file, and its files say where it came from", async () => {
+  await inTemporaryFolder(async (folder) => {
+    const data = `${folder}/gsm8k.jsonl`;
+    const solved = { question: "1 + 1?", answer: "It is 2.\n#### 2" };
+    await Deno.writeTextFile(data, `${JSON.stringify(solved)}\n`);
+    const out = `${folder}/results`;
+    const { code, stdout, stderr } = await run(
+      ...["run", "gsm8k", "--data", data, "--device", "cpu", "--policy", "reference"],
+      ...["--max-new-tokens", "4", "--no-cache", "--quiet", "--out", out],
+    );
+    assertEquals([code, stderr], [0, ""]);
+    assertMatch(
+      stdout,
+      /^TEST_METRICS: slice=gsm8k policy=reference .* replies_cut=0 replies_cut_ref=0 task_score_strict=0 /,
+    );
+    const { slices: [slice] } = JSON.parse(await Deno.readTextFile(`${out}/metrics.json`));
+    assertEquals([slice.max_new_tokens, slice.benchmark.metric, slice.benchmark.data], [
+      ...[4, "flexible", data],
+    ]);
+    assertEquals(slice.policies[0].other_scores.map(({ name }: { name: string }) => name), [
+      ...["strict", "conclusion"],
+    ]);
+    const missing = await run("run", "mmlu", "--data", data, "--no-cache");
+    assertEquals([missing.code, missing.stdout], [1, ""]);
+    assertStringIncludes(missing.stderr, `${data}, row 1: There is no field "answer"`.slice(0, 20));
   });
 });
 

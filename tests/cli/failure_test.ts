@@ -1,5 +1,5 @@
 import { assertEquals, assertMatch } from "@std/assert";
-import { BenchmarkError } from "../../benchmarks/example.ts";
+import { BenchmarkError } from "../../benchmarks/benchmark_error.ts";
 import { CalibrationError } from "../../calibration/calibration_file.ts";
 import { describeFailure } from "../../cli/failure.ts";
 import { UsageError } from "../../cli/usage_error.ts";

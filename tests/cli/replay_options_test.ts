@@ -23,6 +23,7 @@ const defaults = {
   precision: "float32",
   budgetBits: 4,
   seed: 0,
+  generate: false,
   stepwise: false,
   audit: false,
   cache: true,
@@ -39,7 +40,7 @@ Deno.test("every option is read", () => {
   const args =
     "--policy reference,kivi_overlap_2bit --quantizer a.ts,b.ts --group-size 64 --model mini-outlier --tokenizer ./t --data x.jsonl " +
     "--device wasm --limit 3 --max-new-tokens=9 --budget-bits 8 --seed 7 --out results " +
-    "--stepwise --audit --no-cache --cache-limit 1.5MB --quiet --trust --calibration c.json --policy-step-ms 500 " +
+    "--mode generate --stepwise --audit --no-cache --cache-limit 1.5MB --quiet --trust --calibration c.json --policy-step-ms 500 " +
     "--policy-calibrations 1 --policy-held-mib 2 --policy-work-ms 3 --data-line-bytes 4 " +
     "--data-answers 5 --text-bytes 6 --calibration-data mine.jsonl --calibration-tokens 4096";
   assertEquals<unknown>(parse(...args.split(" ")), {
@@ -65,6 +66,7 @@ Deno.test("every option is read", () => {
     budgetBits: 8,
     seed: 7,
     out: "results",
+    generate: true,
     stepwise: true,
     audit: true,
     cache: false,

@@ -4,7 +4,7 @@ import { assert, assertEquals, assertMatch, assertNotEquals, assertRejects } fro
 import { UserError } from "../../errors.ts";
 import { uniform } from "../../quant/families/uniform/uniform.ts";
 import { QuantizerError } from "../../quant/quantizer_error.ts";
-import { BenchmarkError } from "../../benchmarks/example.ts";
+import { BenchmarkError } from "../../benchmarks/benchmark_error.ts";
 import { renderPrompt } from "../../benchmarks/datasets.ts";
 import { loadSlice } from "../../benchmarks/slices.ts";
 import { open } from "../../evaluation/lab.ts";

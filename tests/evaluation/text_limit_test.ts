@@ -22,6 +22,8 @@ Deno.test("a text that is refused is neither rendered nor tokenized", () => {
       throw new Error("rendered");
     },
   } as unknown as Parameters<typeof readyToRun>[0];
-  const { prompt, refusal } = readyToRun(model, { prompt: "x".repeat(100) }, 0, 1);
+  const { prompt, refusal } = readyToRun(model, { prompt: "x".repeat(100) }, 0, {
+    maxNewTokens: 1,
+  });
   assertEquals([prompt, typeof refusal], [[], "string"]);
 });

@@ -98,6 +98,10 @@ Deno.test("metrics.json says what was run, and every number", () => {
     task_score_ref: 100,
     prefill_ms: 12,
     replay_s: 0.25,
+    reply: "12 34",
+    reply_ref: "12 34",
+    cut: false,
+    cut_ref: false,
   }]);
 });
 
@@ -166,4 +170,16 @@ Deno.test("policies that do not apply are in the table and in metrics.json, with
   const files = resultFiles(run, [{ ...report!, result: told }]);
   const [slice] = JSON.parse(files["metrics.json"]!).slices;
   assertEquals([slice.not_applicable, slice.failures], [told.notApplicable, []]);
+});
+
+Deno.test("metrics.json says whether scores can judge", () => {
+  const files = resultFiles(run, reports.map((report) => ({ ...report, floor: 95 })));
+  const { slices: [slice] } = JSON.parse(files["metrics.json"]!);
+  assertEquals(slice.capability, {
+    replies: 1,
+    cut: 0,
+    score: 90.625,
+    floor: 95,
+    can_judge: false,
+  });
 });

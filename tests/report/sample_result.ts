@@ -47,6 +47,8 @@ export const result: SliceResult = {
       referenceScore: 1,
       reply: "12 34",
       referenceReply: "12 34",
+      cut: false,
+      referenceCut: false,
       prefillMs: 12,
       steps: [0, 1].map((step) => ({
         step,

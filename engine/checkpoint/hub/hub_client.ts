@@ -21,6 +21,8 @@ export interface Patience {
 export interface ClientOptions {
   /** What is asked for, for messages. */
   readonly repo: HubRepo;
+  /** What the user calls it; absent for its name. */
+  readonly asked?: string;
   readonly access: HubAccess;
   readonly patience?: Patience;
   /** Takes a sentence for the user: what is tried again, and when. */
@@ -44,9 +46,13 @@ export class HubClient {
   readonly #patience: Patience;
   readonly #notice: (sentence: string) => void;
   readonly #origin: string;
+  readonly #asked: string;
 
-  constructor({ repo, access, patience = PATIENCE, notice = () => {} }: ClientOptions) {
+  constructor(
+    { repo, asked = repo.name, access, patience = PATIENCE, notice = () => {} }: ClientOptions,
+  ) {
     this.repo = repo;
+    this.#asked = asked;
     this.access = access;
     this.#patience = patience;
     this.#notice = notice;
@@ -188,10 +194,10 @@ export class HubClient {
       Deno.build.standalone
         ? `This program may not reach ${
           hostOf(url)
-        }: use another to bring ${this.repo.name} into the hub's cache, or clone the repository and run deno run -P=fetch --allow-net=${allowed} cli.ts fetch ${this.repo.name}`
+        }: use another to bring ${this.repo.name} into the hub's cache, or clone the repository and run deno run -P=fetch --allow-net=${allowed} cli.ts fetch ${this.#asked}`
         : `This program may not reach ${
           hostOf(url)
-        }: allow it with deno run -P=fetch --allow-net=${allowed} cli.ts fetch ${this.repo.name}`,
+        }: allow it with deno run -P=fetch --allow-net=${allowed} cli.ts fetch ${this.#asked}`,
     );
   }
 

@@ -36,7 +36,7 @@ async function run(folder: string, options: CacheOptions = {}, asked = prompts) 
     device: "cpu",
   });
   const references = new References(
-    { engine, maxNewTokens: MAX_NEW_TOKENS, eosIds: [2], cache },
+    { engine, maxNewTokens: MAX_NEW_TOKENS, eosIds: [2], decode: String, cache },
     asked.map((prompt) => ({ prompt })),
   );
   const shortage = await references.shortage();

@@ -1,0 +1,64 @@
+/**
+ * One object a line.
+ *
+ * @module
+ */
+import { duplicateKey } from "../duplicate_key.ts";
+import { BenchmarkError } from "./benchmark_error.ts";
+import { shownValue } from "./shown_value.ts";
+
+const decoder = new TextDecoder("utf-8", { fatal: true });
+
+/**
+ * What a line holds; undefined for a blank one.
+ *
+ * @param where file and line, the start of every error message
+ * @param most bytes that it may have
+ * @throws {BenchmarkError} when it is too long, no UTF-8 text or no JSON, or names a key twice
+ */
+export function jsonLine(bytes: Uint8Array, where: string, most: number): unknown {
+  if (bytes.length > most) {
+    throw new BenchmarkError(
+      `${where}: the line has more than ${most} bytes; an example has fewer, ` +
+        `unless --data-line-bytes says otherwise`,
+    );
+  }
+  let line: string;
+  try {
+    line = decoder.decode(bytes);
+  } catch {
+    throw new BenchmarkError(`${where}: not UTF-8 text`);
+  }
+  return line.trim() === "" ? undefined : jsonText(line, where);
+}
+
+/**
+ * What a text of JSON holds.
+ *
+ * @param where the start of every error message
+ * @throws {BenchmarkError} when it is none, or names a key twice
+ */
+export function jsonText(text: string, where: string): unknown {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw new BenchmarkError(`${where}: not JSON (${(error as Error).message})`);
+  }
+  const twice = duplicateKey(text);
+  if (twice !== undefined) {
+    throw new BenchmarkError(`${where}: the key ${shownValue(twice)} occurs twice in one object`);
+  }
+  return value;
+}
+
+/** The lines of a text, without their ends. */
+export function* linesOf(bytes: Uint8Array): Generator<Uint8Array> {
+  const LINE_FEED = 10;
+  for (let from = 0; from < bytes.length;) {
+    const end = bytes.indexOf(LINE_FEED, from);
+    const to = end < 0 ? bytes.length : end;
+    yield bytes.subarray(from, to);
+    from = to + 1;
+  }
+}

@@ -1,0 +1,216 @@
+/**
+ * Benchmarks by name, as slices that can be replayed: rows are found and read, and become questions.
+ * Nothing here asks the network.
+ *
+ * @module
+ */
+import { join } from "node:path";
+import { UserError } from "../../errors.ts";
+import {
+  type Given,
+  type Row,
+  type RowSource,
+  type Task,
+  tasksOf,
+} from "../../benchmarks/benchmark.ts";
+import { BenchmarkError } from "../../benchmarks/benchmark_error.ts";
+import { isRowFile, readRows } from "../../benchmarks/rows/read_rows.ts";
+import type { NamedBenchmark } from "../../benchmarks/suites.ts";
+import { hubCacheFolder } from "../../engine/checkpoint/hub/cache_folder.ts";
+import { cachedDataset } from "../../engine/checkpoint/hub/dataset.ts";
+import { readWording, type Wording, WORDING_COMMIT, wordingAt, wordingPlace } from "./wording.ts";
+
+/** What a user may say of benchmarks. */
+export interface BenchmarkChoice {
+  /** File or folder of the user's that holds the rows; absent for the hub's cache. */
+  readonly data?: string;
+  /** File of the user's with worked examples. */
+  readonly shotsFrom?: string;
+  /** Worked examples before each question; absent for the benchmark's own number. */
+  readonly shots?: number;
+  /** File of the user's with the wording of prompts, by the name of the set. */
+  readonly prompts?: string;
+  /** Whether prompts are sent without a chat turn, whatever the model has. */
+  readonly plain?: boolean;
+  readonly maxNewTokens?: number;
+}
+
+/** Where the rows and the wording of a slice came from, for who reads its results. */
+export interface BenchmarkOrigin {
+  /** File of the rows. */
+  readonly data: string;
+  /** Commit of the data set, where it is the hub's. */
+  readonly data_commit: string | null;
+  readonly metric: string;
+  readonly shots: number;
+  /** Whether a chat turn is put around prompts where the model has one. */
+  readonly chat: boolean;
+  /** Whose wording: the project's, the authors' at a commit, or that of a file. */
+  readonly prompts: string;
+}
+
+/** A benchmark, ready to be replayed. */
+export interface BenchmarkSlice {
+  readonly name: string;
+  readonly examples: readonly Task[];
+  readonly maxNewTokens: number;
+  /** Score of the reference, 0..100, up to which it says nothing about a policy. */
+  readonly floor?: number;
+  readonly origin: BenchmarkOrigin;
+}
+
+/**
+ * Reads a benchmark.
+ *
+ * @param several whether others are read from the same place: a file can hold one of them only
+ * @throws {UserError} when its rows are nowhere, naming what would bring them
+ * @throws {BenchmarkError} naming file and row of what is wrong
+ */
+export async function benchmarkSlice(
+  named: NamedBenchmark,
+  choice: BenchmarkChoice,
+  several: boolean,
+): Promise<BenchmarkSlice> {
+  const { name, set, benchmark } = named;
+  const place = await rowsPlace(named, benchmark.source, choice.data, several);
+  const rows = ofSet(await readRows(place.path, place.inside), named, place.path);
+  const shots = await shotsOf(named, choice, several);
+  const { wording, whose } = await wordingOf(named, choice.prompts);
+  const given: Given = { shots, ...(wording === undefined ? {} : { wording }) };
+  const tasks = await tasksOf(benchmark, set, rows, given, place.path);
+  const chat = benchmark.chat !== false && choice.plain !== true;
+  return {
+    name,
+    examples: chat ? tasks : tasks.map((task) => ({ ...task, chat })),
+    maxNewTokens: choice.maxNewTokens ?? benchmark.maxNewTokens,
+    ...(benchmark.floor === undefined ? {} : { floor: benchmark.floor }),
+    origin: {
+      data: place.path,
+      data_commit: place.commit ?? null,
+      metric: benchmark.metric,
+      shots: shots.length,
+      chat,
+      prompts: whose,
+    },
+  };
+}
+
+interface RowsPlace {
+  readonly path: string;
+  readonly inside?: string;
+  readonly commit?: string;
+}
+
+/** Rows of LongBench's other sets in the same file are left out. */
+function ofSet(rows: readonly Row[], { suite, set }: NamedBenchmark, path: string): readonly Row[] {
+  if (suite !== "longbench" && suite !== "longbench-e") return rows;
+  const kept = rows.filter((row) => {
+    const { dataset } = row;
+    return typeof dataset !== "string" || dataset === set || dataset === `${set}_e`;
+  });
+  if (kept.length > 0) return kept;
+  throw new BenchmarkError(
+    `${path} has no row of ${set}: its ${rows.length} rows name another in the field "dataset"`,
+  );
+}
+
+async function rowsPlace(
+  { name, suite, set }: Pick<NamedBenchmark, "name" | "suite" | "set">,
+  source: RowSource | undefined,
+  data: string | undefined,
+  several: boolean,
+): Promise<RowsPlace> {
+  if (data !== undefined) return await placeIn(data, source, name, set, several);
+  if (source === undefined) {
+    throw new UserError(`The rows of ${name} are in no data set of the hub: give them with --data`);
+  }
+  const program = Deno.build.standalone ? "kvreplay" : "deno task";
+  const { commit, paths: [path] } = await cachedDataset(
+    source.repo,
+    [source.file],
+    hubCacheFolder(),
+    `"${program} fetch ${suite ?? name}" brings it there, or give your own with --data`,
+  );
+  return { path: path!, commit, ...(source.inside === undefined ? {} : { inside: source.inside }) };
+}
+
+/** The rows in a file or a folder of the user's. */
+async function placeIn(
+  data: string,
+  source: RowSource | undefined,
+  name: string,
+  set: string,
+  several: boolean,
+): Promise<RowsPlace> {
+  const info = await Deno.stat(data).catch(() => undefined);
+  if (info === undefined) throw new UserError(`There is no file or folder ${data} for --data`);
+  const inside = source?.inside;
+  if (!info.isDirectory) {
+    const isArchive = /\.zip$/i.test(data);
+    if (several && !isArchive) {
+      throw new UserError(
+        `The file ${data} holds the rows of one benchmark; give a folder for several`,
+      );
+    }
+    if (isArchive) return { path: data, inside: inside ?? `${set}.jsonl` };
+    return { path: data };
+  }
+  const last = (path: string) => path.split("/").at(-1)!;
+  const names = [
+    ...(inside === undefined ? [] : [inside, last(inside)]),
+    ...(source?.elsewhere ?? []),
+    ...(source === undefined ? [] : [source.file, last(source.file)]),
+    ...[`${set}.jsonl`, `${set}.parquet`, `${set}/validation.jsonl`, `${set}/test.jsonl`],
+  ];
+  for (const candidate of names) {
+    const path = join(data, candidate);
+    if (!(await Deno.stat(path).then((found) => found.isFile, () => false))) continue;
+    return { path, ...(/\.zip$/i.test(path) && inside !== undefined ? { inside } : {}) };
+  }
+  throw new UserError(
+    `The folder ${data} has no rows of ${name}: expected one of ${[...new Set(names)].join(", ")}`,
+  );
+}
+
+async function shotsOf(
+  named: NamedBenchmark,
+  { shots: count, shotsFrom, data }: BenchmarkChoice,
+  several: boolean,
+): Promise<readonly Row[]> {
+  const { benchmark: { shots } } = named;
+  const wanted = count ?? shots?.usual ?? 0;
+  if (wanted === 0) return [];
+  if (shots === undefined) {
+    throw new UserError(`${named.name} has no worked examples; leave out --shots ${wanted}`);
+  }
+  if (wanted > shots.most) {
+    throw new UserError(
+      `${named.name} has up to ${shots.most} worked examples, and --shots asks for ${wanted}`,
+    );
+  }
+  // A file of questions holds no worked ones that are not asked too.
+  const isFolder = data !== undefined && !isRowFile(data);
+  const from = shotsFrom ?? (isFolder ? data : undefined);
+  const place = await rowsPlace(named, shots.source, from, several && shotsFrom === undefined);
+  const rows = await readRows(place.path, place.inside);
+  if (rows.length >= wanted) return rows.slice(0, wanted);
+  throw new BenchmarkError(`${place.path} has ${rows.length} rows; --shots asks for ${wanted}`);
+}
+
+async function wordingOf(
+  { suite, set }: NamedBenchmark,
+  file: string | undefined,
+): Promise<{ wording?: string; whose: string }> {
+  const own = { whose: "this project's" };
+  let wording: Wording | undefined;
+  let whose: string;
+  if (file !== undefined) {
+    wording = await readWording(file);
+    whose = file;
+  } else if (suite === "longbench" || suite === "longbench-e") {
+    wording = await wordingAt(wordingPlace());
+    whose = `THUDM/LongBench at ${WORDING_COMMIT}`;
+  } else return own;
+  if (wording === undefined || !Object.hasOwn(wording, set)) return own;
+  return { wording: wording[set]!, whose };
+}

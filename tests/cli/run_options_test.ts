@@ -1,0 +1,59 @@
+import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import { OPTIONS } from "../../cli/option_table.ts";
+import { parseRunOptions, RUN_OPTIONS, runHelp } from "../../cli/run_options.ts";
+import { UsageError } from "../../cli/usage_error.ts";
+
+const parse = (text: string) => parseRunOptions(text.split(" ").filter((word) => word !== ""))!;
+
+Deno.test("names stand for slices, benchmarks and all of their sets", () => {
+  const names = (text: string) =>
+    parse(text).names.map((each) => typeof each === "string" ? each : each.name);
+  assertEquals(names("needle,gsm8k"), ["needle", "gsm8k"]);
+  assertEquals(names("longbench longbench:lcc,gsm8k"), ["longbench", "longbench:lcc", "gsm8k"]);
+  assertEquals(names("longbench-e:all").length, 13);
+  assertEquals(parseRunOptions(["--help"]), undefined);
+  assertEquals(parseRunOptions(["gsm8k", "-h"]), undefined);
+});
+
+Deno.test("every option of a benchmark is read, and those of every replay", () => {
+  const options = parse(
+    "gsm8k --shots 8 --shots-from t.jsonl --prompts p.json --plain --max-prompt-tokens 99 " +
+      "--data d.parquet --max-new-tokens 7 --model m --limit 3 --policy reference",
+  );
+  assertEquals<unknown>(options.choice, {
+    ...{ data: "d.parquet", shots: 8, shotsFrom: "t.jsonl", prompts: "p.json", plain: true },
+    ...{ maxNewTokens: 7 },
+  });
+  const { model, limit, policies } = options.replay;
+  assertEquals([options.maxPromptTokens, model, limit, policies], [99, "m", 3, ["reference"]]);
+  assertEquals<unknown>(
+    parse("--fields prompt=q,answer=a,id=n --data d.jsonl --metric rouge").own,
+    { fields: { prompt: "q", answer: "a", id: "n" }, metric: "rouge" },
+  );
+});
+
+Deno.test("a wrong command line says what would be right", () => {
+  const wrong: [text: string, message: string][] = [
+    ["", "takes names of benchmarks, NAME[,NAME...], and got none; there are longbench, needle,"],
+    ["nope", 'Unknown benchmark "nope"; there are longbench, longbench-e, gsm8k'],
+    ["longbench:nope", "give longbench:SET, with all or one of narrativeqa, "],
+    ["gsm8k --metric rouge", "--metric rouge goes with --fields; a benchmark has its own metric"],
+    ["--fields prompt=q,answer=a", "without the name of a benchmark; got no --data"],
+    ["gsm8k --fields prompt=q,answer=a --data x", "without the name of a benchmark; got gsm8k"],
+    ["--fields prompt=q --data x", '--fields is "prompt=q"; expected both'],
+    ["--fields question=q --data x", '--fields has "question=q"; expected prompt=F,answer=F'],
+    ["--fields prompt=q,answer=a --data x --metric bleu", 'Unknown metric "bleu"; expected qa_f1'],
+    ["gsm8k --shots x", '--shots must be an integer of at least 0, got "x"'],
+    ["gsm8k --nope", "Unknown option --nope; expected one of "],
+  ];
+  for (const [text, message] of wrong) assertThrows(() => parse(text), UsageError, message);
+});
+
+Deno.test("the help lists the options of every replay, its own, and the benchmarks", () => {
+  const help = runHelp("Benchmarks");
+  for (const name of Object.keys({ ...OPTIONS, ...RUN_OPTIONS })) {
+    assertStringIncludes(help, `\n  --${name}`);
+  }
+  assertStringIncludes(help, "\n  longbench:all, longbench:SET ");
+  assertStringIncludes(help, "\n  gsm8k ");
+});
