@@ -105,6 +105,14 @@ export class Calibrator<T extends KvShape = KvShape> {
     return this.#statistics;
   }
 
+  /** What is kept of the samples themselves. */
+  async samples(): Promise<Learned<KeptSamples>> {
+    return await this.#learn(
+      "Nothing can be kept of the calibration set",
+      ({ samples }) => samples,
+    );
+  }
+
   /**
    * What a family learns for settings that say `calibrated`.
    *

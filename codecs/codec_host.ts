@@ -8,8 +8,10 @@ import type { PolicyHost } from "../policies/host.ts";
 import type { BudgetState, WorkloadMeta } from "../policies/policy.ts";
 import type { SandboxOptions } from "../policies/sandbox/sandbox_host.ts";
 import { type Family, KV_KINDS } from "../quant/family.ts";
+import type { KeptSamples } from "../quant/calibration.ts";
 import { codecFamily } from "./codec_family.ts";
 import { CodecPair } from "./codec_pair.ts";
+import { codecSamples } from "./codec_samples.ts";
 import type { CodecSource } from "./codec_process.ts";
 
 /** A codec that is run as a policy. */
@@ -53,8 +55,13 @@ export class CodecHost implements PolicyHost {
     return this.calibrates ? "offline" : "none";
   }
 
+  /** It learns from samples, not from statistics of them. */
   calibrate(): Promise<unknown> {
     return Promise.resolve(undefined);
+  }
+
+  async learn(samples: KeptSamples): Promise<void> {
+    await this.pair.calibrate(...codecSamples(samples));
   }
 
   plan({ budget }: StepQuestion): RawAnswers[] {

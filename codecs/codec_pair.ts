@@ -128,20 +128,24 @@ export class CodecPair implements CodecDoor {
 
   /** Says which model's cache is coded; once, before everything else. */
   async prepare(model: CodecModel): Promise<void> {
-    if (this.#model !== undefined) return;
+    if (this.#rules !== undefined) return;
     this.#model = model;
     await this.#reset();
   }
 
   /**
-   * Lets the codec learn.
+   * Lets the codec learn, after `prepare`.
    *
    * @param tokens drawn from all samples
    * @param samples keys and values of every layer, `[kv_heads, tokens, head_dim]` each
    */
-  async calibrate(model: CodecModel, tokens: number, samples: readonly Floats[]): Promise<void> {
-    this.#lesson = (await this.#guard(() => this.encoder.calibrate(model, tokens, samples)))
-      .slice();
+  async calibrate(tokens: number, samples: readonly Floats[]): Promise<void> {
+    const model = this.#known(this.#model);
+    const lesson = await this.#guard(() => this.encoder.calibrate(model, tokens, samples));
+    this.#lesson = lesson.slice();
+    // How blocks are cut may be part of what was learned.
+    this.#rules = undefined;
+    await this.#reset();
   }
 
   /** The session that a store of this layer and kind belongs to: each example has one. */

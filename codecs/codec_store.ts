@@ -4,7 +4,14 @@
  *
  * @module
  */
-import type { BufferContents, KvKind, Source, Store, StoredBuffer } from "../quant/family.ts";
+import type {
+  BufferContents,
+  ConstantBuffer,
+  KvKind,
+  Source,
+  Store,
+  StoredBuffer,
+} from "../quant/family.ts";
 import type { Backend, CpuTensor, KvShape, TokenRange } from "../quant/tensor.ts";
 import { codedSince, codedTokens, type FullRule } from "./block_rule.ts";
 import type { CodecPair } from "./codec_pair.ts";
@@ -34,7 +41,7 @@ export class CodecStore<T extends KvShape> implements Store<T> {
   constructor(
     private readonly backend: Pick<Backend<T>, "read" | "upload" | "copy" | "free">,
     private readonly source: Source<T>,
-    pair: CodecPair,
+    private readonly pair: CodecPair,
   ) {
     const { layer, kind, siblings } = source;
     const index = indexOf(kind);
@@ -116,6 +123,11 @@ export class CodecStore<T extends KvShape> implements Store<T> {
       at += part.length;
     }
     return Promise.resolve([{ role: "coded", words, bytes }]);
+  }
+
+  constants(): readonly ConstantBuffer[] {
+    const { lesson } = this.pair;
+    return lesson.length === 0 ? [] : [{ role: "lesson", memory: lesson }];
   }
 
   free(): void {

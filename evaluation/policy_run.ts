@@ -136,10 +136,13 @@ export class PolicyRun<T extends KvShape> {
           `calibration_mode is "${calibrationMode}", but this run has no calibration set`,
         );
       }
-      const statistics = await calibration.statistics();
-      cost.add(statistics);
+      const given = host.learn === undefined
+        ? await calibration.statistics()
+        : await calibration.samples();
+      cost.add(given);
       const start = performance.now();
-      lesson = await host.calibrate(statistics.value);
+      if ("families" in given.value) lesson = await host.calibrate(given.value);
+      else await host.learn!(given.value);
       cost.addSeconds((performance.now() - start) / 1000);
     }
     const allowance = new Allowance(host.work);

@@ -5,6 +5,7 @@
  * @module
  */
 import { InternalError, UserError } from "../errors.ts";
+import type { KeptSamples } from "../quant/calibration.ts";
 import type { Family } from "../quant/family.ts";
 import type { OptionalHook } from "../quant/hooks.ts";
 import { askPolicy, hooksOf, type RawAnswers, type StepQuestion } from "./ask.ts";
@@ -71,6 +72,8 @@ export interface PolicyHost extends AsyncDisposable {
   calibrationMode(workload: WorkloadMeta, budget: BudgetState): Promise<"none" | "offline">;
   /** Hands calibration statistics to the policy and returns what it made of them. */
   calibrate(samples: CalibrationStatistics): Promise<unknown>;
+  /** Hands over what is kept of the samples themselves; a quantizer of the user's learns from it. */
+  learn?(samples: KeptSamples): Promise<void>;
   /** Asks everything about one step. */
   plan(question: StepQuestion): Promise<RawAnswers[]> | RawAnswers[];
   /**

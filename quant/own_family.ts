@@ -6,7 +6,14 @@
  * @module
  */
 import type { Calibration, KeptSamples, Noise } from "./calibration.ts";
-import type { BufferContents, Family, Settings, Store, StoredBuffer } from "./family.ts";
+import type {
+  BufferContents,
+  ConstantBuffer,
+  Family,
+  Settings,
+  Store,
+  StoredBuffer,
+} from "./family.ts";
 import { InternalError, UserError } from "../errors.ts";
 import { QuantizerError } from "./quantizer_error.ts";
 import type { KvShape, TokenRange } from "./tensor.ts";
@@ -195,6 +202,19 @@ class OwnStore<T extends KvShape> implements Store<T> {
       );
     }
     return contents;
+  }
+
+  constants(): readonly ConstantBuffer[] {
+    const constants = this.ask("constants", () => this.store.constants?.() ?? []);
+    const isMemory = (memory: unknown) =>
+      ArrayBuffer.isView(memory) ||
+      typeof (memory as { readonly size?: unknown } | null)?.size === "number";
+    const fits = Array.isArray(constants) &&
+      constants.every((held: ConstantBuffer | null) =>
+        typeof held?.role === "string" && isMemory(held.memory)
+      );
+    if (!fits) throw wrong(this.family, "constants", constants, "a role and memory each");
+    return constants;
   }
 
   free(): void {
