@@ -7,12 +7,14 @@ import { keepPermissionsOf } from "./cli/permissions.ts";
 import { standWhereTheUserDoes } from "./cli/standing_place.ts";
 import { codecGuest } from "./codecs/codec_guest.ts";
 import { runSandboxChild, SANDBOX_CHILD_ARGUMENT } from "./policies/sandbox/child.ts";
+import { pyodideGuest } from "./policies/python/pyodide_guest.ts";
 import { policyGuest } from "./policies/sandbox/policy_guest.ts";
 
 if (import.meta.main) {
   // A compiled binary starts itself as the sandbox's process: nothing may happen before this.
   if (Deno.args[0] === SANDBOX_CHILD_ARGUMENT) {
-    await runSandboxChild(Deno.args[1] === codecGuest.name ? codecGuest : policyGuest);
+    const guests = [codecGuest, pyodideGuest];
+    await runSandboxChild(guests.find(({ name }) => name === Deno.args[1]) ?? policyGuest);
   }
   // Before any other code of the program is loaded.
   if (Deno.build.standalone) keepPermissionsOf(Deno.args[0]);

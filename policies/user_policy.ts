@@ -15,7 +15,9 @@ import { shown } from "./shown.ts";
 import { exportProblem } from "./sandbox/default_export.ts";
 import { limitsWith } from "./sandbox/limits.ts";
 import { quoted, SandboxError } from "./sandbox/sandbox_error.ts";
-import { type PolicySource, SandboxHost, type SandboxOptions } from "./sandbox/sandbox_host.ts";
+import { openModuleLink, type PolicySource } from "./sandbox/policy_link.ts";
+import { SandboxHost, type SandboxOptions } from "./sandbox/sandbox_host.ts";
+import { openPyodideLink } from "./python/pyodide_link.ts";
 
 /**
  * How a policy file is opened.
@@ -47,7 +49,7 @@ export interface PolicyFileOptions extends SandboxOptions {
   readonly notice?: (sentence: string) => void;
 }
 
-const EXTENSIONS = [".ts", ".mts", ".js", ".mjs"];
+const EXTENSIONS = [".ts", ".mts", ".js", ".mjs", ".py"];
 
 /** Whether a value of `--policy` means a file and not the name of a built-in. */
 export function isPolicyPath(value: string): boolean {
@@ -90,8 +92,13 @@ export async function openPolicyFile(
   const text = await read(path, limitsWith(options.limits ?? {}).messageBytes);
   const name = nameOf(path);
   if (!options.trust) {
-    const language = extension.endsWith("ts") ? "ts" : "js";
+    const language = extension === ".py" ? "py" : extension.endsWith("ts") ? "ts" : "js";
     return await sandboxed({ name, text, language }, options);
+  }
+  if (extension === ".py") {
+    throw new PolicyError(
+      `Policy file ${shown(path)} is in Python, which this process cannot run; leave out --trust`,
+    );
   }
   const notice = options.notice ?? ((sentence) => console.error(sentence));
   notice(
@@ -151,7 +158,8 @@ function nameOf(path: string): string {
 
 async function sandboxed(source: PolicySource, options: SandboxOptions): Promise<PolicyHost> {
   try {
-    return await SandboxHost.open(source, options);
+    const open = source.language === "py" ? openPyodideLink : openModuleLink;
+    return await SandboxHost.open(source, options, open);
   } catch (error) {
     if (!(error instanceof SandboxError)) throw error;
     throw new PolicyError(`Policy ${source.name}: ${error.message}`, { cause: error });

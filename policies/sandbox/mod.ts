@@ -7,4 +7,5 @@ export { type LaunchChild, launchChild, launchDeno, launchSelf } from "./child.t
 export { runSandboxChild, SANDBOX_CHILD_ARGUMENT } from "./child.ts";
 export { DEFAULT_LIMITS, limitsWith, type SandboxLimits } from "./limits.ts";
 export { SandboxError, type SandboxFailure } from "./sandbox_error.ts";
-export { type PolicySource, SandboxHost, type SandboxOptions } from "./sandbox_host.ts";
+export type { PolicySource } from "./policy_link.ts";
+export { SandboxHost, type SandboxOptions } from "./sandbox_host.ts";

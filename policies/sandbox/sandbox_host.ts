@@ -22,24 +22,19 @@ import {
 import type { BudgetState, WorkloadMeta } from "../policy.ts";
 import { shown } from "../shown.ts";
 import { type LaunchChild, launchChild } from "./child.ts";
-import { ChildLink } from "./child_link.ts";
 import { LIMIT_BOUNDS, limitsWith, type SandboxLimits } from "./limits.ts";
-import { policyGuest } from "./policy_guest.ts";
+import {
+  openModuleLink,
+  type OpenPolicyLink,
+  type PolicyLink,
+  type PolicySource,
+} from "./policy_link.ts";
 import type { RealmQuestion, Started } from "./policy_realm.ts";
 import { answerOf } from "./reply_answer.ts";
 import { SandboxError } from "./sandbox_error.ts";
 
 /** Questions and replies that are kept for `verifyDeterminism`. */
 const KEPT_EXCHANGES = 64;
-
-/** A policy's text. */
-export interface PolicySource {
-  /** Name under which results are reported. */
-  readonly name: string;
-  readonly text: string;
-  /** TypeScript (types are erased, enums compiled) or plain JavaScript. */
-  readonly language: "ts" | "js";
-}
 
 /**
  * How the sandbox is set up.
@@ -88,9 +83,10 @@ export class SandboxHost implements PolicyHost {
 
   private constructor(
     private readonly source: PolicySource,
-    private readonly link: ChildLink,
+    private readonly link: PolicyLink,
     private readonly limits: SandboxLimits,
     private readonly launch: LaunchChild,
+    private readonly openLink: OpenPolicyLink,
     started: Started,
   ) {
     this.name = source.name;
@@ -103,6 +99,7 @@ export class SandboxHost implements PolicyHost {
   /**
    * Starts the sandbox and loads a policy into it.
    *
+   * @param openLink what runs it; by default what runs modules
    * @throws {PolicyError} when the policy cannot be loaded or lacks a method
    * @throws {SandboxError} when it exceeds a limit already now
    *
@@ -136,7 +133,11 @@ export class SandboxHost implements PolicyHost {
    * assertEquals(answers.map((a) => a.bits), [[4], [4], [2], [2]]);
    * ```
    */
-  static async open(source: PolicySource, options: SandboxOptions = {}): Promise<SandboxHost> {
+  static async open(
+    source: PolicySource,
+    options: SandboxOptions = {},
+    openLink: OpenPolicyLink = openModuleLink,
+  ): Promise<SandboxHost> {
     const limits = limitsWith(options.limits ?? {});
     const launch = options.launch ?? launchChild;
     const bytes = new TextEncoder().encode(source.text).length;
@@ -147,16 +148,16 @@ export class SandboxHost implements PolicyHost {
         } has ${bytes} bytes; at most ${limits.messageBytes} are loaded`,
       );
     }
-    const link = new ChildLink(launch, policyGuest, limits);
+    const link = openLink(source, limits, launch);
     try {
-      const reply = await link.hello({ source: source.text, language: source.language });
+      const reply = await link.hello();
       const started = startedWith(answerOf(reply, "its list of methods", limits));
       if (started.missing !== undefined) {
         throw missingMethodError(source.name, started.missing, started.methods);
       }
       if (started.field !== undefined) throw fieldError(source.name, started.field);
       if (started.outsideBudget === null) throw outsideBudgetError(source.name);
-      return new SandboxHost(source, link, limits, launch, started);
+      return new SandboxHost(source, link, limits, launch, openLink, started);
     } catch (error) {
       await link.close();
       throw error;
@@ -220,9 +221,9 @@ export class SandboxHost implements PolicyHost {
    * @throws {SandboxError} `not deterministic`, when one differs; any other failure of the second run
    */
   async verifyDeterminism(): Promise<void> {
-    const link = new ChildLink(this.launch, policyGuest, this.limits);
+    const link = this.openLink(this.source, this.limits, this.launch);
     try {
-      await link.hello({ source: this.source.text, language: this.source.language });
+      await link.hello();
       for (const { question, ms, awaited, reply } of this.#kept) {
         if (hash(await link.ask(question, ms, `No answer to ${awaited}`)) !== reply) {
           throw new SandboxError(

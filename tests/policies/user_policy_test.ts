@@ -75,7 +75,7 @@ Deno.test("a file that is none is refused in one sentence", async () => {
       );
       assertEquals(
         await refusal("policy.json", trust),
-        'Policy file "policy.json" is no module; its name should end in .ts, .mts, .js, .mjs',
+        'Policy file "policy.json" is no module; its name should end in .ts, .mts, .js, .mjs, .py',
       );
       assert((await refusal(path("kivi_overlap_4bit.ts"), trust)).endsWith(
         "has the name of the built-in kivi_overlap_4bit; give it another",
@@ -138,7 +138,7 @@ Deno.test("results are reported under one word, whatever the file is called", as
 });
 
 Deno.test("names of built-ins are told from paths of files", () => {
-  for (const path of ["./a.ts", "a.ts", "a.mjs", "/tmp/a.js", "dir/a", "C:\\a.ts"]) {
+  for (const path of ["./a.ts", "a.ts", "a.mjs", "a.py", "/tmp/a.js", "dir/a", "C:\\a.ts"]) {
     assert(isPolicyPath(path), path);
   }
   for (const name of ["kivi_overlap_4bit", "all", "unknown"]) assert(!isPolicyPath(name), name);

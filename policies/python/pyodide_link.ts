@@ -1,0 +1,41 @@
+/**
+ * A policy in Python, in Pyodide, in the sandbox's process.
+ *
+ * @module
+ */
+import { ChildLink } from "../sandbox/child_link.ts";
+import type { OpenPolicyLink } from "../sandbox/policy_link.ts";
+import askPolicy from "./ask_policy.py" with { type: "text" };
+import { askerArguments } from "./asker_words.ts";
+import { pyodideFiles } from "./pyodide_files.ts";
+import { pyodideGuest } from "./pyodide_guest.ts";
+
+const encoder = new TextEncoder();
+/** What there is to import. */
+const LACKING = "; in the sandbox there is Python's standard library and no more";
+const NOTHING = new Uint8Array(0);
+
+/** Starts a process for a policy that is a Python file. */
+export const openPyodideLink: OpenPolicyLink = (source, limits, launch) => {
+  const link = new ChildLink(launch, pyodideGuest, limits);
+  const ask = async (parts: readonly Uint8Array[], ms: number, awaited: string) => {
+    const head = new Uint32Array(5);
+    // Any first byte but that of a realm made afresh.
+    head[0] = 2;
+    parts.forEach((part, i) => head[1 + i] = part.length);
+    const question = [new Uint8Array(head.buffer), ...parts];
+    return new TextDecoder().decode(await link.askBytes(question, ms, awaited));
+  };
+  return {
+    pid: link.pid,
+    async hello() {
+      const { source: pyodide, wasm, library } = await pyodideFiles();
+      await link.hello({ source: pyodide, language: "js" });
+      const parts = [wasm, library, askPolicy, askerArguments(source, LACKING)]
+        .map((part) => typeof part === "string" ? encoder.encode(part) : part);
+      return ask(parts, limits.startMs, "Not ready");
+    },
+    ask: (text, ms, awaited) => ask([NOTHING, NOTHING, NOTHING, encoder.encode(text)], ms, awaited),
+    close: () => link.close(),
+  };
+};

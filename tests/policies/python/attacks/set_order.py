@@ -1,0 +1,15 @@
+"""Depends on the order of a set of strings, which is one."""
+
+class AdaptiveQuantPolicy:
+    def choose_bits(self, layer_id, kv_kind, head_group, token_stats, budget_state):
+        return 2 + len(next(iter({"a", "bb"})))
+        return 4
+
+    def choose_axis(self, layer_id, kv_kind):
+        return "token"
+
+    def residual_length(self, layer_id, request_meta):
+        return 0
+
+    def calibration_mode(self, workload_meta, budget_state):
+        return "none"

@@ -1,0 +1,66 @@
+/** Policies in Python give the numbers of those that they repeat, to the last digit. */
+import { assertEquals, assertRejects } from "@std/assert";
+import { fileURLToPath } from "node:url";
+import { open } from "../../../mod.ts";
+import type { PolicyHost } from "../../../policies/host.ts";
+import { PolicyError } from "../../../policies/check.ts";
+import { hostBuiltin, isBuiltinName } from "../../../policies/registry.ts";
+import { openPolicyFile } from "../../../policies/user_policy.ts";
+import { inTemporaryFolder } from "../../temporary_folder.ts";
+
+/** What each file repeats. */
+const TWINS = {
+  "py_uniform_quant_2bit.py": "uniform_quant_2bit",
+  "py_uniform_quant_4bit.py": "uniform_quant_4bit",
+  "py_kivi_overlap_2bit.py": "kivi_overlap_2bit",
+  "py_kivi_overlap_4bit.py": "kivi_overlap_4bit",
+  "py_skvq_overlap_2bit.py": "skvq_overlap_2bit",
+  "spread.py": "spread_twin.ts",
+} as const;
+
+const limits = { startMs: 60_000, stepMs: 20_000 };
+
+function file(name: string): Promise<PolicyHost> {
+  const path = fileURLToPath(new URL(`./twins/${name}`, import.meta.url));
+  return openPolicyFile(path, { limits });
+}
+
+const prompt = "The ship left the harbour at dawn, and nobody saw it leave. ".repeat(40);
+
+for (const [python, twin] of Object.entries(TWINS)) {
+  Deno.test(`${python} gives the numbers of ${twin}`, async () => {
+    await using lab = await open("mini", { device: "cpu" });
+    await using mine = await file(python);
+    await using theirs = isBuiltinName(twin) ? hostBuiltin(twin) : await file(twin);
+    const replay = async (host: PolicyHost) => {
+      const { numbers, widths } = await lab.replay({ prompt }, host, { maxNewTokens: 4 });
+      const { decode_tokens_per_s: _a, prefill_latency_ms: _b, calibration_cost_s: _c, ...rest } =
+        numbers;
+      return { rest, widths };
+    };
+    assertEquals(await replay(mine), await replay(theirs));
+    await mine.verifyDeterminism?.();
+  });
+}
+
+/** Files that cannot be used, and what is said of them. */
+const WRONG = {
+  "import numpy": /ModuleNotFoundError: .*numpy.*, at line 1; in the sandbox there is Python's/,
+  "x = 1": /it has no class AdaptiveQuantPolicy$/,
+  "x = 1\ny = (": /SyntaxError: '\(' was never closed, at line 2$/,
+  "\n\n1 / 0": /ZeroDivisionError: division by zero, at line 3$/,
+  "class AdaptiveQuantPolicy:\n  pass": /has no method choose_bits$/,
+} as const;
+
+for (const [text, sentence] of Object.entries(WRONG)) {
+  Deno.test(`a Python file is refused with a sentence: ${JSON.stringify(text)}`, async () => {
+    await inTemporaryFolder(async (folder) => {
+      await Deno.writeTextFile(`${folder}/mine.py`, text);
+      const error = await assertRejects(
+        () => openPolicyFile(`${folder}/mine.py`, { limits }),
+        PolicyError,
+      );
+      assertEquals(sentence.test(error.message), true, error.message);
+    });
+  });
+}
