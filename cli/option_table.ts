@@ -66,6 +66,11 @@ export const OPTIONS = {
     help:
       "quantizers of yours, replayed behind the policies: each in two sandboxed processes, judged by the bytes it stores",
   },
+  python: {
+    value: "PATH",
+    help:
+      "interpreter of yours for policy files in Python, run inside bubblewrap with what it can import (default: Pyodide, the standard library alone)",
+  },
   trust: { help: "run policy files in this process, without the sandbox; for debugging" },
   "policy-step-ms": {
     value: "N",

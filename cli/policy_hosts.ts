@@ -29,20 +29,18 @@ export interface OpenedPolicies {
 export async function openPolicies(
   options: Pick<
     ReplayOptions,
-    "policies" | "quantizers" | "trust" | "limits" | "quiet" | "kvtunerTable"
+    "policies" | "quantizers" | "python" | "trust" | "limits" | "quiet" | "kvtunerTable"
   >,
   notice: (sentence: string) => void,
 ): Promise<OpenedPolicies> {
   const hosts: PolicyHost[] = [];
   const failures: { policy: string; reason: string }[] = [];
-  const { trust, limits } = options;
+  const { python, trust, limits } = options;
+  const file = { trust, limits, notice, ...(python === undefined ? {} : { python }) };
   const openings = [
     ...options.policies.map((policy) => ({
       policy,
-      open: () =>
-        isBuiltinName(policy)
-          ? openBuiltin(policy, options)
-          : openFile(policy, { trust, limits, notice }),
+      open: () => isBuiltinName(policy) ? openBuiltin(policy, options) : openFile(policy, file),
     })),
     ...options.quantizers.map((policy) => ({
       policy,

@@ -31,6 +31,8 @@ export interface ReplayOptions extends ChosenPolicies, CalibrationDataOptions {
   readonly slices: readonly SliceName[];
   /** Paths of quantizer files. */
   readonly quantizers: readonly string[];
+  /** Interpreter of the user's for Python files. */
+  readonly python?: string;
   /** Whether policy files run in this process. */
   readonly trust: boolean;
   /** Limits of the sandbox that the user set. */
@@ -123,6 +125,7 @@ export function replayOptionsOf(
 ): ReplayOptions {
   const data = values.text("data");
   const out = values.text("out");
+  const python = values.text("python");
   const limit = values.integer("limit", 1);
   const maxNewTokens = values.integer("max-new-tokens", 1);
   const calibration = values.text("calibration");
@@ -138,6 +141,7 @@ export function replayOptionsOf(
     slices,
     ...chosen,
     quantizers: quantizerFiles(parsed.quantizer, EXAMPLES.quantizer, chosen.policies),
+    ...(python === undefined ? {} : { python }),
     trust: parsed.trust,
     limits: limitsOf(values),
     ...(calibration === undefined ? {} : { calibration }),
@@ -173,6 +177,7 @@ export const EXAMPLES = {
   policy: "kivi_overlap_2bit",
   "group-size": "64",
   quantizer: "my_quantizer.ts",
+  python: "./.venv/bin/python",
   "policy-step-ms": "500",
   "policy-run-ms": "60000",
   "policy-memory-mib": "256",

@@ -72,7 +72,7 @@ export class CodecProcess {
     private readonly source: CodecSource,
     private readonly limits: SandboxLimits,
   ) {
-    this.#link = new ChildLink(launch, codecGuest, limits);
+    this.#link = new ChildLink(() => launch(limits, codecGuest), limits);
   }
 
   /**

@@ -15,8 +15,10 @@ import { shown } from "./shown.ts";
 import { exportProblem } from "./sandbox/default_export.ts";
 import { limitsWith } from "./sandbox/limits.ts";
 import { quoted, SandboxError } from "./sandbox/sandbox_error.ts";
-import { openModuleLink, type PolicySource } from "./sandbox/policy_link.ts";
+import type { PolicySource } from "./sandbox/policy_link.ts";
 import { SandboxHost, type SandboxOptions } from "./sandbox/sandbox_host.ts";
+import { findInterpreter } from "./python/bubblewrap.ts";
+import { INTERPRETER_LIMITS, interpreterLinks, trustedLinks } from "./python/interpreter_link.ts";
 import { openPyodideLink } from "./python/pyodide_link.ts";
 
 /**
@@ -45,6 +47,11 @@ import { openPyodideLink } from "./python/pyodide_link.ts";
 export interface PolicyFileOptions extends SandboxOptions {
   /** Runs the file in this process, with everything this process may do. For debugging. */
   readonly trust?: boolean;
+  /**
+   * A Python interpreter of yours, such as `/usr/bin/python3` or that of a virtual environment: Python
+   * files run in it, inside bubblewrap, and may import what it has. Without, they run in Pyodide.
+   */
+  readonly python?: string;
   /** Takes a sentence for the user; by default it is written to standard error. */
   readonly notice?: (sentence: string) => void;
 }
@@ -91,19 +98,19 @@ export async function openPolicyFile(
   }
   const text = await read(path, limitsWith(options.limits ?? {}).messageBytes);
   const name = nameOf(path);
-  if (!options.trust) {
-    const language = extension === ".py" ? "py" : extension.endsWith("ts") ? "ts" : "js";
-    return await sandboxed({ name, text, language }, options);
-  }
-  if (extension === ".py") {
+  const language = extension === ".py" ? "py" : extension.endsWith("ts") ? "ts" : "js";
+  const source = { name, text, language } as const;
+  if (!options.trust) return await sandboxed(source, options);
+  if (language === "py" && options.python === undefined) {
     throw new PolicyError(
-      `Policy file ${shown(path)} is in Python, which this process cannot run; leave out --trust`,
+      `Policy file ${shown(path)} is in Python, and trusted: name an interpreter with --python`,
     );
   }
   const notice = options.notice ?? ((sentence) => console.error(sentence));
   notice(
     `Policy ${name} is trusted: it runs without a sandbox and may do what this program may do`,
   );
+  if (language === "py") return await sandboxed(source, options);
   return new InProcessHost(name, await trusted(path));
 }
 
@@ -156,10 +163,17 @@ function nameOf(path: string): string {
   return name;
 }
 
-async function sandboxed(source: PolicySource, options: SandboxOptions): Promise<PolicyHost> {
+/** A policy in a process of its own. */
+async function sandboxed(source: PolicySource, options: PolicyFileOptions): Promise<PolicyHost> {
   try {
-    const open = source.language === "py" ? openPyodideLink : openModuleLink;
-    return await SandboxHost.open(source, options, open);
+    if (source.language !== "py") return await SandboxHost.open(source, options);
+    const { python } = options;
+    if (python === undefined) return await SandboxHost.open(source, options, openPyodideLink);
+    const limits = { ...INTERPRETER_LIMITS, ...options.limits };
+    const links = options.trust
+      ? trustedLinks(python)
+      : interpreterLinks(await findInterpreter(python));
+    return await SandboxHost.open(source, { ...options, limits }, links);
   } catch (error) {
     if (!(error instanceof SandboxError)) throw error;
     throw new PolicyError(`Policy ${source.name}: ${error.message}`, { cause: error });

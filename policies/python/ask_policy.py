@@ -69,6 +69,8 @@ class Asker:
         self.words = words
         self.call = []
         self.needed = None
+        # Whether there was no memory left.
+        self.exhausted = False
         self.text = text
         self.name = name
 
@@ -127,6 +129,7 @@ class Asker:
 
     def describe(self, error):
         """An error and the last line of the policy's file that led to it."""
+        self.exhausted = self.exhausted or isinstance(error, MemoryError)
         try:
             text = str(error).splitlines()
             what = f"{type(error).__name__}: {text[0]}" if text else type(error).__name__

@@ -12,12 +12,13 @@ import { pyodideGuest } from "./pyodide_guest.ts";
 
 const encoder = new TextEncoder();
 /** What there is to import. */
-const LACKING = "; in the sandbox there is Python's standard library and no more";
+const LACKING =
+  "; in the sandbox there is Python's standard library and no more: --python PATH runs the file in an interpreter of yours";
 const NOTHING = new Uint8Array(0);
 
 /** Starts a process for a policy that is a Python file. */
 export const openPyodideLink: OpenPolicyLink = (source, limits, launch) => {
-  const link = new ChildLink(launch, pyodideGuest, limits);
+  const link = new ChildLink(() => launch(limits, pyodideGuest), limits);
   const ask = async (parts: readonly Uint8Array[], ms: number, awaited: string) => {
     const head = new Uint32Array(5);
     // Any first byte but that of a realm made afresh.

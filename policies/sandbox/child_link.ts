@@ -5,7 +5,6 @@
  * @module
  */
 import { UserError } from "../../errors.ts";
-import type { Guest, LaunchChild } from "./child.ts";
 import type { Hello } from "./child_main.ts";
 import { type Frame, FRAME_KINDS, frameCodec, type FrameReader } from "./frame.ts";
 import type { SandboxLimits } from "./limits.ts";
@@ -34,10 +33,11 @@ export class ChildLink {
   #closed: Promise<void> | undefined;
 
   /**
+   * @param start starts the process, its three standard streams piped
    * @throws {PolicyError} when this program may not start processes
    */
-  constructor(launch: LaunchChild, guest: Guest, private readonly limits: SandboxLimits) {
-    this.#child = launch(limits, guest);
+  constructor(start: () => Deno.ChildProcess, private readonly limits: SandboxLimits) {
+    this.#child = start();
     this.#reader = this.#codec.reader(
       this.#nonce,
       BYTES_PER_UNIT * limits.messageBytes + STDERR_BYTES,

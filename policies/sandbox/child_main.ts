@@ -24,7 +24,7 @@ export interface Hello {
   /** 16 bytes that mark every message of the process, in hexadecimal. */
   readonly nonce: string;
   readonly source: string;
-  readonly language: "ts" | "js";
+  readonly language: "ts" | "js" | "py";
   readonly memoryBytes: number;
   readonly messageBytes: number;
   /** After this time the process ends by itself; an evaluator that lives kills it sooner. */

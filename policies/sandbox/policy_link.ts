@@ -40,7 +40,7 @@ export type OpenPolicyLink = (
 
 /** A policy that is a JavaScript or TypeScript module. */
 export const openModuleLink: OpenPolicyLink = ({ text, language }, limits, launch) => {
-  const link = new ChildLink(launch, policyGuest, limits);
+  const link = new ChildLink(() => launch(limits, policyGuest), limits);
   return {
     pid: link.pid,
     hello: () => link.hello({ source: text, language: language === "ts" ? "ts" : "js" }),

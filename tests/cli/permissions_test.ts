@@ -19,8 +19,10 @@ function permissionsOf(command: string): Permissions {
   const set = /(?:^|\s)-P=(\w+)/.exec(command)?.[1];
   const granted = Object.entries(set === undefined ? {} : sets[set]!)
     .filter((entry): entry is [string, true | readonly string[]] => entry[1] !== false);
-  const run = /--allow-run=\$\(deno eval/.test(command) ? { run: ["deno"] } : {};
-  return { ...Object.fromEntries(granted), ...run };
+  const [starts, bubblewrap] =
+    /--allow-run=\$\(deno eval[^"]*?\)(,\/usr\/bin\/bwrap)?"/.exec(command) ?? [];
+  const run = ["deno", ...(bubblewrap === undefined ? [] : ["bwrap"])];
+  return { ...Object.fromEntries(granted), ...(starts === undefined ? {} : { run }) };
 }
 
 /** Every task by name, but those that only call others. */
@@ -59,7 +61,7 @@ Deno.test("every command has the set of its task", () => {
   ) {
     const expected = {
       ...(set === undefined ? {} : sets[set]),
-      ...(sandbox ? { run: ["deno"] } : {}),
+      ...(sandbox ? { run: name === "check" ? ["deno"] : ["deno", "bwrap"] } : {}),
     };
     assertEquals(permissionsOf(commands.get(name)!), expected, name);
   }

@@ -40,7 +40,7 @@ Deno.test("every option is read", () => {
   const args =
     "--policy reference,kivi_overlap_2bit --quantizer a.ts,b.ts --group-size 64 --model mini-outlier --tokenizer ./t --data x.jsonl " +
     "--device wasm --limit 3 --max-new-tokens=9 --budget-bits 8 --seed 7 --out results " +
-    "--mode generate --stepwise --audit --no-cache --cache-limit 1.5MB --quiet --trust --calibration c.json --policy-step-ms 500 " +
+    "--mode generate --stepwise --audit --no-cache --cache-limit 1.5MB --quiet --trust --python ./bin/python --calibration c.json --policy-step-ms 500 " +
     "--policy-calibrations 1 --policy-held-mib 2 --policy-work-ms 3 --data-line-bytes 4 " +
     "--data-answers 5 --text-bytes 6 --calibration-data mine.jsonl --calibration-tokens 4096";
   assertEquals<unknown>(parse(...args.split(" ")), {
@@ -49,6 +49,7 @@ Deno.test("every option is read", () => {
     named: ["reference", "kivi_overlap_2bit@g64"],
     ungrouped: [],
     quantizers: ["a.ts", "b.ts"],
+    python: "./bin/python",
     trust: true,
     limits: { stepMs: 500, calibrations: 1, heldMib: 2, workMs: 3 },
     dataLimits: { lineBytes: 4, answers: 5 },
@@ -142,7 +143,7 @@ Deno.test("help wins over everything but an unknown option", () => {
 
 Deno.test("a wrong command line is refused in one sentence that says what is right", () => {
   const wrong: [args: string, message: RegExp][] = [
-    ["--polcy x", /^Unknown option --polcy; expected one of --policy, --quantizer, --trust, /],
+    ["--polcy x", /^Unknown option --polcy; expected one of --policy, --quantizer, --python, /],
     ["--x=1", /^Unknown option --x; expected one of /],
     ["-z", /^Unknown option -z; expected one of /],
     ["extra", /^Unexpected argument "extra"; expected only options: --policy, /],

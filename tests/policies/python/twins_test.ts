@@ -3,6 +3,9 @@ import { assertEquals, assertRejects } from "@std/assert";
 import { fileURLToPath } from "node:url";
 import { open } from "../../../mod.ts";
 import type { PolicyHost } from "../../../policies/host.ts";
+import type { StepQuestion } from "../../../policies/ask.ts";
+import { openPyodideLink } from "../../../policies/python/pyodide_link.ts";
+import { SandboxHost } from "../../../policies/sandbox/mod.ts";
 import { PolicyError } from "../../../policies/check.ts";
 import { hostBuiltin, isBuiltinName } from "../../../policies/registry.ts";
 import { openPolicyFile } from "../../../policies/user_policy.ts";
@@ -42,6 +45,33 @@ for (const [python, twin] of Object.entries(TWINS)) {
     await mine.verifyDeterminism?.();
   });
 }
+
+Deno.test("what stands for an integer is the integer it is, and None says nothing", async () => {
+  const text = await Deno.readTextFile(
+    new URL("./twins/py_uniform_quant_2bit.py", import.meta.url),
+  );
+  const whole = "class Whole:\n    def __index__(self):\n        return 3\n";
+  const more = "\n    def group_size(self, layer_id, kv_kind, request_meta):\n        pass\n";
+  const source = {
+    name: "whole",
+    text: whole + text.replace(/return min.*/, "return Whole()") + more,
+    language: "py",
+  } as const;
+  await using host = await SandboxHost.open(source, { limits }, openPyodideLink);
+  const [first] = await host.plan(QUESTION);
+  assertEquals([first?.bits, first?.optional], [[3, 3], { group_size: undefined }]);
+});
+
+const QUESTION: StepQuestion = {
+  budget: {
+    ...{ budget_bits: 4, used_bits: 0, remaining_bits: 4, step: 0, total_steps: null },
+    ...{ layers: 1, kv_heads: 2, head_dim: 64 },
+  },
+  request: { slice: "s", dataset: "d", prompt_tokens: 9, cache_tokens: 8, max_new_tokens: 4 },
+  stats: () => {
+    throw new Error("no statistics are asked for");
+  },
+};
 
 /** Files that cannot be used, and what is said of them. */
 const WRONG = {

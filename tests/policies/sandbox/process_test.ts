@@ -108,7 +108,7 @@ function launchFree(program: string): LaunchChild {
 }
 
 async function firstReply(launch: LaunchChild): Promise<string> {
-  const link = new ChildLink(launch, policyGuest, DEFAULT_LIMITS);
+  const link = new ChildLink(() => launch(DEFAULT_LIMITS, policyGuest), DEFAULT_LIMITS);
   try {
     return await link.hello({ source: "", language: "js" });
   } finally {

@@ -1,0 +1,143 @@
+/**
+ * The user's own Python interpreter behind walls: what bubblewrap lets it see, and how it is started.
+ *
+ * @module
+ */
+import { resolve } from "node:path";
+import { PolicyError } from "../check.ts";
+import { shown } from "../shown.ts";
+import { quoted } from "../sandbox/sandbox_error.ts";
+
+/** Where Linux distributions have it. The tasks may start this program and no other of its name. */
+export const BUBBLEWRAP = "/usr/bin/bwrap";
+
+/** What programs need besides the interpreter's own folders: the system's, and nobody's files. */
+const SYSTEM = [
+  ...["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/nix/store", "/gnu/store"],
+  ...["/etc/alternatives", "/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d"],
+];
+
+/** Bytes of the only folder that can be written to; it is memory. */
+const SCRATCH_BYTES = 2 ** 26;
+
+/** Environment of the interpreter; with it sets of strings have one order in every run. */
+const ENVIRONMENT = {
+  PATH: "/usr/local/bin:/usr/bin:/bin",
+  HOME: "/tmp",
+  LANG: "C.UTF-8",
+  PYTHONHASHSEED: "0",
+  PYTHONDONTWRITEBYTECODE: "1",
+};
+
+/** An interpreter that was found. */
+export interface Interpreter {
+  /** Its own path, as it says itself. */
+  readonly executable: string;
+  /** Folders that it consists of: its prefix, and that of the one a virtual environment is made of. */
+  readonly folders: readonly string[];
+}
+
+const PROBE = `
+import json, os, sys
+own = [sys.executable, os.path.realpath(sys.executable)]
+folders = [sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix]
+folders += [os.path.dirname(os.path.dirname(path)) for path in own]
+real = [os.path.realpath(path) for path in folders]
+print(json.dumps({"executable": sys.executable, "folders": sorted({*folders, *real})}))
+`;
+
+/**
+ * Asks an interpreter where it lives, with a read-only view of everything and no network.
+ *
+ * @throws {PolicyError} when bubblewrap or the interpreter cannot be used; one sentence
+ */
+export async function findInterpreter(python: string): Promise<Interpreter> {
+  const instead = "or trust the file with --trust";
+  const sentence = (what: string) =>
+    new PolicyError(`--python runs files inside bubblewrap, and ${what}; ${instead}`);
+  if (Deno.permissions.querySync({ name: "run", command: BUBBLEWRAP }).state !== "granted") {
+    throw sentence(`this program may not start it: allow it with --allow-run=${BUBBLEWRAP}`);
+  }
+  let output: Deno.CommandOutput;
+  try {
+    output = await bubblewrap("null", [
+      ...["--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc"],
+      ...["--", /\//.test(python) ? resolve(python) : python, "-s", "-c", PROBE],
+    ]).output();
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    throw sentence(`there is no ${BUBBLEWRAP} here: install bubblewrap`);
+  }
+  const said = new TextDecoder().decode(output.stderr).trim().split("\n").at(-1)!;
+  if (!output.success) {
+    const missing = said.includes("execvp");
+    if (!missing && said.startsWith("bwrap:")) {
+      throw sentence(`it cannot be used here: ${quoted(said)}`);
+    }
+    throw new PolicyError(
+      `--python is ${shown(python)}, which is no Python interpreter (${quoted(said)}); ` +
+        `expected one such as /usr/bin/python3`,
+    );
+  }
+  return checked(python, new TextDecoder().decode(output.stdout));
+}
+
+function checked(python: string, said: string): Interpreter {
+  let found: Partial<Interpreter> = {};
+  try {
+    found = Object(JSON.parse(said));
+  } catch {
+    // It is none.
+  }
+  const { executable, folders } = found;
+  if (typeof executable !== "string" || !Array.isArray(folders)) {
+    throw new PolicyError(
+      `--python is ${shown(python)}, which is no Python interpreter; expected one such as ` +
+        `/usr/bin/python3`,
+    );
+  }
+  // Seen by the policy, so it must be a folder of Python and nothing else.
+  const here = `${Deno.cwd()}/`;
+  const open = folders.find((folder) => here.startsWith(`${folder.replace(/\/$/, "")}/`));
+  if (open !== undefined) {
+    throw new PolicyError(
+      `The interpreter ${shown(python)} lives in ${shown(open)}, which holds the folder that you ` +
+        `are in; expected one in a folder of its own, such as a virtual environment`,
+    );
+  }
+  return { executable, folders };
+}
+
+/** Starts the interpreter with a program, its standard streams piped. */
+export function startInterpreter(
+  { executable, folders }: Interpreter,
+  program: string,
+): Deno.ChildProcess {
+  const bound = (paths: readonly string[]) =>
+    paths.flatMap((path) => ["--ro-bind-try", path, path]);
+  return bubblewrap("piped", [
+    ...bound(SYSTEM),
+    ...["--dev", "/dev", "--proc", "/proc", "--size", `${SCRATCH_BYTES}`, "--tmpfs", "/tmp"],
+    ...bound(folders),
+    ...["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/tmp"],
+    ...["--", executable, "-s", "-c", program],
+  ]).spawn();
+}
+
+function bubblewrap(stdin: "null" | "piped", args: readonly string[]): Deno.Command {
+  return new Deno.Command(BUBBLEWRAP, {
+    args: [
+      ...["--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL"],
+      ...["--clearenv", ...Object.entries(ENVIRONMENT).flatMap(([k, v]) => ["--setenv", k, v])],
+      ...args,
+    ],
+    clearEnv: true,
+    env: {},
+    cwd: "/",
+    stdin,
+    stdout: "piped",
+    stderr: "piped",
+    // Ctrl-C is the evaluator's affair.
+    detached: true,
+  });
+}

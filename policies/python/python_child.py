@@ -1,0 +1,54 @@
+"""The process of a policy in an interpreter of the user's; follows ask_policy.py in one program.
+
+Messages are those of the sandbox's process (frame.ts). The policy runs in this very process and can
+write messages, too: what it gains by that is to answer, which it does anyway. What holds it are the
+walls around the process and the limits that are set here before its first line.
+"""
+import os
+import resource
+import struct
+
+REPLY, END = 3, 4
+
+
+def main():
+    incoming = os.fdopen(os.dup(0), "rb")
+    outgoing = os.fdopen(os.dup(1), "wb")
+    nothing = os.open(os.devnull, os.O_RDWR)
+    os.dup2(nothing, 0)
+    os.dup2(nothing, 1)
+    nonce, asker = bytes(16), None
+    while len(header := incoming.read(32)) == 32:
+        sequence, length = struct.unpack_from("<II", header, 8)
+        body = incoming.read(length)
+        if asker is None:
+            hello = json.loads(body)
+            nonce = bytes.fromhex(hello["nonce"])
+            limit(hello)
+            asker = Asker(**json.loads(hello["source"]))
+            reply = asker.load()
+        else:
+            reply = asker.ask(body.decode())
+        kind = REPLY
+        if asker.exhausted:
+            kind, reply = END, "memory"
+        elif len(reply) > hello["messageBytes"]:
+            reply = "B"
+        data = reply.encode()
+        outgoing.write(b"KVRP" + bytes([1, kind, 0, 0]) + struct.pack("<II", sequence, len(data)))
+        outgoing.write(nonce + data)
+        outgoing.flush()
+
+
+def limit(hello):
+    for what, most in (
+        (resource.RLIMIT_DATA, hello["memoryBytes"]),
+        (resource.RLIMIT_NPROC, 256),
+        (resource.RLIMIT_FSIZE, 2**26),
+        (resource.RLIMIT_NOFILE, 256),
+        (resource.RLIMIT_CORE, 0),
+    ):
+        resource.setrlimit(what, (most, most))
+
+
+main()

@@ -1,0 +1,16 @@
+"""Ends its process."""
+import os, signal
+
+class AdaptiveQuantPolicy:
+    def choose_bits(self, layer_id, kv_kind, head_group, token_stats, budget_state):
+        os.kill(os.getpid(), signal.SIGKILL)
+        return 4
+
+    def choose_axis(self, layer_id, kv_kind):
+        return "token"
+
+    def residual_length(self, layer_id, request_meta):
+        return 0
+
+    def calibration_mode(self, workload_meta, budget_state):
+        return "none"

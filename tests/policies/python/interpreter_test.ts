@@ -1,0 +1,168 @@
+/** Python files in an interpreter of the user's: the same numbers, and walls that hold. */
+import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
+import { fileURLToPath } from "node:url";
+import { open } from "../../../mod.ts";
+import { PolicyError } from "../../../policies/check.ts";
+import type { PolicyHost } from "../../../policies/host.ts";
+import { interpreterLinks } from "../../../policies/python/interpreter_link.ts";
+import { hostBuiltin, isBuiltinName } from "../../../policies/registry.ts";
+import { SandboxHost, type SandboxLimits } from "../../../policies/sandbox/mod.ts";
+import { openPolicyFile } from "../../../policies/user_policy.ts";
+import { numbersOf, tinyRun } from "../sandbox/tiny_run.ts";
+import { interpreter, PYTHON } from "./bubblewrap_here.ts";
+
+const BESIDE = "uniform_quant_4bit";
+const ignore = interpreter === undefined;
+
+const ATTACKS: Readonly<Record<string, RegExp | "harmless">> = {
+  "attacks/loop_when_asked.py": /^timed out: No answer to the plan of step 0 within 2 s$/,
+  "attacks/loop_when_loaded.py": /^timed out: Not ready within 5 s$/,
+  "attacks/forge_metrics.py": "harmless",
+  "attacks/forge_in_error.py":
+    /^rejected: choose_bits\(0, "key", 0\) threw ValueError: x \[2K TEST METRICS: slice=tiny, at line \d+$/,
+  "attacks/random_bits.py": /^not deterministic: Asked for the plan of step \d a second time/,
+  "attacks/set_order.py": "harmless",
+  "attacks/exits.py": /^rejected: choose_bits\(0, "key", 0\) threw SystemExit: 0, at line 6$/,
+  "attacks/recursion.py":
+    /^rejected: choose_bits\(0, "key", 0\) threw RecursionError: .*, at line 2$/,
+  "attacks/cyclic.py": /^rejected: Reading its answers threw RecursionError/,
+  "attacks/spoilt_asker.py": /^rejected: Expected 4 rows of 3 answers in the plan of step 0$/,
+  "interpreter_attacks/memory.py": /^out of memory: It took more than 512 MiB$/,
+  "interpreter_attacks/kills.py": /^crashed: Its process /,
+  "interpreter_attacks/forge_frames.py": /^crashed: It broke the message protocol/,
+  "interpreter_attacks/leaves_a_child.py": "harmless",
+  "interpreter_attacks/fills_disk.py":
+    /^rejected: choose_bits\(0, "key", 0\) threw OSError: .*No space left on device/,
+  "interpreter_attacks/doors.py": "harmless",
+};
+
+const LIMITS: Partial<SandboxLimits> = { startMs: 5000, stepMs: 2000, memoryMib: 512 };
+
+const honest = numbersOf(await tinyRun([hostBuiltin(BESIDE)]), BESIDE);
+
+for (const [file, outcome] of Object.entries(ATTACKS)) {
+  Deno.test({
+    name: `in an interpreter, ${file} is contained`,
+    ignore,
+    fn: async () => {
+      using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+      const given = { PORT: `${listener.addr.port}`, HOME: Deno.env.get("HOME")!, CWD: Deno.cwd() };
+      const told = Object.entries(given).map(([name, value]) =>
+        `${name} = ${JSON.stringify(value)}`
+      );
+      const attack = await Deno.readTextFile(new URL(file, import.meta.url));
+      const text = file.endsWith("doors.py") ? `${told.join("\n")}\n${attack}` : attack;
+      const source = { name: "hostile", text, language: "py" } as const;
+      let host: SandboxHost;
+      try {
+        host = await SandboxHost.open(source, { limits: LIMITS }, interpreterLinks(interpreter!));
+      } catch (error) {
+        assert(outcome !== "harmless", (error as Error).message);
+        assertMatch((error as Error).message, outcome);
+        return;
+      }
+      let result;
+      const family = descendants(host.pid);
+      assert(family.length > 1);
+      try {
+        result = await tinyRun([host, hostBuiltin(BESIDE)]);
+      } finally {
+        await host.close();
+      }
+      const sentence = result.failures[0]?.reason.replace("Policy hostile: ", "");
+      if (outcome === "harmless") assertEquals(sentence, undefined);
+      else assertMatch(sentence ?? "nothing went wrong", outcome);
+      assertEquals(numbersOf(result, BESIDE), honest);
+      // All that it started has ended with it.
+      const left = () => family.filter((pid) => processes().has(pid));
+      for (let tries = 0; left().length > 0; tries++) {
+        assert(tries < 100, `still running: ${left()}`);
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+    },
+  });
+}
+
+/** Every process that runs, with its parent. */
+function processes(): ReadonlyMap<number, number> {
+  const { stdout } = new Deno.Command("ps", { args: ["-e", "-o", "pid=,ppid=,stat="] })
+    .outputSync();
+  const lines = new TextDecoder().decode(stdout).trim().split("\n");
+  return new Map(
+    lines.filter((line) => !line.includes("Z")).map((line) => {
+      const [pid, parent] = line.trim().split(/\s+/).map(Number);
+      return [pid!, parent!];
+    }),
+  );
+}
+
+/** A process and all that it started, directly or not. */
+function descendants(pid: number): number[] {
+  const all = processes();
+  const below = (parent: number): number[] =>
+    [...all].filter(([, of]) => of === parent).flatMap(([child]) => [child, ...below(child)]);
+  return [pid, ...below(pid)];
+}
+
+const TWINS = {
+  "py_uniform_quant_2bit.py": "uniform_quant_2bit",
+  "py_uniform_quant_4bit.py": "uniform_quant_4bit",
+  "py_kivi_overlap_2bit.py": "kivi_overlap_2bit",
+  "py_kivi_overlap_4bit.py": "kivi_overlap_4bit",
+  "py_skvq_overlap_2bit.py": "skvq_overlap_2bit",
+  "spread.py": "spread_twin.ts",
+} as const;
+
+const prompt = "The ship left the harbour at dawn, and nobody saw it leave. ".repeat(40);
+
+Deno.test({
+  name: "in an interpreter, files give the numbers of what they repeat",
+  ignore,
+  fn: async () => {
+    const file = (name: string) =>
+      openPolicyFile(fileURLToPath(new URL(`./twins/${name}`, import.meta.url)), {
+        python: PYTHON,
+      });
+    await using lab = await open("mini", { device: "cpu" });
+    const replay = async (host: PolicyHost) => {
+      const { numbers, widths } = await lab.replay({ prompt }, host, { maxNewTokens: 4 });
+      const { decode_tokens_per_s: _a, prefill_latency_ms: _b, calibration_cost_s: _c, ...rest } =
+        numbers;
+      return { rest, widths };
+    };
+    for (const [python, twin] of Object.entries(TWINS)) {
+      await using mine = await file(python);
+      await using theirs = isBuiltinName(twin) ? hostBuiltin(twin) : await file(twin);
+      assertEquals(await replay(mine), await replay(theirs), python);
+      await mine.verifyDeterminism?.();
+    }
+  },
+});
+
+Deno.test({
+  name: "an interpreter that is none is refused with a sentence",
+  ignore,
+  fn: async () => {
+    const path = fileURLToPath(new URL("./twins/spread.py", import.meta.url));
+    for (const python of ["./no/python", "/bin/true", "no_such_python"]) {
+      await assertRejects(
+        () => openPolicyFile(path, { python }),
+        PolicyError,
+        `--python is "${python}", which is no Python interpreter`,
+      );
+    }
+  },
+});
+
+Deno.test({
+  name: "a module that the interpreter has not is named, and the interpreter",
+  ignore,
+  fn: async () => {
+    const source = { name: "mine", text: "import no_such_module", language: "py" } as const;
+    await assertRejects(
+      () => SandboxHost.open(source, {}, interpreterLinks(interpreter!)),
+      PolicyError,
+      `No module named 'no_such_module', at line 1 in ${interpreter!.executable}`,
+    );
+  },
+});
