@@ -51,7 +51,8 @@ async function kindOf(
 ): Promise<{ readonly what: string; readonly open: () => Promise<PolicyHost> }> {
   const kinds = [
     { what: "policy", open: () => openPolicyFile(file) },
-    { what: "quantizer", open: () => openCodecFile(file) },
+    // Quantizers are modules.
+    ...(file.endsWith(".py") ? [] : [{ what: "quantizer", open: () => openCodecFile(file) }]),
   ];
   for (const kind of kinds) {
     try {

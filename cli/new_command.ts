@@ -8,7 +8,7 @@ import { UserError } from "../errors.ts";
 import { builtinLike } from "../policies/registry.ts";
 import { print, shownLine } from "../report/terminal.ts";
 import { builtInFamilies } from "../quant/registry.ts";
-import { policyText, quantizerText, testText } from "./new_files.ts";
+import { policyText, pythonPolicyText, quantizerText, testText } from "./new_files.ts";
 import type { NewOptions } from "./new_options.ts";
 
 /**
@@ -16,14 +16,15 @@ import type { NewOptions } from "./new_options.ts";
  *
  * @throws {UserError} when one of them is there, or cannot be written
  */
-export async function writeNew({ kind, name, out }: NewOptions): Promise<number> {
+export async function writeNew({ kind, name, out, python }: NewOptions): Promise<number> {
   const taken = builtinLike(name) ?? builtInFamilies.names.find((n) => n === name.toLowerCase());
   if (taken !== undefined) {
     throw new UserError(`There is a built-in ${taken}; give your ${kind} another name`);
   }
+  const made = `${name}.${python ? "py" : "ts"}`;
   const files = {
-    [`${name}.ts`]: kind === "policy" ? policyText : quantizerText,
-    [`${name}_test.ts`]: testText(kind, name),
+    [made]: python ? pythonPolicyText : kind === "policy" ? policyText : quantizerText,
+    [`${name}_test.ts`]: testText(kind, name, made),
   };
   const written: string[] = [];
   try {

@@ -39,6 +39,29 @@ export default class implements Policy {
 }
 `;
 
+/** The same policy in Python. */
+export const pythonPolicyText =
+  `"""Four bits for keys and for the outermost layers, two for everything else."""
+
+
+class AdaptiveQuantPolicy:
+    def quantizer_family(self, layer_id, kv_kind, request_meta):
+        return "kivi"
+
+    def choose_bits(self, layer_id, kv_kind, head_group, token_stats, budget_state):
+        outermost = layer_id in (0, budget_state["layers"] - 1)
+        return min(4 if kv_kind == "key" or outermost else 2, budget_state["budget_bits"])
+
+    def choose_axis(self, layer_id, kv_kind):
+        return "channel" if kv_kind == "key" else "token"
+
+    def residual_length(self, layer_id, request_meta):
+        return 64
+
+    def calibration_mode(self, workload_meta, budget_state):
+        return "none"
+`;
+
 /** A quantizer: four bits an entry, a scale and a zero point for every head and token. */
 export const quantizerText = `import type { Codec } from "@kvreplay/kvreplay/codecs";
 
@@ -86,8 +109,12 @@ export default {
 } satisfies Codec;
 `;
 
-/** A test that replays one prompt. */
-export function testText(kind: NewKind, name: string): string {
+/**
+ * A test that replays one prompt.
+ *
+ * @param file the policy or quantizer
+ */
+export function testText(kind: NewKind, name: string, file: string): string {
   const [from, opens] = kind === "policy"
     ? ["policies", "openPolicyFile"]
     : ["codecs", "openCodecFile"];
@@ -97,7 +124,7 @@ import { open } from "@kvreplay/kvreplay";
 import { ${opens} } from "@kvreplay/kvreplay/${from}";
 
 Deno.test("${name} loses little of a short prompt", async () => {
-  await using ${kind} = await ${opens}(fileURLToPath(new URL("${name}.ts", import.meta.url)));
+  await using ${kind} = await ${opens}(fileURLToPath(new URL("${file}", import.meta.url)));
   await using lab = await open("mini", { device: "cpu" });
   const prompt = "Count the words of this sentence. ".repeat(20);
   const { numbers } = await lab.replay({ prompt }, ${kind}, { maxNewTokens: 8 });

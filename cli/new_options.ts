@@ -14,6 +14,7 @@ export const NEW_OPERAND = "policy|quantizer NAME";
 /** Every option of `kvreplay new`, without dashes. */
 export const NEW_OPTIONS = {
   out: { value: "DIR", help: "folder of the new files (default: the current one)" },
+  python: { help: "a policy in Python" },
   help: { help: "this text" },
 } as const satisfies Record<string, OptionRow>;
 
@@ -26,6 +27,8 @@ export interface NewOptions {
   /** One word, as results are reported under. */
   readonly name: string;
   readonly out: string;
+  /** Whether it is written in Python. */
+  readonly python: boolean;
 }
 
 /**
@@ -40,14 +43,14 @@ export interface NewOptions {
  * import { parseNewOptions } from "./new_options.ts";
  *
  * const options = parseNewOptions(["policy", "keys_first"]);
- * assertEquals(options, { kind: "policy", name: "keys_first", out: "." });
+ * assertEquals(options, { kind: "policy", name: "keys_first", out: ".", python: false });
  * ```
  */
 export function parseNewOptions(args: readonly string[]): NewOptions | undefined {
   const refuse = refuseUnknown(NEW_OPTIONS);
   const parsed = parseArgs([...args], {
     string: ["out", "_"],
-    boolean: ["help"],
+    boolean: ["python", "help"],
     alias: { help: "h" },
     unknown: (arg, key) => {
       if (key !== undefined) refuse(arg, key);
@@ -66,9 +69,16 @@ export function parseNewOptions(args: readonly string[]): NewOptions | undefined
       }; expected up to 60 letters, digits, dashes and underscores`,
     );
   }
+  const made = known("kind", kind, ["policy", "quantizer"]);
+  if (parsed.python && made !== "policy") {
+    throw new UsageError(
+      `A ${made} is written in TypeScript or JavaScript; use --python with policy`,
+    );
+  }
   return {
-    kind: known("kind", kind, ["policy", "quantizer"]),
+    kind: made,
     name,
     out: new OptionValues(parsed, { out: "mine" }).text("out") ?? ".",
+    python: parsed.python,
   };
 }

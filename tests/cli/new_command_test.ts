@@ -26,24 +26,33 @@ async function inFolder(body: (folder: string) => Promise<void>): Promise<void> 
   }
 }
 
-for (const kind of ["policy", "quantizer"] as const) {
-  Deno.test(`a new ${kind} passes its check and its own test`, async () => {
+for (
+  const [kind, ending, ...more] of [
+    ["policy", "ts"],
+    ["quantizer", "ts"],
+    ["policy", "py", "--python"],
+  ] as const
+) {
+  Deno.test(`a new ${kind}${more.map((flag) => ` with ${flag}`)} passes its check and its own test`, async () => {
     await inFolder(async (folder) => {
-      const made = await kvreplay("new", "new", kind, "fresh", "--out", folder);
+      const made = await kvreplay("new", "new", kind, "fresh", "--out", folder, ...more);
       assertEquals([made.code, made.stderr], [0, ""]);
-      assertStringIncludes(made.stdout, `deno task check ${folder}/fresh.ts`);
-      const checked = await kvreplay("check", "check", `${folder}/fresh.ts`);
+      assertStringIncludes(made.stdout, `deno task check ${folder}/fresh.${ending}`);
+      const checked = await kvreplay("check", "check", `${folder}/fresh.${ending}`);
       assertEquals([checked.code, checked.stderr], [0, ""]);
-      assertMatch(checked.stdout, new RegExp(`fresh.ts is a ${kind}, and on random caches it`));
+      assertMatch(
+        checked.stdout,
+        new RegExp(`fresh.${ending} is a ${kind}, and on random caches it`),
+      );
       const { code, stderr } = await new Deno.Command(Deno.execPath(), {
         args: ["test", "--allow-all", "--config", `${ROOT.pathname}deno.json`, "fresh_test.ts"],
         cwd: folder,
         env: { NO_COLOR: "1", ...NO_CACHE },
       }).output();
       assertEquals(code, 0, new TextDecoder().decode(stderr));
-      const again = await kvreplay("new", "new", kind, "fresh", "--out", folder);
+      const again = await kvreplay("new", "new", kind, "fresh", "--out", folder, ...more);
       assertEquals([again.code, again.stdout], [1, ""]);
-      assertMatch(again.stderr, /fresh.ts is there already; give your \w+ another name\n$/);
+      assertMatch(again.stderr, /fresh.(ts|py) is there already; give your \w+ another name\n$/);
     });
   });
 }
@@ -99,4 +108,13 @@ Deno.test("a wrong command line ends with code 2 and says what would be right", 
     assertEquals([code, stdout], [2, ""]);
     assertMatch(stderr, sentence);
   }
+});
+
+Deno.test("a quantizer in Python is refused", async () => {
+  const { code, stderr } = await kvreplay("new", "new", "quantizer", "fresh", "--python");
+  assertEquals(code, 2);
+  assertMatch(
+    stderr,
+    /A quantizer is written in TypeScript or JavaScript; use --python with policy/,
+  );
 });
