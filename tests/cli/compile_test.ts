@@ -11,6 +11,7 @@ import { embeddedModels } from "../../engine/checkpoint/resolve.ts";
 import { compileTargets, targetOfTriple } from "../../tools/compile_targets.ts";
 import { FakeHub } from "../engine/checkpoint/hub/fake_hub.ts";
 import { WHOLE } from "../engine/checkpoint/hub/repos.ts";
+import { pythonPolicyText } from "../../cli/new_files.ts";
 import { EMBEDDED_PACKAGES, embeddedFiles } from "./embedded_files.ts";
 import { NO_CACHE } from "../no_cache.ts";
 
@@ -55,6 +56,7 @@ function needed(): string[] {
     "calibration/calibration.jsonl",
     "deno.lock",
     ...filesBelow("quant", ".wgsl", ".wasm"),
+    ...filesBelow("policies/python", ".ts", ".py"),
     ...filesBelow("policies/sandbox", ".ts").filter((path) => !path.endsWith("/mod.ts")),
     ...["cli.ts", "cli/main.ts", "cli/replay_command.ts", "cli/leaderboard_command.ts"],
     "cli/fetch_command.ts",
@@ -66,6 +68,8 @@ const RUNTIME = [
   "onnxruntime-web/1.30.0/dist/ort-wasm-simd-threaded.wasm",
   "onnxruntime-web/1.30.0/dist/ort-wasm-simd-threaded.asyncify.wasm",
   "onnxruntime-node/1.30.0/dist/index.js",
+  ...["pyodide.asm.mjs", "pyodide.asm.wasm", "pyodide-lock.json", "python_stdlib.zip"]
+    .map((file) => `pyodide/314.0.7/${file}`),
   "@huggingface/hub/2.17.5/dist/index.mjs",
 ];
 
@@ -208,6 +212,16 @@ Deno.test("a binary holds every file that is needed, and they run by themselves"
       );
       assertEquals(code, 0, stderr);
       assertMatch(stdout, /^TEST_METRICS: slice=reasoning policy=mine .*\n$/);
+    });
+
+    await t.step("the program runs a policy in Python", async () => {
+      const mine = join(folder, "snake.py");
+      await Deno.writeTextFile(mine, pythonPolicyText);
+      const { code, stdout, stderr } = await program(
+        ...["reasoning", "--policy", mine, "--device", "cpu", "--model", "mini-outlier", ...short],
+      );
+      assertEquals(code, 0, stderr);
+      assertMatch(stdout, /^TEST_METRICS: slice=reasoning policy=snake .*\n$/);
     });
   });
 });

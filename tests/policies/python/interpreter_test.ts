@@ -2,6 +2,8 @@
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { fileURLToPath } from "node:url";
 import { open } from "../../../mod.ts";
+import type { CalibrationStatistics } from "../../../policies/calibration_statistics.ts";
+import { openPyodideLink } from "../../../policies/python/pyodide_link.ts";
 import { PolicyError } from "../../../policies/check.ts";
 import type { PolicyHost } from "../../../policies/host.ts";
 import { interpreterLinks } from "../../../policies/python/interpreter_link.ts";
@@ -151,6 +153,75 @@ Deno.test({
         `--python is "${python}", which is no Python interpreter`,
       );
     }
+  },
+});
+
+const LEARNS = `
+class AdaptiveQuantPolicy:
+    learned = 0
+    def calibrate(self, samples):
+        self.learned = samples["layers"]
+        return {"twice": 2 * self.learned, "nothing": None, "big": [1, 2.5, True]}
+    def choose_bits(self, layer_id, kv_kind, head_group, token_stats, budget_state):
+        return self.learned
+    def choose_axis(self, layer_id, kv_kind):
+        return "token"
+    def residual_length(self, layer_id, request_meta):
+        return 0
+    def calibration_mode(self, workload_meta, budget_state):
+        return "offline"
+`;
+
+for (const [where, links] of Object.entries({ Pyodide: openPyodideLink, interpreter: undefined })) {
+  Deno.test({
+    name: `a policy in Python learns, in ${where}`,
+    ignore: links === undefined && ignore,
+    fn: async () => {
+      const source = { name: "learns", text: LEARNS, language: "py" } as const;
+      const limits = { startMs: 60_000, stepMs: 20_000 };
+      await using host = await SandboxHost.open(
+        source,
+        { limits },
+        links ?? interpreterLinks(interpreter!),
+      );
+      assert(host.calibrates);
+      const samples = { layers: 3 } as unknown as CalibrationStatistics;
+      assertEquals(await host.calibrate(samples), {
+        twice: 6,
+        nothing: null,
+        big: [1, 2.5, true],
+      });
+      const [first] = await host.plan({
+        budget: {
+          ...{ budget_bits: 4, used_bits: 0, remaining_bits: 4, step: 0, total_steps: null },
+          ...{ layers: 1, kv_heads: 2, head_dim: 64 },
+        },
+        request: { slice: "s", dataset: "d", prompt_tokens: 9, cache_tokens: 8, max_new_tokens: 4 },
+        stats: () => {
+          throw new Error("no statistics are asked for");
+        },
+      });
+      assertEquals(first?.bits, [3, 3]);
+      await host.verifyDeterminism();
+    },
+  });
+}
+
+Deno.test({
+  name: "a trusted file runs in the interpreter as it is, and says so",
+  ignore,
+  fn: async () => {
+    const path = fileURLToPath(new URL("./twins/spread.py", import.meta.url));
+    const notices: string[] = [];
+    const notice = (sentence: string) => notices.push(sentence);
+    await using host = await openPolicyFile(path, { python: PYTHON, trust: true, notice });
+    assertEquals(host.hooks, ["quantizer_family", "group_size"]);
+    assertMatch(notices[0]!, /^Policy spread is trusted: it runs without a sandbox/);
+    await assertRejects(
+      () => openPolicyFile(path, { trust: true }),
+      PolicyError,
+      "is in Python, and trusted: name an interpreter with --python",
+    );
   },
 });
 
