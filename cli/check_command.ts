@@ -8,7 +8,7 @@ import { trial } from "../evaluation/trial.ts";
 import { PolicyError } from "../policies/check.ts";
 import type { PolicyHost } from "../policies/host.ts";
 import { MissingMethodError, REQUIRED_METHODS } from "../policies/methods.ts";
-import { openPolicyFile } from "../policies/user_policy.ts";
+import { openPolicyFile, type PolicyFileOptions } from "../policies/user_policy.ts";
 import { print, shownLine } from "../report/terminal.ts";
 import type { CheckOptions } from "./check_options.ts";
 
@@ -17,8 +17,8 @@ import type { CheckOptions } from "./check_options.ts";
  *
  * @throws {UserError} for the first thing that is wrong with the file
  */
-export async function check({ file, budgetBits, seed }: CheckOptions): Promise<number> {
-  const { what, open } = await kindOf(file);
+export async function check({ file, python, budgetBits, seed }: CheckOptions): Promise<number> {
+  const { what, open } = await kindOf(file, python === undefined ? {} : { python });
   const { result, notices } = await trial(open, { budgetBits, seed });
   const { numbers, remarks, ignoredHooks, deviations } = result;
   const bits = numbers.avg_bits_per_kv_token.toFixed(2);
@@ -27,7 +27,7 @@ export async function check({ file, budgetBits, seed }: CheckOptions): Promise<n
     : "";
   const lines = [
     `${file} is a ${what}, and on random caches it`,
-    "  loads, in the sandbox",
+    python === undefined ? "  loads, in the sandbox" : `  loads, in ${python} inside bubblewrap`,
     "  answers the same in a fresh process",
     "  gives the same numbers step by step",
     `  stores ${bits} bits an entry, as its buffers hold${codes}`,
@@ -48,9 +48,10 @@ export async function check({ file, budgetBits, seed }: CheckOptions): Promise<n
 /** Whether a file is a policy or a quantizer, by the methods it has. */
 async function kindOf(
   file: string,
+  options: PolicyFileOptions,
 ): Promise<{ readonly what: string; readonly open: () => Promise<PolicyHost> }> {
   const kinds = [
-    { what: "policy", open: () => openPolicyFile(file) },
+    { what: "policy", open: () => openPolicyFile(file, options) },
     // Quantizers are modules.
     ...(file.endsWith(".py") ? [] : [{ what: "quantizer", open: () => openCodecFile(file) }]),
   ];

@@ -16,16 +16,22 @@ export const CHECK_OPERAND = "FILE";
 /** Every option of `kvreplay check`, without dashes. */
 export const CHECK_OPTIONS = {
   "budget-bits": { value: "N", help: "widest code a policy may choose, 1 to 8 (default: 4)" },
+  python: {
+    value: "PATH",
+    help: "interpreter of yours for a policy in Python, run inside bubblewrap (default: Pyodide)",
+  },
   seed: { value: "N", help: "seed of the random caches (default: 0)" },
   help: { help: "this text" },
 } as const satisfies Record<string, OptionRow>;
 
-const EXAMPLES = { "budget-bits": "4", seed: "0" } as const;
+const EXAMPLES = { "budget-bits": "4", python: "./.venv/bin/python", seed: "0" } as const;
 
 /** Checked options of a check. */
 export interface CheckOptions {
   /** Path of a policy or quantizer file. */
   readonly file: string;
+  /** Interpreter of the user's for a Python file. */
+  readonly python?: string;
   readonly budgetBits: number;
   readonly seed: number;
 }
@@ -63,8 +69,10 @@ export function parseCheckOptions(args: readonly string[]): CheckOptions | undef
     );
   }
   const values = new OptionValues(parsed, EXAMPLES);
+  const python = values.text("python");
   return {
     file: files[0]!,
+    ...(python === undefined ? {} : { python }),
     budgetBits: values.integer("budget-bits", 1, MOST_BUDGET_BITS) ?? 4,
     seed: values.integer("seed", 0, 2 ** 32 - 1) ?? 0,
   };

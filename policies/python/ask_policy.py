@@ -87,7 +87,10 @@ class Asker:
             return "L" + self.describe(error)
         made = getattr(module, self.words["class"], None)
         if not isinstance(made, type):
-            return f"Lit has no class {self.words['class']}"
+            classes = [name for name, value in vars(module).items() if isinstance(value, type)]
+            others = [name for name in classes if not name.startswith("_")]
+            instead = f"; it has {', '.join(others[:3])}" if others else ""
+            return f"Lit has no class {self.words['class']}{instead}"
         self.call = ["Its constructor"]
         try:
             self.policy = made()

@@ -77,6 +77,8 @@ const QUESTION: StepQuestion = {
 const WRONG = {
   "import numpy": /ModuleNotFoundError: .*numpy.*, at line 1; in the sandbox there is Python's/,
   "x = 1": /it has no class AdaptiveQuantPolicy$/,
+  "class AdaptiveKVQuantizer:\n  pass":
+    /it has no class AdaptiveQuantPolicy; it has AdaptiveKVQuantizer$/,
   "x = 1\ny = (": /SyntaxError: '\(' was never closed, at line 2$/,
   "\n\n1 / 0": /ZeroDivisionError: division by zero, at line 3$/,
   "class AdaptiveQuantPolicy:\n  pass": /has no method choose_bits$/,
