@@ -50,7 +50,7 @@ const ATTACKS: Readonly<Record<string, RegExp | "nothing restored" | "exact">> =
 };
 
 function limitsFor(file: string): Partial<SandboxLimits> {
-  if (/^(loop|spoilt)/.test(file)) return { stepMs: 1000 };
+  if (/^(loop|spoilt)/.test(file)) return { startMs: 3000, stepMs: 1000 };
   if (/memory|long_bytes/.test(file)) return { memoryMib: 128 };
   return { stepMs: 10_000 };
 }
