@@ -3,20 +3,26 @@
  *
  * @module
  */
-import { resolve } from "node:path";
 import { PolicyError } from "../policies/check.ts";
 import type { PolicyHost } from "../policies/host.ts";
-import { readUpTo } from "../policies/read_up_to.ts";
 import { limitsWith } from "../policies/sandbox/limits.ts";
-import { quoted, SandboxError } from "../policies/sandbox/sandbox_error.ts";
+import { SandboxError } from "../policies/sandbox/sandbox_error.ts";
 import type { SandboxOptions } from "../policies/sandbox/sandbox_host.ts";
-import { shown } from "../policies/shown.ts";
-import { policyFileName } from "../policies/user_policy.ts";
-import { builtinLike } from "../policies/registry.ts";
+import {
+  endingOf,
+  type FileKind,
+  MODULE_ENDINGS,
+  readUserFile,
+  reportedName,
+} from "../policies/user_file.ts";
 import { builtInFamilies } from "../quant/registry.ts";
 import { CodecHost } from "./codec_host.ts";
 
-const EXTENSIONS = [".ts", ".mts", ".js", ".mjs"];
+const QUANTIZER: FileKind = {
+  what: "Quantizer",
+  endings: MODULE_ENDINGS,
+  taken: builtInFamilies.names,
+};
 
 /** Bytes of the WebAssembly beside a codec; no more of it are read. */
 const LONGEST_WASM = 16 * 2 ** 20;
@@ -55,35 +61,18 @@ export async function openCodecFile(
   path: string,
   options: SandboxOptions = {},
 ): Promise<PolicyHost> {
-  const extension = typeof path !== "string"
-    ? undefined
-    : EXTENSIONS.find((ending) => path.endsWith(ending));
-  if (extension === undefined) {
-    throw new PolicyError(
-      `Quantizer file ${shown(path)} is no module; its name should end in ${EXTENSIONS.join(", ")}`,
-    );
-  }
-  const name = policyFileName(path);
-  const taken = builtinLike(name) ?? builtInFamilies.names.find((n) => n === name.toLowerCase());
-  if (taken !== undefined || /^[_.-]*$/.test(name)) {
-    throw new PolicyError(
-      `Quantizer file ${shown(path)} ` +
-        (taken === undefined
-          ? "has no name to report its results under"
-          : `has the name of the built-in ${taken}; give it another`),
-    );
-  }
-  const bytes = await read(path, limitsWith(options.limits ?? {}).messageBytes);
-  if (bytes === undefined) {
-    throw new PolicyError(
-      `Quantizer file ${shown(path)} does not exist; it was looked for at ${quoted(resolve(path))}`,
-    );
-  }
-  const wasm = await read(`${path.slice(0, -extension.length)}.wasm`, LONGEST_WASM);
+  const ending = endingOf(path, QUANTIZER);
+  const name = reportedName(path, QUANTIZER);
+  const bytes = await readUserFile(
+    path,
+    QUANTIZER.what,
+    limitsWith(options.limits ?? {}).messageBytes,
+  );
+  const wasm = await read(`${path.slice(0, -ending.length)}.wasm`);
   const source = {
     name,
     text: new TextDecoder().decode(bytes),
-    language: extension.endsWith("ts") ? "ts" as const : "js" as const,
+    language: ending.endsWith("ts") ? "ts" as const : "js" as const,
     ...(wasm === undefined ? {} : { wasm }),
   };
   try {
@@ -94,20 +83,12 @@ export async function openCodecFile(
   }
 }
 
-/** A file's bytes; undefined when it is not there. */
-async function read(path: string, most: number): Promise<Uint8Array<ArrayBuffer> | undefined> {
-  let bytes: Uint8Array<ArrayBuffer> | undefined;
+/** The WebAssembly beside a codec; undefined when there is none. */
+async function read(path: string): Promise<Uint8Array<ArrayBuffer> | undefined> {
   try {
-    bytes = await readUpTo(path, most) as Uint8Array<ArrayBuffer> | undefined;
+    await Deno.stat(path);
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return undefined;
-    const why = error instanceof Deno.errors.IsADirectory
-      ? "is a folder"
-      : `cannot be read: ${quoted((error as Error).message)}`;
-    throw new PolicyError(`Quantizer file ${shown(path)} ${why}`);
   }
-  if (bytes === undefined) {
-    throw new PolicyError(`Quantizer file ${shown(path)} has more than ${most} bytes`);
-  }
-  return bytes;
+  return Uint8Array.from(await readUserFile(path, QUANTIZER.what, LONGEST_WASM));
 }

@@ -4,13 +4,11 @@
  *
  * @module
  */
-import { basename, resolve } from "node:path";
+import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { PolicyError } from "./check.ts";
 import { InProcessHost, type PolicyHost } from "./host.ts";
 import type { Policy } from "./policy.ts";
-import { builtinLike } from "./registry.ts";
-import { readUpTo } from "./read_up_to.ts";
 import { shown } from "./shown.ts";
 import { exportProblem } from "./sandbox/default_export.ts";
 import { limitsWith } from "./sandbox/limits.ts";
@@ -20,6 +18,14 @@ import { SandboxHost, type SandboxOptions } from "./sandbox/sandbox_host.ts";
 import { findInterpreter } from "./python/bubblewrap.ts";
 import { INTERPRETER_LIMITS, interpreterLinks, trustedLinks } from "./python/interpreter_link.ts";
 import { openPyodideLink } from "./python/pyodide_link.ts";
+import {
+  endingOf,
+  type FileKind,
+  fileName,
+  MODULE_ENDINGS,
+  readUserFile,
+  reportedName,
+} from "./user_file.ts";
 
 /**
  * How a policy file is opened.
@@ -56,11 +62,11 @@ export interface PolicyFileOptions extends SandboxOptions {
   readonly notice?: (sentence: string) => void;
 }
 
-const EXTENSIONS = [".ts", ".mts", ".js", ".mjs", ".py"];
+const POLICY: FileKind = { what: "Policy", endings: [...MODULE_ENDINGS, ".py"] };
 
 /** Whether a value of `--policy` means a file and not the name of a built-in. */
 export function isPolicyPath(value: string): boolean {
-  return /[/\\]/.test(value) || EXTENSIONS.some((extension) => value.endsWith(extension));
+  return /[/\\]/.test(value) || POLICY.endings.some((ending) => value.endsWith(ending));
 }
 
 /**
@@ -88,17 +94,16 @@ export async function openPolicyFile(
   path: string,
   options: PolicyFileOptions = {},
 ): Promise<PolicyHost> {
-  const extension = typeof path !== "string"
-    ? undefined
-    : EXTENSIONS.find((ending) => path.endsWith(ending));
-  if (extension === undefined) {
-    throw new PolicyError(
-      `Policy file ${shown(path)} is no module; its name should end in ${EXTENSIONS.join(", ")}`,
-    );
-  }
-  const text = await read(path, limitsWith(options.limits ?? {}).messageBytes);
-  const name = nameOf(path);
-  const language = extension === ".py" ? "py" : extension.endsWith("ts") ? "ts" : "js";
+  const ending = endingOf(path, POLICY);
+  const bytes = await readUserFile(
+    path,
+    POLICY.what,
+    limitsWith(options.limits ?? {}).messageBytes,
+    "; a policy has fewer, unless --policy-message-bytes says otherwise",
+  );
+  const text = new TextDecoder().decode(bytes);
+  const name = reportedName(path, POLICY);
+  const language = ending === ".py" ? "py" : ending.endsWith("ts") ? "ts" : "js";
   const source = { name, text, language } as const;
   if (!options.trust) return await sandboxed(source, options);
   if (language === "py" && options.python === undefined) {
@@ -114,24 +119,6 @@ export async function openPolicyFile(
   return new InProcessHost(name, await trusted(path));
 }
 
-async function read(path: string, most: number): Promise<string> {
-  try {
-    const bytes = await readUpTo(path, most);
-    if (bytes !== undefined) return new TextDecoder().decode(bytes);
-  } catch (error) {
-    const why = error instanceof Deno.errors.NotFound
-      ? `does not exist; it was looked for at ${quoted(resolve(path))}`
-      : error instanceof Deno.errors.IsADirectory
-      ? "is a folder"
-      : `cannot be read: ${quoted((error as Error).message)}`;
-    throw new PolicyError(`Policy file ${shown(path)} ${why}`);
-  }
-  throw new PolicyError(
-    `Policy file ${shown(path)} has more than ${most} bytes; a policy has fewer, unless ` +
-      `--policy-message-bytes says otherwise`,
-  );
-}
-
 /**
  * The name under which the results of a policy file are reported: one word.
  *
@@ -144,23 +131,7 @@ async function read(path: string, most: number): Promise<string> {
  * ```
  */
 export function policyFileName(path: string): string {
-  const extension = EXTENSIONS.find((ending) => path.endsWith(ending));
-  return basename(path, extension).replace(/[^A-Za-z0-9_.-]+/g, "_");
-}
-
-/** The name of a policy file, which is no built-in's. */
-function nameOf(path: string): string {
-  const name = policyFileName(path);
-  if (/^[_.-]*$/.test(name)) {
-    throw new PolicyError(`Policy file ${shown(path)} has no name to report its results under`);
-  }
-  const builtin = builtinLike(name);
-  if (builtin !== undefined) {
-    throw new PolicyError(
-      `Policy file ${shown(path)} has the name of the built-in ${builtin}; give it another`,
-    );
-  }
-  return name;
+  return fileName(path, POLICY.endings);
 }
 
 /** A policy in a process of its own. */
