@@ -7,6 +7,7 @@ import type { LaunchChild } from "../policies/sandbox/child.ts";
 import { ChildLink } from "../policies/sandbox/child_link.ts";
 import type { SandboxLimits } from "../policies/sandbox/limits.ts";
 import { answerOf } from "../policies/sandbox/reply_answer.ts";
+import { RunTime } from "../policies/sandbox/run_time.ts";
 import { SandboxError } from "../policies/sandbox/sandbox_error.ts";
 import { FRESH_REALM } from "../policies/sandbox/worker_main.ts";
 import { shown } from "../policies/shown.ts";
@@ -65,13 +66,14 @@ const encoder = new TextEncoder();
 /** A process that holds a codec. */
 export class CodecProcess {
   readonly #link: ChildLink;
-  #spentMs = 0;
+  readonly #time: RunTime;
 
   private constructor(
     launch: LaunchChild,
     private readonly source: CodecSource,
     private readonly limits: SandboxLimits,
   ) {
+    this.#time = new RunTime(limits);
     this.#link = new ChildLink(() => launch(limits, codecGuest), limits);
   }
 
@@ -226,28 +228,12 @@ export class CodecProcess {
     head[0] = fresh;
     new DataView(head.buffer).setUint32(4, text.length, true);
     head.set(text, HEADER);
-    const { runMs, stepMs, calibrateMs } = this.limits;
-    const left = runMs - this.#spentMs;
-    const ms = question.ask === "calibrate" ? calibrateMs : stepMs;
-    const began = performance.now();
-    try {
-      if (left <= 0) throw overRun(runMs);
-      return await this.#link.askBytes(
-        [head, ...parts],
-        Math.min(ms, left),
-        `No answer to ${what}`,
-      );
-    } catch (error) {
-      const late = error instanceof SandboxError && error.failure === "timed out";
-      throw late && left < ms ? overRun(runMs) : error;
-    } finally {
-      this.#spentMs += performance.now() - began;
-    }
+    const { stepMs, calibrateMs } = this.limits;
+    return await this.#time.within(
+      question.ask === "calibrate" ? calibrateMs : stepMs,
+      (ms) => this.#link.askBytes([head, ...parts], ms, `No answer to ${what}`),
+    );
   }
-}
-
-function overRun(runMs: number): SandboxError {
-  return new SandboxError("timed out", `It took more than ${runMs / 1000} s in one run`);
 }
 
 function sizes({ layers, query_heads, kv_heads, head_dim }: CodecModel): Omit<CodecModel, "wasm"> {

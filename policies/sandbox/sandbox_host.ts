@@ -31,6 +31,7 @@ import {
 } from "./policy_link.ts";
 import type { RealmQuestion, Started } from "./policy_realm.ts";
 import { answerOf } from "./reply_answer.ts";
+import { RunTime } from "./run_time.ts";
 import { SandboxError } from "./sandbox_error.ts";
 
 /** Questions and replies that are kept for `verifyDeterminism`. */
@@ -77,7 +78,7 @@ export class SandboxHost implements PolicyHost {
   /** Kinds whose statistics the policy has read. */
   readonly #kinds = new Set<KvKind>();
   readonly #kept: Exchange[] = [];
-  #spentMs = 0;
+  readonly #time: RunTime;
   #failed: SandboxError | undefined;
   #lastPlan: { readonly text: string; readonly answers: RawAnswers[] } | undefined;
 
@@ -89,6 +90,7 @@ export class SandboxHost implements PolicyHost {
     private readonly openLink: OpenPolicyLink,
     started: Started,
   ) {
+    this.#time = new RunTime(limits);
     this.name = source.name;
     this.hooks = started.hooks;
     this.calibrates = started.calibrates;
@@ -264,19 +266,11 @@ export class SandboxHost implements PolicyHost {
   async #ask(question: RealmQuestion, ms: number, awaited: string): Promise<string> {
     if (this.#failed !== undefined) throw this.#failed;
     const text = this.#write(question);
-    const left = this.limits.runMs - this.#spentMs;
-    const start = performance.now();
     return await this.#guard(async () => {
-      if (left <= 0) throw overRun(this.limits);
-      let reply: string;
-      try {
-        reply = await this.link.ask(text, Math.min(ms, left), `No answer to ${awaited}`);
-      } catch (error) {
-        const late = error instanceof SandboxError && error.failure === "timed out";
-        throw late && left < ms ? overRun(this.limits) : error;
-      } finally {
-        this.#spentMs += performance.now() - start;
-      }
+      const reply = await this.#time.within(
+        ms,
+        (most) => this.link.ask(text, most, `No answer to ${awaited}`),
+      );
       if (this.#kept.length < KEPT_EXCHANGES) {
         this.#kept.push({ question: text, ms, awaited, reply: hash(reply) });
       }
@@ -344,10 +338,6 @@ export class SandboxHost implements PolicyHost {
 
 function hash(text: string): string {
   return createHash("sha256").update(text).digest("hex");
-}
-
-function overRun({ runMs }: SandboxLimits): SandboxError {
-  return new SandboxError("timed out", `It took more than ${runMs / 1000} s in one run`);
 }
 
 /** What the policy has: of the names that exist, and as many others as are worth a word. */
