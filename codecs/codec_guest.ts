@@ -5,7 +5,7 @@
  */
 import { callText, type Guest } from "../policies/sandbox/child.ts";
 import { exportProblem, policyOf } from "../policies/sandbox/default_export.ts";
-import { REALM_GLOBALS, sealRealm } from "../policies/sandbox/realm_seal.ts";
+import { describeThrown, REALM_GLOBALS, sealRealm } from "../policies/sandbox/realm_seal.ts";
 import { encodeValue } from "../policies/sandbox/reply_value.ts";
 import { KV_KINDS } from "../quant/family.ts";
 import { codecRealm } from "./codec_realm.ts";
@@ -22,6 +22,7 @@ export const codecGuest: Guest = {
     `export default ${
       callText(codecRealm, {
         seal: String(sealRealm),
+        describe: String(describeThrown),
         encode: String(encodeValue),
         exportProblem: String(exportProblem),
         policyOf: String(policyOf),

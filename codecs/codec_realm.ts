@@ -10,7 +10,7 @@
  * @module
  */
 import type { exportProblem, policyOf } from "../policies/sandbox/default_export.ts";
-import type { sealRealm } from "../policies/sandbox/realm_seal.ts";
+import type { describeThrown, sealRealm } from "../policies/sandbox/realm_seal.ts";
 import type { encodeValue } from "../policies/sandbox/reply_value.ts";
 import type { RealmGuest } from "../policies/sandbox/worker_main.ts";
 import type { Codec, CodecModel, CodecSamples } from "./codec.ts";
@@ -18,6 +18,7 @@ import type { Codec, CodecModel, CodecSamples } from "./codec.ts";
 /** What the realm's code is given; all of it comes as text from this project. */
 export interface CodecRealmParts {
   readonly seal: typeof sealRealm;
+  readonly describe: typeof describeThrown;
   readonly encode: typeof encodeValue;
   readonly exportProblem: typeof exportProblem;
   readonly policyOf: typeof policyOf;
@@ -84,17 +85,8 @@ export function codecRealm(
     /** The call that the codec is in, for the sentence that says where it threw. */
     let call = "";
 
-    function describe(error: unknown): string {
-      try {
-        const { name, message } = error as Error;
-        return typeof message === "string" ? `${name}: ${message}` : `${String(error)}`;
-      } catch {
-        return "something that cannot be described";
-      }
-    }
-
     function threw(error: unknown): void {
-      reply = `T${stringify([call, describe(error)])}`;
+      reply = `T${stringify([call, parts.describe(error)])}`;
     }
 
     function answer(value: unknown): void {

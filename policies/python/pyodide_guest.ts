@@ -4,7 +4,7 @@
  * @module
  */
 import { callText, type Guest } from "../sandbox/child.ts";
-import { REALM_GLOBALS, sealRealm } from "../sandbox/realm_seal.ts";
+import { describeThrown, REALM_GLOBALS, sealRealm } from "../sandbox/realm_seal.ts";
 import { pyodideRealm } from "./pyodide_realm.ts";
 
 const PYTHON_GLOBALS: readonly string[] = [
@@ -21,6 +21,7 @@ export const pyodideGuest: Guest = {
     `export default ${
       callText(pyodideRealm, {
         seal: String(sealRealm),
+        describe: String(describeThrown),
         globals: JSON.stringify(PYTHON_GLOBALS),
       })
     };`,

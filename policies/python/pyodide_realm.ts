@@ -6,12 +6,13 @@
  *
  * @module
  */
-import type { sealRealm } from "../sandbox/realm_seal.ts";
+import type { describeThrown, sealRealm } from "../sandbox/realm_seal.ts";
 import type { RealmGuest } from "../sandbox/worker_main.ts";
 
 /** What the realm's code is given. */
 export interface PyodideRealmParts {
   readonly seal: typeof sealRealm;
+  readonly describe: typeof describeThrown;
   /** Global names that stay. */
   readonly globals: readonly string[];
 }
@@ -152,15 +153,6 @@ export function pyodideRealm(parts: PyodideRealmParts): (exports: PyodideExports
     let reply: string | undefined;
     let ask: ((question: string) => unknown) | undefined;
 
-    function describe(error: unknown): string {
-      try {
-        const { name, message } = error as Error;
-        return typeof message === "string" ? `${name}: ${message}` : `${String(error)}`;
-      } catch {
-        return "something that cannot be described";
-      }
-    }
-
     async function load(code: string, given: string): Promise<void> {
       const python = await exports.loadPyodide({
         createPyodideModule: exports.default,
@@ -201,7 +193,7 @@ export function pyodideRealm(parts: PyodideRealmParts): (exports: PyodideExports
         return part;
       }) as [Uint8Array, Uint8Array, Uint8Array, Uint8Array];
       const failed = (error: unknown) => {
-        reply = `T${stringify(["Python", describe(error)])}`;
+        reply = `T${stringify(["Python", parts.describe(error)])}`;
       };
       try {
         if (wasm.length === 0) {

@@ -17,7 +17,7 @@ import {
 import { callText, type Guest } from "./child.ts";
 import { exportProblem, policyOf } from "./default_export.ts";
 import { policyRealm } from "./policy_realm.ts";
-import { REALM_GLOBALS, sealRealm } from "./realm_seal.ts";
+import { describeThrown, REALM_GLOBALS, sealRealm } from "./realm_seal.ts";
 import { encodeValue } from "./reply_value.ts";
 
 /** Policies: asked and answering in text. */
@@ -29,6 +29,7 @@ export const policyGuest: Guest = {
     `export default ${
       callText(policyRealm, {
         seal: String(sealRealm),
+        describe: String(describeThrown),
         ask: String(askPolicy),
         encode: String(encodeValue),
         exportProblem: String(exportProblem),

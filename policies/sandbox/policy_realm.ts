@@ -11,12 +11,13 @@ import type { askPolicy, Vocabulary } from "../ask.ts";
 import type { fieldForMethod, methodsOf, outsideBudgetOf } from "../methods.ts";
 import type { BudgetState, Policy, RequestMeta, TokenStats, WorkloadMeta } from "../policy.ts";
 import type { exportProblem, policyOf } from "./default_export.ts";
-import type { sealRealm } from "./realm_seal.ts";
+import type { describeThrown, sealRealm } from "./realm_seal.ts";
 import type { encodeValue } from "./reply_value.ts";
 
 /** What the realm's code is given; all of it comes as text from this project. */
 export interface RealmParts {
   readonly seal: typeof sealRealm;
+  readonly describe: typeof describeThrown;
   readonly ask: typeof askPolicy;
   readonly encode: typeof encodeValue;
   readonly exportProblem: typeof exportProblem;
@@ -99,17 +100,8 @@ export function policyRealm(
       return call.length === 1 ? `${name}` : `${name}(${plain.join(", ")})`;
     }
 
-    function describe(error: unknown): string {
-      try {
-        const { name, message } = error as Error;
-        return typeof message === "string" ? `${name}: ${message}` : `${String(error)}`;
-      } catch {
-        return "something that cannot be described";
-      }
-    }
-
     function threw(error: unknown): void {
-      reply = `T${stringify([callText(), describe(error)])}`;
+      reply = `T${stringify([callText(), parts.describe(error)])}`;
     }
 
     function start(): Started {

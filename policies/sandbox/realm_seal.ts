@@ -49,3 +49,16 @@ export function sealRealm(globals: readonly string[]): void {
     configurable: false,
   });
 }
+
+/**
+ * What a guest threw, in words, whatever it is. Refers to nothing outside itself: its text runs in the
+ * guest's realm.
+ */
+export function describeThrown(error: unknown): string {
+  try {
+    const { name, message } = error as Error;
+    return typeof message === "string" ? `${name}: ${message}` : `${String(error)}`;
+  } catch {
+    return "something that cannot be described";
+  }
+}
