@@ -8,7 +8,8 @@ import type { ModelShape } from "../engine/engine.ts";
 import { PolicyError } from "../policies/check.ts";
 import type { PolicyHost } from "../policies/host.ts";
 import { Planner, StatsNotLoaded } from "../policies/plan.ts";
-import type { BudgetState, WorkloadMeta } from "../policies/policy.ts";
+import type { WorkloadMeta } from "../policies/policy.ts";
+import { budgetAt, modelMeta } from "../replay/question_at.ts";
 import { isBuiltinName } from "../policies/registry.ts";
 import { QuantizerError } from "../quant/quantizer_error.ts";
 import type { Families } from "../quant/registry.ts";
@@ -52,16 +53,7 @@ export async function misfitOf(
 ): Promise<string | undefined> {
   if (!isBuiltinName(host.name) || host.fullPrecision || host.calibrates) return undefined;
   const { layers, kvHeads, headDim } = shape;
-  const budget: BudgetState = {
-    budget_bits: budgetBits,
-    used_bits: 0,
-    remaining_bits: budgetBits,
-    step: 0,
-    total_steps: null,
-    layers,
-    kv_heads: kvHeads,
-    head_dim: headDim,
-  };
+  const budget = budgetAt(shape, budgetBits);
   const size = { prompt_tokens: 1, cache_tokens: 1, max_new_tokens: 1 };
   try {
     const calibrationMode = await host.calibrationMode(workloadOn(shape), budget);
@@ -91,13 +83,6 @@ function workloadOn(shape: Fitting["shape"]): WorkloadMeta {
     examples: 0,
     mean_prompt_tokens: 0,
     max_prompt_tokens: 0,
-    model: {
-      layers: shape.layers,
-      query_heads: shape.queryHeads,
-      kv_heads: shape.kvHeads,
-      head_dim: shape.headDim,
-      hidden_size: shape.hidden,
-      vocab_size: shape.vocab,
-    },
+    model: modelMeta(shape),
   };
 }

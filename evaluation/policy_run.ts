@@ -11,7 +11,7 @@ import { Allowance } from "../policies/allowance.ts";
 import { PolicyError } from "../policies/check.ts";
 import type { PolicyHost } from "../policies/host.ts";
 import { Planner } from "../policies/plan.ts";
-import type { BudgetState, WorkloadMeta } from "../policies/policy.ts";
+import type { WorkloadMeta } from "../policies/policy.ts";
 import type { Families } from "../quant/registry.ts";
 import type { KvShape } from "../quant/tensor.ts";
 import { type Audit, audit } from "../replay/audit.ts";
@@ -24,6 +24,7 @@ import {
   type SliceNumbers,
   summarize,
 } from "../replay/metric.ts";
+import { budgetAt, modelMeta } from "../replay/question_at.ts";
 import { type OpenStore, storesBeside } from "../replay/quantize.ts";
 import { generate, type GenerateInput } from "../replay/generate.ts";
 import type { Reference } from "../replay/reference.ts";
@@ -126,7 +127,7 @@ export class PolicyRun<T extends KvShape> {
     const families = host.family === undefined ? run.families : run.families.and(host.family);
     const calibrationMode = await host.calibrationMode(
       workloadOf(run, examples),
-      firstBudget(run),
+      budgetAt(shape, budgetBits),
     );
     const cost = new CalibrationCost();
     let lesson: unknown;
@@ -136,14 +137,21 @@ export class PolicyRun<T extends KvShape> {
           `calibration_mode is "${calibrationMode}", but this run has no calibration set`,
         );
       }
-      const given = host.learn === undefined
-        ? await calibration.statistics()
-        : await calibration.samples();
-      cost.add(given);
-      const start = performance.now();
-      if ("families" in given.value) lesson = await host.calibrate(given.value);
-      else await host.learn!(given.value);
-      cost.addSeconds((performance.now() - start) / 1000);
+      const timed = async <V>(work: () => Promise<V>): Promise<V> => {
+        const start = performance.now();
+        const value = await work();
+        cost.addSeconds((performance.now() - start) / 1000);
+        return value;
+      };
+      if (host.learn !== undefined) {
+        const samples = await calibration.samples();
+        cost.add(samples);
+        await timed(() => host.learn!(samples.value));
+      } else {
+        const statistics = await calibration.statistics();
+        cost.add(statistics);
+        lesson = await timed(() => host.calibrate(statistics.value));
+      }
     }
     const allowance = new Allowance(host.work);
     const planner = new Planner(
@@ -362,28 +370,6 @@ function workloadOf<T extends KvShape>(
     examples: examples.length,
     mean_prompt_tokens: lengths.reduce((a, b) => a + b, 0) / lengths.length,
     max_prompt_tokens: Math.max(...lengths),
-    model: {
-      layers: shape.layers,
-      query_heads: shape.queryHeads,
-      kv_heads: shape.kvHeads,
-      head_dim: shape.headDim,
-      hidden_size: shape.hidden,
-      vocab_size: shape.vocab,
-    },
-  };
-}
-
-function firstBudget<T extends KvShape>(
-  { budgetBits, engine: { shape } }: RunSettings<T>,
-): BudgetState {
-  return {
-    budget_bits: budgetBits,
-    used_bits: 0,
-    remaining_bits: budgetBits,
-    step: 0,
-    total_steps: null,
-    layers: shape.layers,
-    kv_heads: shape.kvHeads,
-    head_dim: shape.headDim,
+    model: modelMeta(shape),
   };
 }

@@ -7,7 +7,7 @@
 import { PolicyError } from "../policies/check.ts";
 import type { PolicyHost } from "../policies/host.ts";
 import { type PlannedStep, Planner } from "../policies/plan.ts";
-import type { BudgetState, WorkloadMeta } from "../policies/policy.ts";
+import type { WorkloadMeta } from "../policies/policy.ts";
 import { hostBuiltin, policyNames } from "../policies/registry.ts";
 import type { Sensitivity } from "../quant/calibration.ts";
 import { type Axis, type Family, KV_KINDS, type KvKind, type Settings } from "../quant/family.ts";
@@ -22,6 +22,7 @@ import { plainRotary } from "../engine/rotary.ts";
 import { calibrationStatistics } from "../calibration/calibration_statistics.ts";
 import { cacheElements, entriesPerToken } from "../replay/metric.ts";
 import { type Plan, QuantizedCache, storesBeside } from "../replay/quantize.ts";
+import { budgetAt, modelMeta } from "../replay/question_at.ts";
 import { Sources } from "../replay/snapshot.ts";
 import { StatsSource } from "../replay/token_stats.ts";
 import { type RandomCache, randomCache } from "./random_cache.ts";
@@ -165,31 +166,15 @@ async function policyRow(cache: RandomCache, host: PolicyHost): Promise<Registry
 
 /** The plan of a policy for the random cache, and the axes and the window it asked for. */
 async function planOf(cache: RandomCache, host: PolicyHost) {
-  const { layers, kvHeads, queryHeads, headDim, hidden, vocab } = SHAPE;
+  const { layers, kvHeads, headDim } = SHAPE;
   const workload: WorkloadMeta = {
     slice: "families",
     examples: 1,
     mean_prompt_tokens: MEASURED_TOKENS,
     max_prompt_tokens: MEASURED_TOKENS,
-    model: {
-      layers,
-      query_heads: queryHeads,
-      kv_heads: kvHeads,
-      head_dim: headDim,
-      hidden_size: hidden,
-      vocab_size: vocab,
-    },
+    model: modelMeta(SHAPE),
   };
-  const budget: BudgetState = {
-    budget_bits: BUDGET_BITS,
-    used_bits: 0,
-    remaining_bits: BUDGET_BITS,
-    step: 0,
-    total_steps: null,
-    layers,
-    kv_heads: kvHeads,
-    head_dim: headDim,
-  };
+  const budget = budgetAt(SHAPE, BUDGET_BITS);
   const mode = await host.calibrationMode(workload, budget);
   const alike = new Map(builtInFamilies.names.map((name) => [name, alikeLayers]));
   const lesson = mode === "offline" && host.calibrates

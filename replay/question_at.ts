@@ -1,6 +1,6 @@
 import type { StepQuestion } from "../policies/ask.ts";
-import type { RequestMeta } from "../policies/policy.ts";
-import type { Engine } from "../engine/engine.ts";
+import type { BudgetState, RequestMeta, WorkloadMeta } from "../policies/policy.ts";
+import type { Engine, ModelShape } from "../engine/engine.ts";
 import type { KvShape } from "../quant/tensor.ts";
 import type { StatsSource } from "./token_stats.ts";
 
@@ -10,6 +10,41 @@ export interface Questions<T extends KvShape> {
   readonly request: Omit<RequestMeta, "cache_tokens" | "prompt_tokens">;
   readonly budgetBits: number;
   readonly reference: { readonly prompt: readonly number[] };
+}
+
+/** Sizes of the model, as a policy is told them. */
+export function modelMeta(shape: Omit<ModelShape, "rotary">): WorkloadMeta["model"] {
+  return {
+    layers: shape.layers,
+    query_heads: shape.queryHeads,
+    kv_heads: shape.kvHeads,
+    head_dim: shape.headDim,
+    hidden_size: shape.hidden,
+    vocab_size: shape.vocab,
+  };
+}
+
+/**
+ * The budget at a step; the first when nothing else is said.
+ *
+ * @param used average stored bits so far
+ */
+export function budgetAt(
+  { layers, kvHeads, headDim }: Pick<ModelShape, "layers" | "kvHeads" | "headDim">,
+  budgetBits: number,
+  step = 0,
+  used = 0,
+): BudgetState {
+  return {
+    budget_bits: budgetBits,
+    used_bits: used,
+    remaining_bits: budgetBits - used,
+    step,
+    total_steps: null,
+    layers,
+    kv_heads: kvHeads,
+    head_dim: headDim,
+  };
 }
 
 /**
@@ -26,16 +61,7 @@ export function questionAt<T extends KvShape>(
   tokens: number,
 ): StepQuestion {
   return {
-    budget: {
-      budget_bits: budgetBits,
-      used_bits: used,
-      remaining_bits: budgetBits - used,
-      step,
-      total_steps: null,
-      layers: engine.shape.layers,
-      kv_heads: engine.shape.kvHeads,
-      head_dim: engine.shape.headDim,
-    },
+    budget: budgetAt(engine.shape, budgetBits, step, used),
     request: { ...request, prompt_tokens: reference.prompt.length, cache_tokens: tokens },
     stats: (layer, kind, head) => stats.at(layer, kind, head, tokens),
   };
