@@ -52,12 +52,7 @@ export class TrialEngine implements Engine<CpuTensor> {
   }
 
   forward(input: ForwardInput<CpuTensor>): Promise<ForwardOutput<CpuTensor>> {
-    const { vocab } = this.shape;
-    const fed = input.ids.length;
-    const logits = new Float32Array(input.logits * vocab);
-    for (let row = 0; row < input.logits; row++) {
-      logits.set(this.#predict(input, fed - input.logits + row), row * vocab);
-    }
+    const logits = foldedLogits(input, this.shape.vocab);
     const { outputs = "none", positions } = input;
     const layers = outputs === "none" ? [] : this.#layers.map((layer) => ({
       key: at(layer.key, positions),
@@ -72,11 +67,19 @@ export class TrialEngine implements Engine<CpuTensor> {
   close(): Promise<void> {
     return Promise.resolve();
   }
+}
 
-  /** Sums of the visible keys and values, folded onto the vocabulary. */
-  #predict({ ids, past, mask, maskLayers }: ForwardInput<CpuTensor>, query: number): Float32Array {
-    const { vocab } = this.shape;
-    const row = new Float32Array(vocab);
+/**
+ * Logits of the last tokens that are fed, `[logits, vocab]`: sums of the keys and values that each of
+ * them sees, folded onto the vocabulary.
+ */
+export function foldedLogits(
+  { ids, past, mask, maskLayers, logits: asked }: ForwardInput<CpuTensor>,
+  vocab: number,
+): Float32Array<ArrayBuffer> {
+  const logits = new Float32Array(asked * vocab);
+  for (let row = 0; row < asked; row++) {
+    const query = ids.length - asked + row;
     for (const [layer, { key, value }] of past.entries()) {
       const width = key.capacity + ids.length;
       const seen = ((maskLayers === 1 ? 0 : layer) * ids.length + query) * width;
@@ -85,14 +88,14 @@ export class TrialEngine implements Engine<CpuTensor> {
         for (let head = 0; head < key.heads; head++) {
           const from = (head * key.capacity + token) * key.headDim;
           for (let i = 0; i < key.headDim; i++) {
-            const v = (i * 7 + head + ids[query]!) % vocab;
-            row[v]! += WEIGHT * (key.data[from + i]! + value.data[from + i]!);
+            const v = row * vocab + (i * 7 + head + ids[query]!) % vocab;
+            logits[v]! += WEIGHT * (key.data[from + i]! + value.data[from + i]!);
           }
         }
       }
     }
-    return row;
   }
+  return logits;
 }
 
 /** The tokens of a tensor at some positions. */

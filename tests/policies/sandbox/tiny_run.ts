@@ -9,6 +9,7 @@ import type { PolicyHost } from "../../../policies/host.ts";
 import type { ForwardInput, ForwardOutput } from "../../../engine/engine.ts";
 import { builtInFamilies } from "../../../quant/registry.ts";
 import type { SliceResult } from "../../../evaluation/results.ts";
+import { foldedLogits } from "../../../evaluation/trial_engine.ts";
 import { runSlice, type SliceRun } from "../../../evaluation/slice_run.ts";
 import { plainRotary } from "../../../engine/rotary.ts";
 import { SyntheticEngine } from "../../engine/synthetic_engine.ts";
@@ -24,32 +25,7 @@ class TinyEngine extends SyntheticEngine {
 
   override async forward(input: ForwardInput<CpuTensor>): Promise<ForwardOutput<CpuTensor>> {
     const { layers } = await super.forward(input);
-    const fed = input.ids.length;
-    const logits = new Float32Array(input.logits * VOCAB);
-    for (let row = 0; row < input.logits; row++) {
-      logits.set(this.#predict(input, fed - input.logits + row), row * VOCAB);
-    }
-    return { logits, layers };
-  }
-
-  /** Sums of the visible keys and values, folded onto the vocabulary. */
-  #predict({ ids, past, mask, maskLayers }: ForwardInput<CpuTensor>, query: number): Float32Array {
-    const row = new Float32Array(VOCAB);
-    for (const [layer, { key, value }] of past.entries()) {
-      const width = key.capacity + ids.length;
-      const seen = ((maskLayers === 1 ? 0 : layer) * ids.length + query) * width;
-      for (let token = 0; token < key.capacity; token++) {
-        if (mask[seen + token] !== 0) continue;
-        for (let head = 0; head < key.heads; head++) {
-          const at = (head * key.capacity + token) * key.headDim;
-          for (let i = 0; i < key.headDim; i++) {
-            const v = (i * 7 + head + ids[query]!) % VOCAB;
-            row[v] = row[v]! + 0.02 * (key.data[at + i]! + value.data[at + i]!);
-          }
-        }
-      }
-    }
-    return row;
+    return { logits: foldedLogits(input, VOCAB), layers };
   }
 }
 
