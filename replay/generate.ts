@@ -6,32 +6,22 @@
  * @module
  */
 import { allocLayers } from "../engine/prefill.ts";
-import type { Engine, LayerKv, LayerOutput } from "../engine/engine.ts";
-import type { RotaryTables } from "../engine/rotary.ts";
-import type { PlannedStep, Planner } from "../policies/plan.ts";
+import type { LayerKv, LayerOutput } from "../engine/engine.ts";
+import type { PlannedStep } from "../policies/plan.ts";
 import { QuantizerError } from "../quant/quantizer_error.ts";
 import type { KvShape } from "../quant/tensor.ts";
 import { turnBack } from "../quant/stores/rope/rope_restore.ts";
 import { Ledger } from "./ledger.ts";
 import { predict } from "./predict.ts";
-import { questionAt, type Questions } from "./question_at.ts";
-import { type OpenStore, QuantizedCache } from "./quantize.ts";
+import type { PolicyOnExample } from "./policy_on_example.ts";
+import { questionAt } from "./question_at.ts";
+import { QuantizedCache } from "./quantize.ts";
 import { addPreRopeKeys, addQueries, argmax, prefilled, type Reference } from "./reference.ts";
 import { Sources } from "./snapshot.ts";
 import { StatsSource } from "./token_stats.ts";
 
 /** What the generation of an example is given. */
-export interface GenerateInput<T extends KvShape> extends Questions<T> {
-  readonly engine: Engine<T>;
-  readonly open: OpenStore<T>;
-  /** The full-precision run; its prefilled tokens are the start. */
-  readonly reference: Reference<T>;
-  readonly planner: Pick<Planner, "plan">;
-  readonly rope: () => RotaryTables<T>;
-  /** What the codes of a step may take on average, in bits. */
-  readonly mostCodeBits: number;
-  /** Whether the policy defines `use_attentions`, so that attention statistics are due. */
-  readonly attentionStats: boolean;
+export interface GenerateInput<T extends KvShape> extends PolicyOnExample<T> {
   /** Steps at most. */
   readonly maxNewTokens: number;
   /** Whether the tokens so far end the reply. */

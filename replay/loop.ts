@@ -10,16 +10,15 @@
 import { KV_KINDS } from "../quant/family.ts";
 import { QuantizerError } from "../quant/quantizer_error.ts";
 import type { KvShape, TokenRange } from "../quant/tensor.ts";
-import type { PlannedStep, Planner } from "../policies/plan.ts";
-import type { Engine } from "../engine/engine.ts";
-import type { RotaryTables } from "../engine/rotary.ts";
+import type { PlannedStep } from "../policies/plan.ts";
 import type { PeakStep } from "./audit.ts";
 import { Ledger, type StoredWidths } from "./ledger.ts";
 import { cacheElements, compare, type StepOutcome } from "./metric.ts";
 import { predict } from "./predict.ts";
-import { type OpenStore, QuantizedCache } from "./quantize.ts";
-import { questionAt, type Questions } from "./question_at.ts";
-import { addPreRopeKeys, addQueries, fedIds, type Reference, scoredIndex } from "./reference.ts";
+import { QuantizedCache } from "./quantize.ts";
+import type { PolicyOnExample } from "./policy_on_example.ts";
+import { questionAt } from "./question_at.ts";
+import { addPreRopeKeys, addQueries, fedIds, scoredIndex } from "./reference.ts";
 import type { PassStep } from "./restore.ts";
 import { snapshot, Sources } from "./snapshot.ts";
 import type { TokenSquares } from "./token_squares.ts";
@@ -32,16 +31,7 @@ import { StatsSource } from "./token_stats.ts";
 const MOST_STEPS = 64;
 
 /** What the replay of an example is given. */
-export interface ReplayInput<T extends KvShape> extends Questions<T> {
-  readonly engine: Engine<T>;
-  readonly open: OpenStore<T>;
-  readonly reference: Reference<T>;
-  readonly planner: Pick<Planner, "plan">;
-  readonly rope: () => RotaryTables<T>;
-  /** What the codes of a step may take on average, in bits. */
-  readonly mostCodeBits: number;
-  /** Whether the policy defines `use_attentions`, so that attention statistics are due. */
-  readonly attentionStats: boolean;
+export interface ReplayInput<T extends KvShape> extends PolicyOnExample<T> {
   readonly stepwise: boolean;
   /** Is given the replayed logits of every scored step, `[vocab]`, which are good until it returns. */
   readonly seen?: (index: number, logits: Float32Array) => void;
