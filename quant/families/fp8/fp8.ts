@@ -16,7 +16,12 @@ import { QuantizerError } from "../../quantizer_error.ts";
 import { checkOneWidth, placeName } from "../../setting_checks.ts";
 import { largestPerHead } from "../../stores/row/largest_per_head.ts";
 import type { RowArithmetic } from "../../stores/row/row_format.ts";
-import { rowAxes, rowFamily, type WindowedRowSettings } from "../../stores/row/row_family.ts";
+import {
+  rowAxes,
+  rowFamily,
+  rowSettings,
+  type WindowedRowSettings,
+} from "../../stores/row/row_family.ts";
 import minifloat from "../../packing/minifloat.wgsl" with { type: "text" };
 import arithmetic from "./fp8.wgsl" with { type: "text" };
 
@@ -128,15 +133,9 @@ export const fp8: Family<Fp8Settings, never, Fp8Options> = {
       );
     }
     return {
-      family: this.name,
-      layer: answers.layer,
-      kind: answers.kind,
-      bits: answers.bits,
-      paramDtype: "f32",
-      headDim,
+      ...rowSettings(this.name, answers, "f32", headDim),
       format,
       scale,
-      residualLength: answers.residualLength,
       ...(learns(scale) ? { calibrated: true } : {}),
     };
   },

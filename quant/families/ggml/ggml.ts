@@ -12,7 +12,12 @@
 import type { Family, HookAnswers, KvKind } from "../../family.ts";
 import { QuantizerError } from "../../quantizer_error.ts";
 import { checkOneWidth, placeName } from "../../setting_checks.ts";
-import { rowAxes, rowFamily, type WindowedRowSettings } from "../../stores/row/row_family.ts";
+import {
+  rowAxes,
+  rowFamily,
+  rowSettings,
+  type WindowedRowSettings,
+} from "../../stores/row/row_family.ts";
 import arithmetic from "./ggml.wgsl" with { type: "text" };
 import { GGML_TYPES, type GgmlTypeName } from "./ggml_types.ts";
 
@@ -106,16 +111,10 @@ export const ggml: Family<GgmlSettings, never, GgmlOptions> = {
     }
     const { rotate } = answers.options;
     return {
-      family: this.name,
-      layer: answers.layer,
-      kind: answers.kind,
-      bits: answers.bits,
-      paramDtype: "f16",
-      headDim,
+      ...rowSettings(this.name, answers, "f16", headDim),
       type,
       rotate,
       rotation: rotate && block > 1 ? rotationOf(answers.kind, headDim) : 1,
-      residualLength: answers.residualLength,
     };
   },
 

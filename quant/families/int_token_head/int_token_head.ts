@@ -16,7 +16,12 @@ import { fromHalfBits, toHalfBits } from "../../packing/half.ts";
 import { QuantizerError } from "../../quantizer_error.ts";
 import { checkOneWidth, placeName } from "../../setting_checks.ts";
 import type { RowArithmetic } from "../../stores/row/row_format.ts";
-import { rowAxes, rowFamily, type WindowedRowSettings } from "../../stores/row/row_family.ts";
+import {
+  rowAxes,
+  rowFamily,
+  rowSettings,
+  type WindowedRowSettings,
+} from "../../stores/row/row_family.ts";
 import arithmetic from "./int_token_head.wgsl" with { type: "text" };
 
 const { fround } = Math;
@@ -132,14 +137,8 @@ export const intTokenHead: Family<IntTokenHeadSettings, "symmetric", IntTokenHea
       );
     }
     return {
-      family: this.name,
-      layer: answers.layer,
-      kind: answers.kind,
-      bits: answers.bits,
-      paramDtype: answers.options.parameters,
-      headDim,
+      ...rowSettings(this.name, answers, answers.options.parameters, headDim),
       symmetric: answers.symmetric,
-      residualLength: answers.residualLength,
     };
   },
 

@@ -11,7 +11,12 @@
 import type { Family } from "../../family.ts";
 import { E2M1 } from "../../packing/minifloat.ts";
 import { checkDivides, checkOneWidth } from "../../setting_checks.ts";
-import { rowAxes, rowFamily, type WindowedRowSettings } from "../../stores/row/row_family.ts";
+import {
+  rowAxes,
+  rowFamily,
+  rowSettings,
+  type WindowedRowSettings,
+} from "../../stores/row/row_family.ts";
 import { type Microscaling, microscalingKernels, microscalingRows } from "./microscaling.ts";
 
 /** Settings of one layer and kind under `mxfp4`. */
@@ -53,15 +58,9 @@ export const mxfp4: Family<Mxfp4Settings, "group_size", Mxfp4Options> = {
     checkOneWidth(this.name, answers);
     checkDivides(answers, answers.groupSize, headDim, "channels of a head");
     return {
-      family: this.name,
-      layer: answers.layer,
-      kind: answers.kind,
-      bits: answers.bits,
-      paramDtype: "fp8",
-      headDim,
+      ...rowSettings(this.name, answers, "fp8", headDim),
       groupSize: answers.groupSize,
       exponent: answers.options.exponent,
-      residualLength: answers.residualLength,
     };
   },
 

@@ -8,7 +8,12 @@
 import type { Family } from "../../family.ts";
 import { E4M3, E5M2 } from "../../packing/minifloat.ts";
 import { checkDivides, checkOneWidth } from "../../setting_checks.ts";
-import { rowAxes, rowFamily, type WindowedRowSettings } from "../../stores/row/row_family.ts";
+import {
+  rowAxes,
+  rowFamily,
+  rowSettings,
+  type WindowedRowSettings,
+} from "../../stores/row/row_family.ts";
 import { type Microscaling, microscalingKernels, microscalingRows } from "./microscaling.ts";
 
 /** Settings of one layer and kind under `mxfp8`. */
@@ -48,14 +53,8 @@ export const mxfp8: Family<Mxfp8Settings, never, Mxfp8Options> = {
     checkOneWidth(this.name, answers);
     checkDivides(answers, 32, headDim, "channels of a head");
     return {
-      family: this.name,
-      layer: answers.layer,
-      kind: answers.kind,
-      bits: answers.bits,
-      paramDtype: "fp8",
-      headDim,
+      ...rowSettings(this.name, answers, "fp8", headDim),
       format: answers.options.format,
-      residualLength: answers.residualLength,
     };
   },
 

@@ -13,7 +13,12 @@ import { E2M1, E4M3, largestOf } from "../../packing/minifloat.ts";
 import { QuantizerError } from "../../quantizer_error.ts";
 import { checkDivides, checkOneWidth, placeName } from "../../setting_checks.ts";
 import { largestPerHead } from "../../stores/row/largest_per_head.ts";
-import { rowAxes, rowFamily, type WindowedRowSettings } from "../../stores/row/row_family.ts";
+import {
+  rowAxes,
+  rowFamily,
+  rowSettings,
+  type WindowedRowSettings,
+} from "../../stores/row/row_family.ts";
 import { type Microscaling, microscalingKernels, microscalingRows } from "./microscaling.ts";
 
 /** Settings of one layer and kind under `nvfp4`. */
@@ -60,14 +65,8 @@ export const nvfp4: Family<Nvfp4Settings, never, Nvfp4Options> = {
       );
     }
     return {
-      family: this.name,
-      layer: answers.layer,
-      kind: answers.kind,
-      bits: answers.bits,
-      paramDtype: "fp8",
-      headDim,
+      ...rowSettings(this.name, answers, "fp8", headDim),
       levels,
-      residualLength: answers.residualLength,
       ...(levels === 2 ? { calibrated: true } : {}),
     };
   },

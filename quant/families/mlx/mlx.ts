@@ -14,7 +14,12 @@ import { bfloat16Bits, fromBfloat16Bits } from "../../packing/bfloat16.ts";
 import { fromHalfBits, toHalfBits } from "../../packing/half.ts";
 import { checkDivides, checkOneWidth } from "../../setting_checks.ts";
 import type { RowArithmetic } from "../../stores/row/row_format.ts";
-import { rowAxes, rowFamily, type WindowedRowSettings } from "../../stores/row/row_family.ts";
+import {
+  rowAxes,
+  rowFamily,
+  rowSettings,
+  type WindowedRowSettings,
+} from "../../stores/row/row_family.ts";
 import type { TokenRange } from "../../tensor.ts";
 import { slidingWindow } from "../../windows.ts";
 import arithmetic from "./mlx.wgsl" with { type: "text" };
@@ -118,13 +123,7 @@ export const mlx: Family<MlxSettings, "group_size", MlxOptions> = {
     checkOneWidth(this.name, answers);
     checkDivides(answers, answers.groupSize, headDim, "channels of a head");
     return {
-      family: this.name,
-      layer: answers.layer,
-      kind: answers.kind,
-      bits: answers.bits,
-      paramDtype: "f16",
-      headDim,
-      residualLength: answers.residualLength,
+      ...rowSettings(this.name, answers, "f16", headDim),
       groupSize: answers.groupSize,
       start: answers.options.start,
       parameters: answers.options.parameters,

@@ -16,7 +16,12 @@ import { roundEven } from "../../numerics/round_even.ts";
 import { QuantizerError } from "../../quantizer_error.ts";
 import { checkDivides, checkOneWidth, placeName } from "../../setting_checks.ts";
 import type { RowArithmetic } from "../../stores/row/row_format.ts";
-import { rowAxes, rowFamily, type WindowedRowSettings } from "../../stores/row/row_family.ts";
+import {
+  rowAxes,
+  rowFamily,
+  rowSettings,
+  type WindowedRowSettings,
+} from "../../stores/row/row_family.ts";
 import arithmetic from "./ort_webgpu.wgsl" with { type: "text" };
 
 const { fround } = Math;
@@ -108,15 +113,7 @@ export const ortWebgpu: Family<OrtWebgpuSettings> = {
       );
     }
     if (!four) checkDivides(answers, 4, headDim, "channels of a head");
-    return {
-      family: this.name,
-      layer: answers.layer,
-      kind: answers.kind,
-      bits: answers.bits,
-      paramDtype: "f32",
-      headDim,
-      residualLength: answers.residualLength,
-    };
+    return rowSettings(this.name, answers, "f32", headDim);
   },
 
   ...rowFamily(({ headDim, bits }) => ({

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { Axes, Family, Settings } from "../../family.ts";
+import type { Axes, Family, HookAnswers, Settings } from "../../family.ts";
 import type { TokenRange } from "../../tensor.ts";
 import { slidingWindow } from "../../windows.ts";
 import type { RowFormat, RowSettings } from "./row_format.ts";
@@ -21,6 +21,16 @@ export const rowAxes: Axes<Settings> = {
 /** Settings of rows of which the most recent stay exact. */
 export interface WindowedRowSettings extends RowSettings {
   readonly residualLength: number;
+}
+
+/** The settings that all such families have, of answers that ask for one width. */
+export function rowSettings<Dtype extends Settings["paramDtype"]>(
+  family: string,
+  { layer, kind, bits, residualLength }: HookAnswers,
+  paramDtype: Dtype,
+  headDim: number,
+) {
+  return { family, layer, kind, bits, paramDtype, headDim, residualLength };
 }
 
 function windowed({ residualLength }: WindowedRowSettings, n: number): TokenRange {
