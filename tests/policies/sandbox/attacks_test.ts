@@ -6,6 +6,7 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { hostBuiltin } from "../../../policies/registry.ts";
 import { SandboxHost, type SandboxLimits } from "../../../policies/sandbox/mod.ts";
 import type { SliceResult } from "../../../evaluation/results.ts";
+import { isRunning } from "./is_running.ts";
 import { numbersOf, tinyRun } from "./tiny_run.ts";
 
 const FOLDER = new URL("./attacks/", import.meta.url);
@@ -108,16 +109,6 @@ async function attack(
   } finally {
     await host.close();
     assertEquals(isRunning(host.pid), false, "the sandbox's process outlived its host");
-  }
-}
-
-function isRunning(pid: number): boolean {
-  if (Deno.build.os !== "linux") return false;
-  try {
-    Deno.statSync(`/proc/${pid}`);
-    return true;
-  } catch {
-    return false;
   }
 }
 
