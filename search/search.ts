@@ -38,7 +38,6 @@ export interface SearchInput<T extends KvShape> {
   readonly rounds: number;
   /** `done` of `total` pieces of work, and what is under way. */
   readonly progress?: (done: number, total: number, what: string) => void;
-  readonly signal?: AbortSignal;
 }
 
 /** What a search found. */
@@ -61,7 +60,6 @@ async function found<T extends KvShape>(
   const replays: SampleReplay<T>[] = [];
   try {
     for (const sample of input.samples) {
-      input.signal?.throwIfAborted();
       replays.push(await SampleReplay.open(input.engine, input.families, sample));
     }
     return await new Search(input, replays).run();
@@ -72,16 +70,14 @@ async function found<T extends KvShape>(
 
 /** Replays plans on the held-out samples, of which one is in memory at a time: they may be long. */
 async function judged<T extends KvShape>(
-  { engine, families, base, heldOut, progress, signal }: SearchInput<T>,
+  { engine, families, base, heldOut, progress }: SearchInput<T>,
   plans: readonly FrontPlan[],
 ): Promise<FrontPoint[]> {
   const costs: PlanCost[][] = plans.map(() => []);
   for (const [s, sample] of heldOut.entries()) {
-    signal?.throwIfAborted();
     const replay = await SampleReplay.open(engine, families, sample);
     try {
       for (const [p, { widths }] of plans.entries()) {
-        signal?.throwIfAborted();
         const done = s * plans.length + p;
         progress?.(done, heldOut.length * plans.length, `${sample.id}, held out`);
         costs[p]!.push(await replay.cost(replayPlan(base, widthPlan(widths, engine.shape))));
@@ -135,14 +131,13 @@ class Search<T extends KvShape> {
 
   /** Mean sensitivities over the samples. */
   async #table(around: WidthPlan | "exact"): Promise<number[][]> {
-    const { base, samples, engine, rounds, progress, signal } = this.input;
+    const { base, samples, engine, rounds, progress } = this.input;
     const perRound = samples.length * this.#lanes.length;
     const tables: number[][][] = [];
     for (const [i, replay] of this.replays.entries()) {
       const done = this.#round * perRound + i * this.#lanes.length;
       tables.push(
         await sampleSensitivity(replay, base, engine.shape, around, (index) => {
-          signal?.throwIfAborted();
           const { layer, kind, head } = this.#lanes[index]!;
           const what = `${samples[i]!.id} layer ${layer} ${kind} head ${head}`;
           progress?.(done + index, (1 + rounds) * perRound, what);
@@ -155,11 +150,10 @@ class Search<T extends KvShape> {
 
   /** What a plan as a whole loses on the samples. */
   async #loss(widths: readonly number[]): Promise<number> {
-    const { base, engine, signal } = this.input;
+    const { base, engine } = this.input;
     const plan = replayPlan(base, widthPlan(widths, engine.shape));
     const costs: PlanCost[] = [];
     for (const replay of this.replays) {
-      signal?.throwIfAborted();
       costs.push(await replay.cost(plan));
     }
     return meanCost(costs).loss;
