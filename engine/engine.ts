@@ -101,6 +101,11 @@ export interface Engine<T extends KvShape = KvShape> {
   readonly gpuName?: string;
   /** Tokens of a prompt of so many that go through at once; absent where it hardly matters. */
   prefillChunk?(tokens: number): number;
+  /**
+   * Entries that the past of a pass should have room for when it has so many: a pass is faster whose
+   * sizes came before. Those beyond are masked. Absent where it makes no difference.
+   */
+  pastRoom?(entries: number): number;
   forward(input: ForwardInput<T>): Promise<ForwardOutput<T>>;
   close(): Promise<void>;
 }

@@ -43,7 +43,7 @@ export async function predict<T extends KvShape>(
   const { backend } = engine;
   const start = performance.now();
   const { past, mask, maskLayers } = backend.together(() =>
-    restore(backend, reference.layers, cache, pass)
+    restore(engine, reference.layers, cache, pass)
   );
   try {
     const { logits, layers } = await engine.forward({

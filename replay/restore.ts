@@ -7,8 +7,8 @@
  * @module
  */
 import { KV_KINDS } from "../quant/family.ts";
-import type { Backend, KvShape, TokenRange } from "../quant/tensor.ts";
-import { type LayerKv, MASKED } from "../engine/engine.ts";
+import type { KvShape, TokenRange } from "../quant/tensor.ts";
+import { type Engine, type LayerKv, MASKED } from "../engine/engine.ts";
 import type { QuantizedCache } from "./quantize.ts";
 
 /** One step of a pass: its snapshot's length and what was quantized, per layer and kind. */
@@ -58,7 +58,8 @@ export function versions(
     return s;
   };
   const current: Entry[] = [];
-  const earlier: Entry[] = [];
+  /** First, second and so on versions apart: of one version, neighbours are copied together. */
+  const earlier: Entry[][] = [];
   // Tokens between two boundaries behave alike.
   const cuts = new Set([0, n, known]);
   for (const ranges of kinds) {
@@ -86,15 +87,26 @@ export function versions(
         first,
         last: (starts[j + 1] ?? steps.length) - 1,
       };
-      (j === starts.length - 1 ? current : earlier).push(entry);
+      (j === starts.length - 1 ? current : earlier[j] ??= []).push(entry);
     });
   }
-  return { current, earlier };
+  return { current, earlier: earlier.flat() };
+}
+
+/** Entries one behind the other whose tokens are, too, and that are alike in one kind. */
+function runsOf(entries: readonly Entry[], kind: 0 | 1) {
+  const runs: { restored: boolean; token: number; count: number }[] = [];
+  for (const { token, count, restored } of entries) {
+    const last = runs.at(-1);
+    if (last?.restored === restored[kind] && last.token + last.count === token) last.count += count;
+    else runs.push({ restored: restored[kind], token, count });
+  }
+  return runs;
 }
 
 /** Builds memory and mask of a pass. The caller frees `past`. */
 export function restore<T extends KvShape>(
-  backend: Backend<T>,
+  { backend, pastRoom }: Pick<Engine<T>, "backend" | "pastRoom">,
   reference: readonly LayerKv<T>[],
   cache: Pick<QuantizedCache<T>, "restore">,
   steps: readonly PassStep[],
@@ -104,7 +116,8 @@ export function restore<T extends KvShape>(
   const extra = Math.max(
     ...layers.map((l) => l.earlier.reduce((sum, entry) => sum + entry.count, 0)),
   );
-  const capacity = Math.max(1, n + extra);
+  const entries = Math.max(1, n + extra);
+  const capacity = pastRoom?.(entries) ?? entries;
   const made: T[] = [];
   const restoredLayer = (kv: LayerKv<T>, layer: number) => {
     const restoredKind = (kind: 0 | 1): T => {
@@ -119,15 +132,9 @@ export function restore<T extends KvShape>(
       if (to < n) backend.copy(real, to, n - to, memory, to);
       cache.restore(layer, kind, memory);
       let at = n;
-      for (const entry of layers[layer]!.earlier) {
-        backend.copy(
-          entry.restored[kind] ? memory : real,
-          entry.token,
-          entry.count,
-          memory,
-          at,
-        );
-        at += entry.count;
+      for (const { restored, token, count } of runsOf(layers[layer]!.earlier, kind)) {
+        backend.copy(restored ? memory : real, token, count, memory, at);
+        at += count;
       }
       return memory;
     };

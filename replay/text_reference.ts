@@ -68,7 +68,7 @@ async function exactLogits<T extends KvShape>(
   const nothing = { from: 0, to: 0 };
   const ranges = new Array(layers.length * KV_KINDS.length).fill(nothing);
   const steps = positions.map((tokens, step): PassStep => ({ step, tokens, ranges }));
-  const { past, mask, maskLayers } = restore(engine.backend, layers, { restore() {} }, steps);
+  const { past, mask, maskLayers } = restore(engine, layers, { restore() {} }, steps);
   try {
     const { logits } = await engine.forward({
       ids: positions.map((at) => known[at]!),

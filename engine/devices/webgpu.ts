@@ -14,10 +14,12 @@ import { UserError } from "../../errors.ts";
 import type { Engine, ForwardInput, ForwardOutput, LayerOutput, ModelShape } from "../engine.ts";
 import type { Model } from "../checkpoint/model.ts";
 import { names } from "../onnx/decoder.ts";
-import type { FloatName } from "../onnx/graph_builder.ts";
+import { FLOAT_BYTES, type FloatName } from "../onnx/graph_builder.ts";
 import { PREFILL_CHUNK } from "../prefill.ts";
 import { type FoundAdapter, openDevice } from "./adapter.ts";
 import { checkSizes, feedsOf, fetchesOf } from "./feeds.ts";
+import { paddedRows, roomFor } from "./padded_rows.ts";
+import { RecordedRuns, type RunOutputs } from "./recording/recorded_runs.ts";
 import { partedRows } from "./parted_rows.ts";
 import { fingerprint } from "./fingerprint.ts";
 import { decoderGraph } from "./graph.ts";
@@ -29,6 +31,9 @@ import { readWasm } from "./wasm.ts";
 /** Tokens of a prompt that go through the model at once at most, and bytes of their scores. */
 const MOST_PREFILL_CHUNK = 1024;
 const MOST_SCORE_BYTES = 2 ** 29;
+
+/** Rows of a run that is recorded at most. */
+const MOST_RECORDED_ROWS = 64;
 
 /** How a model is opened on a GPU. */
 export interface WebGpuOptions {
@@ -46,7 +51,7 @@ export interface GpuEngine extends Engine<GpuTensor> {
 }
 
 /** Part of every cache key: raise it when the graph of a GPU computes anything differently. */
-const GPU_GRAPH_VERSION = 3;
+const GPU_GRAPH_VERSION = 4;
 
 /**
  * Opens a model on a WebGPU adapter.
@@ -114,10 +119,14 @@ function maskHalves(mask: Float32Array): Float32Array<ArrayBuffer> {
   return new Float32Array(halves.buffer);
 }
 
+type Feeds = Record<string, Tensor>;
+type Outputs = NonNullable<ForwardInput<GpuTensor>["outputs"]>;
+
 class WebGpuEngine implements GpuEngine {
   readonly device = "webgpu";
   readonly backend: GpuBackend;
   readonly #kernels: Kernels;
+  readonly #runs: RecordedRuns;
 
   constructor(
     private readonly runtime: Runtime,
@@ -129,6 +138,7 @@ class WebGpuEngine implements GpuEngine {
     readonly precision: FloatName,
   ) {
     this.backend = new GpuBackend(gpu);
+    this.#runs = new RecordedRuns(gpu);
     this.#kernels = Kernels.of(gpu, "KV layout", [pack, kvLayout], {
       halves: precision === "float16",
     });
@@ -140,24 +150,51 @@ class WebGpuEngine implements GpuEngine {
     const outputs = input.outputs ?? "none";
     const lent: GpuTensor[] = [];
     try {
-      const feeds = backend.together(() => this.#feeds(input, lent));
-      const results = await this.session.run(feeds, fetchesOf(shape, outputs));
-      const given = results.logits!;
-      const words = await Workbench.of(this.gpu).read([
-        { buffer: given.gpuBuffer as GPUBuffer, at: 0, words: input.logits * shape.vocab },
-      ]);
-      given.dispose();
-      return {
-        logits: new Float32Array(words.buffer),
-        layers: outputs === "none" ? [] : this.#layers(results, outputs === "all"),
-      };
+      const padded = paddedRows(input);
+      const feeds = backend.together(() => this.#feeds(padded, lent));
+      const results = await this.#run(feeds, outputs, padded.logits);
+      const words = await Workbench.of(this.gpu).read([{
+        buffer: results.tensors.logits!.buffer,
+        at: (padded.logits - input.logits) * shape.vocab,
+        words: input.logits * shape.vocab,
+      }]);
+      const layers = outputs === "none" ? [] : this.#layers(results.tensors, outputs === "all");
+      results.dispose();
+      return { logits: new Float32Array(words.buffer), layers };
     } finally {
       for (const tensor of lent) backend.free(tensor);
     }
   }
 
+  /** Runs the graph, or what was recorded of it. */
+  #run(feeds: Feeds, outputs: Outputs, logits: number): Promise<RunOutputs> {
+    const { precision } = this;
+    const given = Object.values(feeds);
+    const inputs = given.filter(({ location }) => location === "gpu-buffer");
+    // A prompt's chunks are what the device is busy with, and hardly two are alike.
+    const rows = feeds[names.ids]!.dims[0]!;
+    const sizes = rows > MOST_RECORDED_ROWS
+      ? undefined
+      : JSON.stringify([outputs, logits, given.map(({ dims }) => dims)]);
+    const buffers = inputs.map(({ gpuBuffer }) => gpuBuffer as GPUBuffer);
+    return this.#runs.run(sizes, buffers, async () => {
+      const results = await this.session.run(feeds, fetchesOf(this.shape, outputs));
+      const tensors = Object.entries(results).map(([name, { gpuBuffer, dims }]) => {
+        const size = dims.reduce((product, count) => product * count, 1);
+        const type = name === names.logits ? "float32" : precision;
+        return [name, { buffer: gpuBuffer as GPUBuffer, dims, bytes: FLOAT_BYTES[type] * size }];
+      });
+      return {
+        tensors: Object.fromEntries(tensors),
+        dispose() {
+          for (const tensor of Object.values(results)) tensor.dispose();
+        },
+      };
+    });
+  }
+
   /** Inputs of one run; `lent` takes the tensors that are made for it. */
-  #feeds(input: ForwardInput<GpuTensor>, lent: GpuTensor[]): Record<string, Tensor> {
+  #feeds(input: ForwardInput<GpuTensor>, lent: GpuTensor[]): Feeds {
     const { runtime, shape, precision } = this;
     const { parts, rows, masks } = partedRows(input, shape, this.#largestTensor);
     const columns = input.past[0]!.key.capacity + rows;
@@ -168,6 +205,17 @@ class WebGpuEngine implements GpuEngine {
       return onGpu(this.#pastOf(tensor, parts, lent), [parts, heads, capacity, headDim]);
     };
     const feeds = feedsOf(runtime, input, wrap);
+    // What the runtime does must not depend on them.
+    for (const name of [names.ids, names.positions]) {
+      const { data, dims } = feeds[name]!;
+      const words = new Float32Array((data as BigInt64Array<ArrayBuffer>).buffer);
+      const tensor = this.backend.upload(words, { heads: 1, capacity: 1, headDim: words.length });
+      lent.push(tensor);
+      feeds[name] = runtime.Tensor.fromGpuBuffer(tensor.buffer, {
+        dataType: "int64",
+        dims: name === names.ids ? dims.slice(1) : dims,
+      });
+    }
     const each = (value: number, count: number) =>
       new runtime.Tensor("int32", new Int32Array(count).fill(value), [count]);
     feeds[names.parts] = new runtime.Tensor("int64", BigInt64Array.of(BigInt(parts)), [1]);
@@ -222,7 +270,7 @@ class WebGpuEngine implements GpuEngine {
   }
 
   /** What the graph gives of each layer as KV tensors. */
-  #layers(results: Readonly<Record<string, Tensor>>, all: boolean): LayerOutput<GpuTensor>[] {
+  #layers(results: RunOutputs["tensors"], all: boolean): LayerOutput<GpuTensor>[] {
     const { backend, shape: { layers, queryHeads, kvHeads, headDim } } = this;
     const headsFirst = (name: string, heads: number, skipped = 0): GpuTensor => {
       const result = results[name]!;
@@ -233,7 +281,7 @@ class WebGpuEngine implements GpuEngine {
           ...{ heads, tokens, head_dim: headDim, count: 0, copies: 0 },
           ...{ token_numbers: columns, first_number: skipped * headDim },
         },
-        columns: result.gpuBuffer as GPUBuffer,
+        columns: result.buffer,
         tensor: tensor.buffer,
       });
       return tensor;
@@ -250,9 +298,6 @@ class WebGpuEngine implements GpuEngine {
           : {}),
       }))
     );
-    for (const [name, result] of Object.entries(results)) {
-      if (name !== names.logits) result.dispose();
-    }
     return outputs;
   }
 
@@ -265,6 +310,10 @@ class WebGpuEngine implements GpuEngine {
     return chunk;
   }
 
+  pastRoom(entries: number): number {
+    return roomFor(entries);
+  }
+
   /** Bytes. */
   get #largestTensor(): number {
     const { maxStorageBufferBindingSize, maxBufferSize } = this.gpu.limits;
@@ -272,6 +321,7 @@ class WebGpuEngine implements GpuEngine {
   }
 
   async close(): Promise<void> {
+    this.#runs.close();
     await this.session.release();
     this.backend.close();
     Workbench.of(this.gpu).close();

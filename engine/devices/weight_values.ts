@@ -17,11 +17,11 @@ export type Tensors = ReadonlyMap<string, StoredTensor>;
  * @param saturated is told how many values are beyond float16; they become the largest there are
  */
 export async function weightBuffer(
-  { dims, type, parts }: GraphWeight,
+  { dims, type, parts, transposed }: GraphWeight,
   tensors: Tensors,
   saturated?: (values: number) => void,
 ): Promise<Uint8Array<ArrayBuffer>> {
-  const values = new Float32Array(dims.reduce((product, size) => product * size, 1));
+  let values = new Float32Array(dims.reduce((product, size) => product * size, 1));
   let at = 0;
   for (const part of parts) {
     if (typeof part !== "string") {
@@ -34,10 +34,34 @@ export async function weightBuffer(
     await readValues(tensor, values.subarray(at, at + count));
     at += count;
   }
+  if (transposed) values = transposeOf(values, dims.at(-1)!);
   if (type === "float32") return new Uint8Array(values.buffer);
   const beyond = saturate(values);
   if (beyond > 0) saturated?.(beyond);
   return new Uint8Array(new Float16Array(values).buffer);
+}
+
+/** Rows that are turned together: as many lines as the cache holds at once. */
+const TOGETHER = 64;
+
+/** A matrix of sizes `[columns, rows]` from one of `[rows, columns]`. */
+function transposeOf(
+  matrix: Float32Array<ArrayBuffer>,
+  rows: number,
+): Float32Array<ArrayBuffer> {
+  const columns = matrix.length / rows;
+  const turned = new Float32Array(matrix.length);
+  for (let first = 0; first < rows; first += TOGETHER) {
+    const end = Math.min(rows, first + TOGETHER);
+    for (let column = 0; column < columns; column++) {
+      let from = first * columns + column;
+      for (let to = column * rows + first; to < column * rows + end; to++) {
+        turned[to] = matrix[from]!;
+        from += columns;
+      }
+    }
+  }
+  return turned;
 }
 
 /** The largest number that float16 has. */

@@ -125,6 +125,23 @@ export function buildDecoder(shape: ModelShape, options: DecoderOptions): BuiltG
   return new DecoderGraph(shape, options).build();
 }
 
+/** Width of a tile of onnxruntime's matrix product, and tiles that keep a large device busy. */
+const TILE = 32;
+const BUSY_TILES = 512;
+/** Columns of a part at least: below, summing up costs more than it gains. */
+const LEAST_WIDTH = 64;
+
+/** Into how many parts the inner axis of a product is cut. */
+function partsOf(columns: number, out: number): number {
+  const tiles = Math.ceil(out / TILE);
+  let parts = 1;
+  for (let next = 2; columns / next >= LEAST_WIDTH && parts * tiles < BUSY_TILES; next++) {
+    // Four columns are read at a time.
+    if (columns % (4 * next) === 0) parts = next;
+  }
+  return parts;
+}
+
 /** Values that every layer uses. */
 interface Shared {
   /** Rotary tables, `[maxPositions, headDim / 2]`. */
@@ -160,7 +177,8 @@ class DecoderGraph {
     const shared = this.#shared();
 
     const embedding = this.#weight(modules.embedding, [vocab, hidden]);
-    const ids = g.node("Reshape", [names.ids, g.int64([-1])]);
+    const onGpu = this.options.target === "gpu";
+    const ids = onGpu ? names.ids : g.node("Reshape", [names.ids, g.int64([-1])]);
     let residual = g.node("Gather", [embedding, ids]);
     let x = this.#norm(
       residual,
@@ -199,10 +217,10 @@ class DecoderGraph {
   #declareInputs(): void {
     const g = this.#g;
     const { layers, kvHeads, headDim } = this.shape;
-    g.input(names.ids, "int64", [1, "q"]);
+    const onGpu = this.options.target === "gpu";
+    g.input(names.ids, "int64", onGpu ? ["q"] : [1, "q"]);
     g.input(names.positions, "int64", [1, "q"]);
     g.input(names.keep, "int64", []);
-    const onGpu = this.options.target === "gpu";
     if (onGpu) {
       g.input(names.parts, "int64", [1]);
       g.input(names.lastEntry, "int32", ["B"]);
@@ -434,9 +452,39 @@ class DecoderGraph {
     const g = this.#g;
     const stacked = (kind: "weight" | "bias") => modules.map((module) => `${at}.${module}.${kind}`);
     const name = `${at}.${modules.join("+")}`;
+    if (this.options.target === "gpu") {
+      const weight = `${name}.weight`;
+      const product = this.#partedProduct(x, weight, sizes, stacked("weight"));
+      if (!bias) return product;
+      return g.node("Add", [product, g.weight(`${name}.bias`, [sizes[0]], ...stacked("bias"))]);
+    }
     const inputs = [x, g.weight(`${name}.weight`, sizes, ...stacked("weight"))];
     if (bias) inputs.push(g.weight(`${name}.bias`, [sizes[0]], ...stacked("bias")));
     return g.node("Gemm", inputs, { transB: 1 });
+  }
+
+  /**
+   * `x W^T` on a GPU. With few rows a product has few tiles, too few to keep a device busy, each of
+   * which goes along the whole inner axis: that axis is cut into parts, whose products are summed up.
+   */
+  #partedProduct(
+    x: string,
+    name: string,
+    [out, columns]: readonly [out: number, columns: number],
+    tensors: readonly string[],
+  ): string {
+    const g = this.#g;
+    const parts = partsOf(columns, out);
+    if (parts === 1) {
+      return g.node("MatMul", [x, g.transposedWeight(name, [columns, out], ...tensors)]);
+    }
+    const width = columns / parts;
+    const rows = g.node("Reshape", [x, g.int64([-1, parts, width])]);
+    const products = g.node("MatMul", [
+      g.node("Transpose", [rows], { perm: [1, 0, 2] }),
+      g.transposedWeight(name, [parts, width, out], ...tensors),
+    ]);
+    return g.node("ReduceSum", [products, g.int64([0])], { keepdims: 0 });
   }
 
   /** Adds a branch to the residual stream: the sum normalised, and the sum. */

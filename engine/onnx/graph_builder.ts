@@ -30,6 +30,8 @@ export interface GraphWeight {
   readonly type: FloatName;
   /** What lies behind each other in it: tensors of the checkpoint by name, and values made here. */
   readonly parts: readonly WeightPart[];
+  /** Whether its last axis comes first in the parts. */
+  readonly transposed?: boolean;
   /** Size of it. */
   readonly bytes: number;
   /** Name of the weight whose bytes it shares; absent for one that has its own. */
@@ -48,7 +50,7 @@ export interface WeightPlace {
 }
 
 /** Bytes of a number. */
-const FLOAT_BYTES: Readonly<Record<FloatName, number>> = { float32: 4, float16: 2 };
+export const FLOAT_BYTES: Readonly<Record<FloatName, number>> = { float32: 4, float16: 2 };
 
 /** Collects inputs, constants, weights, nodes and outputs. */
 export class GraphBuilder {
@@ -75,10 +77,24 @@ export class GraphBuilder {
 
   /** A weight, given in float32, in parts that lie behind each other. */
   weight(name: string, dims: readonly number[], ...parts: readonly WeightPart[]): string {
+    this.#weights.push(this.#weightOf(name, dims, parts));
+    return name;
+  }
+
+  /** A weight whose last axis comes first in what it is given as, in parts that lie behind each other. */
+  transposedWeight(
+    name: string,
+    dims: readonly number[],
+    ...parts: readonly WeightPart[]
+  ): string {
+    this.#weights.push({ ...this.#weightOf(name, dims, parts), transposed: true });
+    return name;
+  }
+
+  #weightOf(name: string, dims: readonly number[], parts: readonly WeightPart[]): GraphWeight {
     const type = this.weightType;
     const bytes = dims.reduce((product, size) => product * size, FLOAT_BYTES[type]);
-    this.#weights.push({ name, dims, type, parts, bytes });
-    return name;
+    return { name, dims, type, parts, bytes };
   }
 
   /**

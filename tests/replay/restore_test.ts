@@ -78,7 +78,7 @@ Deno.test("every step sees each earlier token exactly once, in the version of th
         }
       },
     };
-    const memory = restore(backend, reference, cache, steps);
+    const memory = restore({ backend }, reference, cache, steps);
 
     for (let layer = 0; layer < layers; layer++) {
       const { key, value } = memory.past[layer]!;
