@@ -6,9 +6,9 @@
 import { keepPermissionsOf } from "./cli/permissions.ts";
 import { standWhereTheUserDoes } from "./cli/standing_place.ts";
 import { codecGuest } from "./codecs/codec_guest.ts";
-import { runSandboxChild, SANDBOX_CHILD_ARGUMENT } from "./policies/sandbox/child.ts";
+import { runSandboxChild, SANDBOX_CHILD_ARGUMENT } from "./sandbox/child.ts";
 import { pyodideGuest } from "./policies/python/pyodide_guest.ts";
-import { policyGuest } from "./policies/sandbox/policy_guest.ts";
+import { policyGuest } from "./policies/guest/policy_guest.ts";
 
 if (import.meta.main) {
   // A compiled binary starts itself as the sandbox's process: nothing may happen before this.

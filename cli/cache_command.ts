@@ -13,7 +13,7 @@ import {
 import prettyBytes from "pretty-bytes";
 import { cacheTable } from "../report/cache_table.ts";
 import { StatusLine } from "../report/status_line.ts";
-import { quoted } from "../policies/sandbox/sandbox_error.ts";
+import { quoted } from "../sandbox/sandbox_error.ts";
 import { print, tell } from "../report/terminal.ts";
 import type { CacheCommandOptions } from "./cache_options.ts";
 import { cachePlace } from "./cache_place.ts";

@@ -14,7 +14,7 @@ import {
 import { isSliceName, type SliceName, sliceNames } from "../benchmarks/slices.ts";
 import { DEFAULT_CACHE_LIMIT } from "../evaluation/cache/cache_folder.ts";
 import { BYTES_PER_POSITION } from "../evaluation/text_limit.ts";
-import { LIMIT_BOUNDS, type SandboxLimits } from "../policies/sandbox/limits.ts";
+import { LIMIT_BOUNDS, type SandboxLimits } from "../sandbox/limits.ts";
 import type { Device, Precision } from "../engine/devices/open.ts";
 import { OPTIONS, type ValueOption, valueOptions } from "./option_table.ts";
 import {

@@ -5,9 +5,9 @@
  */
 import { PolicyError } from "../policies/check.ts";
 import type { PolicyHost } from "../policies/host.ts";
-import { limitsWith } from "../policies/sandbox/limits.ts";
-import { SandboxError } from "../policies/sandbox/sandbox_error.ts";
-import type { SandboxOptions } from "../policies/sandbox/sandbox_host.ts";
+import { limitsWith } from "../sandbox/limits.ts";
+import { SandboxError } from "../sandbox/sandbox_error.ts";
+import type { SandboxOptions } from "../sandbox/child.ts";
 import {
   endingOf,
   type FileKind,

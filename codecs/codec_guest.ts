@@ -3,10 +3,10 @@
  *
  * @module
  */
-import { callText, type Guest } from "../policies/sandbox/child.ts";
-import { exportProblem, policyOf } from "../policies/sandbox/default_export.ts";
-import { describeThrown, REALM_GLOBALS, sealRealm } from "../policies/sandbox/realm_seal.ts";
-import { encodeValue } from "../policies/sandbox/reply_value.ts";
+import { callText, type Guest } from "../sandbox/child.ts";
+import { exportProblem, policyOf } from "../sandbox/default_export.ts";
+import { describeThrown, REALM_GLOBALS, sealRealm } from "../sandbox/realm_seal.ts";
+import { encodeValue } from "../sandbox/reply_value.ts";
 import { KV_KINDS } from "../quant/family.ts";
 import { codecRealm } from "./codec_realm.ts";
 

@@ -6,7 +6,7 @@
 import type { RawAnswers, StepQuestion } from "../policies/ask.ts";
 import type { PolicyHost } from "../policies/host.ts";
 import type { BudgetState, WorkloadMeta } from "../policies/policy.ts";
-import type { SandboxOptions } from "../policies/sandbox/sandbox_host.ts";
+import type { SandboxOptions } from "../sandbox/child.ts";
 import { type Family, KV_KINDS } from "../quant/family.ts";
 import type { KeptSamples } from "../quant/calibration.ts";
 import { codecFamily } from "./codec_family.ts";

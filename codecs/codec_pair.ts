@@ -6,10 +6,9 @@
  */
 import { InternalError } from "../errors.ts";
 import { MissingMethodError } from "../policies/methods.ts";
-import { type LaunchChild, launchChild } from "../policies/sandbox/child.ts";
-import { DEFAULT_LIMITS, limitsWith, type SandboxLimits } from "../policies/sandbox/limits.ts";
-import { SandboxError } from "../policies/sandbox/sandbox_error.ts";
-import type { SandboxOptions } from "../policies/sandbox/sandbox_host.ts";
+import { type LaunchChild, launchChild, type SandboxOptions } from "../sandbox/child.ts";
+import { DEFAULT_LIMITS, limitsWith, type SandboxLimits } from "../sandbox/limits.ts";
+import { SandboxError } from "../sandbox/sandbox_error.ts";
 import type { FullRule } from "./block_rule.ts";
 import type { CodecModel } from "./codec.ts";
 import {

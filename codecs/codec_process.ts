@@ -3,14 +3,14 @@
  *
  * @module
  */
-import type { LaunchChild } from "../policies/sandbox/child.ts";
-import { ChildLink } from "../policies/sandbox/child_link.ts";
-import type { SandboxLimits } from "../policies/sandbox/limits.ts";
-import { answerOf } from "../policies/sandbox/reply_answer.ts";
-import { RunTime } from "../policies/sandbox/run_time.ts";
-import { SandboxError } from "../policies/sandbox/sandbox_error.ts";
-import { FRESH_REALM } from "../policies/sandbox/worker_main.ts";
-import { shown } from "../policies/shown.ts";
+import type { LaunchChild } from "../sandbox/child.ts";
+import { ChildLink } from "../sandbox/child_link.ts";
+import type { SandboxLimits } from "../sandbox/limits.ts";
+import { answerOf } from "../sandbox/reply_answer.ts";
+import { RunTime } from "../sandbox/run_time.ts";
+import { SandboxError } from "../sandbox/sandbox_error.ts";
+import { FRESH_REALM } from "../sandbox/worker_main.ts";
+import { shown } from "../sandbox/shown.ts";
 import { KV_KINDS } from "../quant/family.ts";
 import { DEFAULT_RULE, type FullRule } from "./block_rule.ts";
 import type { CodecModel } from "./codec.ts";

@@ -9,10 +9,10 @@
  *
  * @module
  */
-import type { exportProblem, policyOf } from "../policies/sandbox/default_export.ts";
-import type { describeThrown, sealRealm } from "../policies/sandbox/realm_seal.ts";
-import type { encodeValue } from "../policies/sandbox/reply_value.ts";
-import type { RealmGuest } from "../policies/sandbox/worker_main.ts";
+import type { exportProblem, policyOf } from "../sandbox/default_export.ts";
+import type { describeThrown, sealRealm } from "../sandbox/realm_seal.ts";
+import type { encodeValue } from "../sandbox/reply_value.ts";
+import type { RealmGuest } from "../sandbox/worker_main.ts";
 import type { Codec, CodecModel, CodecSamples } from "./codec.ts";
 
 /** What the realm's code is given; all of it comes as text from this project. */

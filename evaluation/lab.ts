@@ -27,7 +27,7 @@ import { announceLoad, type Device, openEngine, type Precision } from "../engine
 import type { Engine, ModelShape } from "../engine/engine.ts";
 import { PolicyError } from "../policies/check.ts";
 import type { PolicyHost } from "../policies/host.ts";
-import { shown } from "../policies/shown.ts";
+import { shown } from "../sandbox/shown.ts";
 import type { Family } from "../quant/family.ts";
 import { Families } from "../quant/registry.ts";
 import { runReference } from "../replay/reference.ts";

@@ -13,8 +13,8 @@ import {
   isBuiltinName,
   policyNames,
 } from "../policies/registry.ts";
-import { quoted } from "../policies/sandbox/sandbox_error.ts";
-import { shown } from "../policies/shown.ts";
+import { quoted } from "../sandbox/sandbox_error.ts";
+import { shown } from "../sandbox/shown.ts";
 
 /**
  * An object or a class that satisfies `Policy`; a class is made afresh for every run.

@@ -9,7 +9,7 @@ import { type Example, exampleOf } from "../benchmarks/example.ts";
 import type { Model } from "../engine/checkpoint/model.ts";
 import type { CalibrationText } from "../calibration/calibration_set.ts";
 import type { SampleTokens } from "../calibration/sensitivity.ts";
-import { shown } from "../policies/shown.ts";
+import { shown } from "../sandbox/shown.ts";
 import type { RunExample } from "./policy_run.ts";
 import { textRefusal } from "./text_limit.ts";
 import { withoutMiddle } from "./truncation.ts";

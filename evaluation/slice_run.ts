@@ -8,7 +8,7 @@ import type { ModelShape } from "../engine/engine.ts";
 import { Rotary } from "../engine/rotary.ts";
 import { PolicyError } from "../policies/check.ts";
 import type { PolicyHost } from "../policies/host.ts";
-import { quoted, SandboxError } from "../policies/sandbox/sandbox_error.ts";
+import { quoted, SandboxError } from "../sandbox/sandbox_error.ts";
 import { QuantizerError } from "../quant/quantizer_error.ts";
 import type { KvShape } from "../quant/tensor.ts";
 import { freeReference, notFiniteIn } from "../replay/reference.ts";

@@ -4,37 +4,16 @@
  *
  * @module
  */
-import { UserError } from "../errors.ts";
 import { type AnswerType, fits, inWords } from "../quant/answer_type.ts";
 import { EXACT_BITS } from "../quant/families/exact/exact.ts";
 import type { HookAnswers } from "../quant/family.ts";
 import { answerName, type AnswersTo, hooks, type OptionalHook } from "../quant/hooks.ts";
 import type { Families } from "../quant/registry.ts";
+import { PolicyError } from "../sandbox/policy_error.ts";
 import type { RawAnswers } from "./ask.ts";
-import { shown } from "./shown.ts";
+import { shown } from "../sandbox/shown.ts";
 
-/**
- * A policy cannot be run, or did what the contract does not allow; the message is one sentence.
- *
- * @example
- * ```ts
- * import { assertRejects } from "@std/assert";
- * import { open } from "@kvreplay/kvreplay";
- * import { policies, PolicyError } from "@kvreplay/kvreplay/policies";
- *
- * const policy = { ...policies.uniform_quant_2bit(), choose_bits: () => NaN };
- * await using lab = await open("mini", { device: "cpu" });
- * await assertRejects(
- *   () => lab.replay({ prompt: "Why?" }, policy),
- *   PolicyError,
- *   'choose_bits(0, "key", 0) returned NaN; expected an integer width from 1 to 4',
- * );
- * ```
- */
-export class PolicyError extends UserError {
-  /** Tells it from other errors without its class. */
-  override name = "PolicyError";
-}
+export { PolicyError };
 
 /** What the check needs to know of the run. */
 export interface CheckContext {

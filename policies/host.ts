@@ -1,6 +1,6 @@
 /**
  * A policy host stands between the replay and a policy: one call per step, raw answers back. The
- * built-ins run in this process; files run in the sandbox (sandbox/), behind the same interface.
+ * built-ins run in this process; files run in the sandbox (`sandbox/`), behind the same interface.
  *
  * @module
  */
@@ -23,9 +23,9 @@ import {
   outsideBudgetOf,
   unaskedMethods,
 } from "./methods.ts";
-import type { WorkLimits } from "./allowance.ts";
+import type { WorkLimits } from "../sandbox/limits.ts";
 import type { BudgetState, Policy, WorkloadMeta } from "./policy.ts";
-import { shown } from "./shown.ts";
+import { shown } from "../sandbox/shown.ts";
 
 /**
  * A policy, wherever it runs.

@@ -7,7 +7,7 @@ import { hookNames } from "../quant/hooks.ts";
 import { PolicyError } from "./check.ts";
 import { editDistance } from "./edit_distance.ts";
 import type { Policy } from "./policy.ts";
-import { shown } from "./shown.ts";
+import { shown } from "../sandbox/shown.ts";
 
 /** Methods that every policy has. */
 export const REQUIRED_METHODS = [

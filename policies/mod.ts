@@ -24,7 +24,7 @@ export type {
   TransformStatistics,
 } from "../quant/families/transform/transform_statistics.ts";
 export type { RawAnswers, StepQuestion } from "./ask.ts";
-export type { WorkLimits } from "./allowance.ts";
+export type { WorkLimits } from "../sandbox/limits.ts";
 export type { PolicyHost } from "./host.ts";
 export { PolicyError } from "./check.ts";
 export {
@@ -35,6 +35,6 @@ export {
   policyNames,
 } from "./registry.ts";
 export { openPolicyFile, type PolicyFileOptions } from "./user_policy.ts";
-export type { Guest, LaunchChild } from "./sandbox/child.ts";
-export type { SandboxLimits } from "./sandbox/limits.ts";
-export type { SandboxOptions } from "./sandbox/sandbox_host.ts";
+export type { Guest, LaunchChild } from "../sandbox/child.ts";
+export type { SandboxLimits } from "../sandbox/limits.ts";
+export type { SandboxOptions } from "../sandbox/child.ts";

@@ -7,8 +7,8 @@ import { basename, resolve } from "node:path";
 import { PolicyError } from "./check.ts";
 import { readUpTo } from "./read_up_to.ts";
 import { builtinLike } from "./registry.ts";
-import { quoted } from "./sandbox/sandbox_error.ts";
-import { shown } from "./shown.ts";
+import { quoted } from "../sandbox/sandbox_error.ts";
+import { shown } from "../sandbox/shown.ts";
 
 /** What a file holds, in the words of an error. */
 export interface FileKind {

@@ -6,7 +6,7 @@
  */
 import { InternalError } from "../../errors.ts";
 import { policies, type PolicyName } from "../../policies/registry.ts";
-import type { PolicySource } from "../../policies/sandbox/policy_link.ts";
+import type { PolicySource } from "../../policies/guest/policy_link.ts";
 
 const FOLDER = new URL("../../policies/", import.meta.url);
 

@@ -5,8 +5,9 @@
  */
 import { InProcessHost, type PolicyHost } from "../../policies/host.ts";
 import { policies } from "../../policies/registry.ts";
-import { policyOf } from "../../policies/sandbox/default_export.ts";
-import { type PolicySource, SandboxHost } from "../../policies/sandbox/mod.ts";
+import { policyOf } from "../../sandbox/default_export.ts";
+import type { PolicySource } from "../../policies/guest/policy_link.ts";
+import { SandboxHost } from "../../policies/guest/sandbox_host.ts";
 import type { Policy } from "../../policies/policy.ts";
 import { builtinSource } from "./builtin_source.ts";
 import { miniQuestion } from "./questions.ts";

@@ -11,7 +11,7 @@
  */
 import type { PolicyHost } from "../../policies/host.ts";
 import { hostBuiltin, type PolicyName } from "../../policies/registry.ts";
-import { SandboxHost } from "../../policies/sandbox/mod.ts";
+import { SandboxHost } from "../../policies/guest/sandbox_host.ts";
 import type { SliceNumbers } from "../../replay/metric.ts";
 import { open } from "../../evaluation/lab.ts";
 import type { SliceName } from "../../benchmarks/slices.ts";

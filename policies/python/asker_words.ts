@@ -7,7 +7,7 @@ import { KV_KINDS } from "../../quant/family.ts";
 import { hookNames } from "../../quant/hooks.ts";
 import { STAT_NAMES } from "../ask.ts";
 import { MOST_METHODS, OPTIONAL_METHODS, REQUIRED_METHODS } from "../methods.ts";
-import type { PolicySource } from "../sandbox/policy_link.ts";
+import type { PolicySource } from "../guest/policy_link.ts";
 
 /** The class that a policy file in Python has; the published task's name. */
 export const POLICY_CLASS = "AdaptiveQuantPolicy";

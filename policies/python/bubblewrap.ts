@@ -5,8 +5,8 @@
  */
 import { resolve } from "node:path";
 import { PolicyError } from "../check.ts";
-import { shown } from "../shown.ts";
-import { quoted } from "../sandbox/sandbox_error.ts";
+import { shown } from "../../sandbox/shown.ts";
+import { quoted } from "../../sandbox/sandbox_error.ts";
 
 /** Where Linux distributions have it. The tasks may start this program and no other of its name. */
 export const BUBBLEWRAP = "/usr/bin/bwrap";

@@ -5,10 +5,10 @@
  */
 import { resolve } from "node:path";
 import { PolicyError } from "../check.ts";
-import { shown } from "../shown.ts";
-import { ChildLink } from "../sandbox/child_link.ts";
-import { DEFAULT_LIMITS, type SandboxLimits } from "../sandbox/limits.ts";
-import type { OpenPolicyLink } from "../sandbox/policy_link.ts";
+import { shown } from "../../sandbox/shown.ts";
+import { ChildLink } from "../../sandbox/child_link.ts";
+import { DEFAULT_LIMITS, type SandboxLimits } from "../../sandbox/limits.ts";
+import type { OpenPolicyLink } from "../guest/policy_link.ts";
 import askPolicy from "./ask_policy.py" with { type: "text" };
 import { askerArguments } from "./asker_words.ts";
 import { type Interpreter, startInterpreter } from "./bubblewrap.ts";

@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { callText, type Guest } from "../sandbox/child.ts";
-import { describeThrown, REALM_GLOBALS, sealRealm } from "../sandbox/realm_seal.ts";
+import { callText, type Guest } from "../../sandbox/child.ts";
+import { describeThrown, REALM_GLOBALS, sealRealm } from "../../sandbox/realm_seal.ts";
 import { pyodideRealm } from "./pyodide_realm.ts";
 
 const PYTHON_GLOBALS: readonly string[] = [

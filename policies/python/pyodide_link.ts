@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { ChildLink } from "../sandbox/child_link.ts";
-import type { OpenPolicyLink } from "../sandbox/policy_link.ts";
+import { ChildLink } from "../../sandbox/child_link.ts";
+import type { OpenPolicyLink } from "../guest/policy_link.ts";
 import askPolicy from "./ask_policy.py" with { type: "text" };
 import { askerArguments } from "./asker_words.ts";
 import { pyodideFiles } from "./pyodide_files.ts";

@@ -6,8 +6,8 @@
  *
  * @module
  */
-import type { describeThrown, sealRealm } from "../sandbox/realm_seal.ts";
-import type { RealmGuest } from "../sandbox/worker_main.ts";
+import type { describeThrown, sealRealm } from "../../sandbox/realm_seal.ts";
+import type { RealmGuest } from "../../sandbox/worker_main.ts";
 
 /** What the realm's code is given. */
 export interface PyodideRealmParts {

@@ -6,8 +6,8 @@ import { UsageError } from "../../cli/usage_error.ts";
 import { InternalError, UserError } from "../../errors.ts";
 import { PolicyError } from "../../policies/check.ts";
 import { StatsNotLoaded } from "../../policies/plan.ts";
-import { ReplyError } from "../../policies/sandbox/reply_value.ts";
-import { SandboxError } from "../../policies/sandbox/sandbox_error.ts";
+import { ReplyError } from "../../sandbox/reply_value.ts";
+import { SandboxError } from "../../sandbox/sandbox_error.ts";
 import { QuantizerError } from "../../quant/quantizer_error.ts";
 
 Deno.test("a wrong command line ends with code 2 and points at the help", () => {

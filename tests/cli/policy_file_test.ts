@@ -1,7 +1,7 @@
 /** Policy files from the command line: which permission they need, and the sandbox's own entry. */
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { fileURLToPath } from "node:url";
-import { SandboxHost } from "../../policies/sandbox/mod.ts";
+import { SandboxHost } from "../../policies/guest/sandbox_host.ts";
 import { NO_CACHE } from "../no_cache.ts";
 
 const ROOT = new URL("../../", import.meta.url);

@@ -5,10 +5,10 @@
  */
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { CodecHost } from "../../codecs/codec_host.ts";
-import type { SandboxLimits } from "../../policies/sandbox/mod.ts";
+import type { SandboxLimits } from "../../sandbox/limits.ts";
 import { hostBuiltin } from "../../policies/registry.ts";
-import { isRunning } from "../policies/sandbox/is_running.ts";
-import { numbersOf, tinyRun } from "../policies/sandbox/tiny_run.ts";
+import { isRunning } from "../sandbox/is_running.ts";
+import { numbersOf, tinyRun } from "../sandbox/tiny_run.ts";
 
 const FOLDER = new URL("./attacks/", import.meta.url);
 const BESIDE = "uniform_quant_4bit";

@@ -5,7 +5,7 @@ import { openCodecFile } from "../../codecs/codec_file.ts";
 import { CodecHost } from "../../codecs/codec_host.ts";
 import { PolicyError } from "../../policies/check.ts";
 import { runSlice } from "../../evaluation/slice_run.ts";
-import { numbersOf, tinyRun, tinySlice } from "../policies/sandbox/tiny_run.ts";
+import { numbersOf, tinyRun, tinySlice } from "../sandbox/tiny_run.ts";
 
 async function run(text: string, stepwise = false) {
   await using host = await CodecHost.open({ name: "mine", text, language: "ts" });

@@ -2,8 +2,9 @@
 import { assert, assertEquals, assertLess, assertMatch } from "@std/assert";
 import { runSlice } from "../../evaluation/slice_run.ts";
 import { hostBuiltin } from "../../policies/registry.ts";
-import { SandboxHost, type SandboxLimits } from "../../policies/sandbox/mod.ts";
-import { numbersOf, tinyCalibrator, tinyRun, tinySlice } from "../policies/sandbox/tiny_run.ts";
+import { SandboxHost } from "../../policies/guest/sandbox_host.ts";
+import type { SandboxLimits } from "../../sandbox/limits.ts";
+import { numbersOf, tinyCalibrator, tinyRun, tinySlice } from "../sandbox/tiny_run.ts";
 
 /** The built-in that runs beside. */
 const BESIDE = "uniform_quant_4bit";

@@ -17,8 +17,8 @@ import { readEntry, readHeader, verifyEntry } from "../../evaluation/cache/entry
 import { entryPath } from "../../evaluation/cache/entry_places.ts";
 import { referenceBytes, ReferenceCache } from "../../evaluation/cache/reference_cache.ts";
 import { readCell, writeCell } from "../../leaderboard/cell_file.ts";
-import { FRAME_KINDS, frameCodec } from "../../policies/sandbox/frame.ts";
-import { decodeReply, encodeValue } from "../../policies/sandbox/reply_value.ts";
+import { FRAME_KINDS, frameCodec } from "../../sandbox/frame.ts";
+import { decodeReply, encodeValue } from "../../sandbox/reply_value.ts";
 import { summarize } from "../../replay/metric.ts";
 import { sampleCell } from "../leaderboard/sample_board.ts";
 

@@ -1,6 +1,7 @@
 /** What a policy may make the evaluator do and keep, counted. */
 import { assertEquals, assertThrows } from "@std/assert";
-import { Allowance, DEFAULT_WORK } from "../../policies/allowance.ts";
+import { Allowance } from "../../policies/allowance.ts";
+import { DEFAULT_WORK } from "../../sandbox/limits.ts";
 import { PolicyError } from "../../policies/check.ts";
 import type { Settings } from "../../quant/family.ts";
 

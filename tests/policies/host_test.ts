@@ -5,7 +5,7 @@ import type { CalibrationStatistics } from "../../policies/calibration_statistic
 import { PolicyError } from "../../policies/check.ts";
 import { InProcessHost } from "../../policies/host.ts";
 import type { Policy } from "../../policies/policy.ts";
-import { SandboxHost } from "../../policies/sandbox/mod.ts";
+import { SandboxHost } from "../../policies/guest/sandbox_host.ts";
 
 const GOOD: Policy = {
   choose_bits: () => 2,

@@ -3,7 +3,8 @@ import { join } from "node:path";
 import { miniQuestion } from "../../bench/sandbox/questions.ts";
 import { PolicyError } from "../../policies/check.ts";
 import { InProcessHost } from "../../policies/host.ts";
-import { SandboxError, SandboxHost } from "../../policies/sandbox/mod.ts";
+import { SandboxError } from "../../sandbox/sandbox_error.ts";
+import { SandboxHost } from "../../policies/guest/sandbox_host.ts";
 import { isPolicyPath, openPolicyFile } from "../../policies/user_policy.ts";
 
 const TEXT = `

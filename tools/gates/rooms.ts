@@ -25,13 +25,16 @@ export const rooms: Rooms = {
   files: {},
   benchmarks: {},
   quant: {},
-  policies: { imports: ["quant"] },
-  codecs: { imports: ["quant", "policies"] },
+  sandbox: {},
+  policies: { imports: ["quant", "sandbox"] },
+  codecs: { imports: ["quant", "sandbox", "policies"] },
   engine: { imports: ["files", "quant"] },
   calibration: { imports: ["files", "quant", "policies", "engine"] },
-  replay: { imports: ["quant", "policies", "engine"] },
+  replay: { imports: ["quant", "sandbox", "policies", "engine"] },
   evaluation: {
-    imports: ["files", "benchmarks", "quant", "policies", "engine", "calibration", "replay"],
+    imports: [
+      ...["files", "benchmarks", "quant", "sandbox", "policies", "engine", "calibration", "replay"],
+    ],
   },
   stats: { imports: ["quant", "replay"] },
   report: { imports: ["files", "quant"], types: ["replay", "evaluation"] },
@@ -52,6 +55,7 @@ export const rooms: Rooms = {
       ...[
         "benchmarks",
         "quant",
+        "sandbox",
         "policies",
         "codecs",
         "engine",
@@ -68,7 +72,7 @@ export const rooms: Rooms = {
       ...["report"],
     ],
   },
-  "cli.ts": { imports: ["cli", "policies", "codecs"] },
+  "cli.ts": { imports: ["cli", "sandbox", "policies", "codecs"] },
 };
 
 /** Rooms that everybody may import. */

@@ -5,8 +5,9 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { openPyodideLink } from "../../../policies/python/pyodide_link.ts";
 import { hostBuiltin } from "../../../policies/registry.ts";
-import { SandboxHost, type SandboxLimits } from "../../../policies/sandbox/mod.ts";
-import { numbersOf, tinyRun } from "../sandbox/tiny_run.ts";
+import { SandboxHost } from "../../../policies/guest/sandbox_host.ts";
+import type { SandboxLimits } from "../../../sandbox/limits.ts";
+import { numbersOf, tinyRun } from "../../sandbox/tiny_run.ts";
 
 const FOLDER = new URL("./attacks/", import.meta.url);
 const BESIDE = "uniform_quant_4bit";

@@ -8,9 +8,10 @@ import { PolicyError } from "../../../policies/check.ts";
 import type { PolicyHost } from "../../../policies/host.ts";
 import { interpreterLinks } from "../../../policies/python/interpreter_link.ts";
 import { hostBuiltin, isBuiltinName } from "../../../policies/registry.ts";
-import { SandboxHost, type SandboxLimits } from "../../../policies/sandbox/mod.ts";
+import { SandboxHost } from "../../../policies/guest/sandbox_host.ts";
+import type { SandboxLimits } from "../../../sandbox/limits.ts";
 import { openPolicyFile } from "../../../policies/user_policy.ts";
-import { numbersOf, tinyRun } from "../sandbox/tiny_run.ts";
+import { numbersOf, tinyRun } from "../../sandbox/tiny_run.ts";
 import { interpreter, PYTHON } from "./bubblewrap_here.ts";
 
 const BESIDE = "uniform_quant_4bit";

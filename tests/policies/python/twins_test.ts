@@ -5,7 +5,7 @@ import { open } from "../../../mod.ts";
 import type { PolicyHost } from "../../../policies/host.ts";
 import type { StepQuestion } from "../../../policies/ask.ts";
 import { openPyodideLink } from "../../../policies/python/pyodide_link.ts";
-import { SandboxHost } from "../../../policies/sandbox/mod.ts";
+import { SandboxHost } from "../../../policies/guest/sandbox_host.ts";
 import { PolicyError } from "../../../policies/check.ts";
 import { hostBuiltin, isBuiltinName } from "../../../policies/registry.ts";
 import { openPolicyFile } from "../../../policies/user_policy.ts";

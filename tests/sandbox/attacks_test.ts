@@ -3,9 +3,10 @@
  * closed and is measured like an honest one; and the evaluator's own numbers stay what they were.
  */
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { hostBuiltin } from "../../../policies/registry.ts";
-import { SandboxHost, type SandboxLimits } from "../../../policies/sandbox/mod.ts";
-import type { SliceResult } from "../../../evaluation/results.ts";
+import { hostBuiltin } from "../../policies/registry.ts";
+import { SandboxHost } from "../../policies/guest/sandbox_host.ts";
+import type { SandboxLimits } from "../../sandbox/limits.ts";
+import type { SliceResult } from "../../evaluation/results.ts";
 import { isRunning } from "./is_running.ts";
 import { numbersOf, tinyRun } from "./tiny_run.ts";
 
@@ -145,7 +146,7 @@ const HONEST = `export default {
   calibration_mode: () => "none",
 };`;
 
-const LOCAL = new URL("../../../deno.json", import.meta.url).href;
+const LOCAL = new URL("../../deno.json", import.meta.url).href;
 const SPECIFIERS = [
   ...[LOCAL, new URL("./attacks_test.ts", import.meta.url).href, "./heap.js", "/etc/passwd"],
   ...["https://deno.land/std/version.ts", "http://127.0.0.1:1/x.js", "data:text/javascript,1"],

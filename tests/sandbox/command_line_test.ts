@@ -1,9 +1,9 @@
 /** The real command with hostile files among its policies, from its options to its exit code. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { NO_CACHE } from "../../no_cache.ts";
+import { NO_CACHE } from "../no_cache.ts";
 
-const ROOT = new URL("../../../", import.meta.url);
-const ATTACKS = "tests/policies/sandbox/attacks";
+const ROOT = new URL("../../", import.meta.url);
+const ATTACKS = "tests/sandbox/attacks";
 
 interface Run {
   readonly code: number;

@@ -7,7 +7,7 @@ import {
   MOST_KEYS,
   MOST_VALUES,
   ReplyError,
-} from "../../../policies/sandbox/reply_value.ts";
+} from "../../sandbox/reply_value.ts";
 
 const FORBIDDEN = new Set(["__proto__", "constructor", "prototype"]);
 const key = fc.oneof(fc.constantFrom("$", "v", "", "a"), fc.string())

@@ -10,9 +10,9 @@ import type { OptionalHook } from "../../quant/hooks.ts";
 import type { askPolicy, Vocabulary } from "../ask.ts";
 import type { fieldForMethod, methodsOf, outsideBudgetOf } from "../methods.ts";
 import type { BudgetState, Policy, RequestMeta, TokenStats, WorkloadMeta } from "../policy.ts";
-import type { exportProblem, policyOf } from "./default_export.ts";
-import type { describeThrown, sealRealm } from "./realm_seal.ts";
-import type { encodeValue } from "./reply_value.ts";
+import type { exportProblem, policyOf } from "../../sandbox/default_export.ts";
+import type { describeThrown, sealRealm } from "../../sandbox/realm_seal.ts";
+import type { encodeValue } from "../../sandbox/reply_value.ts";
 
 /** What the realm's code is given; all of it comes as text from this project. */
 export interface RealmParts {

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { PolicyError } from "../check.ts";
+import { PolicyError } from "./policy_error.ts";
 
 /** The ways a sandboxed policy ends before its run does. */
 export type SandboxFailure =

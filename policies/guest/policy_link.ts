@@ -3,9 +3,9 @@
  *
  * @module
  */
-import type { LaunchChild } from "./child.ts";
-import { ChildLink } from "./child_link.ts";
-import type { SandboxLimits } from "./limits.ts";
+import type { LaunchChild } from "../../sandbox/child.ts";
+import { ChildLink } from "../../sandbox/child_link.ts";
+import type { SandboxLimits } from "../../sandbox/limits.ts";
 import { policyGuest } from "./policy_guest.ts";
 
 /** A policy's text. */

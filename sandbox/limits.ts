@@ -3,8 +3,44 @@
  *
  * @module
  */
-import { DEFAULT_WORK, type WorkLimits } from "../allowance.ts";
-import { PolicyError } from "../check.ts";
+import { PolicyError } from "./policy_error.ts";
+
+/**
+ * How much one policy may make the evaluator do in one run; exceeding any of it ends the policy.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { openPolicyFile, type WorkLimits } from "@kvreplay/kvreplay/policies";
+ *
+ * const limits: Partial<WorkLimits> = { calibrations: 1 };
+ * const path = await Deno.makeTempFile({ suffix: ".ts" });
+ * await Deno.writeTextFile(path, `export default {
+ *   choose_bits: () => 2,
+ *   choose_axis: () => "token",
+ *   residual_length: () => 0,
+ *   calibration_mode: () => "none",
+ * };`);
+ * await using host = await openPolicyFile(path, { limits });
+ * assertEquals(host.work?.calibrations, 1);
+ * await Deno.remove(path);
+ * ```
+ */
+export interface WorkLimits {
+  /** Settings of one layer and kind for which the family learns offline; default 4. */
+  readonly calibrations: number;
+  /** MiB that are kept of its answers and of what was learned for them; default 256. */
+  readonly heldMib: number;
+  /** Milliseconds for its steps: plan, quantize, restore, predict, learn; default 3,600,000. */
+  readonly workMs: number;
+}
+
+/** The limits that hold for a policy in the sandbox unless others are given. */
+export const DEFAULT_WORK: WorkLimits = {
+  calibrations: 4,
+  heldMib: 256,
+  workMs: 3_600_000,
+};
 
 /**
  * Limits of one policy run; exceeding any of them ends the policy for good.

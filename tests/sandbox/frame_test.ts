@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
-import { type Frame, frameCodec } from "../../../policies/sandbox/frame.ts";
+import { type Frame, frameCodec } from "../../sandbox/frame.ts";
 
 const nonce = fc.uint8Array({ minLength: 16, maxLength: 16 });
 const frame = fc.record({

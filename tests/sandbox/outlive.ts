@@ -2,8 +2,8 @@
  * A program that opens a policy in the sandbox, tells the process ids of both, and is then killed by
  * a test. With `ask`, the policy is in a question when that happens, and does not come back from it.
  */
-import { miniQuestion } from "../../../bench/sandbox/questions.ts";
-import { SandboxHost } from "../../../policies/sandbox/mod.ts";
+import { miniQuestion } from "../../bench/sandbox/questions.ts";
+import { SandboxHost } from "../../policies/guest/sandbox_host.ts";
 
 const text = `export default {
   choose_bits() { for (;;); }, choose_axis() {}, residual_length() {}, calibration_mode() {},

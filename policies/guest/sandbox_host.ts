@@ -20,9 +20,9 @@ import {
   unaskedMethods,
 } from "../methods.ts";
 import type { BudgetState, WorkloadMeta } from "../policy.ts";
-import { shown } from "../shown.ts";
-import { type LaunchChild, launchChild } from "./child.ts";
-import { LIMIT_BOUNDS, limitsWith, type SandboxLimits } from "./limits.ts";
+import { shown } from "../../sandbox/shown.ts";
+import { type LaunchChild, launchChild, type SandboxOptions } from "../../sandbox/child.ts";
+import { LIMIT_BOUNDS, limitsWith, type SandboxLimits } from "../../sandbox/limits.ts";
 import {
   openModuleLink,
   type OpenPolicyLink,
@@ -30,34 +30,12 @@ import {
   type PolicySource,
 } from "./policy_link.ts";
 import type { RealmQuestion, Started } from "./policy_realm.ts";
-import { answerOf } from "./reply_answer.ts";
-import { RunTime } from "./run_time.ts";
-import { SandboxError } from "./sandbox_error.ts";
+import { answerOf } from "../../sandbox/reply_answer.ts";
+import { RunTime } from "../../sandbox/run_time.ts";
+import { SandboxError } from "../../sandbox/sandbox_error.ts";
 
 /** Questions and replies that are kept for `verifyDeterminism`. */
 const KEPT_EXCHANGES = 64;
-
-/**
- * How the sandbox is set up.
- *
- * @example
- * ```ts
- * import { assertRejects } from "@std/assert";
- * import { openPolicyFile, PolicyError, type SandboxOptions } from "@kvreplay/kvreplay/policies";
- *
- * const options: SandboxOptions = { limits: { memoryMib: 64 } };
- * const path = await Deno.makeTempFile({ suffix: ".ts" });
- * await Deno.writeTextFile(path, "export const all = new Uint8Array(2 ** 28).fill(1);");
- * await assertRejects(() => openPolicyFile(path, options), PolicyError, "64 MiB");
- * await Deno.remove(path);
- * ```
- */
-export interface SandboxOptions {
-  /** What the policy may use; the defaults where absent. */
-  readonly limits?: Partial<SandboxLimits>;
-  /** How the process is started; by default as fits how this program was started. */
-  readonly launch?: LaunchChild;
-}
 
 interface Exchange {
   readonly question: string;

@@ -2,17 +2,17 @@
  * A whole slice run, from reference to metrics, that takes milliseconds: real quantizers and the real
  * loop over a synthetic model whose predictions depend on every entry it is shown.
  */
-import { Calibrator } from "../../../calibration/calibrator.ts";
-import { CpuBackend } from "../../../quant/backend_cpu.ts";
-import type { CpuTensor } from "../../../quant/tensor.ts";
-import type { PolicyHost } from "../../../policies/host.ts";
-import type { ForwardInput, ForwardOutput } from "../../../engine/engine.ts";
-import { builtInFamilies } from "../../../quant/registry.ts";
-import type { SliceResult } from "../../../evaluation/results.ts";
-import { foldedLogits } from "../../../evaluation/trial_engine.ts";
-import { runSlice, type SliceRun } from "../../../evaluation/slice_run.ts";
-import { plainRotary } from "../../../engine/rotary.ts";
-import { SyntheticEngine } from "../../engine/synthetic_engine.ts";
+import { Calibrator } from "../../calibration/calibrator.ts";
+import { CpuBackend } from "../../quant/backend_cpu.ts";
+import type { CpuTensor } from "../../quant/tensor.ts";
+import type { PolicyHost } from "../../policies/host.ts";
+import type { ForwardInput, ForwardOutput } from "../../engine/engine.ts";
+import { builtInFamilies } from "../../quant/registry.ts";
+import type { SliceResult } from "../../evaluation/results.ts";
+import { foldedLogits } from "../../evaluation/trial_engine.ts";
+import { runSlice, type SliceRun } from "../../evaluation/slice_run.ts";
+import { plainRotary } from "../../engine/rotary.ts";
+import { SyntheticEngine } from "../engine/synthetic_engine.ts";
 
 const VOCAB = 16;
 

@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { PolicyError } from "../check.ts";
+import { PolicyError } from "./policy_error.ts";
 import { childMain } from "./child_main.ts";
 import { FRAME_KINDS, frameCodec } from "./frame.ts";
 import type { SandboxLimits } from "./limits.ts";
@@ -97,7 +97,7 @@ export function runSandboxChild(guest: Guest): Promise<never> {
  *
  * // The command line serves as the process, too: for a program that cannot be started as Deno.
  * const args = ["run", "-A", "--unstable-worker-options"];
- * const cli = fileURLToPath(import.meta.resolve("../../cli.ts"));
+ * const cli = fileURLToPath(import.meta.resolve("../cli.ts"));
  * const launch: LaunchChild = () =>
  *   new Deno.Command(Deno.execPath(), {
  *     args: [...args, cli, "--sandbox-child"],
@@ -117,6 +117,28 @@ export function runSandboxChild(guest: Guest): Promise<never> {
  * ```
  */
 export type LaunchChild = (limits: SandboxLimits, guest: Guest) => Deno.ChildProcess;
+
+/**
+ * How the sandbox is set up.
+ *
+ * @example
+ * ```ts
+ * import { assertRejects } from "@std/assert";
+ * import { openPolicyFile, PolicyError, type SandboxOptions } from "@kvreplay/kvreplay/policies";
+ *
+ * const options: SandboxOptions = { limits: { memoryMib: 64 } };
+ * const path = await Deno.makeTempFile({ suffix: ".ts" });
+ * await Deno.writeTextFile(path, "export const all = new Uint8Array(2 ** 28).fill(1);");
+ * await assertRejects(() => openPolicyFile(path, options), PolicyError, "64 MiB");
+ * await Deno.remove(path);
+ * ```
+ */
+export interface SandboxOptions {
+  /** What the policy may use; the defaults where absent. */
+  readonly limits?: Partial<SandboxLimits>;
+  /** How the process is started; by default as fits how this program was started. */
+  readonly launch?: LaunchChild;
+}
 
 /** Flags of the second Deno: nothing is allowed, nothing is asked, nothing is fetched or written. */
 export function denoFlags({ memoryMib }: SandboxLimits): string[] {

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { SLATE_BYTES, slateSide } from "../../../policies/sandbox/slate.ts";
+import { SLATE_BYTES, slateSide } from "../../sandbox/slate.ts";
 
 Deno.test("bytes of any length pass between two threads and back", async () => {
   const memory = new SharedArrayBuffer(1024);

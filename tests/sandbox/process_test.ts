@@ -1,19 +1,16 @@
 /** The sandbox's process from outside: that it ends when the evaluator does, and what it may do. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { miniQuestion } from "../../../bench/sandbox/questions.ts";
-import {
-  type LaunchChild,
-  launchDeno,
-  SANDBOX_CHILD_ARGUMENT,
-} from "../../../policies/sandbox/child.ts";
-import { childMain } from "../../../policies/sandbox/child_main.ts";
-import { ChildLink } from "../../../policies/sandbox/child_link.ts";
-import { FRAME_KINDS, frameCodec } from "../../../policies/sandbox/frame.ts";
-import { policyGuest } from "../../../policies/sandbox/policy_guest.ts";
-import { REALM_GLOBALS } from "../../../policies/sandbox/realm_seal.ts";
-import { SLATE_BYTES, slateSide } from "../../../policies/sandbox/slate.ts";
-import { workerMain } from "../../../policies/sandbox/worker_main.ts";
-import { DEFAULT_LIMITS, SandboxHost } from "../../../policies/sandbox/mod.ts";
+import { miniQuestion } from "../../bench/sandbox/questions.ts";
+import { type LaunchChild, launchDeno, SANDBOX_CHILD_ARGUMENT } from "../../sandbox/child.ts";
+import { childMain } from "../../sandbox/child_main.ts";
+import { ChildLink } from "../../sandbox/child_link.ts";
+import { FRAME_KINDS, frameCodec } from "../../sandbox/frame.ts";
+import { policyGuest } from "../../policies/guest/policy_guest.ts";
+import { REALM_GLOBALS } from "../../sandbox/realm_seal.ts";
+import { SLATE_BYTES, slateSide } from "../../sandbox/slate.ts";
+import { workerMain } from "../../sandbox/worker_main.ts";
+import { DEFAULT_LIMITS } from "../../sandbox/limits.ts";
+import { SandboxHost } from "../../policies/guest/sandbox_host.ts";
 
 const here = (file: string) => new URL(file, import.meta.url).pathname;
 
@@ -204,7 +201,7 @@ const launchItself: LaunchChild = () =>
       "--allow-all",
       "--no-check",
       "--unstable-worker-options",
-      here("../../../cli.ts"),
+      here("../../cli.ts"),
       SANDBOX_CHILD_ARGUMENT,
     ],
     stdin: "piped",

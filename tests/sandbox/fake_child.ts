@@ -1,8 +1,8 @@
 /**
  * A process in the place of the sandbox's own, that speaks the protocol as badly as a test wants.
  */
-import { denoFlags, type LaunchChild } from "../../../policies/sandbox/child.ts";
-import { FRAME_KINDS, frameCodec } from "../../../policies/sandbox/frame.ts";
+import { denoFlags, type LaunchChild } from "../../sandbox/child.ts";
+import { FRAME_KINDS, frameCodec } from "../../sandbox/frame.ts";
 
 /**
  * Starts a process that loads any policy, and then runs `whenAsked` for every plan. Its text may

@@ -8,11 +8,13 @@ import { InProcessHost, type PolicyHost } from "../../../policies/host.ts";
 import { StatsNotLoaded } from "../../../policies/plan.ts";
 import type { BudgetState, Policy, WorkloadMeta } from "../../../policies/policy.ts";
 import { hostBuiltin, type PolicyName, policyNames } from "../../../policies/registry.ts";
-import { policyOf } from "../../../policies/sandbox/default_export.ts";
-import { SandboxError, SandboxHost, type SandboxLimits } from "../../../policies/sandbox/mod.ts";
+import { policyOf } from "../../../sandbox/default_export.ts";
+import { SandboxError } from "../../../sandbox/sandbox_error.ts";
+import { SandboxHost } from "../../../policies/guest/sandbox_host.ts";
+import type { SandboxLimits } from "../../../sandbox/limits.ts";
 import { Calibrator } from "../../../calibration/calibrator.ts";
 import { SyntheticEngine } from "../../engine/synthetic_engine.ts";
-import { numbersOf, tinyRun } from "./tiny_run.ts";
+import { numbersOf, tinyRun } from "../../sandbox/tiny_run.ts";
 
 const WORKLOAD: WorkloadMeta = {
   slice: "tiny",

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { UserError } from "../../errors.ts";
+import { UserError } from "../errors.ts";
 import type { Hello } from "./child_main.ts";
 import { type Frame, FRAME_KINDS, frameCodec, type FrameReader } from "./frame.ts";
 import type { SandboxLimits } from "./limits.ts";

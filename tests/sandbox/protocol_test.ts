@@ -3,9 +3,10 @@
  * over.
  */
 import { assertEquals, assertMatch, assertRejects } from "@std/assert";
-import { hostBuiltin } from "../../../policies/registry.ts";
-import { SandboxError, SandboxHost } from "../../../policies/sandbox/mod.ts";
-import { miniQuestion } from "../../../bench/sandbox/questions.ts";
+import { hostBuiltin } from "../../policies/registry.ts";
+import { SandboxError } from "../../sandbox/sandbox_error.ts";
+import { SandboxHost } from "../../policies/guest/sandbox_host.ts";
+import { miniQuestion } from "../../bench/sandbox/questions.ts";
 import { fakeChild } from "./fake_child.ts";
 import { numbersOf, tinyRun } from "./tiny_run.ts";
 

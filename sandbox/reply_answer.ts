@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { shown } from "../shown.ts";
+import { shown } from "./shown.ts";
 import type { SandboxLimits } from "./limits.ts";
 import { decodeReply, ReplyError } from "./reply_value.ts";
 import { quoted, SandboxError } from "./sandbox_error.ts";

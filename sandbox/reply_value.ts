@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { UserError } from "../../errors.ts";
+import { UserError } from "../errors.ts";
 
 /** Deepest nesting of arrays and objects that a reply may have. */
 export const MOST_DEPTH = 32;

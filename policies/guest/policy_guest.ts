@@ -14,11 +14,11 @@ import {
   outsideBudgetOf,
   REQUIRED_METHODS,
 } from "../methods.ts";
-import { callText, type Guest } from "./child.ts";
-import { exportProblem, policyOf } from "./default_export.ts";
+import { callText, type Guest } from "../../sandbox/child.ts";
+import { exportProblem, policyOf } from "../../sandbox/default_export.ts";
 import { policyRealm } from "./policy_realm.ts";
-import { describeThrown, REALM_GLOBALS, sealRealm } from "./realm_seal.ts";
-import { encodeValue } from "./reply_value.ts";
+import { describeThrown, REALM_GLOBALS, sealRealm } from "../../sandbox/realm_seal.ts";
+import { encodeValue } from "../../sandbox/reply_value.ts";
 
 /** Policies: asked and answering in text. */
 export const policyGuest: Guest = {
