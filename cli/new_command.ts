@@ -4,6 +4,7 @@
  * @module
  */
 import { join } from "node:path";
+import { commandText } from "../engine/command_text.ts";
 import { UserError } from "../errors.ts";
 import { builtinLike } from "../policies/registry.ts";
 import { print, shownLine } from "../report/terminal.ts";
@@ -49,8 +50,8 @@ export async function writeNew({ kind, name, out, python }: NewOptions): Promise
   for (
     const line of [
       `Wrote ${file} and ${test}`,
-      `  deno task check ${file}`,
-      `  deno task longbench ${flag} ${file}`,
+      `  ${commandText(`check ${file}`)}`,
+      `  ${commandText(`longbench ${flag} ${file}`)}`,
       `  deno test --allow-all ${test}`,
     ]
   ) print(shownLine(line));

@@ -1,6 +1,8 @@
 /**
- * `deno task compile [TARGET] [--output FILE]`: makes one binary, with models, slices, shaders and
- * runtimes inside. Without a target it is for this machine, in `dist/`; else in `dist/TARGET/`.
+ * `deno task compile [TARGET | --portable] [--output FILE]`: makes one binary, with models, slices,
+ * shaders and runtimes inside. Without a target it is for this machine, in `dist/`; else in
+ * `dist/TARGET/`. With `--portable` it needs no base binary of Deno's: it is a file for this machine
+ * that brings this very deno, in `dist/portable/`.
  *
  * @module
  */
@@ -12,34 +14,57 @@ import {
   type CompileTarget,
   compileTargets,
   isTargetName,
+  type TargetName,
   targetOfTriple,
 } from "./compile_targets.ts";
 import { leftOut } from "./left_out.ts";
+import { writePortable } from "./portable/portable.ts";
 
-const PROJECT = fileURLToPath(new URL("../", import.meta.url));
+const PROJECT_URL = new URL("../", import.meta.url);
+const PROJECT = fileURLToPath(PROJECT_URL);
+/** Folder of the file that brings its deno. */
+const PORTABLE = "portable";
 
 interface Order {
+  readonly name: TargetName;
   readonly target: CompileTarget;
+  readonly portable: boolean;
   readonly output: string;
   /** Folder on the same disk for what is not finished. */
   readonly workshop: string;
 }
 
 function parse(args: readonly string[]): Order {
-  const expected = `expected [${Object.keys(compileTargets).join(" | ")}] [--output FILE]`;
-  const { _: [name, extra], output } = parseArgs([...args], {
+  const names = Object.keys(compileTargets).join(" | ");
+  const expected = `expected [${names} | --portable] [--output FILE]`;
+  const { _: [given, extra], output, portable } = parseArgs([...args], {
     string: ["output", "_"],
+    boolean: ["portable"],
     unknown: (given, key) => {
       if (key !== undefined) throw new UserError(`Unknown option "${given}"; ${expected}`);
     },
   });
   if (extra !== undefined) throw new UserError(`Unknown argument "${extra}"; ${expected}`);
-  const known = name ?? targetOfTriple(Deno.build.target) ?? Deno.build.target;
-  if (!isTargetName(known)) throw new UserError(`Unknown target "${known}"; ${expected}`);
-  const target = compileTargets[known];
-  if (output) return { target, output, workshop: dirname(output) };
+  const name = given ?? targetOfTriple(Deno.build.target) ?? Deno.build.target;
+  if (!isTargetName(name)) throw new UserError(`Unknown target "${name}"; ${expected}`);
+  if (portable) refusePortable(given);
+  const target = compileTargets[name];
+  if (output) return { name, target, portable, output, workshop: dirname(output) };
   const workshop = join(PROJECT, "dist");
-  return { target, output: join(workshop, name ?? "", target.file), workshop };
+  const folder = portable ? PORTABLE : given ?? "";
+  return { name, target, portable, output: join(workshop, folder, target.file), workshop };
+}
+
+/** A file that brings its deno is for the machine that has it, and begins as a shell script. */
+function refusePortable(target: string | undefined): void {
+  if (target !== undefined) {
+    throw new UserError(
+      `--portable takes no target, but was given "${target}": it is for the machine it is made on`,
+    );
+  }
+  if (Deno.build.os === "windows") {
+    throw new UserError(`--portable needs a shell that ${Deno.build.os} has not: leave it out`);
+  }
 }
 
 /** Runs `deno compile`; the result is what it wrote to standard error. */
@@ -85,22 +110,28 @@ async function sameFile(a: string, b: string): Promise<boolean> {
   return await Deno.realPath(a) === await Deno.realPath(b);
 }
 
-async function compile({ target, output, workshop }: Order): Promise<void> {
+/** Writes the binary, and tells what is in it where Deno lists that. */
+async function make({ name, target, portable }: Order, written: string): Promise<void> {
+  if (portable) return await writePortable(written, { project: PROJECT_URL, name, target });
+  console.error((await denoCompile(target, written)).trimEnd());
+}
+
+async function compile(order: Order): Promise<void> {
+  const { target, output, workshop } = order;
   await Deno.mkdir(workshop, { recursive: true });
   // In a folder of its own until it is complete, under its own name: a binary remembers that.
   const unfinished = await Deno.makeTempDir({ dir: workshop, prefix: ".unfinished-" });
   try {
     const written = join(unfinished, target.file);
-    const listing = await denoCompile(target, written);
+    await make(order, written);
     await Deno.mkdir(dirname(output), { recursive: true });
     await Deno.rename(written, output);
-    console.error(listing.trimEnd());
     console.error(`\nThe binary is ${output}`);
   } finally {
     await Deno.remove(unfinished, { recursive: true });
   }
   const base = Deno.env.get("DENORT_BIN");
-  if (base !== undefined && await sameFile(base, Deno.execPath())) {
+  if (!order.portable && base !== undefined && await sameFile(base, Deno.execPath())) {
     console.error("It holds everything but does not run: DENORT_BIN is deno, not denort");
   }
 }

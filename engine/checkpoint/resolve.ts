@@ -6,6 +6,7 @@
 import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { UserError } from "../../errors.ts";
+import { commandText } from "../command_text.ts";
 import { hubCacheFolder } from "./hub/cache_folder.ts";
 import { cachedModel, type HubSource } from "./hub/cached_model.ts";
 import { hubNameText, parseHubName } from "./hub/name.ts";
@@ -61,8 +62,7 @@ export async function findModel(model: string): Promise<ModelPlace> {
       }`,
     );
   }
-  const program = Deno.build.standalone ? "kvreplay" : "deno task";
-  const advice = `"${program} fetch ${hubNameText(name)}" brings it there`;
+  const advice = `"${commandText(`fetch ${hubNameText(name)}`)}" brings it there`;
   const { path, ...hub } = await cachedModel(name, hubCacheFolder(), advice);
   return { path, hub };
 }

@@ -18,6 +18,7 @@ import { isRowFile, readRows } from "../../benchmarks/rows/read_rows.ts";
 import type { NamedBenchmark } from "../../benchmarks/suites.ts";
 import { hubCacheFolder } from "../../engine/checkpoint/hub/cache_folder.ts";
 import { cachedDataset } from "../../engine/checkpoint/hub/dataset.ts";
+import { commandText } from "../../engine/command_text.ts";
 import { readWording, type Wording, WORDING_COMMIT, wordingAt, wordingPlace } from "./wording.ts";
 
 /** What a user may say of benchmarks. */
@@ -124,12 +125,11 @@ async function rowsPlace(
   if (source === undefined) {
     throw new UserError(`The rows of ${name} are in no data set of the hub: give them with --data`);
   }
-  const program = Deno.build.standalone ? "kvreplay" : "deno task";
   const { commit, paths: [path] } = await cachedDataset(
     source.repo,
     [source.file],
     hubCacheFolder(),
-    `"${program} fetch ${suite ?? name}" brings it there, or give your own with --data`,
+    `"${commandText(`fetch ${suite ?? name}`)}" brings it there, or give your own with --data`,
   );
   return { path: path!, commit, ...(source.inside === undefined ? {} : { inside: source.inside }) };
 }

@@ -5,6 +5,7 @@
  * @module
  */
 import { UserError } from "../../../errors.ts";
+import { isOwnProgram } from "../../command_text.ts";
 import type { HubAccess } from "./access.ts";
 import type { HubRepo } from "./name.ts";
 import { Retry, TransientError } from "./retry.ts";
@@ -191,7 +192,7 @@ export class HubClient {
     const hosts = [new URL(this.access.endpoint).host, new URL(url).host];
     const allowed = [...new Set(hosts)].join(",");
     return new UserError(
-      Deno.build.standalone
+      isOwnProgram()
         ? `This program may not reach ${
           hostOf(url)
         }: use another to bring ${this.repo.name} into the hub's cache, or clone the repository and run deno run -P=fetch --allow-net=${allowed} cli.ts fetch ${this.#asked}`
