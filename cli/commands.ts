@@ -15,6 +15,7 @@ import { LEADERBOARD_OPTIONS, parseLeaderboardOptions } from "./leaderboard_opti
 import { OPTIONS } from "./option_table.ts";
 import { parsePplOptions, pplHelp } from "./ppl_options.ts";
 import { parseReplayOptions } from "./replay_options.ts";
+import { parseRerunOptions, RERUN_OPERAND, RERUN_OPTIONS } from "./rerun_options.ts";
 import { parseRunOptions, runHelp } from "./run_options.ts";
 import { parseSearchOptions, SEARCH_OPTIONS } from "./search_options.ts";
 
@@ -37,7 +38,7 @@ function replayCommand(target: SliceName | "all", summary: string): Command {
       }
       // Loaded only now: engines are large, and a help text needs none.
       const { replay } = await import("./replay_command.ts");
-      return await replay(options);
+      return await replay(options, { command: [target, ...args] });
     },
   };
 }
@@ -52,7 +53,7 @@ function runCommand(summary: string): Command {
         return 0;
       }
       const { runBenchmarks } = await import("./run_command.ts");
-      return await runBenchmarks(options);
+      return await runBenchmarks(options, { command: ["run", ...args] });
     },
   };
 }
@@ -67,7 +68,7 @@ function pplCommand(summary: string): Command {
         return 0;
       }
       const { readUnderPolicies } = await import("./ppl_command.ts");
-      return await readUnderPolicies(options);
+      return await readUnderPolicies(options, { command: ["ppl", ...args] });
     },
   };
 }
@@ -82,7 +83,22 @@ function leaderboardCommand(summary: string): Command {
         return 0;
       }
       const { leaderboard } = await import("./leaderboard_command.ts");
-      return await leaderboard(options);
+      return await leaderboard(options, { command: ["leaderboard", ...args] });
+    },
+  };
+}
+
+function rerunCommand(summary: string): Command {
+  return {
+    summary,
+    run: async (args) => {
+      const options = parseRerunOptions(args);
+      if (options === undefined) {
+        print(commandHelp(`rerun ${RERUN_OPERAND}`, summary, RERUN_OPTIONS));
+        return 0;
+      }
+      const { rerun } = await import("./rerun_command.ts");
+      return await rerun(options);
     },
   };
 }
@@ -188,6 +204,7 @@ export const commands = {
   run: runCommand("Benchmarks by name: LongBench, GSM8K, RULER, MMLU, or questions of your own"),
   ppl: pplCommand("A text: perplexity, divergence and agreement from the quantized cache"),
   leaderboard: leaderboardCommand("Every policy on every slice and model, and a report"),
+  rerun: rerunCommand("What a manifest says, again, and whether every digit is the same"),
   search: searchCommand("A width for every layer, kind and head under a budget, by measurement"),
   fetch: fetchCommand("Models and benchmarks of the Hugging Face hub into its cache"),
   families: familiesCommand("Every quantizer family and policy, and the bits each really stores"),

@@ -8,7 +8,7 @@ import { boardText } from "../leaderboard/board_text.ts";
 import { CellStore } from "../leaderboard/cell_store.ts";
 import { fill, type Filled, type FillEvent } from "../leaderboard/fill.ts";
 import { manifestOf } from "../leaderboard/manifest.ts";
-import { libraryVersions, projectCommit } from "../leaderboard/project_facts.ts";
+import { projectCommit } from "../leaderboard/project_facts.ts";
 import { openModel } from "../leaderboard/ready_model.ts";
 import { resultFiles } from "../leaderboard/result_files.ts";
 import { calibrationData } from "./calibration_data_options.ts";
@@ -18,12 +18,16 @@ import { print } from "../report/terminal.ts";
 import { EXIT } from "./failure.ts";
 import { InterruptListener } from "./interrupt.ts";
 import type { LeaderboardOptions } from "./leaderboard_options.ts";
+import { type Making, provenance } from "./provenance.ts";
 import { runCache } from "./run_cache.ts";
 import { terminalColumns } from "./surroundings.ts";
 import { VERSION } from "./version.ts";
 
 /** Runs the command; the exit code is 1 when a cell failed, else 0. */
-export async function leaderboard(options: LeaderboardOptions): Promise<number> {
+export async function leaderboard(
+  options: LeaderboardOptions,
+  making: Making,
+): Promise<number> {
   const bar = !options.quiet && Deno.stderr.isTerminal();
   const status = new StatusLine({ bar, ...terminalColumns() });
   const inform = (sentence: string) => {
@@ -43,8 +47,13 @@ export async function leaderboard(options: LeaderboardOptions): Promise<number> 
     filled = await fill({
       ...options,
       store: new CellStore(cellFolder, (sentence) => status.notice(sentence)),
-      open: (model) =>
-        openModel(model, { ...readyOptions(options), ...cache, commit, notice: inform }),
+      open: async (model) => {
+        const choices = { ...readyOptions(options), ...cache, commit, notice: inform };
+        const ready = await openModel(model, choices);
+        const { name, hash, hub } = ready.facts;
+        making.found?.({ models: [{ name, hash, hub }], slices: [] });
+        return ready;
+      },
       progress: (done, total, event) => tell(done, total, event, status, inform),
     });
   } finally {
@@ -56,8 +65,14 @@ export async function leaderboard(options: LeaderboardOptions): Promise<number> 
   }
   const board = new Board({ ...filled, ...options });
   const text = boardText(board);
-  const facts = { version: VERSION, commit, versions: libraryVersions(), reused: filled.reused };
-  const manifest = manifestOf(board, { ...facts, started, finished: new Date() });
+  const { calibrationData: texts } = options;
+  const inputs = texts === undefined ? [] : [{ path: texts }];
+  const manifest = manifestOf(board, {
+    provenance: await provenance(making, filled.cells[0]!.key.engine, inputs),
+    reused: filled.reused,
+    started,
+    finished: new Date(),
+  });
   const files = resultFiles(board, manifest);
   interrupts.leave({ outcome: `the results are in ${options.out}` }, () => {
     print(text);

@@ -129,7 +129,10 @@ export const OPTIONS = {
     help: "table of code widths for kvtuner_kivi, YAML or JSON in KVTuner's format",
   },
   seed: { value: "N", help: "seed of everything drawn at random (default: 0)" },
-  out: { value: "DIR", help: "write metrics.json, metrics.csv and steps.jsonl there" },
+  out: {
+    value: "DIR",
+    help: "write metrics.json, metrics.csv, steps.jsonl and manifest.json there",
+  },
   stepwise: { help: "one pass through the model per step: slow, and the same numbers" },
   audit: { help: "print the buffers behind peak_kv_memory_mb; fail if they do not add up to it" },
   "cache-limit": {

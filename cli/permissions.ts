@@ -26,6 +26,7 @@ export const commandPermissions = {
   run: { set: "replay", sandbox: true },
   ppl: { set: "replay", sandbox: true },
   leaderboard: { set: "replay" },
+  rerun: { set: "replay", sandbox: true },
   search: { set: "replay" },
   fetch: { set: "fetch" },
   families: {},

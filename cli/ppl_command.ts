@@ -5,6 +5,7 @@
  */
 import { basename } from "node:path";
 import { UserError } from "../errors.ts";
+import type { Making } from "./provenance.ts";
 import { replayInputs } from "./replay_command.ts";
 import type { PplOptions } from "./ppl_options.ts";
 
@@ -12,13 +13,15 @@ import type { PplOptions } from "./ppl_options.ts";
 const LONGEST_TEXT = 2 ** 28;
 
 /** Runs the command; the exit code is 1 when a policy failed, else 0. */
-export async function readUnderPolicies(options: PplOptions): Promise<number> {
+export async function readUnderPolicies(options: PplOptions, making: Making): Promise<number> {
   const { replay, text: path, window = 512, from = Math.floor(window / 2), every } = options;
   const { limit } = replay;
-  return await replayInputs(replay, async () => {
+  return await replayInputs(replay, making, async () => {
     const text = await textOf(path);
     const name = basename(path).replace(/[^\w.-]+/g, "_").slice(0, 64);
     return [{
+      name,
+      content: () => text,
       maxNewTokens: window - from,
       run: (lab, hosts, choices) =>
         lab.perplexity(text, hosts, {

@@ -13,6 +13,8 @@ import {
 } from "../evaluation/lab.ts";
 import type { PolicyHost } from "../policies/host.ts";
 import { loadDataFile, loadSlice, type SliceName, slices } from "../benchmarks/slices.ts";
+import { machineText } from "../leaderboard/project_facts.ts";
+import { sha256 } from "../engine/digest.ts";
 import { CHAT_DATE } from "../engine/checkpoint/chat_date.ts";
 import { PolicyError } from "../policies/check.ts";
 import { isCalibrationThere, saveCalibrationFile } from "../calibration/calibration_file.ts";
@@ -22,6 +24,7 @@ import { calibrationData } from "./calibration_data_options.ts";
 import { calibrationLines } from "../report/calibration_line.ts";
 import { auditTable } from "../report/audit_table.ts";
 import { capabilityOf, capabilityRemarks } from "../report/capability.ts";
+import { manifestDate, type RunManifest } from "../report/manifest.ts";
 import { openOutputFolder, writeAll } from "../report/output_folder.ts";
 import { resultFiles, type RunDescription, type SliceReport } from "../report/result_files.ts";
 import { StatusLine } from "../report/status_line.ts";
@@ -34,9 +37,13 @@ import { InterruptListener } from "./interrupt.ts";
 import type { LastWords } from "./last_words.ts";
 import { openPolicies } from "./policy_hosts.ts";
 import type { ReplayOptions } from "./replay_options.ts";
+import { inputsOf, type Making, provenance } from "./provenance.ts";
 import { runCache } from "./run_cache.ts";
 import { terminalColumns } from "./surroundings.ts";
 import { VERSION } from "./version.ts";
+
+/** What ends a run that a signal ends. */
+const INTERRUPTED = "Interrupted by a signal";
 
 /** What a command's options say of every run. */
 export type RunChoices = Pick<
@@ -54,6 +61,9 @@ export type RunChoices = Pick<
 
 /** What is replayed, and where it came from. */
 export interface ReplayInput {
+  readonly name: string;
+  /** All that is replayed, as a text that differs when it does. */
+  content(): string;
   /** Longest answer, in tokens. */
   readonly maxNewTokens: number;
   /** Of a benchmark. */
@@ -65,18 +75,26 @@ export interface ReplayInput {
 }
 
 /** Runs the command; the exit code is 1 when a policy failed, else 0. */
-export async function replay(options: ReplayOptions): Promise<number> {
+export async function replay(options: ReplayOptions, making: Making): Promise<number> {
   return await replayInputs(
     options,
+    making,
     () => Promise.all(options.slices.map((name) => sliceInput(name, options))),
   );
 }
 
-/** The same for what is read from anywhere. */
+/**
+ * The same for what is read from anywhere.
+ *
+ * @param more files that are read, beside those that the options name
+ */
 export async function replayInputs(
   options: ReplayOptions,
+  making: Making,
   read: () => Promise<readonly ReplayInput[]>,
+  more: readonly string[] = [],
 ): Promise<number> {
+  const started = new Date();
   const bar = !options.quiet && Deno.stderr.isTerminal();
   const status = new StatusLine({ bar, ...terminalColumns() });
   const inform = (sentence: string) => {
@@ -99,6 +117,16 @@ export async function replayInputs(
     ...calibrationData(options),
     notice: inform,
   });
+  const origin = options.out === undefined
+    ? undefined
+    : await originOf(options, lab, making, { inputs, more, learned, started });
+  const filesOf = (
+    reports: readonly SliceReport[],
+    endedBy: string | null = null,
+  ): Record<string, string> => ({
+    ...resultFiles(describe(options, lab), reports, endedBy),
+    ...(origin === undefined ? {} : { "manifest.json": manifestText(origin, endedBy) }),
+  });
   const reports: SliceReport[] = [];
   const reportOf = (input: ReplayInput, result: SliceResult): SliceReport => ({
     data: options.data ?? null,
@@ -117,7 +145,7 @@ export async function replayInputs(
     }
     reports.push(reportOf(input, result));
     interrupts.leave(
-      lastWords(options, lab, reports),
+      lastWords(options, () => filesOf(reports, INTERRUPTED)),
       () => print(resultText(result, options.quiet)),
     );
   };
@@ -127,7 +155,7 @@ export async function replayInputs(
       const keep = (part: SliceResult) => {
         last.part = part;
         interrupts.leave({
-          ...lastWords(options, lab, [...reports, reportOf(input, part)]),
+          ...lastWords(options, () => filesOf([...reports, reportOf(input, part)], INTERRUPTED)),
           stdout: resultText(part, options.quiet),
           remarks: options.quiet ? [] : unheard(input, part),
         });
@@ -140,12 +168,15 @@ export async function replayInputs(
       }
     }
   } catch (error) {
-    if (options.out !== undefined) savePartial(options.out, options, lab, reports, error, status);
+    if (options.out !== undefined) {
+      const files = () => filesOf(reports, (error as Error).message);
+      savePartial(options.out, reports.length === 0 ? undefined : files, status);
+    }
     throw error;
   }
   const { out } = options;
   if (out !== undefined) {
-    const files = resultFiles(describe(options, lab), reports);
+    const files = filesOf(reports);
     interrupts.leave({ outcome: `the results are in ${out}` }, () => writeAll(out, files));
     inform(`Results are in ${out}`);
   }
@@ -158,15 +189,12 @@ export async function replayInputs(
 
 /** What is left of a run that a signal ends. */
 function lastWords(
-  options: ReplayOptions,
-  lab: Lab,
-  finished: readonly SliceReport[],
+  { out: folder }: ReplayOptions,
+  files: () => Record<string, string>,
 ): LastWords {
-  const { out: folder } = options;
   if (folder === undefined) return { outcome: "what was finished is printed" };
-  const contents = resultFiles(describe(options, lab), finished, "Interrupted by a signal");
   return {
-    files: { folder, contents },
+    files: { folder, contents: files() },
     outcome: `what was finished is in ${folder}, marked partial`,
   };
 }
@@ -174,18 +202,15 @@ function lastWords(
 /** Writes what is finished of a run that ended early; what ended it is told by who catches it. */
 function savePartial(
   out: string,
-  options: ReplayOptions,
-  lab: Lab,
-  reports: readonly SliceReport[],
-  endedBy: unknown,
+  files: (() => Record<string, string>) | undefined,
   status: StatusLine,
 ): void {
-  if (reports.length === 0) {
+  if (files === undefined) {
     status.notice(`Nothing was finished: ${out} is as it was`);
     return;
   }
   try {
-    writeAll(out, resultFiles(describe(options, lab), reports, (endedBy as Error).message));
+    writeAll(out, files());
     status.notice(`What was finished is in ${out}, marked partial`);
   } catch (error) {
     status.notice(describeFailure(error).text);
@@ -216,6 +241,8 @@ export function replayedSlice(
   limits: Pick<LabReplayOptions, "generate" | "maxPromptTokens">,
 ): ReplayInput {
   return {
+    name: slice.name,
+    content: () => JSON.stringify(slice),
     maxNewTokens: slice.maxNewTokens,
     run: (lab, hosts, choices) => lab.replay(slice, hosts, { ...choices, ...limits }),
   };
@@ -286,6 +313,53 @@ function taskRemarks(input: ReplayInput, result: SliceResult): string[] {
   const capability = origin === undefined ? undefined : capabilityOf(result, floor);
   if (capability === undefined) return [];
   return [...capabilityRemarks(result.slice, capability, maxNewTokens)];
+}
+
+/** What a run's manifest says of it before anything is computed; who wants to know is told. */
+async function originOf(
+  options: ReplayOptions,
+  lab: Lab,
+  making: Making,
+  { inputs, more, learned, started }: {
+    readonly inputs: readonly ReplayInput[];
+    readonly more: readonly string[];
+    readonly learned: boolean;
+    readonly started: Date;
+  },
+): Promise<Omit<RunManifest, "partial" | "finished">> {
+  const { fingerprint, device, gpuName, hub, chatTemplate } = lab;
+  const models = [{
+    ...{ name: options.model, hash: fingerprint, hub: hub ?? null },
+    chat_template: chatTemplate,
+  }];
+  const slices = await Promise.all(
+    inputs.map(async ({ name, content, maxNewTokens, origin }) => ({
+      ...{ name, sha256: await sha256(content()), max_new_tokens: maxNewTokens },
+      ...(origin === undefined ? {} : { benchmark: origin }),
+    })),
+  );
+  making.found?.({ models, slices });
+  const files = [...await inputsOf(options, learned), ...more.map((path) => ({ path }))];
+  return {
+    ...await provenance(making, device, files, learned ? [] : ["calibration"]),
+    engine: { device, precision: options.precision, machines: [machineText(gpuName)] },
+    models,
+    slices,
+    chat_date: CHAT_DATE,
+    started: manifestDate(started),
+  };
+}
+
+function manifestText(
+  origin: Omit<RunManifest, "partial" | "finished">,
+  endedBy: string | null,
+): string {
+  const manifest: RunManifest = {
+    ...origin,
+    partial: endedBy !== null,
+    finished: manifestDate(new Date()),
+  };
+  return `${JSON.stringify(manifest, undefined, 2)}\n`;
 }
 
 function describe(

@@ -7,12 +7,15 @@ import { basename } from "node:path";
 import type { NamedBenchmark } from "../benchmarks/suites.ts";
 import { ownFields } from "../benchmarks/suites/fields.ts";
 import { benchmarkSlice } from "../evaluation/benchmarks/benchmark_slices.ts";
+import type { Making } from "./provenance.ts";
 import { replayedSlice, type ReplayInput, replayInputs, sliceInput } from "./replay_command.ts";
 import type { OwnRows, RunOptions } from "./run_options.ts";
 
 /** Runs the command; the exit code is 1 when a policy failed, else 0. */
-export async function runBenchmarks(options: RunOptions): Promise<number> {
-  return await replayInputs(options.replay, () => inputs(options));
+export async function runBenchmarks(options: RunOptions, making: Making): Promise<number> {
+  const { prompts, shotsFrom } = options.choice;
+  const more = [prompts, shotsFrom].filter((path) => path !== undefined);
+  return await replayInputs(options.replay, making, () => inputs(options), more);
 }
 
 async function inputs(

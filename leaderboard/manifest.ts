@@ -7,13 +7,11 @@
 import { CHAT_DATE } from "../engine/checkpoint/chat_date.ts";
 import type { CalibrationSetFacts } from "../calibration/calibration_file.ts";
 import { INTERVAL_METHOD } from "../stats/interval.ts";
+import { manifestDate, type Provenance } from "../report/manifest.ts";
 import type { Board, Misfit, RefusedExample } from "./board.ts";
 
 /** What `manifest.json` holds. */
-export interface Manifest {
-  readonly project: { readonly name: string; readonly version: string; readonly commit: string };
-  /** Version of the replay contract. */
-  readonly contract: string;
+export interface Manifest extends Provenance {
   readonly engine: {
     readonly device: string;
     /** Machines the cells were run on. */
@@ -50,7 +48,6 @@ export interface Manifest {
     readonly resamples: number;
     readonly interval: string;
   };
-  readonly versions: Readonly<Record<string, string>>;
   /** Commits of the project the cells were run at; more than one after a resumed run. */
   readonly cell_commits: readonly string[];
   readonly cells: {
@@ -74,9 +71,7 @@ export interface Manifest {
 
 /** What the board itself does not know. */
 export interface RunFacts {
-  readonly version: string;
-  readonly commit: string;
-  readonly versions: Readonly<Record<string, string>>;
+  readonly provenance: Provenance;
   /** Cells that were finished by an earlier run. */
   readonly reused: number;
   readonly started: Date;
@@ -90,9 +85,8 @@ export function manifestOf(board: Board, facts: RunFacts): Manifest {
   const distinct = (values: readonly string[]) => [...new Set(values)];
   const cellOf = (field: "model" | "slice" | "policy", name: string) =>
     cells.find((c) => c.key[field] === name)!;
-  const date = (d: Date) => d.toISOString().replace(/\.\d+Z$/, "Z");
   return {
-    project: { name: "kvreplay", version: facts.version, commit: facts.commit },
+    ...facts.provenance,
     contract: first.contract,
     engine: { device: first.engine, machines: distinct(cells.map((c) => c.environment.machine)) },
     models: board.models.map((name) => {
@@ -124,7 +118,6 @@ export function manifestOf(board: Board, facts: RunFacts): Manifest {
       resamples: board.resamples,
       interval: INTERVAL_METHOD,
     },
-    versions: facts.versions,
     cell_commits: distinct(cells.map((c) => c.environment.commit)),
     cells: {
       finished: cells.length,
@@ -133,8 +126,8 @@ export function manifestOf(board: Board, facts: RunFacts): Manifest {
       not_applicable: board.misfits,
     },
     different_examples: differentExamples(board),
-    started: date(facts.started),
-    finished: date(facts.finished),
+    started: manifestDate(facts.started),
+    finished: manifestDate(facts.finished),
   };
 }
 

@@ -41,10 +41,30 @@ const REGISTRY = new URL("policies/registry.ts", PROJECT);
  * @param version of the package
  */
 export async function sourceHash(policy: string, version: string): Promise<string> {
-  try {
+  return await orVersion(async () => {
     // Once for the process: what runs is the source as it was loaded, even if a file changes later.
     shared ??= hashOf(SHARED);
     return await sha256(`${await shared} ${await hashOf([await definingModule(policy)])}`);
+  }, version);
+}
+
+/**
+ * Hash of the whole program: its entry with all that it names, and the versions of libraries. Where
+ * the source cannot be read, the version stands for it, too.
+ *
+ * @param version of the package
+ */
+export async function programHash(version: string): Promise<string> {
+  return await orVersion(
+    () => hashOf([new URL("cli.ts", PROJECT), new URL(LOCK, PROJECT)]),
+    version,
+  );
+}
+
+/** A hash of source; as in a compiled binary, that of the version where there is none. */
+async function orVersion(hash: () => Promise<string>, version: string): Promise<string> {
+  try {
+    return await hash();
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return await sha256(`kvreplay ${version}`);
     throw error;

@@ -1,5 +1,5 @@
 /**
- * What `--out` writes: `metrics.json`, `metrics.csv` and `steps.jsonl`.
+ * What `--out` writes: `metrics.json`, `metrics.csv` and `steps.jsonl`, beside the manifest.
  *
  * @module
  */

@@ -100,7 +100,7 @@ Deno.test("a replay prints its metrics and writes its files", async () => {
       assertMatch(lines[i]!, new RegExp(`${head}${pairs} replies_cut=\\d+ replies_cut_ref=\\d+$`));
     }
     assertMatch(lines[0]!, / quality_main=100\.0000 /);
-    assertEquals(names(folder), ["metrics.csv", "metrics.json", "steps.jsonl"]);
+    assertEquals(names(folder), ["manifest.json", "metrics.csv", "metrics.json", "steps.jsonl"]);
     const steps = (await Deno.readTextFile(`${folder}/steps.jsonl`)).trimEnd().split("\n");
     const { slices } = JSON.parse(await Deno.readTextFile(`${folder}/metrics.json`));
     assertEquals(steps.length, 2 * slices[0].policies[0].metrics.steps);

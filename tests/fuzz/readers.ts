@@ -20,7 +20,9 @@ import { readCell, writeCell } from "../../leaderboard/cell_file.ts";
 import { FRAME_KINDS, frameCodec } from "../../sandbox/frame.ts";
 import { decodeReply, encodeValue } from "../../sandbox/reply_value.ts";
 import { summarize } from "../../replay/metric.ts";
-import { sampleCell } from "../leaderboard/sample_board.ts";
+import { readManifest } from "../../report/manifest.ts";
+import { sampleBoard, sampleCell } from "../leaderboard/sample_board.ts";
+import { sampleManifest } from "../leaderboard/sample_manifest.ts";
 
 /** Something that reads files. */
 export interface Reader {
@@ -239,6 +241,13 @@ export const readers = {
     read: async (bytes) => {
       const made = new TextDecoder().decode(await hashedCell(bytes));
       await readCell(made, "a.json", cell.key);
+    },
+  },
+  "manifest": {
+    seeds: () => Promise.resolve([text(JSON.stringify(sampleManifest(sampleBoard())))]),
+    read: (bytes) => {
+      readManifest(new TextDecoder().decode(bytes), "manifest.json");
+      return Promise.resolve();
     },
   },
   "calibration": { seeds: async () => [await calibration()], read: readCalibrationFile },

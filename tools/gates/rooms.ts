@@ -53,6 +53,7 @@ export const rooms: Rooms = {
   cli: {
     imports: [
       ...[
+        "files",
         "benchmarks",
         "quant",
         "sandbox",

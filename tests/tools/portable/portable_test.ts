@@ -116,7 +116,10 @@ Deno.test({
             ];
             const [here, there] = await Promise.all([
               task(args(policy)),
-              start(...args("/opt/mine.ts")),
+              start(
+                ...args("/opt/mine.ts"),
+                ...(device === "cpu" ? ["--out", "/home/ada/out"] : []),
+              ),
             ]);
             assertEquals(here.code, 0, here.stderr);
             assertEquals(there.code, 0, there.stderr);
@@ -129,6 +132,16 @@ Deno.test({
           },
         });
       }
+
+      await t.step("a checkout makes its results again, policy file included", async () => {
+        const { code, stdout, stderr } = await task(["rerun", join(home, "out/manifest.json")]);
+        assertEquals(code, 0, stderr);
+        assertMatch(stdout, /\nThe same to the last digit: \d{3,} numbers of /);
+        assertEquals(
+          stderr,
+          "kvreplay: There is no /opt/mine.ts here that can be read: its text in the manifest is used\n",
+        );
+      });
 
       const whole = folders();
       const inPlace = (path: string) => join(place, whole[0]!, path);
