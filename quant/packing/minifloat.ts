@@ -16,6 +16,8 @@ export interface Minifloat {
   readonly mantissaBits: number;
   /** Exponent of the smallest normal value; below it steps are even. */
   readonly leastExponent: number;
+  /** 1 over those steps: `2^(mantissaBits - leastExponent)`. */
+  readonly leastSteps: number;
   /** Bits of the largest finite value. */
   readonly mostBits: number;
   /** Position of the sign. */
@@ -23,11 +25,29 @@ export interface Minifloat {
 }
 
 /** 4 exponent bits, 3 mantissa bits. */
-export const E4M3: Minifloat = { mantissaBits: 3, leastExponent: -6, mostBits: 0x7e, signBit: 7 };
+export const E4M3: Minifloat = {
+  mantissaBits: 3,
+  leastExponent: -6,
+  leastSteps: 2 ** 9,
+  mostBits: 0x7e,
+  signBit: 7,
+};
 /** 5 exponent bits, 2 mantissa bits. */
-export const E5M2: Minifloat = { mantissaBits: 2, leastExponent: -14, mostBits: 0x7b, signBit: 7 };
+export const E5M2: Minifloat = {
+  mantissaBits: 2,
+  leastExponent: -14,
+  leastSteps: 2 ** 16,
+  mostBits: 0x7b,
+  signBit: 7,
+};
 /** 2 exponent bits, 1 mantissa bit. */
-export const E2M1: Minifloat = { mantissaBits: 1, leastExponent: 0, mostBits: 7, signBit: 3 };
+export const E2M1: Minifloat = {
+  mantissaBits: 1,
+  leastExponent: 0,
+  leastSteps: 2,
+  mostBits: 7,
+  signBit: 3,
+};
 
 /** Bias of exponents in a float32. */
 const BIAS = 127;
@@ -50,31 +70,42 @@ const floatBits = new Uint32Array(floats.buffer);
  * ```
  */
 export function toMinifloat(format: Minifloat, x: number): number {
-  const { mantissaBits, leastExponent, mostBits, signBit } = format;
   floats[0] = x;
-  const bits = floatBits[0]!;
-  const sign = bits >>> 31 << signBit;
+  return nearest(format, floats[0], floatBits[0]!);
+}
+
+/** `toMinifloat` of every value. */
+export function toMinifloats(format: Minifloat, values: Float32Array, codes: Int32Array): void {
+  const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
+  for (let i = 0; i < values.length; i++) codes[i] = nearest(format, values[i]!, bits[i]!);
+}
+
+function nearest(
+  { mantissaBits, leastExponent, leastSteps, mostBits, signBit }: Minifloat,
+  x: number,
+  bits: number,
+): number {
   const magnitude = bits & 0x7fffffff;
-  if (magnitude < (leastExponent + BIAS) << 23) {
-    // A fixed step. Scaling is exact, and adding 1.5 * 2^52 rounds to an integer, ties to even; the
-    // largest carries into the first normal value.
-    const steps = Math.abs(floats[0]) * 2 ** (mantissaBits - leastExponent);
-    return sign | (steps + 6755399441055744 - 6755399441055744);
-  }
+  // A fixed step below the first normal value. Scaling is exact, and adding 1.5 * 2^52 rounds to an
+  // integer, ties to even; the largest carries into the first normal value.
+  const even = Math.abs(x) * leastSteps + 6755399441055744 - 6755399441055744 | 0;
+  // Above, add half a step minus one, plus the last bit that is kept.
   const dropped = 23 - mantissaBits;
-  // Add half a step minus one, plus the last bit that is kept.
   const rounded = (magnitude + (1 << (dropped - 1)) - 1 + (magnitude >>> dropped & 1)) >>> dropped;
-  return sign | Math.min(rounded - ((leastExponent - 1 + BIAS) << mantissaBits), mostBits);
+  const normal = Math.min(rounded - ((leastExponent - 1 + BIAS) << mantissaBits), mostBits);
+  // A mask instead of a branch, which processors could not predict.
+  const below = magnitude - ((leastExponent + BIAS) << 23) >> 31;
+  return bits >>> 31 << signBit | even & below | normal & ~below;
 }
 
 /** The value of bits of a format; those above the largest finite value's have none. */
 export function fromMinifloat(format: Minifloat, bits: number): number {
-  const { mantissaBits, leastExponent, signBit } = format;
+  const { mantissaBits, leastExponent, leastSteps, signBit } = format;
   const magnitude = bits & (1 << signBit) - 1;
   const exponent = magnitude >>> mantissaBits;
   const mantissa = magnitude & (1 << mantissaBits) - 1;
   const value = exponent === 0
-    ? mantissa * 2 ** (leastExponent - mantissaBits)
+    ? mantissa / leastSteps
     : (mantissa + (1 << mantissaBits)) * 2 ** (exponent - 1 + leastExponent - mantissaBits);
   return bits >>> signBit & 1 ? -value : value;
 }

@@ -9,6 +9,7 @@
  * @module
  */
 import { bfloat16Bits, fromBfloat16Bits } from "../../packing/bfloat16.ts";
+import { largestMagnitude } from "../../numerics/largest_magnitude.ts";
 import { fromHalfBits, toHalfBits } from "../../packing/half.ts";
 import type { RowArithmetic } from "../../stores/row/row_format.ts";
 
@@ -39,9 +40,10 @@ function inverse(d: number): number {
 
 /** An entry of largest magnitude, the first of them. */
 function largest(entries: Float32Array): number {
-  let found = 0;
-  for (const x of entries) if (Math.abs(x) > Math.abs(found)) found = x;
-  return found;
+  const most = largestMagnitude(entries);
+  let i = 0;
+  while (Math.abs(entries[i]!) < most) i++;
+  return most === 0 ? 0 : entries[i]!;
 }
 
 /** Signed levels around zero: q4_0 and q5_0. */
@@ -53,7 +55,7 @@ function centred(levels: number): RowArithmetic {
       const id = inverse(d);
       stored[0] = toHalfBits(d);
       for (let i = 0; i < entries.length; i++) {
-        const level = Math.trunc(fround(fround(entries[i]! * id) + half + 0.5));
+        const level = fround(fround(entries[i]! * id) + half + 0.5) | 0;
         codes[i] = Math.min(Math.max(level, 0), levels - 1);
       }
     },
@@ -70,16 +72,16 @@ function ranged(levels: number): RowArithmetic {
   return {
     quantize(entries, _, codes, stored) {
       let [low, high] = [Infinity, -Infinity];
-      for (const x of entries) {
-        low = Math.min(low, x);
-        high = Math.max(high, x);
+      for (let i = 0; i < entries.length; i++) {
+        low = Math.min(low, entries[i]!);
+        high = Math.max(high, entries[i]!);
       }
       const d = fround(fround(high - low) / top);
       const id = inverse(d);
       stored[0] = toHalfBits(d);
       stored[1] = toHalfBits(low);
       for (let i = 0; i < entries.length; i++) {
-        const level = Math.trunc(fround(fround(fround(entries[i]! - low) * id) + 0.5));
+        const level = fround(fround(fround(entries[i]! - low) * id) + 0.5) | 0;
         codes[i] = Math.min(level, top);
       }
     },
@@ -91,17 +93,20 @@ function ranged(levels: number): RowArithmetic {
   };
 }
 
+const scaled = new Float32Array(1);
+const scaledBits = new Int32Array(scaled.buffer);
+
 const Q8_0: RowArithmetic = {
   quantize(entries, _, codes, stored) {
-    const d = fround(Math.abs(largest(entries)) / 127);
+    const d = fround(largestMagnitude(entries) / 127);
     const id = inverse(d);
     stored[0] = toHalfBits(d);
     for (let i = 0; i < entries.length; i++) {
-      const x = fround(entries[i]! * id);
-      const magnitude = Math.abs(x);
-      const whole = Math.floor(magnitude);
-      const level = whole + Math.floor(2 * (magnitude - whole));
-      codes[i] = (x < 0 ? -level : level) & 0xff;
+      const x = scaled[0] = entries[i]! * id;
+      // Doubles hold the half more, so that cutting off rounds halves up; then the sign.
+      const level = Math.abs(fround(x)) + 0.5 | 0;
+      const negative = scaledBits[0]! >> 31;
+      codes[i] = (level ^ negative) - negative & 0xff;
     }
   },
   restore(codes, [stored], _, entries) {

@@ -11,6 +11,7 @@
  * @module
  */
 import type { Family } from "../../family.ts";
+import { largestMagnitude } from "../../numerics/largest_magnitude.ts";
 import { roundEven } from "../../numerics/round_even.ts";
 import { fromHalfBits, toHalfBits } from "../../packing/half.ts";
 import { QuantizerError } from "../../quantizer_error.ts";
@@ -63,8 +64,7 @@ function symmetric(settings: IntTokenHeadSettings): RowArithmetic {
   const mask = 2 ** width - 1;
   return {
     quantize(entries, _, codes, stored) {
-      let largest = 0;
-      for (const x of entries) largest = Math.max(largest, Math.abs(x));
+      const largest = largestMagnitude(entries);
       const scale = largest === 0 ? 1 : fround(largest / top);
       stored[0] = toBits(scale, settings);
       for (let i = 0; i < entries.length; i++) {

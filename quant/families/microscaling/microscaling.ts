@@ -9,6 +9,7 @@
  *
  * @module
  */
+import { largestMagnitude } from "../../numerics/largest_magnitude.ts";
 import {
   E4M3,
   exponentBits,
@@ -17,6 +18,7 @@ import {
   largestOf,
   type Minifloat,
   toMinifloat,
+  toMinifloats,
 } from "../../packing/minifloat.ts";
 import minifloat from "../../packing/minifloat.wgsl" with { type: "text" };
 import type { RowArithmetic, RowFormat } from "../../stores/row/row_format.ts";
@@ -44,6 +46,9 @@ const LEAST_CEIL = fround(1e-10);
 /** Largest scale of `"ceil"`: 6 times it is finite. */
 const MOST_CEIL_BITS = 251;
 
+/** Bits of 1 as a float32. */
+const ONE = 0x3f800000;
+
 /** Bits of the scale of a block. */
 function scaleBits({ element, rule }: Microscaling, largest: number, constant: number): number {
   if (rule === "floor") {
@@ -58,12 +63,18 @@ function scaleBits({ element, rule }: Microscaling, largest: number, constant: n
   return toMinifloat(E4M3, Math.max(fround(ratio / constant), LEAST_NVFP4_SCALE));
 }
 
-/** e2m1 bits of the nearest value, ties away from zero, and no sign for zero. */
-function roundedUp(x: number): number {
-  const magnitude = Math.abs(x);
-  let code = 0;
-  for (const bound of [0.25, 0.75, 1.25, 1.75, 2.5, 3.5, 5]) if (magnitude >= bound) code++;
-  return x < 0 ? code | 8 : code;
+/** e2m1 bits of the nearest values, ties away from zero, and no sign for zero. */
+function roundUp(values: Float32Array, valueBits: Int32Array, codes: Int32Array): void {
+  for (let i = 0; i < values.length; i++) {
+    const bits = valueBits[i]!;
+    const magnitude = bits & 0x7fffffff;
+    // Below 1 steps are halves; from there on a step is the highest bit of the mantissa. Masks instead
+    // of branches, which processors could not predict.
+    const even = 2 * Math.abs(values[i]!) + 0.5 | 0;
+    const normal = Math.min((magnitude - ONE + (1 << 21) >> 22) + 2, 7);
+    const below = magnitude - ONE >> 31;
+    codes[i] = even & below | normal & ~below | (bits & -magnitude) >>> 28 & 8;
+  }
 }
 
 /** The arithmetic of a format's blocks. */
@@ -74,18 +85,21 @@ export function blockArithmetic(format: Microscaling): RowArithmetic {
     { length: 2 ** width },
     (_, bits) => fromMinifloat(element, bits),
   );
+  const scales = Float64Array.from(
+    { length: 256 },
+    (_, bits) => rule === "nvfp4" ? fromMinifloat(E4M3, bits) : fromE8m0(bits),
+  );
   const scaleOf = (bits: number, constant: number) =>
-    rule === "nvfp4" ? fround(fromMinifloat(E4M3, bits) * constant) : fromE8m0(bits);
+    rule === "nvfp4" ? fround(scales[bits]! * constant) : scales[bits]!;
+  const scaled = new Float32Array(format.blockEntries);
+  const scaledBits = new Int32Array(scaled.buffer);
   return {
     quantize(entries, constant, codes, stored) {
-      let largest = 0;
-      for (const x of entries) largest = Math.max(largest, Math.abs(x));
-      const bits = stored[0] = scaleBits(format, largest, constant);
+      const bits = stored[0] = scaleBits(format, largestMagnitude(entries), constant);
       const scale = scaleOf(bits, constant);
-      for (let i = 0; i < entries.length; i++) {
-        const x = fround(entries[i]! / scale);
-        codes[i] = rule === "ceil" ? roundedUp(x) : toMinifloat(element, x);
-      }
+      for (let i = 0; i < entries.length; i++) scaled[i] = entries[i]! / scale;
+      if (rule === "ceil") roundUp(scaled, scaledBits, codes);
+      else toMinifloats(element, scaled, codes);
     },
     restore(codes, [bits], constant, entries) {
       const scale = scaleOf(bits!, constant);

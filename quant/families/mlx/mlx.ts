@@ -57,9 +57,9 @@ function arithmeticOf({ bits, parameters }: MlxSettings): RowArithmetic {
   return {
     quantize(entries, _, codes, stored) {
       let [low, high] = [Infinity, -Infinity];
-      for (const x of entries) {
-        low = Math.min(low, x);
-        high = Math.max(high, x);
+      for (let i = 0; i < entries.length; i++) {
+        low = Math.min(low, entries[i]!);
+        high = Math.max(high, entries[i]!);
       }
       const step = Math.max(fround(fround(high - low) / top), LEAST_SCALE);
       const fromLow = Math.abs(low) > Math.abs(high);
@@ -73,10 +73,12 @@ function arithmeticOf({ bits, parameters }: MlxSettings): RowArithmetic {
       }
       stored[0] = toBits(scale);
       stored[1] = toBits(bias);
+      if (!Number.isFinite(scale)) {
+        codes.fill(0);
+        return;
+      }
       for (let i = 0; i < entries.length; i++) {
-        const level = Number.isFinite(scale)
-          ? roundEven(fround(fround(entries[i]! - bias) / scale))
-          : 0;
+        const level = roundEven(fround(fround(entries[i]! - bias) / scale));
         codes[i] = Math.min(Math.max(level, 0), top);
       }
     },

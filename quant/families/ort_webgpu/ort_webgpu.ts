@@ -12,6 +12,7 @@
  * @module
  */
 import type { Family } from "../../family.ts";
+import { largestMagnitude } from "../../numerics/largest_magnitude.ts";
 import { roundEven } from "../../numerics/round_even.ts";
 import { QuantizerError } from "../../quantizer_error.ts";
 import { checkDivides, checkOneWidth, placeName } from "../../setting_checks.ts";
@@ -38,7 +39,24 @@ const LEVELS = [0.0113, 0.0342, 0.0578, 0.0829, 0.1104, 0.1419, 0.1809, 0.2377].
 const BOUNDS = [0.0227, 0.0460, 0.0704, 0.0966, 0.1261, 0.1614, 0.2093].map(fround);
 
 const ALL_LEVELS = Float32Array.from([...LEVELS.toReversed().map((x) => -x), ...LEVELS]);
-const ALL_BOUNDS = Float32Array.from([...BOUNDS.toReversed().map((x) => -x), 0, ...BOUNDS]);
+/** The last is beyond everything, so that looking for a code ends. */
+const ALL_BOUNDS = Float32Array.from([
+  ...BOUNDS.toReversed().map((x) => -x),
+  ...[0, ...BOUNDS, Infinity],
+]);
+
+const LAST_BOUND = BOUNDS.at(-1)!;
+const BINS = 512;
+const BINS_PER_UNIT = BINS / (2 * LAST_BOUND);
+
+/**
+ * For each of the bins between the first bound and the last, the code of a number a little before it:
+ * from there on few bounds are left to compare, and the comparison nearly always ends the same way.
+ */
+const FIRST_CODES = Uint8Array.from({ length: BINS + 1 }, (_, bin) => {
+  const x = (bin - 0.001) / BINS_PER_UNIT - LAST_BOUND;
+  return ALL_BOUNDS.findIndex((bound) => x <= bound);
+});
 
 /** What zero is stored as in 8 bits. */
 const ZERO_CODE = 128;
@@ -62,9 +80,7 @@ function scaleOf([stored]: Uint32Array): number {
 
 const EIGHT_BITS: RowArithmetic = {
   quantize(entries, _, codes, stored) {
-    let largest = 0;
-    for (const x of entries) largest = Math.max(largest, Math.abs(x));
-    const inverse = keepScale(fround(largest / 127), stored);
+    const inverse = keepScale(fround(largestMagnitude(entries) / 127), stored);
     for (let i = 0; i < entries.length; i++) {
       const level = roundEven(fround(entries[i]! * inverse));
       codes[i] = Math.min(Math.max(level, -127), 127) + ZERO_CODE;
@@ -79,12 +95,15 @@ const EIGHT_BITS: RowArithmetic = {
 const FOUR_BITS: RowArithmetic = {
   quantize(entries, _, codes, stored) {
     let squares = 0;
-    for (const x of entries) squares = fround(squares + fround(x * x));
+    for (let i = 0; i < entries.length; i++) {
+      squares = fround(squares + fround(entries[i]! * entries[i]!));
+    }
     const inverse = keepScale(Math.min(fround(Math.sqrt(squares)), MOST), stored);
     for (let i = 0; i < entries.length; i++) {
       const x = fround(entries[i]! * inverse);
-      let code = 0;
-      for (const bound of ALL_BOUNDS) if (x > bound) code++;
+      const bin = (x + LAST_BOUND) * BINS_PER_UNIT;
+      let code = bin > 0 ? FIRST_CODES[bin < BINS ? bin | 0 : BINS]! : 0;
+      while (x > ALL_BOUNDS[code]!) code++;
       codes[i] = code;
     }
   },

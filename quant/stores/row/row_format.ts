@@ -62,17 +62,6 @@ export interface RowFormat {
   readonly constants?: Float32Array<ArrayBuffer>;
 }
 
-/** Some bits of a code or number, and where they lie in its block. */
-export interface RowField {
-  /** Which code or number it is part of. */
-  readonly of: number;
-  /** First bit in the block. */
-  readonly bit: number;
-  readonly width: number;
-  /** First bit in the code. */
-  readonly shift: number;
-}
-
 /** Where everything lies in a row. */
 export interface RowLayout {
   /** Blocks of a row. */
@@ -81,41 +70,27 @@ export interface RowLayout {
   readonly codeBytes: number;
   /** The same in `parameters`; 0 where numbers lie with the codes, or there are none. */
   readonly parameterBytes: number;
-  readonly codes: readonly RowField[];
-  readonly parameters: readonly RowField[];
+  /** Byte of a block at which its codes begin. */
+  readonly codesAt: number;
+  /** Bytes at which its numbers do. */
+  readonly numbersAt: readonly number[];
 }
 
 /** The layout of rows of `headDim` channels. */
 export function rowLayout(format: RowFormat, headDim: number): RowLayout {
-  const { blockEntries, codeBits, parameterBits, place, codeOrder } = format;
-  let bits = 0;
-  const parameters = parameterBits.map((width, of) => {
-    bits += width;
-    return { of, bit: bits - width, width, shift: 0 };
+  const { blockEntries, codeBits, parameterBits, place } = format;
+  let bytes = 0;
+  const numbersAt = parameterBits.map((width) => {
+    bytes += width / 8;
+    return bytes - width / 8;
   });
-  const codesAt = place === "together" ? bits : 0;
-  const codes: RowField[] = [];
-  for (let of = 0; of < blockEntries; of++) {
-    if (codeOrder === "stream") {
-      codes.push({ of, bit: codesAt + of * codeBits, width: codeBits, shift: 0 });
-      continue;
-    }
-    const half = blockEntries / 2;
-    const nibbles = codesAt + (codeBits - 4) * blockEntries;
-    codes.push({
-      of,
-      bit: nibbles + of % half * 8 + Math.floor(of / half) * 4,
-      width: 4,
-      shift: 0,
-    });
-    if (codeBits > 4) codes.push({ of, bit: codesAt + of, width: codeBits - 4, shift: 4 });
-  }
+  const codesAt = place === "together" ? bytes : 0;
   return {
     blocks: headDim / blockEntries,
-    codeBytes: (codesAt + blockEntries * codeBits) / 8,
-    parameterBytes: place === "together" ? 0 : bits / 8,
-    codes,
-    parameters,
+    codeBytes: codesAt + blockEntries * codeBits / 8,
+    parameterBytes: place === "together" ? 0 : bytes,
+    codesAt,
+    numbersAt,
   };
 }
 

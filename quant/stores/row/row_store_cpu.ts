@@ -5,14 +5,20 @@
  */
 import type { BufferContents, Source, Store, StoredBuffer } from "../../family.ts";
 import { throwNotFinite } from "../../finite_input.ts";
-import { hadamard } from "../../numerics/random_rotation.ts";
-import { putBits, takeBits } from "../../packing/bit_fields.ts";
+import { hadamardRows } from "../../numerics/hadamard_rows.ts";
 import { usedContents } from "../../packing/used_contents.ts";
 import type { CpuTensor, TokenRange } from "../../tensor.ts";
 import {
+  packHalves,
+  packStream,
+  putNumber,
+  takeNumber,
+  unpackHalves,
+  unpackStream,
+} from "./row_codes.ts";
+import {
   MOST_ROTATED,
   rowBuffers,
-  type RowField,
   type RowFormat,
   type RowLayout,
   rowLayout,
@@ -20,13 +26,23 @@ import {
   rowWords,
 } from "./row_format.ts";
 
+/** Rows of one head that are rotated together. */
+const TILE = 64;
+
+/** Bits of a float32 without its sign from which on it is infinite or NaN. */
+const INFINITE = 0x7f800000;
+
 /** Store of rows over tensors in cpu memory. `grow` throws at once on non-finite input. */
 export class RowStoreCpu<S extends RowSettings> implements Store<CpuTensor> {
   readonly #layout: RowLayout;
   readonly #codes: Uint32Array<ArrayBuffer>;
   readonly #parameters: Uint32Array<ArrayBuffer>;
-  readonly #row: Float32Array<ArrayBuffer>;
-  /** The blocks of `#row`. */
+  readonly #codeBytes: Uint8Array;
+  /** Where the numbers of blocks lie: among the codes, or apart. */
+  readonly #numberBytes: Uint8Array;
+  readonly #rows: Float32Array<ArrayBuffer>;
+  readonly #bits: Uint32Array;
+  /** The blocks of `#rows`. */
   readonly #entries: readonly Float32Array[];
   /** Codes and numbers of one block. */
   readonly #block: Int32Array;
@@ -52,10 +68,15 @@ export class RowStoreCpu<S extends RowSettings> implements Store<CpuTensor> {
     const words = rowWords(this.#layout, bits.length, to - from);
     this.#codes = new Uint32Array(words.codes);
     this.#parameters = new Uint32Array(words.parameters);
-    const row = this.#row = new Float32Array(headDim);
+    this.#codeBytes = new Uint8Array(this.#codes.buffer);
+    this.#numberBytes = this.#layout.parameterBytes === 0
+      ? this.#codeBytes
+      : new Uint8Array(this.#parameters.buffer);
+    const rows = this.#rows = new Float32Array(TILE * headDim);
+    this.#bits = new Uint32Array(rows.buffer);
     this.#entries = Array.from(
-      { length: this.#layout.blocks },
-      (_, i) => row.subarray(i * blockEntries, (i + 1) * blockEntries),
+      { length: TILE * this.#layout.blocks },
+      (_, i) => rows.subarray(i * blockEntries, (i + 1) * blockEntries),
     );
     this.#block = new Int32Array(blockEntries);
     this.#stored = new Uint32Array(parameterBits.length);
@@ -73,12 +94,13 @@ export class RowStoreCpu<S extends RowSettings> implements Store<CpuTensor> {
   grow(n: number): void {
     const held = this.#quantized.to - this.#quantized.from;
     const { from, to } = this.rangeOf(this.settings, n);
-    for (let token = from + held; token < to; token++) {
+    for (let token = from + held; token < to; token += TILE) {
+      const count = Math.min(TILE, to - token);
       for (let head = 0; head < this.settings.bits.length; head++) {
-        if (!this.#load(head, token)) {
-          throwNotFinite(this.source, this.source.tensor, token, token + 1);
+        if (!this.#load(head, token, count)) {
+          throwNotFinite(this.source, this.source.tensor, token, token + count);
         }
-        this.#quantizeRow(token - from, head);
+        this.#quantizeRows(token - from, head, count);
       }
     }
     this.#quantized = { from, to };
@@ -88,10 +110,12 @@ export class RowStoreCpu<S extends RowSettings> implements Store<CpuTensor> {
   restore(target: CpuTensor): void {
     const { headDim, bits } = this.settings;
     const { from, to } = this.#quantized;
-    for (let token = from; token < to; token++) {
+    for (let token = from; token < to; token += TILE) {
+      const count = Math.min(TILE, to - token);
       for (let head = 0; head < bits.length; head++) {
-        this.#restoreRow(token - from, head);
-        target.data.set(this.#row, (head * target.capacity + token) * headDim);
+        this.#restoreRows(token - from, head, count);
+        const at = (head * target.capacity + token) * headDim;
+        target.data.set(this.#rows.subarray(0, count * headDim), at);
       }
     }
   }
@@ -112,87 +136,76 @@ export class RowStoreCpu<S extends RowSettings> implements Store<CpuTensor> {
 
   free(): void {}
 
-  /** Reads a row; false when an entry is NaN or infinite. */
-  #load(head: number, token: number): boolean {
+  /** Reads rows of a head; false when an entry is NaN or infinite. */
+  #load(head: number, token: number, count: number): boolean {
     const { data, capacity, headDim } = this.source.tensor;
     const at = (head * capacity + token) * headDim;
-    const row = this.#row;
-    row.set(data.subarray(at, at + headDim));
-    for (let i = 0; i < headDim; i++) if (!Number.isFinite(row[i]!)) return false;
-    return true;
+    const entries = count * headDim;
+    this.#rows.set(data.subarray(at, at + entries));
+    const bits = this.#bits;
+    let largest = 0;
+    for (let i = 0; i < entries; i++) largest = Math.max(largest, bits[i]! & 0x7fffffff);
+    return largest < INFINITE;
   }
 
-  #quantizeRow(token: number, head: number): void {
-    if (this.format.rotation > 1) {
-      const row = this.#row;
-      for (let i = 0; i < row.length; i++) {
-        row[i] = Math.min(Math.max(row[i]!, -MOST_ROTATED), MOST_ROTATED);
+  #quantizeRows(token: number, head: number, count: number): void {
+    const { arithmetic, constants, rotation, codeBits, codeOrder, parameterBits } = this.format;
+    if (rotation > 1) {
+      const rows = this.#rows;
+      for (let i = 0; i < count * this.settings.headDim; i++) {
+        rows[i] = Math.min(Math.max(rows[i]!, -MOST_ROTATED), MOST_ROTATED);
       }
-      this.#rotate();
+      this.#rotate(count);
     }
-    const { arithmetic, constants } = this.format;
-    const [codes, stored, layout] = [this.#block, this.#stored, this.#layout];
-    for (const [i, entries] of this.#entries.entries()) {
-      arithmetic.quantize(entries, constants?.[head] ?? 1, codes, stored);
+    const [codes, stored] = [this.#block, this.#stored];
+    const { blocks, codeBytes, codesAt, numbersAt } = this.#layout;
+    const constant = constants?.[head] ?? 1;
+    const pack = codeOrder === "stream" ? packStream : packHalves;
+    for (let i = 0; i < count * blocks; i++) {
+      arithmetic.quantize(this.#entries[i]!, constant, codes, stored);
       const block = this.#blockIndex(token, head, i);
-      put(layout.codes, codes, this.#codes, block * layout.codeBytes);
-      put(layout.parameters, stored, ...this.#parametersOf(block));
+      pack(codes, codeBits, this.#codeBytes, block * codeBytes + codesAt);
+      const at = this.#numbersOf(block);
+      for (let k = 0; k < stored.length; k++) {
+        putNumber(stored[k]!, parameterBits[k]!, this.#numberBytes, at + numbersAt[k]!);
+      }
     }
   }
 
-  #restoreRow(token: number, head: number): void {
-    const { arithmetic, constants, rotation } = this.format;
-    const [codes, stored, layout] = [this.#block, this.#stored, this.#layout];
-    for (const [i, entries] of this.#entries.entries()) {
+  #restoreRows(token: number, head: number, count: number): void {
+    const { arithmetic, constants, rotation, codeBits, codeOrder, parameterBits } = this.format;
+    const [codes, stored] = [this.#block, this.#stored];
+    const { blocks, codeBytes, codesAt, numbersAt } = this.#layout;
+    const constant = constants?.[head] ?? 1;
+    const unpack = codeOrder === "stream" ? unpackStream : unpackHalves;
+    for (let i = 0; i < count * blocks; i++) {
       const block = this.#blockIndex(token, head, i);
-      take(layout.codes, codes, this.#codes, block * layout.codeBytes);
-      take(layout.parameters, stored, ...this.#parametersOf(block));
-      arithmetic.restore(codes, stored, constants?.[head] ?? 1, entries);
+      unpack(this.#codeBytes, block * codeBytes + codesAt, codeBits, codes);
+      const at = this.#numbersOf(block);
+      for (let k = 0; k < stored.length; k++) {
+        stored[k] = takeNumber(parameterBits[k]!, this.#numberBytes, at + numbersAt[k]!);
+      }
+      arithmetic.restore(codes, stored, constant, this.#entries[i]!);
     }
-    if (rotation > 1) this.#rotate();
+    if (rotation > 1) this.#rotate(count);
   }
 
-  #rotate(): void {
+  /** Rotations do not reach from one row into the next, but a row may have several. */
+  #rotate(count: number): void {
     const { rotation } = this.format;
-    for (let at = 0; at < this.#row.length; at += rotation) hadamard(this.#row, at, rotation);
+    hadamardRows(this.#rows, count * this.settings.headDim / rotation, rotation);
   }
 
+  /** Index of block `i` of the rows of a head that begin at `token`. */
   #blockIndex(token: number, head: number, i: number): number {
-    return (token * this.settings.bits.length + head) * this.#layout.blocks + i;
+    const { blocks } = this.#layout;
+    const row = Math.floor(i / blocks);
+    return ((token + row) * this.settings.bits.length + head) * blocks + i - row * blocks;
   }
 
-  /** Words and byte at which a block's numbers lie. */
-  #parametersOf(block: number): [Uint32Array, number] {
+  /** Byte at which a block's numbers lie. */
+  #numbersOf(block: number): number {
     const { codeBytes, parameterBytes } = this.#layout;
-    return parameterBytes === 0
-      ? [this.#codes, block * codeBytes]
-      : [this.#parameters, block * parameterBytes];
-  }
-}
-
-function put(
-  fields: readonly RowField[],
-  values: Int32Array | Uint32Array,
-  words: Uint32Array,
-  byte: number,
-): void {
-  for (const { of, bit, width, shift } of fields) {
-    putBits(words, byte, bit, width, width === 32 ? values[of]! : part(values[of]!, shift, width));
-  }
-}
-
-function part(value: number, shift: number, width: number): number {
-  return value >>> shift & (1 << width) - 1;
-}
-
-function take(
-  fields: readonly RowField[],
-  values: Int32Array | Uint32Array,
-  words: Uint32Array,
-  byte: number,
-): void {
-  for (const { of, bit, width, shift } of fields) {
-    const found = takeBits(words, byte, bit, width) << shift;
-    values[of] = shift === 0 ? found : values[of]! | found;
+    return block * (parameterBytes === 0 ? codeBytes : parameterBytes);
   }
 }
