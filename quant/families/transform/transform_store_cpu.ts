@@ -6,10 +6,10 @@
 import type { BufferContents, ConstantBuffer, Source, Store, StoredBuffer } from "../../family.ts";
 import { throwNotFinite } from "../../finite_input.ts";
 import { paddedTo4, rowsTimesColumns } from "../../numerics/rows_times_columns.ts";
-import { decode, encode } from "../../packing/entropy_coder.ts";
+import { decode, encode, leastLength } from "../../packing/entropy_coder.ts";
 import { fromHalfBits, HALF_MAX, toHalfBits } from "../../packing/half.ts";
 import type { CpuTensor, TokenRange } from "../../tensor.ts";
-import { DEAD_ZONE, symbolOf } from "./component_codes.ts";
+import { DEAD_ZONE } from "./component_codes.ts";
 import {
   GROUP_TOKENS,
   groupBits,
@@ -37,6 +37,8 @@ interface Prepared {
   readonly layout: TransformLayout;
   /** Bits that each group may add to all before it. */
   readonly groupBits: number;
+  /** The alphabets of a token's stored components, level after level. */
+  readonly rows: readonly Uint16Array[];
 }
 
 const prepared = new WeakMap<TransformSettings, Prepared>();
@@ -48,6 +50,7 @@ function prepare(settings: TransformSettings): Prepared {
     known = {
       layout,
       groupBits: groupBits(settings),
+      rows: LEVEL_FACTORS.map((_, level) => rowOfTables(layout, level)),
     };
     prepared.set(settings, known);
   }
@@ -63,12 +66,18 @@ export class TransformStoreCpu implements Store<CpuTensor> {
   #streams = new Uint32Array(0);
   /** Bit behind the last of each group's stream. */
   readonly #ends: number[] = [];
+  /** Of the components of one group. */
+  readonly #symbols: Uint8Array;
+  readonly #raw: Uint16Array;
   #quantized: TokenRange;
 
   constructor(source: Source<CpuTensor>, settings: TransformSettings) {
     this.#source = source;
     this.#settings = settings;
     this.#prepared = prepare(settings);
+    const entries = GROUP_TOKENS * this.#prepared.layout.stored;
+    this.#symbols = new Uint8Array(entries);
+    this.#raw = new Uint16Array(entries);
     this.#quantized = transformRange(settings, 0);
   }
 
@@ -213,24 +222,42 @@ export class TransformStoreCpu implements Store<CpuTensor> {
     const groups = this.#ends.length + 1;
     const words = this.#streams.subarray(first);
     for (let level = 0;; level++) {
-      const bits = this.#writeStream(values, level, words);
-      if (
-        32 * (first + streamWords(bits) + groups) <= groups * groupBits || level === NOTHING_CODED
-      ) {
+      const keepsTo = (bits: number) =>
+        32 * (first + streamWords(bits) + groups) <= groups * groupBits;
+      const bits = this.#writeStream(values, level, words, keepsTo);
+      if (bits !== undefined) {
         this.#ends.push(32 * first + bits);
         return;
       }
-      words.fill(0, 0, streamWords(bits));
     }
   }
 
-  /** Writes a group's stream at a level; returns its bits. */
-  #writeStream(values: Float32Array, level: number, words: Uint32Array): number {
+  /** Writes a group's stream at a level and returns its bits; undefined when these are too many. */
+  #writeStream(
+    values: Float32Array,
+    level: number,
+    words: Uint32Array,
+    keepsTo: (bits: number) => boolean,
+  ): number | undefined {
     words[0] = level;
     if (level === NOTHING_CODED) return LEVEL_BITS;
-    const { layout: { alphabets, steps, stored } } = this.#prepared;
-    const symbols = new Uint8Array(values.length);
-    const raw = new Uint16Array(values.length);
+    const { layout: { alphabets }, rows } = this.#prepared;
+    const row = rows[level]!;
+    const [symbols, raw] = [this.#symbols, this.#raw];
+    this.#toSymbols(values, level);
+    // Most levels that are too fine are so by far, which is told without coding.
+    if (!keepsTo(LEVEL_BITS + leastLength(alphabets, row, symbols))) return undefined;
+    const bits = encode(alphabets, row, symbols, raw, words, LEVEL_BITS);
+    if (keepsTo(bits)) return bits;
+    words.fill(0, 0, streamWords(bits));
+    return undefined;
+  }
+
+  /** Codes components in the steps of a level. */
+  #toSymbols(values: Float32Array, level: number): void {
+    const { alphabets, steps, stored } = this.#prepared.layout;
+    const [symbols, raw] = [this.#symbols, this.#raw];
+    const bits = new Int32Array(values.buffer, values.byteOffset, values.length);
     const escape = alphabets.symbols - 1;
     const most = alphabets.symbols / 2;
     const factor = LEVEL_FACTORS[level]!;
@@ -243,17 +270,12 @@ export class TransformStoreCpu implements Store<CpuTensor> {
         if (isExact || magnitude >= most) {
           symbols[at] = escape;
           raw[at] = toHalfBits(value);
-        } else symbols[at] = symbolOf(value > 0 ? magnitude : -magnitude);
+          continue;
+        }
+        // `symbolOf`, without branches, which could not be predicted: 1 less above zero.
+        symbols[at] = 2 * magnitude - ((~bits[at]! & -magnitude) >>> 31);
       }
     }
-    return encode(
-      alphabets,
-      rowOfTables(this.#prepared.layout, level),
-      symbols,
-      raw,
-      words,
-      LEVEL_BITS,
-    );
   }
 
   /** Components of a group. */
@@ -267,9 +289,8 @@ export class TransformStoreCpu implements Store<CpuTensor> {
     }
     const { layout } = this.#prepared;
     const { alphabets, steps, stored } = layout;
-    const symbols = new Uint8Array(values.length);
-    const raw = new Uint16Array(values.length);
-    const row = rowOfTables(layout, level);
+    const [symbols, raw] = [this.#symbols, this.#raw];
+    const row = this.#prepared.rows[level]!;
     decode(alphabets, row, words, this.#ends[index]! - 32 * first, symbols, raw);
     const escape = alphabets.symbols - 1;
     const factor = LEVEL_FACTORS[level]!;

@@ -7,6 +7,7 @@ import {
   encode,
   frequenciesOf,
   FREQUENCY_BITS,
+  leastLength,
   RAW_BITS,
   STATE_BITS,
 } from "../../../quant/packing/entropy_coder.ts";
@@ -78,6 +79,32 @@ Deno.test("a stream is as long as its symbols are unlikely", () => {
     }),
     { numRuns: 300 },
   );
+});
+
+Deno.test("no stream is shorter than its bound, which is not far below", () => {
+  fc.assert(
+    fc.property(coded, ({ size, frequencies, row, symbols, raw }) => {
+      const alphabets = alphabetsOf(size, frequencies);
+      const bits = encode(alphabets, row, symbols, raw, new Uint32Array(symbols.length + 2));
+      const least = leastLength(alphabets, row, symbols);
+      assert(least <= bits, `${least}, but the stream has ${bits}`);
+      assert(bits - least <= 3 + 0.18 * symbols.length, `${least}, far below ${bits}`);
+    }),
+    { numRuns: 300 },
+  );
+});
+
+Deno.test("every quotient of a state is the whole part of the division", () => {
+  const frequencies = Array.from({ length: 4096 }, (_, i) => [i + 1, 4095 - i]).flat();
+  const { reciprocals } = alphabetsOf(2, frequencies);
+  for (let f = 1; f <= 4096; f++) {
+    // States before a symbol of this frequency is taken in, next to where the quotient changes.
+    for (let q = 16; q < 32; q++) {
+      for (const state of [q * f, q * f + f - 1]) {
+        assertEquals((state * reciprocals[2 * (f - 1)]!) | 0, q, `${state} / ${f}`);
+      }
+    }
+  }
 });
 
 Deno.test("frequencies fill the scale, keep every symbol and the order of the counts", () => {
