@@ -19,9 +19,9 @@ function permissionsOf(command: string): Permissions {
   const set = /(?:^|\s)-P=(\w+)/.exec(command)?.[1];
   const granted = Object.entries(set === undefined ? {} : sets[set]!)
     .filter((entry): entry is [string, true | readonly string[]] => entry[1] !== false);
-  const [starts, bubblewrap] =
-    /--allow-run=\$\(deno eval[^"]*?\)(,\/usr\/bin\/bwrap)?"/.exec(command) ?? [];
-  const run = ["deno", ...(bubblewrap === undefined ? [] : ["bwrap"])];
+  const [starts, others = ""] = /--allow-run=\$\(deno eval[^"]*?\)((?:,[\w/]+)*)"/.exec(command) ??
+    [];
+  const run = ["deno", ...others.split(",").slice(1).map((path) => path.split("/").at(-1)!)];
   return { ...Object.fromEntries(granted), ...(starts === undefined ? {} : { run }) };
 }
 
