@@ -27,6 +27,7 @@ import { capabilityOf, capabilityRemarks } from "../report/capability.ts";
 import { manifestDate, type RunManifest } from "../report/manifest.ts";
 import { openOutputFolder, writeAll } from "../report/output_folder.ts";
 import { resultFiles, type RunDescription, type SliceReport } from "../report/result_files.ts";
+import { RunningTable } from "../report/running_table.ts";
 import { StatusLine } from "../report/status_line.ts";
 import { sliceTable } from "../report/table.ts";
 import { moreFields } from "../report/more_fields.ts";
@@ -97,6 +98,7 @@ export async function replayInputs(
   const started = new Date();
   const bar = !options.quiet && Deno.stderr.isTerminal();
   const status = new StatusLine({ bar, ...terminalColumns() });
+  const running = new RunningTable((line) => status.notice(line));
   const inform = (sentence: string) => {
     if (!options.quiet) status.notice(sentence);
   };
@@ -154,6 +156,7 @@ export async function replayInputs(
       const last: { part?: SliceResult } = {};
       const keep = (part: SliceResult) => {
         last.part = part;
+        if (bar) running.show(part);
         interrupts.leave({
           ...lastWords(options, () => filesOf([...reports, reportOf(input, part)], INTERRUPTED)),
           stdout: resultText(part, options.quiet),

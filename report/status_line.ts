@@ -6,6 +6,7 @@
  */
 import { ProgressBar } from "@std/cli/unstable-progress-bar";
 import { shownLine } from "./terminal.ts";
+import { TimeLeft } from "./time_left.ts";
 
 /** Where a status line is drawn. */
 export interface StatusOptions {
@@ -19,6 +20,8 @@ export interface StatusOptions {
   readonly write?: (line: string) => void;
   /** Where the bar is drawn; default stderr. */
   readonly writable?: WritableStream<Uint8Array>;
+  /** Seconds, from any point in time, for the time that is left; default: the clock's. */
+  readonly now?: () => number;
 }
 
 const CLEAR_LINE = "\r\x1b[K";
@@ -29,15 +32,20 @@ export class StatusLine {
   readonly #options: StatusOptions;
   #bar: ProgressBar | undefined;
   #what = "";
+  readonly #left: TimeLeft;
+  #remaining = "";
 
   constructor(options: StatusOptions) {
     this.#options = options;
+    this.#left = new TimeLeft(options.now);
   }
 
   /** Shows that `done` of `total` pieces of work are done and `what` is under way. */
   progress(done: number, total: number, what: string): void {
     if (!this.#options.bar) return;
     this.#what = shownLine(what);
+    const left = this.#left.text(done, total);
+    this.#remaining = left === "" ? "" : `(${left})`;
     if (this.#bar === undefined) {
       const { writable, columns = 80 } = this.#options;
       const { count = (done, total) => `${done}/${total}` } = this.#options;
@@ -49,8 +57,8 @@ export class StatusLine {
         refreshMilliseconds: 200,
         formatter: ({ styledTime, progressBar, value, max }) =>
           // One column is left free: a full line would wrap and could not be cleared.
-          `${styledTime} [${progressBar}] ${count(value, max)} ${this.#what}`
-            .slice(0, columns - 1),
+          [styledTime, `[${progressBar}]`, count(value, max), this.#remaining, this.#what]
+            .filter((part) => part !== "").join(" ").slice(0, columns - 1),
         ...(writable === undefined ? {} : { writable }),
       });
     }

@@ -42,6 +42,19 @@ Deno.test("the bar shows what is done, fits the terminal and clears its line for
   assertEquals(drawn().endsWith("\r\x1b[K"), true);
 });
 
+Deno.test("the bar says how long it still takes", async () => {
+  const { options, drawn } = recorder();
+  let now = 0;
+  const status = new StatusLine({ ...options, bar: true, now: () => now });
+  status.progress(0, 8, "first");
+  now = 6;
+  status.progress(2, 8, "third");
+  // The bar is drawn again by its own clock.
+  while (!drawn().includes("third")) await new Promise((resolve) => setTimeout(resolve, 20));
+  await status.stop();
+  assertStringIncludes(drawn(), "] 2/8 (18 s left) third");
+});
+
 Deno.test("how far it is may be told in other words", async () => {
   const { options, drawn } = recorder();
   const status = new StatusLine({ ...options, bar: true, count: (a, b) => `${a} of ${b} bytes` });
