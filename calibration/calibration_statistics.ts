@@ -11,7 +11,7 @@ import {
   type QueryStatistics,
 } from "../policies/calibration_statistics.ts";
 import type { KeptSamples, Sensitivity } from "../quant/calibration.ts";
-import { secondMoment } from "../quant/numerics/multiply_rows.ts";
+import { secondMoment } from "../quant/numerics/second_moment.ts";
 import { percentile } from "../quant/numerics/percentile.ts";
 import type { CpuTensor } from "../quant/tensor.ts";
 import type { Families, FamilyStatistics } from "../quant/registry.ts";

@@ -12,7 +12,7 @@ import type {
   LayerSamples,
   QueryMoments,
 } from "./calibration.ts";
-import { secondMoment } from "./numerics/multiply_rows.ts";
+import { secondMoment } from "./numerics/second_moment.ts";
 import { QuantizerError } from "./quantizer_error.ts";
 import type { RotaryPositions } from "./rotary_positions.ts";
 import type { CpuTensor } from "./tensor.ts";

@@ -46,21 +46,3 @@ export function multiplyRows(
     out.set(floats.subarray(from, from + columns), r * columns);
   }
 }
-
-/**
- * Mean over rows of `x x^T`, `[n][n]`.
- *
- * @param rows `[count][n]`, at least one
- */
-export function secondMoment(rows: Float64Array, n: number): Float64Array {
-  const count = rows.length / n;
-  // Channels as rows: the moment is then one product of rows with rows.
-  const channels = new Float64Array(rows.length);
-  for (let r = 0; r < count; r++) {
-    for (let i = 0; i < n; i++) channels[i * count + r] = rows[r * n + i]!;
-  }
-  const moment = new Float64Array(n * n);
-  multiplyRows(channels, n, channels, n, count, moment);
-  for (let i = 0; i < moment.length; i++) moment[i] = moment[i]! / count;
-  return moment;
-}

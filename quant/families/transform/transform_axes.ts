@@ -6,7 +6,7 @@
  */
 import type { KeptLayer, KeptSamples, QueryMoments } from "../../calibration.ts";
 import type { KvKind } from "../../family.ts";
-import { secondMoment } from "../../numerics/multiply_rows.ts";
+import { secondMoment } from "../../numerics/second_moment.ts";
 import { type PrincipalAxes, principalAxes } from "../../numerics/principal_axes.ts";
 import { paddedTo4, rowsTimesColumns } from "../../numerics/rows_times_columns.ts";
 import type { CpuTensor } from "../../tensor.ts";

@@ -234,10 +234,10 @@ export class TurboquantStoreCpu implements Store<CpuTensor> {
     for (let t = 0; t < count; t++) {
       const word = (token + t) * tokenWords + wordOffsets[head]!;
       unpackRow(this.#codes, word, headDim, bits[head]!, row);
-      for (let i = 0, at = t * headDim; i < headDim; i++, at++) {
-        rotated[at] = values[row[i]! & mask]!;
-        signs[at] = 2 * (row[i]! >> width) - 1;
-      }
+      const at = t * headDim;
+      for (let i = 0; i < headDim; i++) rotated[at + i] = values[row[i]! & mask]!;
+      if (variant === "mse") continue;
+      for (let i = 0; i < headDim; i++) signs[at + i] = 2 * (row[i]! >> width) - 1;
     }
     this.#unrotate(count, inverse, vectors);
     for (let t = 0; t < count; t++) {

@@ -38,7 +38,7 @@ Deno.test("padding goes to the next multiple of 4", () => {
   assertEquals([0, 1, 4, 5, 127].map(paddedTo4), [0, 4, 4, 8, 128]);
 });
 
-for (const name of ["rows_times_columns", "multiply_rows", "hadamard_rows"]) {
+for (const name of ["rows_times_columns", "multiply_rows", "hadamard_rows", "second_moment"]) {
   Deno.test(`${name}.wasm is what its source assembles to`, async () => {
     const source = await Deno.readTextFile(new URL(`${name}.wat`, FOLDER));
     const module = (await wabt()).parseWat(`${name}.wat`, source, { simd: true });

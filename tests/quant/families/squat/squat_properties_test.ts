@@ -10,7 +10,7 @@ import fc from "fast-check";
 import type { BufferContents, HookAnswers, KvKind } from "../../../../quant/family.ts";
 import { QuantizerError } from "../../../../quant/quantizer_error.ts";
 import { kivi } from "../../../../quant/families/kivi/kivi.ts";
-import { secondMoment } from "../../../../quant/numerics/multiply_rows.ts";
+import { secondMoment } from "../../../../quant/numerics/second_moment.ts";
 import { squat } from "../../../../quant/families/squat/squat.ts";
 import {
   correctionBlocks,
