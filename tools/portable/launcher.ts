@@ -6,7 +6,7 @@
  */
 import { type CommandPermissions, commandPermissions } from "../../cli/permissions.ts";
 import { VERSION } from "../../cli/version.ts";
-import { callText } from "../../policies/sandbox/child.ts";
+import { callText } from "../../sandbox/child.ts";
 import { ENTRY } from "./contents.ts";
 import { type Layout, unpack } from "./unpack.ts";
 
