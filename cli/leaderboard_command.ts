@@ -8,7 +8,7 @@ import { boardText } from "../leaderboard/board_text.ts";
 import { CellStore } from "../leaderboard/cell_store.ts";
 import { fill, type Filled, type FillEvent } from "../leaderboard/fill.ts";
 import { manifestOf } from "../leaderboard/manifest.ts";
-import { projectCommit } from "../leaderboard/project_facts.ts";
+import { libraryVersions, projectCommit } from "../leaderboard/project_facts.ts";
 import { openModel } from "../leaderboard/ready_model.ts";
 import { resultFiles } from "../leaderboard/result_files.ts";
 import { calibrationData } from "./calibration_data_options.ts";
@@ -18,7 +18,7 @@ import { print } from "../report/terminal.ts";
 import { EXIT } from "./failure.ts";
 import { InterruptListener } from "./interrupt.ts";
 import type { LeaderboardOptions } from "./leaderboard_options.ts";
-import { type Making, provenance } from "./provenance.ts";
+import { made, type Making } from "./provenance.ts";
 import { runCache } from "./run_cache.ts";
 import { terminalColumns } from "./surroundings.ts";
 import { VERSION } from "./version.ts";
@@ -50,8 +50,11 @@ export async function leaderboard(
       open: async (model) => {
         const choices = { ...readyOptions(options), ...cache, commit, notice: inform };
         const ready = await openModel(model, choices);
-        const { name, hash, hub } = ready.facts;
-        making.found?.({ models: [{ name, hash, hub }], slices: [] });
+        if (making.found !== undefined) {
+          const slice = await ready.slice(options.slices[0]!);
+          const { model_hash: hash } = await slice.key(options.policies[0]!);
+          making.found({ models: [{ name: model, hash }], slices: [] });
+        }
         return ready;
       },
       progress: (done, total, event) => tell(done, total, event, status, inform),
@@ -68,7 +71,8 @@ export async function leaderboard(
   const { calibrationData: texts } = options;
   const inputs = texts === undefined ? [] : [{ path: texts }];
   const manifest = manifestOf(board, {
-    provenance: await provenance(making, filled.cells[0]!.key.engine, inputs),
+    ...{ version: VERSION, commit, versions: libraryVersions() },
+    made: await made(making, filled.cells[0]!.key.engine, inputs),
     reused: filled.reused,
     started,
     finished: new Date(),

@@ -11,7 +11,7 @@ import { programHash } from "../leaderboard/source_hash.ts";
 import { CONTRACT_VERSION } from "../policies/contract.ts";
 import { nameAndGroup } from "../policies/group_size.ts";
 import { isBuiltinName } from "../policies/registry.ts";
-import type { Found, InputFile, Provenance } from "../report/manifest.ts";
+import type { Found, InputFile, Made, Provenance } from "../report/manifest.ts";
 import { VOLATILE } from "../report/volatile.ts";
 import type { ReplayOptions } from "./replay_options.ts";
 import { VERSION } from "./version.ts";
@@ -41,26 +41,33 @@ interface Input {
   readonly kept?: true;
 }
 
+/** What results are made from; the parameters are those of `made`. */
+export async function provenance(...parameters: Parameters<typeof made>): Promise<Provenance> {
+  return {
+    project: { name: "kvreplay", version: VERSION, commit: await projectCommit() },
+    contract: CONTRACT_VERSION,
+    ...await made(...parameters),
+    versions: libraryVersions(),
+    volatile: VOLATILE,
+  };
+}
+
 /**
- * What results are made from.
+ * What has to be run to make results again.
  *
  * @param device that the model was run on
  * @param leaving further options that say nothing of what is computed
  */
-export async function provenance(
+export async function made(
   { command }: Making,
   device: string,
   inputs: readonly Input[],
   leaving: readonly string[] = [],
-): Promise<Provenance> {
+): Promise<Made> {
   return {
-    project: { name: "kvreplay", version: VERSION, commit: await projectCommit() },
-    contract: CONTRACT_VERSION,
     command: [...withoutOptions(command, [...PLACES, "device", ...leaving]), "--device", device],
     source: await programHash(VERSION),
     files: await Promise.all(inputs.map(inputFile)),
-    versions: libraryVersions(),
-    volatile: VOLATILE,
   };
 }
 

@@ -3,7 +3,6 @@
  *
  * @module
  */
-import type { Found } from "../report/manifest.ts";
 import type { Cell, CellKey } from "./cell.ts";
 import type { CellStore } from "./cell_store.ts";
 import type { FailedCell, Misfit } from "./board.ts";
@@ -18,8 +17,6 @@ export interface ReadySlice {
 
 /** A model, opened once for all its cells. */
 export interface ReadyModel {
-  /** What it is. */
-  readonly facts: Found["models"][number];
   /** Why a policy cannot be applied to the model, where that is plain before anything is run. */
   misfit(policy: string): Promise<string | undefined>;
   slice(name: string): Promise<ReadySlice>;

@@ -7,11 +7,12 @@
 import { CHAT_DATE } from "../engine/checkpoint/chat_date.ts";
 import type { CalibrationSetFacts } from "../calibration/calibration_file.ts";
 import { INTERVAL_METHOD } from "../stats/interval.ts";
-import { manifestDate, type Provenance } from "../report/manifest.ts";
+import { VOLATILE } from "../report/volatile.ts";
+import { type Made, manifestDate, type Provenance } from "../report/manifest.ts";
 import type { Board, Misfit, RefusedExample } from "./board.ts";
 
-/** What `manifest.json` holds. */
-export interface Manifest extends Provenance {
+/** What `manifest.json` holds; what has to be run to make it again, where one command does. */
+export interface Manifest extends Omit<Provenance, keyof Made>, Partial<Made> {
   readonly engine: {
     readonly device: string;
     /** Machines the cells were run on. */
@@ -71,7 +72,11 @@ export interface Manifest extends Provenance {
 
 /** What the board itself does not know. */
 export interface RunFacts {
-  readonly provenance: Provenance;
+  readonly version: string;
+  readonly commit: string;
+  readonly versions: Readonly<Record<string, string>>;
+  /** What makes the board again. */
+  readonly made?: Made;
   /** Cells that were finished by an earlier run. */
   readonly reused: number;
   readonly started: Date;
@@ -86,8 +91,9 @@ export function manifestOf(board: Board, facts: RunFacts): Manifest {
   const cellOf = (field: "model" | "slice" | "policy", name: string) =>
     cells.find((c) => c.key[field] === name)!;
   return {
-    ...facts.provenance,
+    project: { name: "kvreplay", version: facts.version, commit: facts.commit },
     contract: first.contract,
+    ...facts.made,
     engine: { device: first.engine, machines: distinct(cells.map((c) => c.environment.machine)) },
     models: board.models.map((name) => {
       const { key, model_hub: hub, chat_template } = cellOf("model", name);
@@ -118,6 +124,8 @@ export function manifestOf(board: Board, facts: RunFacts): Manifest {
       resamples: board.resamples,
       interval: INTERVAL_METHOD,
     },
+    versions: facts.versions,
+    volatile: VOLATILE,
     cell_commits: distinct(cells.map((c) => c.environment.commit)),
     cells: {
       finished: cells.length,

@@ -51,7 +51,6 @@ export async function openModel(name: string, options: ReadyOptions): Promise<Re
   const { families } = partsOf(lab);
   const { budgetBits } = options;
   return {
-    facts: { name, hash: lab.fingerprint, hub: lab.hub ?? null },
     misfit: (policy) =>
       misfitOf(hostBuiltin(policy as BuiltinName), { shape, families, budgetBits }),
     slice: (slice) => Promise.resolve(readySlice(lab, name, slice as SliceName, options)),

@@ -17,16 +17,20 @@ export interface InputFile {
   readonly text?: string;
 }
 
-/** What every manifest says of how its result was made. */
-export interface Provenance {
-  readonly project: { readonly name: string; readonly version: string; readonly commit: string };
-  /** Version of the replay contract. */
-  readonly contract: string;
+/** What has to be run to make a result again. */
+export interface Made {
   /** The command and its arguments, without those that say where results and caches go. */
   readonly command: readonly string[];
   /** SHA-256 of the program: every file of its source, and the versions of its libraries. */
   readonly source: string;
   readonly files: readonly InputFile[];
+}
+
+/** What every manifest says of how its result was made. */
+export interface Provenance extends Made {
+  readonly project: { readonly name: string; readonly version: string; readonly commit: string };
+  /** Version of the replay contract. */
+  readonly contract: string;
   /** Versions of what else the numbers may depend on. */
   readonly versions: Readonly<Record<string, string>>;
   /** Fields of result files that differ from run to run. */
@@ -40,8 +44,6 @@ export interface Found {
     readonly name: string;
     /** Fingerprint of weights, configuration, graph and runtime. */
     readonly hash: string;
-    /** Repository and commit of a model of the hub; null for any other. */
-    readonly hub: { readonly name: string; readonly commit: string } | null;
   }[];
   readonly slices: readonly {
     readonly name: string;
@@ -49,6 +51,12 @@ export interface Found {
     readonly sha256: string;
   }[];
 }
+
+/** A model, and where it is from. */
+export type ModelFacts = Found["models"][number] & {
+  /** Repository and commit of a model of the hub; null for any other. */
+  readonly hub: { readonly name: string; readonly commit: string } | null;
+};
 
 /** The manifest of a replay. */
 export interface RunManifest extends Provenance {
@@ -58,7 +66,7 @@ export interface RunManifest extends Provenance {
     readonly precision: string;
     readonly machines: readonly string[];
   };
-  readonly models: readonly (Found["models"][number] & {
+  readonly models: readonly (ModelFacts & {
     /** Whether prompts went through its chat template; a base model has none. */
     readonly chat_template: boolean;
   })[];
@@ -84,6 +92,7 @@ export function manifestDate(date: Date): string {
 /** What is read of any manifest. */
 export interface ReadManifest extends Provenance, Found {
   readonly engine: { readonly machines: readonly string[] };
+  readonly models: readonly ModelFacts[];
   readonly partial?: boolean;
 }
 

@@ -29,7 +29,6 @@ class SampleRunner {
       open: (model) => {
         this.opened++;
         return Promise.resolve({
-          facts: { name: model, hash: "0", hub: null },
           misfit: (policy) =>
             Promise.resolve(
               model === "mini" && this.unfit.includes(policy) ? "it is too wide" : undefined,

@@ -1,23 +1,17 @@
 /** A manifest for the sample board. */
-import { VOLATILE } from "../../report/volatile.ts";
 import type { Board } from "../../leaderboard/board.ts";
 import { type Manifest, manifestOf } from "../../leaderboard/manifest.ts";
 
 /** The manifest of a run that took an hour. */
 export function sampleManifest(board: Board): Manifest {
   return manifestOf(board, {
-    provenance: {
-      project: {
-        name: "kvreplay",
-        version: "0.1.0",
-        commit: "0123456789abcdef0123456789abcdef01234567",
-      },
-      contract: "1.1",
+    version: "0.1.0",
+    commit: "0123456789abcdef0123456789abcdef01234567",
+    versions: { deno: "2.9.6", onnxruntime: "1.30.0" },
+    made: {
       command: ["leaderboard", "--model", "mini", "--device", "cpu"],
       source: "c".repeat(64),
       files: [],
-      versions: { deno: "2.9.6", onnxruntime: "1.30.0" },
-      volatile: VOLATILE,
     },
     reused: 2,
     started: new Date("2026-11-24T10:00:00Z"),
