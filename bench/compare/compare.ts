@@ -13,7 +13,7 @@ import { UserError } from "../../errors.ts";
 import { tell } from "../../report/terminal.ts";
 import type { CompareOptions } from "./compare_options.ts";
 import { COVERAGE, isRegression, ratioInterval, TOLERATED } from "./ratio_interval.ts";
-import { checkOut, Sitting, type Tree } from "./tree.ts";
+import { checkOut, ReplayFailureError, Sitting, type Tree } from "./tree.ts";
 
 /** Pairs of replays of a policy in one sitting. */
 const PAIRS = 3;
@@ -92,7 +92,7 @@ async function sit(
       allNow.push(medianOf(pairs.map(([, x]) => x)));
       ratios.push(medianOf(pairs.map(([x, y]) => y / x)));
     } catch (error) {
-      if (!(error instanceof UserError)) throw error;
+      if (!(error instanceof ReplayFailureError)) throw error;
       // Most likely there was no such policy yet.
       tell(error.message);
       speeds.delete(policy);

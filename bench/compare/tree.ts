@@ -57,6 +57,11 @@ export async function checkOut(project: string, revision: string, folder: string
   return commit;
 }
 
+/** A policy that a tree does not have, or that fails there. */
+export class ReplayFailureError extends UserError {
+  override name = "ReplayFailureError";
+}
+
 /** One process that measures a tree. */
 export class Sitting implements AsyncDisposable {
   readonly #child: Deno.ChildProcess;
@@ -80,15 +85,17 @@ export class Sitting implements AsyncDisposable {
   /**
    * Steps a second under a policy.
    *
-   * @throws {UserError} when the tree cannot replay it
+   * @throws {ReplayFailureError} when the tree cannot replay it
+   * @throws {UserError} when the process is gone
    */
   async measure(policy: string): Promise<number> {
-    await this.#questions.write(new TextEncoder().encode(`${policy}\n`));
+    // A process that is gone cannot be asked, and gives no answer either.
+    await this.#questions.write(new TextEncoder().encode(`${policy}\n`)).catch(() => {});
     const { value, done } = await this.#answers.next();
     if (done) throw new UserError(`The process that measures ${this.tree.name} ended early`);
     const answer: Answer = JSON.parse(value);
     if ("stepsPerSecond" in answer) return answer.stepsPerSecond;
-    throw new UserError(`Policy ${policy} fails in ${this.tree.name}: ${answer.failure}`);
+    throw new ReplayFailureError(`Policy ${policy} fails in ${this.tree.name}: ${answer.failure}`);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

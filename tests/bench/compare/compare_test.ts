@@ -69,6 +69,12 @@ Deno.test("what became slower is told, with what became faster, and what is new 
       UserError,
       'There is no revision "nowhere" in the repository',
     );
+    await Deno.writeTextFile(`${folder}/mod.ts`, "export const open = () => Deno.exit(1);");
+    await assertRejects(
+      () => compareRevisions(folder, OPTIONS),
+      UserError,
+      "The process that measures the working tree ended early",
+    );
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
