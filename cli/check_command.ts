@@ -52,8 +52,7 @@ async function kindOf(
 ): Promise<{ readonly what: string; readonly open: () => Promise<PolicyHost> }> {
   const kinds = [
     { what: "policy", open: () => openPolicyFile(file, options) },
-    // Quantizers are modules.
-    ...(file.endsWith(".py") ? [] : [{ what: "quantizer", open: () => openCodecFile(file) }]),
+    { what: "quantizer", open: () => openCodecFile(file, options) },
   ];
   for (const kind of kinds) {
     try {

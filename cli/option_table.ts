@@ -64,12 +64,12 @@ export const OPTIONS = {
   quantizer: {
     value: "FILE[,FILE...]",
     help:
-      "quantizers of yours, replayed behind the policies: each in two sandboxed processes, judged by the bytes it stores",
+      "quantizers of yours, replayed behind the policies: each in two sandboxed processes, judged by the bytes it stores; in Python (with --python), by what it claims",
   },
   python: {
     value: "PATH",
     help:
-      "interpreter of yours for policy files in Python, run inside bubblewrap with what it can import (default: Pyodide, the standard library alone)",
+      "interpreter of yours for files in Python, run inside bubblewrap with what it can import (default: Pyodide, the standard library alone)",
   },
   trust: { help: "run policy files in this process, without the sandbox; for debugging" },
   "policy-step-ms": {

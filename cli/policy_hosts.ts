@@ -44,7 +44,7 @@ export async function openPolicies(
     })),
     ...options.quantizers.map((policy) => ({
       policy,
-      open: () => openCodecFile(policy, { limits }),
+      open: () => openCodecFile(policy, file),
     })),
   ];
   for (const { policy, open } of openings) {

@@ -304,8 +304,11 @@ function resultText(result: SliceResult, quiet: boolean): string {
       audit === undefined ? [] : [auditTable(policy, audit)]
     ),
   ];
-  const lines = result.results.map(({ policy, numbers, outcomes }) =>
-    testMetricsLine(result.slice, policy, numbers, result.partial, moreFields(outcomes))
+  const lines = result.results.map(({ policy, numbers, outcomes, claimed }) =>
+    testMetricsLine(result.slice, policy, numbers, result.partial, {
+      ...moreFields(outcomes),
+      ...claimed ? { claimed: 1 } : {},
+    })
   );
   return [...tables.map((table) => `${table}\n`), ...lines, ...calibrationLines(result)].join("\n");
 }

@@ -7,7 +7,8 @@ import { PolicyError } from "../policies/check.ts";
 import type { PolicyHost } from "../policies/host.ts";
 import { limitsWith } from "../sandbox/limits.ts";
 import { SandboxError } from "../sandbox/sandbox_error.ts";
-import type { SandboxOptions } from "../sandbox/child.ts";
+import type { PolicyFileOptions } from "../policies/user_policy.ts";
+import { openTensorFile } from "./tensor/tensor_file.ts";
 import {
   endingOf,
   type FileKind,
@@ -17,10 +18,11 @@ import {
 } from "../policies/user_file.ts";
 import { builtInFamilies } from "../quant/registry.ts";
 import { CodecHost } from "./codec_host.ts";
+import type { CodecSource } from "./codec_process.ts";
 
 const QUANTIZER: FileKind = {
   what: "Quantizer",
-  endings: MODULE_ENDINGS,
+  endings: [...MODULE_ENDINGS, ".py"],
   taken: builtInFamilies.names,
 };
 
@@ -32,6 +34,9 @@ const LONGEST_WASM = 16 * 2 ** 20;
  * keep the program from ending until the host is closed: hold it with `await using`. Results are
  * reported under the file's name without its ending. A file beside it of the same name that ends in
  * `.wasm` is given to its `reset`.
+ *
+ * A file that ends in `.py` has the class `AdaptiveKVQuantizer`, the tensor form of the published task,
+ * and runs in the interpreter that the options name. It stores nothing: its memory is what it claims.
  *
  * @throws {PolicyError} for a file that is not there, is no module, has the name of a built-in, lacks
  *   a method or exceeds a limit; one sentence
@@ -59,7 +64,7 @@ const LONGEST_WASM = 16 * 2 ** 20;
  */
 export async function openCodecFile(
   path: string,
-  options: SandboxOptions = {},
+  options: PolicyFileOptions = {},
 ): Promise<PolicyHost> {
   const ending = endingOf(path, QUANTIZER);
   const name = reportedName(path, QUANTIZER);
@@ -68,19 +73,29 @@ export async function openCodecFile(
     QUANTIZER.what,
     limitsWith(options.limits ?? {}).messageBytes,
   );
-  const wasm = await read(`${path.slice(0, -ending.length)}.wasm`);
-  const source = {
-    name,
-    text: new TextDecoder().decode(bytes),
-    language: ending.endsWith("ts") ? "ts" as const : "js" as const,
-    ...(wasm === undefined ? {} : { wasm }),
-  };
+  const text = new TextDecoder().decode(bytes);
   try {
-    return await CodecHost.open(source, options);
+    if (ending === ".py") return await openTensorFile({ name, text }, options);
+    return await CodecHost.open(await moduleSource(path, ending, name, text), options);
   } catch (error) {
     if (!(error instanceof SandboxError)) throw error;
     throw new PolicyError(`Quantizer ${name}: ${error.message}`, { cause: error });
   }
+}
+
+async function moduleSource(
+  path: string,
+  ending: string,
+  name: string,
+  text: string,
+): Promise<CodecSource> {
+  const wasm = await read(`${path.slice(0, -ending.length)}.wasm`);
+  return {
+    name,
+    text,
+    language: ending.endsWith("ts") ? "ts" : "js",
+    ...(wasm === undefined ? {} : { wasm }),
+  };
 }
 
 /** The WebAssembly beside a codec; undefined when there is none. */

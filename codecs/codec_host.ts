@@ -5,12 +5,14 @@
  */
 import type { RawAnswers, StepQuestion } from "../policies/ask.ts";
 import type { PolicyHost } from "../policies/host.ts";
-import type { BudgetState, WorkloadMeta } from "../policies/policy.ts";
+import type { WorkloadMeta } from "../policies/policy.ts";
 import type { SandboxOptions } from "../sandbox/child.ts";
-import { type Family, KV_KINDS } from "../quant/family.ts";
+import type { WorkLimits } from "../sandbox/limits.ts";
+import type { Family } from "../quant/family.ts";
 import type { KeptSamples } from "../quant/calibration.ts";
 import { codecFamily } from "./codec_family.ts";
 import { CodecPair } from "./codec_pair.ts";
+import { familyPlan } from "./family_plan.ts";
 import { codecSamples } from "./codec_samples.ts";
 import type { CodecSource } from "./codec_process.ts";
 
@@ -40,6 +42,11 @@ export class CodecHost implements PolicyHost {
     return this.pair.name;
   }
 
+  /** What the evaluator does and keeps for it at most. */
+  get work(): WorkLimits {
+    return this.pair.limits;
+  }
+
   get calibrates(): boolean {
     return this.pair.calibrates;
   }
@@ -65,7 +72,7 @@ export class CodecHost implements PolicyHost {
   }
 
   plan({ budget }: StepQuestion): RawAnswers[] {
-    return planOf(this.family.name, budget);
+    return familyPlan(this.family.name, budget);
   }
 
   verifyDeterminism(): Promise<void> {
@@ -79,15 +86,4 @@ export class CodecHost implements PolicyHost {
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
-}
-
-function planOf(family: string, { layers, kv_heads }: BudgetState): RawAnswers[] {
-  return Array.from({ length: layers * KV_KINDS.length }, (_, i) => ({
-    layer: Math.floor(i / KV_KINDS.length),
-    kind: KV_KINDS[i % KV_KINDS.length]!,
-    bits: new Array<number>(kv_heads).fill(1),
-    axis: "token",
-    residual: 0,
-    optional: { quantizer_family: family },
-  }));
 }

@@ -42,12 +42,14 @@ export class CodecPair implements CodecDoor {
   #lesson: Bytes = new Uint8Array(0);
   #rules: readonly [FullRule, FullRule] | undefined;
   #check: Promise<void> | undefined;
+  #excess = 0;
   #closing: Promise<unknown> | undefined;
 
   private constructor(
     readonly name: string,
     private readonly source: CodecSource,
-    private readonly limits: SandboxLimits,
+    /** What the codec may use, and make the evaluator do. */
+    readonly limits: SandboxLimits,
     private readonly launch: LaunchChild,
     private readonly encoder: CodecProcess,
     private readonly decoder: CodecProcess,
@@ -159,6 +161,7 @@ export class CodecPair implements CodecDoor {
   /** Begins an example. */
   async begin(session: CodecSession): Promise<void> {
     this.#checkCurrent(session);
+    this.#excess = 0;
     await this.#reset();
   }
 
@@ -181,6 +184,7 @@ export class CodecPair implements CodecDoor {
   ): Promise<CodedBlocks> {
     this.#checkCurrent(session);
     const coded = await this.#guard(() => this.encoder.encode(runs, this.shape, data));
+    await this.#guard(() => this.#hold(coded.bytes.length - data.byteLength));
     // An encoder that has looked at a prompt would have to be shown it again.
     if (!this.observes) this.#check ??= this.#codeAgain(runs, data, coded);
     return coded;
@@ -260,6 +264,21 @@ export class CodecPair implements CodecDoor {
       await this.close();
       throw error;
     }
+  }
+
+  /** Counts what the blocks of an example take beyond their tensors in float32: it is held till its end. */
+  #hold(bytes: number): Promise<void> {
+    this.#excess += Math.max(0, bytes);
+    const { heldMib } = this.limits;
+    if (this.#excess <= heldMib * 2 ** 20) return Promise.resolve();
+    const mib = (this.#excess / 2 ** 20).toFixed(1);
+    return Promise.reject(
+      new SandboxError(
+        "rejected",
+        `What encode() returned in one example takes ${mib} MiB more than its tensors in float32, ` +
+          `where at most ${heldMib} are held (--policy-held-mib)`,
+      ),
+    );
   }
 
   #checkCurrent(session: CodecSession): void {

@@ -6,6 +6,7 @@
  */
 import type { CpuTensor } from "../quant/tensor.ts";
 import { attentionReceived } from "./attention_received.ts";
+import { firstTokens } from "./first_tokens.ts";
 import type { BlockRun, BlockShape, CodedBlocks } from "./codec_process.ts";
 
 /** Entries of the blocks in one message: 2 MiB in float32, so that both processes work at once. */
@@ -179,18 +180,4 @@ async function gathered(runs: readonly PendingRun[]): Promise<Float32Array<Array
     }
   }
   return all;
-}
-
-/** The first tokens of a tensor, `[heads, count, headDim]`. */
-function firstTokens(
-  { heads, capacity, headDim, data }: CpuTensor,
-  count: number,
-): Float32Array<ArrayBuffer> {
-  const entries = count * headDim;
-  const some = new Float32Array(heads * entries);
-  for (let head = 0; head < heads; head++) {
-    const from = head * capacity * headDim;
-    some.set(data.subarray(from, from + entries), head * entries);
-  }
-  return some;
 }

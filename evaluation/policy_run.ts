@@ -333,13 +333,14 @@ export class PolicyRun<T extends KvShape> {
    * @param leftOut examples of the slice that were not replayed
    */
   result(referenceQuality: number, leftOut: number): PolicyResult {
-    const { outsideBudget } = this.host;
+    const { outsideBudget, claimed = false } = this.host;
     const { budgetBits } = this.run;
     const numbers = this.#summary({ referenceQuality, leftOut });
     return {
       policy: this.host.name,
       numbers,
       outsideBudget,
+      claimed,
       outcomes: [...this.#outcomes],
       ignoredHooks: this.planner.ignoredHooks,
       remarks: [
@@ -351,6 +352,7 @@ export class PolicyRun<T extends KvShape> {
         ...outsideBudget
           ? [`outside the budget of ${budgetBits} bits, as an engine's setting is`]
           : [],
+        ...claimed ? ["its bits and memory are claimed, not stored"] : [],
       ],
       deviations: this.planner.deviations,
       widths: this.#widths,

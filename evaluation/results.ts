@@ -110,6 +110,8 @@ export interface PolicyResult {
   readonly numbers: SliceNumbers;
   /** Whether it stands for an engine's setting, of any width, and is ranked among no others. */
   readonly outsideBudget: boolean;
+  /** Whether its bits and memory are what it claims: nothing was stored. */
+  readonly claimed: boolean;
   /** Every example, in the order of the run. */
   readonly outcomes: readonly NamedOutcome[];
   /** Hooks the policy defines and its families do not use. */

@@ -60,6 +60,8 @@ export interface PolicyHost extends AsyncDisposable {
   readonly fullPrecision: boolean;
   /** Whether the policy stands for an engine's setting, which may have any width. */
   readonly outsideBudget: boolean;
+  /** Whether its memory is what it claims, and stored nowhere. */
+  readonly claimed?: boolean;
   /** Whether the policy has read token statistics, as far as is known. */
   readonly readsStats: boolean;
   /** A family that it brings: no other policy may choose it. */

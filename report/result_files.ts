@@ -114,16 +114,17 @@ export function stepsJsonl(reports: readonly SliceReport[]): string {
 /** The contents of `metrics.csv`: one row per slice and policy, the numbers as they are. */
 export function metricsCsv(reports: readonly SliceReport[]): string {
   const rows = reports.flatMap(({ result }) =>
-    result.results.map(({ policy, numbers, outsideBudget }) => ({
+    result.results.map(({ policy, numbers, outsideBudget, claimed }) => ({
       slice: result.slice,
       policy,
       ...numbers,
       outside_budget: outsideBudget,
+      claimed,
       partial: isPartial(result),
     }))
   );
   return stringify(rows, {
-    columns: ["slice", "policy", ...metricFields, "outside_budget", "partial"],
+    columns: ["slice", "policy", ...metricFields, "outside_budget", "claimed", "partial"],
   });
 }
 
@@ -154,6 +155,7 @@ export function metricsJson(
       policies: result.results.map(({ policy, numbers, outcomes, ...told }) => ({
         policy,
         outside_budget: told.outsideBudget,
+        claimed: told.claimed,
         metrics: Object.fromEntries(metricFields.map((field) => [field, numbers[field]])),
         more_metrics: moreFields(outcomes),
         other_scores: otherScores(outcomes),

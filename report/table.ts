@@ -56,6 +56,8 @@ export function alignedRows(rows: readonly (readonly string[])[]): string[] {
 
 /** Behind the name of a policy that is outside the budget. */
 const OUTSIDE_MARK = "*";
+/** Behind the name of a quantizer that stores nothing. */
+const CLAIMED_MARK = "(claimed)";
 
 /** Task scores of groups of examples, one row per policy; none where there are no groups. */
 function groupRows({ results }: SliceResult): string[] {
@@ -79,16 +81,20 @@ export function sliceTable(result: SliceResult): string {
       (result.partial ? " (partial: the run ended early)" : "");
   const rows = [
     ["policy", ...COLUMNS.map((column) => column.title)],
-    ...result.results.map(({ policy, numbers, outsideBudget }) => [
-      outsideBudget ? `${policy} ${OUTSIDE_MARK}` : policy,
+    ...result.results.map(({ policy, numbers, outsideBudget, claimed }) => [
+      policy + (outsideBudget ? ` ${OUTSIDE_MARK}` : "") + (claimed ? ` ${CLAIMED_MARK}` : ""),
       ...COLUMNS.map(({ field, decimals }) => plainDecimal(numbers[field], decimals)),
     ]),
   ];
   // Numbers that look perfect, and say nothing of the policy.
-  const notes = result.results.filter(({ numbers }) => numbers.code_bits === 0)
+  const notes = result.results
+    .filter(({ numbers }) => numbers.code_bits === 0 && numbers.cache_error === 0)
     .map(({ policy }) => `${policy}: nothing was quantized`);
   if (result.results.some(({ outsideBudget }) => outsideBudget)) {
     notes.push(`${OUTSIDE_MARK} outside the budget, as an engine's setting is`);
+  }
+  if (result.results.some(({ claimed }) => claimed)) {
+    notes.push(`${CLAIMED_MARK} bits and memory are claimed, not stored`);
   }
   const others = result.notApplicable.map(({ reason }) => reason);
   return [title, ...alignedRows(rows), ...notes, ...others, ...groupRows(result)].join("\n");

@@ -157,7 +157,7 @@ class Asker:
         return "T" + json.dumps([call, self.describe(error)])
 
     def ask(self, text):
-        """Replies to one question in text."""
+        """Replies to one question: JSON, as text or in UTF-8."""
         self.call = []
         try:
             question = json.loads(text)

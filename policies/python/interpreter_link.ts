@@ -34,16 +34,28 @@ export function interpreterLinks(interpreter: Interpreter): OpenPolicyLink {
  * @throws {PolicyError} when this program may not start the interpreter, or there is none
  */
 export function trustedLinks(python: string): OpenPolicyLink {
+  const { executable, start } = trustedInterpreter(python);
+  return linksTo(executable, () => start(PROGRAM));
+}
+
+/**
+ * An interpreter that is started without walls.
+ *
+ * @throws {PolicyError} when this program may not start it, or there is none
+ */
+export function trustedInterpreter(
+  python: string,
+): { readonly executable: string; start(program: string): Deno.ChildProcess } {
   const command = python.includes("/") ? resolve(python) : python;
   if (Deno.permissions.querySync({ name: "run", command }).state !== "granted") {
     throw new PolicyError(
       `This program may not start ${shown(python)}; allow it with --allow-run=${command}`,
     );
   }
-  return linksTo(command, () => {
+  const start = (program: string) => {
     try {
       return new Deno.Command(command, {
-        args: ["-s", "-c", PROGRAM],
+        args: ["-s", "-c", program],
         env: { PYTHONHASHSEED: "0" },
         ...{ stdin: "piped", stdout: "piped", stderr: "piped", detached: true },
       }).spawn();
@@ -54,7 +66,8 @@ export function trustedLinks(python: string): OpenPolicyLink {
           `/usr/bin/python3`,
       );
     }
-  });
+  };
+  return { executable: command, start };
 }
 
 function linksTo(executable: string, start: () => Deno.ChildProcess): OpenPolicyLink {

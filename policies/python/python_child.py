@@ -28,13 +28,13 @@ def main():
             asker = Asker(**json.loads(hello["source"]))
             reply = asker.load()
         else:
-            reply = asker.ask(body.decode())
+            reply = asker.ask(body)
         kind = REPLY
         if asker.exhausted:
             kind, reply = END, "memory"
         elif len(reply) > hello["messageBytes"]:
             reply = "B"
-        data = reply.encode()
+        data = reply if isinstance(reply, bytes) else reply.encode()
         outgoing.write(b"KVRP" + bytes([1, kind, 0, 0]) + struct.pack("<II", sequence, len(data)))
         outgoing.write(nonce + data)
         outgoing.flush()

@@ -124,7 +124,7 @@ Deno.test("a file that cannot be a codec is refused in one sentence", async () =
       "export default {};",
       /has the name of the built-in adaptive; give it another$/,
     ],
-    ["text.txt", "", /is no module; its name should end in .ts, .mts, .js, .mjs$/],
+    ["text.txt", "", /is no module; its name should end in .ts, .mts, .js, .mjs, .py$/],
     ["empty.ts", "", /^Quantizer empty: rejected: It cannot be loaded: it has no default export/],
     ["type.ts", "const x: = 1;", /^Quantizer type: rejected: It cannot be loaded: SyntaxError/],
   ];
@@ -139,4 +139,29 @@ Deno.test("a file that cannot be a codec is refused in one sentence", async () =
   await Deno.remove(folder, { recursive: true });
   await using host = await openCodecFile(example);
   assertEquals(host.name, "kivi_4bit");
+});
+
+Deno.test("what the evaluator does and holds for a codec has its limits", async () => {
+  // Blocks of 8 tokens of 2 heads of 64 channels are 4 KiB in float32; these come back as 128 KiB.
+  const text = `export default {
+    blocks: () => ({ tokens: 8 }),
+    encode: () => new Uint8Array(2 ** 17),
+    decode: (_layer, _kind, _bytes, { heads, tokens, headDim }) =>
+      new Float32Array(heads * tokens * headDim),
+  };`;
+  const limited: readonly [object, RegExp][] = [
+    [
+      { heldMib: 1 },
+      /^rejected: What encode\(\) returned in one example takes \d\.\d MiB more than its tensors in float32, where at most 1 are held \(--policy-held-mib\)$/,
+    ],
+    [
+      { workMs: 1 },
+      /^rejected: Its steps have taken the evaluator more than 0\.001 s in one run \(--policy-work-ms\)$/,
+    ],
+  ];
+  for (const [limits, sentence] of limited) {
+    await using host = await CodecHost.open({ name: "mine", text, language: "js" }, { limits });
+    const { failures } = await tinyRun([host]);
+    assertMatch(failures[0]!.reason.replace(/^Policy mine: /, ""), sentence);
+  }
 });

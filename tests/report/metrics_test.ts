@@ -75,7 +75,7 @@ Deno.test("metrics.csv has one row per slice and policy, the numbers as they are
   assertEquals(rows.map((row) => row.policy), ["reference", "kivi, 2 bit"]);
   assertEquals(
     Object.keys(rows[0]!),
-    ["slice", "policy", ...metricFields, "outside_budget", "partial"],
+    ["slice", "policy", ...metricFields, "outside_budget", "claimed", "partial"],
   );
   for (const field of metricFields) assertEquals(Number(rows[0]![field]), numbers[field]);
 });
@@ -156,6 +156,20 @@ Deno.test("tables and files mark a policy that is outside the budget", () => {
   assertEquals(policies.map((p: { outside_budget: boolean }) => p.outside_budget), [false, true]);
   const rows = parse(files["metrics.csv"]!, { skipFirstRow: true });
   assertEquals(rows.map((row) => row.outside_budget), ["false", "true"]);
+});
+
+Deno.test("tables and files mark a quantizer whose memory is claimed", () => {
+  const results = result.results.map((r) => ({ ...r, claimed: r.policy !== "reference" }));
+  const marked = { ...result, results };
+  const table = sliceTable(marked).split("\n");
+  assertMatch(table[2]!, /^reference {2}/);
+  assertMatch(table[3]!, /^kivi, 2 bit \(claimed\) {2}/);
+  assertEquals(table.at(-1), "(claimed) bits and memory are claimed, not stored");
+  const files = resultFiles(run, [{ ...reports[0]!, result: marked }]);
+  const { slices: [{ policies }] } = JSON.parse(files["metrics.json"]!);
+  assertEquals(policies.map((p: { claimed: boolean }) => p.claimed), [false, true]);
+  const rows = parse(files["metrics.csv"]!, { skipFirstRow: true });
+  assertEquals(rows.map((row) => row.claimed), ["false", "true"]);
 });
 
 Deno.test("a slice on which every policy failed has a table of its head alone", () => {

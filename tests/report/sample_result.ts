@@ -30,6 +30,7 @@ export const result: SliceResult = {
   results: ["reference", "kivi, 2 bit"].map((policy) => ({
     policy,
     outsideBudget: false,
+    claimed: false,
     numbers,
     ignoredHooks: [],
     remarks: [],

@@ -1,0 +1,203 @@
+/**
+ * A quantizer in the tensor form behind the interface that the replay knows policies by.
+ *
+ * @module
+ */
+import { InternalError } from "../../errors.ts";
+import type { RawAnswers, StepQuestion } from "../../policies/ask.ts";
+import type { PolicyHost } from "../../policies/host.ts";
+import { MissingMethodError } from "../../policies/methods.ts";
+import { CpuBackend } from "../../quant/backend_cpu.ts";
+import type { Family } from "../../quant/family.ts";
+import { GpuBackend } from "../../quant/gpu/backend_gpu.ts";
+import type { SandboxLimits } from "../../sandbox/limits.ts";
+import { SandboxError } from "../../sandbox/sandbox_error.ts";
+import { familyPlan } from "../family_plan.ts";
+import {
+  type Prompt,
+  type TensorInterpreter,
+  type TensorItem,
+  TensorProcess,
+  type TensorResult,
+  type TensorSource,
+  type TensorStarted,
+} from "./tensor_process.ts";
+import { type TensorDoor, type TensorReader, TensorSession } from "./tensor_session.ts";
+import { TensorStore } from "./tensor_store.ts";
+
+/** A quantizer in the tensor form that is run as a policy. */
+export class TensorHost implements PolicyHost, TensorDoor {
+  readonly hooks = [];
+  readonly remarks = [];
+  readonly fullPrecision = false;
+  readonly outsideBudget = false;
+  readonly claimed = true;
+  readonly readsStats = false;
+  readonly calibrates = false;
+  readonly family: Family;
+  #session: TensorSession | undefined;
+  #question: StepQuestion | undefined;
+  #check: Promise<void> | undefined;
+
+  private constructor(
+    private readonly source: TensorSource,
+    private readonly interpreter: TensorInterpreter,
+    readonly work: SandboxLimits,
+    private readonly process: TensorProcess,
+    private readonly started: TensorStarted,
+  ) {
+    this.family = this.#family();
+  }
+
+  /**
+   * Starts the quantizer's process.
+   *
+   * @throws {PolicyError} when it cannot be loaded, lacks a method or exceeds a limit
+   */
+  static async open(
+    source: TensorSource,
+    interpreter: TensorInterpreter,
+    limits: SandboxLimits,
+  ): Promise<TensorHost> {
+    const { process, started } = await TensorProcess.open(interpreter, source, limits);
+    if (started.missing === undefined) {
+      return new TensorHost(source, interpreter, limits, process, started);
+    }
+    await process.close();
+    throw new MissingMethodError(
+      `Quantizer ${source.name} has no method ${started.missing}; ` +
+        `expected quantize_key and quantize_value`,
+    );
+  }
+
+  get name(): string {
+    return this.source.name;
+  }
+
+  get observes(): boolean {
+    return this.started.observes;
+  }
+
+  get preRope(): boolean {
+    return this.started.preRope;
+  }
+
+  /** Process id, for tests that look at the process from outside. */
+  get pid(): number {
+    return this.process.pid;
+  }
+
+  calibrationMode(): Promise<"none"> {
+    return Promise.resolve("none");
+  }
+
+  calibrate(): Promise<unknown> {
+    return Promise.resolve(undefined);
+  }
+
+  plan(question: StepQuestion): RawAnswers[] {
+    this.#question = question;
+    return familyPlan(this.family.name, question.budget);
+  }
+
+  async begin(): Promise<void> {
+    const { request, budget } = this.#asked;
+    await this.#guard(() => this.process.reset(request, budget));
+  }
+
+  async observe(layer: number, tokens: number, prompt: Prompt): Promise<void> {
+    await this.#guard(() => this.process.observe(layer, tokens, prompt));
+  }
+
+  async quantize(items: readonly TensorItem[]): Promise<TensorResult[]> {
+    const results = await this.#guard(() => this.process.quantize(items));
+    // One that has looked at a prompt would have to be shown it again.
+    if (!this.observes) this.#check ??= this.#again(items, results);
+    return results;
+  }
+
+  /**
+   * Waits for the comparison of the run's first tensors with those of a fresh process.
+   *
+   * @throws {SandboxError} `not deterministic`, when others were restored
+   */
+  async verifyDeterminism(): Promise<void> {
+    await this.#check;
+  }
+
+  async close(): Promise<void> {
+    await Promise.allSettled([this.process.close(), this.#check]);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  get #asked(): StepQuestion {
+    if (this.#question !== undefined) return this.#question;
+    throw new InternalError(`Quantizer ${this.name} was used before it was asked for a plan`);
+  }
+
+  /** The session that a store belongs to: each example has one. */
+  #sessionFor(reader: TensorReader): TensorSession {
+    if (this.#session === undefined || this.#session.has(reader.layer, reader.kind)) {
+      this.#session = new TensorSession(this);
+    }
+    this.#session.join(reader);
+    return this.#session;
+  }
+
+  /** Quantizes the same tensors in a process that has seen nothing else. */
+  #again(items: readonly TensorItem[], results: readonly TensorResult[]): Promise<void> {
+    const { request, budget } = this.#asked;
+    const check = (async () => {
+      const { process } = await TensorProcess.open(this.interpreter, this.source, this.work);
+      try {
+        await process.reset(request, budget);
+        const again = await process.quantize(items);
+        const differs = again.findIndex(({ restored, bits }, i) =>
+          bits !== results[i]!.bits ||
+          restored.some((entry, e) => !Object.is(entry, results[i]!.restored[e]))
+        );
+        if (differs === -1) return;
+        const { layer, kind } = items[differs]!;
+        throw new SandboxError(
+          "not deterministic",
+          `Given the same tensor in a fresh process, quantize_${kind}(${layer}) returned another`,
+        );
+      } finally {
+        await process.close();
+      }
+    })();
+    // What it throws is thrown where it is awaited.
+    check.catch(() => {});
+    return check;
+  }
+
+  async #guard<V>(work: () => Promise<V>): Promise<V> {
+    try {
+      return await work();
+    } catch (error) {
+      await this.process.close();
+      throw error;
+    }
+  }
+
+  /** Only this host names it. */
+  #family(): Family {
+    const name = `tensors_${this.name.replace(/\W/g, "_")}`;
+    const { observes, preRope } = this.started;
+    const sessionFor = (reader: TensorReader) => this.#sessionFor(reader);
+    return {
+      name,
+      source: "the user's file",
+      widths: [1],
+      calibration: "either",
+      resolve: ({ layer, kind, bits }) => ({ family: name, layer, kind, bits, paramDtype: "f32" }),
+      needs: () => observes ? { queries: true, preRope } : {},
+      quantizedRange: (_, n) => ({ from: 0, to: n }),
+      openCpu: (source) => new TensorStore(new CpuBackend(), source, sessionFor),
+      openGpu: (device, source) => new TensorStore(new GpuBackend(device), source, sessionFor),
+    };
+  }
+}

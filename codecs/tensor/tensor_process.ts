@@ -1,0 +1,220 @@
+/**
+ * A process of a quantizer in the tensor form: a Python interpreter of the user's.
+ *
+ * @module
+ */
+import type { CpuTensor } from "../../quant/tensor.ts";
+import type { KvKind } from "../../quant/family.ts";
+import type { BudgetState, RequestMeta } from "../../policies/policy.ts";
+import { ChildLink } from "../../sandbox/child_link.ts";
+import type { SandboxLimits } from "../../sandbox/limits.ts";
+import { answerOf } from "../../sandbox/reply_answer.ts";
+import { RunTime } from "../../sandbox/run_time.ts";
+import { SandboxError } from "../../sandbox/sandbox_error.ts";
+import { shown } from "../../sandbox/shown.ts";
+import askPolicy from "../../policies/python/ask_policy.py" with { type: "text" };
+import pythonChild from "../../policies/python/python_child.py" with { type: "text" };
+import { MOST_METHODS } from "../../policies/methods.ts";
+import tensorForm from "./tensor_form.py" with { type: "text" };
+
+/** The class that a file has; the published task's name. */
+export const TENSOR_CLASS = "AdaptiveKVQuantizer";
+
+const REQUIRED = ["quantize_key", "quantize_value"] as const;
+const PROGRAM = `${askPolicy}\n${tensorForm}\n${pythonChild}`;
+/** Widest entry that can be claimed: float32 as it is. */
+const WIDEST = 32;
+/** What an entry counts of which nothing is claimed, as that of a full-precision cache does. */
+const UNCLAIMED = 16;
+const REPLY_HEADER = 4;
+const encoder = new TextEncoder();
+
+type Floats = Float32Array<ArrayBuffer>;
+
+/** How an interpreter is started. */
+export interface TensorInterpreter {
+  readonly executable: string;
+  /** Starts it with a program, its standard streams piped. */
+  start(program: string): Deno.ChildProcess;
+}
+
+/** A quantizer's text. */
+export interface TensorSource {
+  /** Name under which results are reported. */
+  readonly name: string;
+  readonly text: string;
+}
+
+/** What a quantizer says of itself. */
+export interface TensorStarted {
+  readonly missing?: string;
+  /** Whether it looks at prompts. */
+  readonly observes: boolean;
+  /** Whether it does so before positions are turned in. */
+  readonly preRope: boolean;
+}
+
+/** The cache of one layer and kind, whole. */
+export interface TensorItem {
+  readonly layer: number;
+  readonly kind: KvKind;
+  /** Tokens of the prompt that were prefilled. */
+  readonly promptTokens: number;
+  /** Tokens in the cache. */
+  readonly tokens: number;
+  readonly heads: number;
+  readonly headDim: number;
+  /** `[heads, tokens, headDim]`. */
+  readonly data: Floats;
+}
+
+/** What became of an item. */
+export interface TensorResult {
+  /** `[heads, tokens, headDim]`. */
+  readonly restored: Floats;
+  /** Average bits of an entry that the quantizer claims. */
+  readonly bits: number;
+}
+
+/** A process that holds a quantizer. */
+export class TensorProcess {
+  readonly #time: RunTime;
+
+  private constructor(
+    private readonly link: ChildLink,
+    private readonly limits: SandboxLimits,
+  ) {
+    this.#time = new RunTime(limits);
+  }
+
+  /**
+   * Starts a process and loads the quantizer into it.
+   *
+   * @throws {SandboxError} when it cannot be loaded or exceeds a limit
+   */
+  static async open(
+    interpreter: TensorInterpreter,
+    { name, text }: TensorSource,
+    limits: SandboxLimits,
+  ): Promise<{ process: TensorProcess; started: TensorStarted }> {
+    const link = new ChildLink(() => interpreter.start(PROGRAM), limits);
+    try {
+      const words = {
+        class: TENSOR_CLASS,
+        required: REQUIRED,
+        lacking: ` in ${interpreter.executable}`,
+        mostMethods: MOST_METHODS,
+      };
+      const source = JSON.stringify({ name, text, words });
+      const reply = await link.hello({ source, language: "py" });
+      const started = startedWith(answerOf(reply, "its list of methods", limits, "quantizer"));
+      return { process: new TensorProcess(link, limits), started };
+    } catch (error) {
+      await link.close();
+      throw error;
+    }
+  }
+
+  /** Process id, for tests that look at the process from outside. */
+  get pid(): number {
+    return this.link.pid;
+  }
+
+  /** Begins an example. */
+  async reset(request: RequestMeta, budget: BudgetState): Promise<void> {
+    await this.#ask({ ask: "reset", request, budget }, [], "reset_request()");
+  }
+
+  /** Shows the prompt of a layer: queries, keys and values, `[heads, tokens, headDim]` each. */
+  async observe(layer: number, tokens: number, [queries, keys, values]: Prompt): Promise<void> {
+    const meta = { kv_heads: keys.heads, query_heads: queries.heads, head_dim: keys.headDim };
+    const tensors = [queries.data, keys.data, values.data];
+    const what = `observe_prefill_qkv(${layer})`;
+    await this.#ask({ ask: "observe", layer, tokens, meta }, tensors, what);
+  }
+
+  /** Quantizes and restores caches. */
+  async quantize(items: readonly TensorItem[]): Promise<TensorResult[]> {
+    const asked = items.map(({ layer, kind, promptTokens, tokens, heads, headDim }) => [
+      layer,
+      kind,
+      {
+        layer_id: layer,
+        kv_kind: kind,
+        tokens,
+        step: tokens - promptTokens,
+        prompt_tokens: promptTokens,
+        kv_heads: heads,
+        head_dim: headDim,
+      },
+    ]);
+    const what = `the restored tensors of ${items.length} layers and kinds`;
+    const reply = await this.#ask(
+      { ask: "quantize", items: asked },
+      items.map(({ data }) => data),
+      what,
+    );
+    const entries = items.reduce((sum, { data }) => sum + data.length, 0);
+    if (reply.length !== REPLY_HEADER + 4 * (items.length + entries)) throw spoilt(what);
+    const floats = new Float32Array(reply.slice(REPLY_HEADER).buffer);
+    let at = items.length;
+    return items.map(({ layer, kind, data }, i) => ({
+      restored: floats.subarray(at, at += data.length),
+      bits: claimed(floats[i]!, layer, kind),
+    }));
+  }
+
+  /** Kills the process, if it runs still, and waits for its end. */
+  close(): Promise<void> {
+    return this.link.close();
+  }
+
+  async #ask(
+    question: Readonly<Record<string, unknown>>,
+    tensors: readonly Floats[],
+    what: string,
+  ): Promise<Uint8Array<ArrayBuffer>> {
+    const text = encoder.encode(JSON.stringify(question));
+    const head = new Uint8Array(4 + text.length);
+    new DataView(head.buffer).setUint32(0, text.length, true);
+    head.set(text, 4);
+    const parts = tensors.map((t) => new Uint8Array(t.buffer, t.byteOffset, t.byteLength));
+    const reply = await this.#time.within(
+      this.limits.stepMs,
+      (ms) => this.link.askBytes([head, ...parts], ms, `No answer to ${what}`),
+    );
+    if (reply.length >= REPLY_HEADER && reply[0] === 0) return reply;
+    answerOf(new TextDecoder().decode(reply), what, this.limits, "quantizer");
+    return reply;
+  }
+}
+
+/** Queries, keys and values of a prompt. */
+export type Prompt = readonly [queries: CpuTensor, keys: CpuTensor, values: CpuTensor];
+
+function claimed(bits: number, layer: number, kind: KvKind): number {
+  if (Number.isNaN(bits)) return UNCLAIMED;
+  if (bits >= 0 && bits <= WIDEST) return bits;
+  throw new SandboxError(
+    "rejected",
+    `Of quantize_${kind}(${layer}) ${bits} bits are claimed; expected a number from 0 to ${WIDEST}`,
+  );
+}
+
+function spoilt(what: string): SandboxError {
+  return new SandboxError("crashed", `Its process sent a reply to ${what} that means nothing`);
+}
+
+function startedWith(value: unknown): TensorStarted {
+  const { missing, observes, position } = Object(value) as Record<string, unknown>;
+  const lacks = REQUIRED.find((name) => name === missing);
+  if (lacks !== undefined) return { missing: lacks, observes: false, preRope: false };
+  if (position !== "pre_rope" && position !== "post_rope") {
+    throw new SandboxError(
+      "rejected",
+      `query_observation_position() returned ${shown(position)}; ` +
+        `expected "pre_rope" or "post_rope"`,
+    );
+  }
+  return { observes: observes === true, preRope: position === "pre_rope" };
+}
