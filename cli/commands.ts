@@ -12,6 +12,7 @@ import { FETCH_OPERAND, FETCH_OPTIONS, parseFetchOptions } from "./fetch_options
 import { FAMILIES_OPTIONS } from "./families_options.ts";
 import { commandHelp, policyCommandHelp } from "./help.ts";
 import { LEADERBOARD_OPTIONS, parseLeaderboardOptions } from "./leaderboard_options.ts";
+import { niahHelp, parseNiahOptions } from "./niah_options.ts";
 import { OPTIONS } from "./option_table.ts";
 import { parsePplOptions, pplHelp } from "./ppl_options.ts";
 import { parseReplayOptions } from "./replay_options.ts";
@@ -54,6 +55,21 @@ function runCommand(summary: string): Command {
       }
       const { runBenchmarks } = await import("./run_command.ts");
       return await runBenchmarks(options, { command: ["run", ...args] });
+    },
+  };
+}
+
+function niahCommand(summary: string): Command {
+  return {
+    summary,
+    run: async (args) => {
+      const options = parseNiahOptions(args);
+      if (options === undefined) {
+        print(niahHelp(summary));
+        return 0;
+      }
+      const { findNeedles } = await import("./niah_command.ts");
+      return await findNeedles(options, { command: ["niah", ...args] });
     },
   };
 }
@@ -202,6 +218,7 @@ export const commands = {
   ...replayCommands,
   all: replayCommand("all", "Every slice, one after the other"),
   run: runCommand("Benchmarks by name: LongBench, GSM8K, RULER, MMLU, or questions of your own"),
+  niah: niahCommand("Needles in a haystack: recall by length and depth, as a heat map"),
   ppl: pplCommand("A text: perplexity, divergence and agreement from the quantized cache"),
   leaderboard: leaderboardCommand("Every policy on every slice and model, and a report"),
   rerun: rerunCommand("What a manifest says, again, and whether every digit is the same"),

@@ -24,6 +24,7 @@ export const commandPermissions = {
   reasoning: { set: "replay", sandbox: true },
   all: { set: "replay", sandbox: true },
   run: { set: "replay", sandbox: true },
+  niah: { set: "replay", sandbox: true },
   ppl: { set: "replay", sandbox: true },
   leaderboard: { set: "replay" },
   rerun: { set: "replay", sandbox: true },

@@ -24,6 +24,7 @@ import { calibrationData } from "./calibration_data_options.ts";
 import { calibrationLines } from "../report/calibration_line.ts";
 import { auditTable } from "../report/audit_table.ts";
 import { capabilityOf, capabilityRemarks } from "../report/capability.ts";
+import { heatMaps } from "../report/heat_map.ts";
 import { manifestDate, type RunManifest } from "../report/manifest.ts";
 import { openOutputFolder, writeAll } from "../report/output_folder.ts";
 import { resultFiles, type RunDescription, type SliceReport } from "../report/result_files.ts";
@@ -299,7 +300,7 @@ function* remarks({ results }: SliceResult): Generator<string> {
 /** A slice's lines for standard output, without the last line feed. */
 function resultText(result: SliceResult, quiet: boolean): string {
   const tables = quiet ? [] : [
-    ...Deno.stdout.isTerminal() ? [sliceTable(result)] : [],
+    ...Deno.stdout.isTerminal() ? [sliceTable(result), ...heatMaps(result)] : [],
     ...result.results.flatMap(({ policy, audit }) =>
       audit === undefined ? [] : [auditTable(policy, audit)]
     ),

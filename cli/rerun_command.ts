@@ -19,6 +19,8 @@ import { EXIT } from "./failure.ts";
 import { leaderboard } from "./leaderboard_command.ts";
 import { parseLeaderboardOptions } from "./leaderboard_options.ts";
 import { readUnderPolicies } from "./ppl_command.ts";
+import { findNeedles } from "./niah_command.ts";
+import { parseNiahOptions } from "./niah_options.ts";
 import { parsePplOptions } from "./ppl_options.ts";
 import { inputFile, type Making } from "./provenance.ts";
 import { replay } from "./replay_command.ts";
@@ -116,6 +118,13 @@ function againOf({ command: [name = "", ...args] }: ReadManifest, path: string):
       return replayAgain(
         options.replay,
         (replay, making) => runBenchmarks({ ...options, replay }, making),
+      );
+    }
+    if (name === "niah") {
+      const options = given(parseNiahOptions(args));
+      return replayAgain(
+        options.replay,
+        (replay, making) => findNeedles({ ...options, replay }, making),
       );
     }
     if (name === "ppl") {

@@ -46,6 +46,8 @@ export interface Prompt {
   readonly truncate?: "middle";
   /** What the prompt is counted with beside all. */
   readonly group?: string;
+  /** Where in the prompt its answer lies, 0..1. */
+  readonly depth?: number;
   /** Score of a reply, 0..1; absent: 1 where the reply is the reference's, else 0. */
   score?(reply: string): number;
   /** Other scores of a reply by name, 0..1 each. */
@@ -120,7 +122,7 @@ export function readyToRun(
   };
   if ("prompt" in question) {
     const { id = `prompt-${index}`, dataset = "prompt", prompt, score } = question;
-    const { stop, group, scores, valid } = question;
+    const { stop, group, depth, scores, valid } = question;
     for (const [name, text] of Object.entries({ id, dataset, prompt, group: group ?? "" })) {
       if (typeof text === "string") continue;
       throw new BenchmarkError(`Example ${index}: ${name} is ${shown(text)}; expected text`);
@@ -134,9 +136,15 @@ export function readyToRun(
         `Example ${index}: stop is ${shown(stop)}; expected a RegExp without the flags g and y`,
       );
     }
+    if (depth !== undefined && !(depth >= 0 && depth <= 1)) {
+      throw new BenchmarkError(
+        `Example ${index}: depth is ${shown(depth)}; expected a number from 0 to 1`,
+      );
+    }
     return {
       id,
       dataset,
+      ...(depth === undefined ? {} : { depth }),
       ...tokens(id, prompt, question),
       ...(stop === undefined ? {} : { stop }),
       ...(group === undefined ? {} : { group }),

@@ -1,5 +1,6 @@
 /**
- * What `--out` writes: `metrics.json`, `metrics.csv` and `steps.jsonl`, beside the manifest.
+ * What `--out` writes: `metrics.json`, `metrics.csv` and `steps.jsonl`, and `heat_map.html` of needle
+ * grids, beside the manifest.
  *
  * @module
  */
@@ -9,7 +10,9 @@ import type { BenchmarkOrigin } from "../evaluation/benchmarks/benchmark_slices.
 import type { NamedOutcome, SliceResult } from "../evaluation/results.ts";
 import { metricFields } from "./metric_fields.ts";
 import { canJudge, capabilityOf } from "./capability.ts";
+import { heatMapPage } from "./heat_map_page.ts";
 import { moreFields } from "./more_fields.ts";
+import { needleCells } from "./needle_cells.ts";
 import { groupScores, otherScores } from "./task_scores.ts";
 
 /** Everything but the policies that decides a run's numbers. */
@@ -160,6 +163,7 @@ export function metricsJson(
         more_metrics: moreFields(outcomes),
         other_scores: otherScores(outcomes),
         groups: groupScores(outcomes),
+        needle_cells: needleCells(outcomes),
         ignored_hooks: told.ignoredHooks,
         remarks: told.remarks,
         deviations: told.deviations,
@@ -206,7 +210,7 @@ function exampleSummary(example: NamedOutcome): Record<string, unknown> {
 }
 
 /**
- * The three files of a run by name.
+ * The files of a run by name: three, and the heat maps of needle grids where there are any.
  *
  * @param endedBy what ended the run before it was finished; null for a whole one
  */
@@ -215,9 +219,11 @@ export function resultFiles(
   reports: readonly SliceReport[],
   endedBy: string | null = null,
 ): Record<string, string> {
+  const page = heatMapPage(run.model, reports.map(({ result }) => result));
   return {
     "metrics.json": metricsJson(run, reports, endedBy),
     "metrics.csv": metricsCsv(reports),
     "steps.jsonl": stepsJsonl(reports),
+    ...(page === undefined ? {} : { "heat_map.html": page }),
   };
 }

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { type Child, element, type Markup } from "./markup.ts";
+import { type Child, element, type Markup } from "../../report/markup.ts";
 
 /** Size and words of a chart. */
 export interface ChartFrame {

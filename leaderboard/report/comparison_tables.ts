@@ -8,7 +8,7 @@ import { comparisonFoot, formatP } from "../../stats/comparison_table.ts";
 import type { Board } from "../board.ts";
 import { againstBaseline, type PlacedComparison } from "../comparisons.ts";
 import type { Standing } from "../standing.ts";
-import { element, type Markup } from "./markup.ts";
+import { element, type Markup } from "../../report/markup.ts";
 import { differenceStyle, differenceText } from "./ranking_table.ts";
 
 /** One table per place, rows in the order of the ranking. */

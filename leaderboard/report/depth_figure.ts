@@ -7,7 +7,7 @@ import type { CellExample } from "../cell.ts";
 import type { Board, Place } from "../board.ts";
 import type { Standing } from "../standing.ts";
 import { chart, label, textWidth } from "./chart.ts";
-import { element, type Markup } from "./markup.ts";
+import { element, type Markup } from "../../report/markup.ts";
 import { fixed } from "./numbers.ts";
 
 const CELL = { width: 66, height: 19 };

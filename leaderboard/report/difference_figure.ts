@@ -9,7 +9,7 @@ import type { Board, Place } from "../board.ts";
 import { compareAt } from "../comparisons.ts";
 import { type Standing, versusBaseline } from "../standing.ts";
 import { chart, label, line, textWidth } from "./chart.ts";
-import { element, type Markup } from "./markup.ts";
+import { element, type Markup } from "../../report/markup.ts";
 import { signed } from "./numbers.ts";
 import { type Scale, signedOrder, spaced, transformed } from "./scale.ts";
 

@@ -7,7 +7,7 @@ import type { CellExample } from "../cell.ts";
 import { type Board, REFERENCE } from "../board.ts";
 import type { Standing } from "../standing.ts";
 import { chart, label, line, pathThrough } from "./chart.ts";
-import { element, type Markup } from "./markup.ts";
+import { element, type Markup } from "../../report/markup.ts";
 import { threeDigits } from "./numbers.ts";
 import { linear, type Scale, transformed } from "./scale.ts";
 

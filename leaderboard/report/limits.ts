@@ -4,7 +4,7 @@
  * @module
  */
 import { type Board, REFERENCE } from "../board.ts";
-import { element, type Markup } from "./markup.ts";
+import { element, type Markup } from "../../report/markup.ts";
 import { fixed } from "./numbers.ts";
 
 /** One paragraph per limit: what it is about, and the limit. */

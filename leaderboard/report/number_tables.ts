@@ -6,7 +6,7 @@
 import { nothingQuantized, type SliceNumbers } from "../../replay/metric.ts";
 import type { Board, Place } from "../board.ts";
 import type { Standing } from "../standing.ts";
-import { element, type Markup } from "./markup.ts";
+import { element, type Markup } from "../../report/markup.ts";
 import { fixed, threeDigits } from "./numbers.ts";
 
 /** Columns, their units and decimals; names as in the contract. */

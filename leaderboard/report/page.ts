@@ -11,11 +11,11 @@ import { depthCharts } from "./depth_figure.ts";
 import { differenceCharts } from "./difference_figure.ts";
 import { klCharts } from "./kl_figure.ts";
 import { limits } from "./limits.ts";
-import { type Child, element, Markup } from "./markup.ts";
+import { type Child, element, Markup } from "../../report/markup.ts";
 import { numberTables } from "./number_tables.ts";
 import { paretoCharts } from "./pareto_figure.ts";
 import { rankingTable } from "./ranking_table.ts";
-import { STYLE } from "./style.ts";
+import { STYLE } from "../../report/style.ts";
 import { summary } from "./summary.ts";
 import { widthCharts } from "./width_figure.ts";
 

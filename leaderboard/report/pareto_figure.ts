@@ -7,7 +7,7 @@ import { type Board, type Place, REFERENCE } from "../board.ts";
 import { frontAt } from "../standing.ts";
 import { chart, label, line, pathThrough, textWidth } from "./chart.ts";
 import { placeNames, type Segment } from "./label_layout.ts";
-import { element, type Markup } from "./markup.ts";
+import { element, type Markup } from "../../report/markup.ts";
 import { fixed, points, threeDigits } from "./numbers.ts";
 import { decadeTicks, lossOrder, spaced, type Tick, transformed } from "./scale.ts";
 

@@ -8,7 +8,7 @@ import { NO_DIFFERENCE } from "../../stats/comparison_table.ts";
 import type { Board } from "../board.ts";
 import { UNEVEN, unevenSentence } from "../board_text.ts";
 import type { Standing } from "../standing.ts";
-import { type Child, element, type Markup } from "./markup.ts";
+import { type Child, element, type Markup } from "../../report/markup.ts";
 import { fixed, percent, points, signed, threeDigits } from "./numbers.ts";
 
 /** One row per policy, best mean quality first. */

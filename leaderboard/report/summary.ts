@@ -5,7 +5,7 @@
  */
 import { type Board, REFERENCE } from "../board.ts";
 import type { Standing } from "../standing.ts";
-import { element, type Markup } from "./markup.ts";
+import { element, type Markup } from "../../report/markup.ts";
 import { percent, points, signed } from "./numbers.ts";
 
 /** Sentences of the summary. */

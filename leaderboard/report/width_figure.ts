@@ -8,7 +8,7 @@ import type { Cell } from "../cell.ts";
 import type { Board } from "../board.ts";
 import type { Standing } from "../standing.ts";
 import { chart, label, textWidth } from "./chart.ts";
-import { element, type Markup } from "./markup.ts";
+import { element, type Markup } from "../../report/markup.ts";
 import { fixed } from "./numbers.ts";
 
 const WIDTH = 1240;

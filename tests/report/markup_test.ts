@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { element } from "../../../leaderboard/report/markup.ts";
-import { findAll, readHtml, textOf } from "./html_tree.ts";
+import { element } from "../../report/markup.ts";
+import { findAll, readHtml, textOf } from "../leaderboard/report/html_tree.ts";
 
 Deno.test("any text comes back as itself and never as markup", () => {
   fc.assert(fc.property(fc.string({ unit: "grapheme" }), fc.string(), (text, attribute) => {

@@ -1,5 +1,5 @@
 import { assert } from "@std/assert";
-import { STYLE } from "../../../leaderboard/report/style.ts";
+import { STYLE } from "../../report/style.ts";
 
 /** Relative luminance (WCAG 2.2, "relative luminance"). */
 function luminance(color: string): number {
