@@ -35,13 +35,16 @@ import { moreFields } from "../report/more_fields.ts";
 import { testMetricsLine } from "../report/test_metrics.ts";
 import { print } from "../report/terminal.ts";
 import { describeFailure, EXIT } from "./failure.ts";
+import { inWords } from "../report/duration.ts";
 import { InterruptListener } from "./interrupt.ts";
 import type { LastWords } from "./last_words.ts";
 import { openPolicies } from "./policy_hosts.ts";
 import type { ReplayOptions } from "./replay_options.ts";
 import { inputsOf, type Making, provenance } from "./provenance.ts";
 import { runCache } from "./run_cache.ts";
+import { Seldom } from "./seldom.ts";
 import { terminalColumns } from "./surroundings.ts";
+import { UNFINISHED, Unfinished } from "./unfinished.ts";
 import { VERSION } from "./version.ts";
 
 /** What ends a run that a signal ends. */
@@ -59,6 +62,8 @@ export type RunChoices = Pick<
   | "partial"
   | "progress"
   | "notice"
+  | "timeLeft"
+  | "journal"
 >;
 
 /** What is replayed, and where it came from. */
@@ -108,6 +113,12 @@ export async function replayInputs(
   // Everything that can be wrong with the user's files is found before the model is loaded.
   const inputs = await read();
   if (options.out !== undefined) openOutputFolder(options.out);
+  const unfinished = options.out === undefined
+    ? undefined
+    : await Unfinished.of(options.out, options, inputs);
+  if (unfinished?.hasOthers()) {
+    inform(`${options.out}/${UNFINISHED} keeps a run of other options that was stopped`);
+  }
   const cache = await runCache(options, inform);
   const { calibration } = options;
   const learned = calibration !== undefined && await isCalibrationThere(calibration);
@@ -153,19 +164,24 @@ export async function replayInputs(
     );
   };
   try {
-    for (const input of inputs) {
+    for (const [i, input] of inputs.entries()) {
       const last: { part?: SliceResult } = {};
+      // All files are made anew each time.
+      const seldom = new Seldom();
       const keep = (part: SliceResult) => {
         last.part = part;
         if (bar) running.show(part);
-        interrupts.leave({
-          ...lastWords(options, () => filesOf([...reports, reportOf(input, part)], INTERRUPTED)),
-          stdout: resultText(part, options.quiet),
-          remarks: options.quiet ? [] : unheard(input, part),
-        });
+        seldom.do(() =>
+          interrupts.leave({
+            ...lastWords(options, () => filesOf([...reports, reportOf(input, part)], INTERRUPTED)),
+            stdout: resultText(part, options.quiet),
+            remarks: options.quiet ? [] : unheard(input, part),
+          })
+        );
       };
       try {
-        take(input, await runOne(lab, input, options, status, keep));
+        const journal = unfinished?.journal(i);
+        take(input, await runOne(lab, input, options, status, keep, journal));
       } catch (error) {
         if (last.part !== undefined) take(input, last.part);
         throw error;
@@ -182,6 +198,7 @@ export async function replayInputs(
   if (out !== undefined) {
     const files = filesOf(reports);
     interrupts.leave({ outcome: `the results are in ${out}` }, () => writeAll(out, files));
+    unfinished?.remove();
     inform(`Results are in ${out}`);
   }
   if (calibration !== undefined && !learned) {
@@ -199,7 +216,7 @@ function lastWords(
   if (folder === undefined) return { outcome: "what was finished is printed" };
   return {
     files: { folder, contents: files() },
-    outcome: `what was finished is in ${folder}, marked partial`,
+    outcome: `what was finished is in ${folder}, marked partial; the same command goes on`,
   };
 }
 
@@ -258,6 +275,7 @@ async function runOne(
   options: ReplayOptions,
   status: StatusLine,
   partial: (result: SliceResult) => void,
+  journal: string | undefined,
 ): Promise<SliceResult> {
   const { hosts, failures } = await openPolicies(options, (sentence) => status.notice(sentence));
   const withAll = (ran: SliceResult) => ({ ...ran, failures: [...failures, ...ran.failures] });
@@ -274,12 +292,29 @@ async function runOne(
       progress: (done, total, what) => status.progress(done, total, what),
       notice: (sentence) => status.notice(sentence),
       partial: (part) => partial(withAll(part)),
+      timeLeft: timeTeller((sentence) => {
+        if (!options.quiet) status.notice(sentence);
+      }),
+      ...(journal === undefined ? {} : { journal }),
     });
     return withAll(result);
   } finally {
     await status.stop();
     await Promise.all(hosts.map((host) => host.close()));
   }
+}
+
+/** Time that is worth a word, in seconds. */
+const LONG = 60;
+
+/** Tells of a long run how long it will go on: after 1, 2, 4, 8, ... examples. */
+function timeTeller(tell: (sentence: string) => void): (seconds: number, left: number) => void {
+  let done = 0;
+  return (seconds, left) => {
+    if (Number.isInteger(Math.log2(++done)) && seconds >= LONG) {
+      tell(`About ${inWords(seconds)} for the ${left} examples that are left of this slice`);
+    }
+  };
 }
 
 /** What a reader of the numbers must know about the policies. */

@@ -4,6 +4,7 @@
  * @module
  */
 import { basename } from "node:path";
+import { spreadSample } from "../benchmarks/sample.ts";
 import type { NamedBenchmark } from "../benchmarks/suites.ts";
 import { ownFields } from "../benchmarks/suites/fields.ts";
 import { benchmarkSlice } from "../evaluation/benchmarks/benchmark_slices.ts";
@@ -29,7 +30,7 @@ async function inputs(
   return await Promise.all(benchmarks.map(async (benchmark) => {
     if (typeof benchmark === "string") return await sliceInput(benchmark, replay);
     const slice = await benchmarkSlice(benchmark, choice, benchmarks.length > 1);
-    const examples = slice.examples.slice(0, replay.limit);
+    const examples = spreadSample(slice.examples, replay.limit ?? Infinity);
     return {
       ...replayedSlice({ ...slice, examples }, limits),
       origin: slice.origin,

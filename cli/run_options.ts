@@ -52,6 +52,11 @@ export const RUN_OPTIONS = {
     value: "FILE|FOLDER",
     help: "read the rows there: JSON lines, Parquet, or LongBench's data.zip",
   },
+  limit: {
+    value: "N",
+    help:
+      "N examples of each benchmark, spread evenly over its groups and lengths; the first N of a slice",
+  },
   ...OWN_OPTIONS,
 } as const satisfies Record<string, OptionRow>;
 

@@ -180,6 +180,14 @@ export interface ReplayOptions {
    * device is lost: the same examples under every policy.
    */
   readonly partial?: (result: SliceResult) => void;
+  /** Takes how many seconds the examples that are left will take, as those before did. */
+  readonly timeLeft?: (seconds: number, examples: number) => void;
+  /**
+   * File to which every example is added once all policies are done with it. A run that finds there what
+   * an earlier one of the same questions, policies and options has finished goes on behind it. It stays:
+   * who has the results removes it. What policies of one's own do is not looked at, only their names.
+   */
+  readonly journal?: string;
 }
 
 /**
@@ -573,7 +581,7 @@ export class Lab implements AsyncDisposable {
     options: ReplayOptions,
   ): Promise<SliceResult> {
     const { model, engine, families, calibration, cache } = this.#parts;
-    const { progress, notice, partial, passOver } = options;
+    const { progress, notice, partial, timeLeft, passOver, journal } = options;
     return runSlice({
       slice,
       engine,
@@ -595,7 +603,9 @@ export class Lab implements AsyncDisposable {
         ...(progress === undefined ? {} : { progress }),
         ...(notice === undefined ? {} : { notice }),
         ...(partial === undefined ? {} : { partial }),
+        ...(timeLeft === undefined ? {} : { timeLeft }),
       },
+      ...(journal === undefined ? {} : { journal }),
       ...(options.signal === undefined ? {} : { signal: options.signal }),
     });
   }

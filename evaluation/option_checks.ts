@@ -44,6 +44,8 @@ export const REPLAY_OPTIONS = {
   progress: "function",
   notice: "function",
   partial: "function",
+  timeLeft: "function",
+  journal: { is: "text" },
 } as const satisfies OptionTypes;
 
 const { generate: _g, maxNewTokens: _n, maxPromptTokens: _p, ...OF_EVERY_RUN } = REPLAY_OPTIONS;

@@ -4,6 +4,7 @@
  * @module
  */
 import { InternalError } from "../errors.ts";
+import type { CalibrationSetFacts } from "../calibration/calibration_file.ts";
 import { CalibrationCost, type Calibrator } from "../calibration/calibrator.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { Rotary } from "../engine/rotary.ts";
@@ -92,6 +93,19 @@ export interface ReadyExample<T extends KvShape> {
   readonly stats: StatsSource<T>;
 }
 
+/** What a policy's run knows beside its outcomes. */
+export interface PolicyState {
+  readonly widths: StoredWidths;
+  readonly peakBytes: number;
+  readonly constantBytes: number;
+  readonly audit?: Audit;
+  readonly calibrationSeconds: number;
+  readonly calibration: readonly CalibrationSetFacts[];
+  readonly ignoredHooks: readonly string[];
+  readonly remarks: readonly string[];
+  readonly deviations: readonly string[];
+}
+
 /** A policy while its slice is run. */
 export class PolicyRun<T extends KvShape> {
   readonly #outcomes: NamedOutcome[] = [];
@@ -101,6 +115,8 @@ export class PolicyRun<T extends KvShape> {
   #peakBytes = -1;
   #constantBytes = 0;
   #audit: Audit | undefined;
+  /** Of an earlier process, where the run goes on from one. */
+  #before: PolicyState | undefined;
 
   private constructor(
     private readonly run: RunSettings<T>,
@@ -172,6 +188,44 @@ export class PolicyRun<T extends KvShape> {
       allowance,
     );
     return new PolicyRun(run, host, planner, cost, families, allowance);
+  }
+
+  /** Takes an example that an earlier process has replayed, and what it knew then. */
+  resume(outcome: NamedOutcome, state: PolicyState): void {
+    this.#outcomes.push(outcome);
+    this.#before = state;
+    this.#widths = state.widths;
+    this.#peakBytes = state.peakBytes;
+    this.#constantBytes = state.constantBytes;
+    this.#audit = state.audit;
+  }
+
+  /** The last outcome. */
+  get last(): NamedOutcome {
+    return this.#outcomes.at(-1)!;
+  }
+
+  /** What is known beside the outcomes, for `resume`. */
+  get state(): PolicyState {
+    const before = this.#before;
+    const sets = before?.calibration ?? [];
+    const all = (some: readonly string[] = [], more: readonly string[]) => [
+      ...new Set([...some, ...more]),
+    ];
+    return {
+      widths: this.#widths,
+      peakBytes: this.#peakBytes,
+      constantBytes: this.#constantBytes,
+      ...(this.#audit === undefined ? {} : { audit: this.#audit }),
+      calibrationSeconds: Math.max(before?.calibrationSeconds ?? 0, this.cost.seconds),
+      calibration: [
+        ...sets,
+        ...this.cost.sets.filter(({ sha256 }) => sets.every((set) => set.sha256 !== sha256)),
+      ],
+      ignoredHooks: all(before?.ignoredHooks, this.planner.ignoredHooks),
+      remarks: all(before?.remarks, this.planner.remarks),
+      deviations: all(before?.deviations, this.planner.deviations),
+    };
   }
 
   /** Replays an example. */
@@ -316,7 +370,7 @@ export class PolicyRun<T extends KvShape> {
   #summary(facts: Pick<Partial<SliceFacts>, "referenceQuality" | "leftOut"> = {}): SliceNumbers {
     const { layers, kvHeads, headDim } = this.run.engine.shape;
     return summarize(this.#outcomes, {
-      calibrationSeconds: this.cost.seconds,
+      calibrationSeconds: this.state.calibrationSeconds,
       constants: {
         bytes: this.#constantBytes,
         entriesPerToken: cacheElements({ layers, kvHeads, headDim }, 1),
@@ -336,16 +390,17 @@ export class PolicyRun<T extends KvShape> {
     const { outsideBudget, claimed = false } = this.host;
     const { budgetBits } = this.run;
     const numbers = this.#summary({ referenceQuality, leftOut });
+    const { ignoredHooks, remarks, deviations, calibration } = this.state;
     return {
       policy: this.host.name,
       numbers,
       outsideBudget,
       claimed,
       outcomes: [...this.#outcomes],
-      ignoredHooks: this.planner.ignoredHooks,
+      ignoredHooks,
       remarks: [
         ...this.host.remarks,
-        ...this.planner.remarks,
+        ...remarks,
         ...nothingQuantized(numbers)
           ? ["nothing was quantized: every token was among those kept exact"]
           : [],
@@ -354,9 +409,9 @@ export class PolicyRun<T extends KvShape> {
           : [],
         ...claimed ? ["its bits and memory are claimed, not stored"] : [],
       ],
-      deviations: this.planner.deviations,
+      deviations,
       widths: this.#widths,
-      calibration: this.cost.sets,
+      calibration,
       ...(this.#audit === undefined ? {} : { audit: this.#audit }),
     };
   }

@@ -6,7 +6,9 @@
  */
 import type { ModelShape } from "../engine/engine.ts";
 import { Rotary } from "../engine/rotary.ts";
+import { sha256 } from "../engine/digest.ts";
 import { PolicyError } from "../policies/check.ts";
+import { CONTRACT_VERSION } from "../policies/contract.ts";
 import type { PolicyHost } from "../policies/host.ts";
 import { quoted, SandboxError } from "../sandbox/sandbox_error.ts";
 import { QuantizerError } from "../quant/quantizer_error.ts";
@@ -17,6 +19,8 @@ import type { ReferenceCache } from "./cache/reference_cache.ts";
 import { misfitOf } from "./misfit.ts";
 import { PolicyRun, type RunExample, type RunSettings } from "./policy_run.ts";
 import { References } from "./references.ts";
+import { type FinishedExample, RunJournal } from "./run_journal.ts";
+import { TimeLeft } from "./time_left.ts";
 import type { SliceResult } from "./results.ts";
 
 /** What a run of one slice is given. */
@@ -29,6 +33,8 @@ export interface SliceRun<T extends KvShape> extends RunSettings<T> {
   readonly cache?: ReferenceCache;
   readonly events?: RunEvents;
   readonly signal?: AbortSignal;
+  /** File in which finished examples are kept, and found by a run that goes on. */
+  readonly journal?: string;
 }
 
 /** What a run tells while it goes on. */
@@ -39,6 +45,8 @@ export interface RunEvents {
   notice?(sentence: string): void;
   /** What is finished, after every example that the policies have replayed. */
   partial?(result: SliceResult): void;
+  /** How long the examples that are left will take, as those before did, after every example. */
+  timeLeft?(seconds: number, examples: number): void;
 }
 
 /**
@@ -61,6 +69,7 @@ export async function runSlice<T extends KvShape>(run: SliceRun<T>): Promise<Sli
     return reason === undefined;
   });
   if (examples.length === 0) throw noExample(run.slice, refused);
+  using journal = await openJournal(run, examples);
   const policies = new Policies<T>(events);
   const { families, budgetBits } = run;
   const fitting: PolicyHost[] = [];
@@ -81,20 +90,41 @@ export async function runSlice<T extends KvShape>(run: SliceRun<T>): Promise<Sli
   let done = 0;
   const longest = Math.max(...run.examples.map((e) => e.prompt.length)) + run.maxNewTokens;
   const rope = new Rotary(engine, longest);
+  const left = new TimeLeft(examples.map(({ prompt }) => prompt.length + run.maxNewTokens));
+  const partial = () => {
+    if (policies.alive.length === 0) return;
+    events?.partial?.({ ...resultOf(run.slice, policies, refused), partial: true });
+  };
   try {
+    const finished = journal?.finished ?? [];
+    for (const { id, refused: reason, policies: replayed, failures } of finished) {
+      if (reason !== undefined) refuse(id, reason);
+      policies.resume(replayed, failures);
+    }
+    if (finished.length > 0) {
+      done += finished.length * (fitting.length + 1);
+      events?.notice?.(
+        `Slice ${run.slice} goes on behind ${finished.length} of ${examples.length} examples that ` +
+          `an earlier run has finished`,
+      );
+      partial();
+    }
     for (const [i, example] of examples.entries()) {
       signal?.throwIfAborted();
       if (policies.alive.length === 0) break;
+      if (i < finished.length) continue;
+      left.begin();
+      const failedBefore = policies.failures.length;
       events?.progress?.(done, total, `${example.id} reference`);
       const reference = await references.get(i);
       done++;
       try {
         const wrong = await notFiniteIn(engine, reference);
         if (wrong !== undefined) {
-          refuse(
-            example.id,
-            `Example ${example.id} left out: in full precision the model's ${wrong} are not finite`,
-          );
+          const reason =
+            `Example ${example.id} left out: in full precision the model's ${wrong} are not finite`;
+          refuse(example.id, reason);
+          journal?.add({ id: example.id, refused: reason, policies: [], failures: [] });
           done += fitting.length;
           continue;
         }
@@ -104,8 +134,19 @@ export async function runSlice<T extends KvShape>(run: SliceRun<T>): Promise<Sli
           events?.progress?.(done++, total, `${example.id} ${policy.host.name}`);
           return policy.replay(ready);
         });
-        if (policies.alive.length > 0) {
-          events?.partial?.({ ...resultOf(run.slice, policies, refused), partial: true });
+        journal?.add({
+          id: example.id,
+          policies: policies.alive.map((policy) => ({
+            policy: policy.host.name,
+            outcome: policy.last,
+            state: policy.state,
+          })),
+          failures: policies.failures.slice(failedBefore),
+        });
+        partial();
+        left.end(i);
+        if (i + 1 < examples.length) {
+          events?.timeLeft?.(left.seconds(i + 1), examples.length - i - 1);
         }
       } finally {
         freeReference(engine, reference);
@@ -145,6 +186,31 @@ function noExample(slice: string, refused: readonly Refused[]): PolicyError {
   return new PolicyError(
     `No example of slice ${slice} can be run: ${refused[0]?.reason ?? "it is empty"}`,
   );
+}
+
+/** The journal of a run; undefined where none is kept. */
+async function openJournal<T extends KvShape>(
+  run: SliceRun<T>,
+  examples: readonly RunExample[],
+): Promise<RunJournal | undefined> {
+  if (run.journal === undefined) return undefined;
+  const { engine, slice, maxNewTokens, budgetBits, seed, stepwise, audit, generate } = run;
+  const decides = {
+    contract: CONTRACT_VERSION,
+    ...{ engine: engine.fingerprint, device: engine.device, gpu: engine.gpuName },
+    ...{ slice, maxNewTokens, budgetBits, seed, stepwise, audit, generate, eosIds: run.eosIds },
+    policies: run.hosts.map(({ name }) => name),
+    examples: examples.map(({ id, dataset, prompt, text, stop, group, depth }) => [
+      ...[id, dataset, prompt, text, stop?.source, group, depth],
+    ]),
+  };
+  const journal = await RunJournal.open(run.journal, await sha256(JSON.stringify(decides)));
+  if (journal === undefined) {
+    run.events?.notice?.(
+      `Another run writes to ${run.journal}: this one cannot go on from where it is stopped`,
+    );
+  }
+  return journal;
 }
 
 /** Why an example cannot be run, such as that the model has no positions for it; else undefined. */
@@ -188,6 +254,23 @@ class Policies<T extends KvShape> {
         this.#fail(policy.host.name, error);
         this.alive.splice(this.alive.indexOf(policy), 1);
       }
+    }
+  }
+
+  /** Takes what an earlier process has finished of an example. */
+  resume(
+    replayed: FinishedExample["policies"],
+    failures: FinishedExample["failures"],
+  ): void {
+    for (const { policy, outcome, state } of replayed) {
+      this.alive.find(({ host }) => host.name === policy)?.resume(outcome, state);
+    }
+    for (const failure of failures) {
+      const failed = this.alive.findIndex(({ host }) => host.name === failure.policy);
+      if (failed < 0) continue;
+      this.alive.splice(failed, 1);
+      this.failures.push(failure);
+      this.events?.notice?.(failure.reason);
     }
   }
 

@@ -56,7 +56,9 @@ for (const to of ["the process", "its whole group"] as const) {
         [["reference", "1", "1"], ["stuck", "1", "1"]],
       );
       assertMatch(stderr, /^kvreplay: Interrupted by SIGINT; what was finished is in [^\n]+\n$/);
-      assertEquals(names(out!), ["manifest.json", "metrics.csv", "metrics.json", "steps.jsonl"]);
+      assertEquals(names(out!), [
+        ...["manifest.json", "metrics.csv", "metrics.json", "steps.jsonl", "unfinished"],
+      ]);
       const metrics = JSON.parse(await Deno.readTextFile(`${out}/metrics.json`));
       assertEquals([metrics.partial, metrics.slices[0].failures], [true, []]);
     });

@@ -73,7 +73,7 @@ class Run {
   }
 
   /** Sends a signal; to the whole group, as a terminal does, if that is asked for. */
-  async interrupt(signal: "SIGINT" | "SIGTERM", group = false): Promise<Interrupt> {
+  async interrupt(signal: "SIGINT" | "SIGTERM" | "SIGKILL", group = false): Promise<Interrupt> {
     if (group) {
       const args = [`-${signal.slice(3)}`, "--", `-${this.#child.pid}`];
       await new Deno.Command("kill", { args }).output();
