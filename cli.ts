@@ -6,6 +6,7 @@
 import { keepPermissionsOf } from "./cli/permissions.ts";
 import { standWhereTheUserDoes } from "./cli/standing_place.ts";
 import { codecGuest } from "./codecs/codec_guest.ts";
+import { benchmarkGuest } from "./evaluation/benchmarks/benchmark_guest.ts";
 import { runSandboxChild, SANDBOX_CHILD_ARGUMENT } from "./sandbox/child.ts";
 import { pyodideGuest } from "./policies/python/pyodide_guest.ts";
 import { policyGuest } from "./policies/guest/policy_guest.ts";
@@ -13,7 +14,7 @@ import { policyGuest } from "./policies/guest/policy_guest.ts";
 if (import.meta.main) {
   // A compiled binary starts itself as the sandbox's process: nothing may happen before this.
   if (Deno.args[0] === SANDBOX_CHILD_ARGUMENT) {
-    const guests = [codecGuest, pyodideGuest];
+    const guests = [benchmarkGuest, codecGuest, pyodideGuest];
     await runSandboxChild(guests.find(({ name }) => name === Deno.args[1]) ?? policyGuest);
   }
   // Before any other code of the program is loaded.

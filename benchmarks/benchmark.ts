@@ -6,7 +6,18 @@
  */
 import { BenchmarkError } from "./benchmark_error.ts";
 
-/** One row of a data set, as its file has it. */
+/**
+ * One row of a data set, as its file has it.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import type { Row } from "@kvreplay/kvreplay/benchmarks";
+ *
+ * const question = (row: Row) => `Question: ${row.question}`;
+ * assertEquals(question({ question: "Why?", answer: "So." }), "Question: Why?");
+ * ```
+ */
 export type Row = Readonly<Record<string, unknown>>;
 
 /** A file of a data set on the hub. */
@@ -81,6 +92,14 @@ export interface Task {
   score(reply: string): number;
   /** Other scores by name, 0..1 each. */
   scores(reply: string): Readonly<Record<string, number>>;
+}
+
+/** One whose scores may have to be waited for. */
+export interface WaitedTask extends Omit<Task, "score" | "scores"> {
+  score(reply: string): number | Promise<number>;
+  scores(
+    reply: string,
+  ): Readonly<Record<string, number>> | Promise<Readonly<Record<string, number>>>;
 }
 
 /**

@@ -3,7 +3,9 @@
  *
  * @module
  */
+export type { Row } from "./benchmark.ts";
 export { BenchmarkError } from "./benchmark_error.ts";
+export type { BenchmarkFile } from "./benchmark_file.ts";
 export type { DataLimits } from "./data_limits.ts";
 export { type Example, parseExample } from "./example.ts";
 export {

@@ -20,6 +20,10 @@ export const RUN_OPERAND = "NAME[,NAME...]";
 
 /** Options that a benchmark has beside those of every replay. */
 const OWN_OPTIONS = {
+  benchmark: {
+    value: "FILE",
+    help: "replay this benchmark of yours, a module that runs in a sandbox, instead of one by name",
+  },
   shots: {
     value: "N",
     help: "worked examples before each question (default: the benchmark's own)",
@@ -64,6 +68,7 @@ export const RUN_OPTIONS = {
 const RUN_EXAMPLES = {
   ...EXAMPLES,
   data: "my_rows.jsonl",
+  benchmark: "my_benchmark.ts",
   shots: "5",
   "shots-from": "train.jsonl",
   prompts: "dataset2prompt.json",
@@ -84,6 +89,8 @@ export interface RunOptions {
   /** Embedded slices and benchmarks, in the order they are run; none for rows of one's own. */
   readonly names: readonly (SliceName | NamedBenchmark)[];
   readonly own?: OwnRows;
+  /** File of a benchmark of one's own. */
+  readonly file?: string;
   readonly choice: BenchmarkChoice;
   readonly maxPromptTokens?: number;
 }
@@ -121,7 +128,16 @@ export function parseRunOptions(args: readonly string[]): RunOptions | undefined
   const parsed = parseArgs([...args], {
     string: [
       ...valueOptions,
-      ...["shots", "shots-from", "prompts", "max-prompt-tokens", "fields", "metric", "_"] as const,
+      ...[
+        "benchmark",
+        "shots",
+        "shots-from",
+        "prompts",
+        "max-prompt-tokens",
+        "fields",
+        "metric",
+        "_",
+      ] as const,
     ],
     boolean: ["stepwise", "audit", "cache", "quiet", "trust", "plain", "help"],
     negatable: ["cache"],
@@ -144,7 +160,14 @@ export function parseRunOptions(args: readonly string[]): RunOptions | undefined
       }`,
     );
   }
-  if (own === undefined && names.length === 0) {
+  const file = values.text("benchmark");
+  for (const [other, given] of [["--fields", own !== undefined], [names.join(","), names[0]]]) {
+    if (file === undefined || !given) continue;
+    throw new UsageError(
+      `--benchmark ${file} takes the place of a benchmark; leave it out, or ${other}`,
+    );
+  }
+  if (own === undefined && file === undefined && names.length === 0) {
     throw new UsageError(
       `The command run takes names of benchmarks, ${RUN_OPERAND}, and got none; there are ${
         [...sliceNames, ...Object.keys(suites)].join(", ")
@@ -165,6 +188,7 @@ export function parseRunOptions(args: readonly string[]): RunOptions | undefined
     replay,
     names: [...new Set(names)].flatMap(benchmarks),
     ...(own === undefined ? {} : { own }),
+    ...(file === undefined ? {} : { file }),
     choice: Object.fromEntries(
       Object.entries(texts).filter(([, value]) => value !== undefined),
     ) as BenchmarkChoice,

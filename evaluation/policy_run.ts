@@ -34,6 +34,9 @@ import type { StatsSource } from "../replay/token_stats.ts";
 import type { GeneratedReply, NamedOutcome, PolicyResult } from "./results.ts";
 import { TextLosses } from "./text_losses.ts";
 
+/** Scores by name, 0..1 each. */
+type Scores = Readonly<Record<string, number>>;
+
 /** An example, ready for the model. */
 export interface RunExample {
   readonly id: string;
@@ -51,11 +54,11 @@ export interface RunExample {
   /** What the example is counted with beside all. */
   readonly group?: string;
   /** Score of an answer's text, 0..1, when the reference answers `reference`. */
-  score(answer: string, reference: string): number;
+  score(answer: string, reference: string): number | Promise<number>;
   /** Other scores of an answer's text by name, 0..1 each. */
-  scores?(answer: string): Readonly<Record<string, number>>;
+  scores?(answer: string): Scores | Promise<Scores>;
   /** Whether an answer's text is one that can be right at all; absent: any that is not blank. */
-  valid?(answer: string): boolean;
+  valid?(answer: string): boolean | Promise<boolean>;
 }
 
 /** What every policy of a run shares. */
@@ -289,11 +292,11 @@ export class PolicyRun<T extends KvShape> {
       referenceReply,
       cut,
       referenceCut,
-      score: example.score(reply, referenceReply),
-      referenceScore: example.score(referenceReply, referenceReply),
+      score: await example.score(reply, referenceReply),
+      referenceScore: await example.score(referenceReply, referenceReply),
       ...(example.scores === undefined ? {} : {
-        scores: example.scores(reply),
-        referenceScores: example.scores(referenceReply),
+        scores: await example.scores(reply),
+        referenceScores: await example.scores(referenceReply),
       }),
       prefillMs: reference.prefillMs,
       ...(generated === undefined ? {} : { generated }),
@@ -315,17 +318,17 @@ export class PolicyRun<T extends KvShape> {
     });
     const { text: reply, cut } = this.#reply(tokens, example);
     const { text: referenceReply } = this.#reply(reference.tokens, example);
-    const isValid = (text: string) =>
-      example.valid === undefined ? text.trim() !== "" : example.valid(text);
+    const isValid = async (text: string) =>
+      example.valid === undefined ? text.trim() !== "" : await example.valid(text);
     const apart = tokens.findIndex((token, i) => token !== reference.tokens[i]);
     const divergence = apart >= 0 ? apart : Math.min(tokens.length, reference.tokens.length);
     return {
       tokens,
       reply,
       cut,
-      score: example.score(reply, referenceReply),
-      valid: isValid(reply),
-      referenceValid: isValid(referenceReply),
+      score: await example.score(reply, referenceReply),
+      valid: await isValid(reply),
+      referenceValid: await isValid(referenceReply),
       divergence: apart < 0 && tokens.length === reference.tokens.length ? null : divergence,
     };
   }

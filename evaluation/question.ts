@@ -49,9 +49,11 @@ export interface Prompt {
   /** Where in the prompt its answer lies, 0..1. */
   readonly depth?: number;
   /** Score of a reply, 0..1; absent: 1 where the reply is the reference's, else 0. */
-  score?(reply: string): number;
+  score?(reply: string): number | Promise<number>;
   /** Other scores of a reply by name, 0..1 each. */
-  scores?(reply: string): Readonly<Record<string, number>>;
+  scores?(
+    reply: string,
+  ): Readonly<Record<string, number>> | Promise<Readonly<Record<string, number>>>;
   /** Whether a reply is one that can be right at all; absent: any that is not blank. */
   valid?(reply: string): boolean;
 }
@@ -154,7 +156,7 @@ export function readyToRun(
           : ownScore("score", id, () => question.score!(reply)),
       ...(scores === undefined ? {} : { scores: (reply) => ownScores(question, id, reply) }),
       ...(valid === undefined ? {} : {
-        valid: (reply) => told("valid", id, () => question.valid!(reply)) === true,
+        valid: async (reply) => await told("valid", id, () => question.valid!(reply)) === true,
       }),
     };
   }
@@ -179,8 +181,8 @@ export function readyToRun(
 }
 
 /** What the caller's own score says. */
-function ownScore(name: string, id: string, ask: () => unknown): number {
-  const score = told(name, id, ask);
+async function ownScore(name: string, id: string, ask: () => unknown): Promise<number> {
+  const score = await told(name, id, ask);
   if (typeof score === "number" && score >= 0 && score <= 1) return score;
   throw new BenchmarkError(
     `The ${name} of example ${shown(id)} is ${shown(score)}; expected a number from 0 to 1`,
@@ -188,20 +190,40 @@ function ownScore(name: string, id: string, ask: () => unknown): number {
 }
 
 /** What the caller's other scores say. */
-function ownScores(question: Prompt, id: string, reply: string): Record<string, number> {
-  const scores = told("scores", id, () => question.scores!(reply));
-  return Object.fromEntries(
-    Object.entries(Object(scores)).map(([name, score]) => [name, ownScore(name, id, () => score)]),
-  );
+async function ownScores(
+  question: Prompt,
+  id: string,
+  reply: string,
+): Promise<Record<string, number>> {
+  const scores = await told("scores", id, () => question.scores!(reply));
+  const checked: Record<string, number> = {};
+  for (const [name, score] of Object.entries(Object(scores))) {
+    // It becomes the name of a field.
+    if (!/^\w{1,64}$/.test(name)) {
+      throw new BenchmarkError(
+        `The scores of example ${shown(id)} have the name ${
+          shown(name)
+        }; expected up to 64 letters, ` +
+          `digits and underscores`,
+      );
+    }
+    checked[name] = await ownScore(name, id, () => score);
+  }
+  return checked;
 }
 
-function told(name: string, id: string, ask: () => unknown): unknown {
+async function told(name: string, id: string, ask: () => unknown): Promise<unknown> {
   try {
-    return ask();
+    return await ask();
   } catch (error) {
-    const what = error instanceof Error ? `${error.name}: ${error.message}` : shown(error);
-    throw new BenchmarkError(`The ${name} of example ${shown(id)} threw ${what}`, { cause: error });
+    throw threw(name, id, error);
   }
+}
+
+function threw(name: string, id: string, error: unknown): BenchmarkError {
+  if (error instanceof BenchmarkError) return error;
+  const what = error instanceof Error ? `${error.name}: ${error.message}` : shown(error);
+  return new BenchmarkError(`The ${name} of example ${shown(id)} threw ${what}`, { cause: error });
 }
 
 /** A calibration text in tokens; of one that no prompt precedes the end is the reply. */

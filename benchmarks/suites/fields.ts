@@ -28,6 +28,11 @@ export const metrics = {
 /** Name of a metric. */
 export type MetricName = keyof typeof metrics;
 
+/** Whether `name` is that of a metric. */
+export function isMetricName(name: string): name is MetricName {
+  return Object.hasOwn(metrics, name);
+}
+
 /** Which field of a row is what. */
 export interface FieldNames {
   readonly prompt: string;

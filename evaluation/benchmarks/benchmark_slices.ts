@@ -10,8 +10,8 @@ import {
   type Given,
   type Row,
   type RowSource,
-  type Task,
   tasksOf,
+  type WaitedTask,
 } from "../../benchmarks/benchmark.ts";
 import { BenchmarkError } from "../../benchmarks/benchmark_error.ts";
 import { isRowFile, readRows } from "../../benchmarks/rows/read_rows.ts";
@@ -19,6 +19,7 @@ import type { NamedBenchmark } from "../../benchmarks/suites.ts";
 import { hubCacheFolder } from "../../engine/checkpoint/hub/cache_folder.ts";
 import { cachedDataset } from "../../engine/checkpoint/hub/dataset.ts";
 import { commandText } from "../../engine/command_text.ts";
+import type { ContainedBenchmark } from "./contained_benchmark.ts";
 import { readWording, type Wording, WORDING_COMMIT, wordingAt, wordingPlace } from "./wording.ts";
 
 /** What a user may say of benchmarks. */
@@ -48,12 +49,14 @@ export interface BenchmarkOrigin {
   readonly chat: boolean;
   /** Whose wording: the project's, the authors' at a commit, or that of a file. */
   readonly prompts: string;
+  /** Hash of the user's own file that defines the benchmark, where there is one. */
+  readonly benchmark_sha256?: string;
 }
 
 /** A benchmark, ready to be replayed. */
 export interface BenchmarkSlice {
   readonly name: string;
-  readonly examples: readonly Task[];
+  readonly examples: readonly WaitedTask[];
   readonly maxNewTokens: number;
   /** Score of the reference, 0..100, up to which it says nothing about a policy. */
   readonly floor?: number;
@@ -92,6 +95,47 @@ export async function benchmarkSlice(
       shots: shots.length,
       chat,
       prompts: whose,
+    },
+  };
+}
+
+/**
+ * Reads a benchmark of the user's own.
+ *
+ * @throws {UserError} when it has no rows, or there are fewer worked examples than are asked for
+ * @throws {BenchmarkError} naming the file of what is wrong
+ */
+export async function ownSlice(
+  benchmark: ContainedBenchmark,
+  { data, shots: count = 0, shotsFrom, plain, maxNewTokens }: BenchmarkChoice,
+): Promise<BenchmarkSlice> {
+  const { name, facts } = benchmark;
+  if (data === undefined && !benchmark.hasRows) {
+    throw new UserError(`Benchmark ${name} has no rows(); give its rows with --data`);
+  }
+  if (count > 0 && shotsFrom === undefined) {
+    throw new UserError(`--shots ${count} takes worked examples of ${name} from --shots-from`);
+  }
+  const rows = data === undefined ? await benchmark.rows() : await readRows(data);
+  const worked = count === 0 ? [] : await readRows(shotsFrom!);
+  if (worked.length < count) {
+    throw new BenchmarkError(`${shotsFrom} has ${worked.length} rows; --shots asks for ${count}`);
+  }
+  const tasks = await benchmark.tasks(rows, worked.slice(0, count));
+  const chat = facts.chat !== false && plain !== true;
+  return {
+    name,
+    examples: chat ? tasks : tasks.map((task) => ({ ...task, chat })),
+    maxNewTokens: maxNewTokens ?? facts.maxNewTokens,
+    ...(facts.floor === undefined ? {} : { floor: facts.floor }),
+    origin: {
+      data: data ?? "the benchmark's own",
+      data_commit: null,
+      metric: facts.metric,
+      shots: count,
+      chat,
+      prompts: name,
+      benchmark_sha256: benchmark.sha256,
     },
   };
 }

@@ -26,6 +26,7 @@ Deno.test("every option of a benchmark is read, and those of every replay", () =
   });
   const { model, limit, policies } = options.replay;
   assertEquals([options.maxPromptTokens, model, limit, policies], [99, "m", 3, ["reference"]]);
+  assertEquals([parse("--benchmark b.ts").file, parse("--benchmark b.ts").names], ["b.ts", []]);
   assertEquals<unknown>(
     parse("--fields prompt=q,answer=a,id=n --data d.jsonl --metric rouge").own,
     { fields: { prompt: "q", answer: "a", id: "n" }, metric: "rouge" },
@@ -44,6 +45,11 @@ Deno.test("a wrong command line says what would be right", () => {
     ["--fields question=q --data x", '--fields has "question=q"; expected prompt=F,answer=F'],
     ["--fields prompt=q,answer=a --data x --metric bleu", 'Unknown metric "bleu"; expected qa_f1'],
     ["gsm8k --shots x", '--shots must be an integer of at least 0, got "x"'],
+    [
+      "gsm8k --benchmark b.ts",
+      "--benchmark b.ts takes the place of a benchmark; leave it out, or gsm8k",
+    ],
+    ["--benchmark b.ts --fields prompt=q,answer=a --data x", "leave it out, or --fields"],
     ["gsm8k --nope", "Unknown option --nope; expected one of "],
   ];
   for (const [text, message] of wrong) assertThrows(() => parse(text), UsageError, message);

@@ -16,6 +16,7 @@ import { CacheFolder } from "../../evaluation/cache/cache_folder.ts";
 import { readEntry, readHeader, verifyEntry } from "../../evaluation/cache/entry_file.ts";
 import { entryPath } from "../../evaluation/cache/entry_places.ts";
 import { referenceBytes, ReferenceCache } from "../../evaluation/cache/reference_cache.ts";
+import { RunJournal } from "../../evaluation/run_journal.ts";
 import { readCell, writeCell } from "../../leaderboard/cell_file.ts";
 import { FRAME_KINDS, frameCodec } from "../../sandbox/frame.ts";
 import { decodeReply, encodeValue } from "../../sandbox/reply_value.ts";
@@ -51,6 +52,22 @@ function modelFile(model: string, name: string): Reader {
       await useModel(folder);
     },
   };
+}
+
+/** What a run leaves that was stopped after two examples. */
+async function journal(): Promise<Uint8Array<ArrayBuffer>> {
+  const path = await Deno.makeTempFile();
+  try {
+    {
+      using opened = await RunJournal.open(path, "key");
+      for (const id of ["a", "b"]) {
+        opened!.add({ id, refused: "not finite", policies: [], failures: [] });
+      }
+    }
+    return await Deno.readFile(path);
+  } finally {
+    await Deno.remove(path);
+  }
 }
 
 /** Loads a model, reads its weights and has it render, encode and decode a text. */
@@ -229,6 +246,14 @@ export const readers = {
   "summed cache entry": {
     seeds: async () => [await reference()],
     read: (bytes, folder) => readCache(summed(bytes), folder),
+  },
+  "run journal": {
+    seeds: async () => [await journal()],
+    read: async (bytes, folder) => {
+      await Deno.writeFile(`${folder}/run.jsonl`, bytes);
+      using opened = await RunJournal.open(`${folder}/run.jsonl`, "key");
+      for (const { policies } of opened!.finished) policies.map(({ outcome }) => outcome.steps);
+    },
   },
   "cell": {
     seeds: async () => [text(await writeCell(short))],

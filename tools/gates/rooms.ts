@@ -73,7 +73,7 @@ export const rooms: Rooms = {
       ...["report"],
     ],
   },
-  "cli.ts": { imports: ["cli", "sandbox", "policies", "codecs"] },
+  "cli.ts": { imports: ["cli", "sandbox", "policies", "codecs", "evaluation"] },
 };
 
 /** Rooms that everybody may import. */
