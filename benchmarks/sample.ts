@@ -26,7 +26,7 @@ export interface Sampled {
  *
  * const questions = ["a long one", "short", "the longest of all", "medium"]
  *   .map((prompt, i) => ({ id: `q-${i}`, prompt }));
- * assertEquals(spreadSample(questions, 2).map(({ id }) => id), ["q-0", "q-3"]);
+ * assertEquals(spreadSample(questions, 2).map(({ id }) => id), ["q-2", "q-3"]);
  * ```
  */
 export function spreadSample<T extends Sampled>(questions: readonly T[], limit: number): T[] {

@@ -71,6 +71,18 @@ Deno.test("a benchmark file is asked, stopped, scored and counted as it says", (
     );
   }));
 
+Deno.test("the example of docs/benchmarks.md is a benchmark", async () => {
+  const document = await Deno.readTextFile(
+    new URL("../../../docs/benchmarks.md", import.meta.url),
+  );
+  const [, text] = /```ts ignore\n([\s\S]*?)```/.exec(document)!;
+  await opened(text!, async (benchmark) => {
+    const { examples } = await ownSlice(benchmark, {});
+    assertEquals(examples.length, 2);
+    assertEquals(await examples[0]!.score("The answer is 35."), 1);
+  });
+});
+
 Deno.test("without a score of its own a benchmark has one of the project's metrics", () =>
   opened(
     `export default {
