@@ -8,6 +8,8 @@ import { InternalError } from "../errors.ts";
 import { takenHooks } from "../quant/declared.ts";
 import { type HookAnswers, KV_KINDS, type Needs, type Settings } from "../quant/family.ts";
 import type { OptionalHook } from "../quant/hooks.ts";
+import type { Families } from "../quant/registry.ts";
+import { notAlikeError } from "../quant/stores/coupled/layer_pack.ts";
 import type { Calibration } from "../quant/calibration.ts";
 import { settingsFor } from "../quant/settings_for.ts";
 import { settingsKey } from "../quant/settings_key.ts";
@@ -98,9 +100,11 @@ export class Planner {
       const exact = ({ layer, kind }: RawAnswers) => exactSettings(layer, kind, this.shape.heads);
       return { plan: answers.map(exact), needs: {} };
     }
+    const resolved = answers.map((raw) => this.#settings(raw));
+    checkCoupled(resolved, this.context.families);
     const plan: Settings[] = [];
-    for (const raw of answers) {
-      plan.push(await this.#withCalibration(this.#settings(raw)));
+    for (const settings of resolved) {
+      plan.push(await this.#withCalibration(settings));
       this.allowance.check();
     }
     let needs: Needs = {};
@@ -123,7 +127,7 @@ export class Planner {
   async check(question: StepQuestion): Promise<void> {
     const answers = await this.host.plan(question);
     this.#checkOrder(answers);
-    for (const raw of answers) this.#settings(raw);
+    checkCoupled(answers.map((raw) => this.#settings(raw)), this.context.families);
   }
 
   /** Settings with what their family learned offline, for those that ask for it. */
@@ -203,6 +207,23 @@ export class Planner {
     if (bytes > this.allowance.forMemory) return;
     this.#resolvedBytes += bytes;
     this.#resolved.set(key, settings);
+  }
+}
+
+/**
+ * Layers that a family codes together have the same settings.
+ *
+ * @throws {QuantizerError} for the first that has not
+ */
+function checkCoupled(plan: readonly Settings[], families: Families): void {
+  const key = (settings: Settings) => settingsKey({ ...settings, layer: 0 });
+  for (const kind of KV_KINDS) {
+    const ofKind = plan.filter((settings) => settings.kind === kind);
+    const coupled = ofKind.find((s) => families.of(s.family).couplesLayers?.(s) === true);
+    if (coupled === undefined) continue;
+    const own = key(coupled);
+    const other = ofKind.find((settings) => key(settings) !== own);
+    if (other !== undefined) throw notAlikeError(coupled, other.layer);
   }
 }
 

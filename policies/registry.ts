@@ -13,6 +13,7 @@ import { hfQuanto2bit, hfQuanto4bit } from "./hf_quanto.ts";
 import { InProcessHost, type PolicyHost } from "./host.ts";
 import { kiviOverlap2bit, kiviOverlap4bit } from "./kivi_overlap.ts";
 import { kvquantNuq2, kvquantNuq4 } from "./kvquant.ts";
+import { kvtc16x, kvtc20x, kvtc8x } from "./kvtc.ts";
 import { kvtunerKivi } from "./kvtuner.ts";
 import {
   llamacppQ4_0,
@@ -76,6 +77,9 @@ export const policies = {
   adaptive,
   adaptive_2bit: adaptive2bit,
   adaptive_1bit: adaptive1bit,
+  kvtc_8x: kvtc8x,
+  kvtc_16x: kvtc16x,
+  kvtc_20x: kvtc20x,
   llamacpp_q8_0: llamacppQ8_0,
   llamacpp_q8_0_q5_1: llamacppQ8_0Q5_1,
   llamacpp_q5_1: llamacppQ5_1,

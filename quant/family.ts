@@ -549,6 +549,13 @@ export interface Family<
   readonly calibration?: "never" | "always" | "either" | readonly string[];
   /** Whether `resolve` looks at the policy's lesson; else the run says that it was not used. */
   readonly takesLesson?: boolean;
+  /** Whether codes are entropy coded, so that what is stored depends on the data. */
+  readonly entropyCoded?: boolean;
+  /**
+   * Whether layers of a kind are coded together under these settings: then every layer must have the
+   * same, and a plan that has others for some is refused. Absent: every layer is coded by itself.
+   */
+  couplesLayers?(settings: S): boolean;
   /**
    * Applies the family's own rules.
    *

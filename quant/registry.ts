@@ -14,6 +14,7 @@ import { hfQuanto } from "./families/hf_quanto/hf_quanto.ts";
 import { intTokenHead } from "./families/int_token_head/int_token_head.ts";
 import { kivi } from "./families/kivi/kivi.ts";
 import { kvquant } from "./families/kvquant/kvquant.ts";
+import { kvtc } from "./families/kvtc/kvtc.ts";
 import { kvtuner } from "./families/kvtuner/kvtuner.ts";
 import { mxfp4 } from "./families/microscaling/mxfp4.ts";
 import { mxfp8 } from "./families/microscaling/mxfp8.ts";
@@ -53,6 +54,7 @@ export const families = {
   squat,
   turboquant,
   transform,
+  kvtc,
   ggml,
   fp8,
   int_token_head: intTokenHead,

@@ -38,3 +38,9 @@ export function fromHalfBits(bits: number): number {
 export function roundToHalf(x: number): number {
   return fromHalfBits(toHalfBits(x));
 }
+
+/** A product of entries near the end of the float32 range may overflow; a number must come out. */
+export function finiteHalf(x: number): number {
+  if (Math.abs(x) <= HALF_MAX) return x;
+  return x > 0 ? HALF_MAX : x < 0 ? -HALF_MAX : 0;
+}

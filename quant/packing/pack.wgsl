@@ -45,6 +45,20 @@ fn half_value(bits: u32) -> f32 {
   return select(magnitude, -magnitude, (bits & 0x8000u) != 0u);
 }
 
+const half_max = 65504.0;
+
+// A product of entries near the end of the float range may overflow; a number must come out.
+fn finite_half(x: f32) -> f32 {
+  let bits = bitcast<u32>(x);
+  if ((bits & 0x7fffffffu) > 0x7f800000u) {
+    return 0.0;
+  }
+  if ((bits & 0x7fffffffu) > bitcast<u32>(half_max)) {
+    return select(half_max, -half_max, bits >> 31u == 1u);
+  }
+  return x;
+}
+
 // Nearest e4m3fn bits, saturating at 448.
 fn float8_bits(x: f32) -> u32 {
   let bits = bitcast<u32>(x);

@@ -77,6 +77,12 @@ const OFFICIAL: Readonly<Partial<Record<PolicyName, Readonly<Record<"key" | "val
     value: { family: "turboquant", bits: [3, 3], variant: "mse", rotation: "qr" },
   },
   turboquant_2bit: { key: { bits: [2, 2] }, value: { bits: [2, 2] } },
+  kvtc_8x: {
+    key: { family: "kvtc", compression: 8, bits: [2, 2], residualLength: 128, sinkTokens: 4 },
+    value: { family: "kvtc", compression: 8, residualLength: 128, sinkTokens: 4 },
+  },
+  kvtc_16x: { key: { compression: 16, bits: [1, 1] }, value: { compression: 16 } },
+  kvtc_20x: { key: { compression: 20, bits: [1, 1] }, value: { compression: 20 } },
   llamacpp_q8_0: {
     key: { family: "ggml", bits: [8, 8], type: "q8_0", rotation: 64 },
     value: { family: "ggml", bits: [8, 8], type: "q8_0", rotation: 64 },

@@ -45,6 +45,8 @@ const OTHER_OPTIONS: Readonly<
   "kvquant round_zero": [true, { quantizationMethod: "uniform" }],
   "kvquant q_norm": [true],
   "kvquant pre_rope": [false],
+  "kvtc compression": [20],
+  "kvtc layers": [7],
   "hf_quanto quanto_axis": [-1, { axis: "channel" }],
   "hf_hqq hqq_axis": [0, { axis: "channel" }],
   "hf_hqq optimize": [false],

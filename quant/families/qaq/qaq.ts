@@ -12,7 +12,8 @@ import { QuantizerError } from "../../quantizer_error.ts";
 import { QaqPackedCpu } from "./qaq_packed_cpu.ts";
 import { QaqPackedGpu } from "./qaq_packed_gpu.ts";
 import { qaqRange, type QaqSettings } from "./qaq_settings.ts";
-import { QaqStore } from "./qaq_store.ts";
+import { sourcesOfPack } from "./qaq_sharing.ts";
+import { CoupledStore } from "../../stores/coupled/coupled_store.ts";
 import { placeName } from "../../setting_checks.ts";
 
 /** The hooks that the family takes. */
@@ -102,12 +103,21 @@ export const qaq: Family<QaqSettings, QaqHook> = {
 
   needs: ({ useAttentions, kind }) => ({ queries: useAttentions && kind === "value" }),
   quantizedRange: qaqRange,
+  couplesLayers: ({ level }) => level === "token",
   openCpu: (source, settings, tokens) =>
-    new QaqStore(source, settings, (sources) => new QaqPackedCpu(sources, settings, tokens)),
-  openGpu: (device, source, settings, tokens) =>
-    new QaqStore(
+    new CoupledStore(
       source,
       settings,
+      sourcesOfPack(source, settings),
+      qaqRange,
+      (sources) => new QaqPackedCpu(sources, settings, tokens),
+    ),
+  openGpu: (device, source, settings, tokens) =>
+    new CoupledStore(
+      source,
+      settings,
+      sourcesOfPack(source, settings),
+      qaqRange,
       (sources) => new QaqPackedGpu(device, sources, settings, tokens),
     ),
 };

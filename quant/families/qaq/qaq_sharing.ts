@@ -1,6 +1,6 @@
 /**
- * What the stores of one cache share under `qaq`: the packed entries where groups span layers, and
- * the attention that widths follow from.
+ * What the stores of one cache share under `qaq`: which layers are packed together, and the attention
+ * that widths follow from.
  *
  * @module
  */
@@ -15,72 +15,6 @@ export function sourcesOfPack<T extends KvShape>(
   settings: QaqSettings,
 ): readonly Source<T>[] {
   return settings.level === "token" && source.siblings.length > 0 ? source.siblings : [source];
-}
-
-/** Index of a source's layer among those of its pack. */
-export function layerInPack(source: Source<KvShape>, settings: QaqSettings): number {
-  return sourcesOfPack(source, settings).findIndex(({ layer }) => layer === source.layer);
-}
-
-/** Packed entries and the layers whose stores use them. */
-export interface SharedPack<P> {
-  readonly pack: P;
-  readonly layers: Set<number>;
-}
-
-/**
- * Joins the pack of a source's layer: its own, or at the token level the one of all layers with the
- * same settings.
- */
-export function joinPack<P>(
-  source: Source<KvShape>,
-  settings: QaqSettings,
-  open: () => P,
-): SharedPack<P> {
-  if (settings.level !== "token") return { pack: open(), layers: new Set([source.layer]) };
-  const key = packKey(settings);
-  let shared = source.shared.get(key) as SharedPack<P> | undefined;
-  if (shared === undefined) {
-    shared = { pack: open(), layers: new Set() };
-    source.shared.set(key, shared);
-  }
-  shared.layers.add(source.layer);
-  return shared;
-}
-
-/** Leaves a pack; returns true when nobody uses it any more. */
-export function leavePack<P>(
-  source: Source<KvShape>,
-  settings: QaqSettings,
-  shared: SharedPack<P>,
-): boolean {
-  shared.layers.delete(source.layer);
-  if (shared.layers.size > 0) return false;
-  if (source.shared.get(packKey(settings)) === shared) source.shared.delete(packKey(settings));
-  return true;
-}
-
-/**
- * Checks that every layer has joined.
- *
- * @throws {QuantizerError} when a layer is quantized otherwise
- */
-export function checkAllJoined<P>(
-  source: Source<KvShape>,
-  settings: QaqSettings,
-  { layers }: SharedPack<P>,
-): void {
-  if (settings.level !== "token") return;
-  const missing = source.siblings.find(({ layer }) => !layers.has(layer));
-  if (missing === undefined) return;
-  throw new QuantizerError(
-    `Layer ${source.layer} ${source.kind}s: quantization_level "token" joins all layers, but layer ` +
-      `${missing.layer} has other settings; give every layer the same`,
-  );
-}
-
-function packKey(settings: QaqSettings): string {
-  return `qaq token ${JSON.stringify({ ...settings, layer: 0 })}`;
 }
 
 /**

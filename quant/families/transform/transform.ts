@@ -20,6 +20,14 @@
  * corrected towards the queries' subspace (SQuat, arXiv 2503.24358) and classical transform coding
  * (Goyal, IEEE Signal Processing Magazine 18(5), 2001).
  *
+ * KVTC (arXiv 2511.01815) is prior work of the same kind, and the family `kvtc`: pre-RoPE keys,
+ * principal components, an offline choice of widths, entropy coding. What is different here: axes are
+ * of one layer, and of what queries make of an error, not of the plain error of a group of layers;
+ * steps are constants learned offline, where KVTC stores a range with every block of every token; each
+ * component has alphabets of its own in an arithmetic code, where KVTC runs DEFLATE over all codes; 16
+ * tokens can be decoded without the others; and what is stored has a bound. AQUA-KV (arXiv
+ * 2501.19392) predicts a layer from the one before; nothing is predicted here.
+ *
  * @module
  */
 import type { Family, FamilyAnswers, HookAnswers } from "../../family.ts";
@@ -63,6 +71,7 @@ export const transform: Family<TransformSettings, "sink_tokens", TransformOption
   axes: { key: ["token"], value: ["token"], because: "codes whole tokens" },
   calibration: "always",
   takesLesson: true,
+  entropyCoded: true,
 
   resolve(answers, { heads, headDim }): TransformSettings {
     checkOneWidth(this.name, answers);

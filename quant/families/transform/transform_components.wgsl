@@ -13,7 +13,6 @@
 @group(0) @binding(8) var<storage, read> matrix: array<u32>;
 @group(0) @binding(9) var<storage, read> lengths: array<f32>;
 
-const half_max = 65504.0;
 // heads * headDim of the model.
 override most_channels: u32 = 128u;
 // Bits of an entry of the matrix.
@@ -45,18 +44,6 @@ fn turned_back(block: u32, c: u32) -> f32 {
     }
   }
   return sum;
-}
-
-// A product of entries near the end of the float range may overflow; a number must come out.
-fn finite_half(x: f32) -> f32 {
-  let bits = bitcast<u32>(x);
-  if ((bits & 0x7fffffffu) > 0x7f800000u) {
-    return 0.0;
-  }
-  if ((bits & 0x7fffffffu) > bitcast<u32>(half_max)) {
-    return select(half_max, -half_max, bits >> 31u == 1u);
-  }
-  return x;
 }
 
 @compute @workgroup_size(workgroup_threads)

@@ -7,7 +7,7 @@ import type { BufferContents, ConstantBuffer, Source, Store, StoredBuffer } from
 import { throwNotFinite } from "../../finite_input.ts";
 import { paddedTo4, rowsTimesColumns } from "../../numerics/rows_times_columns.ts";
 import { decode, encode, leastLength } from "../../packing/entropy_coder.ts";
-import { fromHalfBits, HALF_MAX, toHalfBits } from "../../packing/half.ts";
+import { finiteHalf, fromHalfBits, toHalfBits } from "../../packing/half.ts";
 import type { CpuTensor, TokenRange } from "../../tensor.ts";
 import { DEAD_ZONE } from "./component_codes.ts";
 import {
@@ -369,10 +369,4 @@ export class TransformStoreCpu implements Store<CpuTensor> {
 /** A channel of scale 0 is its mean. */
 function inverseOf(scale: number): number {
   return scale === 0 ? 0 : 1 / scale;
-}
-
-/** Entries near the end of the float32 range may overflow in the product; a number must come out. */
-function finiteHalf(value: number): number {
-  if (Math.abs(value) <= HALF_MAX) return value;
-  return value > 0 ? HALF_MAX : value < 0 ? -HALF_MAX : 0;
 }

@@ -1,0 +1,108 @@
+/**
+ * What `kvtc` learns of the layers that are coded together: mean and principal components of their
+ * channels, keys before RoPE, and the blocks that components are stored in.
+ *
+ * @module
+ */
+import type { Calibration, KeptSamples } from "../../calibration.ts";
+import type { KvKind } from "../../family.ts";
+import { multiplyRows } from "../../numerics/multiply_rows.ts";
+import { principalAxes } from "../../numerics/principal_axes.ts";
+import { secondMoment } from "../../numerics/second_moment.ts";
+import { finiteHalf } from "../../packing/half.ts";
+import { allocateBlocks, type BlockErrors, blockErrors } from "./allocate_blocks.ts";
+import { storedComponents } from "./component_blocks.ts";
+import { type KvtcSettings, layersTogether } from "./kvtc_settings.ts";
+
+/** Tokens on which blocks are compared. */
+const COMPARED_TOKENS = 192;
+
+/** Of some layers, whatever they are compressed to. */
+interface LayersLearned {
+  readonly mean: Float32Array<ArrayBuffer>;
+  /** `[component][channel]` */
+  readonly axes: Float64Array;
+  readonly errors: BlockErrors;
+}
+
+const known = new WeakMap<KeptSamples, Map<string, LayersLearned>>();
+
+/** Learns what settings ask for. */
+export function learnKvtc(samples: KeptSamples, settings: KvtcSettings): Calibration {
+  const { kind, sinkTokens, compression } = settings;
+  const { from, to } = layersTogether(settings);
+  const key = `${from} ${to} ${kind} ${sinkTokens}`;
+  let ofSamples = known.get(samples);
+  if (ofSamples === undefined) known.set(samples, ofSamples = new Map());
+  let learned = ofSamples.get(key);
+  if (learned === undefined) {
+    ofSamples.set(key, learned = learnLayers(samples, from, to, kind, sinkTokens));
+  }
+  const { mean, axes, errors } = learned;
+  const blocks = allocateBlocks(errors, Math.floor(16 * mean.length / compression / 8));
+  const stored = storedComponents(blocks);
+  return {
+    mean,
+    axes: Float16Array.from(axes.subarray(0, stored * mean.length)),
+    blocks: Int32Array.from(blocks.flatMap(({ size, bits }) => [size, bits])),
+  };
+}
+
+function learnLayers(
+  samples: KeptSamples,
+  from: number,
+  to: number,
+  kind: KvKind,
+  sinkTokens: number,
+): LayersLearned {
+  const rows = tokenRows(samples, from, to, kind, sinkTokens);
+  const { data, channels } = rows;
+  const tokens = data.length / channels;
+  const mean = new Float64Array(channels);
+  for (const [i, x] of data.entries()) mean[i % channels]! += x / tokens;
+  for (let i = 0; i < data.length; i++) data[i]! -= mean[i % channels]!;
+  const plain = new Float64Array(channels).fill(1);
+  const { forward: axes } = principalAxes(secondMoment(data, channels), plain, channels);
+  const count = Math.min(tokens, COMPARED_TOKENS);
+  const compared = new Float64Array(count * channels);
+  for (let t = 0; t < count; t++) {
+    const token = Math.floor(t * tokens / count);
+    compared.set(data.subarray(token * channels, (token + 1) * channels), t * channels);
+  }
+  const components = new Float64Array(count * channels);
+  multiplyRows(compared, count, axes, channels, channels, components);
+  const errors = blockErrors(Float32Array.from(components, finiteHalf), channels);
+  return { mean: Float32Array.from(mean), axes, errors };
+}
+
+/** Vectors of the layers together, `[tokens][channels]`, without tokens that stay exact as sinks. */
+function tokenRows(
+  { layers, positions }: KeptSamples,
+  from: number,
+  to: number,
+  kind: KvKind,
+  sinkTokens: number,
+): { data: Float64Array; channels: number } {
+  const tensors = layers.slice(from, to).map((l) => kind === "key" ? l.preRopeKeys : l.values);
+  const { heads, headDim } = tensors[0]![0]!;
+  const channels = tensors.length * heads * headDim;
+  // Where nothing but sinks was kept, they have to do.
+  const chosen = (least: number) =>
+    positions.map((own) => [...own.keys()].filter((i) => own[i]! >= least));
+  let tokens = chosen(sinkTokens);
+  if (tokens.every((own) => own.length === 0)) tokens = chosen(0);
+  const data = new Float64Array(tokens.reduce((sum, own) => sum + own.length, 0) * channels);
+  let at = 0;
+  for (const [sample, own] of tokens.entries()) {
+    for (const t of own) {
+      for (const ofLayer of tensors) {
+        const { data: entries, capacity } = ofLayer[sample]!;
+        for (let h = 0; h < heads; h++, at += headDim) {
+          const first = (h * capacity + t) * headDim;
+          data.set(entries.subarray(first, first + headDim), at);
+        }
+      }
+    }
+  }
+  return { data, channels };
+}

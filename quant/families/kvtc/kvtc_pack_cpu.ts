@@ -1,0 +1,169 @@
+/**
+ * The packed layers of `kvtc` in host memory: the reference implementation.
+ *
+ * @module
+ */
+import type { BufferContents, ConstantBuffer, Source, StoredBuffer } from "../../family.ts";
+import { throwNotFinite } from "../../finite_input.ts";
+import { paddedTo4, rowsTimesColumns } from "../../numerics/rows_times_columns.ts";
+import { DeflatedRows } from "../../packing/deflated_rows.ts";
+import { finiteHalf } from "../../packing/half.ts";
+import type { LayerPack } from "../../stores/coupled/layer_pack.ts";
+import { preRopeOf, rotateHead } from "../../stores/rope/rope_restore.ts";
+import type { CpuTensor } from "../../tensor.ts";
+import { blockBytes, readBlock, writeBlock } from "./component_blocks.ts";
+import {
+  kvtcBuffers,
+  kvtcConstants,
+  kvtcContents,
+  type KvtcLayout,
+  kvtcLayout,
+} from "./kvtc_layout.ts";
+import { kvtcRange, type KvtcSettings } from "./kvtc_settings.ts";
+
+/** Tokens that go through the matrix at a time; even. */
+const TILE = 64;
+
+/** Matrices of constants, as the product takes them: padded, in float32. */
+interface Matrices {
+  /** `[stored][channels]` */
+  readonly forth: Float32Array;
+  /** `[channels][stored]` */
+  readonly back: Float32Array;
+}
+
+const matricesOf = new WeakMap<KvtcLayout["axes"], Matrices>();
+
+function matrices({ axes, stored, channels }: KvtcLayout): Matrices {
+  let found = matricesOf.get(axes);
+  if (found === undefined) {
+    const [columns, width] = [paddedTo4(stored), paddedTo4(channels)];
+    const forth = new Float32Array(columns * width);
+    const back = new Float32Array(width * columns);
+    for (let k = 0; k < stored; k++) {
+      for (let c = 0; c < channels; c++) {
+        forth[k * width + c] = back[c * columns + k] = axes[k * channels + c]!;
+      }
+    }
+    matricesOf.set(axes, found = { forth, back });
+  }
+  return found;
+}
+
+/** See the module. `grow` throws at once on non-finite input. */
+export class KvtcPackCpu implements LayerPack<CpuTensor> {
+  readonly #sources: readonly Source<CpuTensor>[];
+  readonly #settings: KvtcSettings;
+  readonly #layout: KvtcLayout;
+  readonly #rows: DeflatedRows;
+  #to: number;
+
+  /** @param sources of the layers that are coded together */
+  constructor(sources: readonly Source<CpuTensor>[], settings: KvtcSettings) {
+    this.#sources = sources;
+    this.#settings = settings;
+    this.#layout = kvtcLayout(settings, sources.length);
+    this.#rows = new DeflatedRows(this.#layout.rowBytes);
+    this.#to = 0;
+  }
+
+  grow(n: number): void {
+    const { from, to } = kvtcRange(this.#settings, n);
+    for (let token = Math.max(from, this.#to); token < to; token += TILE) {
+      this.#rows.add(this.#encoded(token, Math.min(TILE, to - token)));
+    }
+    this.#to = Math.max(this.#to, to);
+  }
+
+  restore(layer: number, target: CpuTensor): void {
+    const { stored, rowBytes, mean } = this.#layout;
+    const { heads, headDim, sinkTokens, kind } = this.#settings;
+    const rope = kind === "key" ? preRopeOf(this.#sources[layer]!).rope : undefined;
+    const [columns, size] = [paddedTo4(stored), heads * headDim];
+    // Only what becomes of this layer's channels.
+    const back = matrices(this.#layout).back.subarray(layer * size * columns);
+    const width = paddedTo4(size);
+    const own = new Float32Array(width * columns);
+    own.set(back.subarray(0, Math.min(size * columns, back.length)));
+    const bytes = this.#rows.all();
+    const components = new Float32Array(TILE * columns);
+    const rows = new Float32Array(TILE * width);
+    for (let token = sinkTokens; token < this.#to; token += TILE) {
+      const count = Math.min(TILE, this.#to - token);
+      for (let t = 0; t < count; t++) {
+        this.#decode(bytes, (token - sinkTokens + t) * rowBytes, components, t * columns);
+      }
+      rowsTimesColumns(components, count + count % 2, own, width, columns, rows);
+      for (let t = 0; t < count; t++) {
+        const row = rows.subarray(t * width, t * width + size);
+        for (let c = 0; c < size; c++) row[c]! += mean[layer * size + c]!;
+        for (let h = 0; h < heads; h++) {
+          const at = (h * target.capacity + token + t) * headDim;
+          if (rope === undefined) target.data.set(row.subarray(h * headDim, (h + 1) * headDim), at);
+          else rotateHead(row, h * headDim, rope, token + t, headDim, target.data, at);
+        }
+      }
+    }
+  }
+
+  buffers(n: number): readonly StoredBuffer[] {
+    const { from, to } = kvtcRange(this.#settings, n);
+    return kvtcBuffers(this.#layout, this.#rows, to - from);
+  }
+
+  contents(): readonly BufferContents[] {
+    return kvtcContents(this.#rows);
+  }
+
+  constants(): readonly ConstantBuffer[] {
+    return kvtcConstants(this.#settings);
+  }
+
+  /** Rows of `count` tokens. */
+  #encoded(token: number, count: number): Uint8Array {
+    const { stored, channels, rowBytes, blocks, mean } = this.#layout;
+    const { heads, headDim, kind } = this.#settings;
+    const [columns, width] = [paddedTo4(stored), paddedTo4(channels)];
+    const vectors = new Float32Array((count + count % 2) * width);
+    let c = 0;
+    for (const source of this.#sources) {
+      const input = kind === "key" ? preRopeOf(source).tensor : source.tensor;
+      let sum = 0;
+      for (let h = 0; h < heads; h++, c += headDim) {
+        for (let t = 0; t < count; t++) {
+          const from = (h * input.capacity + token + t) * headDim;
+          for (let d = 0; d < headDim; d++) {
+            const x = input.data[from + d]!;
+            sum += x * 0;
+            vectors[t * width + c + d] = x - mean[c + d]!;
+          }
+        }
+      }
+      // 0 times anything finite is 0.
+      if (sum !== 0) throwNotFinite(source, input, token, token + count);
+    }
+    const components = new Float32Array((count + count % 2) * columns);
+    const { forth } = matrices(this.#layout);
+    rowsTimesColumns(vectors, count + count % 2, forth, columns, width, components);
+    const bytes = new Uint8Array(count * rowBytes);
+    for (let t = 0, at = 0; t < count; t++) {
+      const row = components.subarray(t * columns, t * columns + stored).map(finiteHalf);
+      let k = 0;
+      for (const block of blocks) {
+        writeBlock(block, row, k, bytes, at);
+        k += block.size;
+        at += blockBytes(block);
+      }
+    }
+    return bytes;
+  }
+
+  #decode(bytes: Uint8Array, row: number, components: Float32Array, to: number): void {
+    let [at, k] = [row, to];
+    for (const block of this.#layout.blocks) {
+      readBlock(block, bytes, at, components, k);
+      k += block.size;
+      at += blockBytes(block);
+    }
+  }
+}

@@ -1,0 +1,229 @@
+/**
+ * The packed layers of `kvtc` beside GPU tensors. The device makes the rows of new tokens; DEFLATE runs
+ * on the host, so `settle` reads them back into the stream. What is restored is inflated on the host
+ * and sent to the device as rows; rows that nobody has read back yet are restored from where they are.
+ *
+ * @module
+ */
+import type { BufferContents, ConstantBuffer, Source, StoredBuffer } from "../../family.ts";
+import { notFiniteError } from "../../finite_input.ts";
+import { DeviceStore } from "../../gpu/device_store.ts";
+import { Kernels } from "../../gpu/kernels.ts";
+import type { WordRegion } from "../../gpu/workbench.ts";
+import { DeflatedRows } from "../../packing/deflated_rows.ts";
+import pack from "../../packing/pack.wgsl" with { type: "text" };
+import type { LayerPack } from "../../stores/coupled/layer_pack.ts";
+import { preRopeOf } from "../../stores/rope/rope_restore.ts";
+import type { GpuTensor } from "../../tensor.ts";
+import { blockBytes } from "./component_blocks.ts";
+import text from "./kvtc.wgsl" with { type: "text" };
+import {
+  kvtcBuffers,
+  kvtcConstants,
+  kvtcContents,
+  type KvtcLayout,
+  kvtcLayout,
+} from "./kvtc_layout.ts";
+import { kvtcRange, type KvtcSettings } from "./kvtc_settings.ts";
+
+/** Rows of some tokens on the device. */
+interface DeviceRows {
+  readonly token: number;
+  readonly tokens: number;
+  readonly rows: GPUBuffer;
+}
+
+/** See the module. `settle` throws on non-finite input. */
+export class KvtcPackGpu extends DeviceStore<never> implements LayerPack<GpuTensor> {
+  readonly #sources: readonly Source<GpuTensor>[];
+  readonly #settings: KvtcSettings;
+  readonly #layout: KvtcLayout;
+  readonly #kernels: Kernels;
+  readonly #rows: DeflatedRows;
+  readonly #rowWords: number;
+  /** Rows that are not read back, and those of them that are on their way. */
+  #waiting: DeviceRows[] = [];
+  #coming: readonly DeviceRows[] = [];
+  /** Tokens of the stream. */
+  #settled = 0;
+  #to = 0;
+
+  /** @param sources of the layers that are coded together */
+  constructor(
+    device: GPUDevice,
+    sources: readonly Source<GpuTensor>[],
+    settings: KvtcSettings,
+  ) {
+    super(device, sources[0]!, {});
+    const layout = kvtcLayout(settings, sources.length);
+    this.#sources = sources;
+    this.#settings = settings;
+    this.#layout = layout;
+    this.#rows = new DeflatedRows(layout.rowBytes);
+    this.#rowWords = Math.ceil(layout.rowBytes / 4);
+    this.#kernels = Kernels.of(device, "kvtc", [pack, text], {
+      layer_channels: settings.heads * settings.headDim,
+    });
+    this.tables = this.bench.shared(settings, () => this.#constants());
+  }
+
+  grow(n: number): void {
+    const { from, to } = kvtcRange(this.#settings, n);
+    const token = Math.max(from, this.#to);
+    if (to <= token) return;
+    this.#to = to;
+    this.bench.batch(() => {
+      const tokens = to - token;
+      const rows = this.bench.buffer("rows", tokens * this.#rowWords);
+      const components = this.bench.buffer("components", tokens * this.#layout.stored);
+      for (const [layer, source] of this.#sources.entries()) {
+        const input = this.#settings.kind === "key" ? preRopeOf(source).tensor : source.tensor;
+        this.run(this.#kernels, "project", { workgroups: tokens }, {
+          job: this.#job(input, layer, token, tokens),
+          tensor: input.buffer,
+          components,
+        });
+      }
+      this.run(this.#kernels, "encode", { threads: tokens }, {
+        job: this.#job(this.#sources[0]!.tensor, 0, token, tokens),
+        components,
+        rows,
+      });
+      this.bench.free(components);
+      this.#waiting.push({ token, tokens, rows });
+    });
+  }
+
+  restore(layer: number, target: GpuTensor): void {
+    this.bench.batch(() => {
+      if (this.#settled > 0) {
+        const rows = this.bench.buffer("rows", this.#inWords(this.#rows.all()));
+        this.#restore(layer, target, {
+          token: this.#settings.sinkTokens,
+          tokens: this.#settled,
+          rows,
+        });
+        this.bench.free(rows);
+      }
+      for (const part of this.#waiting) this.#restore(layer, target, part);
+    });
+  }
+
+  buffers(n: number): readonly StoredBuffer[] {
+    const { from, to } = kvtcRange(this.#settings, n);
+    return kvtcBuffers(this.#layout, this.#rows, to - from);
+  }
+
+  async contents(): Promise<readonly BufferContents[]> {
+    await this.settle();
+    return kvtcContents(this.#rows);
+  }
+
+  override constants(): readonly ConstantBuffer[] {
+    return kvtcConstants(this.#settings);
+  }
+
+  override free(): void {
+    super.free();
+    this.bench.free(...this.#waiting.map(({ rows }) => rows));
+    this.#waiting = [];
+  }
+
+  protected override awaited(): readonly WordRegion[] {
+    this.#coming = [...this.#waiting];
+    return this.#coming.map(({ tokens, rows }) => ({
+      buffer: rows,
+      at: 0,
+      words: tokens * this.#rowWords,
+    }));
+  }
+
+  protected override learn(words: Uint32Array<ArrayBuffer>): void {
+    const { rowBytes } = this.#layout;
+    const bytes = new Uint8Array(words.buffer, words.byteOffset, words.byteLength);
+    const rows = new Uint8Array(words.length / Math.max(1, this.#rowWords) * rowBytes);
+    for (let at = 0, row = 0; at < rows.length; at += rowBytes, row += 4 * this.#rowWords) {
+      rows.set(bytes.subarray(row, row + rowBytes), at);
+    }
+    this.#rows.add(rows);
+    for (const { tokens, rows } of this.#coming) {
+      this.#settled += tokens;
+      this.bench.free(rows);
+    }
+    this.#waiting = this.#waiting.filter((part) => !this.#coming.includes(part));
+    this.#coming = [];
+  }
+
+  protected override notFinite(place: number): Error {
+    const { heads } = this.#settings;
+    const { layers } = this.#layout;
+    const row = Math.floor(place / heads);
+    return notFiniteError(this.#sources[row % layers]!, place % heads, Math.floor(row / layers));
+  }
+
+  /** The constants on the device. */
+  #constants() {
+    const { blocks, mean, axes } = this.#layout;
+    let [first, byte] = [0, 0];
+    const table = blocks.flatMap((block) => {
+      const row = [first, block.size, block.bits, byte];
+      first += block.size;
+      byte += blockBytes(block);
+      return row;
+    });
+    const halves = new Uint16Array(axes.length + axes.length % 2);
+    halves.set(new Uint16Array(axes.buffer, axes.byteOffset, axes.length));
+    return {
+      blocks: this.bench.buffer("blocks", Uint32Array.from(table)),
+      mean: this.bench.buffer("mean", mean),
+      axes: this.bench.buffer("axes", new Uint32Array(halves.buffer)),
+    };
+  }
+
+  /** Rows that begin with a word each. */
+  #inWords(bytes: Uint8Array): Uint32Array<ArrayBuffer> {
+    const { rowBytes } = this.#layout;
+    const words = new Uint32Array(this.#settled * this.#rowWords);
+    const padded = new Uint8Array(words.buffer);
+    for (let row = 0; row < this.#settled; row++) {
+      padded.set(
+        bytes.subarray(row * rowBytes, (row + 1) * rowBytes),
+        row * 4 * this.#rowWords,
+      );
+    }
+    return words;
+  }
+
+  #restore(layer: number, target: GpuTensor, { token, tokens, rows }: DeviceRows): void {
+    const rope = this.#settings.kind === "key" ? preRopeOf(this.#sources[layer]!).rope : undefined;
+    const components = this.bench.buffer("components", tokens * this.#layout.stored);
+    const job = this.#job(target, layer, token, tokens);
+    this.run(this.#kernels, "decode", { threads: tokens }, { job, components, rows });
+    this.run(this.#kernels, "rebuild", { workgroups: tokens }, {
+      job,
+      tensor: target.buffer,
+      components,
+      cosine: rope?.cos.buffer,
+      sine: rope?.sin.buffer,
+    });
+    this.bench.free(components);
+  }
+
+  #job(tensor: GpuTensor, layer: number, first: number, tokens: number) {
+    const { blocks, layers, stored } = this.#layout;
+    const { heads, headDim, kind } = this.#settings;
+    return {
+      heads,
+      head_dim: headDim,
+      capacity: tensor.capacity,
+      first,
+      tokens,
+      layer,
+      layers,
+      stored,
+      block_count: blocks.length,
+      row_words: this.#rowWords,
+      rotate: kind === "key",
+    };
+  }
+}
