@@ -5,6 +5,7 @@
  */
 import { type SliceName, sliceNames, slices } from "../benchmarks/slices.ts";
 import { print } from "../report/terminal.ts";
+import { ADVISE_OPERAND, ADVISE_OPTIONS, parseAdviseOptions } from "./advise_options.ts";
 import { cacheHelp, parseCacheOptions } from "./cache_options.ts";
 import { CHECK_OPERAND, CHECK_OPTIONS, parseCheckOptions } from "./check_options.ts";
 import { NEW_OPERAND, NEW_OPTIONS, parseNewOptions } from "./new_options.ts";
@@ -163,6 +164,21 @@ function fetchCommand(summary: string): Command {
   };
 }
 
+function adviseCommand(summary: string): Command {
+  return {
+    summary,
+    run: async (args) => {
+      const options = parseAdviseOptions(args);
+      if (options === undefined) {
+        print(commandHelp(`advise ${ADVISE_OPERAND}`, summary, ADVISE_OPTIONS));
+        return 0;
+      }
+      const { giveAdvice } = await import("./advise_command.ts");
+      return await giveAdvice(options);
+    },
+  };
+}
+
 function checkCommand(summary: string): Command {
   return {
     summary,
@@ -223,6 +239,7 @@ export const commands = {
   leaderboard: leaderboardCommand("Every policy on every slice and model, and a report"),
   rerun: rerunCommand("What a manifest says, again, and whether every digit is the same"),
   search: searchCommand("A width for every layer, kind and head under a budget, by measurement"),
+  advise: adviseCommand("Which cache setting of an engine to use with a model, and what it loses"),
   fetch: fetchCommand("Models and benchmarks of the Hugging Face hub into its cache"),
   families: familiesCommand("Every quantizer family and policy, and the bits each really stores"),
   new: newCommand("A policy or quantizer file that runs at once, and a test beside it"),

@@ -29,6 +29,7 @@ export const commandPermissions = {
   leaderboard: { set: "replay" },
   rerun: { set: "replay", sandbox: true },
   search: { set: "replay" },
+  advise: { set: "replay" },
   fetch: { set: "fetch" },
   families: {},
   new: { set: "new" },

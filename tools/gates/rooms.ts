@@ -50,6 +50,11 @@ export const rooms: Rooms = {
       ...["stats", "report", "deno.json"],
     ],
   },
+  advice: {
+    imports: [
+      ...["quant", "policies", "evaluation", "stats", "report", "leaderboard"],
+    ],
+  },
   cli: {
     imports: [
       ...[
@@ -64,7 +69,7 @@ export const rooms: Rooms = {
         "replay",
         "evaluation",
       ],
-      ...["stats", "report", "search", "leaderboard", "deno.json"],
+      ...["stats", "report", "search", "leaderboard", "advice", "deno.json"],
     ],
   },
   "mod.ts": {
