@@ -13,6 +13,7 @@ import { canJudge, capabilityOf } from "./capability.ts";
 import { heatMapPage } from "./heat_map_page.ts";
 import { moreFields } from "./more_fields.ts";
 import { needleCells } from "./needle_cells.ts";
+import { sliceStatistics } from "./statistics.ts";
 import { groupScores, otherScores } from "./task_scores.ts";
 
 /** Everything but the policies that decides a run's numbers. */
@@ -145,35 +146,50 @@ export function metricsJson(
     ...run,
     partial: endedBy !== null,
     ended_by: endedBy,
-    slices: reports.map(({ data, max_new_tokens, origin, floor = 0, result }) => ({
-      slice: result.slice,
-      partial: isPartial(result),
-      data,
-      max_new_tokens,
-      ...(origin === undefined ? {} : { benchmark: origin }),
-      ...judgement(result, floor),
-      refused: result.refused,
-      failures: result.failures,
-      not_applicable: result.notApplicable,
-      policies: result.results.map(({ policy, numbers, outcomes, ...told }) => ({
-        policy,
-        outside_budget: told.outsideBudget,
-        claimed: told.claimed,
-        metrics: Object.fromEntries(metricFields.map((field) => [field, numbers[field]])),
-        more_metrics: moreFields(outcomes),
-        other_scores: otherScores(outcomes),
-        groups: groupScores(outcomes),
-        needle_cells: needleCells(outcomes),
-        ignored_hooks: told.ignoredHooks,
-        remarks: told.remarks,
-        deviations: told.deviations,
-        calibration: told.calibration,
-        last_widths: told.widths,
-        examples: outcomes.map(exampleSummary),
-      })),
-    })),
+    slices: reports.map((report) => sliceContent(run, report, endedBy === null)),
   };
   return `${JSON.stringify(content, null, 2)}\n`;
+}
+
+/** One slice; what is resampled is left out of a run that may still be ended at any moment. */
+function sliceContent(
+  run: RunDescription,
+  { data, max_new_tokens, origin, floor = 0, result }: SliceReport,
+  whole: boolean,
+): Record<string, unknown> {
+  const statistics = whole ? sliceStatistics(result.slice, result.results, run.seed) : undefined;
+  return {
+    slice: result.slice,
+    partial: isPartial(result),
+    data,
+    max_new_tokens,
+    ...(origin === undefined ? {} : { benchmark: origin }),
+    ...judgement(result, floor),
+    refused: result.refused,
+    failures: result.failures,
+    not_applicable: result.notApplicable,
+    ...(statistics === undefined ? {} : {
+      resamples: statistics.resamples,
+      comparisons: statistics.comparisons,
+    }),
+    policies: result.results.map(({ policy, numbers, outcomes, ...told }, i) => ({
+      policy,
+      outside_budget: told.outsideBudget,
+      claimed: told.claimed,
+      metrics: Object.fromEntries(metricFields.map((field) => [field, numbers[field]])),
+      more_metrics: moreFields(outcomes),
+      ...(statistics === undefined ? {} : { intervals: statistics.intervals[i] }),
+      other_scores: otherScores(outcomes),
+      groups: groupScores(outcomes),
+      needle_cells: needleCells(outcomes),
+      ignored_hooks: told.ignoredHooks,
+      remarks: told.remarks,
+      deviations: told.deviations,
+      calibration: told.calibration,
+      last_widths: told.widths,
+      examples: outcomes.map(exampleSummary),
+    })),
+  };
 }
 
 /** Whether task scores can judge a policy here; nothing for a text. */

@@ -43,6 +43,44 @@ export function replicate(
   return out;
 }
 
+/** What one example gives to a mean over parts of examples, such as the tokens of a text. */
+export interface MeanPart {
+  readonly sum: number;
+  readonly count: number;
+}
+
+/**
+ * Replicates of `sum of sums / sum of counts`, with the draws that `replicate` makes from the same
+ * options and as many examples.
+ *
+ * @param parts one per example, at least one, each of a count above 0
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { replicateMean } from "./bootstrap.ts";
+ *
+ * const parts = [{ sum: 6, count: 2 }, { sum: 3, count: 1 }];
+ * assertEquals([...replicateMean(parts, { seed: 1, resamples: 3 })], [3, 3, 3]);
+ * ```
+ */
+export function replicateMean(
+  parts: readonly MeanPart[],
+  { resamples = DEFAULT_RESAMPLES, seed }: ResampleOptions,
+): Float64Array {
+  const random = randomSource(seed);
+  return Float64Array.from({ length: resamples }, () => {
+    let sum = 0;
+    let count = 0;
+    for (let i = 0; i < parts.length; i++) {
+      const part = parts[random.below(parts.length)]!;
+      sum += part.sum;
+      count += part.count;
+    }
+    return sum / count;
+  });
+}
+
 /** `a - b`, replicate by replicate. */
 export function subtract(a: Float64Array, b: Float64Array): Float64Array {
   return a.map((value, r) => value - b[r]!);

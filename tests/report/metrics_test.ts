@@ -3,27 +3,11 @@ import { assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { parse } from "@std/csv/parse";
 import fc from "fast-check";
 import { metricFields, plainDecimal } from "../../report/metric_fields.ts";
-import { resultFiles, type RunDescription } from "../../report/result_files.ts";
+import { resultFiles } from "../../report/result_files.ts";
 import { sliceTable } from "../../report/table.ts";
 import { testMetricsLine } from "../../report/test_metrics.ts";
 import { numbers, result } from "./sample_result.ts";
-
-const run: RunDescription = {
-  contract: "1.1",
-  model: "acme/Wide-0.1B@v1.0",
-  model_hub: { name: "acme/Wide-0.1B", commit: "0123456789abcdef0123456789abcdef01234567" },
-  chat_template: true,
-  model_fingerprint: "abc",
-  device: "cpu",
-  gpu: null,
-  precision: "float32",
-  budget_bits: 4,
-  seed: 0,
-  chat_date: "2026-01-01",
-  stepwise: false,
-  kvreplay: "0.1.0",
-  deno: "2",
-};
+import { run } from "./sample_run.ts";
 
 const reports = [{ data: null, max_new_tokens: 32, result }];
 

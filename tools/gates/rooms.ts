@@ -37,7 +37,7 @@ export const rooms: Rooms = {
     ],
   },
   stats: { imports: ["quant", "replay"] },
-  report: { imports: ["files", "quant"], types: ["replay", "evaluation"] },
+  report: { imports: ["files", "quant", "stats"], types: ["replay", "evaluation"] },
   search: {
     imports: [
       ...["benchmarks", "quant", "policies", "engine", "calibration", "replay", "evaluation"],

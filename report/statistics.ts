@@ -1,0 +1,131 @@
+/**
+ * How sure the numbers of a slice are: an interval for every mean, and every pair of policies
+ * compared example by example.
+ *
+ * @module
+ */
+import type { NamedOutcome, PolicyResult } from "../evaluation/results.ts";
+import { seedFor } from "../quant/numerics/random.ts";
+import {
+  DEFAULT_RESAMPLES,
+  type MeanPart,
+  replicateMean,
+  type ResampleOptions,
+  subtract,
+} from "../stats/bootstrap.ts";
+import {
+  compareDraws,
+  comparePolicies,
+  type Difference,
+  difference,
+  drawPolicy,
+  type PairedComparison,
+  type PolicyDraws,
+} from "../stats/compare.ts";
+import { POOLED_FIELDS } from "../stats/example_totals.ts";
+import { type Interval, interval } from "../stats/interval.ts";
+
+/** A pair of policies, with the means that only some runs have. */
+export interface ResultComparison extends PairedComparison {
+  /** Of `mean_nll`, in nats, where a text was read. */
+  readonly mean_nll?: Difference;
+  /** Of `generated_task_score`, in its points (0..100), where replies were generated. */
+  readonly generated_task_score?: Difference;
+}
+
+/** What is known of a slice's numbers beside themselves. */
+export interface SliceStatistics {
+  readonly resamples: number;
+  readonly seed: number;
+  /** 95 % intervals of a policy's means by their names, in the order of the policies. */
+  readonly intervals: readonly Readonly<Record<string, Interval>>[];
+  /** Every pair, in the order of the policies. */
+  readonly comparisons: readonly ResultComparison[];
+}
+
+/**
+ * Resamples whole examples, the same draws for every policy.
+ *
+ * @param seed of the run; each slice has one of its own that follows from it
+ */
+export function sliceStatistics(
+  slice: string,
+  results: readonly Pick<PolicyResult, "policy" | "outcomes">[],
+  seed: number,
+): SliceStatistics {
+  const options = { seed: seedFor(seed, slice), resamples: DEFAULT_RESAMPLES };
+  const drawn = results.map(({ policy, outcomes }) => ({
+    draws: drawPolicy({ policy, examples: outcomes }, options),
+    more: moreMeans(outcomes, options),
+  }));
+  return {
+    resamples: options.resamples,
+    seed,
+    intervals: drawn.map(intervalsOf),
+    comparisons: drawn.flatMap((a, i) =>
+      drawn.slice(i + 1).map((b) => ({ ...compared(a, b, options), seed }))
+    ),
+  };
+}
+
+/** A mean that only some runs have. */
+interface OtherMean {
+  readonly point: number;
+  readonly replicates: Float64Array;
+}
+
+interface Drawn {
+  readonly draws: PolicyDraws;
+  readonly more: Readonly<Partial<Record<OtherName, OtherMean>>>;
+}
+
+/** What an example gives to such a mean; undefined where it has none. */
+const OTHER_MEANS = {
+  mean_nll: ({ nll }: NamedOutcome) =>
+    nll === undefined ? undefined : { sum: nll.reduce((a, b) => a + b, 0), count: nll.length },
+  generated_task_score: ({ generated }: NamedOutcome) =>
+    generated === undefined ? undefined : { sum: 100 * generated.score, count: 1 },
+} as const satisfies Record<string, (outcome: NamedOutcome) => MeanPart | undefined>;
+
+type OtherName = keyof typeof OTHER_MEANS;
+
+function moreMeans(
+  outcomes: readonly NamedOutcome[],
+  options: ResampleOptions,
+): Partial<Record<OtherName, OtherMean>> {
+  const means: Partial<Record<OtherName, OtherMean>> = {};
+  for (const name of Object.keys(OTHER_MEANS) as OtherName[]) {
+    const parts = outcomes.flatMap((outcome) => OTHER_MEANS[name](outcome) ?? []);
+    if (parts.length === 0 || parts.length < outcomes.length) continue;
+    const total = (of: keyof MeanPart) => parts.reduce((sum, part) => sum + part[of], 0);
+    means[name] = {
+      point: total("sum") / total("count"),
+      replicates: replicateMean(parts, options),
+    };
+  }
+  return means;
+}
+
+function intervalsOf({ draws, more }: Drawn): Record<string, Interval> {
+  const examples = draws.examples.length;
+  return Object.fromEntries([
+    ...POOLED_FIELDS.map((name) => [name, interval(draws.replicates[name], examples)]),
+    ...Object.entries(more).map(([name, mean]) => [name, interval(mean.replicates, examples)]),
+  ]);
+}
+
+function compared(a: Drawn, b: Drawn, options: ResampleOptions): ResultComparison {
+  const alike = a.draws.examples.length === b.draws.examples.length &&
+    a.draws.examples.every(({ id }, i) => b.draws.examples[i]!.id === id);
+  if (!alike) return comparePolicies(a.draws, b.draws, options);
+  const others = (Object.keys(OTHER_MEANS) as OtherName[]).flatMap((name) => {
+    const [first, second] = [a.more[name], b.more[name]];
+    if (first === undefined || second === undefined) return [];
+    const replicates = subtract(first.replicates, second.replicates);
+    return [[
+      name,
+      difference(first.point - second.point, replicates, a.draws.examples.length),
+    ]];
+  });
+  return { ...compareDraws(a.draws, b.draws), ...Object.fromEntries(others) };
+}

@@ -1,0 +1,72 @@
+/** Intervals and paired comparisons of a run's results. */
+import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
+import { sliceStatistics } from "../../report/statistics.ts";
+import { resultFiles } from "../../report/result_files.ts";
+import { result } from "./sample_result.ts";
+import { run } from "./sample_run.ts";
+
+const [sample] = result.results;
+const [outcome] = sample!.outcomes;
+
+/** Eight examples whose replies score as given. */
+const scored = (policy: string, score: (i: number) => number, nll?: (i: number) => number[]) => ({
+  ...sample!,
+  policy,
+  outcomes: Array.from({ length: 8 }, (_, i) => ({
+    ...outcome!,
+    id: `example-${i}`,
+    score: score(i),
+    ...(nll === undefined ? {} : { nll: nll(i) }),
+  })),
+});
+
+Deno.test("every mean has an interval and every pair a paired test", () => {
+  const [always, never, half] = [
+    scored("always", () => 1),
+    scored("never", () => 0),
+    scored("half", (i) => i % 2),
+  ];
+  const { intervals, comparisons } = sliceStatistics("gsm8k", [always, never, half], 3);
+  assertEquals(intervals.map(({ task_score }) => task_score).slice(0, 2), [
+    { low: 100, high: 100 },
+    { low: 0, high: 0 },
+  ]);
+  const { low, high } = intervals[2]!.task_score!;
+  assert(low < 50 && 50 < high && low >= 0 && high <= 100);
+  assertEquals(comparisons.map(({ a, b }) => [a, b]), [
+    ["always", "never"],
+    ["always", "half"],
+    ["never", "half"],
+  ]);
+  assertEquals(comparisons[0]!.answers, { both: 0, onlyA: 8, onlyB: 0, neither: 0 });
+  // Eight coins that fall alike: 2 / 2^8.
+  assertEquals(comparisons[0]!.mcnemar_p, 2 / 256);
+  assertEquals(comparisons[0]!.task_score, { estimate: 100, low: 100, high: 100, shown: true });
+});
+
+Deno.test("the mean loss of a text counts its tokens, and pairs of texts their difference", () => {
+  // Windows of one and of three tokens.
+  const tokens = (i: number, loss: number) => Array(i % 2 === 0 ? 1 : 3).fill(loss);
+  const a = scored("a", () => 1, (i) => tokens(i, i));
+  const b = scored("b", () => 1, (i) => tokens(i, i + 0.5));
+  const { intervals, comparisons: [pair] } = sliceStatistics("text", [a, b], 0);
+  // (0 + 3*1 + 2 + 3*3 + 4 + 3*5 + 6 + 3*7) / 16 = 3.75.
+  const { low, high } = intervals[0]!.mean_nll!;
+  assert(low < 3.75 && 3.75 < high);
+  assertAlmostEquals(pair!.mean_nll!.estimate, -0.5, 1e-12);
+  assertAlmostEquals(pair!.mean_nll!.high, -0.5, 1e-12);
+  assert(pair!.mean_nll!.shown);
+});
+
+Deno.test("metrics.json of a whole run has both, and that of a part has neither", () => {
+  const policies = [scored("a", () => 1), scored("b", (i) => i % 2)];
+  const reports = [{ data: null, max_new_tokens: 32, result: { ...result, results: policies } }];
+  const read = (endedBy: string | null) =>
+    JSON.parse(resultFiles(run, reports, endedBy)["metrics.json"]!).slices[0];
+  const whole = read(null);
+  assertEquals(whole.comparisons.length, 1);
+  assertEquals(whole.comparisons[0].seed, run.seed);
+  assertEquals(whole.policies[0].intervals.task_score, { low: 100, high: 100 });
+  const part = read("Interrupted by a signal");
+  assertEquals([part.comparisons, part.policies[0].intervals], [undefined, undefined]);
+});
