@@ -8,6 +8,7 @@ import { print } from "../report/terminal.ts";
 import { ADVISE_OPERAND, ADVISE_OPTIONS, parseAdviseOptions } from "./advise_options.ts";
 import { cacheHelp, parseCacheOptions } from "./cache_options.ts";
 import { CHECK_OPERAND, CHECK_OPTIONS, parseCheckOptions } from "./check_options.ts";
+import { COMPARE_OPERANDS, COMPARE_OPTIONS, parseCompareOptions } from "./compare_options.ts";
 import { NEW_OPERAND, NEW_OPTIONS, parseNewOptions } from "./new_options.ts";
 import { FETCH_OPERAND, FETCH_OPTIONS, parseFetchOptions } from "./fetch_options.ts";
 import { FAMILIES_OPTIONS } from "./families_options.ts";
@@ -194,6 +195,21 @@ function checkCommand(summary: string): Command {
   };
 }
 
+function compareCommand(summary: string): Command {
+  return {
+    summary,
+    run: async (args) => {
+      const options = parseCompareOptions(args);
+      if (options === undefined) {
+        print(commandHelp(`compare ${COMPARE_OPERANDS}`, summary, COMPARE_OPTIONS));
+        return 0;
+      }
+      const { compareRuns } = await import("./compare_command.ts");
+      return await compareRuns(options);
+    },
+  };
+}
+
 function newCommand(summary: string): Command {
   return {
     summary,
@@ -244,6 +260,7 @@ export const commands = {
   families: familiesCommand("Every quantizer family and policy, and the bits each really stores"),
   new: newCommand("A policy or quantizer file that runs at once, and a test beside it"),
   check: checkCommand("Whether a policy or quantizer file does what it must, told in seconds"),
+  compare: compareCommand("Where two runs differ, example by example, replies side by side"),
   cache: cacheCommand("What earlier runs kept on disk: list, verify or clear it"),
 } as const satisfies Record<string, Command>;
 

@@ -34,6 +34,7 @@ export const commandPermissions = {
   families: {},
   new: { set: "new" },
   check: { set: "check", sandbox: true },
+  compare: { set: "compare" },
   cache: { set: "cache" },
 } as const satisfies Record<CommandName, CommandPermissions>;
 

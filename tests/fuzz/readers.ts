@@ -24,6 +24,10 @@ import { summarize } from "../../replay/metric.ts";
 import { readManifest } from "../../report/manifest.ts";
 import { sampleBoard, sampleCell } from "../leaderboard/sample_board.ts";
 import { sampleManifest } from "../leaderboard/sample_manifest.ts";
+import { resultFiles } from "../../report/result_files.ts";
+import { savedRun } from "../../report/saved_run.ts";
+import { result } from "../report/sample_result.ts";
+import { run } from "../report/sample_run.ts";
 
 /** Something that reads files. */
 export interface Reader {
@@ -152,6 +156,9 @@ async function hashedCell(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array<Ar
   }
 }
 
+const saved = resultFiles(run, [{ data: null, max_new_tokens: 32, result }]);
+const savedSteps = saved["steps.jsonl"]!;
+
 const learned = {
   set: { samples: 2, tokens: 30, sha256: "c".repeat(64) },
   seconds: 1.5,
@@ -279,6 +286,18 @@ export const readers = {
   "hashed calibration": {
     seeds: async () => [await calibration()],
     read: (bytes, folder) => readCalibrationFile(hashed(bytes), folder),
+  },
+  "metrics of a run": {
+    seeds: () => Promise.resolve([text(saved["metrics.json"]!)]),
+    read: async (bytes) => {
+      await Promise.resolve(savedRun(new TextDecoder().decode(bytes), savedSteps, "a"));
+    },
+  },
+  "steps of a run": {
+    seeds: () => Promise.resolve([text(savedSteps)]),
+    read: async (bytes) => {
+      await Promise.resolve(savedRun(saved["metrics.json"]!, new TextDecoder().decode(bytes), "a"));
+    },
   },
   "policy messages": {
     seeds: () => {
