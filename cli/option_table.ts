@@ -131,7 +131,8 @@ export const OPTIONS = {
   seed: { value: "N", help: "seed of everything drawn at random (default: 0)" },
   out: {
     value: "DIR",
-    help: "write metrics.json, metrics.csv, steps.jsonl and manifest.json there",
+    help:
+      "write metrics.json, metrics.csv, steps.jsonl, manifest.json and lm_eval/ (for viewers of lm-evaluation-harness) there",
   },
   stepwise: { help: "one pass through the model per step: slow, and the same numbers" },
   audit: { help: "print the buffers behind peak_kv_memory_mb; fail if they do not add up to it" },

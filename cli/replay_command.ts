@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { join } from "node:path";
 import type { BenchmarkOrigin } from "../evaluation/benchmarks/benchmark_slices.ts";
 import {
   type Lab,
@@ -19,12 +20,14 @@ import { CHAT_DATE } from "../engine/checkpoint/chat_date.ts";
 import { PolicyError } from "../policies/check.ts";
 import { isCalibrationThere, saveCalibrationFile } from "../calibration/calibration_file.ts";
 import { CONTRACT_VERSION } from "../policies/contract.ts";
+import { type AskedQuestion, askedQuestion } from "../evaluation/question.ts";
 import type { SliceResult } from "../evaluation/results.ts";
 import { calibrationData } from "./calibration_data_options.ts";
 import { calibrationLines } from "../report/calibration_line.ts";
 import { auditTable } from "../report/audit_table.ts";
 import { capabilityOf, capabilityRemarks } from "../report/capability.ts";
 import { heatMaps } from "../report/heat_map.ts";
+import { harnessFiles } from "../report/harness_files.ts";
 import { manifestDate, type RunManifest } from "../report/manifest.ts";
 import { openOutputFolder, writeAll } from "../report/output_folder.ts";
 import { resultFiles, type RunDescription, type SliceReport } from "../report/result_files.ts";
@@ -77,9 +80,14 @@ export interface ReplayInput {
   readonly origin?: BenchmarkOrigin;
   /** Score of guessing, 0..100; absent for 0. */
   readonly floor?: number;
+  /** What is asked; absent for a text. */
+  readonly asked?: readonly AskedQuestion[];
   /** Replays it under policies. */
   run(lab: Lab, hosts: readonly PolicyHost[], choices: RunChoices): Promise<SliceResult>;
 }
+
+/** Folder in that of `--out` for what viewers of lm-evaluation-harness read. */
+const HARNESS_FOLDER = "lm_eval";
 
 /** Runs the command; the exit code is 1 when a policy failed, else 0. */
 export async function replay(options: ReplayOptions, making: Making): Promise<number> {
@@ -147,6 +155,7 @@ export async function replayInputs(
     max_new_tokens: input.maxNewTokens,
     ...(input.origin === undefined ? {} : { origin: input.origin }),
     ...(input.floor === undefined ? {} : { floor: input.floor }),
+    ...(input.asked === undefined ? {} : { asked: input.asked }),
     result,
   });
   const told = new Set<string>();
@@ -197,7 +206,15 @@ export async function replayInputs(
   const { out } = options;
   if (out !== undefined) {
     const files = filesOf(reports);
-    interrupts.leave({ outcome: `the results are in ${out}` }, () => writeAll(out, files));
+    const harness = harnessFiles(describe(options, lab), reports, new Date());
+    interrupts.leave({ outcome: `the results are in ${out}` }, () => {
+      writeAll(out, files);
+      for (const [folder, contents] of Object.entries(harness)) {
+        const place = join(out, HARNESS_FOLDER, folder);
+        openOutputFolder(place);
+        writeAll(place, contents);
+      }
+    });
     unfinished?.remove();
     inform(`Results are in ${out}`);
   }
@@ -265,6 +282,7 @@ export function replayedSlice(
     name: slice.name,
     content: () => JSON.stringify(slice),
     maxNewTokens: slice.maxNewTokens,
+    asked: slice.examples.map(askedQuestion),
     run: (lab, hosts, choices) => lab.replay(slice, hosts, { ...choices, ...limits }),
   };
 }

@@ -180,6 +180,27 @@ export function readyToRun(
   };
 }
 
+/** A question as who reads its replies wants to see it. */
+export interface AskedQuestion {
+  readonly id: string;
+  /** The user's message, without what the model's chat template puts around it. */
+  readonly prompt: string;
+  /** Right answers; none where only the caller knows. */
+  readonly answers: readonly string[];
+}
+
+/** Message and answers of a question that can be run, and the name it has in results. */
+export function askedQuestion(
+  question: Example | Prompt & { readonly answers?: readonly string[] },
+  index: number,
+): AskedQuestion {
+  if ("prompt" in question) {
+    const { id = `prompt-${index}`, prompt, answers = [] } = question;
+    return { id, prompt, answers };
+  }
+  return { id: question.id, prompt: renderPrompt(question), answers: question.answers };
+}
+
 /** What the caller's own score says. */
 async function ownScore(name: string, id: string, ask: () => unknown): Promise<number> {
   const score = await told(name, id, ask);

@@ -7,6 +7,7 @@
 import { stringify } from "@std/csv/stringify";
 import type { StepOutcome } from "../replay/metric.ts";
 import type { BenchmarkOrigin } from "../evaluation/benchmarks/benchmark_slices.ts";
+import type { AskedQuestion } from "../evaluation/question.ts";
 import type { NamedOutcome, SliceResult } from "../evaluation/results.ts";
 import { metricFields } from "./metric_fields.ts";
 import { canJudge, capabilityOf } from "./capability.ts";
@@ -52,6 +53,8 @@ export interface SliceReport {
   readonly floor?: number;
   /** Where rows and wording of a benchmark came from. */
   readonly origin?: BenchmarkOrigin;
+  /** What was asked, where it is questions. */
+  readonly asked?: readonly AskedQuestion[];
   readonly result: SliceResult;
 }
 

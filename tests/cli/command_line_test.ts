@@ -100,7 +100,17 @@ Deno.test("a replay prints its metrics and writes its files", async () => {
       assertMatch(lines[i]!, new RegExp(`${head}${pairs} replies_cut=\\d+ replies_cut_ref=\\d+$`));
     }
     assertMatch(lines[0]!, / quality_main=100\.0000 /);
-    assertEquals(names(folder), ["manifest.json", "metrics.csv", "metrics.json", "steps.jsonl"]);
+    assertEquals(names(folder), [
+      "lm_eval",
+      "manifest.json",
+      "metrics.csv",
+      "metrics.json",
+      "steps.jsonl",
+    ]);
+    assertEquals(names(`${folder}/lm_eval`), ["kivi_overlap_2bit", "reference"]);
+    const [, samples] = names(`${folder}/lm_eval/reference`);
+    const sample = JSON.parse(await Deno.readTextFile(`${folder}/lm_eval/reference/${samples}`));
+    assertEquals(sample.doc.answers.length > 0 && sample.doc.prompt.length > 0, true);
     const steps = (await Deno.readTextFile(`${folder}/steps.jsonl`)).trimEnd().split("\n");
     const { slices } = JSON.parse(await Deno.readTextFile(`${folder}/metrics.json`));
     assertEquals(steps.length, 2 * slices[0].policies[0].metrics.steps);
