@@ -5,10 +5,10 @@
  */
 import { chart, label, line, textWidth } from "../leaderboard/report/chart.ts";
 import { placeNames } from "../leaderboard/report/label_layout.ts";
-import { element, Markup } from "../leaderboard/report/markup.ts";
+import { element, Markup } from "../report/markup.ts";
 import { fixed, threeDigits } from "../leaderboard/report/numbers.ts";
 import { decadeTicks, lossOrder, spaced, transformed } from "../leaderboard/report/scale.ts";
-import { STYLE } from "../leaderboard/report/style.ts";
+import { STYLE } from "../report/style.ts";
 import { type Advice, adviceByEngine } from "./advice.ts";
 import { adviceSentence, breakingSentence, lossText } from "./advice_text.ts";
 
