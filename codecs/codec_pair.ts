@@ -41,6 +41,8 @@ export class CodecPair implements CodecDoor {
   #model: CodecModel | undefined;
   #lesson: Bytes = new Uint8Array(0);
   #rules: readonly [FullRule, FullRule] | undefined;
+  /** Codes the run's first blocks again; a process of its own would take time from those of the run. */
+  #codeAgain: (() => Promise<void>) | undefined;
   #check: Promise<void> | undefined;
   #excess = 0;
   #closing: Promise<unknown> | undefined;
@@ -186,7 +188,7 @@ export class CodecPair implements CodecDoor {
     const coded = await this.#guard(() => this.encoder.encode(runs, this.shape, data));
     await this.#guard(() => this.#hold(coded.bytes.length - data.byteLength));
     // An encoder that has looked at a prompt would have to be shown it again.
-    if (!this.observes) this.#check ??= this.#codeAgain(runs, data, coded);
+    if (!this.observes) this.#codeAgain ??= () => this.#coded(runs, data, coded);
     return coded;
   }
 
@@ -201,12 +203,12 @@ export class CodecPair implements CodecDoor {
   }
 
   /**
-   * Waits for the comparison of the run's first blocks with those of a third process.
+   * Compares the run's first blocks with what a third process codes them as.
    *
    * @throws {SandboxError} `not deterministic`, when they were coded into other bytes
    */
   async verifyDeterminism(): Promise<void> {
-    await this.#check;
+    await (this.#check ??= this.#codeAgain?.());
   }
 
   /** Ends both processes. */
@@ -236,25 +238,20 @@ export class CodecPair implements CodecDoor {
   }
 
   /** Codes the same blocks in a process that has seen nothing else. */
-  #codeAgain(runs: readonly BlockRun[], data: Floats, coded: CodedBlocks): Promise<void> {
-    const check = (async () => {
-      const { process } = await CodecProcess.open(this.launch, this.source, this.limits);
-      try {
-        await process.reset(this.#known(this.#model), this.#lesson);
-        const again = await process.encode(runs, this.shape, data);
-        if (sameBytes(again, coded)) return;
-        const blocks = coded.lengths.length;
-        throw new SandboxError(
-          "not deterministic",
-          `Given the run's first ${blocks} blocks in a fresh process, it returned other bytes`,
-        );
-      } finally {
-        await process.close();
-      }
-    })();
-    // What it throws is thrown where it is awaited.
-    check.catch(() => {});
-    return check;
+  async #coded(runs: readonly BlockRun[], data: Floats, coded: CodedBlocks): Promise<void> {
+    const { process } = await CodecProcess.open(this.launch, this.source, this.limits);
+    try {
+      await process.reset(this.#known(this.#model), this.#lesson);
+      const again = await process.encode(runs, this.shape, data);
+      if (sameBytes(again, coded)) return;
+      const blocks = coded.lengths.length;
+      throw new SandboxError(
+        "not deterministic",
+        `Given the run's first ${blocks} blocks in a fresh process, it returned other bytes`,
+      );
+    } finally {
+      await process.close();
+    }
   }
 
   async #guard<V>(work: () => Promise<V>): Promise<V> {

@@ -6,6 +6,7 @@
 import { InternalError } from "../../errors.ts";
 import type { RawAnswers, StepQuestion } from "../../policies/ask.ts";
 import type { PolicyHost } from "../../policies/host.ts";
+import type { BudgetState, RequestMeta } from "../../policies/policy.ts";
 import { MissingMethodError } from "../../policies/methods.ts";
 import { CpuBackend } from "../../quant/backend_cpu.ts";
 import type { Family } from "../../quant/family.ts";
@@ -37,6 +38,8 @@ export class TensorHost implements PolicyHost, TensorDoor {
   readonly family: Family;
   #session: TensorSession | undefined;
   #question: StepQuestion | undefined;
+  /** Quantizes the run's first tensors again; at once it would take time from the run's process. */
+  #quantizeAgain: (() => Promise<void>) | undefined;
   #check: Promise<void> | undefined;
 
   private constructor(
@@ -112,17 +115,20 @@ export class TensorHost implements PolicyHost, TensorDoor {
   async quantize(items: readonly TensorItem[]): Promise<TensorResult[]> {
     const results = await this.#guard(() => this.process.quantize(items));
     // One that has looked at a prompt would have to be shown it again.
-    if (!this.observes) this.#check ??= this.#again(items, results);
+    if (!this.observes) {
+      const { request, budget } = this.#asked;
+      this.#quantizeAgain ??= () => this.#again(items, results, request, budget);
+    }
     return results;
   }
 
   /**
-   * Waits for the comparison of the run's first tensors with those of a fresh process.
+   * Compares the run's first tensors with those of a fresh process.
    *
    * @throws {SandboxError} `not deterministic`, when others were restored
    */
   async verifyDeterminism(): Promise<void> {
-    await this.#check;
+    await (this.#check ??= this.#quantizeAgain?.());
   }
 
   async close(): Promise<void> {
@@ -148,30 +154,29 @@ export class TensorHost implements PolicyHost, TensorDoor {
   }
 
   /** Quantizes the same tensors in a process that has seen nothing else. */
-  #again(items: readonly TensorItem[], results: readonly TensorResult[]): Promise<void> {
-    const { request, budget } = this.#asked;
-    const check = (async () => {
-      const { process } = await TensorProcess.open(this.interpreter, this.source, this.work);
-      try {
-        await process.reset(request, budget);
-        const again = await process.quantize(items);
-        const differs = again.findIndex(({ restored, bits }, i) =>
-          bits !== results[i]!.bits ||
-          restored.some((entry, e) => !Object.is(entry, results[i]!.restored[e]))
-        );
-        if (differs === -1) return;
-        const { layer, kind } = items[differs]!;
-        throw new SandboxError(
-          "not deterministic",
-          `Given the same tensor in a fresh process, quantize_${kind}(${layer}) returned another`,
-        );
-      } finally {
-        await process.close();
-      }
-    })();
-    // What it throws is thrown where it is awaited.
-    check.catch(() => {});
-    return check;
+  async #again(
+    items: readonly TensorItem[],
+    results: readonly TensorResult[],
+    request: RequestMeta,
+    budget: BudgetState,
+  ): Promise<void> {
+    const { process } = await TensorProcess.open(this.interpreter, this.source, this.work);
+    try {
+      await process.reset(request, budget);
+      const again = await process.quantize(items);
+      const differs = again.findIndex(({ restored, bits }, i) =>
+        bits !== results[i]!.bits ||
+        restored.some((entry, e) => !Object.is(entry, results[i]!.restored[e]))
+      );
+      if (differs === -1) return;
+      const { layer, kind } = items[differs]!;
+      throw new SandboxError(
+        "not deterministic",
+        `Given the same tensor in a fresh process, quantize_${kind}(${layer}) returned another`,
+      );
+    } finally {
+      await process.close();
+    }
   }
 
   async #guard<V>(work: () => Promise<V>): Promise<V> {
