@@ -7,7 +7,8 @@ import { average, subtract } from "../stats/bootstrap.ts";
 import { type Difference, difference } from "../stats/compare.ts";
 import { type Interval, interval } from "../stats/interval.ts";
 import type { Board, Place } from "./board.ts";
-import { nothingQuantized } from "../replay/metric.ts";
+import { nothingQuantized, type SliceNumbers } from "../replay/metric.ts";
+import { canJudge } from "../report/capability.ts";
 import { paretoFront } from "./pareto.ts";
 
 /** A policy's place in the ranking. Means give every model and slice the same weight. */
@@ -30,6 +31,8 @@ export interface Standing {
   /** Mean `task_score` of the policy and of the reference answers, 0..100. */
   readonly task: number;
   readonly taskReference: number;
+  /** Places where full precision scores no more than nothing, so that task scores judge nobody. */
+  readonly taskBlind: number;
   /** Mean stored bits per cache element. */
   readonly bits: number;
   /** Mean width of the codes alone, over places where there are any; 0 where there are none. */
@@ -85,6 +88,7 @@ function standing(board: Board, policy: string, uneven: readonly string[]): Stan
     worst: { ...worst.place, quality: worst.quality_main },
     task: mean(numbers.map((n) => n.task_score)),
     taskReference: mean(numbers.map((n) => n.task_score_ref)),
+    taskBlind: numbers.filter((n) => !judgesTasks(n)).length,
     bits: mean(numbers.map((n) => n.avg_bits_per_kv_token)),
     codeBits: coded.length === 0 ? 0 : mean(coded.map((n) => n.code_bits)),
     memoryShare: mean(numbers.map((n) => 1 / n.kv_compression_ratio)),
@@ -93,6 +97,11 @@ function standing(board: Board, policy: string, uneven: readonly string[]): Stan
     onFront: places.filter((place) => frontAt(board, place).includes(policy)).length,
     ...(versus === undefined ? {} : { versusBaseline: versus }),
   };
+}
+
+/** Whether the task scores of a cell can say anything about its policy. */
+export function judgesTasks({ task_score_ref }: Pick<SliceNumbers, "task_score_ref">): boolean {
+  return canJudge({ score: task_score_ref, floor: 0 });
 }
 
 /** Policies on the Pareto front of a place, by rising memory; none that is outside the budget. */

@@ -34,7 +34,7 @@ export function capabilityOf({ results }: SliceResult, floor: number): Capabilit
 }
 
 /** Whether the reference does better than guessing. */
-export function canJudge({ score, floor }: Capability): boolean {
+export function canJudge({ score, floor }: Pick<Capability, "score" | "floor">): boolean {
   return score > floor;
 }
 

@@ -5,7 +5,7 @@
  */
 import { nothingQuantized, type SliceNumbers } from "../../replay/metric.ts";
 import type { Board, Place } from "../board.ts";
-import type { Standing } from "../standing.ts";
+import { judgesTasks, type Standing } from "../standing.ts";
 import { element, type Markup } from "../../report/markup.ts";
 import { fixed, threeDigits } from "./numbers.ts";
 
@@ -72,6 +72,7 @@ function numberTable(board: Board, place: Place, standings: readonly Standing[])
           {},
           standings.flatMap(({ policy }) => {
             const numbers = board.cell(place, policy)?.numbers;
+            const blind = numbers !== undefined && !judgesTasks(numbers);
             return numbers === undefined ? [] : element(
               "tr",
               { class: policy === board.baseline ? "baseline" : undefined },
@@ -79,7 +80,7 @@ function numberTable(board: Board, place: Place, standings: readonly Standing[])
               COLUMNS.map(([field, , decimals]) =>
                 element(
                   "td",
-                  {},
+                  { class: field.startsWith("task_score") && blind ? "unshown" : undefined },
                   field === "code_bits" && nothingQuantized(numbers)
                     ? "0 (nothing was quantized)"
                     : field === "break_even_tokens" && numbers[field] < 0

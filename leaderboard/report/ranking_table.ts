@@ -77,7 +77,15 @@ function row(board: Board, s: Standing): Markup {
       below(`${points(s.qualityInterval.low)} to ${points(s.qualityInterval.high)}`),
     ]),
     cell([points(s.worst.quality), below(`${s.worst.slice} · ${s.worst.model}`)]),
-    cell([fixed(s.task, 1), " ", element("small", {}, `(${fixed(s.taskReference, 1)})`)]),
+    cell(
+      [
+        fixed(s.task, 1),
+        " ",
+        element("small", {}, `(${fixed(s.taskReference, 1)})`),
+        s.taskBlind > 0 && below(`${s.taskBlind} of ${s.cells} places cannot judge it`),
+      ],
+      s.taskBlind > 0 ? "unshown" : undefined,
+    ),
     cell(fixed(s.bits, 2)),
     cell(fixed(s.codeBits, 2)),
     cell(percent(s.memoryShare, 1)),

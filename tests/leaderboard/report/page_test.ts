@@ -60,6 +60,30 @@ Deno.test("charts with axes name their quantity and unit", () => {
   assert(titles("figure-kl").includes("nats"));
 });
 
+Deno.test("task scores are grey where full precision scores nothing", () => {
+  const grey = (shown: HtmlElement) => findAll(shown, withClass("unshown")).map(textOf);
+  // As a score is printed; differences from the baseline are grey, too, and have an interval.
+  const greyScores = (shown: HtmlElement) => grey(shown).filter((words) => words === "0.0").length;
+  assertEquals(greyScores(page), 0);
+  const cells = (["needle", "reasoning"] as const).map((slice) =>
+    sampleCell("mini", slice, "adaptive")
+  );
+  const [lost, found] = cells;
+  const examples = lost!.examples.map((e) => ({ ...e, score: 0, referenceScore: 0 }));
+  const blind = { ...lost!, examples, numbers: summarize(examples, { referenceQuality: 100 }) };
+  const pageOf = (cells: Cell[]) => {
+    const board = new Board({
+      ...{ cells, failures: [], baseline: "adaptive", seed: 1, resamples: 100 },
+    });
+    return readHtml(reportPage(board, sampleManifest(board)));
+  };
+  const half = pageOf([blind, found!]);
+  const ranking = grey(byId(half, "ranking"));
+  assert(ranking.some((words) => words.endsWith("1 of 2 places cannot judge it")), ranking.join());
+  // Score of the policy and of full precision, in the numbers of the one place.
+  assertEquals(greyScores(half), 2);
+});
+
 Deno.test("every policy is in the ranking and in every figure", () => {
   const rows = findAll(byId(page, "ranking"), (e) => e.attributes.has("data-policy"));
   assertEquals(
