@@ -94,7 +94,7 @@ Deno.test("a replay is made again, digit by digit", async (t) => {
       );
       assertEquals(
         [...Deno.readDirSync(join(folder, "again"))].map(({ name }) => name).sort(),
-        ["manifest.json", "metrics.csv", "metrics.json", "steps.jsonl"],
+        ["lm_eval", "manifest.json", "metrics.csv", "metrics.json", "steps.jsonl"],
       );
     });
 
