@@ -61,6 +61,8 @@ export interface RegistryRow {
   readonly widths: readonly number[];
   /** Stored bits per quantized element, parameters included; absent where nothing is quantized. */
   readonly bits?: number;
+  /** Whether that depends on the data, since codes are entropy coded: it is that of random numbers. */
+  readonly entropyCoded: boolean;
   /** Stored bits per element of the whole cache, exact tokens included, at `MEASURED_TOKENS`. */
   readonly cacheBits?: number;
   /** Axes: those a family accepts, or the one a policy uses. */
@@ -117,6 +119,7 @@ async function familyRow(cache: RandomCache, family: Family, bits: number): Prom
     name: family.name,
     families: [family.name],
     widths: [bits],
+    entropyCoded: family.entropyCoded === true,
     ...await measure(cache, plan),
     axis: { key: axesOf(family, "key"), value: axesOf(family, "value") },
     sinks: family.hooks?.sink_tokens !== undefined,
@@ -138,6 +141,7 @@ async function policyRow(cache: RandomCache, host: PolicyHost): Promise<Registry
       ...shown,
       families: used,
       widths: [...new Set(plan.flatMap(({ bits }) => bits))].sort((a, b) => a - b),
+      entropyCoded: used.some((name) => builtInFamilies.of(name).entropyCoded === true),
       ...measured,
       window,
       axis: used.length === 0 ? { key: [], value: [] } : asked,
@@ -154,6 +158,7 @@ async function policyRow(cache: RandomCache, host: PolicyHost): Promise<Registry
       ...shown,
       families: [],
       widths: [],
+      entropyCoded: false,
       axis: { key: [], value: [] },
       sinks: 0,
       calibration: "none",

@@ -30,13 +30,15 @@ const titles = (tokens: number): readonly string[] => [
 
 function cells(row: RegistryRow): string[] {
   const decimal = (value: number | undefined) => value === undefined ? "-" : value.toFixed(3);
+  // What is entropy coded takes as much as the data makes it take.
+  const about = row.entropyCoded ? "~" : "";
   const axes = KV_KINDS.map((kind) => row.axis[kind].join("|") || "-");
   return [
     row.name,
     row.what,
     row.widths.join(",") || "-",
-    decimal(row.bits),
-    decimal(row.cacheBits),
+    `${about}${decimal(row.bits)}`,
+    `${about}${decimal(row.cacheBits)}`,
     axes.join("/"),
     String(row.window ?? "asked"),
     typeof row.sinks === "boolean" ? (row.sinks ? "asked" : "none") : String(row.sinks),

@@ -1,8 +1,9 @@
 /**
  * Rows of bytes that are kept as one DEFLATE stream (RFC 1951), made and read by the platform's zlib.
  * Byte `i` of all rows comes before byte `i + 1`, because bytes of one place are more alike than
- * neighbours. The stream is that of all rows, however they came: it is made anew when rows have been
- * added and something asks for it.
+ * neighbours. Where DEFLATE makes nothing shorter, as of a few rows, the bytes are kept as they are. The
+ * stream is that of all rows, however they came: it is made anew when rows have been added and something
+ * asks for it.
  *
  * @module
  */
@@ -63,7 +64,8 @@ export class DeflatedRows {
   /** Bytes of one place behind those of another. */
   #planes(): Uint8Array {
     this.#close();
-    return this.#stream.length === 0 ? this.#stream : new Uint8Array(inflateRawSync(this.#stream));
+    if (this.#stream.length === this.#count * this.rowBytes) return this.#stream;
+    return new Uint8Array(inflateRawSync(this.#stream));
   }
 
   /** Brings what waits into the stream. */
@@ -91,7 +93,8 @@ function deflated(rows: Uint8Array, rowBytes: number): Uint8Array {
   for (let r = 0, at = 0; r < count; r++) {
     for (let i = 0; i < rowBytes; i++) planes[i * count + r] = rows[at++]!;
   }
-  return new Uint8Array(deflateRawSync(planes));
+  const stream = new Uint8Array(deflateRawSync(planes));
+  return stream.length < planes.length ? stream : planes;
 }
 
 function inRows(planes: Uint8Array, rowBytes: number): Uint8Array {

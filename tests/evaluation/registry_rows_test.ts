@@ -24,11 +24,13 @@ Deno.test("bits are those of the buffers: codes, scales and zero points", () => 
   // Values keep 128 of 512 tokens exact, keys none that fill a group.
   assertAlmostEquals(row("kivi_overlap_2bit", 2).cacheBits!, (3 + (3 * 384 + 16 * 128) / 512) / 2);
   assertEquals([row("reference", 16).bits, row("reference", 16).cacheBits], [undefined, 16]);
-  for (const { what, name, widths, bits } of rows) {
-    // The codes of `transform` get shorter when they are stored; `fp8` has one scale for a head.
-    if (what !== "family" || name === "transform" || name === "fp8") continue;
+  for (const { what, name, widths, bits, entropyCoded } of rows) {
+    // Codes that are entropy coded get shorter when they are stored; `fp8` has one scale for a head.
+    if (what !== "family" || entropyCoded || name === "fp8") continue;
     assert(bits! > widths[0]!, `${name} stores parameters too`);
   }
+  const coded = rows.filter(({ what, entropyCoded }) => what === "family" && entropyCoded);
+  assertEquals([...new Set(coded.map(({ name }) => name))], ["transform", "kvtc"]);
   const { bits } = row("transform", 4);
   assert(bits! > 2 && bits! < 4, `${bits}`);
 });

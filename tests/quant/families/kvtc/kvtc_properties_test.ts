@@ -8,7 +8,7 @@ import type {
   KeptSamples,
   LayerSamples,
 } from "../../../../quant/calibration.ts";
-import type { Family, HookAnswers, KvKind } from "../../../../quant/family.ts";
+import type { Family, HookAnswers, KvKind, StoredBuffer } from "../../../../quant/family.ts";
 import { kvtc } from "../../../../quant/families/kvtc/kvtc.ts";
 import { allocateBlocks, blockErrors } from "../../../../quant/families/kvtc/allocate_blocks.ts";
 import {
@@ -194,6 +194,27 @@ testOnBackends("kvtc: what layers share is stored once", async (backend) => {
     assert(lost[0]! > 0.1 && lost[1]! < 0.5 * lost[0]!, lost.join());
   }
 });
+
+testOnBackends(
+  "kvtc: a stream takes no more than it was planned to, at any length",
+  async (backend) => {
+    const scene = sceneOf({
+      ...PLACE,
+      kind: "value",
+      groupLayers: 2,
+      layers: 2,
+      tokens: 12,
+      bits: 2,
+    });
+    const cache = await new OpenCache(backend, scene).grow([1, 2, 5, 12]);
+    for (const tokens of [1, 2, 5, 12]) {
+      const [{ bits, codes }] = cache.stores[0]!.buffers(tokens) as [StoredBuffer];
+      assert(bits![0]! > 0 && bits![0]! <= 2, `${bits} of ${tokens} tokens`);
+      assertEquals(codes, [tokens * 32]);
+      assertEquals(cache.stores[1]!.buffers(tokens), []);
+    }
+  },
+);
 
 testOnBackends("kvtc: a stream is DEFLATE of the rows' bytes, place by place", async (backend) => {
   const tokens = 3;
