@@ -21,6 +21,8 @@ import { parseReplayOptions } from "./replay_options.ts";
 import { parseRerunOptions, RERUN_OPERAND, RERUN_OPTIONS } from "./rerun_options.ts";
 import { parseRunOptions, runHelp } from "./run_options.ts";
 import { parseSearchOptions, SEARCH_OPTIONS } from "./search_options.ts";
+import { parseServeOptions, SERVE_OPERAND, SERVE_OPTIONS } from "./serve_options.ts";
+import { parseSweepOptions, sweepHelp } from "./sweep_options.ts";
 
 /** One command of `kvreplay`. */
 export interface Command {
@@ -132,6 +134,36 @@ function searchCommand(summary: string): Command {
       }
       const { searchWidths } = await import("./search_command.ts");
       return await searchWidths(options);
+    },
+  };
+}
+
+function sweepCommandOf(summary: string): Command {
+  return {
+    summary,
+    run: async (args) => {
+      const options = parseSweepOptions(args);
+      if (options === undefined) {
+        print(sweepHelp(summary));
+        return 0;
+      }
+      const { sweepCommand } = await import("./sweep_command.ts");
+      return await sweepCommand(options);
+    },
+  };
+}
+
+function serveCommand(summary: string): Command {
+  return {
+    summary,
+    run: async (args) => {
+      const options = parseServeOptions(args);
+      if (options === undefined) {
+        print(commandHelp(`serve ${SERVE_OPERAND}`, summary, SERVE_OPTIONS));
+        return 0;
+      }
+      const { serveLive } = await import("./serve_command.ts");
+      return await serveLive(options);
     },
   };
 }
@@ -254,6 +286,10 @@ export const commands = {
   ppl: pplCommand("A text: perplexity, divergence and agreement from the quantized cache"),
   leaderboard: leaderboardCommand("Every policy on every slice and model, and a report"),
   rerun: rerunCommand("What a manifest says, again, and whether every digit is the same"),
+  sweep: sweepCommandOf(
+    "Models, benchmarks, policies and seeds, shard by shard or by many workers",
+  ),
+  serve: serveCommand("A page of running sweeps and finished leaderboards, on this machine"),
   search: searchCommand("A width for every layer, kind and head under a budget, by measurement"),
   advise: adviseCommand("Which cache setting of an engine to use with a model, and what it loses"),
   fetch: fetchCommand("Models and benchmarks of the Hugging Face hub into its cache"),

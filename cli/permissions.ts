@@ -11,10 +11,13 @@ import type { CommandName } from "./commands.ts";
 /** A set of permissions in deno.json. */
 export type PermissionSet = keyof typeof config.permissions;
 
-/** The set of a command's task, and whether its task may also start the sandbox's process. */
+/** The set of a command's task, and whether its task may also start processes. */
 export interface CommandPermissions {
   readonly set?: PermissionSet;
+  /** The sandbox's: this program again, and bubblewrap. */
   readonly sandbox?: true;
+  /** Workers: this program again. */
+  readonly workers?: true;
 }
 
 /** What every command's task has; docs/permissions.md says why. */
@@ -28,6 +31,8 @@ export const commandPermissions = {
   ppl: { set: "replay", sandbox: true },
   leaderboard: { set: "replay" },
   rerun: { set: "replay", sandbox: true },
+  sweep: { set: "sweep", workers: true },
+  serve: { set: "serve" },
   search: { set: "replay" },
   advise: { set: "replay" },
   fetch: { set: "fetch" },
@@ -46,12 +51,13 @@ type Granted = Readonly<Record<string, boolean | readonly string[]>>;
  * @param command the first argument, whatever it is
  */
 export function keepPermissionsOf(command: string | undefined): void {
-  const { set, sandbox }: CommandPermissions = Object.hasOwn(commandPermissions, command ?? "")
-    ? commandPermissions[command as CommandName]
-    : {};
+  const { set, sandbox, workers }: CommandPermissions =
+    Object.hasOwn(commandPermissions, command ?? "")
+      ? commandPermissions[command as CommandName]
+      : {};
   const kept: Granted = {
     ...(set === undefined ? {} : config.permissions[set]),
-    ...(sandbox ? { run: true } : {}),
+    ...(sandbox || workers ? { run: true } : {}),
   };
   const binary: Granted = config.permissions.binary;
   for (const [name, granted] of Object.entries(binary)) {
@@ -62,7 +68,10 @@ export function keepPermissionsOf(command: string | undefined): void {
       continue;
     }
     for (const one of granted as readonly string[]) {
-      if (!keeps.includes(one)) Deno.permissions.revokeSync(oneOf(name, one));
+      // Deno names no wildcard here: all hosts of a domain are given up with the domain itself.
+      if (!keeps.includes(one) && !one.startsWith("*.")) {
+        Deno.permissions.revokeSync(oneOf(name, one));
+      }
     }
   }
 }
@@ -71,6 +80,9 @@ export function keepPermissionsOf(command: string | undefined): void {
 function oneOf(name: string, value: string): Deno.PermissionDescriptor {
   if (name === "env") return { name, variable: value };
   return name === "sys"
-    ? { name, kind: value as "statfs" | "systemMemoryInfo" } as Deno.SysPermissionDescriptor
+    ? {
+      name,
+      kind: value as "statfs" | "systemMemoryInfo" | "hostname",
+    } as Deno.SysPermissionDescriptor
     : { name: "net", host: value };
 }

@@ -90,6 +90,8 @@ export interface LabOptions {
   readonly calibrationData?: string;
   /** Tokens of them to learn from at most, of each kind in turn; default 32,768. */
   readonly calibrationTokens?: number;
+  /** Threads of device `cpu`; default as many as there are cores, up to 8. */
+  readonly threads?: number;
   /** Takes a sentence for the user: which device was chosen, what had to be left out. */
   readonly notice?: (sentence: string) => void;
 }
@@ -355,6 +357,7 @@ export class Lab implements AsyncDisposable {
     }
     const engine = await openEngine(model, device, {
       ...(precision === undefined ? {} : { precision }),
+      ...(options.threads === undefined ? {} : { threads: options.threads }),
       ...(notice === undefined ? {} : { notice }),
       ...(kept === undefined
         ? {}

@@ -25,6 +25,7 @@ export const LAB_OPTIONS = {
   calibration: { is: "text" },
   calibrationData: { is: "text" },
   calibrationTokens: POSITIVE,
+  threads: POSITIVE,
   notice: "function",
 } as const satisfies OptionTypes;
 

@@ -82,6 +82,17 @@ export async function readCell(text: string, name: string, key: CellKey): Promis
   return cell;
 }
 
+/**
+ * The key that a cell's file says it has; `readCell` checks the rest.
+ *
+ * @throws {CellError} when there is none
+ */
+export function keyIn(text: string, name: string): CellKey {
+  const { key } = parsed(text, name);
+  if (!isObject(key)) throw new CellError(`Cell ${name} has no key`);
+  return key as unknown as CellKey;
+}
+
 function parsed(text: string, name: string): Record<string, unknown> {
   let value: unknown;
   try {

@@ -19,7 +19,8 @@ export interface ReadySlice {
 export interface ReadyModel {
   /** Why a policy cannot be applied to the model, where that is plain before anything is run. */
   misfit(policy: string): Promise<string | undefined>;
-  slice(name: string): Promise<ReadySlice>;
+  /** @param seed instead of the run's own */
+  slice(name: string, seed?: number): Promise<ReadySlice>;
   close(): Promise<void>;
 }
 
@@ -94,24 +95,19 @@ export async function fill(input: FillInput): Promise<Filled> {
       for (const sliceName of slices) {
         const slice = await model.slice(sliceName);
         for (const policy of fitting) {
-          signal?.throwIfAborted();
-          const key = await slice.key(policy);
-          const known = input.fresh ? undefined : await store.load(key);
-          if (known !== undefined) {
-            cells.push(known);
-            reused++;
-            tell({ kind: "reused", cell: known });
+          const outcome = await fillCell(slice, policy, {
+            store,
+            fresh: input.fresh,
+            ...(signal === undefined ? {} : { signal }),
+            started: (key) => tell({ kind: "started", key }),
+          });
+          if ("reason" in outcome) {
+            fail(sliceName, policy, outcome.reason);
             continue;
           }
-          tell({ kind: "started", key });
-          const result = await slice.run(key, signal);
-          if ("reason" in result) {
-            fail(sliceName, policy, result.reason);
-          } else {
-            await store.save(result);
-            cells.push(result);
-            tell({ kind: "finished", cell: result });
-          }
+          cells.push(outcome.cell);
+          if (outcome.kind === "reused") reused++;
+          tell(outcome);
         }
       }
     } finally {
@@ -119,4 +115,36 @@ export async function fill(input: FillInput): Promise<Filled> {
     }
   }
   return { cells, failures, misfits, reused };
+}
+
+/** What filling one cell takes. */
+export interface FillCellOptions {
+  readonly store: CellStore;
+  /** Runs it whether or not it is in the store. */
+  readonly fresh: boolean;
+  readonly signal?: AbortSignal;
+  /** Called before it is run; not for one that is in the store. */
+  readonly started?: (key: CellKey) => void;
+}
+
+/** What became of one cell. */
+export type CellOutcome =
+  | { readonly kind: "finished" | "reused"; readonly cell: Cell }
+  | { readonly kind: "failed"; readonly reason: string };
+
+/** Runs one cell and keeps it, unless it is in the store. */
+export async function fillCell(
+  slice: ReadySlice,
+  policy: string,
+  { store, fresh, signal, started }: FillCellOptions,
+): Promise<CellOutcome> {
+  signal?.throwIfAborted();
+  const key = await slice.key(policy);
+  const known = fresh ? undefined : await store.load(key);
+  if (known !== undefined) return { kind: "reused", cell: known };
+  started?.(key);
+  const result = await slice.run(key, signal);
+  if ("reason" in result) return { kind: "failed", reason: result.reason };
+  await store.save(result);
+  return { kind: "finished", cell: result };
 }

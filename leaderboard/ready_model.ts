@@ -17,8 +17,11 @@ import { machineText } from "./project_facts.ts";
 import { sourceHash } from "./source_hash.ts";
 
 /** What every cell of a run shares. */
-export interface ReadyOptions
-  extends Pick<LabOptions, "cache" | "cacheLimit" | "calibrationData" | "calibrationTokens"> {
+export interface ReadyOptions extends
+  Pick<
+    LabOptions,
+    "cache" | "cacheLimit" | "calibrationData" | "calibrationTokens" | "threads"
+  > {
   readonly device: Device;
   /** Examples of each slice; absent for all. */
   readonly limit?: number;
@@ -38,7 +41,8 @@ export interface ReadyOptions
  * @throws UserError for a folder that cannot be used, UserError when the device cannot be opened
  */
 export async function openModel(name: string, options: ReadyOptions): Promise<ReadyModel> {
-  const { device, cache, cacheLimit, calibrationData, calibrationTokens, notice } = options;
+  const { device, cache, cacheLimit, calibrationData, calibrationTokens, notice, threads } =
+    options;
   const lab = await open(name, {
     device,
     ...(cache === undefined ? {} : { cache }),
@@ -46,6 +50,7 @@ export async function openModel(name: string, options: ReadyOptions): Promise<Re
     ...(calibrationData === undefined ? {} : { calibrationData }),
     ...(calibrationTokens === undefined ? {} : { calibrationTokens }),
     ...(notice === undefined ? {} : { notice }),
+    ...(threads === undefined ? {} : { threads }),
   });
   const { shape } = lab;
   const { families } = partsOf(lab);
@@ -53,7 +58,8 @@ export async function openModel(name: string, options: ReadyOptions): Promise<Re
   return {
     misfit: (policy) =>
       misfitOf(hostBuiltin(policy as BuiltinName), { shape, families, budgetBits }),
-    slice: (slice) => Promise.resolve(readySlice(lab, name, slice as SliceName, options)),
+    slice: (slice, seed = options.seed) =>
+      Promise.resolve(readySlice(lab, name, slice as SliceName, { ...options, seed })),
     close: () => lab.close(),
   };
 }

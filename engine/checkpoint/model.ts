@@ -48,6 +48,41 @@ export interface LoadOptions {
   readonly announce?: (size: ModelSize) => void | Promise<void>;
 }
 
+/** What is known of a model before its weights and its tokenizer are read. */
+export interface ModelOutline {
+  readonly size: ModelSize;
+  readonly shape: ModelShape;
+}
+
+/**
+ * Sizes of a model, told from its configuration and the headers of its files.
+ *
+ * @param path as for `loadModel`
+ * @throws {UserError} one sentence naming the file and what was expected
+ */
+export async function outlineModel(path: string): Promise<ModelOutline> {
+  const checkpoint = await openCheckpoint(path);
+  const config = await configOf(checkpoint);
+  return { size: modelSize(tensorsOf(checkpoint, config), config), shape: config.shape };
+}
+
+async function configOf(checkpoint: Checkpoint): Promise<ModelConfig> {
+  const { json, path } = checkpoint.config;
+  return await withStoredHead(readConfig(json, path), checkpoint);
+}
+
+/** The tensors that the graph needs, none of them read. */
+function tensorsOf(
+  checkpoint: Checkpoint,
+  config: ModelConfig,
+): ReadonlyMap<string, StoredTensor> {
+  return neededTensors(
+    checkpoint,
+    tensorShapes(config),
+    (name) => isRedundantTensor(name, config),
+  );
+}
+
 /**
  * Loads a model.
  *
@@ -56,10 +91,7 @@ export interface LoadOptions {
  */
 export async function loadModel(path: string, options: LoadOptions = {}): Promise<Model> {
   const checkpoint = await openCheckpoint(path);
-  const config = await withStoredHead(
-    readConfig(checkpoint.config.json, checkpoint.config.path),
-    checkpoint,
-  );
+  const config = await configOf(checkpoint);
   const files = options.tokenizer === undefined
     ? await checkpoint.tokenizer()
     : await readTokenizerFiles(options.tokenizer);
@@ -69,11 +101,7 @@ export async function loadModel(path: string, options: LoadOptions = {}): Promis
     (files.settings.chat_template === undefined ? checkpoint.template : undefined);
   const chat = openChatTemplate(template, files.settings, options.tokenizer ?? path);
   const eosIds = endTokens(checkpoint, config, files, tokenizer);
-  const tensors = neededTensors(
-    checkpoint,
-    tensorShapes(config),
-    (name) => isRedundantTensor(name, config),
-  );
+  const tensors = tensorsOf(checkpoint, config);
   await options.announce?.(modelSize(tensors, config));
   const hash = createHash("sha256");
   for (const part of [...checkpoint.hashed, ...files.hashed]) takeIn(hash, part);

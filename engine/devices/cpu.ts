@@ -30,17 +30,19 @@ const SMALL = 64 * 2 ** 20;
  *
  * @param place keeps such files; absent for a temporary one
  * @param small bytes of weights below which no file is made
+ * @param threads that compute; numbers do not depend on how many
  * @throws {UserError} where onnxruntime-node has no library for this machine
  */
 export async function openCpuEngine(
   model: Model,
   place?: WeightsPlace,
   small: number = SMALL,
+  threads: number = Math.min(navigator.hardwareConcurrency, MAX_THREADS),
 ): Promise<Engine<CpuTensor>> {
   const runtime = await importNativeRuntime();
   const options: InferenceSession.SessionOptions = {
     executionProviders: ["cpu"],
-    intraOpNumThreads: Math.min(navigator.hardwareConcurrency, MAX_THREADS),
+    intraOpNumThreads: threads,
   };
   const id = await fingerprint(model, ["cpu", runtime.env.versions.common]);
   const layout = new WeightsLayout(decoderGraph(model, "host", { mapped: true }));

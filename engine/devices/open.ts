@@ -64,6 +64,8 @@ export const precisions = ["float32", "float16"] as const satisfies readonly Pre
 export interface OpenOptions {
   /** What it computes in; default `float32`. */
   readonly precision?: Precision;
+  /** Threads of the processor; default as many as there are cores, up to 8. */
+  readonly threads?: number;
   /** Takes a sentence for stderr. */
   readonly notice?: (sentence: string) => void;
   /** Keeps files of large weights for the next time, where a device uses any. */
@@ -83,18 +85,18 @@ export async function openEngine(
   device: Device,
   options: OpenOptions = {},
 ): Promise<Engine> {
-  const { notice, weights, precision = "float32" } = options;
+  const { notice, weights, threads, precision = "float32" } = options;
   if (precision === "float16" && (device === "cpu" || device === "wasm")) {
     throw new UserError(`Device ${device} computes in float32; float16 needs --device webgpu`);
   }
-  if (device === "cpu") return await openCpuEngine(model, weights);
+  if (device === "cpu") return await openCpuEngine(model, weights, undefined, threads);
   if (device === "wasm") return await openWasmEngine(model);
   const found = await findAdapter();
   // In float16 there is nothing to choose from.
   if (device === "auto" && precision === "float32") {
     if (isRealGpu(found)) return await openFaster(model, found, options);
     notice?.(withoutGpu(found));
-    return await openCpuEngine(model, weights);
+    return await openCpuEngine(model, weights, undefined, threads);
   }
   if (found === undefined) {
     throw new UserError(
@@ -136,9 +138,9 @@ export async function announceLoad(
 export async function openFaster(
   model: Model,
   found: FoundAdapter,
-  { notice, weights, times }: OpenOptions = {},
+  { notice, weights, times, threads }: OpenOptions = {},
 ): Promise<Engine> {
-  const onCpu = () => openCpuEngine(model, weights);
+  const onCpu = () => openCpuEngine(model, weights, undefined, threads);
   const onGpu = () => openWebGpuEngine(model, found);
   const key = await timesKey(model, found.description);
   const known = await times?.load(key);

@@ -4,6 +4,7 @@ import config from "../../deno.json" with { type: "json" };
 import { commandPermissions } from "../../cli/permissions.ts";
 import { TASK_VARIABLE } from "../../cli/standing_place.ts";
 import { TELEMETRY_VARIABLE } from "../../engine/devices/native_library.ts";
+import { SHARD_VARIABLES } from "../../sweep/shard_of.ts";
 import { ACCESS_VARIABLES } from "../../engine/checkpoint/hub/access.ts";
 import { CACHE_VARIABLES } from "../../engine/checkpoint/hub/cache_folder.ts";
 
@@ -54,20 +55,20 @@ Deno.test("docs/permissions.md lists every permission of every task, and no othe
 Deno.test("every command has the set of its task", () => {
   const commands = new Map(tasks());
   for (
-    const [name, { set, sandbox }] of Object.entries({ ...commandPermissions }) as [
+    const [name, { set, sandbox, workers }] of Object.entries({ ...commandPermissions }) as [
       string,
-      { set?: string; sandbox?: true },
+      { set?: string; sandbox?: true; workers?: true },
     ][]
   ) {
     const expected = {
       ...(set === undefined ? {} : sets[set]),
-      ...(sandbox ? { run: ["deno", "bwrap"] } : {}),
+      ...(sandbox ? { run: ["deno", "bwrap"] } : workers ? { run: ["deno"] } : {}),
     };
     assertEquals(permissionsOf(commands.get(name)!), expected, name);
   }
 });
 
-Deno.test("sets name the variables that are read, and the network of fetch alone", () => {
+Deno.test("sets name the variables that are read, and which of them have the network", () => {
   // On Windows a user's own folder has another variable than elsewhere; a set is for both.
   const hub = [...new Set([...CACHE_VARIABLES, "HOME", "USERPROFILE"])].sort();
   const own = ["KVREPLAY_CACHE", "XDG_CACHE_HOME", "LOCALAPPDATA", "HOME"];
@@ -76,12 +77,19 @@ Deno.test("sets name the variables that are read, and the network of fetch alone
   // A binary starts where its user stands.
   assertEquals(variables("cache"), union(own, [TASK_VARIABLE]));
   assertEquals(variables("replay"), union(hub, own, [TASK_VARIABLE, TELEMETRY_VARIABLE]));
+  const sweep = [...sets.replay!.env as string[], ...SHARD_VARIABLES];
+  assertEquals(variables("sweep"), union(sweep));
+  // What the driver looks at, whether or not it is set.
+  assertEquals(variables("queue"), union(sweep, ["PG*", "USER", "NODE_PG_FORCE_NATIVE"]));
   assertEquals(variables("fetch"), union(hub, [...ACCESS_VARIABLES, TASK_VARIABLE]));
-  assertEquals(variables("binary"), union(hub, own, [...ACCESS_VARIABLES, TELEMETRY_VARIABLE]));
+  assertEquals(
+    variables("binary"),
+    union(hub, own, [...ACCESS_VARIABLES, ...SHARD_VARIABLES, TELEMETRY_VARIABLE]),
+  );
   assertEquals(Object.keys(sets).filter((name) => "net" in sets[name]!), [
-    ...["fetch", "test", "binary"],
+    ...["queue", "serve", "fetch", "test", "binary"],
   ]);
-  assertEquals(sets.binary!.net, sets.fetch!.net);
+  assertEquals(sets.binary!.net, [...sets.fetch!.net as string[], ...sets.serve!.net as string[]]);
 });
 
 /** Runs a script with the set of a task, or that of the binary, and reads what it prints. */
@@ -135,6 +143,7 @@ Deno.test("a binary gives up what a command's task would not have", async () => 
     write: { name: "write" },
     ffi: { name: "ffi" },
     run: { name: "run" },
+    loopback: { name: "net", host: "127.0.0.1" },
     hub: { name: "net", host: "huggingface.co" },
     files: { name: "net", host: "cas-bridge.xethub.hf.co" },
     HF_HOME: { name: "env", variable: "HF_HOME" },
@@ -151,13 +160,16 @@ Deno.test("a binary gives up what a command's task would not have", async () => 
         .map(([name]) => name)))`,
     );
   const replay = ["read", "write", "ffi", "HF_HOME"];
-  for (const command of ["longbench", "needle", "reasoning", "all"]) {
+  for (const command of ["longbench", "needle", "reasoning", "all", "sweep"]) {
     assertEquals(await kept(command), replay.toSpliced(3, 0, "run"), command);
   }
-  for (const command of ["leaderboard", "search"]) assertEquals(await kept(command), replay);
+  for (const command of ["leaderboard", "search"]) {
+    assertEquals(await kept(command), replay);
+  }
   assertEquals(await kept("fetch"), [
     ...["read", "write", "hub", "files", "HF_HOME", "HF_TOKEN"],
   ]);
+  assertEquals(await kept("serve"), ["read", "loopback"]);
   for (const command of ["families", "--help", "--version", "toString", ""]) {
     assertEquals(await kept(command), [], command);
   }

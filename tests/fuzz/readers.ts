@@ -28,6 +28,8 @@ import { resultFiles } from "../../report/result_files.ts";
 import { savedRun } from "../../report/saved_run.ts";
 import { result } from "../report/sample_result.ts";
 import { run } from "../report/sample_run.ts";
+import { cellsOf, parseSweep } from "../../sweep/definition.ts";
+import { joinShards } from "../../sweep/join.ts";
 
 /** Something that reads files. */
 export interface Reader {
@@ -142,6 +144,17 @@ async function readCache(bytes: Uint8Array<ArrayBuffer>, folder: string): Promis
 }
 
 const cell = sampleCell("mini", "needle", "kivi_overlap_4bit");
+const sweep = parseSweep("models: mini\npolicies: kivi_overlap_4bit\nbenchmarks: needle", "a.yaml");
+const [one, two] = cellsOf(sweep);
+/** The record of a shard, one cell of which is not there. */
+const shard = {
+  ...{ format: "kvreplay sweep 1", sweep, shard: { index: 1, count: 1 } },
+  program: { version: "0.1.0", commit: "unknown", sources: { reference: "a" } },
+  outcomes: [
+    { cell: one, kind: "finished", file: "mini.json" },
+    { cell: two, kind: "failed", reason: "It broke" },
+  ],
+};
 const examples = cell.examples.slice(0, 2);
 const short = { ...cell, examples, numbers: summarize(examples) };
 
@@ -280,6 +293,21 @@ export const readers = {
     read: (bytes) => {
       readManifest(new TextDecoder().decode(bytes), "manifest.json");
       return Promise.resolve();
+    },
+  },
+  "sweep": {
+    seeds: () => Promise.resolve([text("models: [mini]\nseeds: [0, 1]\nlimit: 2\ndevice: cpu\n")]),
+    read: (bytes) => {
+      cellsOf(parseSweep(new TextDecoder().decode(bytes), "a.yaml"));
+      return Promise.resolve();
+    },
+  },
+  "shard of a sweep": {
+    seeds: () => Promise.resolve([text(JSON.stringify(shard))]),
+    read: async (bytes, folder) => {
+      await Deno.mkdir(`${folder}/shards`);
+      await Deno.writeFile(`${folder}/shards/1-of-1.json`, bytes);
+      await joinShards([folder], () => {});
     },
   },
   "calibration": { seeds: async () => [await calibration()], read: readCalibrationFile },

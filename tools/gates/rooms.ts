@@ -55,6 +55,12 @@ export const rooms: Rooms = {
       ...["quant", "policies", "evaluation", "stats", "report", "leaderboard"],
     ],
   },
+  sweep: {
+    imports: [
+      ...["benchmarks", "sandbox", "policies", "engine", "calibration", "report", "leaderboard"],
+    ],
+  },
+  serve: { imports: ["report", "leaderboard", "sweep"] },
   cli: {
     imports: [
       ...[
@@ -69,7 +75,7 @@ export const rooms: Rooms = {
         "replay",
         "evaluation",
       ],
-      ...["stats", "report", "search", "leaderboard", "advice", "deno.json"],
+      ...["stats", "report", "search", "leaderboard", "advice", "sweep", "serve", "deno.json"],
     ],
   },
   "mod.ts": {

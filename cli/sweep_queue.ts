@@ -1,0 +1,109 @@
+/**
+ * The queue of a sweep: shares its cells, and tells, brings or tries anew what is in it.
+ *
+ * @module
+ */
+import { openOutputFolder } from "../report/output_folder.ts";
+import { print } from "../report/terminal.ts";
+import { runCrew } from "../sweep/crew.ts";
+import { cellsOf, type SweepCell, type SweepDefinition } from "../sweep/definition.ts";
+import { joinShards } from "../sweep/join.ts";
+import { CellQueue } from "../sweep/queue/cell_queue.ts";
+import { QueueDatabase, type QueuePlace } from "../sweep/queue/database.ts";
+import { progressText, statusText } from "../sweep/queue/status_text.ts";
+import { type SweepProgram, writeRecord } from "../sweep/record.ts";
+import type { WorkerAnswer } from "../sweep/worker.ts";
+import { EXIT } from "./failure.ts";
+import { InterruptListener } from "./interrupt.ts";
+import { launchWorker } from "./launch_worker.ts";
+import { finishBoards } from "./sweep_boards.ts";
+import { programOf, readSweep } from "./sweep_file.ts";
+import type { SweepOptions } from "./sweep_options.ts";
+import type { Running } from "./sweep_running.ts";
+
+/** Runs the actions `status`, `results` and `retry`; the result is the exit code. */
+export async function lookAfterQueue(options: SweepOptions): Promise<number> {
+  if (options.action === "results") return await results(options);
+  return await (options.action === "retry" ? retry : queueStatus)(options);
+}
+
+/** Runs cells of a queue by processes of this machine, until none is left anywhere. */
+export async function shareCells(
+  place: QueuePlace,
+  cells: readonly SweepCell[],
+  done: (answer: WorkerAnswer) => void,
+  { options, setup, program, live, inform }: Running,
+): Promise<void> {
+  await using database = await QueueDatabase.open(place, inform);
+  await using queue = await CellQueue.open(database, {
+    ...{ cells, program, sweep: setup.sweep, out: setup.out, heartbeat: options.heartbeat, done },
+    worker: workerName(),
+  });
+  await queue.fill();
+  if ("folder" in place) {
+    await queue.retry(true);
+    for (const recorded of await queue.bring()) done({ ...recorded, reused: true });
+  }
+  await runCrew(queue, {
+    ...{ workers: options.workers, setup, launch: launchWorker, notice: inform },
+    busy: (worker, cell) => live.busy(worker, cell),
+  });
+  // Those that were parked.
+  if ("folder" in place) {
+    for (const { cell, reason } of (await queue.status()).parked) {
+      done({ cell, kind: "failed", reason });
+    }
+  }
+}
+
+/** Opens the queue of a sweep's file and does something with it. */
+async function withQueue<V>(
+  options: SweepOptions,
+  body: (queue: CellQueue, sweep: SweepDefinition, program: SweepProgram) => Promise<V>,
+): Promise<V> {
+  const sweep = await readSweep(options.operands[0]!);
+  const program = await programOf(sweep);
+  const notice = (sentence: string) => console.error(sentence);
+  await using database = await QueueDatabase.open({ url: options.queue! }, notice);
+  await using queue = await CellQueue.open(database, {
+    ...{ cells: cellsOf(sweep), program, sweep, out: options.out, worker: workerName() },
+    heartbeat: options.heartbeat,
+  });
+  return await body(queue, sweep, program);
+}
+
+async function queueStatus(options: SweepOptions): Promise<number> {
+  return await withQueue(options, async (queue) => {
+    if (options.watch) await queue.watch((status) => print(progressText(status)));
+    const status = await queue.status();
+    print(statusText(status));
+    return status.parked.length > 0 ? EXIT.failed : 0;
+  });
+}
+
+async function retry(options: SweepOptions): Promise<number> {
+  return await withQueue(options, async (queue) => {
+    await queue.fill();
+    print(`${await queue.retry(false)} cells are tried anew`);
+    return 0;
+  });
+}
+
+async function results(options: SweepOptions): Promise<number> {
+  const inform = (sentence: string) => {
+    if (!options.quiet) console.error(sentence);
+  };
+  using interrupts = new InterruptListener({ outcome: "nothing was written" }, false);
+  return await withQueue(options, async (queue, sweep, program) => {
+    for (const folder of [options.out, `${options.out}/cells`]) openOutputFolder(folder);
+    const outcomes = await queue.bring();
+    writeRecord(options.out, { sweep, program, shard: { index: 1, count: 1 }, outcomes });
+    const joined = await joinShards([options.out], (sentence) => console.error(sentence));
+    return await finishBoards(joined, options, interrupts, inform);
+  });
+}
+
+/** Host and process, for who looks at a queue. */
+function workerName(): string {
+  return `${Deno.hostname()}:${Deno.pid}`;
+}

@@ -1,0 +1,149 @@
+/**
+ * What cells will take, told before anything is run: from the sizes of the model, the length of the
+ * prompts and what a family's quantizer costs beside others.
+ *
+ * Seconds are those of two cores; what is the same for every machine is how they compare, which is
+ * all that shards go by. A plan scales them by what finished cells took.
+ *
+ * @module
+ */
+import { loadSlice, type SliceName, slices } from "../benchmarks/slices.ts";
+import { DEFAULT_CALIBRATION_TOKENS } from "../calibration/chosen_texts.ts";
+import { loadBytes } from "../engine/devices/expected_load.ts";
+import { type ModelOutline, outlineModel } from "../engine/checkpoint/model.ts";
+import { findModel } from "../engine/checkpoint/resolve.ts";
+import { REFERENCE } from "../leaderboard/board.ts";
+import { nameAndGroup } from "../policies/group_size.ts";
+import {
+  type BuiltinName,
+  familiesOf,
+  hostBuiltin,
+  type PolicyName,
+} from "../policies/registry.ts";
+import type { SweepCell, SweepDefinition } from "./definition.ts";
+
+/** What something is expected to take. */
+export interface Estimate {
+  readonly seconds: number;
+  /** Memory at the worst moment. */
+  readonly bytes: number;
+}
+
+/** Bytes of a prompt for each of its tokens. */
+const BYTES_PER_TOKEN = 4;
+
+/** Multiplications and additions a second of a prefill, and values of a cache that a step looks at. */
+const FLOPS = 1.2e11;
+const VALUES = 9e7;
+
+/** Seconds until a process has a model, and those for each gigabyte of its weights. */
+const START_S = 1;
+const GIGABYTE_S = 5;
+
+/** What families cost beside the cheapest ones. Measured on `mini`, 2 cores; absent is 1. */
+const FAMILY_COSTS: Readonly<Record<string, number>> = {
+  adaptive: 9,
+  hf_hqq: 4,
+  ort_webgpu: 3,
+  qaq: 2,
+  sglang_fp4: 2,
+  squat: 3,
+};
+
+/** Copies of a cache in float32 that a replay has in memory at once. */
+const CACHE_COPIES = 8;
+
+/** Weights of device `cpu` from so many bytes on are mapped. */
+const MAPPED = 64 * 2 ** 20;
+
+interface Work {
+  readonly examples: number;
+  /** Tokens of all prompts, and of the longest. */
+  readonly tokens: number;
+  readonly longest: number;
+  readonly steps: number;
+}
+
+/** Estimates of a sweep's cells. */
+export class Estimates {
+  private constructor(
+    private readonly sweep: SweepDefinition,
+    private readonly models: ReadonlyMap<string, ModelOutline>,
+    private readonly work: ReadonlyMap<SliceName, Work>,
+  ) {}
+
+  /**
+   * Looks at models and benchmarks; no weight is read.
+   *
+   * @throws {UserError} for a model that is not there
+   */
+  static async of(sweep: SweepDefinition): Promise<Estimates> {
+    const { models, benchmarks, limit } = sweep;
+    const outlines = new Map<string, ModelOutline>();
+    for (const model of models) {
+      outlines.set(model, await outlineModel((await findModel(model)).path));
+    }
+    const work = new Map<SliceName, Work>();
+    for (const name of benchmarks) work.set(name, await workOf(name, limit));
+    return new Estimates(sweep, outlines, work);
+  }
+
+  /** One cell on a model that is open, with references that are kept. */
+  cell({ model, benchmark, policy }: SweepCell): Estimate {
+    const { shape } = this.models.get(model)!;
+    const { tokens, longest, steps } = this.work.get(benchmark)!;
+    const perToken = 2 * shape.layers * shape.kvHeads * shape.headDim;
+    const seconds = this.#flops(model, steps) / FLOPS +
+      costOf(policy) * tokens * perToken / VALUES;
+    const cached = CACHE_COPIES * (longest + slices[benchmark].maxNewTokens) +
+      (hostBuiltin(policy).calibrates
+        ? this.sweep.calibration_tokens ?? DEFAULT_CALIBRATION_TOKENS
+        : 0);
+    return { seconds, bytes: this.load(model).bytes + 4 * perToken * cached };
+  }
+
+  /** The full-precision run of a benchmark, which all policies share. */
+  reference(model: string, benchmark: SliceName): number {
+    const { tokens, steps } = this.work.get(benchmark)!;
+    return this.#flops(model, tokens + steps) / FLOPS;
+  }
+
+  /** Opening a model. */
+  load(model: string): Estimate {
+    const { size } = this.models.get(model)!;
+    const { device } = this.sweep;
+    const bytes = 4 * size.parameters;
+    const into = device === "wasm" || device === "webgpu"
+      ? device
+      : bytes < MAPPED
+      ? "cpu"
+      : "cpu, mapped";
+    return { seconds: START_S + bytes / 1e9 * GIGABYTE_S, bytes: loadBytes(size, into) };
+  }
+
+  /** An embedding is looked up; as an output head it is multiplied with once a prompt. */
+  #flops(model: string, tokens: number): number {
+    const { parameters, tied } = this.models.get(model)!.size;
+    return 2 * (parameters - tied) * tokens;
+  }
+}
+
+async function workOf(name: SliceName, limit: number | null): Promise<Work> {
+  const examples = (await loadSlice(name)).slice(0, limit ?? undefined);
+  const lengths = examples.map(({ context, input }) =>
+    (context.length + input.length) / BYTES_PER_TOKEN
+  );
+  return {
+    examples: examples.length,
+    tokens: lengths.reduce((sum, length) => sum + length, 0),
+    longest: Math.max(...lengths),
+    steps: examples.length * slices[name].maxNewTokens / 2,
+  };
+}
+
+function costOf(policy: BuiltinName): number {
+  if (policy === REFERENCE) return 1;
+  const { name } = nameAndGroup(policy);
+  const named = [name.startsWith("adaptive") ? "adaptive" : "", ...familiesOf(name as PolicyName)];
+  return Math.max(1, ...named.map((family) => FAMILY_COSTS[family] ?? 1));
+}
