@@ -4,6 +4,7 @@
  * @module
  */
 import { openCodecFile } from "../codecs/codec_file.ts";
+import { TENSOR_CLASS } from "../codecs/tensor/tensor_process.ts";
 import { trial } from "../evaluation/trial.ts";
 import { PolicyError } from "../policies/check.ts";
 import type { PolicyHost } from "../policies/host.ts";
@@ -30,7 +31,9 @@ export async function check({ file, python, budgetBits, seed }: CheckOptions): P
     python === undefined ? "  loads, in the sandbox" : `  loads, in ${python} inside bubblewrap`,
     "  answers the same in a fresh process",
     "  gives the same numbers step by step",
-    `  stores ${bits} bits an entry, as its buffers hold${codes}`,
+    result.claimed
+      ? `  claims ${bits} bits an entry, and stores nothing`
+      : `  stores ${bits} bits an entry, as its buffers hold${codes}`,
     `  restores with an error of ${numbers.cache_error.toFixed(4)} of the cache's norm`,
   ];
   const others = [
@@ -50,10 +53,13 @@ async function kindOf(
   file: string,
   options: PolicyFileOptions,
 ): Promise<{ readonly what: string; readonly open: () => Promise<PolicyHost> }> {
-  const kinds = [
-    { what: "policy", open: () => openPolicyFile(file, options) },
-    { what: "quantizer", open: () => openCodecFile(file, options) },
-  ];
+  const policy = { what: "policy", open: () => openPolicyFile(file, options) };
+  const quantizer = { what: "quantizer", open: () => openCodecFile(file, options) };
+  // A Python file is told by its class; one that cannot be read, by whoever opens it.
+  const text = file.endsWith(".py") ? await Deno.readTextFile(file).catch(() => "") : undefined;
+  const kinds = text === undefined
+    ? [policy, quantizer]
+    : [new RegExp(`^class ${TENSOR_CLASS}\\b`, "m").test(text) ? quantizer : policy];
   for (const kind of kinds) {
     try {
       await (await kind.open()).close();

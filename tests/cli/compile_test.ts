@@ -57,6 +57,7 @@ function needed(): string[] {
     "deno.lock",
     ...filesBelow("quant", ".wgsl", ".wasm"),
     ...filesBelow("policies/python", ".ts", ".py"),
+    ...filesBelow("codecs/tensor", ".py"),
     ...filesBelow("policies/guest", ".ts"),
     ...filesBelow("sandbox", ".ts"),
     ...["cli.ts", "cli/main.ts", "cli/replay_command.ts", "cli/leaderboard_command.ts"],
