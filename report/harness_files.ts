@@ -264,6 +264,7 @@ function configOf(
       prompts: report.origin?.prompts ?? null,
       budget_bits: run.budget_bits,
       outside_budget: result.outsideBudget,
+      claimed: result.claimed,
     },
   };
 }
