@@ -38,7 +38,7 @@ override learned: bool = false;
 // Atomic because blocks and codes share words.
 @group(0) @binding(3) var<storage, read_write> codes: array<atomic<u32>>;
 @group(0) @binding(4) var<storage, read_write> parameters: array<atomic<u32>>;
-@group(0) @binding(5) var<storage, read> constants: array<f32>;
+@group(0) @binding(5) var<storage, read> scales: array<f32>;
 
 var<workgroup> row: array<f32, channels>;
 // Of the block that a channel is the first of.
@@ -70,7 +70,7 @@ fn row_address(token: u32, head: u32) -> u32 {
 
 fn constant_of(head: u32) -> f32 {
   if (learned) {
-    return constants[head];
+    return scales[head];
   }
   return 1.0;
 }

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { BufferContents, Source, Store, StoredBuffer } from "../../family.ts";
+import type { BufferContents, ConstantBuffer, Source, Store, StoredBuffer } from "../../family.ts";
 import { throwNotFinite } from "../../finite_input.ts";
 import { hadamardRows } from "../../numerics/hadamard_rows.ts";
 import { usedContents } from "../../packing/used_contents.ts";
@@ -105,6 +105,11 @@ export class RowStoreCpu<S extends RowSettings> implements Store<CpuTensor> {
     }
     this.#quantized = { from, to };
     this.#length = n;
+  }
+
+  constants(): readonly ConstantBuffer[] {
+    const { constants: memory } = this.format;
+    return memory === undefined ? [] : [{ role: "scales", memory }];
   }
 
   restore(target: CpuTensor): void {

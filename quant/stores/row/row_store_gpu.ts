@@ -63,9 +63,12 @@ export class RowStoreGpu<S extends RowSettings> extends GrowingStore<S, "codes" 
       learned: format.constants !== undefined,
       ...kernels.constants,
     });
-    this.tables = this.bench.shared(format, () => ({
-      constants: this.bench.buffer("constants", format.constants ?? Float32Array.of(1)),
-    }));
+    const { constants: scales } = format;
+    if (scales !== undefined) {
+      this.tables = this.bench.shared(format, () => ({
+        scales: this.bench.buffer("scales", scales),
+      }));
+    }
   }
 
   restore(target: GpuTensor): void {
@@ -94,6 +97,7 @@ export class RowStoreGpu<S extends RowSettings> extends GrowingStore<S, "codes" 
     this.run(this.#kernels, entryPoint, { workgroups: tokens * heads }, {
       job: { heads, capacity, origin: this.#origin, first, tokens },
       tensor: tensor.buffer,
+      scales: this.tables.scales ?? this.bench.nothing,
     });
   }
 }
