@@ -5,7 +5,7 @@ import { UserError } from "../errors.ts";
 import { boardText } from "../leaderboard/board_text.ts";
 import { libraryVersions, projectCommit } from "../leaderboard/project_facts.ts";
 import { openOutputFolder, writeAll } from "../report/output_folder.ts";
-import { print } from "../report/terminal.ts";
+import { print, tell } from "../report/terminal.ts";
 import { seedBoards } from "../sweep/boards.ts";
 import { cellText } from "../sweep/definition.ts";
 import type { Joined } from "../sweep/join.ts";
@@ -28,7 +28,7 @@ export async function finishBoards(
   inform: (sentence: string) => void,
 ): Promise<number> {
   const { cells, missing, failures } = joined;
-  for (const cell of missing) console.error(`Missing: ${cellText(cell)}`);
+  for (const cell of missing) tell(`Missing: ${cellText(cell)}`);
   if (missing.length > 0 && action !== "run" && !partial) {
     throw new UserError(
       `${missing.length} of ${
@@ -37,7 +37,7 @@ export async function finishBoards(
     );
   }
   if (cells.length === 0) {
-    console.error("No cell could be finished: no result files were written");
+    tell("No cell could be finished: no result files were written");
     return EXIT.failed;
   }
   const { calibration_data: texts } = joined.sweep;

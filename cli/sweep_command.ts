@@ -5,7 +5,7 @@
  */
 import { CellStore } from "../leaderboard/cell_store.ts";
 import { openOutputFolder } from "../report/output_folder.ts";
-import { print } from "../report/terminal.ts";
+import { print, tell } from "../report/terminal.ts";
 import { joinShards } from "../sweep/join.ts";
 import { planOf, planText } from "../sweep/plan.ts";
 import { InterruptListener } from "./interrupt.ts";
@@ -43,10 +43,10 @@ async function plan({ operands, shards = 1, out }: SweepOptions): Promise<number
 
 async function merge(options: SweepOptions): Promise<number> {
   const inform = (sentence: string) => {
-    if (!options.quiet) console.error(sentence);
+    if (!options.quiet) tell(sentence);
   };
   using interrupts = new InterruptListener({ outcome: "nothing was written" }, false);
-  const joined = await joinShards(options.operands, (sentence) => console.error(sentence));
+  const joined = await joinShards(options.operands, tell);
   openOutputFolder(options.out);
   const store = new CellStore(`${options.out}/cells`);
   for (const cell of joined.cells) await store.save(cell);

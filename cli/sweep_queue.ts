@@ -4,7 +4,7 @@
  * @module
  */
 import { openOutputFolder } from "../report/output_folder.ts";
-import { print } from "../report/terminal.ts";
+import { print, tell } from "../report/terminal.ts";
 import { runCrew } from "../sweep/crew.ts";
 import { cellsOf, type SweepCell, type SweepDefinition } from "../sweep/definition.ts";
 import { joinShards } from "../sweep/join.ts";
@@ -63,8 +63,7 @@ async function withQueue<V>(
 ): Promise<V> {
   const sweep = await readSweep(options.operands[0]!);
   const program = await programOf(sweep);
-  const notice = (sentence: string) => console.error(sentence);
-  await using database = await QueueDatabase.open({ url: options.queue! }, notice);
+  await using database = await QueueDatabase.open({ url: options.queue! }, tell);
   await using queue = await CellQueue.open(database, {
     ...{ cells: cellsOf(sweep), program, sweep, out: options.out, worker: workerName() },
     heartbeat: options.heartbeat,
@@ -91,14 +90,14 @@ async function retry(options: SweepOptions): Promise<number> {
 
 async function results(options: SweepOptions): Promise<number> {
   const inform = (sentence: string) => {
-    if (!options.quiet) console.error(sentence);
+    if (!options.quiet) tell(sentence);
   };
   using interrupts = new InterruptListener({ outcome: "nothing was written" }, false);
   return await withQueue(options, async (queue, sweep, program) => {
     for (const folder of [options.out, `${options.out}/cells`]) openOutputFolder(folder);
     const outcomes = await queue.bring();
     writeRecord(options.out, { sweep, program, shard: { index: 1, count: 1 }, outcomes });
-    const joined = await joinShards([options.out], (sentence) => console.error(sentence));
+    const joined = await joinShards([options.out], tell);
     return await finishBoards(joined, options, interrupts, inform);
   });
 }

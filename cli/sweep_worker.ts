@@ -4,7 +4,7 @@
  * @module
  */
 import { openModel, type ReadyOptions } from "../leaderboard/ready_model.ts";
-import { print } from "../report/terminal.ts";
+import { print, tell } from "../report/terminal.ts";
 import { work, type WorkerSetup } from "../sweep/worker.ts";
 import { VERSION } from "./version.ts";
 
@@ -13,7 +13,7 @@ export async function workHere(): Promise<number> {
   await work(
     Deno.stdin.readable,
     (line) => print(line),
-    (model, setup) => openModel(model, readyOptions(setup, (sentence) => console.error(sentence))),
+    (model, setup) => openModel(model, readyOptions(setup, tell)),
   );
   return 0;
 }

@@ -9,6 +9,7 @@ import { BoardReader } from "./boards.ts";
 import { filterOf } from "./filter.ts";
 import { livePage, liveParts, PAGE_STYLE } from "./page.ts";
 import { PAGE_SCRIPT } from "./page_script.ts";
+import { tell } from "../report/terminal.ts";
 
 /** What is served, and where. */
 export interface ServeOptions {
@@ -46,7 +47,7 @@ export function serveFolder(options: ServeOptions): Deno.HttpServer<Deno.NetAddr
       ...{ hostname, port },
       onListen: (address) => listening?.(`http://${host}:${address.port}/`),
       onError: (error) => {
-        console.error(error);
+        tell(error instanceof Error ? error.stack ?? error.message : String(error));
         return text("Something went wrong", 500);
       },
     }, (request) => answer(request, reader, names));

@@ -12,6 +12,7 @@ import { CellRunner, type Outcome } from "./cell_runner.ts";
 import type { SweepCell, SweepDefinition } from "./definition.ts";
 import type { Recorded } from "./record.ts";
 import { TextLineStream } from "./text_lines.ts";
+import { tell } from "../report/terminal.ts";
 
 /** What a worker is told first. */
 export interface WorkerSetup {
@@ -56,7 +57,7 @@ export async function work(
         const setup: WorkerSetup = JSON.parse(line);
         runner = new CellRunner({
           ...setup,
-          store: new CellStore(`${setup.out}/cells`, (sentence) => console.error(sentence)),
+          store: new CellStore(`${setup.out}/cells`, tell),
           open: (model) => open(model, setup),
         });
         continue;

@@ -24,7 +24,8 @@ Deno.test("what is shown holds nothing to obey, and JSON stays the same document
 
 Deno.test("no other file of the program writes to the terminal", async () => {
   const found: string[] = [];
-  for (const room of ["cli", "report", "leaderboard", "search", "evaluation", "replay", "engine"]) {
+  const rooms = ["cli", "report", "leaderboard", "search", "evaluation", "replay", "engine"];
+  for (const room of [...rooms, "advice", "sweep", "serve"]) {
     for (const path of await sources(`${ROOT}${room}`)) {
       const code = (await Deno.readTextFile(path)).replace(/^ *\*.*$/gm, "");
       if (/\bconsole\.|Deno\.std(?:out|err)\.write/.test(code)) found.push(path.slice(ROOT.length));

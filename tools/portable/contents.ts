@@ -60,10 +60,10 @@ export async function contents(
     }
   }
   const unread = new Set(leftOut(target));
-  for (const { name, localPath } of packagesOf(info)) {
+  for (const [place, { localPath }] of packagesOf(info)) {
     for await (const file of filesOf(localPath, unread)) {
       if (UNREAD.test(file)) continue;
-      found.set(`node_modules/${name}/${pathIn(localPath, file)}`, await Deno.readFile(file));
+      found.set(`${place}/${pathIn(localPath, file)}`, await Deno.readFile(file));
     }
   }
   // Results tell the commit they were made at; this is where a checkout keeps it.
@@ -72,23 +72,32 @@ export async function contents(
   return found;
 }
 
-/** The packages that modules import, with those they depend on. */
-function packagesOf({ modules, npmPackages }: Info): NpmPackage[] {
-  const packages = new Map<string, NpmPackage>();
-  const open = modules.flatMap(({ npmPackage }) => npmPackage ?? []);
-  for (let id = open.pop(); id !== undefined; id = open.pop()) {
-    const found = npmPackages[id]!;
-    const other = packages.get(found.name);
-    if (other?.version === found.version) continue;
-    if (other !== undefined) {
+/**
+ * The packages that modules import, with those they depend on, by their folders: the first version of
+ * a package where everybody finds it, any other inside the package that asks for it.
+ */
+function packagesOf({ modules, npmPackages }: Info): Map<string, NpmPackage> {
+  const placed = new Map<string, NpmPackage>();
+  const open: { id: string; within: string }[] = modules.flatMap(({ npmPackage: id }) =>
+    id === undefined ? [] : [{ id, within: "" }]
+  );
+  for (let next = open.shift(); next !== undefined; next = open.shift()) {
+    const found = npmPackages[next.id]!;
+    const shared = `node_modules/${found.name}`;
+    const place = [shared, `${next.within}${shared}`]
+      .find((path) => (placed.get(path) ?? found).version === found.version);
+    if (place === undefined) {
       throw new UserError(
-        `The program uses ${found.name} ${other.version} and ${found.version}; expected one version of each package`,
+        `The program uses ${found.name} ${
+          placed.get(shared)!.version
+        } and ${found.version}; expected one version of each package that it imports itself`,
       );
     }
-    packages.set(found.name, found);
-    open.push(...found.dependencies);
+    if (placed.has(place)) continue;
+    placed.set(place, found);
+    open.push(...found.dependencies.map((id) => ({ id, within: `${place}/` })));
   }
-  return [...packages.values()];
+  return placed;
 }
 
 /** A file, or every file below a folder, as absolute paths. */
