@@ -81,6 +81,12 @@ export class Calibrator<T extends KvShape = KvShape> {
     this.#statistics = file?.statistics;
   }
 
+  /** A calibrator that learns the same things from other samples. */
+  learningFrom(samples: readonly SampleTokens[]): Calibrator<T> {
+    const { file: _, ...input } = this.#input;
+    return new Calibrator({ ...input, samples });
+  }
+
   /** Statistics of the whole set, for a policy's `calibrate`. */
   async statistics(): Promise<Learned<CalibrationStatistics>> {
     const { families } = this.#input;

@@ -16,6 +16,7 @@ import { openOutputFolder, writeAll } from "../report/output_folder.ts";
 import { StatusLine } from "../report/status_line.ts";
 import { print } from "../report/terminal.ts";
 import { EXIT } from "./failure.ts";
+import { foreignLeaderboard, type ForeignResult } from "./foreign_command.ts";
 import { InterruptListener } from "./interrupt.ts";
 import type { LeaderboardOptions } from "./leaderboard_options.ts";
 import { made, type Making } from "./provenance.ts";
@@ -42,30 +43,42 @@ export async function leaderboard(
   const commit = await projectCommit();
   for (const folder of [options.out, cellFolder]) openOutputFolder(folder);
   const cache = await runCache(options, inform);
-  let filled: Filled;
+  const store = new CellStore(cellFolder, (sentence) => status.notice(sentence));
+  const ready = { ...readyOptions(options), ...cache, commit, notice: inform };
+  const progress = (done: number, total: number, event: FillEvent) =>
+    tell(done, total, event, status, inform);
+  let filled: Filled | ForeignResult | undefined;
   try {
-    filled = await fill({
-      ...options,
-      store: new CellStore(cellFolder, (sentence) => status.notice(sentence)),
-      open: async (model) => {
-        const choices = { ...readyOptions(options), ...cache, commit, notice: inform };
-        const ready = await openModel(model, choices);
-        if (making.found !== undefined) {
-          const slice = await ready.slice(options.slices[0]!);
-          const { model_hash: hash } = await slice.key(options.policies[0]!);
-          making.found({ models: [{ name: model, hash }], slices: [] });
-        }
-        return ready;
-      },
-      progress: (done, total, event) => tell(done, total, event, status, inform),
-    });
+    filled = options.foreign
+      ? await foreignLeaderboard(options, ready, store, progress)
+      : await fill({
+        ...options,
+        store,
+        open: async (name) => {
+          const model = await openModel(name, ready);
+          if (making.found !== undefined) {
+            const slice = await model.slice(options.slices[0]!);
+            const { model_hash: hash } = await slice.key(options.policies[0]!);
+            making.found({ models: [{ name, hash }], slices: [] });
+          }
+          return model;
+        },
+        progress,
+      });
   } finally {
     await status.stop();
   }
-  if (filled.cells.length === 0) {
-    status.notice("No cell could be finished: no result files were written");
-    return EXIT.failed;
+  if (filled === undefined || "files" in filled) {
+    if (filled === undefined) return noCell(status);
+    const { text, files, failed } = filled;
+    interrupts.leave({ outcome: `the results are in ${options.out}` }, () => {
+      print(text);
+      writeAll(options.out, files);
+    });
+    inform(`Every cell is in ${options.out}/foreign.md and foreign.csv`);
+    return failed ? EXIT.failed : 0;
   }
+  if (filled.cells.length === 0) return noCell(status);
   const board = new Board({ ...filled, ...options });
   const text = boardText(board);
   const { calibrationData: texts } = options;
@@ -84,6 +97,11 @@ export async function leaderboard(
   });
   inform(`Results are in ${options.out}; open ${options.out}/report.html`);
   return filled.failures.length > 0 ? EXIT.failed : 0;
+}
+
+function noCell(status: StatusLine): number {
+  status.notice("No cell could be finished: no result files were written");
+  return EXIT.failed;
 }
 
 function readyOptions(options: LeaderboardOptions) {

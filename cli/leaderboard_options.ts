@@ -10,6 +10,7 @@ import { DEFAULT_CACHE_LIMIT } from "../evaluation/cache/cache_folder.ts";
 import { LARGEST_GROUP, nameAndGroup } from "../policies/group_size.ts";
 import { type BuiltinName, isBuiltinName, type PolicyName } from "../policies/registry.ts";
 import type { Device } from "../engine/devices/open.ts";
+import { FOREIGN_POLICIES } from "../leaderboard/foreign/goals.ts";
 import { embeddedModels } from "../engine/checkpoint/resolve.ts";
 import {
   CALIBRATION_DATA_EXAMPLES,
@@ -30,6 +31,7 @@ const BASELINE = "kivi_overlap_4bit" satisfies PolicyName;
 const REFERENCE = "reference" satisfies PolicyName;
 const RESAMPLES = 10_000;
 const FOLDER = "results/leaderboard";
+const FOREIGN_FOLDER = "results/foreign";
 
 /** Every option of `kvreplay leaderboard`, without dashes. */
 export const LEADERBOARD_OPTIONS = {
@@ -46,6 +48,11 @@ export const LEADERBOARD_OPTIONS = {
     help: "policies to run (default: all built-ins); the reference is always run",
   },
   ...GROUP_OPTION,
+  foreign: {
+    help:
+      "learn from one kind of calibration text at a time, and judge on every other kind and on " +
+      `the slices (default policies: ${FOREIGN_POLICIES.join(",")})`,
+  },
   baseline: { value: "NAME", help: `policy the others are compared with (default: ${BASELINE})` },
   ...DEVICE_OPTION,
   ...CALIBRATION_DATA_OPTIONS,
@@ -56,7 +63,11 @@ export const LEADERBOARD_OPTIONS = {
   },
   seed: { value: "N", help: "seed of everything drawn at random (default: 0)" },
   resamples: { value: "N", help: `resamples behind every interval (default: ${RESAMPLES})` },
-  out: { value: "DIR", help: `results, and finished cells in DIR/cells (default: ${FOLDER})` },
+  out: {
+    value: "DIR",
+    help:
+      `results, and finished cells in DIR/cells (default: ${FOLDER}; with --foreign ${FOREIGN_FOLDER})`,
+  },
   resume: { help: "do not run finished cells again (this is the default)" },
   fresh: { help: "run every cell again" },
   "cache-limit": {
@@ -92,7 +103,9 @@ export interface LeaderboardOptions extends ChosenPolicies<BuiltinName>, Calibra
   /** Embedded models, paths of folders or GGUF files, or names on the hub. */
   readonly models: readonly string[];
   readonly slices: readonly SliceName[];
-  /** The full-precision policy first: every other needs it. */
+  /** Whether policies learn from one kind of text at a time and are judged on all others. */
+  readonly foreign: boolean;
+  /** The full-precision policy first: every other needs it; without it where text is foreign. */
   readonly policies: readonly BuiltinName[];
   /** One of the policies. */
   readonly baseline: BuiltinName;
@@ -132,7 +145,7 @@ export function parseLeaderboardOptions(args: readonly string[]): LeaderboardOpt
   const valueOptions = Object.keys(EXAMPLES) as ValueOption[];
   const parsed = parseArgs([...args], {
     string: [...valueOptions, "_"],
-    boolean: ["resume", "fresh", "cache", "quiet", "help"],
+    boolean: ["resume", "fresh", "foreign", "cache", "quiet", "help"],
     negatable: ["cache"],
     collect: valueOptions,
     alias: { help: "h" },
@@ -146,8 +159,9 @@ export function parseLeaderboardOptions(args: readonly string[]): LeaderboardOpt
   }
   const values = new OptionValues(parsed, EXAMPLES);
   const groupSizes = values.integers("group-size", 1, LARGEST_GROUP);
+  const { foreign } = parsed;
   const { policies: asked, ...chosen } = chosenBuiltins({
-    policy: parsed.policy,
+    policy: foreign && parsed.policy.length === 0 ? [...FOREIGN_POLICIES] : parsed.policy,
     ...(groupSizes === undefined ? {} : { groupSizes }),
     example: EXAMPLES.policy,
   });
@@ -156,15 +170,19 @@ export function parseLeaderboardOptions(args: readonly string[]): LeaderboardOpt
     models: values.names("model") ?? embeddedModels,
     slices: values.names("slice")?.map((name) => known("slice", name, sliceNames)) ?? sliceNames,
     ...chosen,
-    policies: [REFERENCE, ...asked.filter((name) => name !== REFERENCE)],
-    baseline: baselineOf(values, asked),
+    foreign,
+    policies: [
+      ...(foreign ? [] : [REFERENCE] as const),
+      ...asked.filter((name) => name !== REFERENCE),
+    ],
+    baseline: baselineOf(values, foreign ? [...asked, BASELINE] : asked),
     device: values.oneOf("device", DEVICES) ?? "auto",
     ...calibrationDataOf(values),
     ...(limit === undefined ? {} : { limit }),
     budgetBits: values.integer("budget-bits", 1, MOST_BUDGET_BITS) ?? 4,
     seed: values.integer("seed", 0, 2 ** 32 - 1) ?? 0,
     resamples: values.integer("resamples", 100, 1_000_000) ?? RESAMPLES,
-    out: values.text("out") ?? FOLDER,
+    out: values.text("out") ?? (foreign ? FOREIGN_FOLDER : FOLDER),
     fresh: parsed.fresh,
     cache: parsed.cache,
     cacheLimit: values.size("cache-limit") ?? DEFAULT_CACHE_LIMIT,

@@ -274,6 +274,12 @@ export interface LabParts {
 export let partsOf: (lab: Lab) => LabParts;
 
 /**
+ * The same model on the same engine, learning from other texts: for the rooms of this project, which
+ * let one lab run at a time and close the first one alone.
+ */
+export let learningFrom: (lab: Lab, texts: readonly CalibrationText[], most?: number) => Lab;
+
+/**
  * A model, ready for work; runs of one lab wait for each other.
  *
  * @example
@@ -293,6 +299,15 @@ export let partsOf: (lab: Lab) => LabParts;
 export class Lab implements AsyncDisposable {
   static {
     partsOf = (lab) => lab.#parts;
+    learningFrom = (lab, texts, most = DEFAULT_CALIBRATION_TOKENS) => {
+      const { model, calibration } = lab.#parts;
+      const { samples } = chosenTexts(model, texts, most);
+      return new Lab({
+        ...lab.#parts,
+        calibration: calibration.learningFrom(samples.map(({ tokens }) => tokens)),
+        texts: samples.map(({ text }) => text),
+      });
+    };
   }
 
   readonly #parts: LabParts;
@@ -336,12 +351,7 @@ export class Lab implements AsyncDisposable {
       announce: (size) => announceLoad(name, size, device, notice),
     });
     const place = path === name ? await Deno.realPath(path) : name;
-    const chosen = chooseTexts(
-      texts,
-      (text) => ({ text, ...calibrationTokens(model, text) }),
-      most,
-      model.shape.maxPositions,
-    );
+    const chosen = chosenTexts(model, texts, most);
     const { samples } = chosen;
     if (chosen.tooLong > 0) {
       notice?.(
@@ -368,7 +378,7 @@ export class Lab implements AsyncDisposable {
       const calibration = new Calibrator({
         engine,
         families,
-        samples: samples.map(({ ids, reply }) => ({ ids, reply })),
+        samples: samples.map(({ tokens }) => tokens),
         ...(kept === undefined ? {} : { store: new CalibrationCache(kept, origin) }),
         ...(file === undefined ? {} : { file }),
         ...(notice === undefined ? {} : { notice }),
@@ -378,7 +388,7 @@ export class Lab implements AsyncDisposable {
         engine,
         families,
         calibration,
-        texts: chosen.samples.map(({ text }) => text),
+        texts: samples.map(({ text }) => text),
         ...(kept === undefined ? {} : { cache: new ReferenceCache(kept, origin) }),
         ...(hub === undefined ? {} : { hub }),
       });
@@ -623,6 +633,15 @@ export class Lab implements AsyncDisposable {
     this.#last = turn;
     return turn;
   }
+}
+
+/** The texts that are learned from, in tokens. */
+function chosenTexts(model: Model, texts: readonly CalibrationText[], most: number) {
+  const sampleOf = (text: CalibrationText) => {
+    const tokens = calibrationTokens(model, text);
+    return { text, tokens, ...tokens };
+  };
+  return chooseTexts(texts, sampleOf, most, model.shape.maxPositions);
 }
 
 async function sliceOf(

@@ -77,7 +77,7 @@ export async function misfitOf(
 }
 
 /** A workload of nothing: how much there is to do does not decide what a policy can express. */
-function workloadOn(shape: Fitting["shape"]): WorkloadMeta {
+export function workloadOn(shape: Fitting["shape"]): WorkloadMeta {
   return {
     slice: "",
     examples: 0,

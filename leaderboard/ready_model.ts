@@ -4,15 +4,17 @@
  * @module
  */
 import { type Lab, type LabOptions, open, partsOf } from "../evaluation/lab.ts";
-import { loadSlice, type SliceName, slices } from "../benchmarks/slices.ts";
+import type { SliceName } from "../benchmarks/slices.ts";
 import { PolicyError } from "../policies/check.ts";
 import { type BuiltinName, hostBuiltin } from "../policies/registry.ts";
 import { CONTRACT_VERSION } from "../policies/contract.ts";
 import type { Device } from "../engine/devices/open.ts";
 import { misfitOf } from "../evaluation/misfit.ts";
 import type { PolicyResult, SliceResult } from "../evaluation/results.ts";
+import { BenchmarkError } from "../benchmarks/benchmark_error.ts";
 import type { Cell, CellKey } from "./cell.ts";
 import type { ReadyModel, ReadySlice } from "./fill.ts";
+import { type Judged, judgedSlice } from "./judged.ts";
 import { machineText } from "./project_facts.ts";
 import { sourceHash } from "./source_hash.ts";
 
@@ -41,9 +43,18 @@ export interface ReadyOptions extends
  * @throws UserError for a folder that cannot be used, UserError when the device cannot be opened
  */
 export async function openModel(name: string, options: ReadyOptions): Promise<ReadyModel> {
+  const lab = await openLab(name, options);
+  return readyModel(lab, name, options, {
+    judged: (slice) => judgedSlice(slice as SliceName),
+    close: () => lab.close(),
+  });
+}
+
+/** Opens a model to replay on. */
+export async function openLab(name: string, options: ReadyOptions): Promise<Lab> {
   const { device, cache, cacheLimit, calibrationData, calibrationTokens, notice, threads } =
     options;
-  const lab = await open(name, {
+  return await open(name, {
     device,
     ...(cache === undefined ? {} : { cache }),
     ...(cacheLimit === undefined ? {} : { cacheLimit }),
@@ -52,6 +63,20 @@ export async function openModel(name: string, options: ReadyOptions): Promise<Re
     ...(notice === undefined ? {} : { notice }),
     ...(threads === undefined ? {} : { threads }),
   });
+}
+
+/**
+ * A model that is open, for a leaderboard.
+ *
+ * @param judged what a name in the place of a slice's stands for
+ * @param close called when the model's cells are filled
+ */
+export function readyModel(
+  lab: Lab,
+  name: string,
+  options: ReadyOptions,
+  { judged, close }: { judged(slice: string): Judged; close(): Promise<void> },
+): ReadyModel {
   const { shape } = lab;
   const { families } = partsOf(lab);
   const { budgetBits } = options;
@@ -59,31 +84,30 @@ export async function openModel(name: string, options: ReadyOptions): Promise<Re
     misfit: (policy) =>
       misfitOf(hostBuiltin(policy as BuiltinName), { shape, families, budgetBits }),
     slice: (slice, seed = options.seed) =>
-      Promise.resolve(readySlice(lab, name, slice as SliceName, { ...options, seed })),
-    close: () => lab.close(),
+      Promise.resolve(readySlice(lab, name, judged(slice), { ...options, seed })),
+    close,
   };
 }
 
 function readySlice(
   lab: Lab,
   model: string,
-  slice: SliceName,
+  judged: Judged,
   options: ReadyOptions,
 ): ReadySlice {
   const { limit, budgetBits, seed } = options;
-  const { maxNewTokens, sha256 } = slices[slice];
   return {
     key: async (policy) => ({
       contract: CONTRACT_VERSION,
       model,
       model_hash: lab.fingerprint,
-      slice,
-      slice_hash: sha256,
+      slice: judged.name,
+      slice_hash: await judged.hash(),
       policy,
       source_hash: await sourceHash(policy, options.version),
       engine: lab.device,
       budget_bits: budgetBits,
-      max_new_tokens: maxNewTokens,
+      max_new_tokens: judged.maxNewTokens,
       limit: limit ?? null,
       seed,
       calibration_set: (await partsOf(lab).calibration.facts()).sha256,
@@ -91,22 +115,25 @@ function readySlice(
     run: async (key, signal) => {
       const started = Date.now();
       let ran: SliceResult;
+      let size: number;
       try {
-        ran = await lab.replay(slice, [key.policy as BuiltinName], {
+        size = await judged.examples(lab);
+        ran = await judged.replay(lab, key.policy as BuiltinName, {
           budgetBits,
           seed,
           ...(limit === undefined ? {} : { limit }),
           ...(signal === undefined ? {} : { signal }),
         });
       } catch (error) {
-        // No example of the slice fits this model; another slice may.
-        if (error instanceof PolicyError) return { reason: error.message };
+        // Nothing of the slice fits this model; another slice may.
+        if (error instanceof PolicyError || error instanceof BenchmarkError) {
+          return { reason: error.message };
+        }
         throw error;
       }
       const result = ran.results[0];
       if (result === undefined) return { reason: ran.failures[0]!.reason };
-      const { length } = await loadSlice(slice);
-      const examples = { slice_examples: length, refused: ran.refused };
+      const examples = { slice_examples: size, refused: ran.refused };
       return { ...cellOf(key, lab, result, options.commit, started), ...examples };
     },
   };
