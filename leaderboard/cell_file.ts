@@ -12,6 +12,9 @@ import { metricFields } from "../report/metric_fields.ts";
 import { type Cell, type CellKey, sameKey } from "./cell.ts";
 import { REFERENCE } from "./board.ts";
 
+/** Dataset of a text's windows. */
+const TEXT_DATASET = "text";
+
 /** Version of the format. */
 const FORMAT = "kvreplay cell 2";
 
@@ -165,14 +168,18 @@ function wrongExample(value: unknown): string | undefined {
     if (!isAtLeast0(time)) return `${where} its ${name} is ${shown(time)}`;
   }
   if (!Array.isArray(steps) || steps.length === 0) return `${where} it has no steps`;
-  const at = steps.findIndex((step, i) => !isStep(step, i));
+  // Of a text every so many positions are scored, and steps are counted in positions.
+  const isText = value.dataset === TEXT_DATASET && steps.length > 1;
+  const every = isText ? Math.max(1, Number(steps[1]?.step)) : 1;
+  const at = steps.findIndex((step, i) => !isStep(step, i * every));
   return at < 0 ? undefined : `${where} its step ${at} is ${shown(steps[at])}`;
 }
 
 const COUNTS = ["token", "referenceToken", "bytes", "elements", "codes"] as const;
 
+/** @param index that it must have; not a number where the second step has none */
 function isStep(value: unknown, index: number): boolean {
-  if (!isObject(value) || value.step !== index) return false;
+  if (!isObject(value) || value.step !== index || !Number.isSafeInteger(index)) return false;
   const step = value as unknown as StepOutcome;
   // A cache of no entries has no bytes, and no other has none.
   return COUNTS.every((name) => Number.isSafeInteger(step[name]) && step[name] >= 0) &&

@@ -15,6 +15,7 @@ Deno.test("by default everything is run and finished cells are kept", () => {
     policies: "reference",
     named: [],
     ungrouped: [],
+    foreign: false,
     baseline: "kivi_overlap_4bit",
     device: "auto",
     budgetBits: 4,
@@ -40,6 +41,7 @@ Deno.test("every option is read", () => {
     policies: ["reference", "kivi_overlap_2bit", "uniform_quant_4bit"],
     named: ["kivi_overlap_2bit", "uniform_quant_4bit"],
     ungrouped: [],
+    foreign: false,
     baseline: "uniform_quant_4bit",
     device: "cpu",
     limit: 2,
@@ -52,6 +54,22 @@ Deno.test("every option is read", () => {
     cacheLimit: 2 ** 31,
     quiet: true,
   });
+});
+
+Deno.test("foreign text has policies, a baseline and a folder of its own", () => {
+  const { foreign, policies, baseline, out } = parse("--foreign")!;
+  assertEquals<unknown>([foreign, policies, baseline, out], [
+    true,
+    ["adaptive", "adaptive_2bit", "adaptive_1bit"],
+    "kivi_overlap_4bit",
+    "results/foreign",
+  ]);
+  const own = parse("--foreign", "--policy=reference,kvquant_nuq4_1pct", "--out=board")!;
+  assertEquals<unknown>([own.policies, own.baseline, own.out], [
+    ["kvquant_nuq4_1pct"],
+    "kivi_overlap_4bit",
+    "board",
+  ]);
 });
 
 Deno.test("models and slices may be repeated, hold several, and a path with a comma is one", async () => {

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch, assertNotEquals } from "@std/assert";
 import { cellFileName, type CellKey } from "../../leaderboard/cell.ts";
-import { writeCell } from "../../leaderboard/cell_file.ts";
+import { readCell, writeCell } from "../../leaderboard/cell_file.ts";
 import { CellStore } from "../../leaderboard/cell_store.ts";
 import { summarize } from "../../replay/metric.ts";
 import { metricFields } from "../../report/metric_fields.ts";
@@ -120,6 +120,29 @@ Deno.test("totals that are not those of the steps are found, whatever the hash s
   }
   const [notice] = await told(await changed((c) => c.examples[3].steps[1].kl += 1, true));
   assertMatch(notice!, /for quality_main, but its steps give/);
+});
+
+Deno.test("steps of a text are evenly spaced, those of an answer follow each other", async () => {
+  // deno-lint-ignore no-explicit-any -- changed in place
+  const spaced = (dataset: string, places: (i: number) => number) => (c: any) => {
+    const [example] = c.examples.filter((e: Any) => e.steps.length > 2);
+    example.dataset = dataset;
+    // deno-lint-ignore no-explicit-any -- changed in place
+    example.steps.forEach((step: any, i: number) => step.step = places(i));
+  };
+  const text = await changed(spaced("text", (i) => 16 * i), true);
+  assertEquals((await readCell(text, "cell", cell.key)).key, cell.key);
+  for (
+    const change of [
+      spaced("text", () => 0),
+      spaced("text", (i) => i === 2 ? 33 : 16 * i),
+      spaced("text", (i) => -i),
+      spaced("qa", (i) => 16 * i),
+    ]
+  ) {
+    const [notice] = await told(await changed(change, true));
+    assertMatch(notice!, /an impossible example ".+": its step \d+ is \{/);
+  }
 });
 
 Deno.test("impossible values are found, whatever the totals and the hash say", async () => {
