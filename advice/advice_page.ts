@@ -5,7 +5,8 @@
  */
 import { chart, label, line, textWidth } from "../leaderboard/report/chart.ts";
 import { placeNames } from "../leaderboard/report/label_layout.ts";
-import { element, Markup } from "../report/markup.ts";
+import { element, type Markup } from "../report/markup.ts";
+import { htmlPage } from "../report/html_page.ts";
 import { fixed, threeDigits } from "../leaderboard/report/numbers.ts";
 import { decadeTicks, lossOrder, spaced, transformed } from "../leaderboard/report/scale.ts";
 import { STYLE } from "../report/style.ts";
@@ -23,70 +24,56 @@ const LOSSES = [0, 1, 10, 0.1, 100, 5, 50, 0.5, 20, 2, 30]
 export function advicePage(advice: Advice, model: string): string {
   const title = `Cache settings for ${model}`;
   const { settings, refused, mostLoss, context, examples } = advice;
-  const page = element(
-    "html",
-    { lang: "en" },
+  return htmlPage(
+    title,
+    STYLE,
     element(
-      "head",
+      "header",
       {},
-      element("meta", { charset: "utf-8" }),
-      element("meta", { name: "viewport", content: "width=device-width, initial-scale=1" }),
-      element("meta", { name: "color-scheme", content: "light dark" }),
-      element("title", {}, `${title} · kvreplay`),
-      element("style", {}, new Markup(STYLE)),
+      element("h1", {}, title),
+      element(
+        "p",
+        { class: "lead" },
+        `What settings of engines lose on ${examples} examples, in points of quality_main below full ` +
+          `precision, and what the cache takes at ${context} tokens.`,
+      ),
     ),
     element(
-      "body",
+      "main",
       {},
       element(
-        "header",
-        {},
-        element("h1", {}, title),
+        "section",
+        { id: "section-advice" },
+        element("h2", {}, "What to use"),
         element(
-          "p",
-          { class: "lead" },
-          `What settings of engines lose on ${examples} examples, in points of quality_main below full ` +
-            `precision, and what the cache takes at ${context} tokens.`,
+          "ul",
+          {},
+          adviceByEngine(advice).map((own) => element("li", {}, adviceSentence(own, advice))),
         ),
       ),
       element(
-        "main",
-        {},
+        "section",
+        { id: "figure-settings" },
+        element("h2", {}, "Loss against memory"),
+        element("figure", {}, settingsChart(advice)),
+      ),
+      element(
+        "section",
+        { id: "section-numbers" },
+        element("h2", {}, "All settings"),
+        numbersTable(advice),
         element(
-          "section",
-          { id: "section-advice" },
-          element("h2", {}, "What to use"),
-          element(
-            "ul",
-            {},
-            adviceByEngine(advice).map((own) => element("li", {}, adviceSentence(own, advice))),
-          ),
-        ),
-        element(
-          "section",
-          { id: "figure-settings" },
-          element("h2", {}, "Loss against memory"),
-          element("figure", {}, settingsChart(advice)),
-        ),
-        element(
-          "section",
-          { id: "section-numbers" },
-          element("h2", {}, "All settings"),
-          numbersTable(advice),
-          element(
-            "ul",
-            {},
-            settings.flatMap((setting) => breakingSentence(setting, mostLoss))
-              .map((sentence) => element("li", {}, sentence)),
-            refused.map(({ engine, flags, reason }) =>
-              element("li", {}, `${engine} ${flags} was not replayed: ${reason}`)
-            ),
+          "ul",
+          {},
+          settings.flatMap((setting) => breakingSentence(setting, mostLoss))
+            .map((sentence) => element("li", {}, sentence)),
+          refused.map(({ engine, flags, reason }) =>
+            element("li", {}, `${engine} ${flags} was not replayed: ${reason}`)
           ),
         ),
       ),
     ),
   );
-  return `<!doctype html>\n${page.text}\n`;
 }
 
 function numbersTable({ settings }: Advice): Markup {

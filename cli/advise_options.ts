@@ -18,7 +18,14 @@ import {
   MODEL_OPTIONS,
   type OptionRow,
 } from "./option_table.ts";
-import { DEVICES, known, OptionValues, PRECISIONS, refuseUnknown } from "./option_values.ts";
+import {
+  DEVICES,
+  givenOperands,
+  known,
+  OptionValues,
+  PRECISIONS,
+  refuseUnknownOptions,
+} from "./option_values.ts";
 import { UsageError } from "./usage_error.ts";
 
 /** What stands behind the command. */
@@ -104,21 +111,19 @@ export interface AdviseCommandOptions extends CalibrationDataOptions {
  */
 export function parseAdviseOptions(args: readonly string[]): AdviseCommandOptions | undefined {
   const valueOptions = Object.keys(EXAMPLES) as (keyof typeof EXAMPLES)[];
-  const refuse = refuseUnknown(ADVISE_OPTIONS);
   const parsed = parseArgs([...args], {
     string: [...valueOptions, "_"],
     boolean: ["quiet", "help"],
     collect: valueOptions,
     alias: { help: "h" },
-    unknown: (arg, key) => {
-      if (key !== undefined) refuse(arg, key);
-    },
+    unknown: refuseUnknownOptions(ADVISE_OPTIONS),
   });
   if (parsed.help) return undefined;
   const models = parsed._.map(String);
   if (models.length !== 1) {
-    const given = models.length === 0 ? "nothing" : models.map((m) => JSON.stringify(m)).join(" ");
-    throw new UsageError(`The command advise takes one model, such as mini, and got ${given}`);
+    throw new UsageError(
+      `The command advise takes one model, such as mini, and got ${givenOperands(models)}`,
+    );
   }
   const values = new OptionValues<keyof typeof EXAMPLES>(parsed, EXAMPLES);
   const [tokenizer, data] = [values.text("tokenizer"), values.text("data")];

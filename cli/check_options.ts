@@ -7,7 +7,7 @@ import { parseArgs } from "@std/cli/parse-args";
 import { MOST_BUDGET_BITS } from "../policies/check.ts";
 import { isPolicyPath } from "../policies/user_policy.ts";
 import type { OptionRow } from "./option_table.ts";
-import { OptionValues, refuseUnknown } from "./option_values.ts";
+import { givenOperands, OptionValues, refuseUnknownOptions } from "./option_values.ts";
 import { UsageError } from "./usage_error.ts";
 
 /** What stands behind the command. */
@@ -51,21 +51,19 @@ export interface CheckOptions {
  * ```
  */
 export function parseCheckOptions(args: readonly string[]): CheckOptions | undefined {
-  const refuse = refuseUnknown(CHECK_OPTIONS);
   const parsed = parseArgs([...args], {
     string: [...Object.keys(EXAMPLES) as (keyof typeof EXAMPLES)[], "_"],
     boolean: ["help"],
     alias: { help: "h" },
-    unknown: (arg, key) => {
-      if (key !== undefined) refuse(arg, key);
-    },
+    unknown: refuseUnknownOptions(CHECK_OPTIONS),
   });
   if (parsed.help) return undefined;
   const files = parsed._.map(String);
   if (files.length !== 1 || !isPolicyPath(files[0]!)) {
-    const given = files.length === 0 ? "nothing" : files.map((f) => JSON.stringify(f)).join(" ");
     throw new UsageError(
-      `The command check takes one policy or quantizer file, such as mine.ts, and got ${given}`,
+      `The command check takes one policy or quantizer file, such as mine.ts, and got ${
+        givenOperands(files)
+      }`,
     );
   }
   const values = new OptionValues(parsed, EXAMPLES);

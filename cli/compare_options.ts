@@ -6,7 +6,7 @@
 import { parseArgs } from "@std/cli/parse-args";
 import type { PolicyPairs } from "../report/run_differences.ts";
 import type { OptionRow } from "./option_table.ts";
-import { OptionValues, refuseUnknown } from "./option_values.ts";
+import { givenOperands, OptionValues, refuseUnknownOptions } from "./option_values.ts";
 import { UsageError } from "./usage_error.ts";
 
 /** What stands behind the command. */
@@ -50,23 +50,19 @@ export interface CompareOptions {
  * ```
  */
 export function parseCompareOptions(args: readonly string[]): CompareOptions | undefined {
-  const refuse = refuseUnknown(COMPARE_OPTIONS);
   const parsed = parseArgs([...args], {
     string: [...Object.keys(EXAMPLES) as (keyof typeof EXAMPLES)[], "_"],
     boolean: ["help"],
     alias: { help: "h" },
-    unknown: (arg, key) => {
-      if (key !== undefined) refuse(arg, key);
-    },
+    unknown: refuseUnknownOptions(COMPARE_OPTIONS),
   });
   if (parsed.help) return undefined;
   const folders = parsed._.map(String);
   if (folders.length !== 2) {
-    const given = folders.length === 0
-      ? "nothing"
-      : folders.map((folder) => JSON.stringify(folder)).join(" ");
     throw new UsageError(
-      `The command compare takes two folders that runs were given with --out, and got ${given}`,
+      `The command compare takes two folders that runs were given with --out, and got ${
+        givenOperands(folders)
+      }`,
     );
   }
   const values = new OptionValues(parsed, EXAMPLES);

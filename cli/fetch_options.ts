@@ -7,7 +7,7 @@ import { isSuiteName, type SuiteName, suites } from "../benchmarks/suites.ts";
 import { parseArgs } from "@std/cli/parse-args";
 import { type HubName, parseHubName } from "../engine/checkpoint/hub/name.ts";
 import type { OptionRow } from "./option_table.ts";
-import { refuseUnknown } from "./option_values.ts";
+import { refuseUnknownOptions } from "./option_values.ts";
 import { UsageError } from "./usage_error.ts";
 
 /** What stands behind the command. */
@@ -42,14 +42,11 @@ export interface FetchOptions {
  * ```
  */
 export function parseFetchOptions(args: readonly string[]): FetchOptions | undefined {
-  const refuse = refuseUnknown(FETCH_OPTIONS);
   const { _: names, quiet, help } = parseArgs([...args], {
     boolean: ["quiet", "help"],
     string: ["_"],
     alias: { help: "h" },
-    unknown: (arg, key) => {
-      if (key !== undefined) refuse(arg, key);
-    },
+    unknown: refuseUnknownOptions(FETCH_OPTIONS),
   });
   if (help) return undefined;
   if (names.length === 0) throw wrongNames("nothing");

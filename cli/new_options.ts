@@ -5,7 +5,7 @@
  */
 import { parseArgs } from "@std/cli/parse-args";
 import type { OptionRow } from "./option_table.ts";
-import { known, OptionValues, refuseUnknown } from "./option_values.ts";
+import { known, OptionValues, refuseUnknownOptions } from "./option_values.ts";
 import { UsageError } from "./usage_error.ts";
 
 /** What stands behind the command. */
@@ -47,14 +47,11 @@ export interface NewOptions {
  * ```
  */
 export function parseNewOptions(args: readonly string[]): NewOptions | undefined {
-  const refuse = refuseUnknown(NEW_OPTIONS);
   const parsed = parseArgs([...args], {
     string: ["out", "_"],
     boolean: ["python", "help"],
     alias: { help: "h" },
-    unknown: (arg, key) => {
-      if (key !== undefined) refuse(arg, key);
-    },
+    unknown: refuseUnknownOptions(NEW_OPTIONS),
   });
   if (parsed.help) return undefined;
   const [kind, name, ...more] = parsed._.map(String);

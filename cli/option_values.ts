@@ -31,6 +31,21 @@ export function refuseUnknown(
   };
 }
 
+/** The same for a command that takes more than options: what is none is looked at by the command. */
+export function refuseUnknownOptions(
+  options: Readonly<Record<string, unknown>>,
+): (arg: string, key?: string) => void {
+  const refuse = refuseUnknown(options);
+  return (arg, key) => {
+    if (key !== undefined) refuse(arg, key);
+  };
+}
+
+/** What was given beside options, for a message that expected something else. */
+export function givenOperands(operands: readonly string[]): string {
+  return operands.map((operand) => JSON.stringify(operand)).join(" ") || "nothing";
+}
+
 /** What an option is called that had a name of its own in one command. */
 const NOW_CALLED = { models: "model", slices: "slice", policies: "policy" } as const;
 

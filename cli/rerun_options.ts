@@ -5,7 +5,7 @@
  */
 import { parseArgs } from "@std/cli/parse-args";
 import type { OptionRow } from "./option_table.ts";
-import { OptionValues, refuseUnknown } from "./option_values.ts";
+import { OptionValues, refuseUnknownOptions } from "./option_values.ts";
 import { UsageError } from "./usage_error.ts";
 
 /** What stands behind the command. */
@@ -52,15 +52,12 @@ export interface RerunOptions {
  * ```
  */
 export function parseRerunOptions(args: readonly string[]): RerunOptions | undefined {
-  const refuse = refuseUnknown(RERUN_OPTIONS);
   const parsed = parseArgs([...args], {
     string: ["out", "_"],
     boolean: ["trust", "quiet", "help"],
     collect: ["out"],
     alias: { help: "h" },
-    unknown: (arg, key) => {
-      if (key !== undefined) refuse(arg, key);
-    },
+    unknown: refuseUnknownOptions(RERUN_OPTIONS),
   });
   if (parsed.help) return undefined;
   const [manifest, ...more] = parsed._.map(String);

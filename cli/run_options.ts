@@ -11,7 +11,7 @@ import { BenchmarkError } from "../benchmarks/benchmark_error.ts";
 import type { BenchmarkChoice } from "../evaluation/benchmarks/benchmark_slices.ts";
 import { commandHelp, twoColumns } from "./help.ts";
 import { type OptionRow, OPTIONS, valueOptions } from "./option_table.ts";
-import { OptionValues, refuseUnknown } from "./option_values.ts";
+import { OptionValues, refuseUnknownOptions } from "./option_values.ts";
 import { EXAMPLES, type ReplayOptions, replayOptionsOf } from "./replay_options.ts";
 import { UsageError } from "./usage_error.ts";
 
@@ -124,7 +124,6 @@ ${twoColumns([...rows, [sliceNames.join(", "), "the embedded slices"]])}`;
  * ```
  */
 export function parseRunOptions(args: readonly string[]): RunOptions | undefined {
-  const refuse = refuseUnknown(RUN_OPTIONS);
   const parsed = parseArgs([...args], {
     string: [
       ...valueOptions,
@@ -144,9 +143,7 @@ export function parseRunOptions(args: readonly string[]): RunOptions | undefined
     collect: valueOptions,
     alias: { help: "h" },
     default: { cache: true },
-    unknown: (arg, key) => {
-      if (key !== undefined) refuse(arg, key);
-    },
+    unknown: refuseUnknownOptions(RUN_OPTIONS),
   });
   if (parsed.help) return undefined;
   const values = new OptionValues<keyof typeof RUN_EXAMPLES>(parsed, RUN_EXAMPLES);

@@ -5,7 +5,7 @@
  */
 import { parseArgs } from "@std/cli/parse-args";
 import type { OptionRow } from "./option_table.ts";
-import { OptionValues, refuseUnknown } from "./option_values.ts";
+import { OptionValues, refuseUnknownOptions } from "./option_values.ts";
 import { UsageError } from "./usage_error.ts";
 
 /** What stands behind the command. */
@@ -49,15 +49,12 @@ export interface ServeCommandOptions {
  * ```
  */
 export function parseServeOptions(args: readonly string[]): ServeCommandOptions | undefined {
-  const refuse = refuseUnknown(SERVE_OPTIONS);
   const parsed = parseArgs([...args], {
     string: ["port", "host", "_"],
     boolean: ["help"],
     collect: ["port", "host"],
     alias: { help: "h" },
-    unknown: (arg, key) => {
-      if (key !== undefined) refuse(arg, key);
-    },
+    unknown: refuseUnknownOptions(SERVE_OPTIONS),
   });
   if (parsed.help) return undefined;
   const [folder = FOLDER, extra] = parsed._.map(String);

@@ -9,7 +9,7 @@ import { HEARTBEAT_S } from "../sweep/queue/heartbeat.ts";
 import { WORKER_ACTION } from "./launch_worker.ts";
 import { optionRows, twoColumns } from "./help.ts";
 import type { OptionRow } from "./option_table.ts";
-import { known, OptionValues, refuseUnknown } from "./option_values.ts";
+import { givenOperands, known, OptionValues, refuseUnknownOptions } from "./option_values.ts";
 import { UsageError } from "./usage_error.ts";
 
 /** What can be done with a sweep, and what stands behind it. */
@@ -148,7 +148,6 @@ ${optionRows(SWEEP_OPTIONS)}`;
  */
 export function parseSweepOptions(args: readonly string[]): SweepOptions | undefined {
   const valueOptions = Object.keys(EXAMPLES) as (keyof typeof EXAMPLES)[];
-  const refuse = refuseUnknown(SWEEP_OPTIONS);
   const parsed = parseArgs([...args], {
     string: [...valueOptions, "_"],
     boolean: ["watch", "partial", "fresh", "cache", "quiet", "help"],
@@ -156,9 +155,7 @@ export function parseSweepOptions(args: readonly string[]): SweepOptions | undef
     collect: valueOptions,
     alias: { help: "h" },
     default: { cache: true },
-    unknown: (arg, key) => {
-      if (key !== undefined) refuse(arg, key);
-    },
+    unknown: refuseUnknownOptions(SWEEP_OPTIONS),
   });
   if (parsed.help) return undefined;
   const [first, ...operands] = parsed._.map(String);
@@ -233,8 +230,6 @@ function checkOperands(action: SweepOptions["action"], operands: readonly string
   const right = action === "merge" ? operands.length > 0 : operands.length === 1;
   if (right) return;
   throw new UsageError(
-    `Expected sweep ${action} ${operand}, got ${
-      operands.length === 0 ? "nothing" : operands.map((o) => JSON.stringify(o)).join(" ")
-    } behind ${action}`,
+    `Expected sweep ${action} ${operand}, got ${givenOperands(operands)} behind ${action}`,
   );
 }

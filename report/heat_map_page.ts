@@ -5,7 +5,8 @@
  */
 import type { SliceResult } from "../evaluation/results.ts";
 import { isExact } from "./heat_map.ts";
-import { type Child, element, Markup } from "./markup.ts";
+import { type Child, element, type Markup } from "./markup.ts";
+import { htmlPage } from "./html_page.ts";
 import { plainDecimal } from "./metric_fields.ts";
 import {
   depthName,
@@ -30,35 +31,22 @@ export function heatMapPage(model: string, results: readonly SliceResult[]): str
   const sections = results.flatMap((result) => gridSection(result) ?? []);
   if (sections.length === 0) return undefined;
   const title = `Needles in a haystack: ${model}`;
-  const page = element(
-    "html",
-    { lang: "en" },
+  return htmlPage(
+    title,
+    `${STYLE}\n${CELL_STYLE}\n`,
     element(
-      "head",
+      "header",
       {},
-      element("meta", { charset: "utf-8" }),
-      element("meta", { name: "viewport", content: "width=device-width, initial-scale=1" }),
-      element("title", {}, title),
-      element("style", {}, new Markup(`${STYLE}\n${CELL_STYLE}\n`)),
-    ),
-    element(
-      "body",
-      {},
+      element("h1", {}, title),
       element(
-        "header",
-        {},
-        element("h1", {}, title),
-        element(
-          "p",
-          { class: "lead" },
-          "Share of what was hidden that a reply says, in per cent, by length of the prompt in tokens " +
-            "and by where the first needle lies in it.",
-        ),
+        "p",
+        { class: "lead" },
+        "Share of what was hidden that a reply says, in per cent, by length of the prompt in tokens " +
+          "and by where the first needle lies in it.",
       ),
-      element("main", {}, sections),
     ),
+    element("main", {}, sections),
   );
-  return `<!doctype html>\n${page.text}\n`;
 }
 
 function gridSection({ slice, results, partial }: SliceResult): Markup | undefined {

@@ -7,6 +7,7 @@
 import { Board, REFERENCE } from "../leaderboard/board.ts";
 import type { Cell } from "../leaderboard/cell.ts";
 import { type Child, element, join, Markup } from "../report/markup.ts";
+import { htmlPage } from "../report/html_page.ts";
 import { fixed } from "../leaderboard/report/numbers.ts";
 import { paretoCharts } from "../leaderboard/report/pareto_figure.ts";
 import { STYLE } from "../report/style.ts";
@@ -33,28 +34,16 @@ export const PAGE_STYLE = STYLE + OWN_STYLE;
 export function livePage(boards: readonly ServedBoard[], filter: Filter, now: number): string {
   const board = chosen(boards, filter);
   const title = "KV-cache quantization sweeps";
-  const page = element(
-    "html",
-    { lang: "en" },
-    element(
-      "head",
-      {},
-      element("meta", { charset: "utf-8" }),
-      element("meta", { name: "viewport", content: "width=device-width, initial-scale=1" }),
-      element("meta", { name: "color-scheme", content: "light dark" }),
-      element("title", {}, `${title} · kvreplay`),
+  return htmlPage(
+    title,
+    [
       new Markup('<link rel="stylesheet" href="/page.css">'),
       element("script", { src: "/page.js", defer: "" }),
-    ),
-    element(
-      "body",
-      {},
-      element("header", {}, element("h1", {}, title), filterForm(boards, board, filter)),
-      element("main", { id: "live" }, new Markup(liveParts(boards, filter, now))),
-      element("footer", {}, "This page reads what is in the folder and writes nothing."),
-    ),
+    ],
+    element("header", {}, element("h1", {}, title), filterForm(boards, board, filter)),
+    element("main", { id: "live" }, new Markup(liveParts(boards, filter, now))),
+    element("footer", {}, "This page reads what is in the folder and writes nothing."),
   );
-  return `<!doctype html>\n${page.text}\n`;
 }
 
 /** The part that changes: what is running, the plot, the cells, and the reports. */

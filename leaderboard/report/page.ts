@@ -11,7 +11,8 @@ import { depthCharts } from "./depth_figure.ts";
 import { differenceCharts } from "./difference_figure.ts";
 import { klCharts } from "./kl_figure.ts";
 import { limits } from "./limits.ts";
-import { type Child, element, Markup } from "../../report/markup.ts";
+import { type Child, element, type Markup } from "../../report/markup.ts";
+import { htmlPage } from "../../report/html_page.ts";
 import { numberTables } from "./number_tables.ts";
 import { paretoCharts } from "./pareto_figure.ts";
 import { rankingTable } from "./ranking_table.ts";
@@ -84,54 +85,38 @@ export function reportPage(board: Board, manifest: Manifest): string {
     { id: "section-manifest", title: "How it was made", content: manifestList(manifest) },
   ].filter(({ content }) => !(Array.isArray(content) && content.length === 0));
   const title = "KV-cache quantization leaderboard";
-  const page = element(
-    "html",
-    { lang: "en" },
+  return htmlPage(
+    title,
+    STYLE,
     element(
-      "head",
+      "header",
       {},
-      element("meta", { charset: "utf-8" }),
-      element("meta", { name: "viewport", content: "width=device-width, initial-scale=1" }),
-      element("meta", { name: "color-scheme", content: "light dark" }),
-      element("title", {}, `${title} · kvreplay`),
-      element("style", {}, new Markup(STYLE)),
+      element("h1", {}, title),
+      element("p", { class: "lead" }, leadOf(board, manifest)),
+      summary(board, standings),
+      element(
+        "nav",
+        { "aria-label": "Sections" },
+        element(
+          "ul",
+          {},
+          sections.map((s) => element("li", {}, element("a", { href: `#${s.id}` }, s.title))),
+        ),
+      ),
     ),
     element(
-      "body",
+      "main",
       {},
-      element(
-        "header",
-        {},
-        element("h1", {}, title),
-        element("p", { class: "lead" }, leadOf(board, manifest)),
-        summary(board, standings),
-        element(
-          "nav",
-          { "aria-label": "Sections" },
-          element(
-            "ul",
-            {},
-            sections.map((s) => element("li", {}, element("a", { href: `#${s.id}` }, s.title))),
-          ),
-        ),
-      ),
-      element(
-        "main",
-        {},
-        sections.map((s) =>
-          element("section", { id: s.id }, element("h2", {}, s.title), s.content)
-        ),
-      ),
-      element(
-        "footer",
-        {},
-        `kvreplay ${manifest.project.version}, commit ${manifest.project.commit}, contract ` +
-          `${manifest.contract}. metrics.json, metrics.csv, comparisons.csv and manifest.json ` +
-          `beside this file hold the same numbers.`,
-      ),
+      sections.map((s) => element("section", { id: s.id }, element("h2", {}, s.title), s.content)),
+    ),
+    element(
+      "footer",
+      {},
+      `kvreplay ${manifest.project.version}, commit ${manifest.project.commit}, contract ` +
+        `${manifest.contract}. metrics.json, metrics.csv, comparisons.csv and manifest.json ` +
+        `beside this file hold the same numbers.`,
     ),
   );
-  return `<!doctype html>\n${page.text}\n`;
 }
 
 /** A section that holds one figure; left out when the figure has no chart. */

@@ -36,14 +36,9 @@ struct Block {
 @group(0) @binding(8) var<storage, read> cosine: array<f32>;
 @group(0) @binding(9) var<storage, read> sine: array<f32>;
 
-// heads * headDim.
-override layer_channels: u32 = 128u;
-
-var<workgroup> vector: array<f32, layer_channels>;
-
 // Entry of an axis at a channel of the job's layer.
 fn axis_entry(k: u32, c: u32) -> f32 {
-  let at = (k * job.layers + job.layer) * layer_channels + c;
+  let at = (k * job.layers + job.layer) * most_channels + c;
   return half_value((axes[at >> 1u] >> (16u * (at & 1u))) & 0xffffu);
 }
 
@@ -59,19 +54,19 @@ fn project(
     return;
   }
   let token = job.first + index;
-  for (var c = thread; c < layer_channels; c += workgroup_threads) {
+  for (var c = thread; c < most_channels; c += workgroup_threads) {
     let head = c / job.head_dim;
-    let x = tensor[(head * job.capacity + token) * job.head_dim + c % job.head_dim];
+    let x = tensor[place_of(c, token)];
     if (!is_finite_value(x)) {
       report_not_finite(token * job.layers + job.layer, job.heads, head);
     }
-    vector[c] = x - mean[job.layer * layer_channels + c];
+    vector[c] = x - mean[job.layer * most_channels + c];
   }
   workgroupBarrier();
   for (var k = thread; k < job.stored; k += workgroup_threads) {
     let at = index * job.stored + k;
     var sum = components[at];
-    for (var c = 0u; c < layer_channels; c++) {
+    for (var c = 0u; c < most_channels; c++) {
       sum += axis_entry(k, c) * vector[c];
     }
     components[at] = sum;
@@ -169,23 +164,15 @@ fn rebuild(
     return;
   }
   let token = job.first + index;
-  for (var c = thread; c < layer_channels; c += workgroup_threads) {
+  for (var c = thread; c < most_channels; c += workgroup_threads) {
     var sum = 0.0;
     for (var k = 0u; k < job.stored; k++) {
       sum += axis_entry(k, c) * components[index * job.stored + k];
     }
-    vector[c] = sum + mean[job.layer * layer_channels + c];
+    vector[c] = sum + mean[job.layer * most_channels + c];
   }
   workgroupBarrier();
-  let half = job.head_dim / 2u;
-  for (var c = thread; c < layer_channels; c += workgroup_threads) {
-    let d = c % job.head_dim;
-    var x = vector[c];
-    if (job.rotate != 0u) {
-      let angle = token * half + d % half;
-      let other = select(-vector[min(c + half, layer_channels - 1u)], vector[max(c, half) - half], d >= half);
-      x = x * cosine[angle] + other * sine[angle];
-    }
-    tensor[(c / job.head_dim * job.capacity + token) * job.head_dim + d] = x;
+  for (var c = thread; c < most_channels; c += workgroup_threads) {
+    tensor[place_of(c, token)] = turned_channel(c, token);
   }
 }

@@ -16,6 +16,7 @@ import type { LayerPack } from "../../stores/coupled/layer_pack.ts";
 import { preRopeOf } from "../../stores/rope/rope_restore.ts";
 import type { GpuTensor } from "../../tensor.ts";
 import { blockBytes } from "./component_blocks.ts";
+import tokenVector from "../../stores/rope/token_vector.wgsl" with { type: "text" };
 import text from "./kvtc.wgsl" with { type: "text" };
 import {
   kvtcBuffers,
@@ -61,8 +62,8 @@ export class KvtcPackGpu extends DeviceStore<never> implements LayerPack<GpuTens
     this.#layout = layout;
     this.#rows = new DeflatedRows(layout.rowBytes);
     this.#rowWords = Math.ceil(layout.rowBytes / 4);
-    this.#kernels = Kernels.of(device, "kvtc", [pack, text], {
-      layer_channels: settings.heads * settings.headDim,
+    this.#kernels = Kernels.of(device, "kvtc", [pack, tokenVector, text], {
+      most_channels: settings.heads * settings.headDim,
     });
     this.tables = this.bench.shared(settings, () => this.#constants());
   }

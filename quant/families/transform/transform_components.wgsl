@@ -13,12 +13,9 @@
 @group(0) @binding(8) var<storage, read> matrix: array<u32>;
 @group(0) @binding(9) var<storage, read> lengths: array<f32>;
 
-// heads * headDim of the model.
-override most_channels: u32 = 128u;
 // Bits of an entry of the matrix.
 override matrix_bits: u32 = 6u;
 
-var<workgroup> vector: array<f32, most_channels>;
 var<workgroup> rest: array<f32, most_channels>;
 var<workgroup> component: array<f32, most_channels>;
 
@@ -59,7 +56,7 @@ fn transform(
   let token = job.first + index;
   for (var c = thread; c < most_channels; c += workgroup_threads) {
     let head = c / job.head_dim;
-    let x = tensor[(head * job.capacity + token) * job.head_dim + c % job.head_dim];
+    let x = tensor[place_of(c, token)];
     if (!is_finite_value(x)) {
       report_not_finite(token, job.heads, head);
     }
@@ -110,16 +107,7 @@ fn rebuild(
     vector[c] = back * channels[3u * c + 2u] + channels[3u * c];
   }
   workgroupBarrier();
-  let half = job.head_dim / 2u;
   for (var c = thread; c < most_channels; c += workgroup_threads) {
-    let head = c / job.head_dim;
-    let d = c % job.head_dim;
-    var x = vector[c];
-    if (job.rotate != 0u) {
-      let angle = token * half + d % half;
-      let other = select(-vector[min(c + half, most_channels - 1u)], vector[max(c, half) - half], d >= half);
-      x = x * cosine[angle] + other * sine[angle];
-    }
-    tensor[(head * job.capacity + token) * job.head_dim + d] = x;
+    tensor[place_of(c, token)] = turned_channel(c, token);
   }
 }

@@ -15,6 +15,7 @@ import { type WordRegion, Workbench } from "../../gpu/workbench.ts";
 import pack from "../../packing/pack.wgsl" with { type: "text" };
 import type { GpuTensor } from "../../tensor.ts";
 import { DEAD_ZONE } from "./component_codes.ts";
+import tokenVector from "../../stores/rope/token_vector.wgsl" with { type: "text" };
 import componentKernels from "./transform_components.wgsl" with { type: "text" };
 import streamKernels from "./transform_streams.wgsl" with { type: "text" };
 import common from "./transform.wgsl" with { type: "text" };
@@ -124,7 +125,12 @@ export class TransformStoreGpu extends GrowingStore<TransformSettings, "stream_e
     super(device, source, settings, transformRange, { stream_ends: (to - from) / GROUP_TOKENS });
     this.#model = model;
     this.tables = deviceTables(device, settings);
-    this.#components = Kernels.of(device, "transform", [pack, common, componentKernels], {
+    this.#components = Kernels.of(device, "transform", [
+      pack,
+      common,
+      tokenVector,
+      componentKernels,
+    ], {
       most_channels: settings.heads * settings.headDim,
       matrix_bits: MATRIX_BITS[settings.kind],
     });
