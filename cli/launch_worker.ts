@@ -4,6 +4,7 @@
  * @module
  */
 import { fileURLToPath } from "node:url";
+import { isOwnProgram, OWN_PROGRAM_FLAGS } from "../engine/command_text.ts";
 import { UserError } from "../errors.ts";
 
 /** The action that a worker is started with; it is no user's. */
@@ -18,6 +19,7 @@ export function launchWorker(): Deno.ChildProcess {
   const file = (name: string) => fileURLToPath(import.meta.resolve(`../${name}`));
   const program = Deno.build.standalone ? [] : [
     ...["run", "--no-prompt", "--quiet", "-P=replay", "--config", file("deno.json")],
+    ...(isOwnProgram() ? OWN_PROGRAM_FLAGS : []),
     file("cli.ts"),
   ];
   return new Deno.Command(command, {

@@ -3,12 +3,10 @@
  *
  * @module
  */
-import {
-  needleQuestions,
-  needleReply,
-  readHaystack,
-} from "../evaluation/benchmarks/needle_slices.ts";
+import { needleKinds } from "../benchmarks/niah/needle_kinds.ts";
+import { needleQuestions, readHaystack } from "../evaluation/benchmarks/needle_slices.ts";
 import { partsOf } from "../evaluation/lab.ts";
+import { type AskedQuestion, askedQuestion } from "../evaluation/question.ts";
 import type { Making } from "./provenance.ts";
 import { type ReplayInput, replayInputs } from "./replay_command.ts";
 import type { NiahOptions } from "./niah_options.ts";
@@ -23,7 +21,9 @@ export async function findNeedles(options: NiahOptions, making: Making): Promise
       : await readHaystack(options.haystack);
     const grid = { lengths, depths, samples, ...(haystack === undefined ? {} : { haystack }) };
     return kinds.map((kind): ReplayInput => {
-      const maxNewTokens = replay.maxNewTokens ?? needleReply(kind);
+      const maxNewTokens = replay.maxNewTokens ?? needleKinds[kind].maxNewTokens;
+      // Which they are is known once there is a tokenizer.
+      let asked: AskedQuestion[] = [];
       return {
         name: `niah:${kind}`,
         content: () => JSON.stringify([kind, grid]),
@@ -36,6 +36,9 @@ export async function findNeedles(options: NiahOptions, making: Making): Promise
           chat: true,
           prompts: "this project's",
         },
+        get asked() {
+          return asked;
+        },
         run: (lab, hosts, choices) => {
           const examples = needleQuestions(
             kind,
@@ -43,6 +46,7 @@ export async function findNeedles(options: NiahOptions, making: Making): Promise
             partsOf(lab).model,
             choices.notice,
           );
+          asked = examples.map(askedQuestion);
           const slice = { name: `niah:${kind}`, examples, maxNewTokens };
           return lab.replay(slice, hosts, { ...choices, generate: replay.generate });
         },

@@ -18,7 +18,7 @@ export async function readUnderPolicies(options: PplOptions, making: Making): Pr
     const name = basename(path).replace(/[^\w.-]+/g, "_").slice(0, 64);
     return [{
       name,
-      content: () => text,
+      content: () => JSON.stringify([text, { window, from, every, limit }]),
       maxNewTokens: window - from,
       run: (lab, hosts, choices) =>
         lab.perplexity(text, hosts, {

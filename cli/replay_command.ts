@@ -121,9 +121,11 @@ export async function replayInputs(
   // Everything that can be wrong with the user's files is found before the model is loaded.
   const inputs = await read();
   if (options.out !== undefined) openOutputFolder(options.out);
-  const unfinished = options.out === undefined
-    ? undefined
-    : await Unfinished.of(options.out, options, inputs);
+  const unfinished = options.out === undefined ? undefined : await Unfinished.of(
+    options.out,
+    options,
+    inputs.map((input) => [input.name, input.maxNewTokens, input.content()]),
+  );
   if (unfinished?.hasOthers()) {
     inform(`${options.out}/${UNFINISHED} keeps a run of other options that was stopped`);
   }

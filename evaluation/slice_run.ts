@@ -200,6 +200,7 @@ async function openJournal<T extends KvShape>(
     ...{ engine: engine.fingerprint, device: engine.device, gpu: engine.gpuName },
     ...{ slice, maxNewTokens, budgetBits, seed, stepwise, audit, generate, eosIds: run.eosIds },
     policies: run.hosts.map(({ name }) => name),
+    learnedFrom: (await run.calibration?.facts())?.sha256,
     examples: examples.map(({ id, dataset, prompt, text, stop, group, depth }) => [
       ...[id, dataset, prompt, text, stop?.source, group, depth],
     ]),

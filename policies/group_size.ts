@@ -8,6 +8,7 @@ import { hooks, type OptionalHook } from "../quant/hooks.ts";
 import type { RawAnswers, StepQuestion } from "./ask.ts";
 import type { CalibrationStatistics } from "./calibration_statistics.ts";
 import type { PolicyHost } from "./host.ts";
+import type { WorkLimits } from "../sandbox/limits.ts";
 import type { BudgetState, WorkloadMeta } from "./policy.ts";
 
 /** Largest group that can be asked for, in entries. */
@@ -55,6 +56,8 @@ class GroupedHost implements PolicyHost {
   readonly fullPrecision: boolean;
   readonly outsideBudget: boolean;
   readonly calibrates: boolean;
+  readonly claimed?: boolean;
+  readonly work?: WorkLimits;
   readonly verifyDeterminism?: () => Promise<void>;
 
   constructor(private readonly host: PolicyHost, private readonly groupSize: number) {
@@ -64,6 +67,8 @@ class GroupedHost implements PolicyHost {
     this.fullPrecision = host.fullPrecision;
     this.outsideBudget = host.outsideBudget;
     this.calibrates = host.calibrates;
+    if (host.claimed !== undefined) this.claimed = host.claimed;
+    if (host.work !== undefined) this.work = host.work;
     if (host.verifyDeterminism !== undefined) {
       this.verifyDeterminism = () => host.verifyDeterminism!();
     }

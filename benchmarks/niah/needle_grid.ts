@@ -36,10 +36,6 @@ export interface GridMaker {
 export interface NeedlePrompt {
   readonly prompt: string;
   readonly answers: readonly string[];
-  /** Tokens of the whole prompt. */
-  readonly tokens: number;
-  /** Tokens before the first needle, in the whole prompt. */
-  readonly position: number;
   score(reply: string): number;
 }
 
@@ -55,13 +51,7 @@ export function needlePrompt(place: GridPlace, maker: GridMaker): NeedlePrompt {
   // Keys and values are the same at every depth and length, so that cells differ in those alone.
   const draw = new Draw(`niah ${place.kind} ${sample}`);
   const needles = kind.needles(draw);
-  const haystack = kind.piece === undefined ? maker.haystack : new Drawn(kind, draw, counter);
-  if (haystack === undefined) {
-    throw new BenchmarkError(`Needles of kind ${place.kind} need a haystack; give --haystack`);
-  }
-  const from = kind.piece === undefined
-    ? Math.floor(maker.haystack!.size * sample / maker.samples)
-    : 0;
+  const [haystack, from] = haystackOf(place, kind, draw, maker);
   const room = length - maxNewTokens;
   const message = (context: string) =>
     kind.template.replaceAll(
@@ -82,22 +72,33 @@ export function needlePrompt(place: GridPlace, maker: GridMaker): NeedlePrompt {
         }, and a sentence must be left; give a greater length`,
       );
     }
-    const { context, before } = woven(pieces, needles, depth, separator, draw);
-    const rendered = turn(message(context));
-    const tokens = count(rendered);
+    const context = woven(pieces, needles, depth, separator, draw);
+    const prompt = message(context);
+    const tokens = count(turn(prompt));
     if (tokens <= room) {
-      const start = rendered.indexOf(context) + before;
       return {
-        prompt: message(context),
+        prompt,
         answers: needles.answers,
-        tokens,
-        position: count(rendered.slice(0, start)),
         score: (reply) => kind.recall(reply, needles.answers),
       };
     }
     // Texts that are joined may be more tokens than each by itself.
     most -= tokens - room;
   }
+}
+
+/** What needles of a kind are hidden in, and the piece that a sample begins with. */
+function haystackOf(
+  { kind: name, sample }: GridPlace,
+  kind: NeedleKind,
+  draw: Draw,
+  { haystack, counter, samples }: GridMaker,
+): [Haystack, number] {
+  if (kind.piece !== undefined) return [new Drawn(kind, draw, counter), 0];
+  if (haystack === undefined) {
+    throw new BenchmarkError(`Needles of kind ${name} need a haystack; give --haystack`);
+  }
+  return [haystack, Math.floor(haystack.size * sample / samples)];
 }
 
 /** As many pieces as there is room for. */
@@ -122,7 +123,7 @@ function woven(
   depth: number,
   separator: string,
   draw: Draw,
-): { context: string; before: number } {
+): string {
   const ends = [0];
   for (const { tokens } of pieces) ends.push(ends.at(-1)! + tokens);
   const all = ends.at(-1)!;
@@ -134,19 +135,17 @@ function woven(
     ...others.map((text) => ({ text, at: draw.below(ends.length) })),
   ];
   let context = "";
-  let before = 0;
   for (let end = 0; end < ends.length; end++) {
     for (const place of places) {
       if (place.at !== end) continue;
       if (context !== "") context += separator;
-      if (place === places[0]) before = context.length;
       context += place.text;
     }
     const piece = pieces[end];
     if (piece === undefined) break;
     context += end === 0 && context !== "" ? separator + piece.text : piece.text;
   }
-  return { context, before };
+  return context;
 }
 
 /** Which of some ends, in order, is nearest to a position; the first of two. */

@@ -74,6 +74,11 @@ export function lengthName(tokens: number): string {
   return tokens % 1024 === 0 ? `${tokens / 1024}k` : String(tokens);
 }
 
+/** A prompt, and what was hidden in it. */
+export interface NeedleQuestion extends Prompt {
+  readonly answers: readonly string[];
+}
+
 /**
  * The prompts of a grid, length by length and depth by depth; lengths that the model has no positions
  * for are left out.
@@ -86,7 +91,7 @@ export function needleQuestions(
   grid: NeedleGrid,
   { tokenizer, renderChat, shape }: Pick<Model, "tokenizer" | "renderChat" | "shape">,
   notice?: (sentence: string) => void,
-): Prompt[] {
+): NeedleQuestion[] {
   const { depths, samples, maxNewTokens, haystack } = grid;
   const lengths = grid.lengths.filter((length) => length <= shape.maxPositions);
   const tooLong = grid.lengths.filter((length) => !lengths.includes(length)).map(lengthName);
@@ -110,22 +115,18 @@ export function needleQuestions(
   };
   return lengths.flatMap((length) =>
     depths.flatMap((depth) =>
-      Array.from({ length: samples }, (_, sample): Prompt => {
-        const { prompt, score } = needlePrompt({ kind, length, depth, sample }, maker);
+      Array.from({ length: samples }, (_, sample): NeedleQuestion => {
+        const { prompt, answers, score } = needlePrompt({ kind, length, depth, sample }, maker);
         return {
           id: `${kind}-${lengthName(length)}-${Math.round(1e4 * depth) / 100}-${sample}`,
           dataset: `niah_${kind}`,
           group: lengthName(length),
           prompt,
+          answers,
           depth,
           score,
         };
       })
     )
   );
-}
-
-/** Longest reply to a kind, in tokens. */
-export function needleReply(kind: NeedleKindName): number {
-  return needleKinds[kind].maxNewTokens;
 }

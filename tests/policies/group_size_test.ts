@@ -2,6 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import { nameAndGroup, withGroupSize } from "../../policies/group_size.ts";
 import { InProcessHost } from "../../policies/host.ts";
 import { groupsOf, hostBuiltin, isBuiltinName, policyNames } from "../../policies/registry.ts";
+import { DEFAULT_WORK } from "../../sandbox/limits.ts";
 import { uniformQuant2bit } from "../../policies/uniform_quant.ts";
 
 const QUESTION = {
@@ -52,7 +53,9 @@ Deno.test("a built-in that has groups answers with the size in its name, and is 
 
 Deno.test("a policy of one's own keeps everything else that it is", async () => {
   const own = new InProcessHost("mine", { ...uniformQuant2bit(), calibrate: () => 7 });
-  const host = withGroupSize(own, 16);
+  const limited = Object.assign(own, { work: DEFAULT_WORK, claimed: true });
+  const host = withGroupSize(limited, 16);
+  assertEquals([host.work, host.claimed], [DEFAULT_WORK, true]);
   assertEquals([host.name, host.calibrates, host.fullPrecision], ["mine@g16", true, false]);
   assertEquals(host.hooks, [...own.hooks, "group_size"]);
   assertEquals(host.verifyDeterminism, undefined);

@@ -6,6 +6,7 @@
  */
 import { type CommandPermissions, commandPermissions } from "../../cli/permissions.ts";
 import { VERSION } from "../../cli/version.ts";
+import { OWN_PROGRAM_FLAGS } from "../../engine/command_text.ts";
 import { callText } from "../../sandbox/child.ts";
 import { ENTRY } from "./contents.ts";
 import { type Layout, unpack } from "./unpack.ts";
@@ -41,11 +42,14 @@ function unpackUrl({ indexAt, indexBytes, digest, program }: Place): string {
 function cases(): string {
   const commands = new Map<string, string[]>();
   for (
-    const [name, { set, sandbox }] of Object.entries<CommandPermissions>(commandPermissions)
+    const [name, { set, sandbox, workers }] of Object.entries<CommandPermissions>(
+      commandPermissions,
+    )
   ) {
     const flags = [
       ...(set === undefined ? [] : [`-P=${set}`]),
       ...(sandbox ? ['"--allow-run=$program,/usr/bin/bwrap"'] : []),
+      ...(workers ? ['"--allow-run=$program"'] : []),
     ].join(" ");
     if (flags !== "") commands.set(flags, [...(commands.get(flags) ?? []), name]);
   }
@@ -122,7 +126,7 @@ case "\${1-}" in
 ${cases()}
 *) set -- "$folder/${ENTRY}" "$@" ;;
 esac
-exec "$program" run --quiet --no-prompt --no-lock --cached-only --no-code-cache \\
-  --config "$folder/deno.json" --node-modules-dir=manual "$@"
+exec "$program" run --quiet --no-prompt ${OWN_PROGRAM_FLAGS.join(" ")} \\
+  --config "$folder/deno.json" "$@"
 `;
 }

@@ -34,7 +34,8 @@ Deno.test("sentences and the space before them are the text again", () => {
     (parts) => {
       const text = parts.join("");
       const joined = sentencesOf(text).map(([before, sentence]) => before + sentence).join("");
-      assertEquals(joined.replaceAll(/\s+/g, ""), text.replaceAll(/\s+/g, ""));
+      const blank = (own: string) => own.trim().replaceAll(/\s*\n\s*\n\s*/g, "\n\n");
+      assertEquals(blank(joined), blank(text));
     },
   ));
 });
@@ -48,9 +49,8 @@ Deno.test("a prompt is as long as its length allows, and every needle stands at 
       fc.nat(1),
       (kind, length, step, sample) => {
         const place = { kind, length, depth: step / 20, sample };
-        const { prompt, answers, tokens, position } = needlePrompt(place, maker);
-        const rendered = maker.turn(prompt);
-        assertEquals(tokens, counter.encode(rendered).length);
+        const { prompt, answers } = needlePrompt(place, maker);
+        const tokens = counter.encode(maker.turn(prompt)).length;
         assert(tokens <= length - maker.maxNewTokens);
         // A sentence has 7 words; a record 2.
         assert(tokens > length - maker.maxNewTokens - 10);
@@ -63,10 +63,6 @@ Deno.test("a prompt is as long as its length allows, and every needle stands at 
           assertEquals(prompt.indexOf(needle, at + 1), -1);
           assert(/(^|[.!?"\n])\s*$/.test(prompt.slice(0, at)), prompt.slice(at - 20, at));
         }
-        assertEquals(
-          position,
-          counter.encode(rendered.slice(0, rendered.indexOf(wanted[0]!))).length,
-        );
       },
     ),
     { numRuns: 60 },
@@ -75,8 +71,10 @@ Deno.test("a prompt is as long as its length allows, and every needle stands at 
 
 Deno.test("the position of a needle is its depth in tokens, to half a sentence", () => {
   for (const length of [300, 900]) {
-    const at = (depth: number) =>
-      needlePrompt({ kind: "single", length, depth, sample: 0 }, maker).position;
+    const at = (depth: number) => {
+      const { prompt } = needlePrompt({ kind: "single", length, depth, sample: 0 }, maker);
+      return counter.encode(prompt.slice(0, prompt.indexOf("The special number"))).length;
+    };
     const [start, end] = [at(0), at(1)];
     for (const depth of [0.25, 0.5, 0.8]) {
       assert(Math.abs(at(depth) - (start + depth * (end - start))) <= 3.5);
@@ -125,5 +123,6 @@ Deno.test("a length without room, and a kind without a haystack, are refused", (
     BenchmarkError,
     "give --haystack",
   );
-  assert(needlePrompt({ kind: "uuid", length: 600, depth: 0, sample: 0 }, bare).tokens > 500);
+  const { prompt } = needlePrompt({ kind: "uuid", length: 600, depth: 0, sample: 0 }, bare);
+  assert(counter.encode(prompt).length > 500);
 });

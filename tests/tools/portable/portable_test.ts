@@ -2,7 +2,7 @@
  * What `deno task compile --portable` makes, run on a machine that has no Deno, no Node and no network:
  * it must give the digits of the tasks.
  */
-import { assertEquals, assertMatch } from "@std/assert";
+import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { findAdapter } from "../../../engine/devices/adapter.ts";
@@ -132,6 +132,18 @@ Deno.test({
           },
         });
       }
+
+      await t.step("a sweep runs in processes of its own", async () => {
+        const sweep =
+          "models: mini\nbenchmarks: reasoning\npolicies: uniform_quant_4bit\nlimit: 1\n";
+        await Deno.writeTextFile(join(home, "sweep.yaml"), `${sweep}device: cpu\n`);
+        const out = ["--out", "/home/ada/sweep", "--no-cache", "--quiet"];
+        const file = "/home/ada/sweep.yaml";
+        const { code, stderr } = await start("sweep", "run", file, "--workers=2", ...out);
+        assertEquals(code, 0, stderr);
+        const metrics = await Deno.readTextFile(join(home, "sweep/metrics.json"));
+        assertStringIncludes(metrics, "mini/reasoning/uniform_quant_4bit");
+      });
 
       await t.step("a checkout makes its results again, policy file included", async () => {
         const { code, stdout, stderr } = await task(["rerun", join(home, "out/manifest.json")]);
