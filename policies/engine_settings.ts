@@ -16,7 +16,7 @@ export interface EngineSetting {
   readonly policy: PolicyName;
 }
 
-/** Engines by name, and what is given to each, as wide settings first. */
+/** Engines by name, and what is given to each, the widest settings first. */
 const FLAGS = {
   "llama.cpp": {
     llamacpp_q8_0: "--cache-type-k q8_0 --cache-type-v q8_0",

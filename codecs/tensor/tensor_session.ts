@@ -8,8 +8,8 @@ import type { KvKind } from "../../quant/family.ts";
 import { KV_KINDS } from "../../quant/family.ts";
 import { firstTokens } from "../first_tokens.ts";
 import type { CpuTensor } from "../../quant/tensor.ts";
+import { turnBack } from "../../quant/stores/rope/rope_restore.ts";
 import type { Prompt, TensorItem, TensorResult } from "./tensor_process.ts";
-import { turnedBack } from "./turned_back.ts";
 
 /** Entries of the tensors in one message, 8 MiB in float32; one that is longer goes alone. */
 const ENTRIES_IN_MESSAGE = 2 ** 21;
@@ -119,8 +119,9 @@ export class TensorSession {
       const { keys, ...rope } = this.door.preRope
         ? await reader.preRope()
         : { keys: await reader.real() };
+      if ("cos" in rope) turnBack(undefined, turned, { from: 0, to: promptTokens }, rope);
       await this.door.observe(layer, promptTokens, [
-        "cos" in rope ? turnedBack(turned, rope) : turned,
+        turned,
         prompt(keys),
         prompt(await this.#readers.get(`${layer} value`)!.real()),
       ]);

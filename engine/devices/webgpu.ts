@@ -209,9 +209,7 @@ class WebGpuEngine implements GpuEngine {
     for (const name of [names.ids, names.positions]) {
       const { data, dims } = feeds[name]!;
       const words = new Float32Array((data as BigInt64Array<ArrayBuffer>).buffer);
-      const tensor = this.backend.upload(words, { heads: 1, capacity: 1, headDim: words.length });
-      lent.push(tensor);
-      feeds[name] = runtime.Tensor.fromGpuBuffer(tensor.buffer, {
+      feeds[name] = runtime.Tensor.fromGpuBuffer(this.#lend(words, lent), {
         dataType: "int64",
         dims: name === names.ids ? dims.slice(1) : dims,
       });
@@ -223,18 +221,19 @@ class WebGpuEngine implements GpuEngine {
     feeds[names.entries] = each(columns, 1);
     const uploaded = masks.map((mask) => {
       const numbers = precision === "float32" ? mask : maskHalves(mask);
-      const tensor = this.backend.upload(numbers, {
-        heads: 1,
-        capacity: 1,
-        headDim: numbers.length,
-      });
-      lent.push(tensor);
-      return onGpu(tensor.buffer, [parts, 1, rows, columns]);
+      return onGpu(this.#lend(numbers, lent), [parts, 1, rows, columns]);
     });
     for (let l = 0; l < shape.layers; l++) {
       feeds[names.layerMask(l)] = uploaded[l % uploaded.length]!;
     }
     return feeds;
+  }
+
+  /** Words on the device, for one run. */
+  #lend(words: Float32Array<ArrayBuffer>, lent: GpuTensor[]): GPUBuffer {
+    const tensor = this.backend.upload(words, { heads: 1, capacity: 1, headDim: words.length });
+    lent.push(tensor);
+    return tensor.buffer;
   }
 
   /** A past in the graph's numbers, once for each part. */

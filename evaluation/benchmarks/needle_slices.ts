@@ -9,7 +9,7 @@ import { UserError } from "../../errors.ts";
 import { BenchmarkError } from "../../benchmarks/benchmark_error.ts";
 import { sentencesOf, TextHaystack } from "../../benchmarks/niah/haystack.ts";
 import { type GridMaker, needlePrompt } from "../../benchmarks/niah/needle_grid.ts";
-import { type NeedleKindName, needleKinds } from "../../benchmarks/niah/needle_kinds.ts";
+import type { NeedleKindName } from "../../benchmarks/niah/needle_kinds.ts";
 import type { Model } from "../../engine/checkpoint/model.ts";
 import { type Prompt, userTurn } from "../question.ts";
 import { LONGEST_TEXT, readText } from "./read_text.ts";

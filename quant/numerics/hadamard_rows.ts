@@ -6,6 +6,7 @@
  * @module
  */
 import { hadamard as hadamardInMemory, memory } from "./hadamard_rows.wasm";
+import { growTo } from "./wasm_memory.ts";
 
 /**
  * Multiplies rows by the Hadamard matrix of `dim` entries over the root of `dim`, in place.
@@ -25,8 +26,7 @@ import { hadamard as hadamardInMemory, memory } from "./hadamard_rows.wasm";
  */
 export function hadamardRows(rows: Float32Array, count: number, dim: number): void {
   const entries = count * dim;
-  const missing = 4 * entries - memory.buffer.byteLength;
-  if (missing > 0) memory.grow(Math.ceil(missing / 65536));
+  growTo(memory, 4 * entries);
   const floats = new Float32Array(memory.buffer, 0, entries);
   floats.set(rows.subarray(0, entries));
   hadamardInMemory(0, count, dim, 1 / Math.sqrt(dim));

@@ -7,6 +7,7 @@
  */
 import { memory, multiply } from "./multiply_rows.wasm";
 import { paddedTo4 } from "./rows_times_columns.ts";
+import { growTo } from "./wasm_memory.ts";
 
 /**
  * `out[r][c] = sum over i of rows[r][i] * matrix[c][i]`: rows times the transpose of a matrix.
@@ -30,8 +31,7 @@ export function multiplyRows(
   const [width, height] = [paddedTo4(columns), paddedTo4(count)];
   const [matrixAt, outAt] = [height * inner, (height + width) * inner];
   const fourAt = outAt + height * width;
-  const missing = 8 * (fourAt + 4 * inner) - memory.buffer.byteLength;
-  if (missing > 0) memory.grow(Math.ceil(missing / 65536));
+  growTo(memory, 8 * (fourAt + 4 * inner));
   // What pads rows and columns goes into sums that nobody reads.
   const floats = new Float64Array(memory.buffer);
   floats.set(rows.subarray(0, count * inner));

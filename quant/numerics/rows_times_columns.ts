@@ -6,6 +6,7 @@
  * @module
  */
 import { memory, multiply } from "./rows_times_columns.wasm";
+import { growTo } from "./wasm_memory.ts";
 
 /** The next multiple of 4: what `inner` and `columns` are padded to. */
 export function paddedTo4(n: number): number {
@@ -48,8 +49,7 @@ export function rowsTimesColumns(
   const [rowsAt, matrixAt] = [0, 4 * count * inner];
   const outAt = matrixAt + 4 * columns * inner;
   const bytes = outAt + 4 * count * columns;
-  const missing = bytes - memory.buffer.byteLength;
-  if (missing > 0) memory.grow(Math.ceil(missing / 65536));
+  growTo(memory, bytes);
   const floats = new Float32Array(memory.buffer, 0, bytes / 4);
   floats.set(rows.subarray(0, count * inner), rowsAt / 4);
   floats.set(matrix.subarray(0, columns * inner), matrixAt / 4);

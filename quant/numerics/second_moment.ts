@@ -7,6 +7,7 @@
  */
 import { memory, moment } from "./second_moment.wasm";
 import { paddedTo4 } from "./rows_times_columns.ts";
+import { growTo } from "./wasm_memory.ts";
 
 /**
  * Mean over rows of `x x^T`, `[n][n]`.
@@ -25,8 +26,7 @@ export function secondMoment(rows: Float64Array, n: number): Float64Array {
   const count = rows.length / n;
   const width = paddedTo4(n);
   const outAt = count * width;
-  const missing = 8 * (outAt + width * width) - memory.buffer.byteLength;
-  if (missing > 0) memory.grow(Math.ceil(missing / 65536));
+  growTo(memory, 8 * (outAt + width * width));
   const floats = new Float64Array(memory.buffer);
   if (width === n) floats.set(rows);
   else {

@@ -105,6 +105,7 @@ export class RecordedRuns {
     const outputs = await this.#asked(ask);
     this.#known.set(key, await this.#learned(known, tape.script(outputs.tensors), inputs));
     this.#forgetOldest();
+    this.#scratch.keep(new Set(this.#ready().flatMap(({ scratch }) => scratch)));
     return outputs;
   }
 
@@ -161,6 +162,10 @@ export class RecordedRuns {
     return words.subarray(0, half).every((word, i) => word === words[half + i]);
   }
 
+  #ready(): ReadyRun[] {
+    return [...this.#known.values()].filter((known) => known instanceof ReadyRun);
+  }
+
   #forgetOldest(): void {
     for (const [key, known] of this.#known) {
       if (this.#known.size <= MOST_KEPT) return;
@@ -171,9 +176,7 @@ export class RecordedRuns {
 
   /** Frees what was kept. */
   close(): void {
-    for (const known of this.#known.values()) {
-      if (known instanceof ReadyRun) known.free();
-    }
+    for (const run of this.#ready()) run.free();
     this.#known.clear();
     this.#scratch.free();
   }

@@ -45,6 +45,13 @@ export class Scratch {
     nothing.destroy();
   }
 
+  /** Frees what no run needs that is kept. */
+  keep(used: ReadonlySet<GPUBuffer>): void {
+    for (const buffers of this.#bySize.values()) {
+      while (buffers.length > 0 && !used.has(buffers.at(-1)!)) buffers.pop()!.destroy();
+    }
+  }
+
   free(): void {
     for (const buffer of [...this.#bySize.values()].flat()) buffer.destroy();
     this.#bySize.clear();

@@ -13,7 +13,7 @@ export const TABLE_STEPS = 8192;
 const TABLE_MIDDLE = TABLE_STEPS / 2;
 
 /** From here on linear interpolation in the table is good to 5e-5. */
-export const TABLE_FROM = 1 / 256;
+const TABLE_FROM = 1 / 256;
 
 function signedPower(d: number): number {
   return Math.sign(d) * Math.abs(d) ** -0.3;

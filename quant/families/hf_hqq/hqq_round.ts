@@ -8,6 +8,7 @@
  */
 import { type GroupSums, groupSums, powers, TABLE_STEPS, usesTable } from "./hqq_group.ts";
 import { memory, plain, table } from "./hqq_round.wasm";
+import { growTo } from "../../numerics/wasm_memory.ts";
 
 /** The table of powers, which comes first in the kernels' memory. */
 const TABLE_FLOATS = TABLE_STEPS + 4;
@@ -59,8 +60,7 @@ export class HqqRounds {
     const listed = next(4);
     bytes += 4;
     const entries = next(4 * size);
-    const missing = bytes - memory.buffer.byteLength;
-    if (missing > 0) memory.grow(Math.ceil(missing / 65536));
+    growTo(memory, bytes);
     const { buffer } = memory;
     if (!tableIsThere) fillTable(new Float64Array(buffer, 0, TABLE_FLOATS));
     this.zeros = new Float64Array(buffer, zeros, groups);

@@ -1,6 +1,6 @@
 ;; A round of HQQ's search for pairs of groups, one group to a lane, so that every sum is taken in the
-;; order of its entries. Entries are float32, everything else float64; hqq_zero_points.ts has the
-;; formulas, and is the reference.
+;; order of its entries. Entries are float32, everything else float64; hqq_group.ts has the formulas,
+;; and is the reference.
 ;;
 ;; `$pairs` holds two indices of groups each, `$count` such pairs; groups have `$size` entries. Of each
 ;; group three numbers are stored: the sum of magnitudes, the sum of changes, and one that is not 0
@@ -74,8 +74,9 @@
         (local.set $count (i32.sub (local.get $count) (i32.const 1)))
         (br $each_pair))))
 
-  ;; Groups in which some are: `$table` has a pair of numbers for each of `$steps` steps of an error from
-  ;; -1/2 to 1/2, and one behind them: a power at its lower end, and how much it grows to the upper.
+  ;; Groups in which some are: `$table` has the power at the lower end of each of `$steps` steps of an
+  ;; error from -1/2 to 1/2, those of the middle and of the end twice, so that each step finds the power
+  ;; at its upper end behind its own. That places are found by shifts takes 8192 steps for granted.
   (func (export "table")
     (param $pairs i32) (param $count i32) (param $entries i32) (param $size i32)
     (param $zeros i32) (param $bounds i32) (param $top f64) (param $results i32)

@@ -6,6 +6,7 @@
  */
 import type { Calibration, KeptSamples } from "../../calibration.ts";
 import type { KvKind } from "../../family.ts";
+import { centre } from "../../numerics/centre.ts";
 import { multiplyRows } from "../../numerics/multiply_rows.ts";
 import { principalAxes } from "../../numerics/principal_axes.ts";
 import { secondMoment } from "../../numerics/second_moment.ts";
@@ -23,6 +24,8 @@ interface LayersLearned {
   /** `[component][channel]` */
   readonly axes: Float64Array;
   readonly errors: BlockErrors;
+  /** By how much they are compressed. */
+  readonly calibrations: Map<number, Calibration>;
 }
 
 const known = new WeakMap<KeptSamples, Map<string, LayersLearned>>();
@@ -38,7 +41,15 @@ export function learnKvtc(samples: KeptSamples, settings: KvtcSettings): Calibra
   if (learned === undefined) {
     ofSamples.set(key, learned = learnLayers(samples, from, to, kind, sinkTokens));
   }
-  const { mean, axes, errors } = learned;
+  // Layers that are coded together learn the same.
+  let calibration = learned.calibrations.get(compression);
+  if (calibration === undefined) {
+    learned.calibrations.set(compression, calibration = compressed(learned, compression));
+  }
+  return calibration;
+}
+
+function compressed({ mean, axes, errors }: LayersLearned, compression: number): Calibration {
   const blocks = allocateBlocks(errors, Math.floor(16 * mean.length / compression / 8));
   const stored = storedComponents(blocks);
   return {
@@ -58,9 +69,7 @@ function learnLayers(
   const rows = tokenRows(samples, from, to, kind, sinkTokens);
   const { data, channels } = rows;
   const tokens = data.length / channels;
-  const mean = new Float64Array(channels);
-  for (const [i, x] of data.entries()) mean[i % channels]! += x / tokens;
-  for (let i = 0; i < data.length; i++) data[i]! -= mean[i % channels]!;
+  const mean = centre(data, channels);
   const plain = new Float64Array(channels).fill(1);
   const { forward: axes } = principalAxes(secondMoment(data, channels), plain, channels);
   const count = Math.min(tokens, COMPARED_TOKENS);
@@ -72,7 +81,7 @@ function learnLayers(
   const components = new Float64Array(count * channels);
   multiplyRows(compared, count, axes, channels, channels, components);
   const errors = blockErrors(Float32Array.from(components, finiteHalf), channels);
-  return { mean: Float32Array.from(mean), axes, errors };
+  return { mean: Float32Array.from(mean), axes, errors, calibrations: new Map() };
 }
 
 /** Vectors of the layers together, `[tokens][channels]`, without tokens that stay exact as sinks. */

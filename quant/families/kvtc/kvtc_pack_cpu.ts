@@ -82,9 +82,8 @@ export class KvtcPackCpu implements LayerPack<CpuTensor> {
     const [columns, size] = [paddedTo4(stored), heads * headDim];
     // Only what becomes of this layer's channels.
     const back = matrices(this.#layout).back.subarray(layer * size * columns);
+    // Padded columns are those of the next layer, or none; nobody reads what they give.
     const width = paddedTo4(size);
-    const own = new Float32Array(width * columns);
-    own.set(back.subarray(0, Math.min(size * columns, back.length)));
     const bytes = this.#rows.all();
     const components = new Float32Array(TILE * columns);
     const rows = new Float32Array(TILE * width);
@@ -93,7 +92,7 @@ export class KvtcPackCpu implements LayerPack<CpuTensor> {
       for (let t = 0; t < count; t++) {
         this.#decode(bytes, (token - sinkTokens + t) * rowBytes, components, t * columns);
       }
-      rowsTimesColumns(components, count + count % 2, own, width, columns, rows);
+      rowsTimesColumns(components, count + count % 2, back, width, columns, rows);
       for (let t = 0; t < count; t++) {
         const row = rows.subarray(t * width, t * width + size);
         for (let c = 0; c < size; c++) row[c]! += mean[layer * size + c]!;

@@ -10,6 +10,7 @@ import { secondMoment } from "../../numerics/second_moment.ts";
 import { type PrincipalAxes, principalAxes } from "../../numerics/principal_axes.ts";
 import { paddedTo4, rowsTimesColumns } from "../../numerics/rows_times_columns.ts";
 import type { CpuTensor } from "../../tensor.ts";
+import { centre } from "../../numerics/centre.ts";
 
 /** Most channels that are transformed together; the axes take time and memory as its square. */
 export const MOST_CHANNELS = 256;
@@ -176,19 +177,6 @@ function tokenRows(tensors: readonly CpuTensor[], head: number, size: number): F
     }
   }
   return rows;
-}
-
-/** Takes the mean off rows, in place, and returns it. */
-function centre(rows: Float64Array, n: number): Float64Array {
-  const count = rows.length / n;
-  const mean = new Float64Array(n);
-  for (let at = 0; at < rows.length; at += n) {
-    for (let i = 0; i < n; i++) mean[i] = mean[i]! + rows[at + i]! / count;
-  }
-  for (let at = 0; at < rows.length; at += n) {
-    for (let i = 0; i < n; i++) rows[at + i] = rows[at + i]! - mean[i]!;
-  }
-  return mean;
 }
 
 /**
