@@ -62,9 +62,10 @@ export async function writeCell(cell: Cell): Promise<string> {
  * A cell from its file.
  *
  * @param name what the file is called, for errors
+ * @param key under which it was written; absent for whatever the file says
  * @throws {CellError} when it is not the cell that was written under a key
  */
-export async function readCell(text: string, name: string, key: CellKey): Promise<Cell> {
+export async function readCell(text: string, name: string, key?: CellKey): Promise<Cell> {
   const { format, sha256: hash, ...content } = parsed(text, name);
   if (format !== FORMAT) {
     if (typeof format === "string" && /^kvreplay cell \d+$/.test(format)) {
@@ -75,7 +76,7 @@ export async function readCell(text: string, name: string, key: CellKey): Promis
   const wrong = wrongPart(content);
   if (wrong !== undefined) throw new CellError(`Cell ${name} ${wrong}`);
   const cell = content as unknown as Cell;
-  if (!sameKey(cell.key, key)) {
+  if (key !== undefined && !sameKey(cell.key, key)) {
     throw new CellError(`Cell ${name} has a key that does not give this name; expected its own`);
   }
   checkTotals(cell, name);
@@ -83,17 +84,6 @@ export async function readCell(text: string, name: string, key: CellKey): Promis
     throw new CellError(`Cell ${name} is not what was written: its SHA-256 is of something else`);
   }
   return cell;
-}
-
-/**
- * The key that a cell's file says it has; `readCell` checks the rest.
- *
- * @throws {CellError} when there is none
- */
-export function keyIn(text: string, name: string): CellKey {
-  const { key } = parsed(text, name);
-  if (!isObject(key)) throw new CellError(`Cell ${name} has no key`);
-  return key as unknown as CellKey;
 }
 
 function parsed(text: string, name: string): Record<string, unknown> {

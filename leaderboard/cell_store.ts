@@ -5,7 +5,7 @@
  */
 import { openOutputFolder, writeAll } from "../report/output_folder.ts";
 import { type Cell, cellFileName, type CellKey } from "./cell.ts";
-import { CellError, keyIn, OutdatedCellError, readCell, writeCell } from "./cell_file.ts";
+import { CellError, OutdatedCellError, readCell, writeCell } from "./cell_file.ts";
 
 /** A cell of thousands of examples takes less. */
 const MOST_BYTES = 256 * 2 ** 20;
@@ -47,8 +47,7 @@ export class CellStore {
    * @throws {CellError} when it is not the cell that was written under this name
    */
   async named(name: string): Promise<Cell> {
-    const text = await this.#text(name);
-    const cell = await readCell(text, name, keyIn(text, name));
+    const cell = await readCell(await this.#text(name), name);
     if (await cellFileName(cell.key) === name) return cell;
     throw new CellError(`Cell ${name} has a key that does not give this name; expected its own`);
   }

@@ -3,8 +3,7 @@
  *
  * @module
  */
-import { compareDraws, comparePolicies, type PairedComparison } from "../stats/compare.ts";
-import { seedFor } from "../quant/numerics/random.ts";
+import { compareDraws, drawnAlike, type PairedComparison } from "../stats/compare.ts";
 import type { Board, Place } from "./board.ts";
 
 /** A comparison and where it was made. */
@@ -19,12 +18,7 @@ export function compareAt(
 ): PlacedComparison | undefined {
   const drawn = { a: board.draws(place, a), b: board.draws(place, b) };
   if (drawn.a === undefined || drawn.b === undefined) return undefined;
-  const alike = drawn.a.examples.length === drawn.b.examples.length &&
-    drawn.a.examples.every(({ id }, i) => drawn.b!.examples[i]!.id === id);
-  const options = { seed: seedFor(board.seed, place.slice), resamples: board.resamples };
-  const comparison = alike
-    ? compareDraws(drawn.a, drawn.b)
-    : comparePolicies(drawn.a, drawn.b, options);
+  const comparison = compareDraws(...drawnAlike(drawn.a, drawn.b));
   // The seed a reader repeats the run with, not the slice's own that follows from it.
   return { ...place, ...comparison, seed: board.seed };
 }

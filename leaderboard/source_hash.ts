@@ -29,7 +29,9 @@ const PROJECT = new URL("../", import.meta.url);
 export const SHARED: readonly URL[] = ["evaluation/lab.ts", "quant/registry.ts", LOCK]
   .map((path) => new URL(path, PROJECT));
 
+/** Once for the process: what runs is the source as it was loaded, even if a file changes later. */
 let shared: Promise<string> | undefined;
+let program: Promise<string> | undefined;
 
 const REGISTRY = new URL("policies/registry.ts", PROJECT);
 
@@ -42,7 +44,6 @@ const REGISTRY = new URL("policies/registry.ts", PROJECT);
  */
 export async function sourceHash(policy: string, version: string): Promise<string> {
   return await orVersion(async () => {
-    // Once for the process: what runs is the source as it was loaded, even if a file changes later.
     shared ??= hashOf(SHARED);
     return await sha256(`${await shared} ${await hashOf([await definingModule(policy)])}`);
   }, version);
@@ -56,7 +57,7 @@ export async function sourceHash(policy: string, version: string): Promise<strin
  */
 export async function programHash(version: string): Promise<string> {
   return await orVersion(
-    () => hashOf([new URL("cli.ts", PROJECT), new URL(LOCK, PROJECT)]),
+    () => program ??= hashOf([new URL("cli.ts", PROJECT), new URL(LOCK, PROJECT)]),
     version,
   );
 }

@@ -16,7 +16,7 @@ export interface Difference {
 const volatile = new Set(VOLATILE);
 
 /** A metric's name may have a filter's behind it, and be one of a standard error. */
-function isVolatile(field: string): boolean {
+export function isVolatile(field: string): boolean {
   return volatile.has(field.split(",")[0]!.replace(/_stderr$/, ""));
 }
 

@@ -15,10 +15,11 @@ import {
 } from "../stats/bootstrap.ts";
 import {
   compareDraws,
-  comparePolicies,
   type Difference,
   difference,
+  drawnAlike,
   drawPolicy,
+  haveSameExamples,
   type PairedComparison,
   type PolicyDraws,
 } from "../stats/compare.ts";
@@ -63,7 +64,7 @@ export function sliceStatistics(
     seed,
     intervals: drawn.map(intervalsOf),
     comparisons: drawn.flatMap((a, i) =>
-      drawn.slice(i + 1).map((b) => ({ ...compared(a, b, options), seed }))
+      drawn.slice(i + 1).map((b) => ({ ...compared(a, b), seed }))
     ),
   };
 }
@@ -114,10 +115,9 @@ function intervalsOf({ draws, more }: Drawn): Record<string, Interval> {
   ]);
 }
 
-function compared(a: Drawn, b: Drawn, options: ResampleOptions): ResultComparison {
-  const alike = a.draws.examples.length === b.draws.examples.length &&
-    a.draws.examples.every(({ id }, i) => b.draws.examples[i]!.id === id);
-  if (!alike) return comparePolicies(a.draws, b.draws, options);
+function compared(a: Drawn, b: Drawn): ResultComparison {
+  const comparison = compareDraws(...drawnAlike(a.draws, b.draws));
+  if (!haveSameExamples(a.draws, b.draws)) return comparison;
   const others = (Object.keys(OTHER_MEANS) as OtherName[]).flatMap((name) => {
     const [first, second] = [a.more[name], b.more[name]];
     if (first === undefined || second === undefined) return [];
@@ -127,5 +127,5 @@ function compared(a: Drawn, b: Drawn, options: ResampleOptions): ResultCompariso
       difference(first.point - second.point, replicates, a.draws.examples.length),
     ]];
   });
-  return { ...compareDraws(a.draws, b.draws), ...Object.fromEntries(others) };
+  return { ...comparison, ...Object.fromEntries(others) };
 }

@@ -125,6 +125,27 @@ export interface PolicyDraws extends PolicyExamples {
   readonly replicates: Replicates;
 }
 
+/** Whether two policies were scored on the same examples, in the same order. */
+export function haveSameExamples(a: PolicyExamples, b: PolicyExamples): boolean {
+  return a.examples.length === b.examples.length &&
+    a.examples.every(({ id }, i) => b.examples[i]!.id === id);
+}
+
+/**
+ * The draws of two policies on the examples they share: drawn anew where one has examples that the
+ * other lacks.
+ *
+ * @throws {InternalError} when no example is common to both
+ */
+export function drawnAlike(a: PolicyDraws, b: PolicyDraws): [PolicyDraws, PolicyDraws] {
+  if (haveSameExamples(a, b)) return [a, b];
+  const matched = matchExamples(a, b);
+  return [
+    drawPolicy({ policy: a.policy, examples: matched.a }, a.options),
+    drawPolicy({ policy: b.policy, examples: matched.b }, a.options),
+  ];
+}
+
 /** Draws a policy's replicates. */
 export function drawPolicy(given: PolicyExamples, options: ResampleOptions): PolicyDraws {
   const totals = given.examples.map(totalsOf);

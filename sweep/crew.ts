@@ -6,7 +6,7 @@
  */
 import { InternalError } from "../errors.ts";
 import { cellText, type SweepCell } from "./definition.ts";
-import { TextLineStream } from "./text_lines.ts";
+import { linesOf } from "./text_lines.ts";
 import type { WorkerAnswer, WorkerSetup } from "./worker.ts";
 
 /** Where cells come from, and where what became of them goes. */
@@ -120,8 +120,4 @@ class WorkerProcess {
     await this.#child.status;
     await this.#stderr;
   }
-}
-
-function linesOf(stream: ReadableStream<Uint8Array>): ReadableStream<string> {
-  return stream.pipeThrough(new TextDecoderStream()).pipeThrough(new TextLineStream());
 }

@@ -162,6 +162,18 @@ export function cellText({ model, benchmark, policy, seed }: SweepCell): string 
   return `${model} ${benchmark} ${policy} seed ${seed}`;
 }
 
+/** Equal for cells that share a model and its references; seeds do. */
+export function groupOf({ model, benchmark }: SweepCell): string {
+  return JSON.stringify([model, benchmark]);
+}
+
+/** Whether a value read from JSON names a cell. */
+export function isCell(value: unknown): boolean {
+  const { model, benchmark, policy, seed } = (value ?? {}) as Record<string, unknown>;
+  return [model, benchmark, policy].every((name) => typeof name === "string") &&
+    Number.isSafeInteger(seed);
+}
+
 /** The content address of a sweep: 16 hexadecimal digits over all that it says. */
 export async function sweepId(sweep: SweepDefinition): Promise<string> {
   const fields = Object.entries(sweep).sort(([a], [b]) => a < b ? -1 : 1);

@@ -9,6 +9,7 @@
  */
 import { loadSlice, type SliceName, slices } from "../benchmarks/slices.ts";
 import { DEFAULT_CALIBRATION_TOKENS } from "../calibration/chosen_texts.ts";
+import { LEAST_MAPPED } from "../engine/devices/cpu.ts";
 import { loadBytes } from "../engine/devices/expected_load.ts";
 import { type ModelOutline, outlineModel } from "../engine/checkpoint/model.ts";
 import { findModel } from "../engine/checkpoint/resolve.ts";
@@ -52,9 +53,6 @@ const FAMILY_COSTS: Readonly<Record<string, number>> = {
 
 /** Copies of a cache in float32 that a replay has in memory at once. */
 const CACHE_COPIES = 8;
-
-/** Weights of device `cpu` from so many bytes on are mapped. */
-const MAPPED = 64 * 2 ** 20;
 
 interface Work {
   readonly examples: number;
@@ -115,7 +113,7 @@ export class Estimates {
     const bytes = 4 * size.parameters;
     const into = device === "wasm" || device === "webgpu"
       ? device
-      : bytes < MAPPED
+      : bytes < LEAST_MAPPED
       ? "cpu"
       : "cpu, mapped";
     return { seconds: START_S + bytes / 1e9 * GIGABYTE_S, bytes: loadBytes(size, into) };

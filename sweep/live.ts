@@ -5,7 +5,7 @@
  * @module
  */
 import { openOutputFolder, writeAll } from "../report/output_folder.ts";
-import type { SweepCell } from "./definition.ts";
+import { isCell, type SweepCell } from "./definition.ts";
 
 /** Folder of such files, beside `cells`. */
 export const LIVE_FOLDER = "live";
@@ -91,10 +91,4 @@ export function liveRecord(value: unknown): LiveRecord | undefined {
 
 function isCount(value: unknown): boolean {
   return Number.isSafeInteger(value) && (value as number) >= 0;
-}
-
-function isCell(value: unknown): boolean {
-  const { model, benchmark, policy, seed } = (value ?? {}) as Record<string, unknown>;
-  return [model, benchmark, policy].every((name) => typeof name === "string") &&
-    Number.isSafeInteger(seed);
 }

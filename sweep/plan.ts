@@ -7,7 +7,7 @@ import prettyBytes from "pretty-bytes";
 import { UserError } from "../errors.ts";
 import { CellStore } from "../leaderboard/cell_store.ts";
 import { alignedRows } from "../report/table.ts";
-import { cellText, type SweepCell, type SweepDefinition } from "./definition.ts";
+import { cellText, groupOf, type SweepCell, type SweepDefinition } from "./definition.ts";
 import { type Estimate, Estimates } from "./estimate.ts";
 import { readRecords } from "./record.ts";
 import { dealt } from "./shards.ts";
@@ -70,7 +70,7 @@ export async function planOf(
 function scaleOf(took: readonly Took[], estimates: Estimates): number {
   if (took.length === 0) return 1;
   const places = new Map(
-    took.map(({ cell }) => [JSON.stringify([cell.model, cell.benchmark]), cell]),
+    took.map(({ cell }) => [groupOf(cell), cell]),
   );
   const expected = took.reduce((sum, { cell }) => sum + estimates.cell(cell).seconds, 0) +
     [...places.values()].reduce((sum, c) => sum + estimates.reference(c.model, c.benchmark), 0);

@@ -7,7 +7,7 @@
  */
 import { UserError } from "../errors.ts";
 import { openOutputFolder, writeAll } from "../report/output_folder.ts";
-import { checkedSweep, type SweepCell, type SweepDefinition } from "./definition.ts";
+import { checkedSweep, isCell, type SweepCell, type SweepDefinition } from "./definition.ts";
 import type { Shard } from "./shards.ts";
 
 const FORMAT = "kvreplay sweep 1";
@@ -123,11 +123,8 @@ function isIndex(value: unknown): boolean {
 }
 
 function isRecorded(value: unknown): boolean {
-  if (!isObject(value) || !isObject(value.cell)) return false;
-  const { cell, kind, file, reason } = value;
-  const { model, benchmark, policy, seed } = cell as Record<string, unknown>;
-  if (![model, benchmark, policy].every((name) => typeof name === "string")) return false;
-  if (!Number.isSafeInteger(seed)) return false;
+  if (!isObject(value) || !isCell(value.cell)) return false;
+  const { kind, file, reason } = value;
   // A name, not a path to somewhere else.
   if (kind === "finished") return typeof file === "string" && /^[\w.-]+\.json$/.test(file);
   return (kind === "failed" || kind === "not applicable") && typeof reason === "string";

@@ -5,7 +5,7 @@
  * @module
  */
 import type { SweepCell, SweepDefinition } from "./definition.ts";
-import { cellsOf } from "./definition.ts";
+import { cellsOf, groupOf } from "./definition.ts";
 import type { Estimates } from "./estimate.ts";
 
 /** One of `count` shards; `index` is from 1. */
@@ -34,42 +34,48 @@ export function dealt(sweep: SweepDefinition, prices: Prices, count: number): Ha
   const cells = cellsOf(sweep);
   const order = cells.map((cell, place) => ({ cell, place, seconds: prices.cell(cell).seconds }))
     .sort((a, b) => b.seconds - a.seconds || a.place - b.place);
-  for (const { cell, place } of order) {
-    let best = hands[0]!;
-    for (const hand of hands) if (hand.with(cell) < best.with(cell)) best = hand;
-    best.take(cell, place);
+  for (const item of order) {
+    let [best, least] = [hands[0]!, Infinity];
+    for (const hand of hands) {
+      const seconds = hand.with(item);
+      if (seconds < least) [best, least] = [hand, seconds];
+    }
+    best.take(item, least);
   }
   return hands.map((hand) => hand.closed());
 }
 
+/** A cell, where it stands in the sweep, and what it takes by itself. */
+interface Priced {
+  readonly cell: SweepCell;
+  readonly place: number;
+  readonly seconds: number;
+}
+
 class OpenHand {
   #seconds = 0;
-  readonly #cells: { readonly cell: SweepCell; readonly place: number }[] = [];
+  readonly #cells: Priced[] = [];
   readonly #once = new Set<string>();
 
   constructor(private readonly prices: Prices) {}
 
   /** Seconds with one more cell. */
-  with(cell: SweepCell): number {
+  with({ cell, seconds }: Priced): number {
     const { model, benchmark } = cell;
-    return this.#seconds + this.prices.cell(cell).seconds +
+    return this.#seconds + seconds +
       (this.#once.has(model) ? 0 : this.prices.load(model).seconds) +
-      (this.#once.has(referenceOf(cell)) ? 0 : this.prices.reference(model, benchmark));
+      (this.#once.has(groupOf(cell)) ? 0 : this.prices.reference(model, benchmark));
   }
 
-  take(cell: SweepCell, place: number): void {
-    this.#seconds = this.with(cell);
-    this.#cells.push({ cell, place });
-    this.#once.add(cell.model).add(referenceOf(cell));
+  /** @param seconds with it */
+  take(item: Priced, seconds: number): void {
+    this.#seconds = seconds;
+    this.#cells.push(item);
+    this.#once.add(item.cell.model).add(groupOf(item.cell));
   }
 
   closed(): Hand {
     const cells = this.#cells.sort((a, b) => a.place - b.place).map(({ cell }) => cell);
     return { cells, seconds: this.#seconds };
   }
-}
-
-/** Seeds share references. */
-function referenceOf({ model, benchmark }: SweepCell): string {
-  return JSON.stringify([model, benchmark]);
 }

@@ -11,7 +11,7 @@ import type { ReadyModel } from "../leaderboard/fill.ts";
 import { CellRunner, type Outcome } from "./cell_runner.ts";
 import type { SweepCell, SweepDefinition } from "./definition.ts";
 import type { Recorded } from "./record.ts";
-import { TextLineStream } from "./text_lines.ts";
+import { linesOf } from "./text_lines.ts";
 import { tell } from "../report/terminal.ts";
 
 /** What a worker is told first. */
@@ -49,10 +49,9 @@ export async function work(
   answer: (line: string) => void,
   open: (model: string, setup: WorkerSetup) => Promise<ReadyModel>,
 ): Promise<void> {
-  const lines = input.pipeThrough(new TextDecoderStream()).pipeThrough(new TextLineStream());
   let runner: CellRunner | undefined;
   try {
-    for await (const line of lines) {
+    for await (const line of linesOf(input)) {
       if (runner === undefined) {
         const setup: WorkerSetup = JSON.parse(line);
         runner = new CellRunner({

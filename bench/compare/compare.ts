@@ -14,6 +14,7 @@ import { tell } from "../../report/terminal.ts";
 import type { CompareOptions } from "./compare_options.ts";
 import { COVERAGE, isRegression, ratioInterval, TOLERATED } from "./ratio_interval.ts";
 import { checkOut, ReplayFailureError, Sitting, type Tree } from "./tree.ts";
+import { median } from "../../replay/metric.ts";
 
 /** Pairs of replays of a policy in one sitting. */
 const PAIRS = 3;
@@ -23,11 +24,6 @@ interface Speeds {
   readonly before: number[];
   readonly now: number[];
   readonly ratios: number[];
-}
-
-function medianOf(numbers: readonly number[]): number {
-  const sorted = numbers.toSorted((a, b) => a - b);
-  return (sorted[(sorted.length - 1) >> 1]! + sorted[sorted.length >> 1]!) / 2;
 }
 
 /** What a comparison found. */
@@ -88,9 +84,9 @@ async function sit(
         const other = await (first === now ? before : now).measure(policy);
         if (pair > 0) pairs.push(first === now ? [other, one] : [one, other]);
       }
-      all.push(medianOf(pairs.map(([x]) => x)));
-      allNow.push(medianOf(pairs.map(([, x]) => x)));
-      ratios.push(medianOf(pairs.map(([x, y]) => y / x)));
+      all.push(median(pairs.map(([x]) => x)));
+      allNow.push(median(pairs.map(([, x]) => x)));
+      ratios.push(median(pairs.map(([x, y]) => y / x)));
     } catch (error) {
       if (!(error instanceof ReplayFailureError)) throw error;
       // Most likely there was no such policy yet.
@@ -104,7 +100,7 @@ async function sit(
 function report(title: string, speeds: ReadonlyMap<string, Speeds>): Comparison {
   const found = [...speeds].map(([policy, { before, now, ratios }]) => {
     const ratio = ratioInterval(ratios);
-    return { policy, before: medianOf(before), now: medianOf(now), ...ratio };
+    return { policy, before: median(before), now: median(now), ...ratio };
   });
   const slower = found.filter(isRegression).map(({ policy }) => policy);
   const share = `${100 * COVERAGE} %`;

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { median } from "../../replay/metric.ts";
 
 /** Least share of intervals that hold the true median. */
 export const COVERAGE = 0.99;
@@ -47,8 +48,7 @@ export function ratioInterval(ratios: readonly number[]): RatioInterval {
     tail += probability;
     if (1 - 2 * tail < COVERAGE) break;
   }
-  const median = (sorted[(n - 1) >> 1]! + sorted[n >> 1]!) / 2;
-  return { median, low: sorted[cut]!, high: sorted[n - 1 - cut]! };
+  return { median: median(sorted), low: sorted[cut]!, high: sorted[n - 1 - cut]! };
 }
 
 /** Whether a tree is slower than another beyond noise, by the ratios of its speed to the other's. */

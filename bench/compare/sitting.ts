@@ -10,7 +10,7 @@
  * @module
  */
 import { pathToFileURL } from "node:url";
-import { linesOf } from "./lines.ts";
+import { linesOf } from "../../sweep/text_lines.ts";
 
 /** What is answered to the name of a policy. */
 export type Answer = { readonly stepsPerSecond: number } | { readonly failure: string };

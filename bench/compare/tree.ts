@@ -6,7 +6,7 @@
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { UserError } from "../../errors.ts";
-import { linesOf } from "./lines.ts";
+import { linesOf } from "../../sweep/text_lines.ts";
 import type { Answer } from "./sitting.ts";
 
 const SITTING = fileURLToPath(new URL("sitting.ts", import.meta.url));
@@ -65,7 +65,7 @@ export class ReplayFailureError extends UserError {
 /** One process that measures a tree. */
 export class Sitting implements AsyncDisposable {
   readonly #child: Deno.ChildProcess;
-  readonly #answers: AsyncGenerator<string>;
+  readonly #answers: ReadableStreamDefaultReader<string>;
   readonly #questions: WritableStreamDefaultWriter<Uint8Array>;
 
   constructor(private readonly tree: Tree, { slice, limit }: Measured) {
@@ -78,7 +78,7 @@ export class Sitting implements AsyncDisposable {
       stdin: "piped",
       stdout: "piped",
     }).spawn();
-    this.#answers = linesOf(this.#child.stdout);
+    this.#answers = linesOf(this.#child.stdout).getReader();
     this.#questions = this.#child.stdin.getWriter();
   }
 
@@ -91,7 +91,7 @@ export class Sitting implements AsyncDisposable {
   async measure(policy: string): Promise<number> {
     // A process that is gone cannot be asked, and gives no answer either.
     await this.#questions.write(new TextEncoder().encode(`${policy}\n`)).catch(() => {});
-    const { value, done } = await this.#answers.next();
+    const { value, done } = await this.#answers.read();
     if (done) throw new UserError(`The process that measures ${this.tree.name} ended early`);
     const answer: Answer = JSON.parse(value);
     if ("stepsPerSecond" in answer) return answer.stepsPerSecond;
@@ -100,6 +100,7 @@ export class Sitting implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#questions.close().catch(() => {});
+    await this.#answers.cancel();
     await this.#child.status;
   }
 }

@@ -23,7 +23,7 @@ import { type WeightsFile, WeightsLayout, type WeightsPlace } from "./weights_fi
 const MAX_THREADS = 8;
 
 /** Weights of fewer bytes than this go through buffers: three times as much is still little. */
-const SMALL = 64 * 2 ** 20;
+export const LEAST_MAPPED = 64 * 2 ** 20;
 
 /**
  * Opens a model on onnxruntime-node. Large weights are put into a file first, which is mapped.
@@ -36,7 +36,7 @@ const SMALL = 64 * 2 ** 20;
 export async function openCpuEngine(
   model: Model,
   place?: WeightsPlace,
-  small: number = SMALL,
+  small: number = LEAST_MAPPED,
   threads: number = Math.min(navigator.hardwareConcurrency, MAX_THREADS),
 ): Promise<Engine<CpuTensor>> {
   const runtime = await importNativeRuntime();

@@ -8,8 +8,8 @@ import { subtract } from "../../stats/bootstrap.ts";
 import {
   compareDraws,
   difference,
+  drawnAlike,
   drawPolicy,
-  matchExamples,
   type PolicyDraws,
 } from "../../stats/compare.ts";
 import type { Cell } from "../cell.ts";
@@ -83,15 +83,8 @@ export function verdicts(cells: readonly ForeignCell[], options: VerdictOptions)
 }
 
 function duel(cell: Cell, other: Cell, draws: (cell: Cell) => PolicyDraws): Duel {
-  const named = (own: Cell) => ({ policy: own.key.policy, examples: own.examples });
   // Both ran the same examples unless one could not.
-  const matched = matchExamples(named(cell), named(other));
-  const isWhole = matched.a.length === cell.examples.length &&
-    matched.b.every(({ id }, i) => id === other.examples[i]!.id);
-  const [a, b] = isWhole ? [draws(cell), draws(other)] : [
-    drawPolicy({ policy: cell.key.policy, examples: matched.a }, draws(cell).options),
-    drawPolicy({ policy: other.key.policy, examples: matched.b }, draws(cell).options),
-  ];
+  const [a, b] = drawnAlike(draws(cell), draws(other));
   const { quality_main: quality, task_score: task } = compareDraws(a, b);
   return {
     rival: other.key.policy,

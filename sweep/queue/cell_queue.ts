@@ -8,7 +8,14 @@
 import { sha256 } from "../../engine/digest.ts";
 import { CellStore } from "../../leaderboard/cell_store.ts";
 import type { CellSource } from "../crew.ts";
-import { cellsOf, cellText, type SweepCell, type SweepDefinition, sweepId } from "../definition.ts";
+import {
+  cellsOf,
+  cellText,
+  groupOf,
+  type SweepCell,
+  type SweepDefinition,
+  sweepId,
+} from "../definition.ts";
 import type { Recorded, SweepProgram } from "../record.ts";
 import { recordedOf, type WorkerAnswer } from "../worker.ts";
 import { BOSS_SCHEMA, type QueueDatabase } from "./database.ts";
@@ -325,11 +332,6 @@ export async function queueKey(sweep: SweepDefinition, program: SweepProgram): P
   const { version, sources } = program;
   const parts = [await sweepId(sweep), version, Object.entries(sources).sort()];
   return (await sha256(JSON.stringify(parts))).slice(0, 16);
-}
-
-/** Cells of one group share a model and its references. */
-function groupOf({ model, benchmark }: SweepCell): string {
-  return JSON.stringify([model, benchmark]);
 }
 
 /** The same cell of the same queue has the same id, so that it is put in once. */

@@ -6,7 +6,7 @@
  */
 import { UserError } from "../../errors.ts";
 import type { Cell } from "../../leaderboard/cell.ts";
-import { keyIn, readCell, writeCell } from "../../leaderboard/cell_file.ts";
+import { readCell, writeCell } from "../../leaderboard/cell_file.ts";
 import { cellText, type SweepCell } from "../definition.ts";
 import type { Recorded } from "../record.ts";
 import type { QueueDatabase } from "./database.ts";
@@ -74,7 +74,7 @@ export class ResultsTable {
         finished ? null : recorded.reason,
         finished ? recorded.file : null,
         cell === undefined ? null : JSON.stringify(cell.numbers),
-        text === undefined ? null : base64(await gzip(text)),
+        text === undefined ? null : (await gzip(text)).toBase64(),
         worker,
       ],
     );
@@ -128,8 +128,7 @@ export class ResultsTable {
     if (typeof row?.cell !== "string") {
       throw new UserError(`The queue's row of cell ${file} holds none; expected a finished cell`);
     }
-    const text = await gunzip(row.cell, file);
-    return await readCell(text, file, keyIn(text, file));
+    return await readCell(await gunzip(row.cell, file), file);
   }
 }
 
@@ -142,8 +141,9 @@ async function gzip(text: string): Promise<Uint8Array> {
 }
 
 async function gunzip(base64: string, file: string): Promise<string> {
-  const bytes = Uint8Array.from(atob(base64.replaceAll(/\s/g, "")), (c) => c.charCodeAt(0));
-  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+  const stream = new Blob([Uint8Array.fromBase64(base64)]).stream().pipeThrough(
+    new DecompressionStream("gzip"),
+  );
   const decoder = new TextDecoder();
   let text = "";
   try {
@@ -159,12 +159,4 @@ async function gunzip(base64: string, file: string): Promise<string> {
     throw new UserError(`The queue's row of cell ${file} cannot be read: ${error.message}`);
   }
   return text;
-}
-
-function base64(bytes: Uint8Array): string {
-  let text = "";
-  for (let at = 0; at < bytes.length; at += 0x8000) {
-    text += String.fromCharCode(...bytes.subarray(at, at + 0x8000));
-  }
-  return btoa(text);
 }

@@ -1,5 +1,5 @@
 /** What is the same whenever the same is run again. */
-import { VOLATILE } from "../../report/volatile.ts";
+import { isVolatile } from "../../report/first_difference.ts";
 
 /** A document without the fields that every manifest lists as volatile. */
 export function withoutVolatile(value: unknown): unknown {
@@ -7,7 +7,7 @@ export function withoutVolatile(value: unknown): unknown {
   if (typeof value !== "object" || value === null) return value;
   return Object.fromEntries(
     Object.entries(value)
-      .filter(([name]) => !VOLATILE.includes(name.replace(/(_stderr)?,none$/, "")))
+      .filter(([name]) => !isVolatile(name))
       .map(([name, own]) => [name, withoutVolatile(own)]),
   );
 }

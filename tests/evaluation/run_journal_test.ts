@@ -83,6 +83,19 @@ Deno.test("a policy that failed, and an example that was left out, stay so", () 
     const again = await lab.replay(long, policies as never, { journal }) as unknown as SliceResult;
     assertEquals(timeless(again), timeless(first));
     assertEquals(calls, before);
+
+    const [head] = (await Deno.readTextFile(journal)).split("\n");
+    const { key } = JSON.parse(head!.slice(head!.indexOf(" ")));
+    await Deno.writeTextFile(journal, `${head}\n`);
+    const { id } = first.results[0]!.outcomes[0]!;
+    {
+      using kept = (await RunJournal.open(journal, key))!;
+      kept.add({ id, refused: "its keys are not finite", policies: [], failures: [] });
+    }
+    const left = await lab.replay(long, policies as never, { journal }) as unknown as SliceResult;
+    assertEquals(left.refused, [{ id, reason: "its keys are not finite" }]);
+    const ids = (result: SliceResult) => result.results[0]!.outcomes.map((outcome) => outcome.id);
+    assertEquals(ids(left), ids(first).slice(1));
   }));
 
 Deno.test("a journal of any bytes is an empty one, and one that cannot be written is told", () =>

@@ -10,18 +10,10 @@ import { foreignFiles } from "../../leaderboard/foreign/foreign_files.ts";
 import { goalOf } from "../../leaderboard/foreign/goals.ts";
 import { verdicts } from "../../leaderboard/foreign/verdicts.ts";
 import type { Difference } from "../../stats/compare.ts";
+import { inTemporaryFolder } from "../temporary_folder.ts";
 import { sampleCell } from "./sample_board.ts";
 
 const options = { baseline: "kivi_overlap_4bit", seed: 0, resamples: 200 } as const;
-
-async function inFolder(body: (folder: string) => Promise<void>) {
-  const folder = await Deno.makeTempDir();
-  try {
-    await body(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
-}
 
 function input(folder: string, calibrationData: string): ForeignInput {
   return {
@@ -45,7 +37,7 @@ function input(folder: string, calibrationData: string): ForeignInput {
 }
 
 Deno.test("what learns is judged everywhere but on its own kind, what does not runs once", () =>
-  inFolder(async (folder) => {
+  inTemporaryFolder(async (folder) => {
     const texts = `${folder}/texts.jsonl`;
     const long = (await loadCalibrationSet()).filter(({ id }) => /-(prose|code)-1$/.test(id));
     const lines = long.map(({ kind, prompt, target }) => JSON.stringify({ kind, prompt, target }));
@@ -90,7 +82,7 @@ Deno.test("what learns is judged everywhere but on its own kind, what does not r
   }));
 
 Deno.test("texts of one kind leave nothing to be judged on", () =>
-  inFolder(async (folder) => {
+  inTemporaryFolder(async (folder) => {
     const texts = `${folder}/one.txt`;
     await Deno.writeTextFile(texts, "The lamp is kept in box 12. ".repeat(400));
     await assertRejects(

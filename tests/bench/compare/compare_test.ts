@@ -5,7 +5,7 @@ import {
   type CompareOptions,
   parseCompareOptions,
 } from "../../../bench/compare/compare_options.ts";
-import { linesOf } from "../../../bench/compare/lines.ts";
+import { linesOf } from "../../../sweep/text_lines.ts";
 import { isRegression, ratioInterval } from "../../../bench/compare/ratio_interval.ts";
 import { UsageError } from "../../../cli/usage_error.ts";
 import { UserError } from "../../../errors.ts";
