@@ -32,244 +32,36 @@ export interface Command {
   run(args: readonly string[]): Promise<number>;
 }
 
+/** What a command needs to know of itself. */
+interface CommandParts<Options> {
+  readonly summary: string;
+  /** Reads the arguments; nothing where they ask for help. */
+  readonly parse: (args: readonly string[]) => Options | undefined;
+  readonly help: (summary: string) => string;
+  /** Loads what it needs only now: engines are large, and a help text needs none. */
+  readonly run: (options: Options, args: readonly string[]) => Promise<number>;
+}
+
+function command<Options>({ summary, parse, help, run }: CommandParts<Options>): Command {
+  return {
+    summary,
+    run: async (args) => {
+      const options = parse(args);
+      if (options !== undefined) return await run(options, args);
+      print(help(summary));
+      return 0;
+    },
+  };
+}
+
 function replayCommand(target: SliceName | "all", summary: string): Command {
-  return {
+  return command({
     summary,
-    run: async (args) => {
-      const options = parseReplayOptions(target, args);
-      if (options === undefined) {
-        print(policyCommandHelp(target, summary, OPTIONS));
-        return 0;
-      }
-      // Loaded only now: engines are large, and a help text needs none.
-      const { replay } = await import("./replay_command.ts");
-      return await replay(options, { command: [target, ...args] });
-    },
-  };
-}
-
-function runCommand(summary: string): Command {
-  return {
-    summary,
-    run: async (args) => {
-      const options = parseRunOptions(args);
-      if (options === undefined) {
-        print(runHelp(summary));
-        return 0;
-      }
-      const { runBenchmarks } = await import("./run_command.ts");
-      return await runBenchmarks(options, { command: ["run", ...args] });
-    },
-  };
-}
-
-function niahCommand(summary: string): Command {
-  return {
-    summary,
-    run: async (args) => {
-      const options = parseNiahOptions(args);
-      if (options === undefined) {
-        print(niahHelp(summary));
-        return 0;
-      }
-      const { findNeedles } = await import("./niah_command.ts");
-      return await findNeedles(options, { command: ["niah", ...args] });
-    },
-  };
-}
-
-function pplCommand(summary: string): Command {
-  return {
-    summary,
-    run: async (args) => {
-      const options = parsePplOptions(args);
-      if (options === undefined) {
-        print(pplHelp(summary));
-        return 0;
-      }
-      const { readUnderPolicies } = await import("./ppl_command.ts");
-      return await readUnderPolicies(options, { command: ["ppl", ...args] });
-    },
-  };
-}
-
-function leaderboardCommand(summary: string): Command {
-  return {
-    summary,
-    run: async (args) => {
-      const options = parseLeaderboardOptions(args);
-      if (options === undefined) {
-        print(policyCommandHelp("leaderboard", summary, LEADERBOARD_OPTIONS));
-        return 0;
-      }
-      const { leaderboard } = await import("./leaderboard_command.ts");
-      return await leaderboard(options, { command: ["leaderboard", ...args] });
-    },
-  };
-}
-
-function rerunCommand(summary: string): Command {
-  return {
-    summary,
-    run: async (args) => {
-      const options = parseRerunOptions(args);
-      if (options === undefined) {
-        print(commandHelp(`rerun ${RERUN_OPERAND}`, summary, RERUN_OPTIONS));
-        return 0;
-      }
-      const { rerun } = await import("./rerun_command.ts");
-      return await rerun(options);
-    },
-  };
-}
-
-function searchCommand(summary: string): Command {
-  return {
-    summary,
-    run: async (args) => {
-      const options = parseSearchOptions(args);
-      if (options === undefined) {
-        print(policyCommandHelp("search", summary, SEARCH_OPTIONS));
-        return 0;
-      }
-      const { searchWidths } = await import("./search_command.ts");
-      return await searchWidths(options);
-    },
-  };
-}
-
-function sweepCommandOf(summary: string): Command {
-  return {
-    summary,
-    run: async (args) => {
-      const options = parseSweepOptions(args);
-      if (options === undefined) {
-        print(sweepHelp(summary));
-        return 0;
-      }
-      const { sweepCommand } = await import("./sweep_command.ts");
-      return await sweepCommand(options);
-    },
-  };
-}
-
-function serveCommand(summary: string): Command {
-  return {
-    summary,
-    run: async (args) => {
-      const options = parseServeOptions(args);
-      if (options === undefined) {
-        print(commandHelp(`serve ${SERVE_OPERAND}`, summary, SERVE_OPTIONS));
-        return 0;
-      }
-      const { serveLive } = await import("./serve_command.ts");
-      return await serveLive(options);
-    },
-  };
-}
-
-function familiesCommand(summary: string): Command {
-  return {
-    summary,
-    run: async (args) => {
-      if (args.includes("--help") || args.includes("-h")) {
-        print(policyCommandHelp("families", summary, FAMILIES_OPTIONS));
-        return 0;
-      }
-      const { listFamilies } = await import("./families_command.ts");
-      return await listFamilies(args);
-    },
-  };
-}
-
-function fetchCommand(summary: string): Command {
-  return {
-    summary,
-    run: async (args) => {
-      const options = parseFetchOptions(args);
-      if (options === undefined) {
-        print(commandHelp(`fetch ${FETCH_OPERAND}`, summary, FETCH_OPTIONS));
-        return 0;
-      }
-      const { fetchFromHub } = await import("./fetch_command.ts");
-      return await fetchFromHub(options);
-    },
-  };
-}
-
-function adviseCommand(summary: string): Command {
-  return {
-    summary,
-    run: async (args) => {
-      const options = parseAdviseOptions(args);
-      if (options === undefined) {
-        print(commandHelp(`advise ${ADVISE_OPERAND}`, summary, ADVISE_OPTIONS));
-        return 0;
-      }
-      const { giveAdvice } = await import("./advise_command.ts");
-      return await giveAdvice(options);
-    },
-  };
-}
-
-function checkCommand(summary: string): Command {
-  return {
-    summary,
-    run: async (args) => {
-      const options = parseCheckOptions(args);
-      if (options === undefined) {
-        print(commandHelp(`check ${CHECK_OPERAND}`, summary, CHECK_OPTIONS));
-        return 0;
-      }
-      const { check } = await import("./check_command.ts");
-      return await check(options);
-    },
-  };
-}
-
-function compareCommand(summary: string): Command {
-  return {
-    summary,
-    run: async (args) => {
-      const options = parseCompareOptions(args);
-      if (options === undefined) {
-        print(commandHelp(`compare ${COMPARE_OPERANDS}`, summary, COMPARE_OPTIONS));
-        return 0;
-      }
-      const { compareRuns } = await import("./compare_command.ts");
-      return await compareRuns(options);
-    },
-  };
-}
-
-function newCommand(summary: string): Command {
-  return {
-    summary,
-    run: async (args) => {
-      const options = parseNewOptions(args);
-      if (options === undefined) {
-        print(commandHelp(`new ${NEW_OPERAND}`, summary, NEW_OPTIONS));
-        return 0;
-      }
-      const { writeNew } = await import("./new_command.ts");
-      return await writeNew(options);
-    },
-  };
-}
-
-function cacheCommand(summary: string): Command {
-  return {
-    summary,
-    run: async (args) => {
-      const options = parseCacheOptions(args);
-      if (options === undefined) {
-        print(cacheHelp(summary));
-        return 0;
-      }
-      const { manageCache } = await import("./cache_command.ts");
-      return await manageCache(options);
-    },
-  };
+    parse: (args) => parseReplayOptions(target, args),
+    help: (summary) => policyCommandHelp(target, summary, OPTIONS),
+    run: async (options, args) =>
+      (await import("./replay_command.ts")).replay(options, { command: [target, ...args] }),
+  });
 }
 
 /** One command for every slice. */
@@ -281,23 +73,102 @@ const replayCommands = Object.fromEntries(
 export const commands = {
   ...replayCommands,
   all: replayCommand("all", "Every slice, one after the other"),
-  run: runCommand("Benchmarks by name: LongBench, GSM8K, RULER, MMLU, or questions of your own"),
-  niah: niahCommand("Needles in a haystack: recall by length and depth, as a heat map"),
-  ppl: pplCommand("A text: perplexity, divergence and agreement from the quantized cache"),
-  leaderboard: leaderboardCommand("Every policy on every slice and model, and a report"),
-  rerun: rerunCommand("What a manifest says, again, and whether every digit is the same"),
-  sweep: sweepCommandOf(
-    "Models, benchmarks, policies and seeds, shard by shard or by many workers",
-  ),
-  serve: serveCommand("A page of running sweeps and finished leaderboards, on this machine"),
-  search: searchCommand("A width for every layer, kind and head under a budget, by measurement"),
-  advise: adviseCommand("Which cache setting of an engine to use with a model, and what it loses"),
-  fetch: fetchCommand("Models and benchmarks of the Hugging Face hub into its cache"),
-  families: familiesCommand("Every quantizer family and policy, and the bits each really stores"),
-  new: newCommand("A policy or quantizer file that runs at once, and a test beside it"),
-  check: checkCommand("Whether a policy or quantizer file does what it must, told in seconds"),
-  compare: compareCommand("Where two runs differ, example by example, replies side by side"),
-  cache: cacheCommand("What earlier runs kept on disk: list, verify or clear it"),
+  run: command({
+    summary: "Benchmarks by name: LongBench, GSM8K, RULER, MMLU, or questions of your own",
+    parse: parseRunOptions,
+    help: runHelp,
+    run: async (options, args) =>
+      (await import("./run_command.ts")).runBenchmarks(options, { command: ["run", ...args] }),
+  }),
+  niah: command({
+    summary: "Needles in a haystack: recall by length and depth, as a heat map",
+    parse: parseNiahOptions,
+    help: niahHelp,
+    run: async (options, args) =>
+      (await import("./niah_command.ts")).findNeedles(options, { command: ["niah", ...args] }),
+  }),
+  ppl: command({
+    summary: "A text: perplexity, divergence and agreement from the quantized cache",
+    parse: parsePplOptions,
+    help: pplHelp,
+    run: async (options, args) =>
+      (await import("./ppl_command.ts")).readUnderPolicies(options, { command: ["ppl", ...args] }),
+  }),
+  leaderboard: command({
+    summary: "Every policy on every slice and model, and a report",
+    parse: parseLeaderboardOptions,
+    help: (summary) => policyCommandHelp("leaderboard", summary, LEADERBOARD_OPTIONS),
+    run: async (options, args) =>
+      (await import("./leaderboard_command.ts")).leaderboard(options, {
+        command: ["leaderboard", ...args],
+      }),
+  }),
+  rerun: command({
+    summary: "What a manifest says, again, and whether every digit is the same",
+    parse: parseRerunOptions,
+    help: (summary) => commandHelp(`rerun ${RERUN_OPERAND}`, summary, RERUN_OPTIONS),
+    run: async (options) => (await import("./rerun_command.ts")).rerun(options),
+  }),
+  sweep: command({
+    summary: "Models, benchmarks, policies and seeds, shard by shard or by many workers",
+    parse: parseSweepOptions,
+    help: sweepHelp,
+    run: async (options) => (await import("./sweep_command.ts")).sweepCommand(options),
+  }),
+  serve: command({
+    summary: "A page of running sweeps and finished leaderboards, on this machine",
+    parse: parseServeOptions,
+    help: (summary) => commandHelp(`serve ${SERVE_OPERAND}`, summary, SERVE_OPTIONS),
+    run: async (options) => (await import("./serve_command.ts")).serveLive(options),
+  }),
+  search: command({
+    summary: "A width for every layer, kind and head under a budget, by measurement",
+    parse: parseSearchOptions,
+    help: (summary) => policyCommandHelp("search", summary, SEARCH_OPTIONS),
+    run: async (options) => (await import("./search_command.ts")).searchWidths(options),
+  }),
+  advise: command({
+    summary: "Which cache setting of an engine to use with a model, and what it loses",
+    parse: parseAdviseOptions,
+    help: (summary) => commandHelp(`advise ${ADVISE_OPERAND}`, summary, ADVISE_OPTIONS),
+    run: async (options) => (await import("./advise_command.ts")).giveAdvice(options),
+  }),
+  fetch: command({
+    summary: "Models and benchmarks of the Hugging Face hub into its cache",
+    parse: parseFetchOptions,
+    help: (summary) => commandHelp(`fetch ${FETCH_OPERAND}`, summary, FETCH_OPTIONS),
+    run: async (options) => (await import("./fetch_command.ts")).fetchFromHub(options),
+  }),
+  families: command({
+    summary: "Every quantizer family and policy, and the bits each really stores",
+    parse: (args) => args.includes("--help") || args.includes("-h") ? undefined : args,
+    help: (summary) => policyCommandHelp("families", summary, FAMILIES_OPTIONS),
+    run: async (args) => (await import("./families_command.ts")).listFamilies(args),
+  }),
+  new: command({
+    summary: "A policy or quantizer file that runs at once, and a test beside it",
+    parse: parseNewOptions,
+    help: (summary) => commandHelp(`new ${NEW_OPERAND}`, summary, NEW_OPTIONS),
+    run: async (options) => (await import("./new_command.ts")).writeNew(options),
+  }),
+  check: command({
+    summary: "Whether a policy or quantizer file does what it must, told in seconds",
+    parse: parseCheckOptions,
+    help: (summary) => commandHelp(`check ${CHECK_OPERAND}`, summary, CHECK_OPTIONS),
+    run: async (options) => (await import("./check_command.ts")).check(options),
+  }),
+  compare: command({
+    summary: "Where two runs differ, example by example, replies side by side",
+    parse: parseCompareOptions,
+    help: (summary) => commandHelp(`compare ${COMPARE_OPERANDS}`, summary, COMPARE_OPTIONS),
+    run: async (options) => (await import("./compare_command.ts")).compareRuns(options),
+  }),
+  cache: command({
+    summary: "What earlier runs kept on disk: list, verify or clear it",
+    parse: parseCacheOptions,
+    help: cacheHelp,
+    run: async (options) => (await import("./cache_command.ts")).manageCache(options),
+  }),
 } as const satisfies Record<string, Command>;
 
 /** Name of a command. */
