@@ -3,12 +3,13 @@
  *
  * @module
  */
+import { axes } from "../leaderboard/report/axes.ts";
 import { chart, label, line, textWidth } from "../leaderboard/report/chart.ts";
 import { placeNames } from "../leaderboard/report/label_layout.ts";
 import { element, type Markup } from "../report/markup.ts";
 import { htmlPage } from "../report/html_page.ts";
 import { fixed, threeDigits } from "../leaderboard/report/numbers.ts";
-import { decadeTicks, lossOrder, spaced, transformed } from "../leaderboard/report/scale.ts";
+import { lossOrder, transformed } from "../leaderboard/report/scale.ts";
 import { STYLE } from "../report/style.ts";
 import { type Advice, adviceByEngine } from "./advice.ts";
 import { adviceSentence, breakingSentence, lossText } from "./advice_text.ts";
@@ -136,27 +137,17 @@ function settingsChart({ settings, mostLoss, fullBytes }: Advice): Markup {
       width: WIDTH,
       height: HEIGHT,
     },
-    spaced(LOSSES.filter((t) => t.value >= lowest), y, 17).flatMap((t) => [
-      line(PLOT.left, y(t.value), PLOT.right, y(t.value), "grid"),
-      label(PLOT.left - 7, y(t.value) + 4, t.text, { anchor: "end", class: "tick" }),
-    ]),
-    spaced(decadeTicks(domain), x, 26).flatMap((t) => [
-      line(x(t.value), PLOT.top, x(t.value), PLOT.bottom, "grid"),
-      label(x(t.value), PLOT.bottom + 16, t.text, { anchor: "middle", class: "tick" }),
-    ]),
-    line(PLOT.left, PLOT.bottom, PLOT.right, PLOT.bottom, "axis"),
-    line(PLOT.left, PLOT.top, PLOT.left, PLOT.bottom, "axis"),
+    axes(
+      PLOT,
+      { title: "memory of the cache (MiB, log scale)", scale: x, domain },
+      {
+        title: "loss (points of quality_main)",
+        scale: y,
+        ticks: LOSSES.filter((t) => t.value >= lowest),
+      },
+    ),
     line(PLOT.left, bound, PLOT.right, bound, "front-line"),
     label(PLOT.right - 4, bound - 5, `${mostLoss} may be lost`, { anchor: "end", class: "tick" }),
-    label((PLOT.left + PLOT.right) / 2, HEIGHT - 12, "memory of the cache (MiB, log scale)", {
-      anchor: "middle",
-      class: "axis-title",
-    }),
-    label(16, (PLOT.top + PLOT.bottom) / 2, "loss (points of quality_main)", {
-      anchor: "middle",
-      class: "axis-title",
-      turned: true,
-    }),
     points.map(({ memory, interval: { low, high } }) =>
       line(
         x(memory),

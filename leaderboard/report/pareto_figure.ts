@@ -5,11 +5,12 @@
  */
 import { type Board, type Place, REFERENCE } from "../board.ts";
 import { frontAt } from "../standing.ts";
+import { axes } from "./axes.ts";
 import { chart, label, line, pathThrough, textWidth } from "./chart.ts";
 import { placeNames, type Segment } from "./label_layout.ts";
 import { element, type Markup } from "../../report/markup.ts";
 import { fixed, points, threeDigits } from "./numbers.ts";
-import { decadeTicks, lossOrder, spaced, type Tick, transformed } from "./scale.ts";
+import { lossOrder, type Tick, transformed } from "./scale.ts";
 
 const WIDTH = 620;
 const HEIGHT = 520;
@@ -43,9 +44,9 @@ function paretoChart(board: Board, place: Place, id: string): Markup {
   }));
   const memories = all.map((p) => p.memory);
   const domain = [Math.min(...memories) * 0.78, Math.max(...memories) * 1.15] as const;
-  const lowest = Math.min(99, ...all.map((p) => p.quality));
   const x = transformed(Math.log10, domain, [PLOT.left, PLOT.right]);
-  const y = transformed(lossOrder, [lossFloor(lowest), 100], [PLOT.bottom - 14, PLOT.top + 16]);
+  const floor = lossFloor(Math.min(99, ...all.map((p) => p.quality)));
+  const y = transformed(lossOrder, [floor, 100], [PLOT.bottom - 14, PLOT.top + 16]);
   const at = (p: Point) => [x(p.memory), y(p.quality)] as const;
 
   const ordered = all.toSorted((a, b) =>
@@ -77,7 +78,15 @@ function paretoChart(board: Board, place: Place, id: string): Markup {
       height: HEIGHT,
     },
     label(PLOT.left, 17, `${place.slice} · ${place.model}`, { class: "chart-title" }),
-    axes(x, y, domain, lowest),
+    axes(
+      PLOT,
+      { title: "peak KV memory (MiB, log scale)", scale: x, domain },
+      {
+        title: "quality_main (0 to 100, spread towards 100)",
+        scale: y,
+        ticks: QUALITIES.filter((t) => t.value >= floor),
+      },
+    ),
     element("path", { d: pathThrough(stairs), class: "front-line" }),
     places.map(({ leader }) =>
       leader && line(leader.x1, leader.y1, leader.x2, leader.y2, "leader")
@@ -96,37 +105,6 @@ function paretoChart(board: Board, place: Place, id: string): Markup {
 /** Lower end of the quality axis: a round number below the lowest point. */
 function lossFloor(lowest: number): number {
   return [98, 95, 90, 80, 50, 0].find((q) => q < lowest - (100 - lowest) * 0.1) ?? 0;
-}
-
-function axes(
-  x: (v: number) => number,
-  y: (v: number) => number,
-  domain: readonly [number, number],
-  lowest: number,
-): Markup[] {
-  const rows = spaced(QUALITIES.filter((t) => t.value >= lossFloor(lowest)), y, 17);
-  const columns = spaced(decadeTicks(domain), x, 26);
-  return [
-    ...rows.flatMap((t) => [
-      line(PLOT.left, y(t.value), PLOT.right, y(t.value), "grid"),
-      label(PLOT.left - 7, y(t.value) + 4, t.text, { anchor: "end", class: "tick" }),
-    ]),
-    ...columns.flatMap((t) => [
-      line(x(t.value), PLOT.top, x(t.value), PLOT.bottom, "grid"),
-      label(x(t.value), PLOT.bottom + 16, t.text, { anchor: "middle", class: "tick" }),
-    ]),
-    line(PLOT.left, PLOT.bottom, PLOT.right, PLOT.bottom, "axis"),
-    line(PLOT.left, PLOT.top, PLOT.left, PLOT.bottom, "axis"),
-    label((PLOT.left + PLOT.right) / 2, HEIGHT - 12, "peak KV memory (MiB, log scale)", {
-      anchor: "middle",
-      class: "axis-title",
-    }),
-    label(16, (PLOT.top + PLOT.bottom) / 2, "quality_main (0 to 100, spread towards 100)", {
-      anchor: "middle",
-      class: "axis-title",
-      turned: true,
-    }),
-  ];
 }
 
 function mark(p: Point, cx: number, cy: number): Markup {
