@@ -10,6 +10,7 @@ import { foreignFiles } from "../leaderboard/foreign/foreign_files.ts";
 import { summaryText } from "../leaderboard/foreign/foreign_text.ts";
 import { verdicts } from "../leaderboard/foreign/verdicts.ts";
 import type { ReadyOptions } from "../leaderboard/ready_model.ts";
+import type { BuiltinName } from "../policies/registry.ts";
 import type { LeaderboardOptions } from "./leaderboard_options.ts";
 
 /** What a run leaves: a text for stdout, and files; undefined when no cell could be finished. */
@@ -26,8 +27,12 @@ export async function foreignLeaderboard(
   store: CellStore,
   progress: NonNullable<FillInput["progress"]>,
 ): Promise<ForeignResult | undefined> {
-  const { policies, baseline, seed, resamples } = options;
-  const { cells, failures, misfits } = await fillForeign({ ...options, ready, store, progress });
+  const { policies, seed, resamples } = options;
+  // Quantizers of the user's are refused with foreign text.
+  const baseline = options.baseline as BuiltinName;
+  const { cells, failures, misfits } = await fillForeign({
+    ...{ ...options, baseline, ready, store, progress },
+  });
   if (cells.length === 0) return undefined;
   const board = {
     ...{ policies, baseline, seed, resamples, failures, misfits },

@@ -19,7 +19,8 @@ import { EXIT } from "./failure.ts";
 import { foreignLeaderboard, type ForeignResult } from "./foreign_command.ts";
 import { InterruptListener } from "./interrupt.ts";
 import type { LeaderboardOptions } from "./leaderboard_options.ts";
-import { made, type Making } from "./provenance.ts";
+import { made, type Making, quantizerInputs } from "./provenance.ts";
+import { broughtQuantizers } from "./quantizer_options.ts";
 import { runCache } from "./run_cache.ts";
 import { terminalColumns } from "./surroundings.ts";
 import { VERSION } from "./version.ts";
@@ -44,7 +45,9 @@ export async function leaderboard(
   for (const folder of [options.out, cellFolder]) openOutputFolder(folder);
   const cache = await runCache(options, inform);
   const store = new CellStore(cellFolder, (sentence) => status.notice(sentence));
-  const ready = { ...readyOptions(options), ...cache, commit, notice: inform };
+  const quantizers = broughtQuantizers(options, (sentence) => status.notice(sentence));
+  const brought = quantizers.map(({ name }) => name);
+  const ready = { ...readyOptions(options), ...cache, commit, quantizers, notice: inform };
   const progress = (done: number, total: number, event: FillEvent) =>
     tell(done, total, event, status, inform);
   let filled: Filled | ForeignResult | undefined;
@@ -53,6 +56,8 @@ export async function leaderboard(
       ? await foreignLeaderboard(options, ready, store, progress)
       : await fill({
         ...options,
+        policies: [...options.policies, ...brought],
+        named: [...options.named, ...brought],
         store,
         open: async (name) => {
           const model = await openModel(name, ready);
@@ -82,7 +87,10 @@ export async function leaderboard(
   const board = new Board({ ...filled, ...options });
   const text = boardText(board);
   const { calibrationData: texts } = options;
-  const inputs = texts === undefined ? [] : [{ path: texts }];
+  const inputs = [
+    ...await quantizerInputs(options.quantizers),
+    ...(texts === undefined ? [] : [{ path: texts }]),
+  ];
   const manifest = manifestOf(board, {
     ...{ version: VERSION, commit, versions: libraryVersions() },
     made: await made(making, filled.cells[0]!.key.engine, inputs),

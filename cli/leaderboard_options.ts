@@ -9,6 +9,7 @@ import { type SliceName, sliceNames } from "../benchmarks/slices.ts";
 import { DEFAULT_CACHE_LIMIT } from "../evaluation/cache/cache_folder.ts";
 import { LARGEST_GROUP, nameAndGroup } from "../policies/group_size.ts";
 import { type BuiltinName, isBuiltinName, type PolicyName } from "../policies/registry.ts";
+import { policyFileName } from "../policies/user_policy.ts";
 import type { Device } from "../engine/devices/open.ts";
 import { FOREIGN_POLICIES } from "../leaderboard/foreign/goals.ts";
 import { embeddedModels } from "../engine/checkpoint/resolve.ts";
@@ -23,8 +24,10 @@ import {
   DEVICE_OPTION,
   GROUP_OPTION,
   type OptionRow,
+  QUANTIZER_OPTIONS,
 } from "./option_table.ts";
 import { DEVICES, known, OptionValues, refuseUnknown } from "./option_values.ts";
+import { ownQuantizersOf, QUANTIZER_EXAMPLES, type QuantizerOptions } from "./quantizer_options.ts";
 import { UsageError } from "./usage_error.ts";
 
 const BASELINE = "kivi_overlap_4bit" satisfies PolicyName;
@@ -47,6 +50,7 @@ export const LEADERBOARD_OPTIONS = {
     value: "NAME[,NAME...]|all",
     help: "policies to run (default: all built-ins); the reference is always run",
   },
+  ...QUANTIZER_OPTIONS,
   ...GROUP_OPTION,
   foreign: {
     help:
@@ -84,6 +88,7 @@ const EXAMPLES = {
   model: "mini",
   slice: "needle",
   policy: "kivi_overlap_2bit",
+  ...QUANTIZER_EXAMPLES,
   "group-size": "64",
   baseline: BASELINE,
   device: "cpu",
@@ -99,7 +104,8 @@ const EXAMPLES = {
 type ValueOption = keyof typeof EXAMPLES;
 
 /** Checked options of a leaderboard. */
-export interface LeaderboardOptions extends ChosenPolicies<BuiltinName>, CalibrationDataOptions {
+export interface LeaderboardOptions
+  extends ChosenPolicies<BuiltinName>, CalibrationDataOptions, QuantizerOptions {
   /** Embedded models, paths of folders or GGUF files, or names on the hub. */
   readonly models: readonly string[];
   readonly slices: readonly SliceName[];
@@ -107,8 +113,8 @@ export interface LeaderboardOptions extends ChosenPolicies<BuiltinName>, Calibra
   readonly foreign: boolean;
   /** The full-precision policy first: every other needs it; without it where text is foreign. */
   readonly policies: readonly BuiltinName[];
-  /** One of the policies. */
-  readonly baseline: BuiltinName;
+  /** One of the policies, or the name of a quantizer. */
+  readonly baseline: string;
   readonly device: Device;
   /** Number of examples, from the first. */
   readonly limit?: number;
@@ -145,7 +151,7 @@ export function parseLeaderboardOptions(args: readonly string[]): LeaderboardOpt
   const valueOptions = Object.keys(EXAMPLES) as ValueOption[];
   const parsed = parseArgs([...args], {
     string: [...valueOptions, "_"],
-    boolean: ["resume", "fresh", "foreign", "cache", "quiet", "help"],
+    boolean: ["resume", "fresh", "foreign", "trust", "cache", "quiet", "help"],
     negatable: ["cache"],
     collect: valueOptions,
     alias: { help: "h" },
@@ -165,17 +171,27 @@ export function parseLeaderboardOptions(args: readonly string[]): LeaderboardOpt
     ...(groupSizes === undefined ? {} : { groupSizes }),
     example: EXAMPLES.policy,
   });
+  const brought = ownQuantizersOf(parsed, values, asked);
+  if (foreign && brought.quantizers.length > 0) {
+    throw new UsageError(
+      `--quantizer ${
+        brought.quantizers[0]
+      } has no goal on foreign text; leave it out, or --foreign`,
+    );
+  }
+  const names = brought.quantizers.map(policyFileName);
   const limit = values.integer("limit", 1);
   return {
     models: values.names("model") ?? embeddedModels,
     slices: values.names("slice")?.map((name) => known("slice", name, sliceNames)) ?? sliceNames,
     ...chosen,
+    ...brought,
     foreign,
     policies: [
       ...(foreign ? [] : [REFERENCE] as const),
       ...asked.filter((name) => name !== REFERENCE),
     ],
-    baseline: baselineOf(values, foreign ? [...asked, BASELINE] : asked),
+    baseline: baselineOf(values, foreign ? [...asked, BASELINE] : [...asked, ...names]),
     device: values.oneOf("device", DEVICES) ?? "auto",
     ...calibrationDataOf(values),
     ...(limit === undefined ? {} : { limit }),
@@ -193,10 +209,10 @@ export function parseLeaderboardOptions(args: readonly string[]): LeaderboardOpt
 /** The baseline asked for, by its name or that without the size of its groups; by default one that is run. */
 function baselineOf(
   values: OptionValues<ValueOption>,
-  asked: readonly BuiltinName[],
-): BuiltinName {
+  asked: readonly string[],
+): string {
   const given = values.text("baseline");
-  const runs: readonly BuiltinName[] = [REFERENCE, ...asked];
+  const runs: readonly string[] = [REFERENCE, ...asked];
   const named = (wanted: string) =>
     runs.find((name) => name === wanted) ?? runs.find((name) => nameAndGroup(name).name === wanted);
   if (given === undefined) {

@@ -54,13 +54,8 @@ export const GROUP_OPTION = {
   },
 } as const satisfies Record<string, OptionRow>;
 
-/** Every option of `kvreplay longbench`, `needle`, `reasoning` and `all`, without dashes. */
-export const OPTIONS = {
-  policy: {
-    value: "NAME|FILE[,...]|all|engines",
-    help:
-      "policies to replay, in this order: built-ins, or files run in a sandbox; NAME@gN has groups of N (default: the six baselines and adaptive; all: every built-in; engines: the settings of engines)",
-  },
+/** The options that bring quantizers, and say how files of the user's are contained. */
+export const QUANTIZER_OPTIONS = {
   quantizer: {
     value: "FILE[,FILE...]",
     help:
@@ -71,7 +66,9 @@ export const OPTIONS = {
     help:
       "interpreter of yours for files in Python, run inside bubblewrap with what it can import (default: Pyodide, the standard library alone)",
   },
-  trust: { help: "run policy files in this process, without the sandbox; for debugging" },
+  trust: {
+    help: "run policy files in this process, and Python without bubblewrap; for debugging",
+  },
   "policy-step-ms": {
     value: "N",
     help: "longest answer of a policy file to one step (default: 2000)",
@@ -97,6 +94,16 @@ export const OPTIONS = {
     value: "N",
     help: "longest work of the evaluator for a policy file in one run (default: 3600000)",
   },
+} as const satisfies Record<string, OptionRow>;
+
+/** Every option of `kvreplay longbench`, `needle`, `reasoning` and `all`, without dashes. */
+export const OPTIONS = {
+  policy: {
+    value: "NAME|FILE[,...]|all|engines",
+    help:
+      "policies to replay, in this order: built-ins, or files run in a sandbox; NAME@gN has groups of N (default: the six baselines and adaptive; all: every built-in; engines: the settings of engines)",
+  },
+  ...QUANTIZER_OPTIONS,
   ...MODEL_OPTIONS,
   data: { value: "FILE.jsonl", help: "replay these examples instead of the embedded slice" },
   "data-line-bytes": { value: "N", help: "longest line of that file (default: 16777216)" },

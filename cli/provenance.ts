@@ -100,16 +100,23 @@ export async function inputsOf(options: ReplayOptions, learned: boolean): Promis
   const { policies, quantizers, kvtunerTable, data, calibrationData, tokenizer } = options;
   const code = [
     ...policies.filter((policy) => !isBuiltinName(policy)).map((path) => nameAndGroup(path).name),
-    ...quantizers,
     ...(kvtunerTable === undefined ? [] : [kvtunerTable]),
   ];
-  const beside = quantizers.map((path) => path.replace(/\.\w+$/, ".wasm"));
-  const there = await Promise.all(beside.map(isThere));
   const others = [data, calibrationData, tokenizer, learned ? options.calibration : undefined];
   return [
     ...code.map((path): Input => ({ path, kept: true })),
-    ...[...beside.filter((_, i) => there[i]), ...others.filter((path) => path !== undefined)]
-      .map((path): Input => ({ path })),
+    ...await quantizerInputs(quantizers),
+    ...others.filter((path) => path !== undefined).map((path): Input => ({ path })),
+  ];
+}
+
+/** Files of quantizers, and the WebAssembly beside them. */
+export async function quantizerInputs(quantizers: readonly string[]): Promise<Input[]> {
+  const beside = quantizers.map((path) => path.replace(/\.\w+$/, ".wasm"));
+  const there = await Promise.all(beside.map(isThere));
+  return [
+    ...quantizers.map((path): Input => ({ path, kept: true })),
+    ...beside.filter((_, i) => there[i]).map((path): Input => ({ path })),
   ];
 }
 

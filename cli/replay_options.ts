@@ -14,7 +14,6 @@ import {
 import { isSliceName, type SliceName, sliceNames } from "../benchmarks/slices.ts";
 import { DEFAULT_CACHE_LIMIT } from "../evaluation/cache/cache_folder.ts";
 import { BYTES_PER_POSITION } from "../evaluation/text_limit.ts";
-import { LIMIT_BOUNDS, type SandboxLimits } from "../sandbox/limits.ts";
 import type { Device, Precision } from "../engine/devices/open.ts";
 import { OPTIONS, type ValueOption, valueOptions } from "./option_table.ts";
 import {
@@ -22,21 +21,18 @@ import {
   calibrationDataOf,
   type CalibrationDataOptions,
 } from "./calibration_data_options.ts";
-import { type ChosenPolicies, chosenPolicies, quantizerFiles } from "./chosen_policies.ts";
+import { type ChosenPolicies, chosenPolicies } from "./chosen_policies.ts";
 import { DEVICES, OptionValues, PRECISIONS, refuseUnknown } from "./option_values.ts";
+import {
+  QUANTIZER_EXAMPLES,
+  type QuantizerOptions,
+  quantizerOptionsOf,
+} from "./quantizer_options.ts";
 import { UsageError } from "./usage_error.ts";
 
 /** Checked options of a replay. */
-export interface ReplayOptions extends ChosenPolicies, CalibrationDataOptions {
+export interface ReplayOptions extends ChosenPolicies, CalibrationDataOptions, QuantizerOptions {
   readonly slices: readonly SliceName[];
-  /** Paths of quantizer files. */
-  readonly quantizers: readonly string[];
-  /** Interpreter of the user's for Python files. */
-  readonly python?: string;
-  /** Whether policy files run in this process. */
-  readonly trust: boolean;
-  /** Limits of the sandbox that the user set. */
-  readonly limits: Partial<SandboxLimits>;
   /** Calibration file of the user's. */
   readonly calibration?: string;
   /** Table of the user's for `kvtuner_kivi`. */
@@ -125,7 +121,6 @@ export function replayOptionsOf(
 ): ReplayOptions {
   const data = values.text("data");
   const out = values.text("out");
-  const python = values.text("python");
   const limit = values.integer("limit", 1);
   const maxNewTokens = values.integer("max-new-tokens", 1);
   const calibration = values.text("calibration");
@@ -140,10 +135,7 @@ export function replayOptionsOf(
   return {
     slices,
     ...chosen,
-    quantizers: quantizerFiles(parsed.quantizer, EXAMPLES.quantizer, chosen.policies),
-    ...(python === undefined ? {} : { python }),
-    trust: parsed.trust,
-    limits: limitsOf(values),
+    ...quantizerOptionsOf(parsed, values, chosen.policies),
     ...(calibration === undefined ? {} : { calibration }),
     ...calibrationDataOf(values),
     ...(kvtunerTable === undefined ? {} : { kvtunerTable }),
@@ -176,15 +168,7 @@ export function replayOptionsOf(
 export const EXAMPLES = {
   policy: "kivi_overlap_2bit",
   "group-size": "64",
-  quantizer: "my_quantizer.ts",
-  python: "./.venv/bin/python",
-  "policy-step-ms": "500",
-  "policy-run-ms": "60000",
-  "policy-memory-mib": "256",
-  "policy-message-bytes": "65536",
-  "policy-calibrations": "16",
-  "policy-held-mib": "1024",
-  "policy-work-ms": "600000",
+  ...QUANTIZER_EXAMPLES,
   calibration: "mini.calibration",
   ...CALIBRATION_DATA_EXAMPLES,
   "kvtuner-table": "my_table.yaml",
@@ -204,24 +188,3 @@ export const EXAMPLES = {
   out: "results",
   "cache-limit": "8GiB",
 } as const satisfies Record<ValueOption, string>;
-
-/** The sandbox's limits, by option. */
-const LIMITS = {
-  "policy-step-ms": "stepMs",
-  "policy-run-ms": "runMs",
-  "policy-memory-mib": "memoryMib",
-  "policy-message-bytes": "messageBytes",
-  "policy-calibrations": "calibrations",
-  "policy-held-mib": "heldMib",
-  "policy-work-ms": "workMs",
-} as const satisfies Partial<Record<ValueOption, keyof SandboxLimits>>;
-
-function limitsOf(values: OptionValues<ValueOption>): Partial<SandboxLimits> {
-  const limits: { -readonly [K in keyof SandboxLimits]?: number } = {};
-  for (const option of Object.keys(LIMITS) as (keyof typeof LIMITS)[]) {
-    const limit = LIMITS[option];
-    const value = values.integer(option, ...LIMIT_BOUNDS[limit]);
-    if (value !== undefined) limits[limit] = value;
-  }
-  return limits;
-}

@@ -23,6 +23,7 @@ import { findNeedles } from "./niah_command.ts";
 import { parseNiahOptions } from "./niah_options.ts";
 import { parsePplOptions } from "./ppl_options.ts";
 import { inputFile, type Making } from "./provenance.ts";
+import type { QuantizerOptions } from "./quantizer_options.ts";
 import { replay } from "./replay_command.ts";
 import { parseReplayOptions, type ReplayOptions } from "./replay_options.ts";
 import type { RerunOptions } from "./rerun_options.ts";
@@ -137,7 +138,13 @@ function againOf({ command: [name = "", ...args] }: ReadManifest, path: string):
     if (name === "leaderboard") {
       const options = given(parseLeaderboardOptions(args));
       return {
-        run: (out, making) => leaderboard({ ...options, ...ANEW, fresh: true, out }, making),
+        ...outsideOf(options),
+        run: (out, making, moved) =>
+          leaderboard({
+            ...options,
+            quantizers: options.quantizers.map((path) => moved.get(path) ?? path),
+            ...{ ...ANEW, fresh: true, out },
+          }, making),
       };
     }
   } catch (error) {
@@ -156,13 +163,18 @@ function replayAgain(
   options: ReplayOptions,
   run: (options: ReplayOptions, making: Making) => Promise<number>,
 ): Again {
-  const { trust, python, calibration } = options;
-  const outside = trust ? "--trust" : python === undefined ? undefined : `--python ${python}`;
+  const { calibration } = options;
   return {
-    ...(outside === undefined ? {} : { outside }),
+    ...outsideOf(options),
     ...(calibration === undefined ? {} : { calibration }),
     run: (out, making, moved) => run({ ...withMoved(options, moved), ...ANEW, out }, making),
   };
+}
+
+/** How code of the user's is run outside the sandbox, where it is. */
+function outsideOf({ trust, python }: QuantizerOptions): Pick<Again, "outside"> {
+  if (trust) return { outside: "--trust" };
+  return python === undefined ? {} : { outside: `--python ${python}` };
 }
 
 /** Options whose files are where they were put. */

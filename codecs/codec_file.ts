@@ -83,13 +83,34 @@ export async function openCodecFile(
   }
 }
 
+/**
+ * SHA-256 of what decides a quantizer's numbers beside this project: its file, the WebAssembly beside
+ * it, and for one in Python which interpreter runs it.
+ *
+ * @throws {PolicyError} for a file that cannot be read
+ */
+export async function codecFileHash(
+  path: string,
+  { limits = {}, python }: Pick<PolicyFileOptions, "limits" | "python"> = {},
+): Promise<string> {
+  const ending = endingOf(path, QUANTIZER);
+  const bytes = await readUserFile(path, QUANTIZER.what, limitsWith(limits).messageBytes);
+  const parts = ending === ".py"
+    ? [Uint8Array.from(bytes), new TextEncoder().encode(python ?? "")]
+    : [Uint8Array.from(bytes), await besides(path, ending) ?? new Uint8Array(0)];
+  const hex = async (part: Uint8Array<ArrayBuffer>) =>
+    new Uint8Array(await crypto.subtle.digest("SHA-256", part)).toHex();
+  const hashes = await Promise.all(parts.map(hex));
+  return await hex(new TextEncoder().encode(hashes.join(" ")));
+}
+
 async function moduleSource(
   path: string,
   ending: string,
   name: string,
   text: string,
 ): Promise<CodecSource> {
-  const wasm = await read(`${path.slice(0, -ending.length)}.wasm`);
+  const wasm = await besides(path, ending);
   return {
     name,
     text,
@@ -99,11 +120,15 @@ async function moduleSource(
 }
 
 /** The WebAssembly beside a codec; undefined when there is none. */
-async function read(path: string): Promise<Uint8Array<ArrayBuffer> | undefined> {
+async function besides(
+  path: string,
+  ending: string,
+): Promise<Uint8Array<ArrayBuffer> | undefined> {
+  const wasm = `${path.slice(0, -ending.length)}.wasm`;
   try {
-    await Deno.stat(path);
+    await Deno.stat(wasm);
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return undefined;
   }
-  return Uint8Array.from(await readUserFile(path, QUANTIZER.what, LONGEST_WASM));
+  return Uint8Array.from(await readUserFile(wasm, QUANTIZER.what, LONGEST_WASM));
 }

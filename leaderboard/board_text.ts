@@ -6,6 +6,7 @@
 import { comparisonFoot, comparisonRows, formatDifference } from "../stats/comparison_table.ts";
 import type { Board, RefusedExample } from "./board.ts";
 import { againstBaseline } from "./comparisons.ts";
+import { CLAIMED_MARK } from "../report/table.ts";
 import { rank, type Standing } from "./standing.ts";
 
 /** The ranking, and under it every policy against the baseline at every place. */
@@ -73,6 +74,7 @@ function rankingText(board: Board, standings: readonly Standing[]): string {
   const rows = standings.map((s) => [
     s.rank === null ? "-" : String(s.rank),
     s.policy + (s.outsideBudget ? " (outside the budget)" : "") +
+    (s.claimed ? ` ${CLAIMED_MARK}` : "") +
     (s.cells === s.of ? "" : ` (${s.cells} of ${s.of} cells)`) +
     (s.uneven ? ` ${UNEVEN}` : ""),
     s.quality.toFixed(2),

@@ -79,6 +79,8 @@ export interface Cell {
   readonly calibration: readonly CalibrationSetFacts[];
   /** Whether the policy is outside the budget, and so outside the ranking. */
   readonly outside_budget: boolean;
+  /** Whether its bits and memory are claimed and stored nowhere, so that it is not ranked either. */
+  readonly claimed: boolean;
   /** Hooks the policy defines and its families do not use. */
   readonly ignored_hooks: readonly string[];
   /** Where its settings depart from the official rules of their families, as `family: what`. */

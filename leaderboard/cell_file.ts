@@ -16,7 +16,7 @@ import { REFERENCE } from "./board.ts";
 const TEXT_DATASET = "text";
 
 /** Version of the format. */
-const FORMAT = "kvreplay cell 2";
+const FORMAT = "kvreplay cell 3";
 
 /** Numbers that are worked out from the examples alone. */
 const WORKED_OUT = [
@@ -105,8 +105,9 @@ function wrongPart(content: Record<string, unknown>): string | undefined {
     return "does not say where and when it was run";
   }
   if (!isModel(content)) return "does not say of which model it is";
-  if (typeof content.outside_budget !== "boolean") {
-    return `has ${shown(content.outside_budget)} for outside_budget; expected true or false`;
+  for (const said of ["outside_budget", "claimed"] as const) {
+    if (typeof content[said] === "boolean") continue;
+    return `has ${shown(content[said])} for ${said}; expected true or false`;
   }
   for (const list of ["ignored_hooks", "deviations"] as const) {
     if (!isTexts(content[list])) return `has ${shown(content[list])} for ${list}; expected texts`;

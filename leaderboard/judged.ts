@@ -8,7 +8,7 @@ import { sha256 } from "../engine/digest.ts";
 import { type Lab, partsOf, type ReplayOptions } from "../evaluation/lab.ts";
 import type { SliceResult } from "../evaluation/results.ts";
 import { textWindows } from "../evaluation/text_windows.ts";
-import type { BuiltinName } from "../policies/registry.ts";
+import type { PolicyChoice } from "../evaluation/policy_choice.ts";
 
 /** One thing to replay on. */
 export interface Judged {
@@ -20,7 +20,7 @@ export interface Judged {
   hash(): Promise<string>;
   /** How many examples there are on this model. */
   examples(lab: Lab): Promise<number>;
-  replay(lab: Lab, policy: BuiltinName, options: ReplayOptions): Promise<SliceResult>;
+  replay(lab: Lab, policy: PolicyChoice, options: ReplayOptions): Promise<SliceResult>;
 }
 
 /** An embedded slice. */

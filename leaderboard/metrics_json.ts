@@ -151,6 +151,7 @@ function configOf(cell: Cell): Record<string, unknown> {
       budget_bits: key.budget_bits,
       calibration: cell.calibration,
       outside_budget: cell.outside_budget,
+      claimed: cell.claimed,
       ignored_hooks: cell.ignored_hooks,
       deviations: cell.deviations,
     },

@@ -6,9 +6,11 @@
 import { type Lab, type LabOptions, open, partsOf } from "../evaluation/lab.ts";
 import type { SliceName } from "../benchmarks/slices.ts";
 import { PolicyError } from "../policies/check.ts";
+import type { PolicyHost } from "../policies/host.ts";
 import { type BuiltinName, hostBuiltin } from "../policies/registry.ts";
 import { CONTRACT_VERSION } from "../policies/contract.ts";
 import type { Device } from "../engine/devices/open.ts";
+import { type BroughtQuantizer, whyUnopened } from "../evaluation/brought_quantizer.ts";
 import { misfitOf } from "../evaluation/misfit.ts";
 import type { PolicyResult, SliceResult } from "../evaluation/results.ts";
 import { BenchmarkError } from "../benchmarks/benchmark_error.ts";
@@ -16,7 +18,7 @@ import type { Cell, CellKey } from "./cell.ts";
 import type { ReadyModel, ReadySlice } from "./fill.ts";
 import { type Judged, judgedSlice } from "./judged.ts";
 import { machineText } from "./project_facts.ts";
-import { sourceHash } from "./source_hash.ts";
+import { broughtHash, sourceHash } from "./source_hash.ts";
 
 /** What every cell of a run shares. */
 export interface ReadyOptions extends
@@ -32,6 +34,8 @@ export interface ReadyOptions extends
   /** Version and commit of the project. */
   readonly version: string;
   readonly commit: string;
+  /** Quantizers of the user's; absent for none. */
+  readonly quantizers?: readonly BroughtQuantizer[];
   /** A sentence for stderr. */
   readonly notice?: (sentence: string) => void;
 }
@@ -81,12 +85,21 @@ export function readyModel(
   const { families } = partsOf(lab);
   const { budgetBits } = options;
   return {
-    misfit: (policy) =>
-      misfitOf(hostBuiltin(policy as BuiltinName), { shape, families, budgetBits }),
+    misfit: (policy) => {
+      const brought = broughtAs(policy, options);
+      return brought === undefined
+        ? misfitOf(hostBuiltin(policy as BuiltinName), { shape, families, budgetBits })
+        : whyUnopened(brought);
+    },
     slice: (slice, seed = options.seed) =>
       Promise.resolve(readySlice(lab, name, judged(slice), { ...options, seed })),
     close,
   };
+}
+
+/** The quantizer of the user's that is reported under a name; undefined for a built-in. */
+function broughtAs(name: string, { quantizers = [] }: ReadyOptions): BroughtQuantizer | undefined {
+  return quantizers.find((brought) => brought.name === name);
 }
 
 function readySlice(
@@ -95,7 +108,13 @@ function readySlice(
   judged: Judged,
   options: ReadyOptions,
 ): ReadySlice {
-  const { limit, budgetBits, seed } = options;
+  const { limit, budgetBits, seed, version } = options;
+  const source = async (policy: string) => {
+    const brought = broughtAs(policy, options);
+    return brought === undefined
+      ? await sourceHash(policy, version)
+      : await broughtHash(await brought.hash(), version);
+  };
   return {
     key: async (policy) => ({
       contract: CONTRACT_VERSION,
@@ -104,7 +123,7 @@ function readySlice(
       slice: judged.name,
       slice_hash: await judged.hash(),
       policy,
-      source_hash: await sourceHash(policy, options.version),
+      source_hash: await source(policy),
       engine: lab.device,
       budget_bits: budgetBits,
       max_new_tokens: judged.maxNewTokens,
@@ -116,9 +135,12 @@ function readySlice(
       const started = Date.now();
       let ran: SliceResult;
       let size: number;
+      // Each cell has processes of its own: nothing that one of them keeps outlives its cell.
+      let host: PolicyHost | undefined;
       try {
+        host = await broughtAs(key.policy, options)?.open();
         size = await judged.examples(lab);
-        ran = await judged.replay(lab, key.policy as BuiltinName, {
+        ran = await judged.replay(lab, host ?? key.policy as BuiltinName, {
           budgetBits,
           seed,
           ...(limit === undefined ? {} : { limit }),
@@ -130,6 +152,8 @@ function readySlice(
           return { reason: error.message };
         }
         throw error;
+      } finally {
+        await host?.close();
       }
       const result = ran.results[0];
       if (result === undefined) return { reason: ran.failures[0]!.reason };
@@ -155,6 +179,7 @@ function cellOf(
     widths: result.widths,
     calibration: result.calibration,
     outside_budget: result.outsideBudget,
+    claimed: result.claimed,
     ignored_hooks: result.ignoredHooks,
     deviations: result.deviations,
     environment: {

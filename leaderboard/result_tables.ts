@@ -28,6 +28,7 @@ export function metricsCsv(board: Board): string {
       task_score_low: task.low,
       task_score_high: task.high,
       outside_budget: cell.outside_budget,
+      claimed: cell.claimed,
       on_pareto_front: frontAt(board, cell.key).includes(cell.key.policy),
     };
   });

@@ -34,6 +34,8 @@ let shared: Promise<string> | undefined;
 let program: Promise<string> | undefined;
 
 const REGISTRY = new URL("policies/registry.ts", PROJECT);
+/** What runs quantizers of the user's. */
+const CODECS = new URL("codecs/codec_file.ts", PROJECT);
 
 /**
  * Hash of the source that decides a built-in policy's numbers: the module that defines it, the
@@ -47,6 +49,19 @@ export async function sourceHash(policy: string, version: string): Promise<strin
     shared ??= hashOf(SHARED);
     return await sha256(`${await shared} ${await hashOf([await definingModule(policy)])}`);
   }, version);
+}
+
+/**
+ * The same for a quantizer of the user's: the source that runs it, and what the user brought.
+ *
+ * @param brought SHA-256 of the latter
+ */
+export async function broughtHash(brought: string, version: string): Promise<string> {
+  const own = await orVersion(async () => {
+    shared ??= hashOf(SHARED);
+    return `${await shared} ${await hashOf([CODECS])}`;
+  }, version);
+  return await sha256(`${own} ${brought}`);
 }
 
 /**

@@ -14,10 +14,15 @@ import { paretoFront } from "./pareto.ts";
 /** A policy's place in the ranking. Means give every model and slice the same weight. */
 export interface Standing {
   readonly policy: string;
-  /** From 1; null for a policy that is not ranked: without all its cells, or outside the budget. */
+  /**
+   * From 1; null for a policy that is not ranked: without all its cells, outside the budget, or with
+   * bits that are claimed.
+   */
   readonly rank: number | null;
   /** Whether it stands for an engine's setting, of any width. */
   readonly outsideBudget: boolean;
+  /** Whether its bits and memory are claimed and stored nowhere. */
+  readonly claimed: boolean;
   /** Finished cells, of how many. */
   readonly cells: number;
   readonly of: number;
@@ -56,7 +61,7 @@ export interface Standing {
 export function rank(board: Board): Standing[] {
   const uneven = board.unevenSlices.map(({ slice }) => slice);
   const standings = board.policies.map((policy) => standing(board, policy, uneven));
-  const ranked = (s: Standing) => s.cells === s.of && !s.outsideBudget;
+  const ranked = (s: Standing) => s.cells === s.of && !s.outsideBudget && !s.claimed;
   const sorted = standings.toSorted((a, b) =>
     Number(ranked(b)) - Number(ranked(a)) || b.quality - a.quality || a.memoryShare - b.memoryShare
   );
@@ -77,6 +82,7 @@ function standing(board: Board, policy: string, uneven: readonly string[]): Stan
     policy,
     rank: null,
     outsideBudget: places.some((place) => board.cell(place, policy)!.outside_budget),
+    claimed: places.some((place) => board.cell(place, policy)!.claimed),
     cells: places.length,
     of: board.places.length,
     uneven: places.some(({ slice }) => uneven.includes(slice)),
@@ -104,10 +110,12 @@ export function judgesTasks({ task_score_ref }: Pick<SliceNumbers, "task_score_r
   return canJudge({ score: task_score_ref, floor: 0 });
 }
 
-/** Policies on the Pareto front of a place, by rising memory; none that is outside the budget. */
+/** Policies on the Pareto front of a place, by rising memory; none that is outside the budget or claims its bits. */
 export function frontAt(board: Board, place: Place): string[] {
   return paretoFront(
-    board.cellsAt(place).filter((cell) => !cell.outside_budget).map(({ key, numbers }) => ({
+    board.cellsAt(place).filter((cell) => !cell.outside_budget && !cell.claimed).map((
+      { key, numbers },
+    ) => ({
       policy: key.policy,
       cost: numbers.peak_kv_memory_mb,
       gain: numbers.quality_main,

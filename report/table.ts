@@ -57,7 +57,7 @@ export function alignedRows(rows: readonly (readonly string[])[]): string[] {
 /** Behind the name of a policy that is outside the budget. */
 const OUTSIDE_MARK = "*";
 /** Behind the name of a quantizer that stores nothing. */
-const CLAIMED_MARK = "(claimed)";
+export const CLAIMED_MARK = "(claimed)";
 
 /** Task scores of groups of examples, one row per policy; none where there are no groups. */
 function groupRows({ results }: SliceResult): string[] {

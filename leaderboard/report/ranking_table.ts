@@ -70,6 +70,7 @@ function row(board: Board, s: Standing): Markup {
       s.policy,
       s.uneven && ` ${UNEVEN}`,
       s.outsideBudget && element("small", { class: "below" }, "outside the budget"),
+      s.claimed && element("small", { class: "below" }, "bits claimed, not stored"),
       s.cells < s.of && element("small", { class: "below" }, `${s.cells} of ${s.of} places`),
     ),
     cell([

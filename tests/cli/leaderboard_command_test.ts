@@ -6,7 +6,10 @@ const ROOT = new URL("../../", import.meta.url);
 
 async function run(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
   const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["run", "--no-prompt", "--quiet", "-P=replay", "cli.ts", "leaderboard", ...args],
+    args: [
+      ...["run", "--no-prompt", "--quiet", "-P=replay", `--allow-run=${Deno.execPath()}`],
+      ...["cli.ts", "leaderboard", ...args],
+    ],
     cwd: ROOT,
     env: { NO_COLOR: "1", ...NO_CACHE },
     stdin: "null",
@@ -62,6 +65,44 @@ Deno.test("a second run runs nothing and says the same; a changed setting runs a
     assertEquals(third.stderr.trimEnd().split("\n").length, 1);
     const failed = JSON.parse(await Deno.readTextFile(`${folder}/manifest.json`)).cells.failed;
     assertEquals(failed.map((f: { policy: string }) => f.policy), ["kivi_overlap_4bit"]);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+/** Half precision; at the end of the file there is room for a change. */
+const HALVES = `export default {
+  encode: (_layer, _kind, { data }) => new Uint8Array(Float16Array.from(data).buffer),
+  decode: (_layer, _kind, bytes) => Float32Array.from(new Float16Array(bytes.buffer)),
+};
+`;
+
+Deno.test("a quantizer of the user's has cells and a rank; another text of it is run again", async () => {
+  const folder = await Deno.makeTempDir({ prefix: "kvreplay-test-" });
+  try {
+    const [halves, broken] = [`${folder}/halves.js`, `${folder}/broken.js`];
+    await Deno.writeTextFile(halves, HALVES);
+    await Deno.writeTextFile(broken, "export default { encode() {} };");
+    const args = [
+      ...["--model=mini", "--slice=reasoning", "--policy=uniform_quant_4bit", "--device=cpu"],
+      ...["--limit=1", "--resamples=100", "--no-cache", `--out=${folder}/board`],
+      ...["--quantizer", `${halves},${broken}`, "--baseline=halves"],
+    ];
+    const first = await run(...args);
+    assertEquals(first.code, 1, first.stderr);
+    assertStringIncludes(first.stderr, "Quantizer broken has no method decode");
+    assertMatch(first.stdout, /^[12] {2}halves +100\.00 .* 16\.000 /m);
+    assertStringIncludes(first.stdout, "uniform_quant_4bit vs halves");
+    const manifest = JSON.parse(await Deno.readTextFile(`${folder}/board/manifest.json`));
+    assertEquals(manifest.files.map((file: { path: string }) => file.path), [halves, broken]);
+    assertEquals(manifest.files[0].text, HALVES);
+    const metrics = await Deno.readTextFile(`${folder}/board/metrics.csv`);
+    assertMatch(metrics, /^model,.*,outside_budget,claimed,on_pareto_front$/m);
+
+    const finished = async () => (await run(...args)).stderr.match(/halves: .*\((.*)\)/)?.[1];
+    assertEquals(await finished(), "finished before");
+    await Deno.writeTextFile(halves, `${HALVES}// changed\n`);
+    assertMatch(await finished() ?? "", /^\d+\.\d s$/);
   } finally {
     await Deno.remove(folder, { recursive: true });
   }

@@ -15,6 +15,9 @@ Deno.test("by default everything is run and finished cells are kept", () => {
     policies: "reference",
     named: [],
     ungrouped: [],
+    quantizers: [],
+    trust: false,
+    limits: {},
     foreign: false,
     baseline: "kivi_overlap_4bit",
     device: "auto",
@@ -34,13 +37,18 @@ Deno.test("every option is read", () => {
   const args = "--model mini,/data/qwen --slice needle --policy kivi_overlap_2bit " +
     "--policy uniform_quant_4bit,kivi_overlap_2bit --baseline uniform_quant_4bit --device cpu " +
     "--limit 2 --budget-bits=3 --seed 7 --resamples 500 --out board --fresh --no-cache " +
-    "--cache-limit 2GiB --quiet";
+    "--cache-limit 2GiB --quiet --quantizer a.ts,b.py --python /usr/bin/python3 " +
+    "--policy-step-ms 900";
   assertEquals<unknown>(parse(...args.split(" ")), {
     models: ["mini", "/data/qwen"],
     slices: ["needle"],
     policies: ["reference", "kivi_overlap_2bit", "uniform_quant_4bit"],
     named: ["kivi_overlap_2bit", "uniform_quant_4bit"],
     ungrouped: [],
+    quantizers: ["a.ts", "b.py"],
+    python: "/usr/bin/python3",
+    trust: false,
+    limits: { stepMs: 900 },
     foreign: false,
     baseline: "uniform_quant_4bit",
     device: "cpu",
@@ -103,6 +111,10 @@ Deno.test("without the usual baseline the first policy takes its place", () => {
   assertEquals(parse("--policy=reference")?.baseline, "reference");
 });
 
+Deno.test("a quantizer of the user's may be the baseline", () => {
+  assertEquals(parse("--quantizer=x/mine.ts", "--baseline=mine")?.baseline, "mine");
+});
+
 Deno.test("help is asked for", () => {
   assertEquals([parse("--help"), parse("-h", "--limit", "2")], [undefined, undefined]);
 });
@@ -114,6 +126,9 @@ const wrong: readonly (readonly [string, ...string[]])[] = [
   ["--policy=best", 'Unknown policy "best"', "kivi_overlap_4bit"],
   ["--baseline=best", 'Unknown baseline "best"', "kivi_overlap_4bit"],
   ["--policy=reference --baseline=kivi_overlap_2bit", "not among the policies to run"],
+  ["--quantizer=x/kivi_overlap_4bit.ts", "name of the built-in kivi_overlap_4bit", "another"],
+  ["--quantizer=x/a.ts,y/a.ts", "would both be reported as a"],
+  ["--foreign --quantizer=a.ts", "--quantizer a.ts has no goal on foreign text", "leave it out"],
   ["--device=tpu", 'Unknown device "tpu"', "auto, webgpu, cpu or wasm"],
   ["--model=,", "--model needs a value, as in --model mini"],
   ["--models=mini", "There is no option --models any more; give --model"],

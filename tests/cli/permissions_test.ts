@@ -160,12 +160,11 @@ Deno.test("a binary gives up what a command's task would not have", async () => 
         .map(([name]) => name)))`,
     );
   const replay = ["read", "write", "ffi", "HF_HOME"];
-  for (const command of ["longbench", "needle", "reasoning", "all", "sweep"]) {
+  const replays = ["longbench", "needle", "reasoning", "all", "leaderboard", "search", "sweep"];
+  for (const command of replays) {
     assertEquals(await kept(command), replay.toSpliced(3, 0, "run"), command);
   }
-  for (const command of ["leaderboard", "search"]) {
-    assertEquals(await kept(command), replay);
-  }
+  assertEquals(await kept("advise"), replay);
   assertEquals(await kept("fetch"), [
     ...["read", "write", "hub", "files", "HF_HOME", "HF_TOKEN"],
   ]);

@@ -62,7 +62,7 @@ async function changed(change: (cell: Any) => void, hashed: boolean): Promise<st
   change(content);
   if (hashed) return await writeCell(content);
   const { sha256 } = JSON.parse(await writeCell(cell));
-  return JSON.stringify({ format: "kvreplay cell 2", sha256, ...content });
+  return JSON.stringify({ format: "kvreplay cell 3", sha256, ...content });
 }
 
 // deno-lint-ignore no-explicit-any -- files hold anything
@@ -88,7 +88,7 @@ Deno.test("a damaged or foreign file is no finished cell, in one sentence", asyn
       ["null", /holds null; expected an object/],
       ["[]", /holds \[\]; expected an object/],
       [whole.slice(0, whole.length / 2), /is not JSON/],
-      [whole.replace("kvreplay cell 2", "other"), /has the format "other"; expected/],
+      [whole.replace("kvreplay cell 3", "other"), /has the format "other"; expected/],
       [await changed((c) => c.key.seed = 99, true), /has a key that does not give this name/],
       [await changed((c) => delete c.key, true), /has no key/],
       [await changed((c) => delete c.environment.machine, true), /where and when it was run/],

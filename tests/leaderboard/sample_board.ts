@@ -110,6 +110,7 @@ export function sampleCell(model: string, slice: keyof typeof SLICES, name: stri
     model_hub: null,
     chat_template: true,
     outside_budget: false,
+    claimed: false,
     numbers: summarize(examples, { referenceQuality: 100 }),
     slice_examples: 32,
     refused: [],

@@ -55,24 +55,30 @@ Deno.test("a policy without all its cells is listed last and not ranked", () => 
   assertEquals(partial[0]!.rank, 1);
 });
 
-Deno.test("a policy outside the budget is listed last, on no front and not ranked", () => {
-  const cells = MODELS.flatMap((model) =>
-    ["reference", "adaptive", "kivi_overlap_4bit"].map((policy) => ({
-      ...sampleCell(model, "needle", policy),
-      // The best of all, were it ranked.
-      outside_budget: policy === "adaptive",
-    }))
-  );
-  const given = { cells, failures: [], baseline: "kivi_overlap_4bit", seed: 1, resamples: 50 };
-  const ranked = rank(new Board(given));
-  assertEquals(ranked.map((s) => [s.policy, s.rank]), [
-    ["reference", 1],
-    ["kivi_overlap_4bit", 2],
-    ["adaptive", null],
-  ]);
-  assertEquals(ranked.map((s) => s.onFront), [2, 2, 0]);
-  assertMatch(boardText(new Board(given)), /- {2}adaptive \(outside the budget\)/);
-});
+const UNRANKED = {
+  outside_budget: /- {2}adaptive \(outside the budget\)/,
+  claimed: /- {2}adaptive \(claimed\)/,
+};
+for (const [field, row] of Object.entries(UNRANKED)) {
+  Deno.test(`a policy with ${field} is listed last, on no front and not ranked`, () => {
+    const cells = MODELS.flatMap((model) =>
+      ["reference", "adaptive", "kivi_overlap_4bit"].map((policy) => ({
+        ...sampleCell(model, "needle", policy),
+        // The best of all, were it ranked.
+        [field]: policy === "adaptive",
+      }))
+    );
+    const given = { cells, failures: [], baseline: "kivi_overlap_4bit", seed: 1, resamples: 50 };
+    const ranked = rank(new Board(given));
+    assertEquals(ranked.map((s) => [s.policy, s.rank]), [
+      ["reference", 1],
+      ["kivi_overlap_4bit", 2],
+      ["adaptive", null],
+    ]);
+    assertEquals(ranked.map((s) => s.onFront), [2, 2, 0]);
+    assertMatch(boardText(new Board(given)), row);
+  });
+}
 
 Deno.test("delta to the reference is that of the board", () => {
   const { numbers } = board.cell({ model: "mini", slice: "needle" }, "adaptive")!;
