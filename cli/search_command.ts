@@ -5,7 +5,12 @@
  */
 import { basename, dirname } from "node:path";
 import { calibrationData } from "./calibration_data_options.ts";
-import { open, partsOf } from "../evaluation/lab.ts";
+import type { SliceName } from "../benchmarks/slices.ts";
+import type { BroughtQuantizer } from "../evaluation/brought_quantizer.ts";
+import { type Lab, open, partsOf, type ReplayOptions } from "../evaluation/lab.ts";
+import type { PolicyChoice } from "../evaluation/policy_choice.ts";
+import type { SliceResult } from "../evaluation/results.ts";
+import type { PolicyHost } from "../policies/host.ts";
 import { policyFileName } from "../policies/user_policy.ts";
 import { openOutputFile, writeAll } from "../report/output_folder.ts";
 import { testMetricsLine } from "../report/test_metrics.ts";
@@ -19,13 +24,15 @@ import { search } from "../search/search.ts";
 import { widthPlan } from "../search/width_plan.ts";
 import { print } from "../report/terminal.ts";
 import type { SliceNumbers } from "../replay/metric.ts";
+import { EXIT } from "./failure.ts";
 import { InterruptListener } from "./interrupt.ts";
+import { broughtQuantizers } from "./quantizer_options.ts";
 import type { SearchOptions } from "./search_options.ts";
 import { terminalColumns } from "./surroundings.ts";
 import { UsageError } from "./usage_error.ts";
 import { VERSION } from "./version.ts";
 
-/** Runs the command; the exit code is 0. */
+/** Runs the command; the exit code is 1 when a quantizer failed, else 0. */
 export async function searchWidths(options: SearchOptions): Promise<number> {
   const bar = !options.quiet && Deno.stderr.isTerminal();
   const status = new StatusLine({ bar, ...terminalColumns() });
@@ -42,7 +49,7 @@ export async function searchWidths(options: SearchOptions): Promise<number> {
     ...calibrationData(options),
     notice: inform,
   });
-  const { model, engine, families, hub, texts } = partsOf(lab);
+  const { model, engine, families, hub, texts, calibration } = partsOf(lab);
   const base = new BaseFamily(families, options, model.shape, options.maxWidth, options.minWidth);
   if (options.budgetBits < base.widths[0]!) {
     throw new UsageError(
@@ -67,6 +74,12 @@ export async function searchWidths(options: SearchOptions): Promise<number> {
   }
   try {
     const start = performance.now();
+    const quantizers = broughtQuantizers(options, (sentence) => status.notice(sentence));
+    let failed = false;
+    const fail = (sentence: string) => {
+      failed = true;
+      status.notice(sentence);
+    };
     const result = await search({
       engine,
       families,
@@ -75,6 +88,14 @@ export async function searchWidths(options: SearchOptions): Promise<number> {
       heldOut,
       budgetBits: options.budgetBits,
       rounds: options.rounds,
+      quantizers,
+      calibration: calibration.learningFrom(
+        samples.map(({ prompt, target }) => ({
+          ids: [...prompt, ...target],
+          reply: target.length,
+        })),
+      ),
+      failed: fail,
       progress: (done, total, what) => status.progress(done, total, what),
     });
     await status.stop();
@@ -113,10 +134,13 @@ export async function searchWidths(options: SearchOptions): Promise<number> {
       seconds,
       ...searchJson(result, model.shape),
     };
+    const judged = quantizers.filter(({ name }) => result.quantizers.some((q) => q.name === name));
     const slices: Record<string, SliceNumbers> = {};
+    const quantizerSlices: Record<string, Record<string, SliceNumbers>> = {};
     const keepFacts = () => {
       if (options.json === undefined) return;
-      write(options.json, `${JSON.stringify({ ...facts, slices }, null, 2)}\n`);
+      const all = { ...facts, slices, quantizer_slices: quantizerSlices };
+      write(options.json, `${JSON.stringify(all, null, 2)}\n`);
     };
     const found = { outcome: `the plan is in ${options.out}` };
     interrupts.leave(found, () => {
@@ -130,22 +154,42 @@ export async function searchWidths(options: SearchOptions): Promise<number> {
     const name = policyFileName(options.out).slice(0, 64);
     const policy = planPolicy(plan, base);
     for (const slice of options.slices) {
-      const { numbers } = await lab.replay(slice, { name, policy }, {
+      const { results, failures } = await replayed(lab, slice, { name, policy }, judged, {
         budgetBits: widestOf(plan),
         progress: (done, total, what) => status.progress(done, total, what),
         notice: (sentence) => status.notice(sentence),
       });
       await status.stop();
-      slices[slice] = numbers;
+      failed ||= failures.length > 0;
+      for (const { policy, numbers } of results) {
+        if (policy === name) slices[slice] = numbers;
+        else (quantizerSlices[policy] ??= {})[slice] = numbers;
+      }
       interrupts.leave(found, () => {
-        print(testMetricsLine(slice, name, numbers));
+        for (const { policy, numbers, claimed } of results) {
+          print(testMetricsLine(slice, policy, numbers, false, claimed ? { claimed: 1 } : {}));
+        }
         keepFacts();
       });
     }
-    return 0;
+    return failed ? EXIT.failed : 0;
   } finally {
     await status.stop();
   }
+}
+
+/** The plan on a slice, and quantizers in processes made for it. */
+async function replayed(
+  lab: Lab,
+  slice: SliceName,
+  plan: PolicyChoice,
+  quantizers: readonly BroughtQuantizer[],
+  options: ReplayOptions,
+): Promise<SliceResult> {
+  await using opened = new AsyncDisposableStack();
+  const hosts: PolicyHost[] = [];
+  for (const brought of quantizers) hosts.push(opened.use(await brought.open()));
+  return await lab.replay(slice, [plan, ...hosts], options);
 }
 
 function write(file: string, text: string): void {

@@ -21,8 +21,10 @@ import {
   DEVICE_OPTION,
   MODEL_OPTIONS,
   type OptionRow,
+  QUANTIZER_OPTIONS,
 } from "./option_table.ts";
 import { DEVICES, known, OptionValues, refuseUnknown } from "./option_values.ts";
+import { ownQuantizersOf, QUANTIZER_EXAMPLES, type QuantizerOptions } from "./quantizer_options.ts";
 import { UsageError } from "./usage_error.ts";
 
 const BUDGET_BITS = 2;
@@ -68,6 +70,11 @@ export const SEARCH_OPTIONS = {
     value: "NAME[,...]",
     help: "slices to replay the plan on when it is found (default: none)",
   },
+  ...QUANTIZER_OPTIONS,
+  quantizer: {
+    ...QUANTIZER_OPTIONS.quantizer,
+    help: "quantizers of yours, judged beside the plans on the same samples and slices",
+  },
   out: { value: "FILE.ts", help: `policy file to write (default: ${OUT})` },
   json: { value: "FILE", help: "write sensitivities and front there" },
   quiet: { help: "no progress and no remarks; the front is still printed" },
@@ -89,6 +96,7 @@ const EXAMPLES = {
   samples: "3",
   rounds: "1",
   slice: "needle",
+  ...QUANTIZER_EXAMPLES,
   out: OUT,
   json: "search.json",
 } as const;
@@ -96,7 +104,7 @@ const EXAMPLES = {
 type ValueOption = keyof typeof EXAMPLES;
 
 /** Checked options of a search. */
-export interface SearchOptions extends CalibrationDataOptions {
+export interface SearchOptions extends CalibrationDataOptions, QuantizerOptions {
   /** Embedded model, path of a folder or GGUF file, or name on the hub. */
   readonly model: string;
   /** Folder whose tokenizer takes the place of the model's own. */
@@ -144,7 +152,7 @@ export function parseSearchOptions(args: readonly string[]): SearchOptions | und
   const valueOptions = Object.keys(EXAMPLES) as ValueOption[];
   const parsed = parseArgs([...args], {
     string: [...valueOptions, "_"],
-    boolean: ["quick", "quiet", "help"],
+    boolean: ["quick", "trust", "quiet", "help"],
     collect: valueOptions,
     alias: { help: "h" },
     unknown: refuseUnknown(SEARCH_OPTIONS),
@@ -168,6 +176,7 @@ export function parseSearchOptions(args: readonly string[]): SearchOptions | und
       `--group-size ${asked} does not go with --family ${family}, which takes no group size; leave it out`,
     );
   }
+  const out = policyPath(values.text("out") ?? OUT);
   const groupSize = asked ??
     (family === "kivi" ? KIVI_GROUP_SIZE : undefined);
   return {
@@ -185,7 +194,8 @@ export function parseSearchOptions(args: readonly string[]): SearchOptions | und
     samples: samples ?? (parsed.quick ? QUICK_SAMPLES : SAMPLES),
     rounds: values.integer("rounds", 0) ?? (parsed.quick ? 0 : ROUNDS),
     slices: values.names("slice")?.map((name) => known("slice", name, sliceNames)) ?? [],
-    out: policyPath(values.text("out") ?? OUT),
+    ...ownQuantizersOf(parsed, values, [out]),
+    out,
     ...(json === undefined ? {} : { json }),
     quiet: parsed.quiet,
   };

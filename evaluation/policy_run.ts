@@ -5,13 +5,11 @@
  */
 import { InternalError } from "../errors.ts";
 import type { CalibrationSetFacts } from "../calibration/calibration_file.ts";
-import { CalibrationCost, type Calibrator } from "../calibration/calibrator.ts";
-import type { Engine } from "../engine/engine.ts";
+import type { CalibrationCost } from "../calibration/calibrator.ts";
 import type { Rotary } from "../engine/rotary.ts";
-import { Allowance } from "../policies/allowance.ts";
-import { PolicyError } from "../policies/check.ts";
+import type { Allowance } from "../policies/allowance.ts";
 import type { PolicyHost } from "../policies/host.ts";
-import { Planner } from "../policies/plan.ts";
+import type { Planner } from "../policies/plan.ts";
 import type { WorkloadMeta } from "../policies/policy.ts";
 import type { Families } from "../quant/registry.ts";
 import type { KvShape } from "../quant/tensor.ts";
@@ -25,13 +23,14 @@ import {
   type SliceNumbers,
   summarize,
 } from "../replay/metric.ts";
-import { budgetAt, modelMeta } from "../replay/question_at.ts";
+import { modelMeta } from "../replay/question_at.ts";
 import { type OpenStore, storesBeside } from "../replay/quantize.ts";
 import { generate, type GenerateInput } from "../replay/generate.ts";
 import type { Reference } from "../replay/reference.ts";
 import type { TextSpan } from "../replay/text_reference.ts";
 import type { StatsSource } from "../replay/token_stats.ts";
 import type { GeneratedReply, NamedOutcome, PolicyResult } from "./results.ts";
+import { type PolicyStart, startPolicy } from "./started_policy.ts";
 import { TextLosses } from "./text_losses.ts";
 
 /** Scores by name, 0..1 each. */
@@ -62,18 +61,11 @@ export interface RunExample {
 }
 
 /** What every policy of a run shares. */
-export interface RunSettings<T extends KvShape> {
+export interface RunSettings<T extends KvShape> extends PolicyStart<T> {
   /** Name under which results are reported. */
   readonly slice: string;
-  readonly engine: Engine<T>;
-  /** Families that policies may choose. */
-  readonly families: Families;
   /** Longest answer, in tokens. */
   readonly maxNewTokens: number;
-  /** No code may be wider. */
-  readonly budgetBits: number;
-  /** Seed of everything that is drawn at random. */
-  readonly seed?: number;
   /** Ids that end an answer. */
   readonly eosIds: readonly number[];
   /** Text of ids, special tokens left out. */
@@ -84,8 +76,6 @@ export interface RunSettings<T extends KvShape> {
   readonly audit?: boolean;
   /** Whether replies are also decoded from the policy's own cache. */
   readonly generate?: boolean;
-  /** Samples that are never scored, for policies that calibrate. */
-  readonly calibration?: Calibrator<T>;
 }
 
 /** An example's full-precision run, and what the policies of a run share of it. */
@@ -142,53 +132,10 @@ export class PolicyRun<T extends KvShape> {
     host: PolicyHost,
     examples: readonly RunExample[],
   ): Promise<PolicyRun<T>> {
-    const { engine: { shape }, calibration, budgetBits, seed } = run;
-    const families = host.family === undefined ? run.families : run.families.and(host.family);
-    const calibrationMode = await host.calibrationMode(
-      workloadOf(run, examples),
-      budgetAt(shape, budgetBits),
-    );
-    const cost = new CalibrationCost();
-    let lesson: unknown;
-    if (calibrationMode === "offline" && host.calibrates) {
-      if (calibration === undefined) {
-        throw new PolicyError(
-          `calibration_mode is "${calibrationMode}", but this run has no calibration set`,
-        );
-      }
-      const timed = async <V>(work: () => Promise<V>): Promise<V> => {
-        const start = performance.now();
-        const value = await work();
-        cost.addSeconds((performance.now() - start) / 1000);
-        return value;
-      };
-      if (host.learn !== undefined) {
-        const samples = await calibration.samples();
-        cost.add(samples);
-        await timed(() => host.learn!(samples.value));
-      } else {
-        const statistics = await calibration.statistics();
-        cost.add(statistics);
-        lesson = await timed(() => host.calibrate(statistics.value));
-      }
-    }
-    const allowance = new Allowance(host.work);
-    const planner = new Planner(
+    const { planner, cost, families, allowance } = await startPolicy(
+      run,
       host,
-      { heads: shape.kvHeads, headDim: shape.headDim, layers: shape.layers },
-      {
-        families,
-        budgetBits,
-        calibrationMode,
-        ...(seed === undefined ? {} : { seed }),
-        ...(lesson === undefined ? {} : { lesson }),
-      },
-      calibration === undefined ? undefined : async (settings) => {
-        const learned = await calibration.family(settings);
-        cost.add(learned);
-        return calibration.fitted(learned, settings);
-      },
-      allowance,
+      workloadOf(run, examples),
     );
     return new PolicyRun(run, host, planner, cost, families, allowance);
   }

@@ -3,8 +3,9 @@
  *
  * @module
  */
-import { alignedRows } from "../report/table.ts";
+import { alignedRows, CLAIMED_MARK } from "../report/table.ts";
 import type { FrontPoint } from "./front.ts";
+import type { JudgedQuantizer } from "./quantizer_trial.ts";
 import type { SearchResult } from "./search.ts";
 import type { Verdict } from "./verdict.ts";
 import { type WidthPlan, widthPlan } from "./width_plan.ts";
@@ -14,8 +15,10 @@ function planName({ kind, budgetBits }: FrontPoint): string {
   return kind === "uniform" ? `every lane at ${budgetBits}` : `${kind}, ${budgetBits} bits`;
 }
 
-/** The front as a table; a star marks the plan that is written. */
-export function frontTable({ front, chosen }: Pick<SearchResult, "front" | "chosen">): string {
+/** The front as a table, and quantizers of the user's below; a star marks the plan that is written. */
+export function frontTable(
+  { front, chosen, quantizers }: Pick<SearchResult, "front" | "chosen" | "quantizers">,
+): string {
   const row = (point: FrontPoint) => [
     `${planName(point)}${point === chosen ? " *" : ""}`,
     point.predictedLoss.toFixed(3),
@@ -24,9 +27,19 @@ export function frontTable({ front, chosen }: Pick<SearchResult, "front" | "chos
     point.measured.codeBits.toFixed(3),
     point.measured.storedBits.toFixed(3),
   ];
+  // Nothing is predicted of a quantizer, and it has no codes.
+  const quantizerRow = ({ name, claimed, measured }: JudgedQuantizer) => [
+    claimed ? `${name} ${CLAIMED_MARK}` : name,
+    "-",
+    measured.quality.toFixed(3),
+    measured.kl.toExponential(2),
+    "-",
+    measured.storedBits.toFixed(3),
+  ];
   return alignedRows([
     ["plan", "predicted loss", "quality", "KL", "code bits", "stored bits"],
     ...front.map(row),
+    ...quantizers.map(quantizerRow),
   ]).join("\n");
 }
 
@@ -49,7 +62,7 @@ export function widthTable({ key, value }: WidthPlan): string {
 
 /** Everything a search measured, as JSON-serialisable data. */
 export function searchJson(
-  { sensitivity, front, chosen }: SearchResult,
+  { sensitivity, front, chosen, quantizers }: SearchResult,
   shape: { readonly layers: number; readonly kvHeads: number },
 ): Record<string, unknown> {
   const { lanes, widths, loss } = sensitivity;
@@ -68,6 +81,10 @@ export function searchJson(
       stored_bits: point.measured.storedBits,
       chosen: point === chosen,
       plan: widthPlan(point.widths, shape),
+    })),
+    quantizers: quantizers.map(({ name, claimed, measured, qualities }) => ({
+      ...{ name, claimed, quality: measured.quality, qualities },
+      ...{ kl: measured.kl, stored_bits: measured.storedBits },
     })),
   };
 }

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { StartedPolicy } from "../evaluation/started_policy.ts";
 import { MOST_BUDGET_BITS } from "../policies/check.ts";
 import { KV_KINDS, type Needs } from "../quant/family.ts";
 import { exactSettings } from "../quant/families/exact/exact.ts";
@@ -11,6 +12,7 @@ import type { KvShape } from "../quant/tensor.ts";
 import type { Engine, ModelShape } from "../engine/engine.ts";
 import { type Replayed, replayExample } from "../replay/loop.ts";
 import { quality } from "../replay/metric.ts";
+import type { PolicyOnExample } from "../replay/policy_on_example.ts";
 import { type OpenStore, type Plan, storesBeside } from "../replay/quantize.ts";
 import { allocLayers, feed } from "../engine/prefill.ts";
 import { argmax, freeReference, type Reference } from "../replay/reference.ts";
@@ -33,6 +35,9 @@ export interface PlanCost {
   /** Stored bits per cache entry, parameters and exact window included. */
   readonly storedBits: number;
 }
+
+/** What decides a plan at every step, and the stores that it is carried out in. */
+type Planned<T extends KvShape> = Pick<PolicyOnExample<T>, "open" | "planner">;
 
 /** A sample with its full-precision run. */
 export class SampleReplay<T extends KvShape> {
@@ -70,7 +75,7 @@ export class SampleReplay<T extends KvShape> {
     };
     const replay = new SampleReplay(engine, families, sample, reference);
     try {
-      await replay.#run(exactPlan(engine.shape), logits);
+      await replay.#run(replay.#fixed(exactPlan(engine.shape)), MOST_BUDGET_BITS, logits);
     } catch (error) {
       replay.free();
       throw error;
@@ -80,7 +85,23 @@ export class SampleReplay<T extends KvShape> {
 
   /** Replays the target under a plan. */
   async cost(plan: Plan): Promise<PlanCost> {
-    const { steps } = await this.#run(plan);
+    return this.#costOf(await this.#run(this.#fixed(plan), MOST_BUDGET_BITS));
+  }
+
+  /**
+   * Replays the target under a policy that plans by itself.
+   *
+   * @param budgetBits that it is told of
+   */
+  async costUnder(
+    { planner, families }: Pick<StartedPolicy, "planner" | "families">,
+    budgetBits: number,
+  ): Promise<PlanCost> {
+    const open = storesBeside(this.engine, families);
+    return this.#costOf(await this.#run({ planner, open }, budgetBits));
+  }
+
+  #costOf({ steps }: Replayed): PlanCost {
     const { logits } = this.reference;
     const { vocab } = this.engine.shape;
     const sum = (of: (step: typeof steps[number]) => number) =>
@@ -107,22 +128,30 @@ export class SampleReplay<T extends KvShape> {
     this.#rope.free();
   }
 
-  /** @param logits takes the logits of the replay */
-  #run(plan: Plan, logits?: Float32Array): Promise<Replayed> {
+  #fixed(plan: Plan): Planned<T> {
     const planned = { plan, needs: this.#needsOf(plan) };
+    return { open: this.#open, planner: { plan: () => Promise.resolve(planned) } };
+  }
+
+  /** @param logits takes the logits of the replay */
+  #run(
+    { open, planner }: Planned<T>,
+    budgetBits: number,
+    logits?: Float32Array,
+  ): Promise<Replayed> {
     const { engine, sample } = this;
     return replayExample({
       engine,
-      open: this.#open,
+      open,
       reference: this.reference,
-      planner: { plan: () => Promise.resolve(planned) },
+      planner,
       rope: this.#rope.get,
       request: {
         slice: "calibration",
         dataset: "calibration",
         max_new_tokens: sample.target.length,
       },
-      budgetBits: MOST_BUDGET_BITS,
+      budgetBits,
       mostCodeBits: MOST_BUDGET_BITS,
       attentionStats: false,
       stepwise: false,

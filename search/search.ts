@@ -6,10 +6,13 @@
  */
 import type { KvShape } from "../quant/tensor.ts";
 import type { Engine } from "../engine/engine.ts";
+import type { Calibrator } from "../calibration/calibrator.ts";
+import type { BroughtQuantizer } from "../evaluation/brought_quantizer.ts";
 import type { Families } from "../quant/registry.ts";
 import { Allocator } from "./allocation.ts";
 import type { BaseFamily } from "./base_family.ts";
 import { type FrontPlan, frontPlans, type FrontPoint } from "./front.ts";
+import { type JudgedQuantizer, QuantizerTrial } from "./quantizer_trial.ts";
 import { meanCost, type PlanCost, SampleReplay } from "./sample_replay.ts";
 import type { SearchSample } from "./samples.ts";
 import { neighbours } from "./refine.ts";
@@ -36,6 +39,12 @@ export interface SearchInput<T extends KvShape> {
   readonly budgetBits: number;
   /** How often the plan at the budget is looked for again around itself, at most. */
   readonly rounds: number;
+  /** Quantizers of the user's, judged beside the plans. */
+  readonly quantizers: readonly BroughtQuantizer[];
+  /** What they learn from, the samples that plans are found on. */
+  readonly calibration: Calibrator<T>;
+  /** A sentence about one that could not be judged. */
+  readonly failed: (sentence: string) => void;
   /** `done` of `total` pieces of work, and what is under way. */
   readonly progress?: (done: number, total: number, what: string) => void;
 }
@@ -44,13 +53,14 @@ export interface SearchInput<T extends KvShape> {
 export interface SearchResult extends Verdict<FrontPoint> {
   readonly sensitivity: Sensitivity;
   readonly front: readonly FrontPoint[];
+  readonly quantizers: readonly JudgedQuantizer[];
 }
 
 /** Runs a search. */
 export async function search<T extends KvShape>(input: SearchInput<T>): Promise<SearchResult> {
   const { plans, sensitivity } = await found(input);
-  const front = await judged(input, plans);
-  return { sensitivity, front, ...verdict(front, input.budgetBits) };
+  const { front, quantizers } = await judged(input, plans);
+  return { sensitivity, front, quantizers, ...verdict(front, input.budgetBits) };
 }
 
 /** The plans that the samples suggest. */
@@ -68,29 +78,55 @@ async function found<T extends KvShape>(
   }
 }
 
-/** Replays plans on the held-out samples, of which one is in memory at a time: they may be long. */
+/**
+ * Replays plans, and quantizers of the user's, on the held-out samples, of which one is in memory at a
+ * time: they may be long.
+ */
 async function judged<T extends KvShape>(
-  { engine, families, base, heldOut, progress }: SearchInput<T>,
+  input: SearchInput<T>,
   plans: readonly FrontPlan[],
-): Promise<FrontPoint[]> {
+): Promise<Pick<SearchResult, "front" | "quantizers">> {
+  const { engine, families, base, heldOut, progress, calibration, failed } = input;
   const costs: PlanCost[][] = plans.map(() => []);
-  for (const [s, sample] of heldOut.entries()) {
-    const replay = await SampleReplay.open(engine, families, sample);
-    try {
-      for (const [p, { widths }] of plans.entries()) {
-        const done = s * plans.length + p;
-        progress?.(done, heldOut.length * plans.length, `${sample.id}, held out`);
-        costs[p]!.push(await replay.cost(replayPlan(base, widthPlan(widths, engine.shape))));
-      }
-    } finally {
-      replay.free();
+  const trials: QuantizerTrial<T>[] = [];
+  const each = plans.length + input.quantizers.length;
+  try {
+    for (const brought of input.quantizers) {
+      const budgetBits = base.widths.at(-1)!;
+      trials.push(
+        await QuantizerTrial.start(brought, { engine, families, calibration, budgetBits, failed }),
+      );
     }
+    calibration.releaseSamples();
+    for (const [s, sample] of heldOut.entries()) {
+      const replay = await SampleReplay.open(engine, families, sample);
+      try {
+        const tell = (done: number) =>
+          progress?.(s * each + done, heldOut.length * each, `${sample.id}, held out`);
+        for (const [p, { widths }] of plans.entries()) {
+          tell(p);
+          costs[p]!.push(await replay.cost(replayPlan(base, widthPlan(widths, engine.shape))));
+        }
+        for (const [t, trial] of trials.entries()) {
+          tell(plans.length + t);
+          await trial.replay(replay);
+        }
+      } finally {
+        replay.free();
+      }
+    }
+    const quantizers = await Promise.all(trials.map((trial) => trial.judged()));
+    return {
+      front: plans.map((plan, p) => ({
+        ...plan,
+        measured: meanCost(costs[p]!),
+        qualities: costs[p]!.map(({ quality }) => quality),
+      })),
+      quantizers: quantizers.filter((judged) => judged !== undefined),
+    };
+  } finally {
+    for (const trial of trials) await trial.close();
   }
-  return plans.map((plan, p) => ({
-    ...plan,
-    measured: meanCost(costs[p]!),
-    qualities: costs[p]!.map(({ quality }) => quality),
-  }));
 }
 
 class Search<T extends KvShape> {

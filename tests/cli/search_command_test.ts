@@ -6,7 +6,10 @@ const ROOT = new URL("../../", import.meta.url);
 
 async function run(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
   const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["run", "--no-prompt", "--quiet", "-P=replay", "cli.ts", ...args],
+    args: [
+      ...["run", "--no-prompt", "--quiet", "-P=replay", `--allow-run=${Deno.execPath()}`],
+      ...["cli.ts", ...args],
+    ],
     cwd: ROOT,
     env: { NO_COLOR: "1", ...NO_CACHE },
     stdin: "null",
@@ -34,6 +37,14 @@ Deno.test("a search prints its front, and the plan it writes replays at its bits
   const folder = await Deno.makeTempDir({ prefix: "kvreplay-test-" });
   try {
     const out = `${folder}/found.ts`;
+    const halves = `${folder}/halves.js`;
+    await Deno.writeTextFile(
+      halves,
+      `export default {
+        encode: (_layer, _kind, { data }) => new Uint8Array(Float16Array.from(data).buffer),
+        decode: (_layer, _kind, bytes) => Float32Array.from(new Float16Array(bytes.buffer)),
+      };`,
+    );
     const args = [
       "--samples=1",
       "--rounds=0",
@@ -41,6 +52,7 @@ Deno.test("a search prints its front, and the plan it writes replays at its bits
       "--budget-bits=1.6",
       "--device=cpu",
       "--slice=reasoning",
+      `--quantizer=${halves}`,
     ];
     const found = await run("search", ...args, `--out=${out}`, `--json=${folder}/found.json`);
     assertEquals(found.code, 0, found.stderr);
@@ -49,8 +61,9 @@ Deno.test("a search prints its front, and the plan it writes replays at its bits
     assertEquals([...Deno.readDirSync(folder)].map(({ name }) => name).sort(), [
       "found.json",
       "found.ts",
+      "halves.js",
     ]);
-    const { front, sensitivity, samples, held_out, verdict, slices } = JSON.parse(
+    const { front, sensitivity, samples, held_out, verdict, slices, ...others } = JSON.parse(
       await Deno.readTextFile(`${folder}/found.json`),
     );
     assertEquals([samples.length, held_out.length], [1, 11]);
@@ -65,6 +78,11 @@ Deno.test("a search prints its front, and the plan it writes replays at its bits
       assertAlmostEquals(point.code_bits, point.mean_width, 0.1);
       assert(point.stored_bits > point.code_bits && point.kl >= 0);
     }
+    const [quantizer] = others.quantizers;
+    assertEquals([quantizer.name, quantizer.claimed, quantizer.stored_bits], ["halves", false, 16]);
+    assert(quantizer.quality > 99.9 && quantizer.qualities.length === 11);
+    assertStringIncludes(found.stdout, "TEST_METRICS: slice=reasoning policy=halves ");
+    assertEquals(others.quantizer_slices.halves.reasoning.avg_bits_per_kv_token, 16);
     const chosen = points.filter((point) => point.chosen);
     assertEquals(chosen.map((p) => p.kind), ["searched"]);
     assert(chosen[0]!.mean_width <= 1.6);

@@ -17,6 +17,9 @@ Deno.test("by default a 2-bit plan for mini under kivi is searched", () => {
     samples: 6,
     rounds: 1,
     slices: [],
+    quantizers: [],
+    trust: false,
+    limits: {},
     out: "search_policy.ts",
     quiet: false,
   });
@@ -27,7 +30,8 @@ Deno.test("by default a 2-bit plan for mini under kivi is searched", () => {
 
 Deno.test("every option is read", () => {
   const args = "--model /data/qwen --tokenizer ./t --device cpu --family uniform --group-size 64 " +
-    "--residual-length 0 --budget-bits 2.75 --min-width 2 --max-width 8 --samples 2 --rounds 3 --slice needle,reasoning --out a/b.mts --json c.json --quiet";
+    "--residual-length 0 --budget-bits 2.75 --min-width 2 --max-width 8 --samples 2 --rounds 3 --slice needle,reasoning --out a/b.mts --json c.json --quiet " +
+    "--quantizer a.ts --python /usr/bin/python3 --policy-memory-mib 900";
   assertEquals<unknown>(parse(...args.split(" ")), {
     model: "/data/qwen",
     tokenizer: "./t",
@@ -41,6 +45,10 @@ Deno.test("every option is read", () => {
     slices: ["needle", "reasoning"],
     samples: 2,
     rounds: 3,
+    quantizers: ["a.ts"],
+    python: "/usr/bin/python3",
+    trust: false,
+    limits: { memoryMib: 900 },
     out: "a/b.mts",
     json: "c.json",
     quiet: true,
@@ -54,6 +62,8 @@ const wrong: readonly (readonly [string, ...string[]])[] = [
     "--family qaq --group-size 32",
     "--group-size 32 does not go with --family qaq, which takes no group size; leave it out",
   ],
+  ["--quantizer=adaptive.ts", "--quantizer adaptive.ts has the name of the built-in adaptive"],
+  ["--quantizer=x/a.ts --out=a.ts", "would both be reported as a"],
   ["--wat", "Unknown option --wat", "--budget-bits"],
   ["mini", 'Unexpected argument "mini"'],
   ["--family=best", 'Unknown family "best"', "kivi"],

@@ -1,4 +1,4 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import { frontPlans } from "../../search/front.ts";
 import { frontTable } from "../../search/front_table.ts";
 
@@ -26,7 +26,10 @@ Deno.test("the table marks the chosen plan and no other", () => {
   const front = frontPlans(LOSS, WIDTHS, 2)
     .map((plan) => ({ ...plan, measured, qualities: [98] }));
   const chosen = front.find(({ kind, budgetBits }) => kind === "searched" && budgetBits === 2)!;
-  const starred = frontTable({ front, chosen }).split("\n").filter((line) => line.includes("*"));
+  const quantizers = [{ name: "mine", claimed: true, measured, qualities: [98] }];
+  const lines = frontTable({ front, chosen, quantizers }).split("\n");
+  const starred = lines.filter((line) => line.includes("*"));
   assertEquals(starred.length, 1);
+  assertMatch(lines.at(-1)!, /^mine \(claimed\) +- +98\.000 +5\.00e-1 +- +3\.000$/);
   assert(starred[0]!.startsWith("searched, 2 bits *"));
 });
