@@ -39,6 +39,7 @@ export type {
   GeneratedReply,
   NamedOutcome,
   PolicyResult,
+  SeedRun,
   SliceResult,
 } from "./evaluation/results.ts";
 export type {

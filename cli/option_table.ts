@@ -136,6 +136,11 @@ export const OPTIONS = {
     help: "table of code widths for kvtuner_kivi, YAML or JSON in KVTuner's format",
   },
   seed: { value: "N", help: "seed of everything drawn at random (default: 0)" },
+  seeds: {
+    value: "N",
+    help:
+      "run what draws at random (rotations) under N seeds, from that one on, and print mean and spread (default: 1)",
+  },
   out: {
     value: "DIR",
     help:

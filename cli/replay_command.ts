@@ -32,6 +32,7 @@ import { manifestDate, type RunManifest } from "../report/manifest.ts";
 import { openOutputFolder, writeAll } from "../report/output_folder.ts";
 import { resultFiles, type RunDescription, type SliceReport } from "../report/result_files.ts";
 import { RunningTable } from "../report/running_table.ts";
+import { seedSpread, seedTable, spreadFields } from "../report/seed_spread.ts";
 import { StatusLine } from "../report/status_line.ts";
 import { sliceTable } from "../report/table.ts";
 import { moreFields } from "../report/more_fields.ts";
@@ -59,6 +60,7 @@ export type RunChoices = Pick<
   | "budgetBits"
   | "bytesPerPosition"
   | "seed"
+  | "seeds"
   | "stepwise"
   | "audit"
   | "passOver"
@@ -171,7 +173,7 @@ export async function replayInputs(
     reports.push(reportOf(input, result));
     interrupts.leave(
       lastWords(options, () => filesOf(reports, INTERRUPTED)),
-      () => print(resultText(result, options.quiet)),
+      () => print(resultText(result, options)),
     );
   };
   try {
@@ -185,7 +187,7 @@ export async function replayInputs(
         seldom.do(() =>
           interrupts.leave({
             ...lastWords(options, () => filesOf([...reports, reportOf(input, part)], INTERRUPTED)),
-            stdout: resultText(part, options.quiet),
+            stdout: resultText(part, options),
             remarks: options.quiet ? [] : unheard(input, part),
           })
         );
@@ -306,6 +308,7 @@ async function runOne(
       budgetBits: options.budgetBits,
       bytesPerPosition: options.bytesPerPosition,
       seed: options.seed,
+      seeds: options.seeds,
       stepwise: options.stepwise,
       audit: options.audit,
       passOver: options.policies.filter((policy) => !options.named.includes(policy)),
@@ -353,19 +356,27 @@ function* remarks({ results }: SliceResult): Generator<string> {
 }
 
 /** A slice's lines for standard output, without the last line feed. */
-function resultText(result: SliceResult, quiet: boolean): string {
+function resultText(
+  result: SliceResult,
+  { quiet, seed }: Pick<ReplayOptions, "quiet" | "seed">,
+): string {
   const tables = quiet ? [] : [
-    ...Deno.stdout.isTerminal() ? [sliceTable(result), ...heatMaps(result)] : [],
+    ...Deno.stdout.isTerminal()
+      ? [sliceTable(result), seedTable(result, seed) ?? [], ...heatMaps(result)]
+      : [],
     ...result.results.flatMap(({ policy, audit }) =>
       audit === undefined ? [] : [auditTable(policy, audit)]
     ),
-  ];
-  const lines = result.results.map(({ policy, numbers, outcomes, claimed }) =>
-    testMetricsLine(result.slice, policy, numbers, result.partial, {
+  ].flat();
+  const lines = result.results.map((ran) => {
+    const { policy, numbers, outcomes, claimed } = ran;
+    const spread = seedSpread(ran, seed);
+    return testMetricsLine(result.slice, policy, numbers, result.partial, {
       ...moreFields(outcomes),
       ...claimed ? { claimed: 1 } : {},
-    })
-  );
+      ...spread === undefined ? {} : spreadFields(spread),
+    });
+  });
   return [...tables.map((table) => `${table}\n`), ...lines, ...calibrationLines(result)].join("\n");
 }
 
@@ -439,6 +450,7 @@ function describe(
     precision: options.precision,
     budget_bits: options.budgetBits,
     seed: options.seed,
+    seeds: options.seeds,
     chat_date: CHAT_DATE,
     stepwise: options.stepwise,
     kvreplay: VERSION,

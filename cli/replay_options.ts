@@ -13,6 +13,7 @@ import {
 } from "../benchmarks/data_limits.ts";
 import { isSliceName, type SliceName, sliceNames } from "../benchmarks/slices.ts";
 import { DEFAULT_CACHE_LIMIT } from "../evaluation/cache/cache_folder.ts";
+import { MOST_SEEDS } from "../evaluation/option_checks.ts";
 import { BYTES_PER_POSITION } from "../evaluation/text_limit.ts";
 import type { Device, Precision } from "../engine/devices/open.ts";
 import { OPTIONS, type ValueOption, valueOptions } from "./option_table.ts";
@@ -57,6 +58,8 @@ export interface ReplayOptions extends ChosenPolicies, CalibrationDataOptions, Q
   readonly generate: boolean;
   readonly budgetBits: number;
   readonly seed: number;
+  /** Seeds from that one on, for policies that draw at random. */
+  readonly seeds: number;
   /** Folder for result files. */
   readonly out?: string;
   readonly stepwise: boolean;
@@ -155,6 +158,7 @@ export function replayOptionsOf(
     generate: values.oneOf("mode", ["replay", "generate"]) === "generate",
     budgetBits: values.integer("budget-bits", 1, MOST_BUDGET_BITS) ?? 4,
     seed: values.integer("seed", 0, 2 ** 32 - 1) ?? 0,
+    seeds: values.integer("seeds", 1, MOST_SEEDS) ?? 1,
     ...(out === undefined ? {} : { out }),
     stepwise: parsed.stepwise,
     audit: parsed.audit,
@@ -185,6 +189,7 @@ export const EXAMPLES = {
   "max-new-tokens": "16",
   "budget-bits": "4",
   seed: "0",
+  seeds: "3",
   out: "results",
   "cache-limit": "8GiB",
 } as const satisfies Record<ValueOption, string>;

@@ -14,8 +14,8 @@ import { VERSION } from "./version.ts";
 /** Folder in that of the results. */
 export const UNFINISHED = "unfinished";
 
-/** Options that change no result. */
-const BESIDE = ["out", "quiet", "cache", "cacheLimit"] as const satisfies readonly (
+/** Options that change no example's result; each seed has a journal of its own. */
+const BESIDE = ["out", "quiet", "cache", "cacheLimit", "seeds"] as const satisfies readonly (
   keyof ReplayOptions
 )[];
 

@@ -30,6 +30,7 @@ import type { PolicyHost } from "../policies/host.ts";
 import { shown } from "../sandbox/shown.ts";
 import type { Family } from "../quant/family.ts";
 import { Families } from "../quant/registry.ts";
+import type { KvShape } from "../quant/tensor.ts";
 import { runReference } from "../replay/reference.ts";
 import { CacheFolder } from "./cache/cache_folder.ts";
 import { CalibrationCache } from "./cache/calibration_cache.ts";
@@ -42,7 +43,8 @@ import type { RunExample } from "./policy_run.ts";
 import { calibrationTokens, type Prompt, type Question, readyToRun } from "./question.ts";
 import { ReferenceView } from "./reference_view.ts";
 import type { PolicyResult, SliceResult } from "./results.ts";
-import { refusalOf, runSlice } from "./slice_run.ts";
+import { repeatSeeds } from "./seed_runs.ts";
+import { refusalOf, runSlice, type SliceRun } from "./slice_run.ts";
 import { textWindows } from "./text_windows.ts";
 
 export type { Device, HubSource, ModelShape, Precision };
@@ -148,6 +150,11 @@ export interface ReplayOptions {
   readonly budgetBits?: number;
   /** Seed of everything that is drawn at random; default 0. */
   readonly seed?: number;
+  /**
+   * So many seeds, from `seed` on, for policies that draw anything at random; any other would come to
+   * the same every time and is run once. Default 1.
+   */
+  readonly seeds?: number;
   /** Examples of the slice, from its start; absent for all. */
   readonly limit?: number;
   /** Longest answer, in tokens; absent for what the slice says. */
@@ -586,7 +593,7 @@ export class Lab implements AsyncDisposable {
     return await this.#run(slice.name, examples, maxNewTokens, hosts, options);
   }
 
-  #run(
+  async #run(
     slice: string,
     examples: readonly RunExample[],
     maxNewTokens: number,
@@ -595,7 +602,7 @@ export class Lab implements AsyncDisposable {
   ): Promise<SliceResult> {
     const { model, engine, families, calibration, cache } = this.#parts;
     const { progress, notice, partial, timeLeft, passOver, journal } = options;
-    return runSlice({
+    const run: SliceRun<KvShape> = {
       slice,
       engine,
       families,
@@ -620,7 +627,8 @@ export class Lab implements AsyncDisposable {
       },
       ...(journal === undefined ? {} : { journal }),
       ...(options.signal === undefined ? {} : { signal: options.signal }),
-    });
+    };
+    return await repeatSeeds(run, await runSlice(run), options.seeds ?? 1);
   }
 
   /** An engine runs one thing at a time. */

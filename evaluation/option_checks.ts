@@ -8,6 +8,9 @@ import { UserError } from "../errors.ts";
 import { devices, precisions } from "../engine/devices/open.ts";
 import { type AnswerType, fits, inWords, POSITIVE } from "../quant/answer_type.ts";
 
+/** Seeds that a run may be repeated with. */
+export const MOST_SEEDS = 1000;
+
 /** What an option may be: one of the types of answers, or a word of JavaScript's. */
 type OptionType = AnswerType | "function" | "array" | "signal";
 
@@ -33,6 +36,7 @@ export const LAB_OPTIONS = {
 export const REPLAY_OPTIONS = {
   budgetBits: { is: "integer", least: 1, most: 8 },
   seed: { is: "integer", least: 0, most: 2 ** 32 - 1 },
+  seeds: { is: "integer", least: 1, most: MOST_SEEDS },
   limit: POSITIVE,
   maxNewTokens: POSITIVE,
   maxPromptTokens: POSITIVE,

@@ -97,6 +97,7 @@ export interface PolicyState {
   readonly ignoredHooks: readonly string[];
   readonly remarks: readonly string[];
   readonly deviations: readonly string[];
+  readonly drawsAtRandom: boolean;
 }
 
 /** A policy while its slice is run. */
@@ -175,6 +176,7 @@ export class PolicyRun<T extends KvShape> {
       ignoredHooks: all(before?.ignoredHooks, this.planner.ignoredHooks),
       remarks: all(before?.remarks, this.planner.remarks),
       deviations: all(before?.deviations, this.planner.deviations),
+      drawsAtRandom: (before?.drawsAtRandom ?? false) || this.planner.draws,
     };
   }
 
@@ -340,7 +342,7 @@ export class PolicyRun<T extends KvShape> {
     const { outsideBudget, claimed = false } = this.host;
     const { budgetBits } = this.run;
     const numbers = this.#summary({ referenceQuality, leftOut });
-    const { ignoredHooks, remarks, deviations, calibration } = this.state;
+    const { ignoredHooks, remarks, deviations, calibration, drawsAtRandom } = this.state;
     return {
       policy: this.host.name,
       numbers,
@@ -362,6 +364,7 @@ export class PolicyRun<T extends KvShape> {
       deviations,
       widths: this.#widths,
       calibration,
+      drawsAtRandom,
       ...(this.#audit === undefined ? {} : { audit: this.#audit }),
     };
   }

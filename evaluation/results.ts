@@ -124,8 +124,36 @@ export interface PolicyResult {
   readonly widths: StoredWidths;
   /** What it and its families learned from; nothing for a policy that learns nothing. */
   readonly calibration: readonly CalibrationSetFacts[];
+  /** Whether the run's seed decides anything: a random rotation follows from it. */
+  readonly drawsAtRandom: boolean;
+  /** The same under further seeds, where they were asked for and the seed decides anything. */
+  readonly repeats?: readonly SeedRun[];
   /** The largest snapshot, where an audit was asked for. */
   readonly audit?: Audit;
+}
+
+/**
+ * A policy's result on a slice under a further seed.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { open, type SeedRun } from "@kvreplay/kvreplay";
+ *
+ * const seedsOf = (runs: readonly SeedRun[]) => runs.map(({ seed }) => seed);
+ * await using lab = await open("mini", { device: "cpu" });
+ * const options = { seeds: 3, maxNewTokens: 2 };
+ * const { repeats } = await lab.replay({ prompt: "Why?" }, "turboquant_3bit", options);
+ * assertEquals(seedsOf(repeats!), [1, 2]);
+ * ```
+ */
+export interface SeedRun {
+  /** What everything that is drawn at random followed from. */
+  readonly seed: number;
+  /** The numbers of the slice. */
+  readonly numbers: SliceNumbers;
+  /** Every example, in the order of the run. */
+  readonly outcomes: readonly NamedOutcome[];
 }
 
 /**

@@ -12,7 +12,7 @@ import type { PolicyState } from "./policy_run.ts";
 import type { NamedOutcome } from "./results.ts";
 
 /** Changes when lines mean something else. */
-const FORMAT = 1;
+const FORMAT = 2;
 /** Hexadecimal digits of a line's digest. */
 const DIGEST = 16;
 

@@ -6,7 +6,13 @@
  */
 import { InternalError } from "../errors.ts";
 import { takenHooks } from "../quant/declared.ts";
-import { type HookAnswers, KV_KINDS, type Needs, type Settings } from "../quant/family.ts";
+import {
+  type Family,
+  type HookAnswers,
+  KV_KINDS,
+  type Needs,
+  type Settings,
+} from "../quant/family.ts";
 import type { OptionalHook } from "../quant/hooks.ts";
 import type { Families } from "../quant/registry.ts";
 import { notAlikeError } from "../quant/stores/coupled/layer_pack.ts";
@@ -45,6 +51,7 @@ export class Planner {
   readonly #deviations = new Set<string>();
   /** Families that were chosen and take no lesson, although the policy has one. */
   readonly #untaught = new Set<string>();
+  #draws = false;
 
   constructor(
     private readonly host: PolicyHost,
@@ -66,6 +73,11 @@ export class Planner {
   /** Where settings depart from their family's official rules, as `family: what`. */
   get deviations(): string[] {
     return [...this.#deviations];
+  }
+
+  /** Whether the seed decided any settings so far, those of a random rotation, say. */
+  get draws(): boolean {
+    return this.#draws;
   }
 
   /** What else a reader of the numbers must know, one clause each. */
@@ -191,10 +203,19 @@ export class Planner {
     }
     if (answers.lesson !== undefined && !family.takesLesson) this.#untaught.add(family.name);
     const settings = settingsFor(family, answers, this.shape);
+    this.#draws ||= this.#followsSeed(family, answers, settings);
     for (const what of settings.deviations ?? []) this.#deviations.add(`${family.name}: ${what}`);
     if (key !== undefined) this.#remember(key, settings);
     this.#answers.set(settings, answers);
     return settings;
+  }
+
+  /** Whether the same answers give other settings under another seed. */
+  #followsSeed(family: Family, answers: HookAnswers, settings: Settings): boolean {
+    const { seed } = answers;
+    if (seed === undefined) return false;
+    const other = settingsFor(family, { ...answers, seed: seed ^ 1 }, this.shape);
+    return settingsKey(other) !== settingsKey(settings);
   }
 
   /** A policy that answers something new at every step must not fill the memory. */

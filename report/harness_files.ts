@@ -11,6 +11,7 @@ import type { NamedOutcome, PolicyResult } from "../evaluation/results.ts";
 import { metricFields } from "./metric_fields.ts";
 import { moreFields } from "./more_fields.ts";
 import type { RunDescription, SliceReport } from "./result_files.ts";
+import { seedSpread } from "./seed_spread.ts";
 import { otherScores } from "./task_scores.ts";
 import { seedFor } from "../quant/numerics/random.ts";
 import { DEFAULT_RESAMPLES, standardError } from "../stats/bootstrap.ts";
@@ -235,6 +236,12 @@ function valuesOf(
   if (generated_task_score !== undefined) put("generated_task_score", generated_task_score / 100);
   if (mean_nll !== undefined) put("mean_nll", mean_nll);
   if (perplexity !== undefined) put("perplexity", perplexity);
+  const spread = seedSpread(result, run.seed);
+  for (const [name, { mean, sd }] of Object.entries(spread?.metrics ?? {})) {
+    const unit = name.includes(SCORE) ? 100 : 1;
+    // Of the mean over the seeds.
+    put(`${name}_seed_mean`, mean / unit, sd / Math.sqrt(spread!.seeds.length) / unit);
+  }
   return values;
 }
 

@@ -14,6 +14,7 @@ import { canJudge, capabilityOf } from "./capability.ts";
 import { heatMapPage } from "./heat_map_page.ts";
 import { moreFields } from "./more_fields.ts";
 import { needleCells } from "./needle_cells.ts";
+import { type SeedSpread, seedSpread } from "./seed_spread.ts";
 import { sliceStatistics } from "./statistics.ts";
 import { groupScores, otherScores } from "./task_scores.ts";
 
@@ -36,6 +37,8 @@ export interface RunDescription {
   readonly precision: "float32" | "float16";
   readonly budget_bits: number;
   readonly seed: number;
+  /** Seeds from that one on that policies ran under where they draw at random. */
+  readonly seeds: number;
   /** Day that the chat template was told. */
   readonly chat_date: string;
   /** Whether every step had a pass of its own. */
@@ -187,12 +190,19 @@ function sliceContent(
       needle_cells: needleCells(outcomes),
       ignored_hooks: told.ignoredHooks,
       remarks: told.remarks,
+      draws_at_random: told.drawsAtRandom,
+      ...over(seedSpread({ numbers, outcomes, ...told }, run.seed)),
       deviations: told.deviations,
       calibration: told.calibration,
       last_widths: told.widths,
       examples: outcomes.map(exampleSummary),
     })),
   };
+}
+
+/** A policy's numbers over several seeds; nothing where there was one. */
+function over(spread: SeedSpread | undefined): Record<string, unknown> {
+  return spread === undefined ? {} : { over_seeds: spread };
 }
 
 /** Whether task scores can judge a policy here; nothing for a text. */

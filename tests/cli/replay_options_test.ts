@@ -23,6 +23,7 @@ const defaults = {
   precision: "float32",
   budgetBits: 4,
   seed: 0,
+  seeds: 1,
   generate: false,
   stepwise: false,
   audit: false,
@@ -39,7 +40,7 @@ Deno.test("defaults", () => {
 Deno.test("every option is read", () => {
   const args =
     "--policy reference,kivi_overlap_2bit --quantizer a.ts,b.ts --group-size 64 --model mini-outlier --tokenizer ./t --data x.jsonl " +
-    "--device wasm --limit 3 --max-new-tokens=9 --budget-bits 8 --seed 7 --out results " +
+    "--device wasm --limit 3 --max-new-tokens=9 --budget-bits 8 --seed 7 --seeds 5 --out results " +
     "--mode generate --stepwise --audit --no-cache --cache-limit 1.5MB --quiet --trust --python ./bin/python --calibration c.json --policy-step-ms 500 " +
     "--policy-calibrations 1 --policy-held-mib 2 --policy-work-ms 3 --data-line-bytes 4 " +
     "--data-answers 5 --text-bytes 6 --calibration-data mine.jsonl --calibration-tokens 4096";
@@ -66,6 +67,7 @@ Deno.test("every option is read", () => {
     precision: "float32",
     budgetBits: 8,
     seed: 7,
+    seeds: 5,
     out: "results",
     generate: true,
     stepwise: true,
@@ -170,6 +172,7 @@ Deno.test("a wrong command line is refused in one sentence that says what is rig
     ["--limit", /^--limit needs a value, as in --limit 2$/],
     ["--max-new-tokens x", /^--max-new-tokens must be an integer of at least 1, got "x"$/],
     ["--budget-bits 16", /^--budget-bits must be an integer from 1 to 8, got "16"$/],
+    ["--seeds 0", /^--seeds must be an integer from 1 to 1000, got "0"$/],
     ["--seed 4294967296", /^--seed must be an integer from 0 to 4294967295, got "4294967296"$/],
     ["--model --quiet", /^--model needs a value, as in --model mini$/],
     ["--out", /^--out needs a value, as in --out results$/],

@@ -235,6 +235,7 @@ Deno.test("wrong parameters are refused before anything runs", async () => {
     [replay(QUESTION, "reference", { budgetBits: 17 }), "expected an integer from 1 to 8"],
     [replay(QUESTION, "reference", { budgetBits: 2.5 }), "The option budgetBits is 2.5"],
     [replay(QUESTION, "reference", { seed: -1 }), "The option seed is -1"],
+    [replay(QUESTION, "reference", { seeds: 0 }), "The option seeds is 0"],
     [replay(QUESTION, "reference", { signal: {} }), "expected an AbortSignal"],
     [replay(QUESTION, "reference", { progress: 7 }), "The option progress is 7"],
     [replay(QUESTION, "reference", { limits: 1 }), "There is no option limits; expected one of"],

@@ -38,6 +38,7 @@ export const result: SliceResult = {
       ? []
       : [{ samples: 12, tokens: 20_422, sha256: "d".repeat(64) }],
     deviations: [],
+    drawsAtRandom: false,
     widths: [[[4, 4], [2, 2]]],
     outcomes: [{
       id: "needle-000",

@@ -12,6 +12,7 @@ export const run: RunDescription = {
   precision: "float32",
   budget_bits: 4,
   seed: 0,
+  seeds: 1,
   chat_date: "2026-01-01",
   stepwise: false,
   kvreplay: "0.1.0",
