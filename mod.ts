@@ -59,6 +59,7 @@ export { InternalError, UserError } from "./errors.ts";
 export type { Axis, Family, KvKind } from "./quant/family.ts";
 export type { RotaryPositions } from "./quant/rotary_positions.ts";
 export type { ExampleOutcome, Prediction, SliceNumbers, StepOutcome } from "./replay/metric.ts";
+export type { HeadError, HeadErrors } from "./replay/head_errors.ts";
 export type { StoredWidths } from "./replay/ledger.ts";
 export type { Audit, AuditedBuffer, AuditedTensor } from "./replay/audit.ts";
 export { testMetricsLine } from "./report/test_metrics.ts";

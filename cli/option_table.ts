@@ -144,7 +144,7 @@ export const OPTIONS = {
   out: {
     value: "DIR",
     help:
-      "write metrics.json, metrics.csv, steps.jsonl, manifest.json and lm_eval/ (for viewers of lm-evaluation-harness) there",
+      "write metrics.json, metrics.csv, steps.jsonl, head_errors.csv, manifest.json and lm_eval/ (for viewers of lm-evaluation-harness) there",
   },
   stepwise: { help: "one pass through the model per step: slow, and the same numbers" },
   audit: { help: "print the buffers behind peak_kv_memory_mb; fail if they do not add up to it" },

@@ -335,7 +335,8 @@ function timeTeller(tell: (sentence: string) => void): (seconds: number, left: n
   let done = 0;
   return (seconds, left) => {
     if (Number.isInteger(Math.log2(++done)) && seconds >= LONG) {
-      tell(`About ${inWords(seconds)} for the ${left} examples that are left of this slice`);
+      const rest = left === 1 ? "example that is" : `${left} examples that are`;
+      tell(`About ${inWords(seconds)} for the ${rest} left of this slice`);
     }
   };
 }

@@ -236,6 +236,7 @@ export class PolicyRun<T extends KvShape> {
       ...(example.depth === undefined ? {} : { depth: example.depth }),
       steps: replayed.steps,
       seconds: replayed.seconds,
+      headErrors: replayed.headErrors,
       ...(example.group === undefined ? {} : { group: example.group }),
       reply,
       referenceReply,

@@ -5,6 +5,7 @@
  */
 import type { CalibrationSetFacts } from "../calibration/calibration_file.ts";
 import type { Audit } from "../replay/audit.ts";
+import type { HeadErrors } from "../replay/head_errors.ts";
 import type { StoredWidths } from "../replay/ledger.ts";
 import type { ExampleOutcome, SliceNumbers } from "../replay/metric.ts";
 
@@ -42,6 +43,8 @@ export interface NamedOutcome extends ExampleOutcome {
   readonly cut: boolean;
   /** The same of the reference's answer. */
   readonly referenceCut: boolean;
+  /** What each head of each layer lost, `[layer][kind][head]`, keys before values. */
+  readonly headErrors: HeadErrors;
   /** Other scores of the replayed answer by name, 0..1 each, where its benchmark has them. */
   readonly scores?: Readonly<Record<string, number>>;
   /** The same of the reference's answer. */

@@ -53,9 +53,9 @@ export class CpuBackend implements Backend<CpuTensor> {
     }[],
   ): Promise<{ readonly error: Float64Array; readonly norm: Float64Array }[]> {
     return Promise.resolve(pairs.map(({ real, restored, tokens }) => {
-      const error = new Float64Array(tokens);
-      const norm = new Float64Array(tokens);
       const { heads, headDim } = real;
+      const error = new Float64Array(heads * tokens);
+      const norm = new Float64Array(heads * tokens);
       const [a, b] = [real.data, restored.data];
       for (let head = 0; head < heads; head++) {
         let i = head * real.capacity * headDim;
@@ -68,8 +68,8 @@ export class CpuBackend implements Backend<CpuTensor> {
             e += difference * difference;
             n += x * x;
           }
-          error[t]! += e;
-          norm[t]! += n;
+          error[head * tokens + t] = e;
+          norm[head * tokens + t] = n;
         }
       }
       return { error, norm };

@@ -119,8 +119,8 @@ export interface Backend<T extends KvShape> {
   /** The whole tensor in cpu memory. */
   read(tensor: T): Promise<Float32Array<ArrayBuffer>>;
   /**
-   * Per-token squares, summed over heads and channels, of each pair's first `tokens` positions:
-   * `error[t] = sum (real - restored)^2`, and `norm[t] = sum real^2`.
+   * Squares of every head and token, `[heads, tokens]`, summed over channels, of each pair's first
+   * `tokens` positions: `error = sum (real - restored)^2`, and `norm = sum real^2`.
    */
   tokenSquares(
     pairs: readonly { readonly real: T; readonly restored: T; readonly tokens: number }[],

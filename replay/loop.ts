@@ -12,6 +12,7 @@ import { QuantizerError } from "../quant/quantizer_error.ts";
 import type { KvShape, TokenRange } from "../quant/tensor.ts";
 import type { PlannedStep } from "../policies/plan.ts";
 import type { PeakStep } from "./audit.ts";
+import { type HeadErrors, HeadErrorSums } from "./head_errors.ts";
 import { Ledger, type StoredWidths } from "./ledger.ts";
 import { cacheElements, compare, type StepOutcome } from "./metric.ts";
 import { predict } from "./predict.ts";
@@ -48,6 +49,8 @@ export interface Replayed {
   readonly widths: StoredWidths;
   /** The first step at which the quantized cache was largest. */
   readonly peak: PeakStep;
+  /** What each head lost. */
+  readonly headErrors: HeadErrors;
 }
 
 /** Replays every step of an example. */
@@ -65,6 +68,7 @@ class ExampleReplay<T extends KvShape> {
   readonly #stats: StatsSource<T>;
   readonly #ledger: Ledger;
   readonly #steps: StepOutcome[] = [];
+  readonly #headErrors: HeadErrorSums;
   #cache: QuantizedCache<T> | undefined;
   #needs = "";
   #pass: PassStep[] = [];
@@ -75,6 +79,7 @@ class ExampleReplay<T extends KvShape> {
     this.#ids = fedIds(reference);
     this.#stats = stats ?? new StatsSource(engine, reference);
     this.#ledger = new Ledger(engine.shape, input.mostCodeBits);
+    this.#headErrors = new HeadErrorSums(engine.shape);
   }
 
   async run(): Promise<Replayed> {
@@ -94,6 +99,7 @@ class ExampleReplay<T extends KvShape> {
       seconds: this.#seconds,
       widths: this.#ledger.widths(this.#cache!, last),
       peak: this.#ledger.peak,
+      headErrors: this.#headErrors.means(),
     };
   }
 
@@ -172,6 +178,7 @@ class ExampleReplay<T extends KvShape> {
       const prediction = compare(reference.logits, at, logits, rowAt, shape.vocab);
       // The reference is finite, so what was restored is not: not in itself, but to the model.
       if (!Number.isFinite(prediction.kl)) throw notFiniteLogits(step, tokens, squares, ranges);
+      this.#headErrors.add(squares, tokens, ranges);
       this.#steps.push({
         ...prediction,
         step,

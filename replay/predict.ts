@@ -69,7 +69,7 @@ export async function predict<T extends KvShape>(
     const [settled, squares] = await Promise.allSettled([cache.settle(), measured]);
     if (settled.status === "rejected") throw settled.reason;
     if (squares.status === "rejected") throw squares.reason;
-    const sums = squares.value.map((s) => new TokenSquares(s));
+    const sums = squares.value.map((s) => new TokenSquares(s, engine.shape.kvHeads));
     for (const [i, { notRestored: token }] of sums.entries()) {
       if (token === undefined) continue;
       for (const tensor of layers.flatMap((layer) => Object.values(layer))) backend.free(tensor);

@@ -182,7 +182,7 @@ export async function notFiniteIn<T extends KvShape>(
     [key, value].map((real) => ({ real, restored: real, tokens: real.capacity }))
   );
   for (const [i, squares] of (await backend.tokenSquares(pairs)).entries()) {
-    const token = new TokenSquares(squares).notReal;
+    const token = new TokenSquares(squares, shape.kvHeads).notReal;
     if (token === undefined) continue;
     const kind = KV_KINDS[i % KV_KINDS.length]!;
     return `layer ${Math.floor(i / KV_KINDS.length)} ${kind}s at token ${token}`;

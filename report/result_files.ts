@@ -1,6 +1,6 @@
 /**
- * What `--out` writes: `metrics.json`, `metrics.csv` and `steps.jsonl`, and `heat_map.html` of needle
- * grids, beside the manifest.
+ * What `--out` writes: `metrics.json`, `metrics.csv`, `steps.jsonl` and `head_errors.csv`, and
+ * `heat_map.html` of needle grids, beside the manifest.
  *
  * @module
  */
@@ -11,6 +11,7 @@ import type { AskedQuestion } from "../evaluation/question.ts";
 import type { NamedOutcome, SliceResult } from "../evaluation/results.ts";
 import { metricFields } from "./metric_fields.ts";
 import { canJudge, capabilityOf } from "./capability.ts";
+import { headErrorsCsv } from "./head_error_rows.ts";
 import { heatMapPage } from "./heat_map_page.ts";
 import { moreFields } from "./more_fields.ts";
 import { needleCells } from "./needle_cells.ts";
@@ -239,7 +240,7 @@ function exampleSummary(example: NamedOutcome): Record<string, unknown> {
 }
 
 /**
- * The files of a run by name: three, and the heat maps of needle grids where there are any.
+ * The files of a run by name: four, and the heat maps of needle grids where there are any.
  *
  * @param endedBy what ended the run before it was finished; null for a whole one
  */
@@ -253,6 +254,7 @@ export function resultFiles(
     "metrics.json": metricsJson(run, reports, endedBy),
     "metrics.csv": metricsCsv(reports),
     "steps.jsonl": stepsJsonl(reports),
+    "head_errors.csv": headErrorsCsv(reports),
     ...(page === undefined ? {} : { "heat_map.html": page }),
   };
 }

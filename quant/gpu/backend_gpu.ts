@@ -82,14 +82,15 @@ export class GpuBackend implements Backend<GpuTensor> {
     }[],
   ): Promise<{ readonly error: Float64Array; readonly norm: Float64Array }[]> {
     const bench = this.#bench;
-    const total = pairs.reduce((sum, { tokens }) => sum + tokens, 0);
+    const counts = pairs.map(({ real, tokens }) => real.heads * tokens);
+    const total = counts.reduce((a, b) => a + b, 0);
     const kernels = Kernels.of(bench.device, "token squares", [tokenSquares]);
     const results = bench.buffer("squares", total * 2);
     try {
       bench.batch(() => {
         let first = 0;
-        for (const { real, restored, tokens } of pairs) {
-          kernels.run("token_squares", { workgroups: tokens }, {
+        for (const [i, { real, restored, tokens }] of pairs.entries()) {
+          kernels.run("token_squares", { workgroups: counts[i]! }, {
             job: {
               heads: real.heads,
               head_dim: real.headDim,
@@ -102,17 +103,17 @@ export class GpuBackend implements Backend<GpuTensor> {
             restored: restored.buffer,
             results,
           });
-          first += tokens;
+          first += counts[i]!;
         }
       });
       const sums = await this.#floats(results, total * 2);
       let at = 0;
-      return pairs.map(({ tokens }) => {
+      return counts.map((length) => {
         const start = at;
-        at += tokens;
+        at += length;
         return {
-          error: Float64Array.from({ length: tokens }, (_, t) => sums[2 * (start + t)]!),
-          norm: Float64Array.from({ length: tokens }, (_, t) => sums[2 * (start + t) + 1]!),
+          error: Float64Array.from({ length }, (_, i) => sums[2 * (start + i)]!),
+          norm: Float64Array.from({ length }, (_, i) => sums[2 * (start + i) + 1]!),
         };
       });
     } finally {

@@ -1,5 +1,5 @@
-// Squares of one pair of KV tensors, summed per token over heads and channels: (real - restored)^2 and
-// real^2. One workgroup per token.
+// Squares of one pair of KV tensors, summed over channels: (real - restored)^2 and real^2. One workgroup
+// per head and token.
 
 struct Job {
   heads: u32,
@@ -20,15 +20,15 @@ fn token_squares(
   @builtin(num_workgroups) workgroups: vec3u,
   @builtin(local_invocation_index) lane: u32,
 ) {
-  let token = flat_workgroup(id, workgroups);
-  if (token >= job.tokens) {
+  let row = flat_workgroup(id, workgroups);
+  if (row >= job.heads * job.tokens) {
     return;
   }
+  let head = row / job.tokens;
+  let token = row % job.tokens;
   var error = 0.0;
   var norm = 0.0;
-  for (var i = lane; i < job.heads * job.head_dim; i += workgroup_threads) {
-    let head = i / job.head_dim;
-    let channel = i % job.head_dim;
+  for (var channel = lane; channel < job.head_dim; channel += workgroup_threads) {
     let x = real[(head * job.real_capacity + token) * job.head_dim + channel];
     let y = restored[(head * job.restored_capacity + token) * job.head_dim + channel];
     error += (x - y) * (x - y);
@@ -37,6 +37,6 @@ fn token_squares(
   error = sum_of(error, lane);
   norm = sum_of(norm, lane);
   if (lane == 0u) {
-    results[job.first_result + token] = vec2f(error, norm);
+    results[job.first_result + row] = vec2f(error, norm);
   }
 }

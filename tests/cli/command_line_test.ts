@@ -101,6 +101,7 @@ Deno.test("a replay prints its metrics and writes its files", async () => {
     }
     assertMatch(lines[0]!, / quality_main=100\.0000 /);
     assertEquals(names(folder), [
+      "head_errors.csv",
       "lm_eval",
       "manifest.json",
       "metrics.csv",

@@ -57,7 +57,8 @@ for (const to of ["the process", "its whole group"] as const) {
       );
       assertMatch(stderr, /^kvreplay: Interrupted by SIGINT; what was finished is in [^\n]+\n$/);
       assertEquals(names(out!), [
-        ...["manifest.json", "metrics.csv", "metrics.json", "steps.jsonl", "unfinished"],
+        ...["head_errors.csv", "manifest.json", "metrics.csv", "metrics.json", "steps.jsonl"],
+        "unfinished",
       ]);
       const metrics = JSON.parse(await Deno.readTextFile(`${out}/metrics.json`));
       assertEquals([metrics.partial, metrics.slices[0].failures], [true, []]);

@@ -94,7 +94,14 @@ Deno.test("a replay is made again, digit by digit", async (t) => {
       );
       assertEquals(
         [...Deno.readDirSync(join(folder, "again"))].map(({ name }) => name).sort(),
-        ["lm_eval", "manifest.json", "metrics.csv", "metrics.json", "steps.jsonl"],
+        [
+          "head_errors.csv",
+          "lm_eval",
+          "manifest.json",
+          "metrics.csv",
+          "metrics.json",
+          "steps.jsonl",
+        ],
       );
     });
 

@@ -52,6 +52,10 @@ export const result: SliceResult = {
       cut: false,
       referenceCut: false,
       prefillMs: 12,
+      headErrors: [[
+        [{ own: 0.5, ofLayer: 0.125 }, { own: 0.25, ofLayer: 0.125 }],
+        [{ own: 0.25, ofLayer: 0.25 }, { own: 0, ofLayer: 0 }],
+      ]],
       steps: [0, 1].map((step) => ({
         step,
         token: 7 + step,

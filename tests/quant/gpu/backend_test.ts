@@ -96,7 +96,7 @@ testBackends("scratch memory is used again, at any smaller size", async (backend
   for (const tensor of [second, other, third]) backend.free(tensor);
 });
 
-testBackends("squares are summed per token over heads and channels", async (backend) => {
+testBackends("squares of each head and token are summed over channels", async (backend) => {
   const cases = [
     { heads: 2, headDim: 64, real: 9, restored: 12, tokens: 9 },
     { heads: 3, headDim: 50, real: 7, restored: 5, tokens: 4 },
@@ -122,18 +122,18 @@ testBackends("squares are summed per token over heads and channels", async (back
   assertEquals(squares.length, pairs.length);
   for (const [i, { heads, headDim, tokens, capacities, real, restored }] of pairs.entries()) {
     const { error, norm } = squares[i]!;
-    assertEquals([error.length, norm.length], [tokens, tokens]);
-    for (let t = 0; t < tokens; t++) {
-      let e = 0, n = 0;
-      for (let h = 0; h < heads; h++) {
+    assertEquals([error.length, norm.length], [heads * tokens, heads * tokens]);
+    for (let h = 0; h < heads; h++) {
+      for (let t = 0; t < tokens; t++) {
+        let e = 0, n = 0;
         for (let c = 0; c < headDim; c++) {
           const x = real[(h * capacities[0] + t) * headDim + c]!;
           e += (x - restored[(h * capacities[1] + t) * headDim + c]!) ** 2;
           n += x ** 2;
         }
+        assertAlmostEquals(error[h * tokens + t]!, e, 1e-5 * n);
+        assertAlmostEquals(norm[h * tokens + t]!, n, 1e-5 * n);
       }
-      assertAlmostEquals(error[t]!, e, 1e-5 * n);
-      assertAlmostEquals(norm[t]!, n, 1e-5 * n);
     }
   }
   assertEquals(await backend.tokenSquares([]), []);
@@ -144,7 +144,7 @@ testBackends("squares are summed per token over heads and channels", async (back
 });
 
 testBackends(
-  "squares of what is not finite are not finite, at its token alone",
+  "squares of what is not finite are not finite, at its head and token alone",
   async (backend) => {
     const shape = { heads: 2, capacity: 5, headDim: 64 };
     const upload = (at?: number, wrong?: number) => {
@@ -152,7 +152,7 @@ testBackends(
       if (at !== undefined) data[at] = wrong!;
       return backend.upload(data, shape);
     };
-    // Head 1, token 2, channel 3.
+    // Head 1, token 2, channel 3: row 7 of heads and tokens.
     const at = (5 + 2) * 64 + 3;
     for (const wrong of [NaN, Infinity, -Infinity]) {
       const [good, bad] = [upload(), upload(at, wrong)];
@@ -161,9 +161,9 @@ testBackends(
         { real: bad, restored: bad, tokens: 5 },
       ]);
       const wrongAt = (sums: Float64Array) =>
-        [...sums].flatMap((sum, token) => Number.isFinite(sum) ? [] : [token]);
-      assertEquals([wrongAt(restored!.error), wrongAt(restored!.norm)], [[2], []], `${wrong}`);
-      assertEquals(wrongAt(real!.norm), [2], `${wrong}`);
+        [...sums].flatMap((sum, row) => Number.isFinite(sum) ? [] : [row]);
+      assertEquals([wrongAt(restored!.error), wrongAt(restored!.norm)], [[7], []], `${wrong}`);
+      assertEquals(wrongAt(real!.norm), [7], `${wrong}`);
       backend.free(good);
       backend.free(bad);
     }
