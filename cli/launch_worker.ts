@@ -10,8 +10,12 @@ import { UserError } from "../errors.ts";
 /** The action that a worker is started with; it is no user's. */
 export const WORKER_ACTION = "worker";
 
-/** Starts a worker, all three streams piped. It may do what a replay may, and nothing else. */
-export function launchWorker(): Deno.ChildProcess {
+/**
+ * Starts a worker, all three streams piped. It may do what a replay may, and nothing else.
+ *
+ * @param sandbox whether it may start processes of the sandbox, for code of the user's
+ */
+export function launchWorker(sandbox: boolean): Deno.ChildProcess {
   const command = Deno.execPath();
   if (Deno.permissions.querySync({ name: "run", command }).state !== "granted") {
     throw new UserError(`Workers are processes: allow them with --allow-run=${command}`);
@@ -19,6 +23,7 @@ export function launchWorker(): Deno.ChildProcess {
   const file = (name: string) => fileURLToPath(import.meta.resolve(`../${name}`));
   const program = Deno.build.standalone ? [] : [
     ...["run", "--no-prompt", "--quiet", "-P=replay", "--config", file("deno.json")],
+    ...(sandbox ? [`--allow-run=${command}`] : []),
     ...(isOwnProgram() ? OWN_PROGRAM_FLAGS : []),
     file("cli.ts"),
   ];

@@ -61,11 +61,7 @@ export async function leaderboard(
         store,
         open: async (name) => {
           const model = await openModel(name, ready);
-          if (making.found !== undefined) {
-            const slice = await model.slice(options.slices[0]!);
-            const { model_hash: hash } = await slice.key(options.policies[0]!);
-            making.found({ models: [{ name, hash }], slices: [] });
-          }
+          making.found?.({ models: [{ name, hash: model.fingerprint }], slices: [] });
           return model;
         },
         progress,

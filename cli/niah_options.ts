@@ -5,6 +5,13 @@
  */
 import { parseArgs } from "@std/cli/parse-args";
 import {
+  ascending,
+  gridDepths,
+  gridLength,
+  MOST_DEPTHS,
+  MOST_TOKENS,
+} from "../benchmarks/niah/grid_axes.ts";
+import {
   type NeedleKindName,
   needleKindNames,
   needleKinds,
@@ -48,10 +55,6 @@ const NIAH_EXAMPLES = {
   kind: "single,multikey",
   samples: "3",
 } as const;
-
-/** Tokens of a prompt that anybody can ask for, and depths of a grid. */
-const MOST_TOKENS = 2 ** 24;
-const MOST_DEPTHS = 1001;
 
 /** Checked options of `kvreplay niah`. */
 export interface NiahOptions {
@@ -118,7 +121,6 @@ export function parseNiahOptions(args: readonly string[]): NiahOptions | undefin
   }
   const lengths = (values.names("lengths") ?? ["1k", "2k", "4k"]).map(tokensOf);
   const depths = (values.names("depths") ?? ["0:100:10"]).flatMap(depthsOf);
-  const ascending = (numbers: readonly number[]) => [...new Set(numbers)].sort((a, b) => a - b);
   return {
     replay: replayOptionsOf(parsed, values, []),
     kinds,
@@ -135,9 +137,8 @@ function kindsOf(names: readonly string[]): readonly NeedleKindName[] {
 }
 
 function tokensOf(text: string): number {
-  const [, digits, thousands] = /^(\d{1,9})(k?)$/i.exec(text) ?? [];
-  const tokens = Number(digits) * (thousands ? 1024 : 1);
-  if (tokens >= 1 && tokens <= MOST_TOKENS) return tokens;
+  const tokens = gridLength(text);
+  if (tokens !== undefined) return tokens;
   throw new UsageError(
     `--lengths has ${
       JSON.stringify(text)
@@ -145,17 +146,10 @@ function tokensOf(text: string): number {
   );
 }
 
-/** One depth, or those of a range whose end counts. */
+/** 0..1. */
 function depthsOf(text: string): number[] {
-  const parts = text.split(":");
-  const [from, to = from, step = 1] = parts.map((part) =>
-    /^\d{1,3}(\.\d{1,6})?$/.test(part) ? Number(part) : NaN
-  );
-  const steps = Math.floor((to! - from!) / step + 1e-9);
-  const isRange = parts.length !== 2 && parts.length <= 3 && step > 0 && from! <= to! && to! <= 100;
-  if (isRange && steps < MOST_DEPTHS) {
-    return Array.from({ length: steps + 1 }, (_, i) => (from! + i * step) / 100);
-  }
+  const depths = gridDepths(text);
+  if (depths !== undefined) return depths.map((depth) => depth / 100);
   throw new UsageError(
     `--depths has ${
       JSON.stringify(text)

@@ -16,7 +16,7 @@ export interface CommandPermissions {
   readonly set?: PermissionSet;
   /** The sandbox's: this program again, and bubblewrap. */
   readonly sandbox?: true;
-  /** Workers: this program again. */
+  /** This program again: workers, and a benchmark file's process. */
   readonly workers?: true;
 }
 

@@ -29,6 +29,8 @@ import { parseReplayOptions, type ReplayOptions } from "./replay_options.ts";
 import type { RerunOptions } from "./rerun_options.ts";
 import { runBenchmarks } from "./run_command.ts";
 import { parseRunOptions } from "./run_options.ts";
+import { parseSweepOptions } from "./sweep_options.ts";
+import { runSweep } from "./sweep_run.ts";
 import { UsageError } from "./usage_error.ts";
 import { VERSION } from "./version.ts";
 
@@ -134,6 +136,18 @@ function againOf({ command: [name = "", ...args] }: ReadManifest, path: string):
         options.replay,
         (replay, making) => readUnderPolicies({ ...options, replay }, making),
       );
+    }
+    if (name === "sweep") {
+      const options = given(parseSweepOptions(args));
+      if (options.action !== "run" || options.queue !== undefined) {
+        throw new UserError(
+          `The command of ${path} is sweep ${args.join(" ")}; expected sweep run, without --queue`,
+        );
+      }
+      return {
+        run: (out, making, moved) =>
+          runSweep({ ...options, ...ANEW, fresh: true, workers: 1, out }, { ...making, moved }),
+      };
     }
     if (name === "leaderboard") {
       const options = given(parseLeaderboardOptions(args));
@@ -290,8 +304,8 @@ function checkFound(manifest: ReadManifest, found: Found, path: string): void {
       `The model ${name} has fingerprint ${hash}, and that of ${path} ${there?.hash}${commit}`,
     );
   }
-  for (const [i, { name, sha256 }] of found.slices.entries()) {
-    const there = manifest.slices[i];
+  for (const { name, sha256 } of found.slices) {
+    const there = manifest.slices.find((slice) => slice.name === name);
     if (there?.sha256 === sha256) continue;
     throw new UserError(
       `The examples of ${name} have SHA-256 ${sha256}, and those of ${path} ${there?.sha256}`,

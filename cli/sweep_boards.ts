@@ -1,19 +1,25 @@
 /**
  * @module
  */
+import { sha256 } from "../engine/digest.ts";
 import { UserError } from "../errors.ts";
 import { boardText } from "../leaderboard/board_text.ts";
 import { libraryVersions, projectCommit } from "../leaderboard/project_facts.ts";
+import type { Made } from "../report/manifest.ts";
 import { openOutputFolder, writeAll } from "../report/output_folder.ts";
 import { print, tell } from "../report/terminal.ts";
+import { filesOf } from "../sweep/benchmark_entry.ts";
 import { seedBoards } from "../sweep/boards.ts";
-import { cellText } from "../sweep/definition.ts";
+import { cellText, type SweepDefinition } from "../sweep/definition.ts";
 import type { Joined } from "../sweep/join.ts";
 import { EXIT } from "./failure.ts";
 import type { InterruptListener } from "./interrupt.ts";
 import { made } from "./provenance.ts";
 import type { SweepOptions } from "./sweep_options.ts";
 import { VERSION } from "./version.ts";
+
+/** Name of a sweep's file in a manifest. */
+const SWEEP_FILE = "sweep.json";
 
 /**
  * Prints and writes the leaderboards of what is there of a sweep.
@@ -40,11 +46,10 @@ export async function finishBoards(
     tell("No cell could be finished: no result files were written");
     return EXIT.failed;
   }
-  const { calibration_data: texts } = joined.sweep;
   const boards = await seedBoards(
     joined,
     { version: VERSION, commit: await projectCommit(), versions: libraryVersions() },
-    (command, device) => made({ command }, device, texts === null ? [] : [{ path: texts }]),
+    (again, device) => madeOf(again, device, joined.sweep),
   );
   const shown = boards.map(({ seed, board }) =>
     (boards.length === 1 ? "" : `Seed ${seed}\n\n`) + boardText(board)
@@ -57,4 +62,25 @@ export async function finishBoards(
   });
   inform(`Results are in ${places.join(", ")}; open ${places[0]}/report.html`);
   return failures.length + missing.length > 0 ? EXIT.failed : 0;
+}
+
+/** What makes the leaderboard of one seed again: a command, or a file that the manifest holds. */
+async function madeOf(
+  again: readonly string[] | SweepDefinition,
+  device: string,
+  { benchmarks, calibration_data }: SweepDefinition,
+): Promise<Made> {
+  const files = benchmarks.flatMap(filesOf).map(({ path, code }) =>
+    [path, { path, ...code && { kept: code } }] as const
+  );
+  const inputs = [
+    ...new Map(files).values(),
+    ...(calibration_data === null ? [] : [{ path: calibration_data }]),
+  ];
+  if (!("models" in again)) return await made({ command: again }, device, inputs);
+  const text = `${JSON.stringify(again, undefined, 1)}\n`;
+  const { source, files: read } = await made({ command: [] }, device, inputs);
+  const bytes = new TextEncoder().encode(text).length;
+  const file = { path: SWEEP_FILE, bytes, sha256: await sha256(text), text };
+  return { command: ["sweep", "run", SWEEP_FILE], source, files: [file, ...read] };
 }

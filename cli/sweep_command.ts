@@ -7,11 +7,13 @@ import { CellStore } from "../leaderboard/cell_store.ts";
 import { openOutputFolder } from "../report/output_folder.ts";
 import { print, tell } from "../report/terminal.ts";
 import { joinShards } from "../sweep/join.ts";
+import { OpenBenchmarks } from "../sweep/open_benchmarks.ts";
 import { planOf, planText } from "../sweep/plan.ts";
 import { InterruptListener } from "./interrupt.ts";
 import { finishBoards } from "./sweep_boards.ts";
 import { readSweep, sourcesOf } from "./sweep_file.ts";
 import type { SweepOptions } from "./sweep_options.ts";
+import { VERSION } from "./version.ts";
 
 /** Runs the command; the exit code is 1 when a cell failed or is missing, else 0. */
 export async function sweepCommand(options: SweepOptions): Promise<number> {
@@ -37,7 +39,8 @@ export async function sweepCommand(options: SweepOptions): Promise<number> {
 
 async function plan({ operands, shards = 1, out }: SweepOptions): Promise<number> {
   const sweep = await readSweep(operands[0]!);
-  print(planText(await planOf(sweep, shards, out, await sourcesOf(sweep))));
+  await using benchmarks = new OpenBenchmarks(sweep.benchmarks, VERSION);
+  print(planText(await planOf(sweep, shards, out, await sourcesOf(sweep), benchmarks)));
   return 0;
 }
 

@@ -5,6 +5,7 @@
  */
 import { openOutputFolder } from "../report/output_folder.ts";
 import { print, tell } from "../report/terminal.ts";
+import { hasFile } from "../sweep/benchmark_entry.ts";
 import { runCrew } from "../sweep/crew.ts";
 import { cellsOf, type SweepCell, type SweepDefinition } from "../sweep/definition.ts";
 import { joinShards } from "../sweep/join.ts";
@@ -44,8 +45,10 @@ export async function shareCells(
     await queue.retry(true);
     for (const recorded of await queue.bring()) done({ ...recorded, reused: true });
   }
+  const sandbox = setup.sweep.benchmarks.some(hasFile);
   await runCrew(queue, {
-    ...{ workers: options.workers, setup, launch: launchWorker, notice: inform },
+    ...{ workers: options.workers, setup, notice: inform },
+    launch: () => launchWorker(sandbox),
     busy: (worker, cell) => live.busy(worker, cell),
   });
   // Those that were parked.

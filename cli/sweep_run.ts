@@ -8,17 +8,20 @@ import { CellStore } from "../leaderboard/cell_store.ts";
 import { openModel } from "../leaderboard/ready_model.ts";
 import { openOutputFolder } from "../report/output_folder.ts";
 import { StatusLine } from "../report/status_line.ts";
+import { benchmarkName } from "../sweep/benchmark_entry.ts";
 import { CellRunner } from "../sweep/cell_runner.ts";
 import { cellText, type SweepCell } from "../sweep/definition.ts";
 import { Estimates } from "../sweep/estimate.ts";
 import { joinShards } from "../sweep/join.ts";
 import { LiveFile } from "../sweep/live.ts";
+import { OpenBenchmarks } from "../sweep/open_benchmarks.ts";
 import { checkMemory, mostBytes } from "../sweep/plan.ts";
 import { runShard } from "../sweep/run_shard.ts";
 import { type FoundShard, shardOf } from "../sweep/shard_of.ts";
 import { dealt } from "../sweep/shards.ts";
 import { answerOf, type WorkerAnswer, type WorkerSetup } from "../sweep/worker.ts";
 import { EXIT } from "./failure.ts";
+import type { Making } from "./provenance.ts";
 import { InterruptListener } from "./interrupt.ts";
 import { runCache } from "./run_cache.ts";
 import { terminalColumns } from "./surroundings.ts";
@@ -27,13 +30,31 @@ import { programOf, readSweep } from "./sweep_file.ts";
 import type { SweepOptions } from "./sweep_options.ts";
 import type { Running } from "./sweep_running.ts";
 import { readyOptions } from "./sweep_worker.ts";
+import { VERSION } from "./version.ts";
 
-/** Runs the cells of a sweep that are this machine's; the exit code is 1 when one failed, else 0. */
-export async function runSweep(options: SweepOptions): Promise<number> {
+/** A sweep that a manifest says. */
+export interface AgainSweep extends Pick<Making, "found"> {
+  /** Files by the path that the sweep has for them. */
+  readonly moved: ReadonlyMap<string, string>;
+}
+
+/**
+ * Runs the cells of a sweep that are this machine's; the exit code is 1 when one failed, else 0.
+ *
+ * @param again where it is run to be compared: no scheduler is asked
+ */
+export async function runSweep(options: SweepOptions, again?: AgainSweep): Promise<number> {
   const { out, quiet, workers, queue } = options;
-  const sweep = await readSweep(options.operands[0]!);
+  const place = (path: string) => again?.moved.get(path) ?? path;
+  const read = await readSweep(place(options.operands[0]!));
+  const sweep = {
+    ...read,
+    benchmarks: read.benchmarks.map((one) =>
+      typeof one === "object" && "file" in one ? { ...one, file: place(one.file) } : one
+    ),
+  };
   // Whoever shares a queue runs what comes.
-  const shard: FoundShard = queue === undefined
+  const shard: FoundShard = queue === undefined && again === undefined
     ? shardOf(options, (name) => Deno.env.get(name))
     : { index: 1, count: 1 };
   const bar = !quiet && Deno.stderr.isTerminal();
@@ -44,7 +65,8 @@ export async function runSweep(options: SweepOptions): Promise<number> {
   using interrupts = new InterruptListener({
     outcome: `finished cells are in ${out}/cells, and the same command goes on from there`,
   }, bar);
-  const estimates = await Estimates.of(sweep);
+  await using benchmarks = new OpenBenchmarks(sweep.benchmarks, VERSION);
+  const estimates = await Estimates.of(sweep, benchmarks);
   const { cells } = dealt(sweep, estimates, shard.count)[shard.index - 1]!;
   if (shard.by !== undefined) {
     inform(`Shard ${shard.index} of ${shard.count} (${shard.by}): ${cells.length} cells`);
@@ -68,7 +90,17 @@ export async function runSweep(options: SweepOptions): Promise<number> {
     failed.add(cellText(answer.cell));
     status.notice(line);
   };
-  const running = { options, setup, program, shard, live, inform };
+  const opened = async (fingerprint: string, name: string) => {
+    if (again?.found === undefined) return;
+    const slices = await Promise.all(
+      sweep.benchmarks.map(benchmarkName).map(async (slice) => ({
+        name: slice,
+        sha256: await (await benchmarks.get(slice)).hash(),
+      })),
+    );
+    again.found({ models: [{ name, hash: fingerprint }], slices });
+  };
+  const running = { options, setup, program, shard, benchmarks, live, inform, opened };
   try {
     if (queue !== undefined) {
       let done = 0;
@@ -104,11 +136,20 @@ type RunCells = (
 ) => Promise<void>;
 
 /** One after the other, here. */
-const inThisProcess: RunCells = async (cells, done, { setup, live, inform }) => {
+const inThisProcess: RunCells = async (
+  cells,
+  done,
+  { setup, benchmarks, live, inform, opened },
+) => {
   await using runner = new CellRunner({
     ...setup,
     store: new CellStore(`${setup.out}/cells`, inform),
-    open: (model) => openModel(model, readyOptions(setup, inform)),
+    open: async (name) => {
+      const judged = (benchmark: string) => benchmarks.get(benchmark);
+      const model = await openModel(name, readyOptions(setup, inform), judged);
+      await opened(model.fingerprint, name);
+      return model;
+    },
   });
   for (const cell of cells) {
     live.busy(0, cell);

@@ -2,6 +2,7 @@
  * @module
  */
 import type { LiveFile } from "../sweep/live.ts";
+import type { OpenBenchmarks } from "../sweep/open_benchmarks.ts";
 import type { SweepProgram } from "../sweep/record.ts";
 import type { Shard } from "../sweep/shards.ts";
 import type { WorkerSetup } from "../sweep/worker.ts";
@@ -13,6 +14,9 @@ export interface Running {
   readonly setup: WorkerSetup;
   readonly program: SweepProgram;
   readonly shard: Shard;
+  readonly benchmarks: OpenBenchmarks;
   readonly live: LiveFile;
   readonly inform: (sentence: string) => void;
+  /** Is told of each model that is opened in this process. */
+  readonly opened: (fingerprint: string, name: string) => Promise<void>;
 }

@@ -13,7 +13,9 @@ export async function workHere(): Promise<number> {
   await work(
     Deno.stdin.readable,
     (line) => print(line),
-    (model, setup) => openModel(model, readyOptions(setup, tell)),
+    VERSION,
+    (model, setup, benchmarks) =>
+      openModel(model, readyOptions(setup, tell), (name) => benchmarks.get(name)),
   );
   return 0;
 }

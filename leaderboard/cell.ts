@@ -6,6 +6,7 @@
  */
 import type { CalibrationSetFacts } from "../calibration/calibration_file.ts";
 import type { SliceNumbers, StepOutcome } from "../replay/metric.ts";
+import type { BenchmarkOrigin } from "../evaluation/benchmarks/benchmark_slices.ts";
 import type { HubSource } from "../evaluation/lab.ts";
 import { sha256 } from "../engine/digest.ts";
 
@@ -67,6 +68,8 @@ export interface Cell {
   readonly model_hub: HubSource | null;
   /** Whether prompts went through the model's chat template; a base model has none. */
   readonly chat_template: boolean;
+  /** Where rows and wording came from, of a benchmark made of them, and its score of guessing, 0..100. */
+  readonly benchmark?: BenchmarkOrigin & { readonly floor: number };
   readonly numbers: SliceNumbers;
   /** Examples that the slice holds, whether or not they were asked for. */
   readonly slice_examples: number;

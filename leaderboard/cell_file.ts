@@ -112,7 +112,10 @@ function wrongPart(content: Record<string, unknown>): string | undefined {
   for (const list of ["ignored_hooks", "deviations"] as const) {
     if (!isTexts(content[list])) return `has ${shown(content[list])} for ${list}; expected texts`;
   }
-  const { calibration } = content;
+  const { benchmark, calibration } = content;
+  if (benchmark !== undefined && !isOrigin(benchmark)) {
+    return `has ${shown(benchmark)} for its benchmark; expected where that came from`;
+  }
   if (!Array.isArray(calibration) || !calibration.every(isSetFacts)) {
     return `has ${
       shown(calibration)
@@ -197,6 +200,14 @@ function isModel({ model_hub: hub, chat_template }: Record<string, unknown>): bo
   return typeof chat_template === "boolean" &&
     (hub === null ||
       isObject(hub) && typeof hub.name === "string" && typeof hub.commit === "string");
+}
+
+function isOrigin(value: unknown): boolean {
+  if (!isObject(value)) return false;
+  const { data, data_commit, metric, shots, chat, prompts, benchmark_sha256, floor } = value;
+  return isTexts([data, data_commit ?? "", metric, prompts, benchmark_sha256 ?? ""]) &&
+    Number.isSafeInteger(shots) && (shots as number) >= 0 && typeof chat === "boolean" &&
+    isAtLeast0(floor) && floor <= 100;
 }
 
 /** Examples that were left out, with the reasons. */

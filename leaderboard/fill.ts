@@ -17,6 +17,8 @@ export interface ReadySlice {
 
 /** A model, opened once for all its cells. */
 export interface ReadyModel {
+  /** Of weights, configuration, graph and runtime. */
+  readonly fingerprint: string;
   /** Why a policy cannot be applied to the model, where that is plain before anything is run. */
   misfit(policy: string): Promise<string | undefined>;
   /** @param seed instead of the run's own */

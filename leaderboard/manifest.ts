@@ -9,6 +9,7 @@ import type { CalibrationSetFacts } from "../calibration/calibration_file.ts";
 import { INTERVAL_METHOD } from "../stats/interval.ts";
 import { VOLATILE } from "../report/volatile.ts";
 import { type Made, manifestDate, type Provenance } from "../report/manifest.ts";
+import type { Cell } from "./cell.ts";
 import type { Board, Misfit, RefusedExample } from "./board.ts";
 
 /** What `manifest.json` holds; what has to be run to make it again, where one command does. */
@@ -34,6 +35,8 @@ export interface Manifest extends Omit<Provenance, keyof Made>, Partial<Made> {
     /** Examples that it holds. */
     readonly examples: number;
     readonly max_new_tokens: number;
+    /** Where rows and wording came from, of a benchmark made of them. */
+    readonly benchmark?: Cell["benchmark"];
   }[];
   /** Examples that were asked for and left out on a model, each with its one sentence. */
   readonly refused: readonly RefusedExample[];
@@ -102,12 +105,13 @@ export function manifestOf(board: Board, facts: RunFacts): Manifest {
       return { name, hash: key.model_hash, hub, chat_template, calibration };
     }),
     slices: board.slices.map((name) => {
-      const { key, slice_examples } = cellOf("slice", name);
+      const { key, slice_examples, benchmark } = cellOf("slice", name);
       return {
         name,
         sha256: key.slice_hash,
         examples: slice_examples,
         max_new_tokens: key.max_new_tokens,
+        ...(benchmark === undefined ? {} : { benchmark }),
       };
     }),
     refused: board.refused,

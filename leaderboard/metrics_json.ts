@@ -77,7 +77,7 @@ export function metricsJson(board: Board, manifest: Manifest): Record<string, un
     ),
     configs: byTask((cell) => configOf(cell)),
     versions: byTask((cell) => cell.key.contract),
-    "n-shot": byTask(() => 0),
+    "n-shot": byTask(({ benchmark }) => benchmark?.shots ?? 0),
     higher_is_better: byTask(() => HIGHER_IS_BETTER),
     "n-samples": byTask(({ numbers, slice_examples }) => ({
       original: slice_examples,
@@ -132,7 +132,7 @@ function configOf(cell: Cell): Record<string, unknown> {
     tag: key.slice,
     dataset_name: key.slice,
     output_type: "generate_until",
-    num_fewshot: 0,
+    num_fewshot: cell.benchmark?.shots ?? 0,
     metric_list: Object.entries(HIGHER_IS_BETTER).map(([metric, higher]) => ({
       metric,
       aggregation: "kvreplay",

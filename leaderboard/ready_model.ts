@@ -44,12 +44,17 @@ export interface ReadyOptions extends
  * Opens a model for the leaderboard.
  *
  * @param name `mini`, `mini-outlier`, a model folder or a model of the hub
+ * @param judged what a name in the place of a slice's stands for; the embedded slices, unless given
  * @throws UserError for a folder that cannot be used, UserError when the device cannot be opened
  */
-export async function openModel(name: string, options: ReadyOptions): Promise<ReadyModel> {
+export async function openModel(
+  name: string,
+  options: ReadyOptions,
+  judged: (slice: string) => Judged | Promise<Judged> = (slice) => judgedSlice(slice as SliceName),
+): Promise<ReadyModel> {
   const lab = await openLab(name, options);
   return readyModel(lab, name, options, {
-    judged: (slice) => judgedSlice(slice as SliceName),
+    judged,
     close: () => lab.close(),
   });
 }
@@ -79,20 +84,24 @@ export function readyModel(
   lab: Lab,
   name: string,
   options: ReadyOptions,
-  { judged, close }: { judged(slice: string): Judged; close(): Promise<void> },
+  { judged, close }: {
+    judged(slice: string): Judged | Promise<Judged>;
+    close(): Promise<void>;
+  },
 ): ReadyModel {
   const { shape } = lab;
   const { families } = partsOf(lab);
   const { budgetBits } = options;
   return {
+    fingerprint: lab.fingerprint,
     misfit: (policy) => {
       const brought = broughtAs(policy, options);
       return brought === undefined
         ? misfitOf(hostBuiltin(policy as BuiltinName), { shape, families, budgetBits })
         : whyUnopened(brought);
     },
-    slice: (slice, seed = options.seed) =>
-      Promise.resolve(readySlice(lab, name, judged(slice), { ...options, seed })),
+    slice: async (slice, seed = options.seed) =>
+      readySlice(lab, name, await judged(slice), { ...options, seed }),
     close,
   };
 }
@@ -157,8 +166,12 @@ function readySlice(
       }
       const result = ran.results[0];
       if (result === undefined) return { reason: ran.failures[0]!.reason };
-      const examples = { slice_examples: size, refused: ran.refused };
-      return { ...cellOf(key, lab, result, options.commit, started), ...examples };
+      const { origin, floor } = judged;
+      return {
+        ...cellOf(key, lab, result, options.commit, started),
+        ...{ slice_examples: size, refused: ran.refused },
+        ...(origin === undefined ? {} : { benchmark: { ...origin, floor: floor ?? 0 } }),
+      };
     },
   };
 }

@@ -29,8 +29,17 @@ const PROJECT = new URL("../", import.meta.url);
 export const SHARED: readonly URL[] = ["evaluation/lab.ts", "quant/registry.ts", LOCK]
   .map((path) => new URL(path, PROJECT));
 
+/** Sources that decide the prompts and scores of benchmarks that are not embedded. */
+const BENCHMARKS: readonly URL[] = [
+  "benchmark_slices.ts",
+  "contained_benchmark.ts",
+  "needle_slices.ts",
+]
+  .map((path) => new URL(`evaluation/benchmarks/${path}`, PROJECT));
+
 /** Once for the process: what runs is the source as it was loaded, even if a file changes later. */
 let shared: Promise<string> | undefined;
+let benchmarks: Promise<string> | undefined;
 let program: Promise<string> | undefined;
 
 const REGISTRY = new URL("policies/registry.ts", PROJECT);
@@ -62,6 +71,16 @@ export async function broughtHash(brought: string, version: string): Promise<str
     return `${await shared} ${await hashOf([CODECS])}`;
   }, version);
   return await sha256(`${own} ${brought}`);
+}
+
+/**
+ * Hash of the source that decides the prompts and scores of benchmarks that are not embedded; the
+ * version stands for it where it cannot be read.
+ *
+ * @param version of the package
+ */
+export async function benchmarkSource(version: string): Promise<string> {
+  return await orVersion(() => benchmarks ??= hashOf(BENCHMARKS), version);
 }
 
 /**

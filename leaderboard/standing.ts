@@ -7,8 +7,9 @@ import { average, subtract } from "../stats/bootstrap.ts";
 import { type Difference, difference } from "../stats/compare.ts";
 import { type Interval, interval } from "../stats/interval.ts";
 import type { Board, Place } from "./board.ts";
-import { nothingQuantized, type SliceNumbers } from "../replay/metric.ts";
+import { nothingQuantized } from "../replay/metric.ts";
 import { canJudge } from "../report/capability.ts";
+import type { Cell } from "./cell.ts";
 import { paretoFront } from "./pareto.ts";
 
 /** A policy's place in the ranking. Means give every model and slice the same weight. */
@@ -94,7 +95,7 @@ function standing(board: Board, policy: string, uneven: readonly string[]): Stan
     worst: { ...worst.place, quality: worst.quality_main },
     task: mean(numbers.map((n) => n.task_score)),
     taskReference: mean(numbers.map((n) => n.task_score_ref)),
-    taskBlind: numbers.filter((n) => !judgesTasks(n)).length,
+    taskBlind: places.filter((place) => !judgesTasks(board.cell(place, policy)!)).length,
     bits: mean(numbers.map((n) => n.avg_bits_per_kv_token)),
     codeBits: coded.length === 0 ? 0 : mean(coded.map((n) => n.code_bits)),
     memoryShare: mean(numbers.map((n) => 1 / n.kv_compression_ratio)),
@@ -106,8 +107,8 @@ function standing(board: Board, policy: string, uneven: readonly string[]): Stan
 }
 
 /** Whether the task scores of a cell can say anything about its policy. */
-export function judgesTasks({ task_score_ref }: Pick<SliceNumbers, "task_score_ref">): boolean {
-  return canJudge({ score: task_score_ref, floor: 0 });
+export function judgesTasks({ numbers, benchmark }: Cell): boolean {
+  return canJudge({ score: numbers.task_score_ref, floor: benchmark?.floor ?? 0 });
 }
 
 /** Policies on the Pareto front of a place, by rising memory; none that is outside the budget or claims its bits. */

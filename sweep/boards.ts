@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { SliceName } from "../benchmarks/slices.ts";
 import { Board } from "../leaderboard/board.ts";
 import { manifestOf, type RunFacts } from "../leaderboard/manifest.ts";
 import { resultFiles } from "../leaderboard/result_files.ts";
@@ -24,14 +25,17 @@ export interface SeedBoard {
 /**
  * The leaderboards of all seeds that have a cell; times are those of the cells.
  *
- * @param made what makes a leaderboard again that such a command makes, on a device
+ * @param made what makes a leaderboard again: what such a command makes on a device, or, with benchmarks
+ *   that no such command names, a sweep of one seed
  */
 export async function seedBoards(
   { sweep, cells, failures, misfits }: Joined,
   facts: Pick<RunFacts, "version" | "commit" | "versions">,
-  made: (command: readonly string[], device: string) => Promise<Made>,
+  made: (again: readonly string[] | SweepDefinition, device: string) => Promise<Made>,
 ): Promise<SeedBoard[]> {
   const boards: SeedBoard[] = [];
+  const slices = sweep.benchmarks.filter((benchmark) => typeof benchmark === "string");
+  const isPlain = slices.length === sweep.benchmarks.length;
   for (const seed of sweep.seeds) {
     const own = cells.filter(({ key }) => key.seed === seed);
     if (own.length === 0) continue;
@@ -47,9 +51,13 @@ export async function seedBoards(
     const finished = Math.max(
       ...own.map(({ environment }) => environment.started + environment.seconds),
     );
+    const device = own[0]!.key.engine;
+    const again = isPlain
+      ? leaderboardCommand(sweep, slices, seed)
+      : { ...sweep, device, seeds: [seed] };
     const manifest = manifestOf(board, {
       ...facts,
-      made: await made(leaderboardCommand(sweep, seed), own[0]!.key.engine),
+      made: await made(again, device),
       reused: 0,
       started: new Date(started * 1000),
       finished: new Date(finished * 1000),
@@ -60,14 +68,18 @@ export async function seedBoards(
   return boards;
 }
 
-/** The command that makes the leaderboard of one seed of a sweep on one machine. */
-export function leaderboardCommand(sweep: SweepDefinition, seed: number): string[] {
+/** The command that makes the leaderboard of one seed of a sweep of embedded slices on one machine. */
+function leaderboardCommand(
+  sweep: SweepDefinition,
+  slices: readonly SliceName[],
+  seed: number,
+): string[] {
   const has = (some: readonly string[]) =>
     some.every((name) => (sweep.policies as readonly string[]).includes(name));
   const sets = has(policyNames) ? ["all"] : has(enginePolicies) ? ["engines"] : [];
   const options = {
     model: sweep.models.join(","),
-    slice: sweep.benchmarks.join(","),
+    slice: slices.join(","),
     policy: [...sets, ...sweep.named].join(","),
     baseline: sweep.baseline,
     limit: sweep.limit,

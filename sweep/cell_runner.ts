@@ -40,7 +40,9 @@ export class CellRunner implements AsyncDisposable {
         ? { kind: "failed", reason: `Policy ${policy}: rejected: ${misfit}` }
         : { kind: "not applicable", reason: misfit };
     }
-    return await fillCell(await model.slice(benchmark, seed), policy, {
+    const slice = await orReason(() => model.slice(benchmark, seed));
+    if (typeof slice === "string") return { kind: "failed", reason: slice };
+    return await fillCell(slice, policy, {
       store,
       fresh,
       ...(signal === undefined ? {} : { signal }),
@@ -53,13 +55,12 @@ export class CellRunner implements AsyncDisposable {
     if (unusable !== undefined) return unusable;
     if (this.#open?.name !== name) {
       await this[Symbol.asyncDispose]();
-      try {
-        this.#open = { name, model: await this.options.open(name) };
-      } catch (error) {
-        if (!(error instanceof UserError)) throw error;
-        this.#unusable.set(name, error.message);
-        return error.message;
+      const model = await orReason(() => this.options.open(name));
+      if (typeof model === "string") {
+        this.#unusable.set(name, model);
+        return model;
       }
+      this.#open = { name, model };
     }
     return this.#open!.model;
   }
@@ -67,5 +68,15 @@ export class CellRunner implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#open?.model.close();
     this.#open = undefined;
+  }
+}
+
+/** What a piece of work comes to, or what of the user's kept it from being done. */
+async function orReason<V extends object>(work: () => Promise<V>): Promise<V | string> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof UserError) return error.message;
+    throw error;
   }
 }

@@ -5,7 +5,7 @@
  * @module
  */
 import { JSON_SCHEMA, load, YAMLException } from "js-yaml";
-import { isSliceName, type SliceName, sliceNames } from "../benchmarks/slices.ts";
+import { sliceNames } from "../benchmarks/slices.ts";
 import { embeddedModels } from "../engine/checkpoint/resolve.ts";
 import { type Device, devices } from "../engine/devices/open.ts";
 import { sha256 } from "../engine/digest.ts";
@@ -19,12 +19,14 @@ import {
 } from "../policies/registry.ts";
 import { shown } from "../sandbox/shown.ts";
 import { REFERENCE } from "../leaderboard/board.ts";
+import { benchmarkName, type SweepBenchmark, sweepBenchmarks } from "./benchmark_entry.ts";
+import { distinct, Fields, integer, listOf, oneOf, oneText, type Reader, texts } from "./fields.ts";
 
 /** A sweep, every absent field of its file filled in. Plain JSON. */
 export interface SweepDefinition {
   /** Embedded models, paths of folders or GGUF files, or names on the hub. */
   readonly models: readonly string[];
-  readonly benchmarks: readonly SliceName[];
+  readonly benchmarks: readonly SweepBenchmark[];
   /** Full precision first. */
   readonly policies: readonly BuiltinName[];
   /** Those that fail where they do not apply; any other is passed over there. */
@@ -46,7 +48,8 @@ export interface SweepDefinition {
 /** One cell of a sweep. */
 export interface SweepCell {
   readonly model: string;
-  readonly benchmark: SliceName;
+  /** Name of the benchmark. */
+  readonly benchmark: string;
   readonly policy: BuiltinName;
   readonly seed: number;
 }
@@ -64,9 +67,6 @@ const SETS: Readonly<Record<string, readonly BuiltinName[]>> = {
   all: policyNames,
   engines: enginePolicies,
 };
-
-/** How a field's value becomes one of a definition. */
-type Reader<V> = (value: unknown, where: string) => V;
 
 /**
  * Reads a sweep's file.
@@ -95,17 +95,13 @@ export function parseSweep(text: string, name: string): SweepDefinition {
  * @throws {UserError} naming the field, its value and what would be right
  */
 export function checkedSweep(given: Record<string, unknown>, name: string): SweepDefinition {
-  const fields = new Map(Object.entries(given));
-  const take = <V>(field: string, read: Reader<V>, absent: V): V => {
-    const value = fields.get(field);
-    fields.delete(field);
-    return value === undefined || value === null ? absent : read(value, `${name}, ${field}`);
-  };
+  const fields = new Fields(given, name);
+  const take = fields.take.bind(fields);
   const models = take("models", texts, embeddedModels);
-  const benchmarks = take("benchmarks", listOf(sliceName), sliceNames);
+  const benchmarks = take("benchmarks", sweepBenchmarks, sliceNames);
   const asked = take("policies", texts, ["all"]);
   const policies = asked.flatMap((policy): readonly BuiltinName[] =>
-    SETS[policy] ?? [builtinName(policy, `${name}, policies`)]
+    Object.hasOwn(SETS, policy) ? SETS[policy]! : [builtinName(policy, `${name}, policies`)]
   );
   const seeds = take("seeds", listOf(integer(0, 2 ** 32 - 1)), [0]);
   const sweep: SweepDefinition = {
@@ -118,7 +114,7 @@ export function checkedSweep(given: Record<string, unknown>, name: string): Swee
       distinct(policies.filter((policy) => asked.includes(policy))),
     ),
     seeds,
-    device: take("device", deviceName, "auto"),
+    device: take("device", oneOf(devices), "auto"),
     limit: take("limit", integer(1), null),
     budget_bits: take("budget_bits", integer(1, MOST_BUDGET_BITS), 4),
     baseline: take("baseline", builtinName, usualBaseline(policies)),
@@ -126,12 +122,7 @@ export function checkedSweep(given: Record<string, unknown>, name: string): Swee
     calibration_data: take("calibration_data", oneText, null),
     calibration_tokens: take("calibration_tokens", integer(1), null),
   };
-  const unknown = fields.keys().next().value;
-  if (unknown !== undefined) {
-    throw new UserError(
-      `${name} has the field ${shown(unknown)}; a sweep has ${Object.keys(sweep).join(", ")}`,
-    );
-  }
+  fields.done("a sweep");
   if (!sweep.policies.includes(sweep.baseline)) {
     throw new UserError(
       `${name}, baseline: ${shown(sweep.baseline)} is not among the policies; expected one of ${
@@ -150,7 +141,7 @@ export function checkedSweep(given: Record<string, unknown>, name: string): Swee
 export function cellsOf({ models, benchmarks, policies, seeds }: SweepDefinition): SweepCell[] {
   return models.flatMap((model) =>
     seeds.flatMap((seed) =>
-      benchmarks.flatMap((benchmark) =>
+      benchmarks.map(benchmarkName).flatMap((benchmark) =>
         policies.map((policy) => ({ model, benchmark, policy, seed }))
       )
     )
@@ -200,37 +191,6 @@ function mappingOf(text: string, name: string): Record<string, unknown> {
   );
 }
 
-const oneText: Reader<string> = (value, where) => {
-  if (typeof value === "string" && value !== "") return value;
-  throw new UserError(`${where}: is ${shown(value)}; expected a text`);
-};
-
-/** A list, or a single value, as a list without repetitions. */
-function listOf<V>(read: Reader<V>): Reader<readonly V[]> {
-  return (value, where) => {
-    const values = (Array.isArray(value) ? value : [value]).map((one) => read(one, where));
-    if (values.length > 0) return distinct(values);
-    throw new UserError(`${where}: is an empty list; expected at least one entry`);
-  };
-}
-
-const texts = listOf(oneText);
-
-function integer(least: number, most: number = Number.MAX_SAFE_INTEGER): Reader<number> {
-  return (value, where) => {
-    if (Number.isSafeInteger(value) && (value as number) >= least && (value as number) <= most) {
-      return value as number;
-    }
-    const range = most === Number.MAX_SAFE_INTEGER ? `from ${least}` : `from ${least} to ${most}`;
-    throw new UserError(`${where}: is ${shown(value)}; expected a whole number ${range}`);
-  };
-}
-
-const sliceName: Reader<SliceName> = (value, where) => {
-  if (typeof value === "string" && isSliceName(value)) return value;
-  throw new UserError(`${where}: is ${shown(value)}; expected ${sliceNames.join(", ")}`);
-};
-
 const builtinName: Reader<BuiltinName> = (value, where) => {
   if (typeof value === "string" && isBuiltinName(value)) return value;
   throw new UserError(
@@ -241,18 +201,8 @@ const builtinName: Reader<BuiltinName> = (value, where) => {
 const someBuiltins: Reader<readonly BuiltinName[]> = (value, where) =>
   Array.isArray(value) && value.length === 0 ? [] : listOf(builtinName)(value, where);
 
-const deviceName: Reader<Device> = (value, where) => {
-  const found = devices.find((device) => device === value);
-  if (found !== undefined) return found;
-  throw new UserError(`${where}: is ${shown(value)}; expected ${devices.join(", ")}`);
-};
-
 function usualBaseline(policies: readonly BuiltinName[]): BuiltinName {
   return [BASELINE, ...policies].find((policy) =>
     policies.includes(policy) && policy !== REFERENCE
   ) ?? REFERENCE;
-}
-
-function distinct<V>(values: readonly V[]): V[] {
-  return [...new Set(values)];
 }

@@ -9,6 +9,7 @@ import { CellStore } from "../leaderboard/cell_store.ts";
 import { alignedRows } from "../report/table.ts";
 import { cellText, groupOf, type SweepCell, type SweepDefinition } from "./definition.ts";
 import { type Estimate, Estimates } from "./estimate.ts";
+import type { OpenBenchmarks } from "./open_benchmarks.ts";
 import { readRecords } from "./record.ts";
 import { dealt } from "./shards.ts";
 
@@ -44,8 +45,9 @@ export async function planOf(
   count: number,
   out: string,
   sources: Readonly<Record<string, string>>,
+  benchmarks: OpenBenchmarks,
 ): Promise<Plan> {
-  const estimates = await Estimates.of(sweep);
+  const estimates = await Estimates.of(sweep, benchmarks);
   const took = await finishedCells(sweep, out, sources);
   const scale = scaleOf([...took.values()], estimates);
   const hands = dealt(sweep, estimates, count);

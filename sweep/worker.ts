@@ -10,6 +10,7 @@ import { CellStore } from "../leaderboard/cell_store.ts";
 import type { ReadyModel } from "../leaderboard/fill.ts";
 import { CellRunner, type Outcome } from "./cell_runner.ts";
 import type { SweepCell, SweepDefinition } from "./definition.ts";
+import { OpenBenchmarks } from "./open_benchmarks.ts";
 import type { Recorded } from "./record.ts";
 import { linesOf } from "./text_lines.ts";
 import { tell } from "../report/terminal.ts";
@@ -43,29 +44,34 @@ export type WorkerAnswer =
     };
   };
 
-/** Runs cells until there are no more; the program of a worker. */
+/**
+ * Runs cells until there are no more; the program of a worker.
+ *
+ * @param version of the package
+ */
 export async function work(
   input: ReadableStream<Uint8Array>,
   answer: (line: string) => void,
-  open: (model: string, setup: WorkerSetup) => Promise<ReadyModel>,
+  version: string,
+  open: (model: string, setup: WorkerSetup, benchmarks: OpenBenchmarks) => Promise<ReadyModel>,
 ): Promise<void> {
+  await using held = new AsyncDisposableStack();
   let runner: CellRunner | undefined;
-  try {
-    for await (const line of linesOf(input)) {
-      if (runner === undefined) {
-        const setup: WorkerSetup = JSON.parse(line);
-        runner = new CellRunner({
+  for await (const line of linesOf(input)) {
+    if (runner === undefined) {
+      const setup: WorkerSetup = JSON.parse(line);
+      const benchmarks = held.use(new OpenBenchmarks(setup.sweep.benchmarks, version));
+      runner = held.use(
+        new CellRunner({
           ...setup,
           store: new CellStore(`${setup.out}/cells`, tell),
-          open: (model) => open(model, setup),
-        });
-        continue;
-      }
-      const cell: SweepCell = JSON.parse(line);
-      answer(JSON.stringify(await answerOf(cell, await runner.run(cell))));
+          open: (model) => open(model, setup, benchmarks),
+        }),
+      );
+      continue;
     }
-  } finally {
-    await runner?.[Symbol.asyncDispose]();
+    const cell: SweepCell = JSON.parse(line);
+    answer(JSON.stringify(await answerOf(cell, await runner.run(cell))));
   }
 }
 

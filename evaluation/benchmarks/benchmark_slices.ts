@@ -18,6 +18,7 @@ import { isRowFile, readRows } from "../../benchmarks/rows/read_rows.ts";
 import type { NamedBenchmark } from "../../benchmarks/suites.ts";
 import { hubCacheFolder } from "../../engine/checkpoint/hub/cache_folder.ts";
 import { cachedDataset } from "../../engine/checkpoint/hub/dataset.ts";
+import { sha256 } from "../../engine/digest.ts";
 import { commandText } from "../../engine/command_text.ts";
 import type { ContainedBenchmark } from "./contained_benchmark.ts";
 import { readWording, type Wording, WORDING_COMMIT, wordingAt, wordingPlace } from "./wording.ts";
@@ -61,6 +62,8 @@ export interface BenchmarkSlice {
   /** Score of the reference, 0..100, up to which it says nothing about a policy. */
   readonly floor?: number;
   readonly origin: BenchmarkOrigin;
+  /** SHA-256 of what its prompts and scores are made from: rows, worked examples, wording, file. */
+  readonly digest: string;
 }
 
 /**
@@ -96,6 +99,7 @@ export async function benchmarkSlice(
       chat,
       prompts: whose,
     },
+    digest: await digestOf([rows, shots, wording]),
   };
 }
 
@@ -137,7 +141,15 @@ export async function ownSlice(
       prompts: name,
       benchmark_sha256: benchmark.sha256,
     },
+    digest: await digestOf([rows, worked.slice(0, count), benchmark.sha256]),
   };
+}
+
+/** Whole numbers of 64 bits, which JSON has none of, are texts. */
+async function digestOf(parts: readonly unknown[]): Promise<string> {
+  return await sha256(
+    JSON.stringify(parts, (_, value) => typeof value === "bigint" ? `${value}n` : value),
+  );
 }
 
 interface RowsPlace {

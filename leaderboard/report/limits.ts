@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { isSliceName } from "../../benchmarks/slices.ts";
 import { type Board, REFERENCE } from "../board.ts";
 import { element, type Markup } from "../../report/markup.ts";
 import { fixed } from "./numbers.ts";
@@ -25,13 +26,7 @@ export function limitsOf(board: Board): (readonly [string, string])[] {
       `The numbers are those of ${board.models.join(" and ")}. A policy that ranks well here may ` +
       `rank otherwise on a larger model, another head size or longer contexts.`,
     ],
-    [
-      "Other texts",
-      `The slices stand in for long-context question answering, needle retrieval and reasoning; ` +
-      `they hold ${range} examples each${
-        limit === undefined ? "" : ` (this run took the first ${limit} only)`
-      }, generated for this project. They are not the public benchmarks.`,
-    ],
+    ["Other texts", otherTexts(board, range, limit)],
     [
       "Right answers",
       `quality_main says how well a policy repeats the full-precision model, step by step and fed ` +
@@ -76,6 +71,23 @@ export function limitsOf(board: Board): (readonly [string, string])[] {
       `state any, not tuned for these models. ${REFERENCE} is the full-precision cache and no rival.`,
     ],
   ];
+}
+
+/** How little the examples are beside all texts that there are. */
+function otherTexts(board: Board, range: string, limit: number | null | undefined): string {
+  const others = board.slices.filter((name) => !isSliceName(name));
+  if (others.length === 0) {
+    return `The slices stand in for long-context question answering, needle retrieval and reasoning; ` +
+      `they hold ${range} examples each${
+        limit === undefined ? "" : ` (this run took the first ${limit} only)`
+      }, generated for this project. They are not the public benchmarks.`;
+  }
+  const own = board.slices.filter((name) => isSliceName(name)).join(", ");
+  return `The numbers are those of ${range} examples of each benchmark${
+    limit === undefined ? "" : `, ${limit} at most`
+  }; the manifest says where those of ${others.join(", ")} came from.${
+    own === "" ? "" : ` Those of ${own} were generated for this project.`
+  }`;
 }
 
 function spanOf(counts: readonly number[]): string {

@@ -71,9 +71,11 @@ function numberTable(board: Board, place: Place, standings: readonly Standing[])
           "tbody",
           {},
           standings.flatMap(({ policy }) => {
-            const numbers = board.cell(place, policy)?.numbers;
-            const blind = numbers !== undefined && !judgesTasks(numbers);
-            return numbers === undefined ? [] : element(
+            const cell = board.cell(place, policy);
+            if (cell === undefined) return [];
+            const { numbers } = cell;
+            const blind = !judgesTasks(cell);
+            return element(
               "tr",
               { class: policy === board.baseline ? "baseline" : undefined },
               element("th", { scope: "row" }, policy),

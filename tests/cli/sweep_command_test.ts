@@ -6,11 +6,14 @@ import { withoutVolatile } from "./without_volatile.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 
-async function run(args: readonly string[], env: Record<string, string> = {}) {
+const run = (args: readonly string[], env: Record<string, string> = {}) =>
+  runCommand("sweep", ["sweep", ...args], env);
+
+async function runCommand(set: string, args: readonly string[], env: Record<string, string> = {}) {
   const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
     args: [
-      ...["run", "--no-prompt", "--quiet", "-P=sweep", `--allow-run=${Deno.execPath()}`],
-      ...["cli.ts", "sweep", ...args],
+      ...["run", "--no-prompt", "--quiet", `-P=${set}`, `--allow-run=${Deno.execPath()}`],
+      ...["cli.ts", ...args],
     ],
     cwd: ROOT,
     env: { NO_COLOR: "1", ...NO_CACHE, ...env },
@@ -22,19 +25,30 @@ async function run(args: readonly string[], env: Record<string, string> = {}) {
   return { code, stdout: text(stdout), stderr: text(stderr) };
 }
 
+/** An embedded slice, and a benchmark of the user's, which scores in a process of its own. */
 const SWEEP = `
 models: mini
-benchmarks: [needle, reasoning]
+benchmarks: [needle, {file: FOLDER/mine.ts}]
 policies: kivi_overlap_4bit
 device: cpu
 limit: 1
 resamples: 200
 `;
 
+const MINE = `export default class {
+  maxNewTokens = 4;
+  metric = "said";
+  rows() { return [{ word: "north" }]; }
+  prompt({ word }) { return "The word is " + word + ". ".repeat(40) + "The word is"; }
+  answers({ word }) { return word; }
+  score(reply, answers) { return reply.includes(answers[0]) ? 1 : 0; }
+}`;
+
 Deno.test("shards that were joined are what one machine would have come to", () =>
   inTemporaryFolder(async (folder) => {
     const file = `${folder}/a.yaml`;
-    await Deno.writeTextFile(file, SWEEP);
+    await Deno.writeTextFile(file, SWEEP.replace("FOLDER", folder));
+    await Deno.writeTextFile(`${folder}/mine.ts`, MINE);
     const plan = await run(["plan", file, "--shards=2", `--out=${folder}/1`]);
     assertEquals([plan.code, plan.stderr], [0, ""]);
     assertMatch(plan.stdout, /^mini needle kivi_overlap_4bit +0 +[12] +\S+ s +\S+ MiB +to do$/m);
@@ -67,6 +81,13 @@ Deno.test("shards that were joined are what one machine would have come to", () 
     assertEquals(again.stderr.match(/\(finished before\)/g)?.length, 4);
     const planned = await run(["plan", file, `--out=${folder}/joined`]);
     assertStringIncludes(planned.stdout, "4 cells, 4 finished");
+
+    // The manifest has what a rerun needs, the benchmark's own text included.
+    await Deno.remove(`${folder}/mine.ts`);
+    const rerun = await runCommand("replay", ["rerun", `${folder}/joined/manifest.json`]);
+    assertEquals(rerun.code, 0, rerun.stderr);
+    assertMatch(rerun.stdout, /^The same to the last digit: \d+ numbers of /m);
+    assertMatch(rerun.stderr, /mine\.ts here that can be read: its text in the manifest is used$/m);
   }));
 
 Deno.test("mistakes are told in one sentence, and help needs no file", () =>
@@ -74,7 +95,7 @@ Deno.test("mistakes are told in one sentence, and help needs no file", () =>
     const file = `${folder}/a.yaml`;
     await Deno.writeTextFile(file, "models: [none/such]");
     const good = `${folder}/good.yaml`;
-    await Deno.writeTextFile(good, SWEEP);
+    await Deno.writeTextFile(good, SWEEP.replace(/, \{file.*?\}/, ""));
     const wrong: [args: string[], code: number, message: string][] = [
       [[], 2, "Expected what to do with a sweep: plan, run, merge, "],
       [["run"], 2, "Expected sweep run FILE.yaml, got nothing behind run"],

@@ -29,6 +29,7 @@ class SampleRunner {
       open: (model) => {
         this.opened++;
         return Promise.resolve({
+          fingerprint: "a",
           misfit: (policy) =>
             Promise.resolve(
               model === "mini" && this.unfit.includes(policy) ? "it is too wide" : undefined,

@@ -48,12 +48,12 @@ export const MODELS = ["mini", "mini-outlier"] as const;
 export const POLICY_NAMES: readonly string[] = POLICIES.map(([name]) => name);
 
 /** One made-up cell. */
-export function sampleCell(model: string, slice: keyof typeof SLICES, name: string): Cell {
+export function sampleCell(model: string, slice: string, name: string): Cell {
   const [policy, bits, error, move, width] = POLICIES.find((p) => p[0] === name)!;
   const random = randomSource(seedFor(11, `${model} ${slice} ${policy}`));
   const share = () => random.below(1 << 24) / (1 << 24);
   const fragile = model === "mini-outlier" && /^(uniform|skvq_overlap|hf_)/.test(policy) ? 8 : 1;
-  const { tokens, longest, datasets } = SLICES[slice];
+  const { tokens, longest, datasets } = SLICES[slice as keyof typeof SLICES];
   const examples: CellExample[] = Array.from({ length: 32 }, (_, i) => {
     // The same for every policy: length, dataset and depth belong to the example.
     const own = randomSource(seedFor(12, `${slice} ${i}`));

@@ -1,4 +1,4 @@
-import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { UserError } from "../../errors.ts";
 import { type Cell, cellFileName, type CellKey } from "../../leaderboard/cell.ts";
 import { CellStore } from "../../leaderboard/cell_store.ts";
@@ -69,9 +69,10 @@ Deno.test("shards of one folder or several are one sweep, in its order, with a b
     const commands: string[] = [];
     const joined = { sweep, cells: found, failures: [], misfits: [], missing };
     const facts = { version: "0.1.0", commit: "0123456", versions: {} };
-    const boards = await seedBoards(joined, facts, (command) => {
-      commands.push(command.join(" "));
-      return Promise.resolve({ command, source: HASH, files: [] });
+    const boards = await seedBoards(joined, facts, (again) => {
+      assert(!("models" in again));
+      commands.push(again.join(" "));
+      return Promise.resolve({ command: again, source: HASH, files: [] });
     });
     assertEquals(
       commands,

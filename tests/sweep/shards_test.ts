@@ -1,8 +1,15 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { policyNames } from "../../policies/registry.ts";
-import { cellsOf, cellText, parseSweep, type SweepCell } from "../../sweep/definition.ts";
+import {
+  cellsOf,
+  cellText,
+  parseSweep,
+  type SweepCell,
+  type SweepDefinition,
+} from "../../sweep/definition.ts";
 import { Estimates } from "../../sweep/estimate.ts";
+import { OpenBenchmarks } from "../../sweep/open_benchmarks.ts";
 import { dealt } from "../../sweep/shards.ts";
 
 /** Prices drawn at random, the same for the same cell. */
@@ -13,6 +20,11 @@ function drawnPrices(cells: readonly SweepCell[], seconds: readonly number[]) {
     load: () => ({ seconds: 2, bytes: 0 }),
     reference: () => 1,
   };
+}
+
+async function estimatesOf(sweep: SweepDefinition): Promise<Estimates> {
+  await using benchmarks = new OpenBenchmarks(sweep.benchmarks, "0.1.0");
+  return await Estimates.of(sweep, benchmarks);
 }
 
 Deno.test("every cell is dealt to one shard, and none is done long before another", () => {
@@ -45,7 +57,7 @@ Deno.test("every cell is dealt to one shard, and none is done long before anothe
 Deno.test("a shard runs its cells in the order of the sweep, so that a model is opened once", async () => {
   const sweep = parseSweep("policies: all\nlimit: 2", "a.yaml");
   const place = new Map(cellsOf(sweep).map((cell, i) => [cellText(cell), i]));
-  const hands = dealt(sweep, await Estimates.of(sweep), 5);
+  const hands = dealt(sweep, await estimatesOf(sweep), 5);
   for (const { cells } of hands) {
     const places = cells.map((cell) => place.get(cellText(cell))!);
     assertEquals(places, [...places].sort((a, b) => a - b));
@@ -54,7 +66,7 @@ Deno.test("a shard runs its cells in the order of the sweep, so that a model is 
 
 Deno.test("estimates grow with the model, the benchmark, and what a policy does", async () => {
   const sweep = parseSweep("models: mini", "a.yaml");
-  const [all, two] = [await Estimates.of(sweep), await Estimates.of({ ...sweep, limit: 2 })];
+  const [all, two] = [await estimatesOf(sweep), await estimatesOf({ ...sweep, limit: 2 })];
   for (const policy of policyNames) {
     const cell = { model: "mini", benchmark: "needle", policy, seed: 0 } as const;
     const { seconds, bytes } = all.cell(cell);

@@ -57,7 +57,8 @@ export const rooms: Rooms = {
   },
   sweep: {
     imports: [
-      ...["benchmarks", "sandbox", "policies", "engine", "calibration", "report", "leaderboard"],
+      ...["benchmarks", "sandbox", "policies", "engine", "calibration", "evaluation", "report"],
+      "leaderboard",
     ],
   },
   serve: { imports: ["report", "leaderboard", "sweep"] },
