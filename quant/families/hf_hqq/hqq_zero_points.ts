@@ -36,8 +36,8 @@ export function searchZeroPoints(block: FittedBlock): void {
   // Powers are dear, and these stay the same in all rounds.
   const reaches = multipliers.map((steps) => steps ** 1.3 / 10);
   // Where d = reach d^-0.3: up to there the sparse error is 0.
-  const rounds = new HqqRounds(reaches, reaches.map((reach) => reach ** (1 / 1.3)), groupSize);
-  fillWithSteps(block, rounds.entries);
+  const sparse = reaches.map((reach) => reach ** (1 / 1.3));
+  const rounds = new HqqRounds(inSteps(block), groupSize, reaches, sparse, topCodes(block));
   rounds.zeros.set(constants);
   const errors = new Float64Array(groups);
   // A range beyond float32 has no steps; its values all become 0.
@@ -53,11 +53,9 @@ export function searchZeroPoints(block: FittedBlock): void {
 }
 
 /** Every entry times the steps of its group, group after group. */
-function fillWithSteps(
-  { layout, data, places, multipliers }: FittedBlock,
-  entries: Float32Array,
-): void {
-  const { groupSize, segments } = layout;
+function inSteps({ layout, data, places, multipliers }: FittedBlock): Float32Array {
+  const { groups, groupSize, segments } = layout;
+  const entries = new Float32Array(groups * groupSize);
   let at = 0;
   segments.forEach(({ groups, firstGroup }, segment) => {
     const { start, stride } = places[segment]!;
@@ -69,6 +67,16 @@ function fillWithSteps(
       }
     }
   });
+  return entries;
+}
+
+/** The largest code of every group. */
+function topCodes({ layout: { groups, segments } }: FittedBlock): Uint16Array {
+  const tops = new Uint16Array(groups);
+  for (const { groups, firstGroup, bits } of segments) {
+    tops.fill(2 ** bits - 1, firstGroup, firstGroup + groups);
+  }
+  return tops;
 }
 
 /**
@@ -77,7 +85,7 @@ function fillWithSteps(
  * @param errors every group's sum of absolute errors
  */
 function improve(
-  { layout: { groupSize, segments }, multipliers }: FittedBlock,
+  { layout: { groupSize }, multipliers }: FittedBlock,
   rounds: HqqRounds,
   errors: Float64Array,
   arrived: Uint8Array,
@@ -85,19 +93,16 @@ function improve(
   const { zeros } = rounds;
   const sums: GroupSums = { distance: 0, change: 0 };
   let total = 0;
-  for (const { groups, firstGroup, bits } of segments) {
-    const topCode = 2 ** bits - 1;
-    rounds.measure(firstGroup, firstGroup + groups, arrived, topCode);
-    for (let group = firstGroup; group < firstGroup + groups; group++) {
-      if (arrived[group] === 0) {
-        rounds.sums(group, topCode, sums);
-        const change = sums.change / groupSize;
-        zeros[group] = zeros[group]! - change;
-        errors[group] = sums.distance / multipliers[group]!;
-        if (Math.abs(change) < ARRIVED) arrived[group] = 1;
-      }
-      total += errors[group]!;
+  rounds.measure(arrived);
+  for (let group = 0; group < errors.length; group++) {
+    if (arrived[group] === 0) {
+      rounds.sums(group, sums);
+      const change = sums.change / groupSize;
+      zeros[group] = zeros[group]! - change;
+      errors[group] = sums.distance / multipliers[group]!;
+      if (Math.abs(change) < ARRIVED) arrived[group] = 1;
     }
+    total += errors[group]!;
   }
   return total;
 }
