@@ -3,7 +3,6 @@
  *
  * @module
  */
-import { join } from "node:path";
 import type { BenchmarkOrigin } from "../evaluation/benchmarks/benchmark_slices.ts";
 import {
   type Lab,
@@ -27,12 +26,13 @@ import { calibrationLines } from "../report/calibration_line.ts";
 import { auditTable } from "../report/audit_table.ts";
 import { capabilityOf, capabilityRemarks } from "../report/capability.ts";
 import { heatMaps } from "../report/heat_map.ts";
-import { harnessFiles } from "../report/harness_files.ts";
+import { type Files, harnessFiles } from "../report/harness_files.ts";
 import { manifestDate, type RunManifest } from "../report/manifest.ts";
 import { openOutputFolder, writeAll } from "../report/output_folder.ts";
 import { resultFiles, type RunDescription, type SliceReport } from "../report/result_files.ts";
 import { RunningTable } from "../report/running_table.ts";
 import { seedSpread, seedTable, spreadFields } from "../report/seed_spread.ts";
+import { runStatistics } from "../report/statistics.ts";
 import { StatusLine } from "../report/status_line.ts";
 import { sliceTable } from "../report/table.ts";
 import { moreFields } from "../report/more_fields.ts";
@@ -146,12 +146,11 @@ export async function replayInputs(
   const origin = options.out === undefined
     ? undefined
     : await originOf(options, lab, making, { inputs, more, learned, started });
-  const filesOf = (
-    reports: readonly SliceReport[],
-    endedBy: string | null = null,
-  ): Record<string, string> => ({
+  const manifestOf = (endedBy: string | null) =>
+    origin === undefined ? {} : { "manifest.json": manifestText(origin, endedBy) };
+  const filesOf = (reports: readonly SliceReport[], endedBy: string) => ({
     ...resultFiles(describe(options, lab), reports, endedBy),
-    ...(origin === undefined ? {} : { "manifest.json": manifestText(origin, endedBy) }),
+    ...manifestOf(endedBy),
   });
   const reports: SliceReport[] = [];
   const reportOf = (input: ReplayInput, result: SliceResult): SliceReport => ({
@@ -209,16 +208,14 @@ export async function replayInputs(
   }
   const { out } = options;
   if (out !== undefined) {
-    const files = filesOf(reports);
-    const harness = harnessFiles(describe(options, lab), reports, new Date());
-    interrupts.leave({ outcome: `the results are in ${out}` }, () => {
-      writeAll(out, files);
-      for (const [folder, contents] of Object.entries(harness)) {
-        const place = join(out, HARNESS_FOLDER, folder);
-        openOutputFolder(place);
-        writeAll(place, contents);
-      }
-    });
+    const run = describe(options, lab);
+    const statistics = runStatistics(run, reports);
+    const files = {
+      ...resultFiles(run, reports, null, statistics),
+      ...manifestOf(null),
+      ...below(HARNESS_FOLDER, harnessFiles(run, reports, new Date(), statistics)),
+    };
+    interrupts.leave({ outcome: `the results are in ${out}` }, () => writeAll(out, files));
     unfinished?.remove();
     inform(`Results are in ${out}`);
   }
@@ -227,6 +224,15 @@ export async function replayInputs(
     inform(`What was learned offline is in ${calibration}`);
   }
   return reports.some(({ result }) => result.failures.length > 0) ? EXIT.failed : 0;
+}
+
+/** Files of folders below another, by their paths. */
+function below(place: string, folders: Readonly<Record<string, Files>>): Files {
+  return Object.fromEntries(
+    Object.entries(folders).flatMap(([folder, files]) =>
+      Object.entries(files).map(([name, text]) => [`${place}/${folder}/${name}`, text])
+    ),
+  );
 }
 
 /** What is left of a run that a signal ends. */

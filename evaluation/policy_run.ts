@@ -205,7 +205,8 @@ export class PolicyRun<T extends KvShape> {
       stats,
       ...(losses === undefined ? {} : { seen: losses.add }),
     });
-    await this.run.calibration?.keep();
+    const { calibration, aside = (work) => work() } = this.run;
+    if (calibration !== undefined) await aside(() => calibration.keep());
     this.#widths = replayed.widths;
     const { peak } = replayed;
     if (peak.bytes > this.#peakBytes) {

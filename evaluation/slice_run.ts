@@ -79,18 +79,19 @@ export async function runSlice<T extends KvShape>(run: SliceRun<T>): Promise<Sli
     else if (run.passOver?.includes(host.name)) policies.passOver(host.name, misfit);
     else policies.reject(host.name, misfit);
   }
+  const left = new TimeLeft(examples.map(({ prompt }) => prompt.length + run.maxNewTokens));
+  const aside = <V>(work: () => Promise<V>) => left.aside(work);
   const references = new References(run, examples);
   const shortage = fitting.length === 0 ? undefined : await references.shortage();
   if (shortage !== undefined) events?.notice?.(shortage);
   for (const host of fitting) {
     signal?.throwIfAborted();
-    await policies.start(host, () => PolicyRun.start(run, host, examples));
+    await policies.start(host, () => PolicyRun.start({ ...run, aside }, host, examples));
   }
   const total = examples.length * (fitting.length + 1);
   let done = 0;
   const longest = Math.max(...run.examples.map((e) => e.prompt.length)) + run.maxNewTokens;
   const rope = new Rotary(engine, longest);
-  const left = new TimeLeft(examples.map(({ prompt }) => prompt.length + run.maxNewTokens));
   const partial = () => {
     if (policies.alive.length === 0) return;
     events?.partial?.({ ...resultOf(run.slice, policies, refused), partial: true });

@@ -25,6 +25,8 @@ export interface PolicyStart<T extends KvShape> {
   readonly seed?: number;
   /** Samples that are never scored, for policies that calibrate. */
   readonly calibration?: Calibrator<T>;
+  /** Does what is done once for all examples, learning above all; absent where nobody asks how long. */
+  readonly aside?: <V>(work: () => Promise<V>) => Promise<V>;
 }
 
 /** A policy, ready to be asked for plans. */
@@ -46,6 +48,7 @@ export async function startPolicy<T extends KvShape>(
   host: PolicyHost,
   workload: WorkloadMeta,
 ): Promise<StartedPolicy> {
+  const { aside = (work) => work() } = start;
   const families = host.family === undefined ? start.families : start.families.and(host.family);
   const calibrationMode = await host.calibrationMode(workload, budgetAt(shape, budgetBits));
   const cost = new CalibrationCost();
@@ -84,7 +87,7 @@ export async function startPolicy<T extends KvShape>(
       ...(lesson === undefined ? {} : { lesson }),
     },
     calibration === undefined ? undefined : async (settings) => {
-      const learned = await calibration.family(settings);
+      const learned = await aside(() => calibration.family(settings));
       cost.add(learned);
       return calibration.fitted(learned, settings);
     },

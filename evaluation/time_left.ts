@@ -9,6 +9,7 @@ export class TimeLeft {
   #seconds = 0;
   #tokens = 0;
   #begun = 0;
+  #aside = 0;
   #count = 0;
 
   /**
@@ -23,12 +24,23 @@ export class TimeLeft {
   /** An example is begun. */
   begin(): void {
     this.#begun = this.now();
+    this.#aside = 0;
   }
 
-  /** It is done. What the first took counts until there is a second: much is learned in it. */
+  /** Does something once and for all, such as learning, that says nothing of the examples to come. */
+  async aside<V>(work: () => Promise<V>): Promise<V> {
+    const start = this.now();
+    try {
+      return await work();
+    } finally {
+      this.#aside += this.now() - start;
+    }
+  }
+
+  /** It is done. What the first took counts until there is a second: much is made in it. */
   end(index: number): void {
     if (this.#count++ === 1) this.#seconds = this.#tokens = 0;
-    this.#seconds += (this.now() - this.#begun) / 1000;
+    this.#seconds += (this.now() - this.#begun - this.#aside) / 1000;
     this.#tokens += this.tokens[index]!;
   }
 

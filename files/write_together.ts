@@ -1,13 +1,13 @@
 /**
  * Files that are written together: in a folder of their own beside where they belong, and moved into
- * place when all of them are whole. A process that is killed while it writes leaves the old files. One
+ * place, folders below included, when all of them are whole. A process that is killed while it writes leaves the old files. One
  * that is killed while it moves, a matter of microseconds, leaves a part of the old set or of the new
  * one and never a mixture, and what is missing lies in the folder: the next that writes there puts it
  * in place.
  *
  * @module
  */
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { UserError } from "../errors.ts";
 import { inFolder } from "./folder_lock.ts";
 
@@ -24,7 +24,7 @@ const BLOCK = 4096;
 /**
  * Writes files, all of them or none, each as a whole or not at all.
  *
- * @param contents texts or bytes by name
+ * @param contents texts or bytes by name, or by a path below the folder with slashes
  * @throws what the system says when one cannot be written; the old files are in their places then
  */
 export function writeTogether(
@@ -37,7 +37,9 @@ export function writeTogether(
     try {
       for (const [name, content] of Object.entries(contents)) {
         const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
-        writeFile(join(place, NEW, name), bytes);
+        const path = join(place, NEW, name);
+        Deno.mkdirSync(dirname(path), { recursive: true });
+        writeFile(path, bytes);
       }
       install(folder, place, Object.keys(contents));
     } finally {
@@ -100,9 +102,11 @@ function install(folder: string, place: string, names: readonly string[]): void 
 
 /** Puts the old files back where the new ones could not be put. */
 function restore(folder: string, place: string, names: readonly string[]): void {
-  const left = new Set(namesIn(join(place, NEW)));
+  const left = new Set(filesIn(join(place, NEW)));
   for (const name of names) if (!left.has(name)) attempt(() => Deno.removeSync(join(folder, name)));
-  for (const name of namesIn(join(place, OLD))) attempt(() => move(name, join(place, OLD), folder));
+  for (const name of filesIn(join(place, OLD))) attempt(() => move(name, join(place, OLD), folder));
+  // Folders that were made for the new ones.
+  for (const name of names) removeEmpty(folder, dirname(name));
 }
 
 /** Finishes, or else removes, what killed processes left. */
@@ -114,10 +118,10 @@ function settle(folder: string, alone: boolean): void {
     if (!alone && Date.now() - (info.mtime?.getTime() ?? 0) < ABANDONED_MS) continue;
     // It was killed while it moved: its files are whole.
     if (infoOf(join(place, OLD)) !== undefined) {
-      for (const file of namesIn(join(place, NEW))) {
+      for (const file of filesIn(join(place, NEW))) {
         attempt(() => move(file, join(place, NEW), folder));
       }
-      for (const file of namesIn(join(place, OLD))) {
+      for (const file of filesIn(join(place, OLD))) {
         if (infoOf(join(folder, file)) !== undefined) continue;
         attempt(() => move(file, join(place, OLD), folder));
       }
@@ -130,12 +134,32 @@ function settle(folder: string, alone: boolean): void {
 /** Removes a folder of unfinished files, but none that holds the only copy of an old one. */
 function clear(place: string): void {
   attempt(() => Deno.removeSync(join(place, NEW), { recursive: true }));
-  attempt(() => Deno.removeSync(join(place, OLD)));
+  if (filesIn(join(place, OLD)).length === 0) {
+    attempt(() => Deno.removeSync(join(place, OLD), { recursive: true }));
+  }
   attempt(() => Deno.removeSync(place));
 }
 
 function move(name: string, from: string, to: string): void {
-  Deno.renameSync(join(from, name), join(to, name));
+  const path = join(to, name);
+  if (name.includes("/")) Deno.mkdirSync(dirname(path), { recursive: true });
+  Deno.renameSync(join(from, name), path);
+}
+
+/** Removes a folder below another and those between them, as far as they are empty. */
+function removeEmpty(folder: string, below: string): void {
+  for (let name = below; name !== "."; name = dirname(name)) {
+    attempt(() => Deno.removeSync(join(folder, name)));
+  }
+}
+
+/** Paths of all files of a folder and those below it, with slashes. */
+function filesIn(folder: string): string[] {
+  return namesIn(folder).flatMap((name) =>
+    infoOf(join(folder, name))?.isDirectory
+      ? filesIn(join(folder, name)).map((file) => `${name}/${file}`)
+      : [name]
+  );
 }
 
 function namesIn(folder: string): string[] {

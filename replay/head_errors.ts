@@ -34,7 +34,23 @@ export interface HeadError {
   readonly ofLayer: number;
 }
 
-/** Errors of heads, `[layer][kind][head]`, keys before values. */
+/**
+ * Errors of heads, `[layer][kind][head]`, keys before values.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import type { HeadErrors } from "@kvreplay/kvreplay";
+ *
+ * // The layer whose keys lost most.
+ * const worst = (errors: HeadErrors) => {
+ *   const keys = errors.map(([key]) => key!.reduce((sum, { ofLayer }) => sum + ofLayer, 0));
+ *   return keys.indexOf(Math.max(...keys));
+ * };
+ * const head = (ofLayer: number) => ({ own: 2 * ofLayer, ofLayer });
+ * assertEquals(worst([[[head(0.1)], [head(0.9)]], [[head(0.2)], [head(0)]]]), 1);
+ * ```
+ */
 export type HeadErrors = readonly (readonly (readonly HeadError[])[])[];
 
 /** The sums over the steps of one example. */

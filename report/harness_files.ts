@@ -13,10 +13,8 @@ import { moreFields } from "./more_fields.ts";
 import type { RunDescription, SliceReport } from "./result_files.ts";
 import { seedSpread } from "./seed_spread.ts";
 import { otherScores } from "./task_scores.ts";
-import { seedFor } from "../quant/numerics/random.ts";
-import { DEFAULT_RESAMPLES, standardError } from "../stats/bootstrap.ts";
-import { drawPolicy } from "../stats/compare.ts";
-import { POOLED_FIELDS } from "../stats/example_totals.ts";
+import { runStatistics, type SliceStatistics } from "./statistics.ts";
+import { DEFAULT_RESAMPLES } from "../stats/bootstrap.ts";
 
 /** Contents of files by their names. */
 export type Files = Readonly<Record<string, string>>;
@@ -26,6 +24,8 @@ interface TaskResult {
   readonly task: string;
   readonly report: SliceReport;
   readonly result: PolicyResult;
+  /** Standard errors of its means. */
+  readonly errors: Readonly<Record<string, number>>;
 }
 
 /** Metric of a reply: its score, 0..1. */
@@ -35,11 +35,13 @@ const SCORE = "task_score";
  * The files of every policy, by the name of its folder.
  *
  * @param ended when the run ended; the harness puts the time into the names of its files
+ * @param statistics of the slices
  */
 export function harnessFiles(
   run: RunDescription,
   reports: readonly SliceReport[],
   ended: Date,
+  statistics: readonly SliceStatistics[] = runStatistics(run, reports),
 ): Readonly<Record<string, Files>> {
   const date = ended.toISOString().replaceAll(":", "-").replace("Z", "000");
   const policies = [
@@ -47,7 +49,7 @@ export function harnessFiles(
   ];
   const folders = distinctNames(policies.map(folderName));
   return Object.fromEntries(policies.map((policy, i) => {
-    const tasks = tasksOf(reports, policy);
+    const tasks = tasksOf(reports, policy, statistics);
     const samples = new Map(tasks.map((task) => [task.task, samplesOf(task)]));
     return [folders[i]!, {
       [`results_${date}.json`]: `${
@@ -84,11 +86,17 @@ function distinctNames(names: readonly string[]): string[] {
   });
 }
 
-function tasksOf(reports: readonly SliceReport[], policy: string): TaskResult[] {
+function tasksOf(
+  reports: readonly SliceReport[],
+  policy: string,
+  statistics: readonly SliceStatistics[],
+): TaskResult[] {
   const names = distinctNames(reports.map(({ result }) => taskName(result.slice)));
   return reports.flatMap((report, i) => {
-    const result = report.result.results.find((candidate) => candidate.policy === policy);
-    return result === undefined ? [] : [{ task: names[i]!, report, result }];
+    const at = report.result.results.findIndex((candidate) => candidate.policy === policy);
+    if (at < 0) return [];
+    const result = report.result.results[at]!;
+    return [{ task: names[i]!, report, result, errors: statistics[i]!.errors[at]! }];
   });
 }
 
@@ -211,36 +219,30 @@ function resultsOf(
 /** `metric,none` and `metric_stderr,none`, as the harness has them: scores from 0 to 1. */
 function valuesOf(
   run: RunDescription,
-  { task, report, result }: TaskResult,
+  { task, result, errors }: TaskResult,
 ): Record<string, unknown> {
-  const { numbers, outcomes, policy } = result;
-  const seed = seedFor(run.seed, report.result.slice);
-  const draws = outcomes.length < 2
-    ? undefined
-    : drawPolicy({ policy, examples: outcomes }, { seed });
+  const { numbers, outcomes } = result;
   const values: Record<string, unknown> = { alias: task };
-  const put = (metric: string, value: number, error: number | "N/A" = "N/A") => {
-    values[`${metric},none`] = value;
-    values[`${metric}_stderr,none`] = error;
+  const put = (metric: string, value: number, error = errors[metric], unit = 1) => {
+    values[`${metric},none`] = value / unit;
+    values[`${metric}_stderr,none`] = error === undefined ? "N/A" : error / unit;
   };
   for (const field of metricFields) {
-    const pooled = POOLED_FIELDS.find((name) => name === field);
-    const error = pooled === undefined || draws === undefined
-      ? undefined
-      : standardError(draws.replicates[pooled]);
     const unit = field === SCORE || field === "task_score_ref" ? 100 : 1;
-    put(field, numbers[field] / unit, error === undefined ? "N/A" : error / unit);
+    put(field, numbers[field], errors[field], unit);
   }
   for (const { name, score } of otherScores(outcomes)) put(`${SCORE}_${name}`, score / 100);
   const { generated_task_score, mean_nll, perplexity } = moreFields(outcomes);
-  if (generated_task_score !== undefined) put("generated_task_score", generated_task_score / 100);
+  if (generated_task_score !== undefined) {
+    put("generated_task_score", generated_task_score, errors.generated_task_score, 100);
+  }
   if (mean_nll !== undefined) put("mean_nll", mean_nll);
   if (perplexity !== undefined) put("perplexity", perplexity);
   const spread = seedSpread(result, run.seed);
   for (const [name, { mean, sd }] of Object.entries(spread?.metrics ?? {})) {
     const unit = name.includes(SCORE) ? 100 : 1;
     // Of the mean over the seeds.
-    put(`${name}_seed_mean`, mean / unit, sd / Math.sqrt(spread!.seeds.length) / unit);
+    put(`${name}_seed_mean`, mean, sd / Math.sqrt(spread!.seeds.length), unit);
   }
   return values;
 }

@@ -5,10 +5,9 @@
  * @module
  */
 import { stringify } from "@std/csv/stringify";
-import type { NamedOutcome } from "../evaluation/results.ts";
+import type { NamedOutcome, SliceResult } from "../evaluation/results.ts";
 import { KV_KINDS } from "../quant/family.ts";
 import type { HeadError } from "../replay/head_errors.ts";
-import type { SliceReport } from "./result_files.ts";
 
 const COLUMNS = ["slice", "policy", "layer", "kind", "head", "error", "share"] as const;
 
@@ -16,7 +15,7 @@ const COLUMNS = ["slice", "policy", "layer", "kind", "head", "error", "share"] a
 type Row = Readonly<Record<(typeof COLUMNS)[number], string | number>>;
 
 /** The contents of the file: for every layer and kind a line of all heads, then one of each. */
-export function headErrorsCsv(reports: readonly SliceReport[]): string {
+export function headErrorsCsv(reports: readonly { readonly result: SliceResult }[]): string {
   const rows: Row[] = reports.flatMap(({ result: { slice, results } }) =>
     results.flatMap(({ policy, outcomes }) =>
       headErrorRows(outcomes).map((row) => ({ slice, policy, ...row }))

@@ -16,7 +16,7 @@ import { heatMapPage } from "./heat_map_page.ts";
 import { moreFields } from "./more_fields.ts";
 import { needleCells } from "./needle_cells.ts";
 import { type SeedSpread, seedSpread } from "./seed_spread.ts";
-import { sliceStatistics } from "./statistics.ts";
+import { runStatistics, type SliceStatistics } from "./statistics.ts";
 import { groupScores, otherScores } from "./task_scores.ts";
 
 /** Everything but the policies that decides a run's numbers. */
@@ -148,23 +148,23 @@ export function metricsJson(
   run: RunDescription,
   reports: readonly SliceReport[],
   endedBy: string | null,
+  statistics?: readonly SliceStatistics[],
 ): string {
   const content = {
     ...run,
     partial: endedBy !== null,
     ended_by: endedBy,
-    slices: reports.map((report) => sliceContent(run, report, endedBy === null)),
+    slices: reports.map((report, i) => sliceContent(run, report, statistics?.[i])),
   };
   return `${JSON.stringify(content, null, 2)}\n`;
 }
 
-/** One slice; what is resampled is left out of a run that may still be ended at any moment. */
+/** One slice, with what was resampled. */
 function sliceContent(
   run: RunDescription,
   { data, max_new_tokens, origin, floor = 0, result }: SliceReport,
-  whole: boolean,
+  statistics: SliceStatistics | undefined,
 ): Record<string, unknown> {
-  const statistics = whole ? sliceStatistics(result.slice, result.results, run.seed) : undefined;
   return {
     slice: result.slice,
     partial: isPartial(result),
@@ -243,15 +243,17 @@ function exampleSummary(example: NamedOutcome): Record<string, unknown> {
  * The files of a run by name: four, and the heat maps of needle grids where there are any.
  *
  * @param endedBy what ended the run before it was finished; null for a whole one
+ * @param statistics of its slices; a run that may still be ended at any moment has none
  */
 export function resultFiles(
   run: RunDescription,
   reports: readonly SliceReport[],
   endedBy: string | null = null,
+  statistics = endedBy === null ? runStatistics(run, reports) : undefined,
 ): Record<string, string> {
   const page = heatMapPage(run.model, reports.map(({ result }) => result));
   return {
-    "metrics.json": metricsJson(run, reports, endedBy),
+    "metrics.json": metricsJson(run, reports, endedBy, statistics),
     "metrics.csv": metricsCsv(reports),
     "steps.jsonl": stepsJsonl(reports),
     "head_errors.csv": headErrorsCsv(reports),

@@ -4,13 +4,14 @@
  *
  * @module
  */
-import type { NamedOutcome, PolicyResult } from "../evaluation/results.ts";
+import type { NamedOutcome, PolicyResult, SliceResult } from "../evaluation/results.ts";
 import { seedFor } from "../quant/numerics/random.ts";
 import {
   DEFAULT_RESAMPLES,
   type MeanPart,
   replicateMean,
   type ResampleOptions,
+  standardError,
   subtract,
 } from "../stats/bootstrap.ts";
 import {
@@ -40,6 +41,8 @@ export interface SliceStatistics {
   readonly seed: number;
   /** 95 % intervals of a policy's means by their names, in the order of the policies. */
   readonly intervals: readonly Readonly<Record<string, Interval>>[];
+  /** Standard errors of the same means; none where there is one example. */
+  readonly errors: readonly Readonly<Record<string, number>>[];
   /** Every pair, in the order of the policies. */
   readonly comparisons: readonly ResultComparison[];
 }
@@ -62,11 +65,22 @@ export function sliceStatistics(
   return {
     resamples: options.resamples,
     seed,
-    intervals: drawn.map(intervalsOf),
+    intervals: drawn.map((policy) => ofEach(policy, interval)),
+    errors: drawn.map((policy) =>
+      policy.draws.examples.length < 2 ? {} : ofEach(policy, standardError)
+    ),
     comparisons: drawn.flatMap((a, i) =>
       drawn.slice(i + 1).map((b) => ({ ...compared(a, b), seed }))
     ),
   };
+}
+
+/** Of all slices of a run, in their order. */
+export function runStatistics(
+  { seed }: { readonly seed: number },
+  reports: readonly { readonly result: SliceResult }[],
+): SliceStatistics[] {
+  return reports.map(({ result }) => sliceStatistics(result.slice, result.results, seed));
 }
 
 /** A mean that only some runs have. */
@@ -107,11 +121,15 @@ function moreMeans(
   return means;
 }
 
-function intervalsOf({ draws, more }: Drawn): Record<string, Interval> {
+/** Something of the replicates of every mean. */
+function ofEach<V>(
+  { draws, more }: Drawn,
+  value: (replicates: Float64Array, examples: number) => V,
+): Record<string, V> {
   const examples = draws.examples.length;
   return Object.fromEntries([
-    ...POOLED_FIELDS.map((name) => [name, interval(draws.replicates[name], examples)]),
-    ...Object.entries(more).map(([name, mean]) => [name, interval(mean.replicates, examples)]),
+    ...POOLED_FIELDS.map((name) => [name, value(draws.replicates[name], examples)]),
+    ...Object.entries(more).map(([name, mean]) => [name, value(mean.replicates, examples)]),
   ]);
 }
 

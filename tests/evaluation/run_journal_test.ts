@@ -137,3 +137,13 @@ Deno.test("the time left is told by tokens, and from the second example on witho
     assertEquals(left.seconds(i + 1), expected);
   }
 });
+
+Deno.test("what is learned at an example does not count for those to come", async () => {
+  let now = 0;
+  const left = new TimeLeft([100, 300], () => now);
+  left.begin();
+  now += 2000;
+  await left.aside(() => Promise.resolve(now += 60_000));
+  left.end(0);
+  assertEquals(left.seconds(1), 6);
+});

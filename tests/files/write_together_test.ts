@@ -3,18 +3,20 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import { tryFolder, writeTogether } from "../../files/write_together.ts";
 import { inTemporaryFolder } from "../temporary_folder.ts";
 
-const NAMES = ["a.json", "b.csv", "c.jsonl"];
+const NAMES = ["a.json", "b.csv", "d/e/c.jsonl"];
 
 const set = (text: string, names = NAMES) =>
   Object.fromEntries(names.map((name) => [name, `${text} ${name}`]));
 
-/** Every file of a folder with its text; what is unfinished is named alone. */
-function contents(folder: string): Record<string, string> {
+/** Every file of a folder and those below it with its text; what is unfinished is named alone. */
+function contents(folder: string, below = ""): Record<string, string> {
   return Object.fromEntries(
-    [...Deno.readDirSync(folder)].map(({ name, isFile }) => [
-      name,
-      isFile ? Deno.readTextFileSync(`${folder}/${name}`) : "",
-    ]),
+    [...Deno.readDirSync(`${folder}/${below}`)].flatMap(({ name, isDirectory }) => {
+      const path = `${below}${name}`;
+      if (name.startsWith(".kvreplay-unfinished-")) return [[path, ""]];
+      if (isDirectory) return Object.entries(contents(folder, `${path}/`));
+      return [[path, Deno.readTextFileSync(`${folder}/${path}`)]];
+    }),
   );
 }
 
@@ -88,16 +90,25 @@ Deno.test("one file is replaced at once", async () => {
 Deno.test("a set that cannot be put in place leaves everything as it was", async () => {
   await inTemporaryFolder((folder) => {
     writeTogether(folder, set("old", ["a.json", "b.csv"]));
-    Deno.mkdirSync(`${folder}/c.jsonl`);
-    Deno.writeTextFileSync(`${folder}/c.jsonl/mine`, "mine");
+    Deno.mkdirSync(`${folder}/d/e/c.jsonl`, { recursive: true });
+    Deno.writeTextFileSync(`${folder}/d/e/c.jsonl/mine`, "mine");
     const before = contents(folder);
     assertThrows(
       () => writeTogether(folder, set("new")),
       Error,
-      'A folder is called "c.jsonl" there',
+      'A folder is called "d/e/c.jsonl" there',
     );
     assertEquals(contents(folder), before);
-    assertEquals(Deno.readTextFileSync(`${folder}/c.jsonl/mine`), "mine");
+    assertEquals(Deno.readTextFileSync(`${folder}/d/e/c.jsonl/mine`), "mine");
+  });
+});
+
+Deno.test("folders that were made for files that could not be put there go again", async () => {
+  await inTemporaryFolder((folder) => {
+    writeTogether(folder, { "lm_eval/a/old.json": "old", x: "a file" });
+    assertThrows(() => writeTogether(folder, { "lm_eval/b/c/new.json": "new", "x/y.json": "new" }));
+    assertEquals(contents(folder), { "lm_eval/a/old.json": "old", x: "a file" });
+    assertEquals([...Deno.readDirSync(`${folder}/lm_eval`)].map(({ name }) => name), ["a"]);
   });
 });
 

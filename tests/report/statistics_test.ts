@@ -1,6 +1,7 @@
 /** Intervals and paired comparisons of a run's results. */
 import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
-import { sliceStatistics } from "../../report/statistics.ts";
+import { harnessFiles } from "../../report/harness_files.ts";
+import { runStatistics, sliceStatistics } from "../../report/statistics.ts";
 import { resultFiles } from "../../report/result_files.ts";
 import { result } from "./sample_result.ts";
 import { run } from "./sample_run.ts";
@@ -56,6 +57,20 @@ Deno.test("the mean loss of a text counts its tokens, and pairs of texts their d
   assertAlmostEquals(pair!.mean_nll!.estimate, -0.5, 1e-12);
   assertAlmostEquals(pair!.mean_nll!.high, -0.5, 1e-12);
   assert(pair!.mean_nll!.shown);
+});
+
+Deno.test("the harness's files have the standard errors of the same draws", () => {
+  const policies = [scored("a", () => 1), scored("half", (i) => i % 2)];
+  const reports = [{ data: null, max_new_tokens: 32, result: { ...result, results: policies } }];
+  const statistics = runStatistics(run, reports);
+  const { errors: [all, half] } = statistics[0]!;
+  assertEquals(all!.task_score, 0);
+  // Of the mean of eight coins, in points.
+  assertAlmostEquals(half!.task_score!, 100 * 0.5 / Math.sqrt(8), 0.5);
+  const files = harnessFiles(run, reports, new Date(0), statistics).half!;
+  const { results } = JSON.parse(Object.values(files)[0]!);
+  assertEquals(results.needle["task_score_stderr,none"], half!.task_score! / 100);
+  assertEquals(sliceStatistics("one", [{ ...sample!, outcomes: [outcome!] }], 0).errors, [{}]);
 });
 
 Deno.test("metrics.json of a whole run has both, and that of a part has neither", () => {
