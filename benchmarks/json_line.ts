@@ -7,6 +7,14 @@ import { duplicateKey } from "../duplicate_key.ts";
 import { BenchmarkError } from "./benchmark_error.ts";
 import { shownValue } from "./shown_value.ts";
 
+/** What files begin with that are packed, and are read as lines by mistake. */
+const PACKED = {
+  gzip: [0x1f, 0x8b],
+  xz: [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00],
+  zstd: [0x28, 0xb5, 0x2f, 0xfd],
+  ZIP: [0x50, 0x4b, 0x03, 0x04],
+} as const;
+
 const decoder = new TextDecoder("utf-8", { fatal: true });
 
 /**
@@ -27,7 +35,13 @@ export function jsonLine(bytes: Uint8Array, where: string, most: number): unknow
   try {
     line = decoder.decode(bytes);
   } catch {
-    throw new BenchmarkError(`${where}: not UTF-8 text`);
+    const packed = Object.entries(PACKED)
+      .find(([, magic]) => magic.every((byte, i) => bytes[i] === byte))?.[0];
+    throw new BenchmarkError(
+      `${where}: not UTF-8 text${
+        packed === undefined ? "" : `, but packed with ${packed}; unpack it`
+      }`,
+    );
   }
   return line.trim() === "" ? undefined : jsonText(line, where);
 }

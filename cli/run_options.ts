@@ -172,6 +172,8 @@ export function parseRunOptions(args: readonly string[]): RunOptions | undefined
     );
   }
   const shots = values.integer("shots", 0);
+  const benchmarks = [...new Set(names)].flatMap(named);
+  for (const each of benchmarks) if (typeof each !== "string") checkShots(each, shots);
   const maxPromptTokens = values.integer("max-prompt-tokens", 1);
   const texts = {
     data: replay.data,
@@ -183,7 +185,7 @@ export function parseRunOptions(args: readonly string[]): RunOptions | undefined
   };
   return {
     replay,
-    names: [...new Set(names)].flatMap(benchmarks),
+    names: benchmarks,
     ...(own === undefined ? {} : { own }),
     ...(file === undefined ? {} : { file }),
     choice: Object.fromEntries(
@@ -193,7 +195,16 @@ export function parseRunOptions(args: readonly string[]): RunOptions | undefined
   };
 }
 
-function benchmarks(name: string): readonly (SliceName | NamedBenchmark)[] {
+/** A benchmark has worked examples or none, and no more than its authors use. */
+function checkShots({ name, benchmark }: NamedBenchmark, shots = 0): void {
+  const most = benchmark.shots?.most ?? 0;
+  if (shots <= most) return;
+  throw new UsageError(
+    `--shots ${shots} is more than the ${most} worked examples that ${name} has at most`,
+  );
+}
+
+function named(name: string): readonly (SliceName | NamedBenchmark)[] {
   if (isSliceName(name)) return [name];
   try {
     return benchmarksNamed(name);

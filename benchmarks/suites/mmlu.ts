@@ -1,6 +1,7 @@
 /**
  * MMLU (Hendrycks et al., "Measuring Massive Multitask Language Understanding", ICLR 2021), and what is
- * written in its fields: `question`, `choices`, and `answer`, the number of the right choice from 0.
+ * written in its fields: `question`, `choices`, and `answer`, the number of the right choice from 0, or
+ * its letter.
  * Asked as lm-evaluation-harness's generative MMLU (lm_eval/tasks/mmlu/generative); its exact match
  * stands beside the project's, which reads the letter of "(B) Paris" too.
  *
@@ -10,6 +11,7 @@ import { type Benchmark, best, type Row, type RowSource } from "../benchmark.ts"
 import { BenchmarkError } from "../benchmark_error.ts";
 import { numberField, textField, textsField } from "../fields.ts";
 import { choiceMatch, letterAlone, LETTERS } from "../scorers/choice.ts";
+import { shownValue } from "../shown_value.ts";
 
 const source = (split: "test" | "dev"): RowSource => ({
   repo: "cais/mmlu",
@@ -18,14 +20,20 @@ const source = (split: "test" | "dev"): RowSource => ({
 });
 
 function letterOf(row: Row): string {
-  const answer = numberField(row, "answer");
+  const { answer } = row;
   const choices = textsField(row, "choices").length;
   if (choices > LETTERS.length) {
     throw new BenchmarkError(`There are ${choices} choices; supported are ${LETTERS.length}`);
   }
-  if (Number.isInteger(answer) && answer >= 0 && answer < choices) return LETTERS[answer]!;
+  const letter = typeof answer === "string"
+    ? answer.trim().toUpperCase()
+    : LETTERS[numberField(row, "answer")];
+  if (letter?.length === 1 && LETTERS.slice(0, choices).includes(letter)) return letter;
   throw new BenchmarkError(
-    `The field "answer" is ${answer}; expected the number of one of ${choices} choices, from 0`,
+    `The field "answer" is ${
+      shownValue(answer)
+    }; expected the number of one of ${choices} choices, ` +
+      `from 0, or its letter`,
   );
 }
 

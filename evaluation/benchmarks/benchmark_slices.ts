@@ -21,7 +21,7 @@ import { cachedDataset } from "../../engine/checkpoint/hub/dataset.ts";
 import { sha256 } from "../../engine/digest.ts";
 import { commandText } from "../../engine/command_text.ts";
 import type { ContainedBenchmark } from "./contained_benchmark.ts";
-import { readWording, type Wording, WORDING_COMMIT, wordingAt, wordingPlace } from "./wording.ts";
+import { readWording, WORDING_COMMIT, wordingAt, wordingPlace } from "./wording.ts";
 
 /** What a user may say of benchmarks. */
 export interface BenchmarkChoice {
@@ -176,6 +176,7 @@ async function rowsPlace(
   source: RowSource | undefined,
   data: string | undefined,
   several: boolean,
+  { option }: { readonly option: "--data" | "--shots-from" } = { option: "--data" },
 ): Promise<RowsPlace> {
   if (data !== undefined) return await placeIn(data, source, name, set, several);
   if (source === undefined) {
@@ -185,7 +186,7 @@ async function rowsPlace(
     source.repo,
     [source.file],
     hubCacheFolder(),
-    `"${commandText(`fetch ${suite ?? name}`)}" brings it there, or give your own with --data`,
+    `"${commandText(`fetch ${suite ?? name}`)}" brings it there, or give your own with ${option}`,
   );
   return { path: path!, commit, ...(source.inside === undefined ? {} : { inside: source.inside }) };
 }
@@ -247,7 +248,9 @@ async function shotsOf(
   // A file of questions holds no worked ones that are not asked too.
   const isFolder = data !== undefined && !isRowFile(data);
   const from = shotsFrom ?? (isFolder ? data : undefined);
-  const place = await rowsPlace(named, shots.source, from, several && shotsFrom === undefined);
+  const place = await rowsPlace(named, shots.source, from, several && shotsFrom === undefined, {
+    option: "--shots-from",
+  });
   const rows = await readRows(place.path, place.inside);
   if (rows.length >= wanted) return rows.slice(0, wanted);
   throw new BenchmarkError(`${place.path} has ${rows.length} rows; --shots asks for ${wanted}`);
@@ -258,15 +261,16 @@ async function wordingOf(
   file: string | undefined,
 ): Promise<{ wording?: string; whose: string }> {
   const own = { whose: "this project's" };
-  let wording: Wording | undefined;
-  let whose: string;
-  if (file !== undefined) {
-    wording = await readWording(file);
-    whose = file;
-  } else if (suite === "longbench" || suite === "longbench-e") {
-    wording = await wordingAt(wordingPlace());
-    whose = `THUDM/LongBench at ${WORDING_COMMIT}`;
-  } else return own;
-  if (wording === undefined || !Object.hasOwn(wording, set)) return own;
-  return { wording: wording[set]!, whose };
+  const given = file === undefined ? undefined : await readWording(file);
+  // What else is run has a wording of its own.
+  if (suite !== "longbench" && suite !== "longbench-e") return own;
+  if (given === undefined) {
+    const wording = await wordingAt(wordingPlace());
+    if (wording === undefined || !Object.hasOwn(wording, set)) return own;
+    return { wording: wording[set]!, whose: `THUDM/LongBench at ${WORDING_COMMIT}` };
+  }
+  if (Object.hasOwn(given, set)) return { wording: given[set]!, whose: file! };
+  throw new UserError(
+    `${file} has no prompt for ${set}; expected one beside ${Object.keys(given).join(", ")}`,
+  );
 }

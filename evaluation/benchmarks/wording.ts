@@ -105,11 +105,29 @@ function templatesIn(bytes: Uint8Array, path: string): Wording {
   const templates = jsonText(new TextDecoder().decode(bytes), path);
   const isWording = typeof templates === "object" && templates !== null &&
     Object.values(templates).every((text) => typeof text === "string");
-  if (isWording) return templates as Wording;
+  if (isWording && !Array.isArray(templates) && Object.keys(templates).length > 0) {
+    checkFields(templates as Wording, path);
+    return templates as Wording;
+  }
   throw new UserError(
     `${path} holds no prompts; expected a JSON object with a template for each set, such as ` +
       `{"qasper": "… {context} … {input} …"}`,
   );
+}
+
+/** As in the authors' code, where a template is formatted with the fields of its row. */
+function checkFields(wording: Wording, path: string): void {
+  for (const [set, template] of Object.entries(wording)) {
+    const fields = [...template.matchAll(/\{(\w+)\}/g)].map(([, field]) => field!);
+    const unknown = fields.find((field) => field !== "context" && field !== "input");
+    if (unknown === undefined && fields.length > 0) continue;
+    throw new UserError(
+      `${path} has ${
+        unknown === undefined ? "no field" : `{${unknown}}`
+      } in the prompt of ${set}; ` +
+        `expected {context} and {input}, where the row's text belongs`,
+    );
+  }
 }
 
 function hashOf(bytes: Uint8Array): string {

@@ -132,6 +132,15 @@ Deno.test("multiple choice asks for a letter", async () => {
     BenchmarkError,
     "is 2; ex",
   );
+  // The number, or its letter, as the file has it.
+  assertEquals((await taskOf(named("mmlu"), { ...row, answer: "B" })).answers, ["B"]);
+  for (const answer of ["C", "", "AB", "1", 0.5, -1, null]) {
+    await assertRejects(
+      () => taskOf(named("mmlu"), { ...row, answer }),
+      BenchmarkError,
+      '"answer"',
+    );
+  }
 });
 
 Deno.test("rows of one's own have the fields that are named", async () => {

@@ -44,6 +44,8 @@ Deno.test("a wrong command line says what would be right", () => {
     ["--fields prompt=q --data x", '--fields is "prompt=q"; expected both'],
     ["--fields question=q --data x", '--fields has "question=q"; expected prompt=F,answer=F'],
     ["--fields prompt=q,answer=a --data x --metric bleu", 'Unknown metric "bleu"; expected qa_f1'],
+    ["gsm8k --shots 9", "--shots 9 is more than the 8 worked examples that gsm8k has at most"],
+    ["longbench:lcc --shots 1", "--shots 1 is more than the 0 worked examples that longbench:lcc"],
     ["gsm8k --shots x", '--shots must be an integer of at least 0, got "x"'],
     [
       "gsm8k --benchmark b.ts",

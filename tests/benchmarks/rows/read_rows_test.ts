@@ -1,6 +1,6 @@
 /** Rows of files of every form. */
 import { assertEquals, assertRejects } from "@std/assert";
-import { zipSync } from "fflate";
+import { gzipSync, zipSync } from "fflate";
 import { parquetWriteBuffer } from "hyparquet-writer";
 import { BenchmarkError } from "../../../benchmarks/benchmark_error.ts";
 import { readRows } from "../../../benchmarks/rows/read_rows.ts";
@@ -48,9 +48,13 @@ Deno.test("rows are the same from JSON lines, Parquet and an archive of either",
     "top/data/a.jsonl": bytes(LINES),
     "data/b.parquet": parquet("SNAPPY"),
     "data/c.jsonl": bytes("no JSON"),
+    "other/d.jsonl": bytes(LINES),
+    "__MACOSX/other/._d.jsonl": bytes("no JSON"),
   });
   assertEquals(await rowsOf("data.zip", archive, "data/a.jsonl"), ROWS);
   assertEquals(await rowsOf("data.zip", archive, "data/b.parquet"), ROWS);
+  // Packed from another folder than its authors' is.
+  assertEquals(await rowsOf("data.zip", archive, "data/d.jsonl"), ROWS);
 });
 
 Deno.test("what cannot be read is told with its file and line", async () => {
@@ -60,10 +64,18 @@ Deno.test("what cannot be read is told with its file and line", async () => {
       ["a.jsonl", bytes('{"a": 1, "a": 2}'), undefined, 'a.jsonl:1: the key "a" occurs twice'],
       ["a.jsonl", bytes("\n\n"), undefined, "a.jsonl: no rows; expected one JSON object a line"],
       ["a.jsonl", new Uint8Array([255]), undefined, "a.jsonl:1: not UTF-8 text"],
+      ["a.jsonl.gz", gzipSync(bytes(LINES)), undefined, "not UTF-8 text, but packed with gzip; un"],
+      ["a.jsonl", new Uint8Array([0xfd, 0x37, 0x7a, 0x58, 0x5a, 0]), undefined, "packed with xz"],
       ["a.parquet", bytes("PAR0"), undefined, "a.parquet cannot be read as a Parquet file: "],
       ["a.zip", bytes("PK"), "a.jsonl", "a.zip cannot be read as a ZIP archive: "],
       ["a.zip", zipSync({ "b.jsonl": bytes(LINES) }), "a.jsonl", "a.zip has no file a.jsonl in it"],
       ["a.zip", zipSync({ "b.jsonl": bytes(LINES) }), undefined, "a.zip is an archive; give the"],
+      [
+        "a.zip",
+        zipSync({ "x/a.jsonl": bytes(LINES), "y/a.jsonl": bytes(LINES) }),
+        "data/a.jsonl",
+        "a.zip has 2 files a.jsonl, x/a.jsonl and y/a.jsonl among them; expected one",
+      ],
       ["a.zip", zipSync({ "a.jsonl": bytes("1") }), "a.jsonl", "a.zip:a.jsonl:1: expected a JSON"],
     ];
   for (const [name, contents, inside, message] of wrong) {

@@ -155,6 +155,23 @@ Deno.test("rows are found in a folder, and a file holds one benchmark", async ()
       ["longbench:lcc", { data: `${data}/mixed.jsonl` }, false, "has no row of lcc: its 2 rows"],
       ["gsm8k", { prompts: `${data}/none` }, false, "Cannot read the prompts "],
     ];
+    const words: [text: string, message: string][] = [
+      ['{"lcc": "{context}"}', "has no prompt for qasper; expected one beside lcc"],
+      ["[]", "holds no prompts; expected a JSON object"],
+      ["{}", "holds no prompts; expected a JSON object"],
+      ['{"qasper": 3}', "holds no prompts; expected a JSON object"],
+      ['{"qasper": "Read this."}', "has no field in the prompt of qasper; expected {context} and"],
+      ['{"qasper": "{context} {inputs}"}', "has {inputs} in the prompt of qasper; expected {con"],
+    ];
+    for (const [text, message] of words) {
+      const file = `${data}/words.json`;
+      await Deno.writeTextFile(file, text);
+      await assertRejects(
+        () => slice("longbench:qasper", { data: `${data}/mixed.jsonl`, prompts: file }),
+        UserError,
+        message,
+      );
+    }
     for (const [name, choice, several, message] of wrong) {
       const error = await assertRejects(() => slice(name, choice, several), UserError, message);
       assertEquals(error instanceof BenchmarkError || error instanceof UserError, true);
