@@ -42,6 +42,13 @@ export function textsField(row: Row, name: string): readonly string[] {
   throw wrong(row, name, "a text or a list of texts");
 }
 
+/** Right answers, one or several; none is blank, which every reply would hold and none could equal. */
+export function answersField(row: Row, name: string): readonly string[] {
+  const answers = textsField(row, name);
+  if (answers.every((answer) => answer.trim() !== "")) return answers;
+  throw wrong(row, name, "answers that are not blank");
+}
+
 /** Texts, or null. */
 export function textsOrNull(row: Row, name: string): readonly string[] | null {
   return row[name] === null || !Object.hasOwn(row, name) ? null : textsField(row, name);

@@ -4,7 +4,7 @@
  * @module
  */
 import { type Benchmark, best, type Row } from "../benchmark.ts";
-import { textField, textsField } from "../fields.ts";
+import { answersField, textField, textsField } from "../fields.ts";
 import { choiceMatch } from "../scorers/choice.ts";
 import { codeSimilarity } from "../scorers/code_similarity.ts";
 import { finalAnswerMatch } from "../scorers/final_answer.ts";
@@ -50,7 +50,7 @@ export function ownFields(names: FieldNames, metric: MetricName): Benchmark {
   return {
     title: "Questions of one's own",
     prompt: (row) => textField(row, names.prompt),
-    answers: (row) => textsField(row, names.answer),
+    answers: (row) => answersField(row, names.answer),
     maxNewTokens: MAX_NEW_TOKENS,
     metric,
     score: best(metrics[metric]),

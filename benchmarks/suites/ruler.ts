@@ -7,7 +7,7 @@
  * @module
  */
 import type { Benchmark } from "../benchmark.ts";
-import { textField, textsField } from "../fields.ts";
+import { answersField, textField } from "../fields.ts";
 import { anyFound, shareFound } from "../scorers/string_match.ts";
 
 /** Longest reply of each task, in tokens. */
@@ -42,7 +42,7 @@ export function ruler(task: RulerTask): Benchmark {
     prompt: (row) =>
       textField(row, "input") +
       (Object.hasOwn(row, "answer_prefix") ? textField(row, "answer_prefix") : ""),
-    answers: (row) => textsField(row, "outputs"),
+    answers: (row) => answersField(row, "outputs"),
     maxNewTokens: LENGTHS[task],
     metric: isQuestion ? "string_match_part" : "string_match_all",
     score: isQuestion ? anyFound : shareFound,

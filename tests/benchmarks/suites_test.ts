@@ -143,6 +143,15 @@ Deno.test("multiple choice asks for a letter", async () => {
   }
 });
 
+Deno.test("an answer that is blank is refused, where any reply would hold it", async () => {
+  const own = ownFields({ prompt: "q", answer: "a" }, "contains");
+  for (const a of ["", " ", ["x", ""]]) {
+    await assertRejects(() => taskOf(own, { q: "?", a }), BenchmarkError, "that are not blank");
+  }
+  const row = { input: "x", outputs: [""] };
+  await assertRejects(() => taskOf(named("ruler:vt"), row), BenchmarkError, "that are not blank");
+});
+
 Deno.test("rows of one's own have the fields that are named", async () => {
   const benchmark = ownFields({ prompt: "q", answer: "a", id: "n" }, "contains");
   const task = await taskOf(benchmark, { q: "Where?", a: ["Rome", "Paris"], n: 7 });
