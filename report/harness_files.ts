@@ -231,7 +231,9 @@ function valuesOf(
     const unit = field === SCORE || field === "task_score_ref" ? 100 : 1;
     put(field, numbers[field], errors[field], unit);
   }
-  for (const { name, score } of otherScores(outcomes)) put(`${SCORE}_${name}`, score / 100);
+  for (const { name, score } of otherScores(outcomes)) {
+    put(`${SCORE}_${name}`, score, errors[`${SCORE}_${name}`], 100);
+  }
   const { generated_task_score, mean_nll, perplexity } = moreFields(outcomes);
   if (generated_task_score !== undefined) {
     put("generated_task_score", generated_task_score, errors.generated_task_score, 100);

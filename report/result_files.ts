@@ -187,7 +187,10 @@ function sliceContent(
       more_metrics: moreFields(outcomes),
       ...(statistics === undefined ? {} : { intervals: statistics.intervals[i] }),
       other_scores: otherScores(outcomes),
-      groups: groupScores(outcomes),
+      groups: groupScores(outcomes).map((group) => ({
+        ...group,
+        ...(statistics === undefined ? {} : { interval: statistics.groups[i]![group.name] }),
+      })),
       needle_cells: needleCells(outcomes),
       ignored_hooks: told.ignoredHooks,
       remarks: told.remarks,

@@ -25,15 +25,11 @@ import {
   type PolicyDraws,
 } from "../stats/compare.ts";
 import { POOLED_FIELDS } from "../stats/example_totals.ts";
+import { groupScores, otherScores } from "./task_scores.ts";
 import { type Interval, interval } from "../stats/interval.ts";
 
 /** A pair of policies, with the means that only some runs have. */
-export interface ResultComparison extends PairedComparison {
-  /** Of `mean_nll`, in nats, where a text was read. */
-  readonly mean_nll?: Difference;
-  /** Of `generated_task_score`, in its points (0..100), where replies were generated. */
-  readonly generated_task_score?: Difference;
-}
+export type ResultComparison = PairedComparison & Readonly<Partial<Record<OtherName, Difference>>>;
 
 /** What is known of a slice's numbers beside themselves. */
 export interface SliceStatistics {
@@ -41,6 +37,8 @@ export interface SliceStatistics {
   readonly seed: number;
   /** 95 % intervals of a policy's means by their names, in the order of the policies. */
   readonly intervals: readonly Readonly<Record<string, Interval>>[];
+  /** Those of the scores of groups, by their names. */
+  readonly groups: readonly Readonly<Record<string, Interval>>[];
   /** Standard errors of the same means; none where there is one example. */
   readonly errors: readonly Readonly<Record<string, number>>[];
   /** Every pair, in the order of the policies. */
@@ -66,6 +64,7 @@ export function sliceStatistics(
     resamples: options.resamples,
     seed,
     intervals: drawn.map((policy) => ofEach(policy, interval)),
+    groups: results.map(({ outcomes }) => groupIntervals(outcomes, options)),
     errors: drawn.map((policy) =>
       policy.draws.examples.length < 2 ? {} : ofEach(policy, standardError)
     ),
@@ -83,6 +82,9 @@ export function runStatistics(
   return reports.map(({ result }) => sliceStatistics(result.slice, result.results, seed));
 }
 
+/** Means that only some runs have; the scores beside the first are called `task_score_NAME`. */
+type OtherName = keyof typeof OTHER_MEANS | `task_score_${string}`;
+
 /** A mean that only some runs have. */
 interface OtherMean {
   readonly point: number;
@@ -91,26 +93,45 @@ interface OtherMean {
 
 interface Drawn {
   readonly draws: PolicyDraws;
-  readonly more: Readonly<Partial<Record<OtherName, OtherMean>>>;
+  readonly more: Readonly<Record<string, OtherMean>>;
 }
 
 /** What an example gives to such a mean; undefined where it has none. */
 const OTHER_MEANS = {
-  mean_nll: ({ nll }: NamedOutcome) =>
-    nll === undefined ? undefined : { sum: nll.reduce((a, b) => a + b, 0), count: nll.length },
+  mean_nll: ({ nll }: NamedOutcome) => nll === undefined ? undefined : allOf(nll),
+  mean_kl: ({ nll, steps }: NamedOutcome) =>
+    nll === undefined ? undefined : allOf(steps.map(({ kl }) => kl)),
   generated_task_score: ({ generated }: NamedOutcome) =>
-    generated === undefined ? undefined : { sum: 100 * generated.score, count: 1 },
-} as const satisfies Record<string, (outcome: NamedOutcome) => MeanPart | undefined>;
+    generated === undefined ? undefined : allOf([100 * generated.score]),
+  generated_same_tokens: ({ generated }: NamedOutcome) =>
+    generated === undefined ? undefined : allOf([generated.divergence ?? generated.tokens.length]),
+  generated_diverged: ({ generated }: NamedOutcome) =>
+    generated === undefined ? undefined : allOf([Number(generated.divergence !== null)]),
+} as const satisfies Record<string, PartOf>;
 
-type OtherName = keyof typeof OTHER_MEANS;
+type PartOf = (outcome: NamedOutcome) => MeanPart | undefined;
+
+function allOf(values: readonly number[]): MeanPart {
+  return { sum: values.reduce((a, b) => a + b, 0), count: values.length };
+}
+
+/** Those, and the scores that a benchmark has beside its first. */
+function partsBy(outcomes: readonly NamedOutcome[]): Record<string, PartOf> {
+  const names = otherScores(outcomes).map(({ name }) => name);
+  const scores = names.map((name): [string, PartOf] => [
+    `task_score_${name}`,
+    ({ scores = {} }) => Object.hasOwn(scores, name) ? allOf([100 * scores[name]!]) : undefined,
+  ]);
+  return { ...OTHER_MEANS, ...Object.fromEntries(scores) };
+}
 
 function moreMeans(
   outcomes: readonly NamedOutcome[],
   options: ResampleOptions,
-): Partial<Record<OtherName, OtherMean>> {
-  const means: Partial<Record<OtherName, OtherMean>> = {};
-  for (const name of Object.keys(OTHER_MEANS) as OtherName[]) {
-    const parts = outcomes.flatMap((outcome) => OTHER_MEANS[name](outcome) ?? []);
+): Record<string, OtherMean> {
+  const means: Record<string, OtherMean> = {};
+  for (const [name, part] of Object.entries(partsBy(outcomes))) {
+    const parts = outcomes.flatMap((outcome) => part(outcome) ?? []);
     if (parts.length === 0 || parts.length < outcomes.length) continue;
     const total = (of: keyof MeanPart) => parts.reduce((sum, part) => sum + part[of], 0);
     means[name] = {
@@ -119,6 +140,19 @@ function moreMeans(
     };
   }
   return means;
+}
+
+/** Of the scores of each group, whose examples are drawn by themselves. */
+function groupIntervals(
+  outcomes: readonly NamedOutcome[],
+  options: ResampleOptions,
+): Record<string, Interval> {
+  const groups = groupScores(outcomes).map(({ name }) => {
+    const scores = outcomes.filter(({ group }) => group === name).map(({ score }) => score);
+    const replicates = replicateMean(scores.map((score) => allOf([100 * score])), options);
+    return [name, interval(replicates, scores.length)];
+  });
+  return Object.fromEntries(groups);
 }
 
 /** Something of the replicates of every mean. */
@@ -135,10 +169,10 @@ function ofEach<V>(
 
 function compared(a: Drawn, b: Drawn): ResultComparison {
   const comparison = compareDraws(...drawnAlike(a.draws, b.draws));
-  if (!haveSameExamples(a.draws, b.draws)) return comparison;
-  const others = (Object.keys(OTHER_MEANS) as OtherName[]).flatMap((name) => {
-    const [first, second] = [a.more[name], b.more[name]];
-    if (first === undefined || second === undefined) return [];
+  if (!haveSameExamples(a.draws, b.draws)) return { ...comparison };
+  const others = Object.entries(a.more).flatMap(([name, first]) => {
+    const second = b.more[name];
+    if (second === undefined) return [];
     const replicates = subtract(first.replicates, second.replicates);
     return [[
       name,

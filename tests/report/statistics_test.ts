@@ -59,6 +59,43 @@ Deno.test("the mean loss of a text counts its tokens, and pairs of texts their d
   assert(pair!.mean_nll!.shown);
 });
 
+Deno.test("means that only some runs have, and those of groups, have intervals too", () => {
+  const generated = (i: number) => ({
+    ...{ tokens: [1, 2, 3], reply: "", cut: false, score: 1, valid: true, referenceValid: true },
+    divergence: i % 2 === 0 ? null : 1,
+  });
+  const policy = (name: string, strict: (i: number) => number) => {
+    const scored_ = scored(name, () => 1);
+    return {
+      ...scored_,
+      outcomes: scored_.outcomes.map((outcome, i) => ({
+        ...outcome,
+        scores: { strict: strict(i) },
+        referenceScores: { strict: 1 },
+        generated: generated(i),
+        group: i < 2 ? "short" : "long",
+        score: i < 2 ? 1 : 0,
+      })),
+    };
+  };
+  const [a, b] = [policy("a", () => 1), policy("b", (i) => i % 2)];
+  const { intervals, comparisons: [pair], groups, errors } = sliceStatistics("x", [a, b], 0);
+  assertEquals(intervals[0]!["task_score_strict"], { low: 100, high: 100 });
+  assertEquals(pair!.task_score_strict!.estimate, 50);
+  // Half of them are 3 tokens long and the same, half part at the second.
+  const { low, high } = intervals[0]!["generated_same_tokens"]!;
+  assert(low < 2 && 2 < high && low >= 1 && high <= 3);
+  assertEquals(pair!.generated_diverged!.estimate, 0);
+  assert(errors[1]!["task_score_strict"]! > 0);
+  assertEquals(groups[0], { short: { low: 100, high: 100 }, long: { low: 0, high: 0 } });
+  const report = { data: null, max_new_tokens: 4, result: { ...result, results: [a, b] } };
+  const [{ policies: [first] }] = JSON.parse(resultFiles(run, [report])["metrics.json"]!).slices;
+  assertEquals(
+    first.groups.map(({ name, interval }: Record<string, unknown>) => [name, interval]),
+    [["short", { low: 100, high: 100 }], ["long", { low: 0, high: 0 }]],
+  );
+});
+
 Deno.test("the harness's files have the standard errors of the same draws", () => {
   const policies = [scored("a", () => 1), scored("half", (i) => i % 2)];
   const reports = [{ data: null, max_new_tokens: 32, result: { ...result, results: policies } }];
