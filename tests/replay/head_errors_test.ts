@@ -78,7 +78,7 @@ Deno.test("head_errors.csv has a line for each head behind one for all of them",
     ),
   };
   const ran = { ...result, results: [{ ...first!, outcomes: [outcome!, other] }] };
-  const lines = headErrorsCsv([{ data: null, max_new_tokens: 4, result: ran }]).trimEnd()
+  const lines = headErrorsCsv([{ result: ran }]).trimEnd()
     .split(/\r?\n/);
   assertEquals(lines[0], "slice,policy,layer,kind,head,error,share");
   const rows = lines.slice(1).map((line) => line.split(","));
