@@ -15,10 +15,10 @@ import {
 } from "../quant/family.ts";
 import type { OptionalHook } from "../quant/hooks.ts";
 import type { Families } from "../quant/registry.ts";
-import { notAlikeError } from "../quant/stores/coupled/layer_pack.ts";
+import { kindsNotAlikeError, notAlikeError } from "../quant/stores/coupled/layer_pack.ts";
 import type { Calibration } from "../quant/calibration.ts";
 import { settingsFor } from "../quant/settings_for.ts";
-import { settingsKey } from "../quant/settings_key.ts";
+import { keyOfAnyLayer, settingsKey } from "../quant/settings_key.ts";
 import { EXACT_BITS, exactSettings } from "../quant/families/exact/exact.ts";
 import { Allowance, calibrationBytes } from "./allowance.ts";
 import type { RawAnswers, StepQuestion } from "./ask.ts";
@@ -232,19 +232,21 @@ export class Planner {
 }
 
 /**
- * Layers that a family codes together have the same settings.
+ * Layers, and kinds, that a family codes together have the same settings.
  *
  * @throws {QuantizerError} for the first that has not
  */
 function checkCoupled(plan: readonly Settings[], families: Families): void {
-  const key = (settings: Settings) => settingsKey({ ...settings, layer: 0 });
   for (const kind of KV_KINDS) {
     const ofKind = plan.filter((settings) => settings.kind === kind);
     const coupled = ofKind.find((s) => families.of(s.family).couplesLayers?.(s) === true);
     if (coupled === undefined) continue;
-    const own = key(coupled);
-    const other = ofKind.find((settings) => key(settings) !== own);
+    const own = keyOfAnyLayer(coupled);
+    const other = ofKind.find((settings) => keyOfAnyLayer(settings) !== own);
     if (other !== undefined) throw notAlikeError(coupled, other.layer);
+    if (families.of(coupled.family).couplesKinds?.(coupled) !== true) continue;
+    const alike = plan.every((settings) => keyOfAnyLayer({ ...settings, kind }) === own);
+    if (!alike) throw kindsNotAlikeError(coupled);
   }
 }
 

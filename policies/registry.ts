@@ -7,6 +7,7 @@ import { takenHooks } from "../quant/declared.ts";
 import { KV_KINDS } from "../quant/family.ts";
 import { builtInFamilies } from "../quant/registry.ts";
 import { adaptive, adaptive1bit, adaptive2bit } from "./adaptive.ts";
+import { aquakv2bit, aquakv3bit } from "./aquakv.ts";
 import { type NameAndGroup, nameAndGroup, withGroupSize } from "./group_size.ts";
 import { hfHqq2bit, hfHqq4bit } from "./hf_hqq.ts";
 import { hfQuanto2bit, hfQuanto4bit } from "./hf_quanto.ts";
@@ -80,6 +81,8 @@ export const policies = {
   kvtc_8x: kvtc8x,
   kvtc_16x: kvtc16x,
   kvtc_20x: kvtc20x,
+  aquakv_2bit: aquakv2bit,
+  aquakv_3bit: aquakv3bit,
   llamacpp_q8_0: llamacppQ8_0,
   llamacpp_q8_0_q5_1: llamacppQ8_0Q5_1,
   llamacpp_q5_1: llamacppQ5_1,

@@ -173,7 +173,7 @@ export interface Source<T extends KvShape> {
   readonly promptTokens: number;
   /** Sources of every layer of this kind, in layer order, for families that couple layers. */
   readonly siblings: readonly Source<T>[];
-  /** Room for work shared by the stores of one cache (keyed by the family). */
+  /** Room for work shared by the stores of one cache, keys and values (keyed by the family). */
   readonly shared: Map<string, unknown>;
 }
 
@@ -556,6 +556,11 @@ export interface Family<
    * same, and a plan that has others for some is refused. Absent: every layer is coded by itself.
    */
   couplesLayers?(settings: S): boolean;
+  /**
+   * Whether values are decoded from keys under these settings: then keys and values must have the same,
+   * and a plan that has others for one kind is refused. Absent: each kind is coded by itself.
+   */
+  couplesKinds?(settings: S): boolean;
   /**
    * Applies the family's own rules.
    *

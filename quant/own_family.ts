@@ -46,7 +46,7 @@ type Asked = <V>(method: string, work: () => V) => V;
  */
 export function ownFamily(family: Family): Family {
   checkDeclared(family);
-  const { name, calibrate, learnsBy, fit, noise, statistics, couplesLayers } = family;
+  const { name, calibrate, learnsBy, fit, noise, statistics, couplesLayers, couplesKinds } = family;
   const threw = (method: string, error: unknown) => {
     if (error instanceof UserError || error instanceof InternalError) return error;
     const what = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
@@ -118,6 +118,10 @@ export function ownFamily(family: Family): Family {
     ...(couplesLayers === undefined ? {} : {
       couplesLayers: (settings: Settings) =>
         ask("couplesLayers", () => couplesLayers.call(family, settings)) === true,
+    }),
+    ...(couplesKinds === undefined ? {} : {
+      couplesKinds: (settings: Settings) =>
+        ask("couplesKinds", () => couplesKinds.call(family, settings)) === true,
     }),
     openCpu: (source, settings, tokens) =>
       opened(ask("openCpu", () => family.openCpu(source, settings, tokens))),

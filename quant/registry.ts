@@ -6,6 +6,7 @@
 import type { Family } from "./family.ts";
 import { ownFamily } from "./own_family.ts";
 import { QuantizerError } from "./quantizer_error.ts";
+import { aquakv } from "./families/aquakv/aquakv.ts";
 import { exact } from "./families/exact/exact.ts";
 import { fp8 } from "./families/fp8/fp8.ts";
 import { ggml } from "./families/ggml/ggml.ts";
@@ -55,6 +56,7 @@ export const families = {
   turboquant,
   transform,
   kvtc,
+  aquakv,
   ggml,
   fp8,
   int_token_head: intTokenHead,

@@ -17,3 +17,8 @@ export function settingsKey(settings: Settings): string {
   }
   return key;
 }
+
+/** Equal for settings that differ in nothing but their layer: what layers that are coded together have. */
+export function keyOfAnyLayer(settings: Settings): string {
+  return settingsKey({ ...settings, layer: 0 });
+}

@@ -30,9 +30,9 @@ export class Sources<T extends KvShape> {
    */
   constructor(reference: Reference<T>, needs: Needs, rope?: RotaryTables<T>) {
     const { preRopeKeys, queries } = reference;
+    const shared = new Map<string, unknown>();
     const build = (kind: KvKind): Source<T>[] => {
       const siblings: Source<T>[] = [];
-      const shared = new Map<string, unknown>();
       for (const [layer, kv] of reference.layers.entries()) {
         siblings.push({
           layer,

@@ -51,7 +51,7 @@ export abstract class GrowingStore<S extends Settings, Role extends string>
     this.length = n;
     this.#quantized = this.rangeOf(this.settings, n);
     const { sizesNeedSettle }: Store<GpuTensor> = this;
-    if (sizesNeedSettle) this.#catchUp();
+    if (sizesNeedSettle) this.catchUp();
   }
 
   override free(): void {
@@ -61,7 +61,7 @@ export abstract class GrowingStore<S extends Settings, Role extends string>
   }
 
   override settle(): Promise<void> {
-    this.#catchUp();
+    this.catchUp();
     return super.settle();
   }
 
@@ -78,7 +78,7 @@ export abstract class GrowingStore<S extends Settings, Role extends string>
     over: Extent,
     bindings: Bindings,
   ): void {
-    this.#catchUp();
+    this.catchUp();
     super.run(kernels, entryPoint, over, bindings);
   }
 
@@ -86,12 +86,12 @@ export abstract class GrowingStore<S extends Settings, Role extends string>
     declared: readonly StoredBuffer[],
     elsewhere?: Readonly<Record<string, GPUBuffer>>,
   ): Promise<BufferContents[]> {
-    this.#catchUp();
+    this.catchUp();
     return super.used(declared, elsewhere);
   }
 
   /** Quantizes what the range has moved over. */
-  #catchUp(): void {
+  protected catchUp(): void {
     const first = this.#reached;
     if (this.tokens <= first) return;
     // At once, since quantizing launches kernels of the store.

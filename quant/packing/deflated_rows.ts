@@ -28,6 +28,8 @@ export class DeflatedRows {
   /** Rows of the stream. */
   #count = 0;
   #waiting: Uint8Array[] = [];
+  /** What the stream holds, once somebody has asked for it. */
+  #rows: Uint8Array | undefined;
   /** Bytes of the streams of so many rows, as far as somebody asked. */
   readonly #sizes = new Map<number, number>();
 
@@ -39,9 +41,10 @@ export class DeflatedRows {
     this.#waiting.push(rows);
   }
 
-  /** All rows, one behind the other. */
+  /** All rows, one behind the other; they are inflated once, until further ones are added. */
   all(): Uint8Array {
-    return inRows(this.#planes(), this.rowBytes);
+    this.#close();
+    return this.#rows ??= inRows(this.#planes(), this.rowBytes);
   }
 
   /** Bytes of the stream of the first `count` rows, at most those that were added. */
@@ -63,7 +66,6 @@ export class DeflatedRows {
 
   /** Bytes of one place behind those of another. */
   #planes(): Uint8Array {
-    this.#close();
     if (this.#stream.length === this.#count * this.rowBytes) return this.#stream;
     return new Uint8Array(inflateRawSync(this.#stream));
   }
@@ -81,6 +83,7 @@ export class DeflatedRows {
       at += part.length;
     }
     this.#stream = deflated(rows, this.rowBytes);
+    this.#rows = undefined;
     this.#count = rows.length / this.rowBytes;
     this.#sizes.set(this.#count, this.#stream.length);
   }

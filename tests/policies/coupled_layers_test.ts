@@ -35,6 +35,22 @@ Deno.test("settings of its own for a layer are refused in one sentence where lay
       { ...policies.kvtc_8x(), residual_length: (layer) => layer < 2 ? 128 : 64 },
       'Layer 0 keys: family "kvtc" codes layers together here, but layer 2',
     ],
+    [
+      { ...policies.aquakv_2bit(), choose_bits: (layer) => layer === 0 ? 4 : 2 },
+      'Layer 0 keys: family "aquakv" codes layers together here, but layer 1 has other settings',
+    ],
+    [
+      { ...policies.aquakv_2bit(), choose_bits: (_layer, kind) => kind === "key" ? 3 : 2 },
+      'Layer 0 keys: family "aquakv" predicts values from keys, but the other kind has other ' +
+      "settings; give keys and values the same",
+    ],
+    [
+      {
+        ...policies.aquakv_2bit(),
+        quantizer_family: (_layer, kind) => kind === "key" ? "kvtc" : "aquakv",
+      },
+      'Layer 0 values: family "aquakv" predicts values from keys',
+    ],
   ];
   for (const [policy, message] of refused) {
     await assertRejects(() => replay(policy), UserError, message);

@@ -83,6 +83,18 @@ const OFFICIAL: Readonly<Partial<Record<PolicyName, Readonly<Record<"key" | "val
   },
   kvtc_16x: { key: { compression: 16, bits: [1, 1] }, value: { compression: 16 } },
   kvtc_20x: { key: { compression: 20, bits: [1, 1] }, value: { compression: 20 } },
+  aquakv_2bit: {
+    key: {
+      family: "aquakv",
+      bits: [2, 2],
+      firstLayerBits: 4,
+      hadamardSize: 128,
+      residualLength: 128,
+      sinkTokens: 4,
+    },
+    value: { family: "aquakv", bits: [2, 2], residualLength: 128, sinkTokens: 4 },
+  },
+  aquakv_3bit: { key: { bits: [3, 3] }, value: { bits: [3, 3], firstLayerBits: 4 } },
   llamacpp_q8_0: {
     key: { family: "ggml", bits: [8, 8], type: "q8_0", rotation: 64 },
     value: { family: "ggml", bits: [8, 8], type: "q8_0", rotation: 64 },

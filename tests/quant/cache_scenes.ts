@@ -18,6 +18,8 @@ export interface CacheScene<S extends Settings> {
   readonly family: Family<S>;
   readonly kind: KvKind;
   readonly settings: readonly S[];
+  /** Settings of the keys of each layer, of values that are decoded from keys. */
+  readonly keySettings?: readonly S[];
   readonly heads: number;
   readonly headDim: number;
   /** Tokens of the last snapshot. */
@@ -57,6 +59,8 @@ export const rotaryOf = (headDim: number): RotaryPositions => ({
 /** The stores of a scene. */
 export class OpenCache<S extends Settings> {
   readonly stores: Store<KvShape>[];
+  /** The stores of the keys that these are decoded from. */
+  readonly #keyStores: readonly Store<KvShape>[];
   readonly #shape: KvShape;
   readonly #sources: readonly Source<KvShape>[];
 
@@ -95,6 +99,14 @@ export class OpenCache<S extends Settings> {
       });
     }
     this.#sources = siblings;
+    const keySources: Source<KvShape>[] = [];
+    this.#keyStores = (scene.keySettings ?? []).map((settings, layer) => {
+      const entries = kvData(heads * capacity, headDim, scene.look, scene.seed + 500 + layer);
+      const tensor = backend.upload(entries, this.#shape);
+      const place = { kind: "key", tensor, preRope: tensor, siblings: keySources } as const;
+      keySources.push({ ...siblings[layer]!, ...place });
+      return backend.open(family, keySources[layer]!, settings, tokens);
+    });
     this.stores = scene.settings.map((settings, layer) =>
       backend.open(family, siblings[layer]!, settings, tokens)
     );
@@ -111,7 +123,7 @@ export class OpenCache<S extends Settings> {
   /** Grows every store to each length in turn; settles after each when `settled`. */
   async grow(lengths: readonly number[], settled = true): Promise<this> {
     for (const n of lengths) {
-      for (const store of this.stores) store.grow(n);
+      for (const store of [...this.#keyStores, ...this.stores]) store.grow(n);
       if (settled) { for (const store of this.stores) await store.settle(); }
     }
     return this;

@@ -47,6 +47,8 @@ const OTHER_OPTIONS: Readonly<
   "kvquant pre_rope": [false],
   "kvtc compression": [20],
   "kvtc layers": [7],
+  "aquakv first_layer_bits": [3],
+  "aquakv hadamard_size": [16],
   "hf_quanto quanto_axis": [-1, { axis: "channel" }],
   "hf_hqq hqq_axis": [0, { axis: "channel" }],
   "hf_hqq optimize": [false],

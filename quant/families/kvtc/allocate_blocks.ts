@@ -10,10 +10,13 @@ import {
   BLOCK_SIZES,
   blockBytes,
   type ComponentBlock,
-  readBlock,
+  rangeOf,
+  steppedCode,
+  steppedValue,
   TYPE_BITS,
-  writeBlock,
 } from "./component_blocks.ts";
+import { fromFloat8Bits, toFloat8Bits } from "../../packing/float8.ts";
+import { fromHalfBits } from "../../packing/half.ts";
 
 /** Squared errors of samples. */
 export interface BlockErrors {
@@ -35,26 +38,44 @@ export function blockErrors(samples: Float32Array, components: number): BlockErr
   for (const [i, x] of samples.entries()) energies[i % components]! += x * x;
   const tails = new Float64Array(components + 1);
   for (let i = components - 1; i >= 0; i--) tails[i] = tails[i + 1]! + energies[i]!;
-  const bytes = new Uint8Array(4 + BLOCK_SIZES.at(-1)!);
-  const back = new Float32Array(BLOCK_SIZES.at(-1)!);
-  const blocks = TYPE_BITS.map((bits) =>
-    BLOCK_SIZES.map((size) => {
+  const blocks = TYPE_BITS.map((bits) => {
+    // An entry loses the same in every block of e4m3.
+    const alone = bits === 8
+      ? Float64Array.from(samples, (x) => (x - fromFloat8Bits(toFloat8Bits(x))) ** 2)
+      : undefined;
+    return BLOCK_SIZES.map((size) => {
       const errors = new Float64Array(Math.max(0, components - size + 1));
       for (const start of errors.keys()) {
         let sum = 0;
         for (let t = 0; t < tokens; t++) {
           const from = t * components + start;
-          bytes.fill(0, 0, blockBytes({ size, bits }));
-          writeBlock({ size, bits }, samples, from, bytes, 0);
-          readBlock({ size, bits }, bytes, 0, back, 0);
-          for (let i = 0; i < size; i++) sum += (samples[from + i]! - back[i]!) ** 2;
+          if (alone === undefined) sum = addRangedLoss(sum, { size, bits }, samples, from);
+          else for (let i = from; i < from + size; i++) sum += alone[i]!;
         }
         errors[start] = sum;
       }
       return errors;
-    })
-  );
+    });
+  });
   return { components, tails, blocks };
+}
+
+/** Adds what a block of steps between its extremes loses. */
+function addRangedLoss(
+  sum: number,
+  block: ComponentBlock,
+  samples: Float32Array,
+  from: number,
+): number {
+  const { scale, lowest } = rangeOf(block, samples, from);
+  const [step, origin] = [fromHalfBits(scale), fromHalfBits(lowest)];
+  const top = 2 ** block.bits - 1;
+  for (let i = from; i < from + block.size; i++) {
+    const code = steppedCode(samples[i]!, origin, step, top);
+    const lost = samples[i]! - steppedValue(code, origin, step);
+    sum += lost * lost;
+  }
+  return sum;
 }
 
 /** The blocks that lose least in at most `most` bytes of a token. */

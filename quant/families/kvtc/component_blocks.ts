@@ -45,6 +45,37 @@ export function storedComponents(blocks: readonly ComponentBlock[]): number {
   return blocks.reduce((sum, { size }) => sum + size, 0);
 }
 
+/** Scale and lowest component of a block, in half-precision bits. */
+export function rangeOf(
+  { size, bits }: ComponentBlock,
+  components: Float32Array,
+  from: number,
+): { readonly scale: number; readonly lowest: number } {
+  let [low, high] = [Infinity, -Infinity];
+  for (let i = from; i < from + size; i++) {
+    const x = components[i]!;
+    if (x < low) low = x;
+    if (x > high) high = x;
+  }
+  const top = 2 ** bits - 1;
+  return {
+    scale: toHalfBits(Math.fround(Math.fround(high - low) / top)),
+    lowest: toHalfBits(low),
+  };
+}
+
+/** The code of a component: how many steps it is above the lowest. */
+export function steppedCode(x: number, origin: number, step: number, top: number): number {
+  if (step === 0) return 0;
+  const steps = Math.fround(Math.fround(x - origin) / step);
+  return roundEven(steps < 0 ? 0 : steps > top ? top : steps);
+}
+
+/** What a code of steps stands for. */
+export function steppedValue(code: number, origin: number, step: number): number {
+  return Math.fround(Math.fround(code * step) + origin);
+}
+
 /** Writes components from index `from` on, each within half precision, to bytes from `at` on, which are 0. */
 export function writeBlock(
   { size, bits }: ComponentBlock,
@@ -57,20 +88,12 @@ export function writeBlock(
     for (let i = 0; i < size; i++) bytes[at + i] = toFloat8Bits(components[from + i]!);
     return;
   }
-  let [low, high] = [Infinity, -Infinity];
-  for (let i = 0; i < size; i++) {
-    low = Math.min(low, components[from + i]!);
-    high = Math.max(high, components[from + i]!);
-  }
-  const top = 2 ** bits - 1;
-  const scale = toHalfBits(Math.fround(Math.fround(high - low) / top));
-  const lowest = toHalfBits(low);
+  const { scale, lowest } = rangeOf({ size, bits }, components, from);
   bytes.set([scale & 255, scale >>> 8, lowest & 255, lowest >>> 8], at);
-  const [step, origin] = [fromHalfBits(scale), fromHalfBits(lowest)];
+  const [step, origin, top] = [fromHalfBits(scale), fromHalfBits(lowest), 2 ** bits - 1];
   if (step === 0) return;
   for (let i = 0; i < size; i++) {
-    const steps = Math.fround(Math.fround(components[from + i]! - origin) / step);
-    const code = roundEven(Math.min(Math.max(steps, 0), top));
+    const code = steppedCode(components[from + i]!, origin, step, top);
     bytes[at + RANGE_BYTES + (i * bits >>> 3)]! |= code << (i * bits & 7);
   }
 }
@@ -92,6 +115,6 @@ export function readBlock(
   const mask = 2 ** bits - 1;
   for (let i = 0; i < size; i++) {
     const code = bytes[at + RANGE_BYTES + (i * bits >>> 3)]! >>> (i * bits & 7) & mask;
-    components[to + i] = Math.fround(Math.fround(code * step) + origin);
+    components[to + i] = steppedValue(code, origin, step);
   }
 }

@@ -11,6 +11,7 @@ import { multiplyRows } from "../../numerics/multiply_rows.ts";
 import { principalAxes } from "../../numerics/principal_axes.ts";
 import { secondMoment } from "../../numerics/second_moment.ts";
 import { finiteHalf } from "../../packing/half.ts";
+import { sampleRows } from "../../stores/coupled/sample_rows.ts";
 import { allocateBlocks, type BlockErrors, blockErrors } from "./allocate_blocks.ts";
 import { storedComponents } from "./component_blocks.ts";
 import { type KvtcSettings, layersTogether } from "./kvtc_settings.ts";
@@ -66,8 +67,7 @@ function learnLayers(
   kind: KvKind,
   sinkTokens: number,
 ): LayersLearned {
-  const rows = tokenRows(samples, from, to, kind, sinkTokens);
-  const { data, channels } = rows;
+  const { data, channels } = sampleRows(samples, from, to, kind, sinkTokens);
   const tokens = data.length / channels;
   const mean = centre(data, channels);
   const plain = new Float64Array(channels).fill(1);
@@ -82,36 +82,4 @@ function learnLayers(
   multiplyRows(compared, count, axes, channels, channels, components);
   const errors = blockErrors(Float32Array.from(components, finiteHalf), channels);
   return { mean: Float32Array.from(mean), axes, errors, calibrations: new Map() };
-}
-
-/** Vectors of the layers together, `[tokens][channels]`, without tokens that stay exact as sinks. */
-function tokenRows(
-  { layers, positions }: KeptSamples,
-  from: number,
-  to: number,
-  kind: KvKind,
-  sinkTokens: number,
-): { data: Float64Array; channels: number } {
-  const tensors = layers.slice(from, to).map((l) => kind === "key" ? l.preRopeKeys : l.values);
-  const { heads, headDim } = tensors[0]![0]!;
-  const channels = tensors.length * heads * headDim;
-  // Where nothing but sinks was kept, they have to do.
-  const chosen = (least: number) =>
-    positions.map((own) => [...own.keys()].filter((i) => own[i]! >= least));
-  let tokens = chosen(sinkTokens);
-  if (tokens.every((own) => own.length === 0)) tokens = chosen(0);
-  const data = new Float64Array(tokens.reduce((sum, own) => sum + own.length, 0) * channels);
-  let at = 0;
-  for (const [sample, own] of tokens.entries()) {
-    for (const t of own) {
-      for (const ofLayer of tensors) {
-        const { data: entries, capacity } = ofLayer[sample]!;
-        for (let h = 0; h < heads; h++, at += headDim) {
-          const first = (h * capacity + t) * headDim;
-          data.set(entries.subarray(first, first + headDim), at);
-        }
-      }
-    }
-  }
-  return { data, channels };
 }

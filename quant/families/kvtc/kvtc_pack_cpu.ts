@@ -9,6 +9,7 @@ import { paddedTo4, rowsTimesColumns } from "../../numerics/rows_times_columns.t
 import { DeflatedRows } from "../../packing/deflated_rows.ts";
 import { finiteHalf } from "../../packing/half.ts";
 import type { LayerPack } from "../../stores/coupled/layer_pack.ts";
+import { RestoredTokens } from "../../stores/coupled/restored_tokens.ts";
 import { preRopeOf, rotateHead } from "../../stores/rope/rope_restore.ts";
 import type { CpuTensor } from "../../tensor.ts";
 import { blockBytes, readBlock, writeBlock } from "./component_blocks.ts";
@@ -56,6 +57,10 @@ export class KvtcPackCpu implements LayerPack<CpuTensor> {
   readonly #settings: KvtcSettings;
   readonly #layout: KvtcLayout;
   readonly #rows: DeflatedRows;
+  /** Of each layer. */
+  readonly #restored: readonly RestoredTokens[];
+  /** Components of the tokens that were decoded last, for all layers. */
+  #decoded = { first: 0, count: 0, components: new Float32Array(0) };
   #to: number;
 
   /** @param sources of the layers that are coded together */
@@ -64,45 +69,22 @@ export class KvtcPackCpu implements LayerPack<CpuTensor> {
     this.#settings = settings;
     this.#layout = kvtcLayout(settings, sources.length);
     this.#rows = new DeflatedRows(this.#layout.rowBytes);
-    this.#to = 0;
+    this.#restored = sources.map(({ tensor }) => new RestoredTokens(tensor, settings.sinkTokens));
+    this.#to = settings.sinkTokens;
   }
 
   grow(n: number): void {
-    const { from, to } = kvtcRange(this.#settings, n);
-    for (let token = Math.max(from, this.#to); token < to; token += TILE) {
+    const { to } = kvtcRange(this.#settings, n);
+    for (let token = this.#to; token < to; token += TILE) {
       this.#rows.add(this.#encoded(token, Math.min(TILE, to - token)));
     }
     this.#to = Math.max(this.#to, to);
   }
 
   restore(layer: number, target: CpuTensor): void {
-    const { stored, rowBytes, mean } = this.#layout;
-    const { heads, headDim, sinkTokens, kind } = this.#settings;
-    const rope = kind === "key" ? preRopeOf(this.#sources[layer]!).rope : undefined;
-    const [columns, size] = [paddedTo4(stored), heads * headDim];
-    // Only what becomes of this layer's channels.
-    const back = matrices(this.#layout).back.subarray(layer * size * columns);
-    // Padded columns are those of the next layer, or none; nobody reads what they give.
-    const width = paddedTo4(size);
-    const bytes = this.#rows.all();
-    const components = new Float32Array(TILE * columns);
-    const rows = new Float32Array(TILE * width);
-    for (let token = sinkTokens; token < this.#to; token += TILE) {
-      const count = Math.min(TILE, this.#to - token);
-      for (let t = 0; t < count; t++) {
-        this.#decode(bytes, (token - sinkTokens + t) * rowBytes, components, t * columns);
-      }
-      rowsTimesColumns(components, count + count % 2, back, width, columns, rows);
-      for (let t = 0; t < count; t++) {
-        const row = rows.subarray(t * width, t * width + size);
-        for (let c = 0; c < size; c++) row[c]! += mean[layer * size + c]!;
-        for (let h = 0; h < heads; h++) {
-          const at = (h * target.capacity + token + t) * headDim;
-          if (rope === undefined) target.data.set(row.subarray(h * headDim, (h + 1) * headDim), at);
-          else rotateHead(row, h * headDim, rope, token + t, headDim, target.data, at);
-        }
-      }
-    }
+    this.#restored[layer]!.restore(this.#to, target, (first, tensor) => {
+      this.#rebuild(layer, first, this.#to - first, tensor);
+    });
   }
 
   buffers(n: number): readonly StoredBuffer[] {
@@ -157,12 +139,49 @@ export class KvtcPackCpu implements LayerPack<CpuTensor> {
     return bytes;
   }
 
-  #decode(bytes: Uint8Array, row: number, components: Float32Array, to: number): void {
-    let [at, k] = [row, to];
-    for (const block of this.#layout.blocks) {
-      readBlock(block, bytes, at, components, k);
-      k += block.size;
-      at += blockBytes(block);
+  /** Restores one layer's channels of tokens into a tensor. */
+  #rebuild(layer: number, first: number, count: number, tensor: CpuTensor): void {
+    const { stored, mean } = this.#layout;
+    const { heads, headDim, kind } = this.#settings;
+    const rope = kind === "key" ? preRopeOf(this.#sources[layer]!).rope : undefined;
+    const [columns, size] = [paddedTo4(stored), heads * headDim];
+    // Only what becomes of this layer's channels.
+    const back = matrices(this.#layout).back.subarray(layer * size * columns);
+    // Padded columns are those of the next layer, or none; nobody reads what they give.
+    const width = paddedTo4(size);
+    const components = this.#components(first, count);
+    const rows = new Float32Array((count + count % 2) * width);
+    rowsTimesColumns(components, count + count % 2, back, width, columns, rows);
+    for (let t = 0; t < count; t++) {
+      const row = rows.subarray(t * width, t * width + size);
+      for (let c = 0; c < size; c++) row[c]! += mean[layer * size + c]!;
+      for (let h = 0; h < heads; h++) {
+        const at = (h * tensor.capacity + first + t) * headDim;
+        if (rope === undefined) tensor.data.set(row.subarray(h * headDim, (h + 1) * headDim), at);
+        else rotateHead(row, h * headDim, rope, first + t, headDim, tensor.data, at);
+      }
     }
+  }
+
+  /** Components of tokens, `[tokens][columns]`, out of the stream; every layer asks for the same. */
+  #components(first: number, count: number): Float32Array {
+    if (this.#decoded.first === first && this.#decoded.count === count) {
+      return this.#decoded.components;
+    }
+    const { stored, rowBytes, blocks } = this.#layout;
+    const columns = paddedTo4(stored);
+    const bytes = this.#rows.all();
+    const components = new Float32Array((count + count % 2) * columns);
+    for (let t = 0; t < count; t++) {
+      let at = (first - this.#settings.sinkTokens + t) * rowBytes;
+      let k = t * columns;
+      for (const block of blocks) {
+        readBlock(block, bytes, at, components, k);
+        k += block.size;
+        at += blockBytes(block);
+      }
+    }
+    this.#decoded = { first, count, components };
+    return components;
   }
 }

@@ -45,8 +45,9 @@ export class KvtcPackGpu extends DeviceStore<never> implements LayerPack<GpuTens
   /** Rows that are not read back, and those of them that are on their way. */
   #waiting: DeviceRows[] = [];
   #coming: readonly DeviceRows[] = [];
-  /** Tokens of the stream. */
+  /** Tokens of the stream, and their components once a layer has asked for them. */
   #settled = 0;
+  #components: GPUBuffer | undefined;
   #to = 0;
 
   /** @param sources of the layers that are coded together */
@@ -98,15 +99,14 @@ export class KvtcPackGpu extends DeviceStore<never> implements LayerPack<GpuTens
   restore(layer: number, target: GpuTensor): void {
     this.bench.batch(() => {
       if (this.#settled > 0) {
-        const rows = this.bench.buffer("rows", this.#inWords(this.#rows.all()));
-        this.#restore(layer, target, {
-          token: this.#settings.sinkTokens,
-          tokens: this.#settled,
-          rows,
-        });
-        this.bench.free(rows);
+        const token = this.#settings.sinkTokens;
+        this.#rebuild(layer, target, token, this.#settled, this.#settledComponents());
       }
-      for (const part of this.#waiting) this.#restore(layer, target, part);
+      for (const { token, tokens, rows } of this.#waiting) {
+        const components = this.#decoded(token, tokens, rows);
+        this.#rebuild(layer, target, token, tokens, components);
+        this.bench.free(components);
+      }
     });
   }
 
@@ -126,6 +126,7 @@ export class KvtcPackGpu extends DeviceStore<never> implements LayerPack<GpuTens
 
   override free(): void {
     super.free();
+    this.#forgetComponents();
     this.bench.free(...this.#waiting.map(({ rows }) => rows));
     this.#waiting = [];
   }
@@ -147,6 +148,7 @@ export class KvtcPackGpu extends DeviceStore<never> implements LayerPack<GpuTens
       rows.set(bytes.subarray(row, row + rowBytes), at);
     }
     this.#rows.add(rows);
+    this.#forgetComponents();
     for (const { tokens, rows } of this.#coming) {
       this.#settled += tokens;
       this.bench.free(rows);
@@ -195,19 +197,44 @@ export class KvtcPackGpu extends DeviceStore<never> implements LayerPack<GpuTens
     return words;
   }
 
-  #restore(layer: number, target: GpuTensor, { token, tokens, rows }: DeviceRows): void {
-    const rope = this.#settings.kind === "key" ? preRopeOf(this.#sources[layer]!).rope : undefined;
+  /** Components of all tokens of the stream, decoded for the first layer that asks. */
+  #settledComponents(): GPUBuffer {
+    if (this.#components === undefined) {
+      const rows = this.bench.buffer("rows", this.#inWords(this.#rows.all()));
+      const { sinkTokens } = this.#settings;
+      this.#components = this.#decoded(sinkTokens, this.#settled, rows);
+      this.bench.free(rows);
+    }
+    return this.#components;
+  }
+
+  #forgetComponents(): void {
+    if (this.#components !== undefined) this.bench.free(this.#components);
+    this.#components = undefined;
+  }
+
+  #decoded(token: number, tokens: number, rows: GPUBuffer): GPUBuffer {
     const components = this.bench.buffer("components", tokens * this.#layout.stored);
-    const job = this.#job(target, layer, token, tokens);
+    const job = this.#job(this.#sources[0]!.tensor, 0, token, tokens);
     this.run(this.#kernels, "decode", { threads: tokens }, { job, components, rows });
+    return components;
+  }
+
+  #rebuild(
+    layer: number,
+    target: GpuTensor,
+    token: number,
+    tokens: number,
+    components: GPUBuffer,
+  ): void {
+    const rope = this.#settings.kind === "key" ? preRopeOf(this.#sources[layer]!).rope : undefined;
     this.run(this.#kernels, "rebuild", { workgroups: tokens }, {
-      job,
+      job: this.#job(target, layer, token, tokens),
       tensor: target.buffer,
       components,
       cosine: rope?.cos.buffer,
       sine: rope?.sin.buffer,
     });
-    this.bench.free(components);
   }
 
   #job(tensor: GpuTensor, layer: number, first: number, tokens: number) {

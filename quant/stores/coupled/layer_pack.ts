@@ -12,6 +12,7 @@ import type {
   StoredBuffer,
 } from "../../family.ts";
 import { QuantizerError } from "../../quantizer_error.ts";
+import { keyOfAnyLayer } from "../../settings_key.ts";
 import type { KvShape } from "../../tensor.ts";
 
 /** Entries of some layers that are packed together, on one backend. */
@@ -36,10 +37,9 @@ export interface SharedPack<P> {
   readonly layers: Set<number>;
 }
 
-/** Equal for the settings of layers that are packed together. */
+/** Equal for the stores of layers that are packed together. */
 function packKey(settings: Settings, [first]: readonly Source<KvShape>[]): string {
-  const { layer: _, calibration: _c, ...rest } = settings;
-  return `pack from layer ${first!.layer} ${JSON.stringify(rest)}`;
+  return `pack from layer ${first!.layer} ${keyOfAnyLayer(settings)}`;
 }
 
 /** Joins the pack of the layers that are coded together, which the first of them to come opens. */
@@ -82,5 +82,15 @@ export function notAlikeError(
   return new QuantizerError(
     `Layer ${layer} ${kind}s: family "${family}" codes layers together here, but layer ${other} ` +
       `has other settings; give every layer the same`,
+  );
+}
+
+/** The error for keys and values that are to be coded together but have settings of their own. */
+export function kindsNotAlikeError(
+  { family, layer, kind }: Pick<Settings, "family" | "layer" | "kind">,
+): QuantizerError {
+  return new QuantizerError(
+    `Layer ${layer} ${kind}s: family "${family}" predicts values from keys, but the other kind has ` +
+      `other settings; give keys and values the same`,
   );
 }

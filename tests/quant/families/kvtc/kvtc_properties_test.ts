@@ -2,12 +2,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import { inflateRawSync } from "node:zlib";
-import type {
-  Calibration,
-  CalibrationSamples,
-  KeptSamples,
-  LayerSamples,
-} from "../../../../quant/calibration.ts";
+import type { Calibration, KeptSamples } from "../../../../quant/calibration.ts";
 import type { Family, HookAnswers, KvKind, StoredBuffer } from "../../../../quant/family.ts";
 import { kvtc } from "../../../../quant/families/kvtc/kvtc.ts";
 import { allocateBlocks, blockErrors } from "../../../../quant/families/kvtc/allocate_blocks.ts";
@@ -27,7 +22,6 @@ import { rotaryTables } from "../../../../engine/rotary.ts";
 import { rotateHead } from "../../../../quant/stores/rope/rope_restore.ts";
 import { keepSamples } from "../../../../quant/sample_keeper.ts";
 import { settingsFor } from "../../../../quant/settings_for.ts";
-import type { CpuTensor } from "../../../../quant/tensor.ts";
 import { testOnBackends } from "../../backends.ts";
 import { testCacheProperties, testMoreBits } from "../../cache_properties.ts";
 import {
@@ -38,6 +32,7 @@ import {
   rotaryOf,
 } from "../../cache_scenes.ts";
 import { KV_LOOKS, kvData, type KvLook } from "../../kv_data.ts";
+import { lookSamples } from "../../look_samples.ts";
 import { answers } from "../../stores/affine/affine_answers.ts";
 
 type Scene = CacheScene<KvtcSettings>;
@@ -86,20 +81,7 @@ const PLACE: Draw = {
 /** A cache of layers, each calibrated on samples that look like its own tensors. */
 function sceneOf(draw: Draw): Scene {
   const { kind, layers, groupLayers, heads, headDim, tokens, look, seed, bits } = draw;
-  const sampleTokens = 60;
-  const samples: CalibrationSamples = {
-    rotary: rotaryOf(headDim),
-    layers: Array.from({ length: layers }, (_, layer): LayerSamples => {
-      const sample: CpuTensor = {
-        heads,
-        capacity: sampleTokens,
-        headDim,
-        data: kvData(heads * sampleTokens, headDim, look, seed + 1000 + layer),
-      };
-      return { keys: [sample], preRopeKeys: [sample], values: [sample], queries: [] };
-    }),
-  };
-  const kept = keepSamples(samples);
+  const kept = lookSamples({ layers, heads, headDim, look, seed });
   const settings = Array.from({ length: layers }, (_, layer) => {
     const own = settingsFor(
       kvtc,

@@ -1,0 +1,175 @@
+/**
+ * The packed cache of `aquakv` in host memory: the reference implementation.
+ *
+ * @module
+ */
+import type { BufferContents, ConstantBuffer, Source, Store, StoredBuffer } from "../../family.ts";
+import { throwNotFinite } from "../../finite_input.ts";
+import { gaussianPairs } from "../../numerics/gaussian_pairs.ts";
+import { packRow, unpackRow } from "../../packing/bit_packing.ts";
+import { finiteHalf } from "../../packing/half.ts";
+import { RestoredTokens } from "../../stores/coupled/restored_tokens.ts";
+import { preRopeOf, rotateHead } from "../../stores/rope/rope_restore.ts";
+import type { CpuTensor, TokenRange } from "../../tensor.ts";
+import {
+  aquakvBuffers,
+  type AquakvLayout,
+  aquakvLayout,
+  aquakvPredictor,
+  aquakvRange,
+  type AquakvSettings,
+  type Predictor,
+} from "./aquakv_settings.ts";
+import { decodeHiggs, encodeHiggs, type HiggsShape } from "./higgs.ts";
+import { predict } from "./predict.ts";
+import { type ChainLink, RestoredChain } from "./restored_chain.ts";
+
+/** Store of `aquakv` over host tensors. `grow` throws at once on non-finite input. */
+export class AquakvStoreCpu implements Store<CpuTensor>, ChainLink<Float32Array> {
+  readonly settings: AquakvSettings;
+  readonly #source: Source<CpuTensor>;
+  readonly #layout: AquakvLayout;
+  readonly #shape: HiggsShape;
+  readonly #predictor: Predictor | undefined;
+  readonly #chain: RestoredChain<Float32Array>;
+  readonly #codes: Uint32Array<ArrayBuffer>;
+  readonly #scales: Uint16Array<ArrayBuffer>;
+  /** Restored tokens, `[tokens][channels]`, and how many of them are there. */
+  readonly #rows: Float32Array<ArrayBuffer>;
+  #decoded = 0;
+  /** The same at their positions, keys after RoPE. */
+  readonly #turned: RestoredTokens;
+  #quantized: TokenRange;
+
+  constructor(source: Source<CpuTensor>, settings: AquakvSettings, tokens: number) {
+    this.settings = settings;
+    this.#source = source;
+    this.#layout = aquakvLayout(settings);
+    const { channels, bits, tokenWords, scales } = this.#layout;
+    this.#shape = { channels, bits, hadamardSize: settings.hadamardSize };
+    this.#predictor = aquakvPredictor(settings);
+    const { from, to } = aquakvRange(settings, tokens);
+    this.#codes = new Uint32Array((to - from) * tokenWords);
+    // In whole words, as they are counted.
+    this.#scales = new Uint16Array(2 * Math.ceil((to - from) * scales / 2));
+    this.#rows = new Float32Array((to - from) * channels);
+    this.#turned = new RestoredTokens(source.tensor, settings.sinkTokens);
+    this.#quantized = aquakvRange(settings, 0);
+    this.#chain = RestoredChain.join<Float32Array>(source.shared, this);
+  }
+
+  get quantized(): TokenRange {
+    return this.#quantized;
+  }
+
+  rewrites(): boolean {
+    return false;
+  }
+
+  grow(n: number): void {
+    const { from, to } = aquakvRange(this.settings, n);
+    const first = this.#quantized.to - this.#quantized.from;
+    const count = to - from - first;
+    this.#quantized = { from, to };
+    if (count > 0) this.#encode(first, count);
+  }
+
+  restored(tokens: number): Float32Array {
+    const { channels, bits, pairs, tokenWords, scales } = this.#layout;
+    const [first, count] = [this.#decoded, tokens - this.#decoded];
+    if (count <= 0) return this.#rows;
+    const codes = new Int32Array(count * pairs);
+    for (let t = 0; t < count; t++) {
+      const row = codes.subarray(t * pairs, (t + 1) * pairs);
+      unpackRow(this.#codes, (first + t) * tokenWords, pairs, 2 * bits, row);
+    }
+    const left = new Float32Array(count * channels);
+    decodeHiggs(codes, this.#scales.subarray(first * scales), count, this.#shape, left);
+    const predicted = this.#predicted(first, count);
+    this.#rows.set(left.map((x, i) => finiteHalf(x + predicted[i]!)), first * channels);
+    this.#decoded = tokens;
+    return this.#rows;
+  }
+
+  restore(target: CpuTensor): void {
+    const { from, to } = this.#quantized;
+    this.#turned.restore(to, target, (token, tensor) => {
+      const { heads, headDim, kind } = this.settings;
+      const { channels } = this.#layout;
+      const rope = kind === "key" ? preRopeOf(this.#source).rope : undefined;
+      const rows = this.restored(to - from);
+      for (; token < to; token++) {
+        const row = rows.subarray((token - from) * channels, (token - from + 1) * channels);
+        for (let h = 0; h < heads; h++) {
+          const at = (h * tensor.capacity + token) * headDim;
+          if (rope === undefined) tensor.data.set(row.subarray(h * headDim, (h + 1) * headDim), at);
+          else rotateHead(row, h * headDim, rope, token, headDim, tensor.data, at);
+        }
+      }
+    });
+  }
+
+  settle(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  buffers(n: number): readonly StoredBuffer[] {
+    const { from, to } = aquakvRange(this.settings, n);
+    return aquakvBuffers(this.#layout, to - from);
+  }
+
+  contents(): Promise<readonly BufferContents[]> {
+    return Promise.resolve([
+      { role: "codes", words: this.#codes },
+      { role: "scale", words: new Uint32Array(this.#scales.buffer) },
+    ]);
+  }
+
+  constants(): readonly ConstantBuffer[] {
+    return [
+      { role: "codebook", memory: gaussianPairs(this.#layout.bits) },
+      ...Object.entries(this.#predictor ?? {}).map(([role, memory]) => ({ role, memory })),
+    ];
+  }
+
+  free(): void {
+    this.#chain.leave(this);
+  }
+
+  /** Quantizes what is left of `count` tokens behind the prediction. */
+  #encode(first: number, count: number): void {
+    const { bits, pairs, tokenWords, scales } = this.#layout;
+    const { heads, headDim, kind } = this.settings;
+    const source = this.#source;
+    const input = kind === "key" ? preRopeOf(source).tensor : source.tensor;
+    const token = this.#quantized.from + first;
+    throwNotFinite(source, input, token, token + count);
+    const left = this.#predicted(first, count);
+    for (let t = 0, at = 0; t < count; t++) {
+      for (let h = 0; h < heads; h++) {
+        const from = (h * input.capacity + token + t) * headDim;
+        for (let d = 0; d < headDim; d++, at++) {
+          left[at] = finiteHalf(input.data[from + d]!) - left[at]!;
+        }
+      }
+    }
+    const codes = new Int32Array(count * pairs);
+    encodeHiggs(left, count, this.#shape, codes, this.#scales.subarray(first * scales));
+    for (let t = 0; t < count; t++) {
+      const row = codes.subarray(t * pairs, (t + 1) * pairs);
+      packRow(row, pairs, 2 * bits, this.#codes, (first + t) * tokenWords);
+    }
+  }
+
+  /** What tokens are predicted to be. */
+  #predicted(first: number, count: number): Float32Array {
+    const { channels } = this.#layout;
+    const inputs = this.#chain.inputs(this.settings, first + count);
+    return predict(
+      this.#predictor,
+      inputs.map((rows) => rows.subarray(first * channels)),
+      count,
+      channels,
+    );
+  }
+}
