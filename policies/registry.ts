@@ -25,6 +25,7 @@ import {
 } from "./llamacpp.ts";
 import { lmdeployInt4, lmdeployInt8 } from "./lmdeploy.ts";
 import { mlxKv4, mlxKv8 } from "./mlx.ts";
+import { nova2bit } from "./nova.ts";
 import { ortWebgpuKv4, ortWebgpuKv8 } from "./ort_webgpu.ts";
 import type { Policy } from "./policy.ts";
 import { qaqAttention, qaqUniform } from "./qaq.ts";
@@ -83,6 +84,7 @@ export const policies = {
   kvtc_20x: kvtc20x,
   aquakv_2bit: aquakv2bit,
   aquakv_3bit: aquakv3bit,
+  nova_2bit: nova2bit,
   llamacpp_q8_0: llamacppQ8_0,
   llamacpp_q8_0_q5_1: llamacppQ8_0Q5_1,
   llamacpp_q5_1: llamacppQ5_1,

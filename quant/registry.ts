@@ -21,6 +21,7 @@ import { mxfp4 } from "./families/microscaling/mxfp4.ts";
 import { mxfp8 } from "./families/microscaling/mxfp8.ts";
 import { nvfp4 } from "./families/microscaling/nvfp4.ts";
 import { mlx } from "./families/mlx/mlx.ts";
+import { nova } from "./families/nova/nova.ts";
 import { ortWebgpu } from "./families/ort_webgpu/ort_webgpu.ts";
 import { qaq } from "./families/qaq/qaq.ts";
 import { skvq } from "./families/skvq/skvq.ts";
@@ -57,6 +58,7 @@ export const families = {
   transform,
   kvtc,
   aquakv,
+  nova,
   ggml,
   fp8,
   int_token_head: intTokenHead,

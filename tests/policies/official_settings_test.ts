@@ -95,6 +95,10 @@ const OFFICIAL: Readonly<Partial<Record<PolicyName, Readonly<Record<"key" | "val
     value: { family: "aquakv", bits: [2, 2], residualLength: 128, sinkTokens: 4 },
   },
   aquakv_3bit: { key: { bits: [3, 3] }, value: { bits: [3, 3], firstLayerBits: 4 } },
+  nova_2bit: {
+    key: { family: "nova", bits: [2, 2], residualLength: 256, sinkTokens: 64 },
+    value: { family: "nova", bits: [2, 2], valueClip: 0.92, residualLength: 256, sinkTokens: 64 },
+  },
   llamacpp_q8_0: {
     key: { family: "ggml", bits: [8, 8], type: "q8_0", rotation: 64 },
     value: { family: "ggml", bits: [8, 8], type: "q8_0", rotation: 64 },

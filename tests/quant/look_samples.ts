@@ -8,7 +8,7 @@ import { kvData, type KvLook } from "./kv_data.ts";
 /** Tokens of a sample. */
 const SAMPLE_TOKENS = 60;
 
-/** One sample of some layers; keys and values of a layer are the same tensor. */
+/** One sample of some layers; keys, values and queries of a layer are the same tensor. */
 export function lookSamples(
   { layers, heads, headDim, look, seed }: {
     readonly layers: number;
@@ -27,7 +27,7 @@ export function lookSamples(
         headDim,
         data: kvData(heads * SAMPLE_TOKENS, headDim, look, seed + 1000 + layer),
       };
-      return { keys: [sample], preRopeKeys: [sample], values: [sample], queries: [] };
+      return { keys: [sample], preRopeKeys: [sample], values: [sample], queries: [sample] };
     }),
   });
 }

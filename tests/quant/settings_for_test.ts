@@ -49,6 +49,7 @@ const OTHER_OPTIONS: Readonly<
   "kvtc layers": [7],
   "aquakv first_layer_bits": [3],
   "aquakv hadamard_size": [16],
+  "nova value_clip": [0.8],
   "hf_quanto quanto_axis": [-1, { axis: "channel" }],
   "hf_hqq hqq_axis": [0, { axis: "channel" }],
   "hf_hqq optimize": [false],

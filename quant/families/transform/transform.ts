@@ -26,7 +26,9 @@
  * steps are constants learned offline, where KVTC stores a range with every block of every token; each
  * component has alphabets of its own in an arithmetic code, where KVTC runs DEFLATE over all codes; 16
  * tokens can be decoded without the others; and what is stored has a bound. AQUA-KV (arXiv
- * 2501.19392) predicts a layer from the one before; nothing is predicted here.
+ * 2501.19392, the family `aquakv`) predicts a layer from the one before; nothing is predicted here.
+ * NOVA-KV (arXiv 2608.04074, the family `nova`) has the same metric for keys after RoPE, and codes groups
+ * of components at one rate with learned codewords, where here each component has its own rate.
  *
  * @module
  */

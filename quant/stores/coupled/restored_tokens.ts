@@ -26,6 +26,8 @@ export class RestoredTokens {
    * @param make restores the tokens `first .. to - 1` into a tensor
    */
   restore(to: number, target: CpuTensor, make: (first: number, tensor: CpuTensor) => void): void {
+    // A snapshot may not reach beyond the sinks.
+    if (to <= this.#from) return;
     if (to > this.#next) {
       make(this.#next, this.#tensor);
       this.#next = to;
