@@ -47,7 +47,7 @@ const OTHER_OPTIONS: Readonly<
   "kvquant pre_rope": [false],
   "kvtc compression": [20],
   "kvtc layers": [7],
-  "aquakv first_layer_bits": [3],
+  "aquakv first_layer_bits": [16],
   "aquakv hadamard_size": [16],
   "nova value_clip": [0.8],
   "hf_quanto quanto_axis": [-1, { axis: "channel" }],

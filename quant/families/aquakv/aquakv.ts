@@ -2,7 +2,8 @@
  * AQUA-KV: the keys of a layer are predicted from the keys of the layer before, its values from its own
  * keys and the values before, by matrices that were learned once; what is left over is quantized by
  * HIGGS. The first layer, of which nothing can be predicted, has 4 bits an entry. Keys are those before
- * RoPE; the first 4 tokens stay exact, and the last ones until there are 128 of them.
+ * RoPE; the first 4 tokens stay exact, and the last ones until there are 128 of them. Models whose first
+ * layer has large channels, as Qwen2.5, need it in 16 bits (`--not_quantize_first_layer` there).
  *
  * Shutova et al., "Cache Me If You Must: Adaptive Key-Value Quantization for Large Language Models",
  * arXiv 2501.19392 (ICML 2025); goodevening13/aquakv@e744183, aquakv/cache_utils.py. There, vectors are
@@ -32,10 +33,10 @@ export const aquakv: Family<AquakvSettings, "sink_tokens", AquakvOptions> = {
   hooks: { sink_tokens: { absent: 0 } },
   options: {
     first_layer_bits: {
-      value: { is: "one of", names: PAIR_BITS },
+      value: { is: "one of", names: [...PAIR_BITS, 16] },
       absent: 4,
       kept: ({ firstLayerBits }) => firstLayerBits,
-      means: "bits an entry of the first layer, which is not predicted",
+      means: "bits an entry of the first layer, which is not predicted; 16: half precision",
     },
     hadamard_size: {
       value: { is: "integer", least: 4, most: MOST_ROTATED },

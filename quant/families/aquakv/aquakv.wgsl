@@ -17,8 +17,10 @@ struct Job {
 
 // Channels that are rotated together and have one scale.
 override hadamard_size: u32 = 64u;
-// Bits of a code, which is that of two channels.
+// Bits of a code, which is that of two channels; 32 for two halves, with nothing rotated.
 override code_bits: u32 = 4u;
+// Points of the codebook.
+override points: u32 = 16u;
 
 // The codebook, then the predictor's bias.
 @group(0) @binding(2) var<storage, read> tables: array<f32>;
@@ -65,7 +67,7 @@ fn predicted(c: u32, index: u32) -> f32 {
       sum += weight(at + most_channels + i) * second_input[(job.row + index) * most_channels + i];
     }
   }
-  return sum + tables[(2u << code_bits) + c];
+  return sum + tables[2u * points + c];
 }
 
 // Multiplies the vector by the Hadamard matrix, group by group.
@@ -106,6 +108,14 @@ fn encode(
     }
     vector[c] = finite_half(x) - predicted(c, index);
   }
+  workgroupBarrier();
+  if (code_bits == 32u) {
+    for (var pair = thread; pair < most_channels / 2u; pair += workgroup_threads) {
+      let halves = half_bits(vector[2u * pair]) | (half_bits(vector[2u * pair + 1u]) << 16u);
+      codes[(job.row + index) * token_words() + pair] = halves;
+    }
+    return;
+  }
   rotate_groups(thread);
   for (var g = thread; g < scales(); g += workgroup_threads) {
     var square = 0.0;
@@ -124,7 +134,7 @@ fn encode(
     let x = vector[2u * pair] * by;
     let y = vector[2u * pair + 1u] * by;
     var best = -0x1p+126;
-    for (var i = 0u; i < 1u << code_bits; i++) {
+    for (var i = 0u; i < points; i++) {
       let a = tables[2u * i];
       let b = tables[2u * i + 1u];
       let score = x * a + y * b - 0.5 * (a * a + b * b);
@@ -159,6 +169,13 @@ fn decode(
     return;
   }
   let words = (job.row + index) * token_words();
+  if (code_bits == 32u) {
+    for (var c = thread; c < most_channels; c += workgroup_threads) {
+      let found = (codes[words + c / 2u] >> (16u * (c & 1u))) & 0xffffu;
+      rows[(job.row + index) * most_channels + c] = half_value(found);
+    }
+    return;
+  }
   for (var pair = thread; pair < most_channels / 2u; pair += workgroup_threads) {
     let bit = pair * code_bits;
     let shift = bit & 31u;
@@ -167,7 +184,7 @@ fn decode(
     if (shift + code_bits > 32u) {
       found |= codes[at + 1u] << (32u - shift);
     }
-    found &= (1u << code_bits) - 1u;
+    found &= max(points, 1u) - 1u;
     let g = (job.row + index) * scales() + 2u * pair / hadamard_size;
     let by = half_value((atomicLoad(&scale[g >> 1u]) >> (16u * (g & 1u))) & 0xffffu);
     vector[2u * pair] = tables[2u * found] * by;

@@ -13,7 +13,7 @@ import { slidingWindow, wholeBlocks } from "../../windows.ts";
 export interface AquakvSettings extends Settings {
   readonly heads: number;
   readonly headDim: number;
-  /** Bits an entry of the first layer, which nothing is predicted of. */
+  /** Bits an entry of the first layer, which nothing is predicted of; 16 for half precision. */
   readonly firstLayerBits: number;
   /** Channels that are rotated together and have one scale. */
   readonly hadamardSize: number;
@@ -48,7 +48,8 @@ export function aquakvLayout(settings: AquakvSettings): AquakvLayout {
   const bits = layer === 0 ? firstLayerBits : settings.bits[0]!;
   const pairs = channels / 2;
   const tokenWords = wordsPerRow(pairs, 2 * bits);
-  return { channels, bits, pairs, tokenWords, scales: channels / hadamardSize };
+  const scales = bits === 16 ? 0 : channels / hadamardSize;
+  return { channels, bits, pairs, tokenWords, scales };
 }
 
 /** What a linear predictor is made of; absent in the first layer. */

@@ -81,7 +81,9 @@ export class AquakvStoreCpu implements Store<CpuTensor>, ChainLink<Float32Array>
     const codes = new Int32Array(count * pairs);
     for (let t = 0; t < count; t++) {
       const row = codes.subarray(t * pairs, (t + 1) * pairs);
-      unpackRow(this.#codes, (first + t) * tokenWords, pairs, 2 * bits, row);
+      const at = (first + t) * tokenWords;
+      if (bits === 16) row.set(this.#codes.subarray(at, at + pairs));
+      else unpackRow(this.#codes, at, pairs, 2 * bits, row);
     }
     const left = new Float32Array(count * channels);
     decodeHiggs(codes, this.#scales.subarray(first * scales), count, this.#shape, left);
@@ -126,8 +128,9 @@ export class AquakvStoreCpu implements Store<CpuTensor>, ChainLink<Float32Array>
   }
 
   constants(): readonly ConstantBuffer[] {
+    const { bits } = this.#layout;
     return [
-      { role: "codebook", memory: gaussianPairs(this.#layout.bits) },
+      ...bits === 16 ? [] : [{ role: "codebook", memory: gaussianPairs(bits) }],
       ...Object.entries(this.#predictor ?? {}).map(([role, memory]) => ({ role, memory })),
     ];
   }
@@ -157,7 +160,9 @@ export class AquakvStoreCpu implements Store<CpuTensor>, ChainLink<Float32Array>
     encodeHiggs(left, count, this.#shape, codes, this.#scales.subarray(first * scales));
     for (let t = 0; t < count; t++) {
       const row = codes.subarray(t * pairs, (t + 1) * pairs);
-      packRow(row, pairs, 2 * bits, this.#codes, (first + t) * tokenWords);
+      const at = (first + t) * tokenWords;
+      if (bits === 16) this.#codes.set(row, at);
+      else packRow(row, pairs, 2 * bits, this.#codes, at);
     }
   }
 

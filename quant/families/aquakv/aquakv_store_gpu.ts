@@ -50,6 +50,7 @@ export class AquakvStoreGpu extends GrowingStore<AquakvSettings, "codes" | "scal
       most_channels: layout.channels,
       hadamard_size: settings.hadamardSize,
       code_bits: 2 * layout.bits,
+      points: layout.bits === 16 ? 0 : 4 ** layout.bits,
     });
     this.tables = this.bench.shared(settings, () => this.#constants());
     this.#chain = RestoredChain.join<GPUBuffer>(source.shared, this);
@@ -105,7 +106,8 @@ export class AquakvStoreGpu extends GrowingStore<AquakvSettings, "codes" | "scal
   /** The constants on the device. */
   #constants() {
     const predictor = aquakvPredictor(this.settings);
-    const tables = [...gaussianPairs(this.#layout.bits), ...predictor?.bias ?? []];
+    const { bits } = this.#layout;
+    const tables = [...bits === 16 ? [] : gaussianPairs(bits), ...predictor?.bias ?? []];
     const weights = predictor?.weights;
     return {
       tables: this.bench.buffer("tables", Float32Array.from(tables)),

@@ -18,7 +18,7 @@ export interface HiggsShape {
   readonly channels: number;
   /** Channels that are rotated together: a power of two of at least 4 that divides them. */
   readonly hadamardSize: number;
-  /** Bits an entry. */
+  /** Bits an entry; 16 for two halves in a code, with nothing rotated. */
   readonly bits: number;
 }
 
@@ -36,6 +36,12 @@ export function encodeHiggs(
   codes: Int32Array,
   scales: Uint16Array,
 ): void {
+  if (bits === 16) {
+    for (let i = 0, at = 0; at < count * channels; i++, at += 2) {
+      codes[i] = toHalfBits(rows[at]!) | toHalfBits(rows[at + 1]!) << 16;
+    }
+    return;
+  }
   const finder = finderOf(bits);
   const groups = count * channels / hadamardSize;
   hadamardRows(rows, groups, hadamardSize);
@@ -68,6 +74,13 @@ export function decodeHiggs(
   { channels, hadamardSize, bits }: HiggsShape,
   rows: Float32Array,
 ): void {
+  if (bits === 16) {
+    for (let i = 0, at = 0; at < count * channels; i++, at += 2) {
+      rows[at] = fromHalfBits(codes[i]! & 0xffff);
+      rows[at + 1] = fromHalfBits(codes[i]! >>> 16);
+    }
+    return;
+  }
   const points = gaussianPairs(bits);
   const groups = count * channels / hadamardSize;
   for (let g = 0, at = 0; g < groups; g++) {

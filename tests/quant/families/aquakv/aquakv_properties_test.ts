@@ -39,7 +39,7 @@ const draws: fc.Arbitrary<Draw> = fc.record({
   look: fc.constantFrom(...KV_LOOKS),
   seed: fc.nat({ max: 1e6 }),
   bits: fc.constantFrom(...PAIR_BITS),
-  firstBits: fc.constantFrom(...PAIR_BITS),
+  firstBits: fc.constantFrom(...PAIR_BITS, 16),
   residual: fc.constantFrom(0, 0, 7),
   sink: fc.constantFrom(0, 0, 1, 5),
 });
@@ -182,7 +182,7 @@ Deno.test("aquakv: widths, axis, mode and rotation are checked", () => {
       'option "hadamard_size" is 128 for 192 channels; expected a power of two from 4 on',
     ],
     [{ options: { hadamard_size: 24 } }, 'option "hadamard_size" is 24 for 192 channels'],
-    [{ options: { first_layer_bits: 5 } }, "it must be 2 or 3 or 4"],
+    [{ options: { first_layer_bits: 5 } }, "it must be 2 or 3 or 4 or 16"],
   ];
   for (const [changes, message] of refused) {
     assertThrows(() => settingsFor(aquakv, given(changes), shape), QuantizerError, message);
