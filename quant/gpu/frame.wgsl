@@ -61,9 +61,19 @@ fn sum_before(value: vec4u, lane: u32) -> vec4u {
   workgroupBarrier();
   lane_counts[lane] = value;
   workgroupBarrier();
-  var sum = vec4u(0u);
-  for (var other = 0u; other < lane; other++) {
-    sum += lane_counts[other];
+  for (var step = 1u; step < workgroup_threads; step *= 2u) {
+    var sum = lane_counts[lane];
+    if (lane >= step) {
+      sum += lane_counts[lane - step];
+    }
+    workgroupBarrier();
+    lane_counts[lane] = sum;
+    workgroupBarrier();
   }
-  return sum;
+  return lane_counts[lane] - value;
+}
+
+// The sum of all invocations' values, behind `sum_before` of the same values.
+fn summed_counts() -> vec4u {
+  return lane_counts[workgroup_threads - 1u];
 }

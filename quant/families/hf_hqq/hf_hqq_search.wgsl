@@ -1,62 +1,16 @@
-// HQQ's search for better zero points (hqq_zero_points.ts), one round at a time.
-
-@group(0) @binding(7) var<storage, read_write> errors: array<f32>;
-
-struct Search {
-  best: f32,
-  done: u32,
-}
-@group(0) @binding(8) var<storage, read_write> search: Search;
+// HQQ's search for better zero points (hqq_zero_points.ts).
 
 // Where e = e^-0.3 / 10: smaller errors shrink to 0.
 const shrinks_to_zero = 0.1701254;
 
-// One invocation per group.
-@compute @workgroup_size(workgroup_threads)
-fn improve(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) workgroups: vec3u) {
-  let group = flat_index(id, workgroups);
-  if (group >= job.segments * job.groups || search.done != 0u) {
-    return;
+// What an entry adds to a round: the size of its error, and to the zero point of its group.
+fn searched(x: f32, fitted: vec2f, top_code: f32) -> vec2f {
+  let code = clamp(round(x * fitted.x + fitted.y), 0.0, top_code);
+  let error = x - (code - fitted.y) / fitted.x;
+  let size = abs(error);
+  var kept = x;
+  if (size > shrinks_to_zero) {
+    kept -= sign(error) * (size - pow(size, -0.3) / 10.0);
   }
-  let segment = group / job.groups;
-  let k = group % job.groups;
-  let pair = fitted[group];
-  if (pair.x == 0.0) {
-    errors[group] = 0.0;
-    return;
-  }
-  let top_code = top_code_of(segment);
-  var total = 0.0;
-  var fitting = 0.0;
-  for (var i = 0u; i < job.group_size; i++) {
-    let x = source[entry(segment, k, i)];
-    let code = clamp(round(x * pair.x + pair.y), 0.0, top_code);
-    let error = x - (code - pair.y) / pair.x;
-    let size = abs(error);
-    total += size;
-    var kept = x;
-    if (size > shrinks_to_zero) {
-      kept -= sign(error) * (size - pow(size, -0.3) / 10.0);
-    }
-    fitting += code - kept * pair.x;
-  }
-  errors[group] = total;
-  fitted[group].y = fitting / f32(job.group_size);
-}
-
-// One workgroup: ends the search when the error of all groups did not get better.
-@compute @workgroup_size(workgroup_threads)
-fn compare(@builtin(local_invocation_index) lane: u32) {
-  var sum = 0.0;
-  for (var i = lane; i < job.segments * job.groups; i += workgroup_threads) {
-    sum += errors[i];
-  }
-  sum = sum_of(sum, lane);
-  if (lane == 0u && search.done == 0u) {
-    if (sum < search.best) {
-      search.best = sum;
-    } else {
-      search.done = 1u;
-    }
-  }
+  return vec2f(size, code - kept * fitted.x);
 }

@@ -21,7 +21,10 @@ fn code_of(x: f32, fitted: vec2f, top_code: f32) -> f32 {
   if (!(fitted.x > 0.0) || !is_finite_value(fitted.x)) {
     return 0.0;
   }
-  return rounded(rounded(x - fitted.y) / fitted.x);
+  if (half_arithmetic) {
+    return rounded(rounded(x - fitted.y) / fitted.x);
+  }
+  return divide_to_round(x - fitted.y, fitted.x);
 }
 
 fn stored_pair(fitted: vec2f) -> vec2f {

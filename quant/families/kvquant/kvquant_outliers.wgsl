@@ -31,13 +31,15 @@ fn count_outliers(@builtin(local_invocation_index) lane: u32) {
   }
 }
 
-// One invocation per token, so that its outliers are in the order of their positions.
+// One workgroup per token. Each invocation has a run of neighbouring entries, so that outliers are in the
+// order of their positions.
 @compute @workgroup_size(workgroup_threads)
 fn write_outliers(
-  @builtin(global_invocation_id) id: vec3u,
+  @builtin(workgroup_id) id: vec3u,
   @builtin(num_workgroups) workgroups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
 ) {
-  let step = flat_index(id, workgroups);
+  let step = flat_workgroup(id, workgroups);
   if (step >= job.tokens) {
     return;
   }
@@ -45,16 +47,21 @@ fn write_outliers(
   let mark = marks[step];
   let low = bitcast<f32>(mark.y);
   let high = bitcast<f32>(mark.z);
-  var at = ends_before(unit) - ends_before(job.first);
-  for (var index = 0u; index < job.heads * job.head_dim; index++) {
-    let head = index / job.head_dim;
-    let address = (head * job.capacity + job.from_token + unit) * job.head_dim;
-    let x = source[address + index % job.head_dim];
-    var outlier = x <= low || x >= high;
-    if (calibrated) {
-      outlier = x < channels[index].x || x > channels[index].y;
-    }
-    if (!outlier) {
+  let count = job.heads * job.head_dim;
+  let run = (count + workgroup_threads - 1u) / workgroup_threads;
+  let first = min(lane * run, count);
+  let end = min(first + run, count);
+  var mine = 0u;
+  for (var index = first; index < end; index++) {
+    mine += select(0u, 1u, is_outlier(index, entry(unit, index), low, high));
+  }
+  var at = ends_before(unit) - ends_before(job.first) + sum_before(vec4u(mine), lane).x;
+  if (mine == 0u) {
+    return;
+  }
+  for (var index = first; index < end; index++) {
+    let x = entry(unit, index);
+    if (!is_outlier(index, x, low, high)) {
       continue;
     }
     if (wide) {
@@ -65,4 +72,17 @@ fn write_outliers(
     }
     at++;
   }
+}
+
+fn entry(unit: u32, index: u32) -> f32 {
+  let head = index / job.head_dim;
+  let address = (head * job.capacity + job.from_token + unit) * job.head_dim;
+  return source[address + index % job.head_dim];
+}
+
+fn is_outlier(index: u32, x: f32, low: f32, high: f32) -> bool {
+  if (calibrated) {
+    return x < channels[index].x || x > channels[index].y;
+  }
+  return x <= low || x >= high;
 }

@@ -49,6 +49,7 @@ fn quantize(
   let token = job.from_token + unit;
   token_address = token * job.head_dim;
 
+  keep_elements(count, lane);
   var low = 0.0;
   var high = 0.0;
   if (sparse && !calibrated) {
@@ -69,18 +70,24 @@ fn quantize(
     atomicStore(&outliers, 0u);
   }
   workgroupBarrier();
+  var mine = 0u;
+  var least_key = no_key;
+  var most_key = 0u;
   for (var i = lane; i < count; i += workgroup_threads) {
-    let x = element(i);
+    let x = kept_element(count, i);
     if (!is_finite_value(x)) {
       report_not_finite(token, job.heads, i / job.head_dim);
     }
     if (is_outlier(i, x, low, high)) {
-      atomicAdd(&outliers, 1u);
-    } else if (!calibrated) {
-      atomicMin(&inner_low, ordered_key(x));
-      atomicMax(&inner_high, ordered_key(x));
+      mine++;
+    } else {
+      least_key = min(least_key, ordered_key(x));
+      most_key = max(most_key, ordered_key(x));
     }
   }
+  atomicAdd(&outliers, mine);
+  atomicMin(&inner_low, least_key);
+  atomicMax(&inner_high, most_key);
   workgroupBarrier();
 
   var scale = 0.0;
@@ -124,7 +131,7 @@ fn quantize(
       position++
     ) {
       let index = row.first_code + position;
-      let x = element(index);
+      let x = kept_element(count, index);
       var code = row.masked_code;
       if (!is_outlier(index, x, low, high)) {
         if (whole) {

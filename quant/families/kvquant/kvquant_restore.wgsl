@@ -5,9 +5,13 @@
 @group(0) @binding(6) var<storage, read_write> restored: array<f32>;
 
 // One invocation per restored value, in the order of the target.
-@compute @workgroup_size(workgroup_threads)
-fn restore(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) workgroups: vec3u) {
-  let index = flat_index(id, workgroups);
+@compute @workgroup_size(256)
+fn restore(
+  @builtin(workgroup_id) id: vec3u,
+  @builtin(num_workgroups) workgroups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let index = flat_workgroup(id, workgroups) * 256u + lane;
   if (index >= job.heads * job.tokens * job.head_dim) {
     return;
   }

@@ -198,7 +198,7 @@ export class KvquantStoreGpu extends GrowingStore<KvquantSettings, Role> {
         const words = bench.buffer("waiting outliers", tokens * worst);
         const written = { ...bindings, outlier_words: words };
         this.run(this.#outlierKernels, "count_outliers", { workgroups: 1 }, written);
-        this.run(this.#outlierKernels, "write_outliers", { threads: tokens }, written);
+        this.run(this.#outlierKernels, "write_outliers", { workgroups: tokens }, written);
         this.#outliers.add({ first, items: tokens, words });
       }
       bench.free(marks);

@@ -34,13 +34,14 @@ fn measure(
   let token = job.first + group_token;
   let count = job.group_size;
 
+  keep_elements(count, lane);
   var low = 0.0;
   var high = 0.0;
   if (sparse) {
-    let ranks = vec4u(job.low_rank, job.high_rank, job.low_rank, job.high_rank);
+    let ranks = vec4u(job.low_rank, job.low_rank, job.high_rank, job.high_rank);
     let found = order_statistics(count, ranks, lane);
     low = found.x;
-    high = found.y;
+    high = found.z;
   }
   if (lane == 0u) {
     atomicStore(&inner_low, 0xffffffffu);
@@ -49,20 +50,26 @@ fn measure(
   }
   workgroupBarrier();
   var sum = 0.0;
+  var mine = 0u;
+  var least_key = no_key;
+  var most_key = 0u;
   for (var i = lane; i < count; i += workgroup_threads) {
-    let x = element(i);
+    let x = kept_element(count, i);
     if (!is_finite_value(x)) {
       let heads = job.groups * job.group_size / job.head_dim;
       report_not_finite(token, heads, (group_entry + i) / job.head_dim);
     }
     if (is_outlier(x, low, high)) {
-      atomicAdd(&outliers, 1u);
+      mine++;
     } else {
       sum += x;
-      atomicMin(&inner_low, ordered_key(x));
-      atomicMax(&inner_high, ordered_key(x));
+      least_key = min(least_key, ordered_key(x));
+      most_key = max(most_key, ordered_key(x));
     }
   }
+  atomicAdd(&outliers, mine);
+  atomicMin(&inner_low, least_key);
+  atomicMax(&inner_high, most_key);
   let all = sum_of(sum, lane);
   let masked = atomicLoad(&outliers);
   let kept = count - masked;
@@ -78,7 +85,7 @@ fn measure(
   if (normal) {
     var squares = 0.0;
     for (var i = lane; i < count; i += workgroup_threads) {
-      let x = element(i);
+      let x = kept_element(count, i);
       if (!is_outlier(x, low, high)) {
         squares += (x - mean) * (x - mean);
       }

@@ -34,6 +34,9 @@ import {
 import { attentionInputs } from "./qaq_sharing.ts";
 import type { GpuTensor } from "../../tensor.ts";
 
+/** Tokens or groups that a workgroup places (`workgroup_threads`). */
+const BLOCK = 64;
+
 /** Buffers that grow as the totals become known. */
 const STREAMS = ["codes", "outlier_positions", "outlier_values", "exceptions"] as const;
 
@@ -122,7 +125,7 @@ export class QaqPackedGpu extends DeviceStore<Role> {
       });
     this.#measureKernels = kernels(pack, orderStatistic, common, sourceAccess, measureKernel);
     this.#placeKernels = kernels(common, placeKernel);
-    this.#writeKernels = kernels(pack, common, sourceAccess, writeKernel);
+    this.#writeKernels = kernels(pack, orderStatistic, common, sourceAccess, writeKernel);
     this.#restoreKernels = kernels(pack, common, restoreKernels);
   }
 
@@ -150,7 +153,9 @@ export class QaqPackedGpu extends DeviceStore<Role> {
     this.bench.batch(() => {
       this.#writeUnsettled();
       const { heads, headDim, groups } = this.layout;
-      const located = this.bench.buffer("located", 4 * this.#tokens * groups);
+      const count = this.#tokens * groups;
+      const blocks = Math.ceil(count / BLOCK);
+      const located = this.bench.buffer("located", 4 * count);
       const bindings = {
         job: this.#job({
           base: layer * heads * headDim,
@@ -160,12 +165,20 @@ export class QaqPackedGpu extends DeviceStore<Role> {
           tokens: this.#tokens,
         }),
         located,
+        blocks: this.bench.buffer("blocks", 2 * blocks),
         restored: target.buffer,
+        restored_quads: target.buffer,
       };
-      this.run(this.#restoreKernels, "locate", { workgroups: 1 }, bindings);
+      const kernels = this.#restoreKernels;
+      if (blocks > 1) this.run(kernels, "count_groups", { workgroups: blocks }, bindings);
+      this.run(kernels, "locate", { workgroups: blocks }, bindings);
       const entries = heads * this.#tokens * headDim;
-      this.run(this.#restoreKernels, "restore", { threads: entries }, bindings);
-      this.bench.free(located);
+      if (headDim % 4 === 0) {
+        this.run(kernels, "restore_quads", { threads: entries / 4 }, bindings);
+      } else {
+        this.run(kernels, "restore", { threads: entries }, bindings);
+      }
+      this.bench.free(located, bindings.blocks);
     });
   }
 
@@ -232,7 +245,11 @@ export class QaqPackedGpu extends DeviceStore<Role> {
     const bindings = this.#sourceBindings(pending, moment);
     this.run(this.#measureKernels, "measure", { workgroups: groups }, { ...bindings, attention });
     const { job } = bindings;
-    this.run(this.#placeKernels, "place", { workgroups: 1 }, { job, records });
+    const blocks = Math.ceil(tokens / BLOCK);
+    const placed = { job, records, blocks: this.bench.buffer("blocks", 4 * (blocks + 1)) };
+    if (blocks > 1) this.run(this.#placeKernels, "count_tokens", { workgroups: blocks }, placed);
+    this.run(this.#placeKernels, "place", { workgroups: blocks }, placed);
+    this.bench.free(placed.blocks);
     if (attention !== undefined) this.bench.free(attention);
     this.#pending.push(pending);
   }

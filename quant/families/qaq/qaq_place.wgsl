@@ -16,29 +16,80 @@ fn counts(record: Record) -> vec4u {
   );
 }
 
-// One workgroup: each invocation adds up a run of tokens.
-@compute @workgroup_size(workgroup_threads)
-fn place(@builtin(local_invocation_index) lane: u32) {
-  let run = (job.tokens + workgroup_threads - 1u) / workgroup_threads;
-  let first = min(lane * run, job.tokens);
-  let end = min(first + run, job.tokens);
+// Counts of every workgroup's tokens, and behind them the state as it was before.
+@group(0) @binding(5) var<storage, read_write> blocks: array<vec4u>;
+
+fn counts_of_token(token: u32) -> vec4u {
   var sum = vec4u(0u);
-  for (var g = first * job.groups; g < end * job.groups; g++) {
-    sum += counts(records[g]);
-  }
-  var at = state + sum_before(sum, lane);
-  for (var token = first; token < end; token++) {
+  if (token < job.tokens) {
     for (var g = token * job.groups; g < (token + 1u) * job.groups; g++) {
-      records[g].code_bit = at.y;
-      records[g].outlier = at.z;
-      if (records[g].outliers != job.nominal) {
-        records[g].exception = at.w;
-      }
-      at += counts(records[g]);
+      sum += counts(records[g]);
     }
-    totals[job.first + token] = at;
   }
-  if (lane == workgroup_threads - 1u) {
+  return sum;
+}
+
+// Before `place`, where one workgroup does not have all tokens.
+@compute @workgroup_size(workgroup_threads)
+fn count_tokens(
+  @builtin(workgroup_id) id: vec3u,
+  @builtin(num_workgroups) workgroups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let block = flat_workgroup(id, workgroups);
+  if (block >= token_blocks()) {
+    return;
+  }
+  _ = sum_before(counts_of_token(block * workgroup_threads + lane), lane);
+  if (lane == 0u) {
+    blocks[block] = summed_counts();
+    if (block == 0u) {
+      blocks[token_blocks()] = state;
+    }
+  }
+}
+
+fn token_blocks() -> u32 {
+  return (job.tokens + workgroup_threads - 1u) / workgroup_threads;
+}
+
+// One invocation for each token.
+@compute @workgroup_size(workgroup_threads)
+fn place(
+  @builtin(workgroup_id) id: vec3u,
+  @builtin(num_workgroups) workgroups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let block = flat_workgroup(id, workgroups);
+  if (block >= token_blocks()) {
+    return;
+  }
+  var start = state;
+  if (token_blocks() > 1u) {
+    start = blocks[token_blocks()];
+    var sum = vec4u(0u);
+    for (var other = lane; other < block; other += workgroup_threads) {
+      sum += blocks[other];
+    }
+    _ = sum_before(sum, lane);
+    start += summed_counts();
+  }
+  let token = block * workgroup_threads + lane;
+  var at = start + sum_before(counts_of_token(token), lane);
+  if (token >= job.tokens) {
+    return;
+  }
+  for (var g = token * job.groups; g < (token + 1u) * job.groups; g++) {
+    let record = records[g];
+    records[g].code_bit = at.y;
+    records[g].outlier = at.z;
+    if (record.outliers != job.nominal) {
+      records[g].exception = at.w;
+    }
+    at += counts(record);
+  }
+  totals[job.first + token] = at;
+  if (token == job.tokens - 1u) {
     state = at;
   }
 }

@@ -43,29 +43,66 @@ fn outliers_of(group: u32, exception: u32) -> u32 {
   return job.nominal;
 }
 
-// One workgroup: each invocation adds up a run of groups.
-@compute @workgroup_size(workgroup_threads)
-fn locate(@builtin(local_invocation_index) lane: u32) {
-  let count = job.tokens * job.groups;
-  let run = (count + workgroup_threads - 1u) / workgroup_threads;
-  let first = min(lane * run, count);
-  let end = min(first + run, count);
-  let first_exception = exception_from(first);
-  var exception = first_exception;
-  var sum = vec2u(0u);
-  for (var g = first; g < end; g++) {
-    let outliers = outliers_of(g, exception);
-    exception += select(0u, 1u, outliers != job.nominal);
-    sum += vec2u((job.group_size - outliers) * width_of(g), outliers);
+// Code bits and outliers of every workgroup's groups.
+@group(0) @binding(13) var<storage, read_write> blocks: array<vec2u>;
+
+fn group_blocks() -> u32 {
+  return (job.tokens * job.groups + workgroup_threads - 1u) / workgroup_threads;
+}
+
+// Outliers of a group, its width, and the bits of its codes.
+fn sizes_of_group(group: u32) -> vec3u {
+  if (group >= job.tokens * job.groups) {
+    return vec3u(0u);
   }
-  var at = sum_before(vec4u(sum, 0u, 0u), lane).xy;
-  exception = first_exception;
-  for (var g = first; g < end; g++) {
-    let outliers = outliers_of(g, exception);
-    exception += select(0u, 1u, outliers != job.nominal);
-    let width = width_of(g);
-    located[g] = vec4u(at, outliers, width);
-    at += vec2u((job.group_size - outliers) * width, outliers);
+  let outliers = outliers_of(group, exception_from(group));
+  let width = width_of(group);
+  return vec3u(outliers, width, (job.group_size - outliers) * width);
+}
+
+// Before `locate`, where one workgroup does not have all groups.
+@compute @workgroup_size(workgroup_threads)
+fn count_groups(
+  @builtin(workgroup_id) id: vec3u,
+  @builtin(num_workgroups) workgroups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let block = flat_workgroup(id, workgroups);
+  if (block >= group_blocks()) {
+    return;
+  }
+  let sizes = sizes_of_group(block * workgroup_threads + lane);
+  _ = sum_before(vec4u(sizes.z, sizes.x, 0u, 0u), lane);
+  if (lane == 0u) {
+    blocks[block] = summed_counts().xy;
+  }
+}
+
+// One invocation for each group.
+@compute @workgroup_size(workgroup_threads)
+fn locate(
+  @builtin(workgroup_id) id: vec3u,
+  @builtin(num_workgroups) workgroups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let block = flat_workgroup(id, workgroups);
+  if (block >= group_blocks()) {
+    return;
+  }
+  var start = vec2u(0u);
+  if (group_blocks() > 1u) {
+    var sum = vec2u(0u);
+    for (var other = lane; other < block; other += workgroup_threads) {
+      sum += blocks[other];
+    }
+    _ = sum_before(vec4u(sum, 0u, 0u), lane);
+    start = summed_counts().xy;
+  }
+  let group = block * workgroup_threads + lane;
+  let sizes = sizes_of_group(group);
+  let at = start + sum_before(vec4u(sizes.z, sizes.x, 0u, 0u), lane).xy;
+  if (group < job.tokens * job.groups) {
+    located[group] = vec4u(at, sizes.xy);
   }
 }
 
@@ -84,46 +121,35 @@ fn stored_float(place: u32) -> f32 {
   return half_value((scale_mean[place / 2u] >> (place % 2u * 16u)) & 0xffffu);
 }
 
-// One invocation per restored value of one layer, in the order of the tensor that is written;
-// `base` is the layer's first entry of a token, `head_stride` the tensor's distance between heads.
-@compute @workgroup_size(workgroup_threads)
-fn restore(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) workgroups: vec3u) {
-  let index = flat_index(id, workgroups);
-  if (index >= job.heads * job.tokens * job.head_dim) {
-    return;
+fn outlier_position(outlier: u32) -> u32 {
+  let bit = outlier * job.position_bits;
+  let shift = bit & 31u;
+  var position = outlier_positions[bit >> 5u] >> shift;
+  if (shift + job.position_bits > 32u) {
+    position |= outlier_positions[(bit >> 5u) + 1u] << (32u - shift);
   }
-  let channel = index % job.head_dim;
-  let token = index / job.head_dim % job.tokens;
-  let head = index / job.head_dim / job.tokens;
-  let entry = job.base + head * job.head_dim + channel;
-  let group = token * job.groups + entry / job.group_size;
-  let place = entry % job.group_size;
+  return position & ((1u << job.position_bits) - 1u);
+}
+
+fn outlier_value(outlier: u32) -> f32 {
+  if (wide) {
+    return bitcast<f32>(outlier_values[outlier]);
+  }
+  return half_value((outlier_values[outlier / 2u] >> (outlier % 2u * 16u)) & 0xffffu);
+}
+
+// A group that is being restored: its scale and mean, and the first outlier not before the next entry.
+struct Restored {
+  found: vec4u,
+  scale: f32,
+  mean: f32,
+  outlier: u32,
+  // Of that one.
+  position: u32,
+}
+
+fn restored_from(group: u32, place: u32) -> Restored {
   let found = located[group];
-  let at = head * job.head_stride + token * job.head_dim + channel;
-  var before = 0u;
-  for (var o = 0u; o < found.z; o++) {
-    let bit = (found.y + o) * job.position_bits;
-    let shift = bit & 31u;
-    var position = outlier_positions[bit >> 5u] >> shift;
-    if (shift + job.position_bits > 32u) {
-      position |= outlier_positions[(bit >> 5u) + 1u] << (32u - shift);
-    }
-    position &= (1u << job.position_bits) - 1u;
-    if (position == place) {
-      let outlier = found.y + o;
-      if (wide) {
-        restored[at] = bitcast<f32>(outlier_values[outlier]);
-      } else {
-        restored[at] = half_value((outlier_values[outlier / 2u] >> (outlier % 2u * 16u)) & 0xffffu);
-      }
-      return;
-    }
-    if (position > place) {
-      break;
-    }
-    before++;
-  }
-  let width = found.w;
   var scale = 0.0;
   var mean = 0.0;
   if (symmetric) {
@@ -132,11 +158,40 @@ fn restore(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) wo
     scale = stored_float(2u * group);
     mean = stored_float(2u * group + 1u);
   }
-  if (width == 0u) {
-    restored[at] = mean;
-    return;
+  var low = 0u;
+  var high = found.z;
+  while (low < high) {
+    let middle = (low + high) / 2u;
+    if (outlier_position(found.y + middle) < place) {
+      low = middle + 1u;
+    } else {
+      high = middle;
+    }
   }
-  let bit = found.x + (place - before) * width;
+  var group_found = Restored(found, scale, mean, low, no_exception);
+  if (low < found.z) {
+    group_found.position = outlier_position(found.y + low);
+  }
+  return group_found;
+}
+
+// The next entry of a group.
+fn restored_entry(walked: ptr<function, Restored>, place: u32) -> f32 {
+  let found = (*walked).found;
+  if ((*walked).position == place) {
+    let x = outlier_value(found.y + (*walked).outlier);
+    (*walked).outlier++;
+    (*walked).position = no_exception;
+    if ((*walked).outlier < found.z) {
+      (*walked).position = outlier_position(found.y + (*walked).outlier);
+    }
+    return x;
+  }
+  let width = found.w;
+  if (width == 0u) {
+    return (*walked).mean;
+  }
+  let bit = found.x + (place - (*walked).outlier) * width;
   let shift = bit & 31u;
   var code = codes[bit >> 5u] >> shift;
   if (shift + width > 32u) {
@@ -144,8 +199,55 @@ fn restore(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) wo
   }
   code &= (1u << width) - 1u;
   if (normal) {
-    restored[at] = centres[(1u << width) - 2u + code] * scale + mean;
-  } else {
-    restored[at] = (f32(code) - exp2(f32(width)) / 2.0) * scale + mean;
+    return centres[(1u << width) - 2u + code] * (*walked).scale + (*walked).mean;
   }
+  return (f32(code) - exp2(f32(width)) / 2.0) * (*walked).scale + (*walked).mean;
+}
+
+// Entries of one layer, in the order of the tensor that is written; `base` is the layer's first entry of
+// a token, `head_stride` the tensor's distance between heads. An invocation has one.
+@compute @workgroup_size(256)
+fn restore(
+  @builtin(workgroup_id) id: vec3u,
+  @builtin(num_workgroups) workgroups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let index = flat_workgroup(id, workgroups) * 256u + lane;
+  if (index >= job.heads * job.tokens * job.head_dim) {
+    return;
+  }
+  let channel = index % job.head_dim;
+  let token = index / job.head_dim % job.tokens;
+  let head = index / job.head_dim / job.tokens;
+  let entry = job.base + head * job.head_dim + channel;
+  let place = entry % job.group_size;
+  var group = restored_from(token * job.groups + entry / job.group_size, place);
+  restored[head * job.head_stride + token * job.head_dim + channel] = restored_entry(&group, place);
+}
+
+// The same binding, four entries at a time; an invocation has four, of heads whose channels are fours.
+@group(0) @binding(12) var<storage, read_write> restored_quads: array<vec4f>;
+
+@compute @workgroup_size(256)
+fn restore_quads(
+  @builtin(workgroup_id) id: vec3u,
+  @builtin(num_workgroups) workgroups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let quads = job.head_dim / 4u;
+  let index = flat_workgroup(id, workgroups) * 256u + lane;
+  if (index >= job.heads * job.tokens * quads) {
+    return;
+  }
+  let quad = index % quads;
+  let token = index / quads % job.tokens;
+  let head = index / quads / job.tokens;
+  let entry = job.base + head * job.head_dim + 4u * quad;
+  let place = entry % job.group_size;
+  var group = restored_from(token * job.groups + entry / job.group_size, place);
+  var x: vec4f;
+  for (var i = 0u; i < 4u; i++) {
+    x[i] = restored_entry(&group, place + i);
+  }
+  restored_quads[head * (job.head_stride / 4u) + token * quads + quad] = x;
 }

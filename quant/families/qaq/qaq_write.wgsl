@@ -25,6 +25,12 @@ fn code_of(record: Record, x: f32) -> u32 {
   return u32(clamp(steps, -half, half - 1.0) + half);
 }
 
+fn write_word(at: u32, word: u32) {
+  if (word != 0u) {
+    atomicOr(&codes[at], word);
+  }
+}
+
 @compute @workgroup_size(workgroup_threads)
 fn write_groups(
   @builtin(workgroup_id) id: vec3u,
@@ -37,6 +43,7 @@ fn write_groups(
   }
   group_entry = index % job.groups * job.group_size;
   group_token = index / job.groups;
+  keep_elements(job.group_size, lane);
   let record = records[index];
   // Each invocation has a run of consecutive entries, and counts the outliers before it.
   let run = (job.group_size + workgroup_threads - 1u) / workgroup_threads;
@@ -44,11 +51,14 @@ fn write_groups(
   let end = min(first + run, job.group_size);
   var mine = 0u;
   for (var i = first; i < end; i++) {
-    mine += select(0u, 1u, is_outlier(element(i), record.low, record.high));
+    mine += select(0u, 1u, is_outlier(kept_element(job.group_size, i), record.low, record.high));
   }
   var before = sum_before(vec4u(mine), lane).x;
+  // The word that codes are being put into.
+  var at = 0u;
+  var word = 0u;
   for (var i = first; i < end; i++) {
-    let x = element(i);
+    let x = kept_element(job.group_size, i);
     if (is_outlier(x, record.low, record.high)) {
       let outlier = record.outlier + before;
       let bit = outlier * job.position_bits;
@@ -67,12 +77,20 @@ fn write_groups(
       let code = code_of(record, x);
       let bit = record.code_bit + (i - before) * record.bits;
       let shift = bit & 31u;
-      atomicOr(&codes[bit >> 5u], code << shift);
+      if (bit >> 5u != at) {
+        write_word(at, word);
+        at = bit >> 5u;
+        word = 0u;
+      }
+      word |= code << shift;
       if (shift + record.bits > 32u) {
-        atomicOr(&codes[(bit >> 5u) + 1u], code >> (32u - shift));
+        write_word(at, word);
+        at++;
+        word = code >> (32u - shift);
       }
     }
   }
+  write_word(at, word);
   if (lane == 0u && record.exception != no_exception) {
     exceptions[2u * record.exception] = job.first * job.groups + index;
     exceptions[2u * record.exception + 1u] = record.outliers;

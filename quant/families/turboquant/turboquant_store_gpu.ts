@@ -4,7 +4,9 @@
  * @module
  */
 import pack from "../../packing/pack.wgsl" with { type: "text" };
-import turboquant from "./turboquant.wgsl" with { type: "text" };
+import common from "./turboquant.wgsl" with { type: "text" };
+import tileKernels from "./turboquant_tile.wgsl" with { type: "text" };
+import vectorKernels from "./turboquant_vector.wgsl" with { type: "text" };
 import type { BufferContents, Source, StoredBuffer } from "../../family.ts";
 import { GrowingStore } from "../../gpu/growing_store.ts";
 import { Kernels } from "../../gpu/kernels.ts";
@@ -44,10 +46,15 @@ function deviceTables(device: GPUDevice, settings: TurboquantSettings, kernels: 
   return { buffers, levels };
 }
 
+/** Channels that `turboquant_tile.wgsl` is made for, and what a tile holds of them. */
+const TILED_CHANNELS = [32, 64, 128, 256];
+const TILE_ENTRIES = 2048;
+
 /** Store of `turboquant` over GPU tensors; `settle` throws on non-finite input. */
 export class TurboquantStoreGpu extends GrowingStore<TurboquantSettings, "codes" | "norms"> {
   readonly #layout: TurboquantLayout;
   readonly #kernels: Kernels;
+  readonly #tiled: boolean;
   /** Where the levels begin in `tables`. */
   readonly #levels: number;
 
@@ -59,11 +66,20 @@ export class TurboquantStoreGpu extends GrowingStore<TurboquantSettings, "codes"
   ) {
     const layout = turboquantLayout(settings);
     const { from, to } = turboquantRange(settings, tokens);
-    const kernels = Kernels.of(device, "turboquant", [pack, turboquant], {
-      channels: settings.headDim,
-      signs: settings.variant === "prod",
-      wide_norms: settings.paramDtype === "f32",
-    });
+    const signs = settings.variant === "prod";
+    const tiled = !signs && TILED_CHANNELS.includes(settings.headDim);
+    const constants = { signs, wide_norms: settings.paramDtype === "f32" };
+    const kernels = tiled
+      ? Kernels.of(
+        device,
+        "turboquant",
+        [pack, `const fixed_channels = ${settings.headDim}u;`, common, tileKernels],
+        constants,
+      )
+      : Kernels.of(device, "turboquant", [pack, common, vectorKernels], {
+        ...constants,
+        channels: settings.headDim,
+      });
     const { buffers, levels } = deviceTables(device, settings, kernels);
     super(device, source, settings, turboquantRange, {
       codes: (to - from) * layout.tokenWords,
@@ -71,6 +87,7 @@ export class TurboquantStoreGpu extends GrowingStore<TurboquantSettings, "codes"
     });
     this.#layout = layout;
     this.#kernels = kernels;
+    this.#tiled = tiled;
     this.tables = buffers;
     this.#levels = levels;
   }
@@ -98,7 +115,11 @@ export class TurboquantStoreGpu extends GrowingStore<TurboquantSettings, "codes"
     tokens: number,
   ): void {
     const { heads, headDim, capacity } = tensor;
-    this.run(this.#kernels, entryPoint, { workgroups: tokens * heads }, {
+    const tiles = Math.ceil(tokens * headDim / TILE_ENTRIES);
+    const [name, workgroups] = this.#tiled
+      ? [`${entryPoint}_tiles`, tiles * heads]
+      : [entryPoint, tokens * heads];
+    this.run(this.#kernels, name, { workgroups }, {
       job: {
         heads,
         head_dim: headDim,

@@ -7,8 +7,11 @@ import columnRestore from "./column_restore.wgsl" with { type: "text" };
 import group from "./group.wgsl" with { type: "text" };
 import groupQuantize from "./group_quantize.wgsl" with { type: "text" };
 import groupRestore from "./group_restore.wgsl" with { type: "text" };
-import rowQuantize from "./row_quantize.wgsl" with { type: "text" };
 import rowRestore from "./row_restore.wgsl" with { type: "text" };
+import streamGroups from "./stream_groups.wgsl" with { type: "text" };
+import streamPlaces from "./stream_places.wgsl" with { type: "text" };
+import streamValues from "./stream_values.wgsl" with { type: "text" };
+import streamRestore from "../stream/stream_restore.wgsl" with { type: "text" };
 import loadParameters from "../../packing/load_parameters.wgsl" with { type: "text" };
 import pack from "../../packing/pack.wgsl" with { type: "text" };
 import storeParameters from "../../packing/store_parameters.wgsl" with { type: "text" };
@@ -20,6 +23,7 @@ import { GrowingStore } from "../../gpu/growing_store.ts";
 import { Kernels } from "../../gpu/kernels.ts";
 import type { Band, GroupLayout } from "./group_layout.ts";
 import { PARAMETER_TYPES, parameterWords } from "../../packing/parameters.ts";
+import { quantizesStream, streamEntries, streamQuantize } from "../stream/stream_quantize.ts";
 import { storedBuffers } from "./stored_buffers.ts";
 import type { GpuTensor } from "../../tensor.ts";
 
@@ -56,16 +60,13 @@ function bandTable({ bands, groupSize }: GroupLayout) {
   return { table, chunks };
 }
 
-/** Codes that a workgroup of `row_quantize.wgsl` takes. */
-const WORKGROUP_CODES = 1024;
-
 /**
  * The fastest kernels that a layout allows. What is unusual, such as heads of different widths or groups
  * that reach from one head into the next, is left to kernels that take any layout.
  */
 function kernelTexts(layout: GroupLayout, heads: number): {
-  readonly quantize: "quantize" | "quantize_rows" | "quantize_columns";
-  readonly restore: "restore" | "restore_rows" | "restore_columns";
+  readonly quantize: "quantize" | "quantize_stream" | "quantize_columns";
+  readonly restore: "restore" | "restore_rows" | "restore_stream" | "restore_columns";
   readonly texts: Readonly<Record<"quantize" | "restore", string>>;
 } {
   const { axis, groupSize, headDim, unitTokens, bands } = layout;
@@ -85,15 +86,19 @@ function kernelTexts(layout: GroupLayout, heads: number): {
     };
   }
   const inFours = groupSize % 4 === 0 && headDim % 4 === 0;
-  const isStream = bands.every((band) => band.rowCodes * bits % 32 === 0);
-  const inWorkgroup = WORKGROUP_CODES % groupSize === 0;
-  const inRows = alike && inFours && isStream && inWorkgroup;
+  const isStream = alike && bands.every((band) => band.rowCodes * bits % 32 === 0);
+  const stream = places + streamPlaces;
+  const inStream = isStream && heads * headDim % streamEntries(bits) === 0 &&
+    quantizesStream(groupSize, bits, headDim);
+  const restored = isStream
+    ? { restore: "restore_stream", text: stream + streamValues + streamRestore } as const
+    : { restore: "restore_rows", text: places + rowRestore } as const;
   return {
-    quantize: inRows ? "quantize_rows" : "quantize",
-    restore: inFours ? "restore_rows" : "restore",
+    quantize: inStream ? "quantize_stream" : "quantize",
+    restore: inFours ? restored.restore : "restore",
     texts: {
-      quantize: inRows ? places + rowQuantize : groupQuantize,
-      restore: inFours ? places + rowRestore : groupRestore,
+      quantize: inStream ? stream + streamGroups + streamQuantize(groupSize, bits) : groupQuantize,
+      restore: inFours ? restored.text : groupRestore,
     },
   };
 }
@@ -147,7 +152,12 @@ export class AffineStoreGpu extends GrowingStore<AffineSettings, "codes" | "scal
     const units = this.tokens / this.layout.unitTokens;
     const { restore } = this.#entryPoints;
     const entries = target.heads * this.tokens * target.headDim;
-    const threads = { restore: entries, restore_rows: entries / 4, restore_columns: entries / 8 };
+    const threads = {
+      restore: entries,
+      restore_rows: entries / 4,
+      restore_stream: entries / 8,
+      restore_columns: entries / 8,
+    };
     this.run(this.#restore, restore, { threads: threads[restore] }, {
       ...this.#bindings(target, 0, units),
       restored: target.buffer,
@@ -170,7 +180,7 @@ export class AffineStoreGpu extends GrowingStore<AffineSettings, "codes" | "scal
     const { heads, headDim } = tensor;
     const threads = {
       quantize: units * this.#unitChunks,
-      quantize_rows: units * heads * headDim / 4,
+      quantize_stream: units * heads * headDim / streamEntries(this.settings.bits[0]!),
       quantize_columns: units * heads * headDim,
     };
     this.run(this.#quantize, quantize, { threads: threads[quantize] }, {

@@ -6,6 +6,8 @@
  * @module
  */
 
+import { ORDERED_FLOATS, packedWord } from "../stream/stream_quantize.ts";
+
 const cached = new Map<string, string>();
 
 /** Entries of a group that registers take. */
@@ -22,32 +24,16 @@ export function columnQuantize(groupSize: number, bits: number): string {
 function written(groupSize: number, bits: number): string {
   const entries = Array.from({ length: groupSize }, (_, i) => i);
   const words = Math.ceil(groupSize * bits / 32);
-  /** Codes in the word, shifted to where they lie in it. */
-  const codesIn = (word: number) =>
-    entries.flatMap((i) => {
-      const at = i * bits - 32 * word;
-      if (at <= -bits || at >= 32) return [];
-      return [at < 0 ? `(c${i} >> ${-at}u)` : at === 0 ? `c${i}` : `(c${i} << ${at}u)`];
-    });
   return `
 const column_threads = 256u;
 
 @group(0) @binding(3) var<storage, read> source: array<f32>;
 @group(0) @binding(4) var<storage, read_write> codes: array<u32>;
 
-// Floats in their order as integers, -0 below 0, and back.
-fn ordered(x: f32) -> i32 {
-  let bits = bitcast<i32>(x);
-  return bits ^ ((bits >> 31u) & 0x7fffffff);
-}
-
-fn float_of(key: i32) -> f32 {
-  return bitcast<f32>(key ^ ((key >> 31u) & 0x7fffffff));
-}
-
+${ORDERED_FLOATS}
 fn column_code(x: f32, parameter: vec2f, top_code: f32, codes: bool) -> u32 {
   let steps = code_of(x, parameter.x, parameter.y, top_code);
-  return select(0u, u32(clamp(round(steps), 0.0, top_code)), codes);
+  return select(0u, nearest_code(steps, top_code), codes);
 }
 
 @compute @workgroup_size(column_threads)
@@ -92,7 +78,8 @@ ${
 ${entries.map((i) => `  let c${i} = column_code(x${i}, parameter, top_code, coded);`).join("\n")}
   let word = unit * job.unit_words + band.word_offset + channel * band.row_words;
 ${
-    Array.from({ length: words }, (_, w) => `  codes[word + ${w}u] = ${codesIn(w).join(" | ")};`)
+    Array.from({ length: words }, (_, w) =>
+      `  codes[word + ${w}u] = ${packedWord(groupSize, bits, w)};`)
       .join("\n")
   }
 }

@@ -5,8 +5,18 @@
  */
 import block from "./block.wgsl" with { type: "text" };
 import blockQuantize from "./block_quantize.wgsl" with { type: "text" };
+import loadParameters from "./block_load_parameters.wgsl" with { type: "text" };
+import blockRefine from "./block_refine.wgsl" with { type: "text" };
+import { MOST_REFINED, ROUNDS_TOGETHER, streamRefine } from "./stream_refine.ts";
+import storeParameters from "./block_store_parameters.wgsl" with { type: "text" };
 import blockRestore from "./block_restore.wgsl" with { type: "text" };
 import pack from "../../packing/pack.wgsl" with { type: "text" };
+import streamFit from "./stream_fit.wgsl" with { type: "text" };
+import streamGroups from "./stream_groups.wgsl" with { type: "text" };
+import streamPlaces from "./stream_places.wgsl" with { type: "text" };
+import streamValues from "./stream_values.wgsl" with { type: "text" };
+import { quantizesStream, streamEntries, streamQuantize } from "../stream/stream_quantize.ts";
+import streamRestore from "../stream/stream_restore.wgsl" with { type: "text" };
 import { type BlockLayout, blockLayout, type BlockShape } from "./block_layout.ts";
 import { BLOCK_FORMATS, type BlockFormat, blockParameterWords } from "./block_parameters.ts";
 import type { BufferContents, Source, StoredBuffer } from "../../family.ts";
@@ -29,10 +39,45 @@ export interface BlockKernels {
   /** Values of the family's `override` declarations. */
   readonly constants: Readonly<Record<string, number>>;
   /**
-   * Passes over all groups between fitting and packing: a kernel `improve` with one invocation per
-   * group, then a kernel `compare` of one workgroup, which may end the search (hf_hqq_search.wgsl).
+   * A search between fitting and packing that moves zero points: what an entry adds to a round
+   * (`searched` in hf_hqq_search.wgsl), and the most rounds.
    */
   readonly refine?: { readonly wgsl: string; readonly rounds: number };
+}
+
+/**
+ * The fastest kernels that a layout allows: blocks in flat order whose heads have one width are one
+ * stream of codes. Whatever else there is is left to kernels that take any layout.
+ */
+function kernelTexts(layout: BlockLayout, refines: boolean) {
+  const { order, groupSize, headDim, tenPerWord, segments, tokens } = layout;
+  const [{ bits } = { bits: 0 }] = segments;
+  const isStream = order === "flat" && !tenPerWord && tokens > 0 &&
+    segments.every((segment) => segment.bits === bits) &&
+    (segments.length === 1 || tokens * headDim * bits % 32 === 0);
+  const fixed = Object.entries({
+    head_dim: headDim,
+    group_size: groupSize,
+    bits,
+    top_code: 2 ** bits - 1,
+  }).map(([name, value]) => `const fixed_${name} = ${value}u;`).join("\n");
+  const stream = [fixed, streamPlaces];
+  const restoresStream = isStream && groupSize % 4 === 0 && headDim % 4 === 0;
+  const quantizesInStream = isStream && quantizesStream(groupSize, bits, headDim) &&
+    (!refines || headDim % groupSize === 0 && groupSize <= MOST_REFINED);
+  return {
+    restore: restoresStream ? [...stream, streamValues, streamRestore] : [blockRestore],
+    quantize: quantizesInStream
+      ? [
+        ...stream,
+        streamGroups,
+        refines ? streamRefine(groupSize) : streamFit,
+        streamQuantize(groupSize, bits),
+      ]
+      : [blockQuantize, refines ? blockRefine : ""],
+    restoresStream,
+    quantizesInStream,
+  };
 }
 
 /** A block of a GPU tensor; quantized when it is made. `settle` throws on non-finite input. */
@@ -44,6 +89,8 @@ export class BlockGpu extends DeviceStore<"codes" | "parameters" | "segments">
   readonly #rounds: number;
   readonly #quantizeKernels: Kernels;
   readonly #restoreKernels: Kernels;
+  readonly #quantizesInStream: boolean;
+  readonly #restoresStream: boolean;
 
   /**
    * @param source layer and kind, for errors and for settling with the other stores of the cache
@@ -66,7 +113,8 @@ export class BlockGpu extends DeviceStore<"codes" | "parameters" | "segments">
         joined: layout.joined,
         ten_per_word: layout.tenPerWord,
       });
-    const quantize = kernels(blockQuantize, refine?.wgsl ?? "");
+    const texts = kernelTexts(layout, (refine?.rounds ?? 0) > 0);
+    const quantize = kernels(storeParameters, refine?.wgsl ?? "", ...texts.quantize);
     const segments = layout.segments.map((segment) => ({
       bits: segment.bits,
       first_word: segment.firstWord,
@@ -82,7 +130,9 @@ export class BlockGpu extends DeviceStore<"codes" | "parameters" | "segments">
     this.#rounds = refine?.rounds ?? 0;
     this.buffers = blockBuffers(layout, scheme.format, scheme.bits);
     this.#quantizeKernels = quantize;
-    this.#restoreKernels = kernels(blockRestore);
+    this.#restoreKernels = kernels(loadParameters, ...texts.restore);
+    this.#quantizesInStream = texts.quantizesInStream;
+    this.#restoresStream = texts.restoresStream;
     this.bench.batch(() => this.#quantize(tensor));
   }
 
@@ -91,8 +141,11 @@ export class BlockGpu extends DeviceStore<"codes" | "parameters" | "segments">
   }
 
   restore(target: GpuTensor): void {
-    const threads = target.heads * this.#layout.tokens * target.headDim;
-    this.run(this.#restoreKernels, "restore", { threads }, {
+    const entries = target.heads * this.#layout.tokens * target.headDim;
+    const [entryPoint, threads] = this.#restoresStream
+      ? ["restore_stream", entries / 8]
+      : ["restore", entries];
+    this.run(this.#restoreKernels, entryPoint, { threads }, {
       job: this.#job(target),
       restored: target.buffer,
     });
@@ -107,6 +160,10 @@ export class BlockGpu extends DeviceStore<"codes" | "parameters" | "segments">
   #quantize(tensor: GpuTensor): void {
     const { groups, segments } = this.#layout;
     const kernels = this.#quantizeKernels;
+    if (this.#quantizesInStream) {
+      this.#quantizeStream(tensor);
+      return;
+    }
     const fitted = this.bench.buffer("fitted", 2 * groups);
     const bindings = { job: this.#job(tensor), source: tensor.buffer, fitted };
     this.run(kernels, "fit", { threads: groups }, bindings);
@@ -125,13 +182,33 @@ export class BlockGpu extends DeviceStore<"codes" | "parameters" | "segments">
     this.bench.free(fitted);
   }
 
+  #quantizeStream(tensor: GpuTensor): void {
+    const { groups, segments: [segment], groupSize } = this.#layout;
+    const kernels = this.#quantizeKernels;
+    const rounds = this.#rounds;
+    const searched = rounds === 0 ? {} : {
+      errors: this.bench.buffer("errors", ROUNDS_TOGETHER * groups),
+      zeros: this.bench.buffer("zeros", ROUNDS_TOGETHER * groups),
+      sums: this.bench.buffer("sums", rounds),
+    };
+    const bindings = { job: this.#job(tensor, rounds), source: tensor.buffer, ...searched };
+    for (let end = ROUNDS_TOGETHER; end <= rounds; end += ROUNDS_TOGETHER) {
+      const upTo = { ...bindings, job: this.#job(tensor, end) };
+      this.run(kernels, "refine_stream", { threads: groups }, upTo);
+      this.run(kernels, "sum_errors", { workgroups: ROUNDS_TOGETHER }, upTo);
+    }
+    const threads = groups * groupSize / streamEntries(segment!.bits);
+    this.run(kernels, "quantize_stream", { threads }, bindings);
+    this.bench.free(...Object.values(searched));
+  }
+
   /** Chunks of the longest segment. */
   get #chunks(): number {
     const { segments } = this.#layout;
     return Math.max(...segments.map((s) => Math.ceil(s.groups / s.chunkGroups)));
   }
 
-  #job({ heads, headDim, capacity }: GpuTensor) {
+  #job({ heads, headDim, capacity }: GpuTensor, rounds = 0) {
     const { tokens, groupSize, segments } = this.#layout;
     return {
       heads,
@@ -142,6 +219,7 @@ export class BlockGpu extends DeviceStore<"codes" | "parameters" | "segments">
       groups: segments[0]!.groups,
       segments: segments.length,
       chunks: this.#chunks,
+      rounds,
     };
   }
 }

@@ -1,8 +1,6 @@
 @group(0) @binding(3) var<storage, read> source: array<f32>;
 @group(0) @binding(4) var<storage, read_write> fitted: array<vec2f>;
 @group(0) @binding(5) var<storage, read_write> codes: array<u32>;
-// Atomic because two lone f16 scales share a word.
-@group(0) @binding(6) var<storage, read_write> parameters: array<atomic<u32>>;
 
 // One invocation per group.
 @compute @workgroup_size(workgroup_threads)
@@ -26,21 +24,6 @@ fn fit(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) workgr
     high = max(high, x);
   }
   fitted[group] = fit_group(low, high, top_code_of(segment));
-}
-
-fn store_parameters(group: u32, pair: vec2f) {
-  if (parameter_format == format_f16_pair) {
-    atomicStore(&parameters[group], half_bits(pair.x) | (half_bits(pair.y) << 16u));
-  } else if (parameter_format == format_f16_i16) {
-    atomicStore(&parameters[group], half_bits(pair.x) | (bitcast<u32>(i32(pair.y)) << 16u));
-  } else if (parameter_format == format_f16_scale) {
-    atomicOr(&parameters[group >> 1u], half_bits(pair.x) << ((group & 1u) * 16u));
-  } else if (parameter_format == format_f32_scale) {
-    atomicStore(&parameters[group], bitcast<u32>(pair.x));
-  } else {
-    atomicStore(&parameters[2u * group], bitcast<u32>(pair.x));
-    atomicStore(&parameters[2u * group + 1u], bitcast<u32>(pair.y));
-  }
 }
 
 // One invocation per chunk of groups that fill whole words.

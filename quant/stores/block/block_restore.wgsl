@@ -1,24 +1,5 @@
 @group(0) @binding(3) var<storage, read_write> restored: array<f32>;
 @group(0) @binding(5) var<storage, read> codes: array<u32>;
-@group(0) @binding(6) var<storage, read> parameters: array<u32>;
-
-fn load_parameters(group: u32) -> vec2f {
-  if (parameter_format == format_f16_pair) {
-    let pair = parameters[group];
-    return vec2f(half_value(pair & 0xffffu), half_value(pair >> 16u));
-  }
-  if (parameter_format == format_f16_i16) {
-    let pair = parameters[group];
-    return vec2f(half_value(pair & 0xffffu), f32(bitcast<i32>(pair) >> 16u));
-  }
-  if (parameter_format == format_f16_scale) {
-    return vec2f(half_value((parameters[group >> 1u] >> ((group & 1u) * 16u)) & 0xffffu), 0.0);
-  }
-  if (parameter_format == format_f32_scale) {
-    return vec2f(bitcast<f32>(parameters[group]), 0.0);
-  }
-  return vec2f(bitcast<f32>(parameters[2u * group]), bitcast<f32>(parameters[2u * group + 1u]));
-}
 
 // One invocation per restored value, in the order of the target.
 @compute @workgroup_size(256)

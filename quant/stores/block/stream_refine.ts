@@ -1,0 +1,138 @@
+/**
+ * Kernels of a search that moves the zero points of all groups of a block, where each group is a run of
+ * neighbouring entries: an invocation has a group in registers and goes through several rounds at once.
+ *
+ * The search ends for all groups at the first round whose error, summed over the block, is not below
+ * that of the round before it. Rounds that were gone through beyond it are passed over, so that nothing
+ * has to wait for a sum but the next launch.
+ *
+ * @module
+ */
+
+import { folded } from "../stream/stream_quantize.ts";
+
+/** Rounds of one launch. */
+export const ROUNDS_TOGETHER = 4;
+
+/** The largest groups that registers take. */
+export const MOST_REFINED = 64;
+
+/**
+ * Text of the kernels `refine_stream`, one invocation per group, and `sum_errors`, one workgroup per round
+ * of a launch; and of `refined_zero`. It stands behind `stream_places.wgsl` and the family's
+ * `searched`.
+ */
+export function streamRefine(groupSize: number): string {
+  const quads = Array.from({ length: groupSize / 4 }, (_, q) => q);
+  const keys = quads.flatMap((q) => [0, 1, 2, 3].map((i) => `ordered(x${q}[${i}])`));
+  return `
+const rounds_together = ${ROUNDS_TOGETHER}u;
+const refine_threads = 128u;
+
+// Errors of all groups, and their zero points, after each round of a launch.
+@group(0) @binding(7) var<storage, read_write> errors: array<f32>;
+@group(0) @binding(9) var<storage, read_write> zeros: array<f32>;
+// Errors over the block of every round.
+@group(0) @binding(8) var<storage, read_write> sums: array<f32>;
+
+fn stream_groups() -> u32 {
+  return stream_entries() / fixed_group_size;
+}
+
+// Rounds after which the search ends, as far as it is known.
+fn rounds_searched(known: u32) -> u32 {
+  var best = 3.4028234663852886e38;
+  for (var round = 0u; round < known; round++) {
+    if (!(sums[round] < best)) {
+      return round + 1u;
+    }
+    best = sums[round];
+  }
+  return known;
+}
+
+fn refined_zero(group: u32) -> f32 {
+  let last = rounds_searched(job.rounds) - 1u;
+  return zeros[last % rounds_together * stream_groups() + group];
+}
+
+fn fit_entries(low: f32, high: f32, group: u32) -> vec2f {
+  return vec2f(fit_group(low, high, f32(fixed_top_code)).x, refined_zero(group));
+}
+
+@compute @workgroup_size(refine_threads)
+fn refine_stream(
+  @builtin(workgroup_id) id: vec3u,
+  @builtin(num_workgroups) workgroups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let group = flat_workgroup(id, workgroups) * refine_threads + lane;
+  let before = job.rounds - rounds_together;
+  if (group >= stream_groups() || before > 0u && rounds_searched(before) < before) {
+    return;
+  }
+  let quad = stream_quad(group * ${groupSize}u);
+${quads.map((q) => `  let x${q} = source[quad + ${q}u];`).join("\n")}
+  let low = float_of(${folded("min", keys)});
+  let high = float_of(${folded("max", keys)});
+  let top_code = f32(fixed_top_code);
+  var fitted = fit_group(low, high, top_code);
+  if (before > 0u) {
+    fitted.y = zeros[(rounds_together - 1u) * stream_groups() + group];
+  }
+  for (var round = 0u; round < rounds_together; round++) {
+    var total = 0.0;
+    if (fitted.x != 0.0) {
+      var fitting = 0.0;
+${quads.map((q) => `      searched_quad(x${q}, fitted, top_code, &total, &fitting);`).join("\n")}
+      fitted.y = fitting / ${groupSize}.0;
+    }
+    errors[round * stream_groups() + group] = total;
+    zeros[round * stream_groups() + group] = fitted.y;
+  }
+}
+
+fn searched_quad(
+  x: vec4f,
+  fitted: vec2f,
+  top_code: f32,
+  total: ptr<function, f32>,
+  fitting: ptr<function, f32>,
+) {
+  for (var i = 0u; i < 4u; i++) {
+    let found = searched(x[i], fitted, top_code);
+    *total += found.x;
+    *fitting += found.y;
+  }
+}
+
+// One workgroup for each round of a launch. Every invocation adds up in the order of the groups.
+@compute @workgroup_size(workgroup_threads)
+fn sum_errors(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let round = id.x;
+  let before = job.rounds - rounds_together;
+  if (before > 0u && rounds_searched(before) < before) {
+    return;
+  }
+  let first = round * stream_groups();
+  let end = first + stream_groups();
+  var sum = 0.0;
+  var at = first + lane;
+  // Loads that do not wait for each other.
+  for (; at + 31u * workgroup_threads < end; at += 32u * workgroup_threads) {
+${
+    Array.from({ length: 32 }, (_, i) => `    let e${i} = errors[at + ${i}u * workgroup_threads];`)
+      .join("\n")
+  }
+${Array.from({ length: 32 }, (_, i) => `    sum += e${i};`).join("\n")}
+  }
+  for (; at < end; at += workgroup_threads) {
+    sum += errors[at];
+  }
+  sum = sum_of(sum, lane);
+  if (lane == 0u) {
+    sums[before + round] = sum;
+  }
+}
+`;
+}
