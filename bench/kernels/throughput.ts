@@ -62,6 +62,9 @@ interface Case {
   readonly changes?: Partial<HookAnswers>;
 }
 
+/** With a codebook that need not be learned. */
+const KVQUANT: Partial<HookAnswers> = { quantizationMethod: "normal", outliersRatio: 0.01 };
+
 /** Families that learn nothing before, with their policies' settings. */
 const CASES: readonly Case[] = [
   { name: "uniform", family: "uniform", kind: "key", axis: "token" },
@@ -72,6 +75,7 @@ const CASES: readonly Case[] = [
   { name: "kvtuner keys", family: "kvtuner", kind: "key", axis: "channel" },
   { name: "turboquant", family: "turboquant", kind: "key", axis: "token" },
   { name: "qaq", family: "qaq", kind: "value", axis: "token" },
+  { name: "kvquant values", family: "kvquant", kind: "value", axis: "token", changes: KVQUANT },
   { name: "hf_hqq", family: "hf_hqq", kind: "value", axis: "token" },
 ];
 

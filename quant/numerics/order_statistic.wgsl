@@ -1,15 +1,17 @@
 // Order statistics of a workgroup's values. The family supplies `fn element(index: u32) -> f32`. Every
 // invocation of a workgroup calls these functions with the same arguments.
 
-// Up to so many values are kept as keys in the workgroup's memory.
-const most_kept = 2048u;
+// Before it stands, from order_statistics.ts:
+//   const most_kept     up to so many values are kept as keys in the workgroup's memory
+//   const kept_slots    words that these take
+
 // So many values, every one's rank is counted: that takes hardly any barriers.
 const most_counted = 256u;
 const no_key = 0xffffffffu;
 
 var<workgroup> select_counts: array<atomic<u32>, 16>;
 // With a gap behind every 16, so that invocations with runs of 16 do not wait for each other.
-var<workgroup> select_keys: array<u32, 2176>;
+var<workgroup> select_keys: array<u32, kept_slots>;
 var<workgroup> select_ends: array<u32, workgroup_threads>;
 var<workgroup> select_near: array<u32, most_counted>;
 var<workgroup> select_bound: u32;
@@ -82,16 +84,30 @@ fn order_statistics(count: u32, ranks: vec4u, lane: u32) -> vec4f {
 
 // Notes those of some keys that have one of the ranks.
 fn count_ranks(length: u32, ranks: vec4u, flips: u32, lane: u32) {
+  // Filled up to fours.
+  if (lane < 3u && length + lane < most_counted) {
+    select_near[length + lane] = no_key;
+  }
+  workgroupBarrier();
   for (var i = lane; i < length; i += workgroup_threads) {
     let key = select_near[i];
-    var rank = 0u;
-    for (var j = 0u; j < length; j++) {
-      let other = select_near[j];
-      // Equal values rank in their order.
-      rank += select(0u, 1u, other < key || (other == key && j < i));
+    // Keys below this one, and those that are not above it: equal ones share their ranks.
+    var below = 0u;
+    var up_to = 0u;
+    for (var j = 0u; j < length; j += 4u) {
+      let others = vec4u(
+        select_near[j],
+        select_near[j + 1u],
+        select_near[j + 2u],
+        select_near[j + 3u],
+      );
+      let less = select(vec4u(0u), vec4u(1u), others < vec4u(key));
+      let most = select(vec4u(0u), vec4u(1u), others <= vec4u(key));
+      below += less.x + less.y + less.z + less.w;
+      up_to += most.x + most.y + most.z + most.w;
     }
     for (var r = 0u; r < 4u; r++) {
-      if (ranks[r] == rank) {
+      if (below <= ranks[r] && ranks[r] < up_to) {
         select_found[r] = key ^ flips;
       }
     }

@@ -26,7 +26,7 @@ import {
   tokenRows,
 } from "./kvquant_settings.ts";
 import { CodeFinder } from "../../numerics/codebook.ts";
-import orderStatistic from "../../numerics/order_statistic.wgsl" with { type: "text" };
+import { orderStatistics } from "../../numerics/order_statistics.ts";
 import pack from "../../packing/pack.wgsl" with { type: "text" };
 import { parameterWords } from "../../packing/parameters.ts";
 import { quantileRank } from "../../numerics/quantile_ends.ts";
@@ -105,7 +105,7 @@ export class KvquantStoreGpu extends GrowingStore<KvquantSettings, Role> {
         sparse: settings.outliersRatio > 0,
         wide: settings.paramDtype === "f32",
       });
-    const quantize = kernels(orderStatistic, quantizeKernel);
+    const quantize = kernels(orderStatistics(tensor.heads * tensor.headDim), quantizeKernel);
     super(device, source, settings, kvquantRange, {
       codes: room * layout.words,
       scale_zero: settings.axis === "token" ? parameterWords(settings.paramDtype, room) : 0,

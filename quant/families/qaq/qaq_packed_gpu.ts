@@ -13,7 +13,7 @@ import { notFiniteError } from "../../finite_input.ts";
 import { DeviceStore } from "../../gpu/device_store.ts";
 import { type Extent, Kernels } from "../../gpu/kernels.ts";
 import type { WordRegion } from "../../gpu/workbench.ts";
-import orderStatistic from "../../numerics/order_statistic.wgsl" with { type: "text" };
+import { orderStatistics } from "../../numerics/order_statistics.ts";
 import pack from "../../packing/pack.wgsl" with { type: "text" };
 import common from "./qaq.wgsl" with { type: "text" };
 import measureKernel from "./qaq_measure.wgsl" with { type: "text" };
@@ -123,6 +123,7 @@ export class QaqPackedGpu extends DeviceStore<Role> {
         attentive: attention !== undefined,
         wide,
       });
+    const orderStatistic = orderStatistics(layout.groupSize);
     this.#measureKernels = kernels(pack, orderStatistic, common, sourceAccess, measureKernel);
     this.#placeKernels = kernels(common, placeKernel);
     this.#writeKernels = kernels(pack, orderStatistic, common, sourceAccess, writeKernel);
