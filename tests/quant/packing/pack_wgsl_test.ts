@@ -1,6 +1,7 @@
 /** The number formats of `pack.wgsl`, for every bit pattern that is stored. */
 import { assertEquals } from "@std/assert";
 import { fromFloat8Bits, toFloat8Bits } from "../../../quant/packing/float8.ts";
+import { roundEven } from "../../../quant/numerics/round_even.ts";
 import { fromHalfBits, toHalfBits } from "../../../quant/packing/half.ts";
 import { Kernels } from "../../../quant/gpu/kernels.ts";
 import { Workbench } from "../../../quant/gpu/workbench.ts";
@@ -115,4 +116,46 @@ gpuTest("divide rounds as float32 division does", async (device) => {
   const got = await mapWords(device, quotient, words, pairs.length);
   const quotients = new Float32Array(got.buffer, 0, pairs.length);
   assertEquals(Array.from(quotients), pairs.map(([a, b]) => Math.fround(a / b)));
+});
+
+const CODER = `
+  struct Job { count: u32 }
+  @group(0) @binding(2) var<storage, read> differences: array<f32>;
+  @group(0) @binding(3) var<storage, read> scales: array<f32>;
+  @group(0) @binding(4) var<storage, read_write> codes: array<u32>;
+  @compute @workgroup_size(workgroup_threads)
+  fn code(@builtin(global_invocation_id) id: vec3u) {
+    if (id.x < job.count) {
+      codes[id.x] = nearest_code(divide_to_round(differences[id.x], scales[id.x]), 255.0);
+    }
+  }`;
+
+gpuTest("codes are those of exact quotients, on ties, beside them and outside", async (device) => {
+  const bench = Workbench.of(device);
+  const differences: number[] = [];
+  const scales: number[] = [];
+  for (let i = 0; i < 2000; i++) {
+    const scale = Math.fround(2 ** (i % 40 - 20) * (1 + i / 2000));
+    const code = i * 7 % 256;
+    const tie = Math.fround((code + 0.5) * scale);
+    const ulp = 2 ** (Math.floor(Math.log2(tie)) - 23);
+    for (const x of [tie - ulp, tie, tie + ulp, code * scale, -code * scale, 300 * scale]) {
+      differences.push(Math.fround(x));
+      scales.push(scale);
+    }
+  }
+  const count = differences.length;
+  const buffers = {
+    differences: bench.buffer("differences", Float32Array.from(differences)),
+    scales: bench.buffer("scales", Float32Array.from(scales)),
+    codes: bench.buffer("codes", count),
+  };
+  const kernels = Kernels.of(device, "coder", [pack, CODER]);
+  kernels.run("code", { threads: count }, { job: { count }, ...buffers });
+  const codes = await bench.read([{ buffer: buffers.codes, at: 0, words: count }]);
+  const expected = differences.map((x, i) =>
+    Math.min(Math.max(roundEven(Math.fround(x / scales[i]!)), 0), 255)
+  );
+  assertEquals([...codes], expected.map((code) => code + 0));
+  bench.free(...Object.values(buffers));
 });
