@@ -1,6 +1,7 @@
 /**
  * `deno task bench`: without `--compare` what `deno bench` runs, with the arguments given; with it the
- * comparison of the working tree with a revision, which exits with 1 where a policy became slower.
+ * comparison of the working tree with a revision, which exits with 1 where a policy became slower; with
+ * `--growth FILE.svg` how costs grow, as a table and a figure.
  *
  * @module
  */
@@ -9,6 +10,8 @@ import { describeFailure, EXIT } from "../cli/failure.ts";
 import { print, tell } from "../report/terminal.ts";
 import { compareRevisions } from "./compare/compare.ts";
 import { COMPARE_HELP, parseCompareOptions } from "./compare/compare_options.ts";
+import { reportGrowth } from "./growth/growth.ts";
+import { parseGrowthOptions } from "./growth/growth_options.ts";
 
 const PROJECT = fileURLToPath(new URL("../", import.meta.url));
 
@@ -25,8 +28,13 @@ async function main(args: readonly string[]): Promise<number> {
     print(COMPARE_HELP);
     return 0;
   }
-  if (!args.some((arg) => arg.split("=")[0] === "--compare")) return await denoBench(args);
+  const asked = (option: string) => args.some((arg) => arg.split("=")[0] === option);
+  if (!asked("--compare") && !asked("--growth")) return await denoBench(args);
   try {
+    if (asked("--growth")) {
+      print(await reportGrowth(parseGrowthOptions(args)));
+      return 0;
+    }
     const { table, slower } = await compareRevisions(PROJECT, parseCompareOptions(args));
     print(table);
     return slower.length === 0 ? 0 : EXIT.failed;

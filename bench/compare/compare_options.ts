@@ -21,6 +21,7 @@ const EXAMPLES = {
 
 /** The help text. */
 export const COMPARE_HELP = `deno task bench                      time the kernels and the replay
+deno task bench --growth FILE.svg    how costs grow with prompt, steps, policies and layers
 deno task bench --compare REVISION   compare the working tree's speed with that of a revision
 
   --policy NAME[,NAME]   policies to replay (default: all)
