@@ -19,18 +19,18 @@ function doublings(from: number, to: number): number[] {
 /** What is varied, one at a time; the others are as in `COMMON`. */
 const VARIED = {
   prompt: { name: "prompt tokens", values: doublings(256, 32768) },
-  steps: { name: "steps", values: doublings(4, 512) },
-  policies: { name: "policies", values: doublings(1, 64) },
+  steps: { name: "steps", values: doublings(4, 512), leaves: "prefill" },
+  policies: { name: "policies", values: doublings(1, 64), leaves: "prefill" },
   layers: { name: "layers", values: doublings(4, 32) },
-} as const satisfies Record<keyof Point, { name: string; values: readonly number[] }>;
+} as const satisfies Record<
+  keyof Point,
+  { name: string; values: readonly number[]; leaves?: keyof PointCost }
+>;
 
 const COMMON: Point = { prompt: 1024, steps: 16, policies: 1, layers: 4 };
 
-/** What is measured. */
-const COSTS = { replay: "replay", prefill: "prefill", memory: "memory" } as const satisfies Record<
-  keyof PointCost,
-  string
->;
+/** What is measured, in the order in which it is told. */
+const COSTS = ["replay", "prefill", "memory"] as const satisfies readonly (keyof PointCost)[];
 
 /** Points behind which fixed costs hardly count any more: slopes of these alone are told, too. */
 const LAST = 3;
@@ -39,20 +39,24 @@ const LAST = 3;
 export interface Growth {
   readonly varied: keyof Point;
   readonly name: string;
+  /** What may grow with it. */
+  readonly costs: readonly (keyof PointCost)[];
   readonly points: readonly { readonly at: number; readonly cost: PointCost }[];
 }
 
 /** Measures everything; tells what it is at. */
 export async function measureGrowth(): Promise<readonly Growth[]> {
   const all: Growth[] = [];
-  for (const [key, { name, values }] of Object.entries(VARIED)) {
+  for (const [key, fields] of Object.entries(VARIED)) {
     const varied = key as keyof Point;
+    const { name, values } = fields;
+    const costs = COSTS.filter((cost) => !("leaves" in fields) || cost !== fields.leaves);
     const points = [];
     for (const at of values) {
       tell(`${at} ${name}`);
       points.push({ at, cost: await measured({ ...COMMON, [varied]: at }) });
     }
-    all.push({ varied, name, points });
+    all.push({ varied, name, costs, points });
   }
   return all;
 }
@@ -76,18 +80,18 @@ async function measured({ prompt, steps, policies, layers }: Point): Promise<Poi
 
 /** Slopes as a table in Markdown. */
 export function growthTable(growths: readonly Growth[]): string {
-  const rows = growths.flatMap(({ name, points }) =>
-    Object.entries(COSTS).map(([key, cost]) => {
-      const of = (list: Growth["points"]) =>
-        logSlope(list.map((point) => [point.at, point.cost[key as keyof PointCost]]));
-      const ends = [points[0]!, points.at(-1)!]
-        .map(({ cost }) => shown(key as keyof PointCost, cost[key as keyof PointCost]));
-      const range = `${points[0]!.at} to ${points.at(-1)!.at}`;
-      return `| ${name}, ${range} | ${cost} | ${ends.join(" to ")} | ${of(points).toFixed(2)} | ${
-        of(points.slice(-LAST)).toFixed(2)
+  const rows = growths.flatMap(({ name, costs, points }) => {
+    const ends = [points[0]!, points.at(-1)!];
+    const range = ends.map(({ at }) => at).join(" to ");
+    return costs.map((cost) => {
+      const slope = (list: Growth["points"]) =>
+        logSlope(list.map((point) => [point.at, point.cost[cost]])).toFixed(2);
+      const shownEnds = ends.map((end) => shown(cost, end.cost[cost])).join(" to ");
+      return `| ${name}, ${range} | ${cost} | ${shownEnds} | ${slope(points)} | ${
+        slope(points.slice(-LAST))
       } |`;
-    })
-  );
+    });
+  });
   return [
     `| what grows | cost | from, to | slope | of the last ${LAST} |`,
     "| --- | --- | --- | --- | --- |",

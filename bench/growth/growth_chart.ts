@@ -25,8 +25,8 @@ const STYLE = "text{font:11px sans-serif;fill:#222}.title{font-weight:bold}" +
 
 /** The figure as the text of an SVG file; it brings its own background. */
 export function growthChart(growths: readonly Growth[]): string {
-  const values = growths.flatMap(({ points }) =>
-    points.flatMap(({ cost }) => keysOf(LINES).map((key) => cost[key] / LINES[key].unit))
+  const values = growths.flatMap(({ costs, points }) =>
+    points.flatMap(({ cost }) => costs.map((key) => cost[key] / LINES[key].unit))
   );
   const domain = [
     10 ** Math.floor(Math.log10(Math.min(...values))),
@@ -54,7 +54,7 @@ function keysOf<K extends string>(record: Readonly<Record<K, unknown>>): K[] {
 }
 
 function panel(
-  { name, points }: Growth,
+  { name, costs, points }: Growth,
   left: number,
   domain: readonly [number, number],
 ): Markup {
@@ -80,7 +80,7 @@ function panel(
         anchor: i === 0 ? "start" : "end",
       })
     ),
-    keysOf(LINES).map((key) => curve(points, key, x, y)),
+    costs.map((key) => curve(points, key, x, y)),
   );
 }
 

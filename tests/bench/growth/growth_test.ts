@@ -14,6 +14,7 @@ import { inTemporaryFolder } from "../../temporary_folder.ts";
 const GROWTHS: readonly Growth[] = [{
   varied: "layers",
   name: "layers",
+  costs: ["replay", "prefill", "memory"],
   points: [4, 8, 16, 32].map((at) => ({
     at,
     cost: { replay: at / 100, prefill: at ** 2 / 10, memory: 2 ** 28 },
