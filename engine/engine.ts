@@ -4,6 +4,7 @@
  * @module
  */
 import type { RotaryPositions } from "../quant/rotary_positions.ts";
+import type { StorePool } from "../quant/pool/store_pool.ts";
 import type { Backend, KvShape } from "../quant/tensor.ts";
 
 /**
@@ -97,6 +98,8 @@ export interface Engine<T extends KvShape = KvShape> {
   readonly backend: Backend<T>;
   /** The device that tensors live on; absent where they live in cpu memory. */
   readonly gpu?: GPUDevice;
+  /** Threads that may hold stores of tensors in cpu memory; absent where there is but one. */
+  readonly pool?: StorePool;
   /** What that device is and how data gets there, in words. */
   readonly gpuName?: string;
   /** Tokens of a prompt of so many that go through at once; absent where it hardly matters. */

@@ -11,6 +11,9 @@ export class CpuBackend implements Backend<CpuTensor> {
   readonly #pool: ArrayBuffer[] = [];
   readonly #scratch = new WeakSet<CpuTensor>();
 
+  /** @param freed is told of every tensor that is freed */
+  constructor(private readonly freed?: (tensor: CpuTensor) => void) {}
+
   scratch({ heads, capacity, headDim }: KvShape): CpuTensor {
     const count = heads * capacity * headDim;
     const fits = this.#pool.findIndex((b) => b.byteLength >= 4 * count);
@@ -78,6 +81,7 @@ export class CpuBackend implements Backend<CpuTensor> {
 
   free(tensor: CpuTensor): void {
     if (this.#scratch.delete(tensor)) this.#pool.push(tensor.data.buffer);
+    this.freed?.(tensor);
   }
 
   together<R>(body: () => R): R {

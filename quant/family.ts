@@ -303,6 +303,10 @@ export interface Store<T extends KvShape> {
   rewrites(n: number): boolean;
   /** Brings the store to a snapshot of the first `n` tokens; `n` never decreases. */
   grow(n: number): void;
+  /** Waits for what another thread does of `grow`, and throws what that threw; absent for most stores. */
+  finish?(): void;
+  /** Has another thread begin what `restore` will want; absent for most stores. */
+  prepare?(): void;
   /** Writes every quantized token's restored values to its own position in `target`. */
   restore(target: T): void;
   /** Waits for sizes and errors that are only known after device work; throws on non-finite input. */

@@ -42,6 +42,7 @@ export async function predict<T extends KvShape>(
 ): Promise<PassOutcome<T>> {
   const { backend } = engine;
   const start = performance.now();
+  cache.prepare();
   const { past, mask, maskLayers } = backend.together(() =>
     restore(engine, reference.layers, cache, pass)
   );

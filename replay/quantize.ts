@@ -32,15 +32,18 @@ export type OpenStore<T extends KvShape> = (
 
 /** Opens stores of these families beside an engine's tensors. */
 export function storesBeside<T extends KvShape>(
-  { gpu }: Pick<Engine<T>, "gpu">,
+  { gpu, pool }: Pick<Engine<T>, "gpu" | "pool">,
   families: Families,
 ): OpenStore<T> {
   const open = (sources: Sources<KvShape>, settings: Settings, tokens: number): Store<KvShape> => {
     const family = families.of(settings.family);
     const source = sources.of(settings.layer, settings.kind);
-    return gpu === undefined
-      ? family.openCpu(source as Source<CpuTensor>, settings, tokens) as Store<KvShape>
-      : family.openGpu(gpu, source as Source<GpuTensor>, settings, tokens) as Store<KvShape>;
+    if (gpu !== undefined) {
+      return family.openGpu(gpu, source as Source<GpuTensor>, settings, tokens) as Store<KvShape>;
+    }
+    const store = pool?.open(source as Source<CpuTensor>, settings, tokens) ??
+      family.openCpu(source as Source<CpuTensor>, settings, tokens);
+    return store as Store<KvShape>;
   };
   return open as OpenStore<KvShape> as unknown as OpenStore<T>;
 }
@@ -81,17 +84,40 @@ export class QuantizedCache<T extends KvShape> {
    * @param afresh start every store again, unless its family carries its state from step to step
    */
   grow(plan: Plan, n: number, afresh = false): void {
-    for (const [i, wanted] of plan.entries()) {
-      const key = settingsKey(wanted);
-      let opened = this.#stores[i];
-      if (opened?.key !== key || afresh && !opened.store.carriesState) {
-        opened?.store.free();
-        this.#stores[i] = undefined;
-        opened = { key, store: this.open(this.sources, wanted, this.tokens) };
-        this.#stores[i] = opened;
+    const stores = plan.map((wanted, i) => this.#opened(wanted, i, afresh));
+    // Other threads have begun before this one does its part.
+    for (const store of stores) if (store.finish !== undefined) store.grow(n);
+    const failed = new Map<number, unknown>();
+    const each = (does: (store: Store<T>) => void) => {
+      for (const [i, store] of stores.entries()) {
+        try {
+          does(store);
+        } catch (error) {
+          failed.set(i, error);
+          return;
+        }
       }
-      opened.store.grow(n);
-    }
+    };
+    each((store) => store.finish === undefined && store.grow(n));
+    each((store) => store.finish?.());
+    // Told is the first of what is wrong, whoever found it.
+    if (failed.size > 0) throw failed.get(Math.min(...failed.keys()));
+  }
+
+  #opened(wanted: Settings, i: number, afresh: boolean): Store<T> {
+    const key = settingsKey(wanted);
+    const opened = this.#stores[i];
+    if (opened?.key === key && !(afresh && !opened.store.carriesState)) return opened.store;
+    opened?.store.free();
+    this.#stores[i] = undefined;
+    const store = this.open(this.sources, wanted, this.tokens);
+    this.#stores[i] = { key, store };
+    return store;
+  }
+
+  /** Has other threads begin with what `restore` will want. */
+  prepare(): void {
+    for (const opened of this.#stores) opened?.store.prepare?.();
   }
 
   /** Whether sizes are known only after `settle`. */

@@ -6,6 +6,7 @@
  */
 import type { InferenceSession } from "onnxruntime-common";
 import { dirname } from "node:path";
+import { StorePool } from "../../quant/pool/store_pool.ts";
 import type { CpuTensor } from "../../quant/tensor.ts";
 import { sha256 } from "../digest.ts";
 import type { Engine } from "../engine.ts";
@@ -57,11 +58,17 @@ export async function openCpuEngine(
       const inUse = Deno.build.os === "windows";
       const done = async () => await file[Symbol.asyncDispose]();
       if (!inUse) await done();
-      return new HostEngine(runtime, session, "cpu", model.shape, id, inUse ? done : undefined);
+      const last = inUse ? done : undefined;
+      return new HostEngine(runtime, session, "cpu", model.shape, id, poolOf(threads), last);
     }
   }
   const session = await createSession(runtime, decoderGraph(model, "host"), model.tensors, options);
-  return new HostEngine(runtime, session, "cpu", model.shape, id);
+  return new HostEngine(runtime, session, "cpu", model.shape, id, poolOf(threads));
+}
+
+/** Threads for quantizing, as many as the model has, the one that replays among them. */
+function poolOf(threads: number): StorePool | undefined {
+  return threads > 1 ? new StorePool(threads - 1) : undefined;
 }
 
 /** A session on a file; undefined when somebody has removed the file in the meantime. */

@@ -5,6 +5,7 @@
  */
 import type { InferenceSession, Tensor } from "onnxruntime-common";
 import { CpuBackend } from "../../quant/backend_cpu.ts";
+import type { StorePool } from "../../quant/pool/store_pool.ts";
 import type { CpuTensor } from "../../quant/tensor.ts";
 import type { Engine, ForwardInput, ForwardOutput, ModelShape } from "../engine.ts";
 import { names } from "../onnx/decoder.ts";
@@ -13,7 +14,8 @@ import type { Runtime } from "./runtime.ts";
 
 /** A model as a runtime that computes on the processor has it. */
 export class HostEngine implements Engine<CpuTensor> {
-  readonly backend = new CpuBackend();
+  readonly backend = new CpuBackend((tensor) => this.pool?.forget(tensor));
+  declare readonly pool?: StorePool;
 
   constructor(
     private readonly runtime: Runtime,
@@ -21,8 +23,11 @@ export class HostEngine implements Engine<CpuTensor> {
     readonly device: "cpu" | "wasm",
     readonly shape: ModelShape,
     readonly fingerprint: string,
+    pool?: StorePool,
     private readonly closed: () => Promise<void> = () => Promise.resolve(),
-  ) {}
+  ) {
+    if (pool !== undefined) this.pool = pool;
+  }
 
   async forward(input: ForwardInput<CpuTensor>): Promise<ForwardOutput<CpuTensor>> {
     const { runtime, shape } = this;
@@ -44,6 +49,7 @@ export class HostEngine implements Engine<CpuTensor> {
   }
 
   async close(): Promise<void> {
+    this.pool?.close();
     await this.session.release();
     await this.closed();
   }
