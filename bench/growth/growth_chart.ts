@@ -6,8 +6,9 @@
 import { chart, label, line, pathThrough } from "../../leaderboard/report/chart.ts";
 import { type Scale, transformed } from "../../leaderboard/report/scale.ts";
 import { element, type Markup } from "../../report/markup.ts";
-import type { Growth } from "./growth.ts";
+
 import { logSlope } from "./log_slope.ts";
+import type { Growth } from "./measure_growth.ts";
 import type { PointCost } from "./point.ts";
 
 const PANEL = { width: 270, height: 220, left: 46, right: 12, top: 30, bottom: 34 };

@@ -1,10 +1,11 @@
 /** How costs are told to grow. */
 import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
-import { type Growth, growthTable } from "../../../bench/growth/growth.ts";
+import { growthTable } from "../../../bench/growth/growth.ts";
 import { growthChart } from "../../../bench/growth/growth_chart.ts";
 import { parseGrowthOptions } from "../../../bench/growth/growth_options.ts";
 import { logSlope } from "../../../bench/growth/log_slope.ts";
+import type { Growth } from "../../../bench/growth/measure_growth.ts";
 import { writeRandomModel } from "../../../bench/growth/random_model.ts";
 import { UsageError } from "../../../cli/usage_error.ts";
 import { loadModel } from "../../../engine/checkpoint/model.ts";
