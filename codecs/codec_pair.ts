@@ -9,8 +9,10 @@ import { MissingMethodError } from "../policies/methods.ts";
 import { type LaunchChild, launchChild, type SandboxOptions } from "../sandbox/child.ts";
 import { DEFAULT_LIMITS, limitsWith, type SandboxLimits } from "../sandbox/limits.ts";
 import { SandboxError } from "../sandbox/sandbox_error.ts";
+import type { KvKind } from "../quant/family.ts";
 import type { FullRule } from "./block_rule.ts";
 import type { CodecModel } from "./codec.ts";
+import { CurrentExample, orEnded } from "./current_example.ts";
 import {
   type BlockRun,
   type BlockShape,
@@ -37,7 +39,7 @@ export const CODEC_LIMITS: SandboxLimits = {
 
 /** A codec, loaded twice. */
 export class CodecPair implements CodecDoor {
-  #session: CodecSession | undefined;
+  readonly #example: CurrentExample<CodecSession>;
   #model: CodecModel | undefined;
   #lesson: Bytes = new Uint8Array(0);
   #rules: readonly [FullRule, FullRule] | undefined;
@@ -56,7 +58,9 @@ export class CodecPair implements CodecDoor {
     private readonly encoder: CodecProcess,
     private readonly decoder: CodecProcess,
     private readonly methods: readonly string[],
-  ) {}
+  ) {
+    this.#example = new CurrentExample(name, () => new CodecSession(this));
+  }
 
   /**
    * Starts both processes.
@@ -144,7 +148,7 @@ export class CodecPair implements CodecDoor {
    */
   async calibrate(tokens: number, samples: readonly Floats[]): Promise<void> {
     const model = this.#known(this.#model);
-    const lesson = await this.#guard(() => this.encoder.calibrate(model, tokens, samples));
+    const lesson = await orEnded(this, () => this.encoder.calibrate(model, tokens, samples));
     this.#lesson = lesson.slice();
     // How blocks are cut may be part of what was learned.
     this.#rules = undefined;
@@ -152,17 +156,15 @@ export class CodecPair implements CodecDoor {
   }
 
   /** The session that a store of this layer and kind belongs to: each example has one. */
-  sessionFor(layer: number, kind: 0 | 1): CodecSession {
-    if (this.#session === undefined || this.#session.has(layer, kind)) {
-      this.#session = new CodecSession(this);
-    }
-    this.#session.join(layer, kind);
-    return this.#session;
+  sessionFor(layer: number, kind: KvKind): CodecSession {
+    const session = this.#example.sessionFor(layer, kind);
+    session.join(layer, kind);
+    return session;
   }
 
   /** Begins an example. */
   async begin(session: CodecSession): Promise<void> {
-    this.#checkCurrent(session);
+    this.#example.check(session);
     this.#excess = 0;
     await this.#reset();
   }
@@ -174,8 +176,8 @@ export class CodecPair implements CodecDoor {
     tokens: number,
     tensors: readonly [Floats, Floats, Floats, Floats],
   ): Promise<void> {
-    this.#checkCurrent(session);
-    await this.#guard(() => this.encoder.observe(layer, tokens, tensors));
+    this.#example.check(session);
+    await orEnded(this, () => this.encoder.observe(layer, tokens, tensors));
   }
 
   /** Codes blocks. */
@@ -184,11 +186,14 @@ export class CodecPair implements CodecDoor {
     runs: readonly BlockRun[],
     data: Floats,
   ): Promise<CodedBlocks> {
-    this.#checkCurrent(session);
-    const coded = await this.#guard(() => this.encoder.encode(runs, this.shape, data));
-    await this.#guard(() => this.#hold(coded.bytes.length - data.byteLength));
+    this.#example.check(session);
+    const coded = await orEnded(this, () => this.encoder.encode(runs, this.shape, data));
+    await orEnded(this, () => this.#hold(coded.bytes.length - data.byteLength));
     // An encoder that has looked at a prompt would have to be shown it again.
-    if (!this.observes) this.#codeAgain ??= () => this.#coded(runs, data, coded);
+    if (!this.observes && this.#codeAgain === undefined) {
+      const again = data.slice();
+      this.#codeAgain = () => this.#coded(runs, again, coded);
+    }
     return coded;
   }
 
@@ -198,8 +203,8 @@ export class CodecPair implements CodecDoor {
     runs: readonly BlockRun[],
     coded: CodedBlocks,
   ): Promise<Floats> {
-    this.#checkCurrent(session);
-    return await this.#guard(() => this.decoder.decode(runs, this.shape, coded));
+    this.#example.check(session);
+    return await orEnded(this, () => this.decoder.decode(runs, this.shape, coded));
   }
 
   /**
@@ -224,7 +229,7 @@ export class CodecPair implements CodecDoor {
   async #reset(): Promise<void> {
     const given = this.#known(this.#model);
     const both = [this.encoder, this.decoder];
-    await this.#guard(async () => {
+    await orEnded(this, async () => {
       const rules = await Promise.all(both.map((process) => process.reset(given, this.#lesson)));
       this.#rules ??= rules[0]!;
       const known = JSON.stringify(this.#rules);
@@ -254,15 +259,6 @@ export class CodecPair implements CodecDoor {
     }
   }
 
-  async #guard<V>(work: () => Promise<V>): Promise<V> {
-    try {
-      return await work();
-    } catch (error) {
-      await this.close();
-      throw error;
-    }
-  }
-
   /** Counts what the blocks of an example take beyond their tensors in float32: it is held till its end. */
   #hold(bytes: number): Promise<void> {
     this.#excess += Math.max(0, bytes);
@@ -276,11 +272,6 @@ export class CodecPair implements CodecDoor {
           `where at most ${heldMib} are held (--policy-held-mib)`,
       ),
     );
-  }
-
-  #checkCurrent(session: CodecSession): void {
-    if (session === this.#session) return;
-    throw new InternalError(`Codec ${this.name} was asked about an example that has ended`);
   }
 
   #known<V>(value: V | undefined): V {

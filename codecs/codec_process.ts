@@ -6,13 +6,14 @@
 import type { LaunchChild } from "../sandbox/child.ts";
 import { ChildLink } from "../sandbox/child_link.ts";
 import type { SandboxLimits } from "../sandbox/limits.ts";
-import { answerOf } from "../sandbox/reply_answer.ts";
+import { answerOf, spoilt } from "../sandbox/reply_answer.ts";
 import { RunTime } from "../sandbox/run_time.ts";
 import { SandboxError } from "../sandbox/sandbox_error.ts";
 import { FRESH_REALM } from "../sandbox/worker_main.ts";
 import { shown } from "../sandbox/shown.ts";
 import { KV_KINDS } from "../quant/family.ts";
 import { DEFAULT_RULE, type FullRule } from "./block_rule.ts";
+import { bytesOf } from "./bytes_of.ts";
 import type { CodecModel } from "./codec.ts";
 import { codecGuest } from "./codec_guest.ts";
 import type { CodecQuestion, CodecStarted } from "./codec_realm.ts";
@@ -248,14 +249,6 @@ function question(
   const numbers = ({ layer, kind, first, tokens, count }: BlockRun) =>
     [layer, kind, first, tokens, count] as const;
   return { ask, heads, headDim, runs: runs.map(numbers) };
-}
-
-function bytesOf({ buffer, byteOffset, byteLength }: Floats | CodedBlocks["lengths"]): Bytes {
-  return new Uint8Array(buffer, byteOffset, byteLength);
-}
-
-function spoilt(what: string): SandboxError {
-  return new SandboxError("crashed", `Its process sent a reply to ${what} that means nothing`);
 }
 
 /** What the codec has, of the names that exist. */

@@ -145,19 +145,6 @@ export function codecRealm(
       else Promise.resolve(begun).then(done).catch(threw);
     }
 
-    /** The bytes of a call's result, after `head` bytes of ours. */
-    function withHead(head: number, pieces: readonly Uint8Array[]): Uint8Array {
-      let bytes = head;
-      for (const piece of pieces) bytes += piece.length;
-      const all = new Uint8Array(bytes);
-      let at = head;
-      for (const piece of pieces) {
-        all.set(piece, at);
-        at += piece.length;
-      }
-      return all;
-    }
-
     function checkBytes(value: unknown): Uint8Array {
       if (value instanceof Uint8Array) return value;
       throw new TypeError(`It returned ${named(value)}; expected a Uint8Array`);
@@ -179,7 +166,12 @@ export function codecRealm(
       const { model } = modelOf(question, at);
       call = "calibrate()";
       Promise.resolve(codec!.calibrate!(samples, model))
-        .then((lesson) => reply = withHead(4, [checkBytes(lesson)]))
+        .then((lesson) => {
+          const bytes = checkBytes(lesson);
+          const all = new Uint8Array(4 + bytes.length);
+          all.set(bytes, 4);
+          reply = all;
+        })
         .catch(threw);
     }
 
@@ -187,7 +179,13 @@ export function codecRealm(
       { runs, heads, headDim }: CodecQuestion & { ask: "encode" | "decode" },
       at: { byte: number },
     ): void {
-      const coded: Uint8Array[] = [];
+      let blocks = 0;
+      for (const [, , , , count] of runs) blocks += count;
+      let end = 4 + 4 * blocks;
+      // Most codecs need less than the tensors; one that needs more gets more.
+      let all = new Uint8Array(end + room.length);
+      const lengths = new Uint32Array(blocks);
+      let block = 0;
       for (const [layer, kind, from, tokens, count] of runs) {
         const name = parts.kinds[kind]!;
         call = `encode(${layer}, "${name}")`;
@@ -197,14 +195,19 @@ export function codecRealm(
           const bytes = checkBytes(
             codec!.encode(layer, name, { first, tokens, heads, headDim, data }),
           );
-          // The codec may write its next block where it wrote this one.
-          coded.push(bytes.slice());
+          if (end + bytes.length > all.length) {
+            const more = new Uint8Array(2 * (end + bytes.length));
+            more.set(all);
+            all = more;
+          }
+          // A copy: the codec may write its next block where it wrote this one.
+          all.set(bytes, end);
+          end += bytes.length;
+          lengths[block++] = bytes.length;
         }
       }
-      const all = withHead(4 + 4 * coded.length, coded);
-      const lengths = new Uint32Array(all.buffer, 4, coded.length);
-      for (let b = 0; b < coded.length; b++) lengths[b] = coded[b]!.length;
-      reply = all;
+      all.set(new Uint8Array(lengths.buffer), 4);
+      reply = all.subarray(0, end);
     }
 
     function decode(
@@ -227,7 +230,7 @@ export function codecRealm(
         const expected = heads * tokens * headDim;
         for (let b = 0; b < count; b++) {
           // A copy, so that typed arrays of any width fit over it.
-          const bytes = following(at, lengths[block++]!).slice();
+          const bytes = room.slice(at.byte, at.byte += lengths[block++]!);
           const place = { first: from + b * tokens, tokens, heads, headDim };
           const values: unknown = codec!.decode(layer, name, bytes, place);
           if (!(values instanceof Float32Array)) {

@@ -5,12 +5,16 @@
  * @module
  */
 import type { CpuTensor } from "../quant/tensor.ts";
+import type { KvKind } from "../quant/family.ts";
 import { attentionReceived } from "./attention_received.ts";
 import { firstTokens } from "./first_tokens.ts";
 import type { BlockRun, BlockShape, CodedBlocks } from "./codec_process.ts";
 
 /** Entries of the blocks in one message: 2 MiB in float32, so that both processes work at once. */
 const ENTRIES_IN_MESSAGE = 2 ** 19;
+
+/** Entries in an example's first message; each that follows has twice as many as the one before. */
+const ENTRIES_IN_FIRST = 2 ** 16;
 
 /** Blocks that wait to be coded. */
 export interface PendingRun extends BlockRun {
@@ -56,16 +60,18 @@ export class CodecSession {
   readonly #observed: (() => Promise<ObservedLayer>)[] = [];
   #pending: PendingRun[] = [];
   #begun: Promise<void> | undefined;
+  /** Memory for the tensors of a message, which are sent before those of the next are gathered. */
+  readonly #memory = new ArrayBuffer(4 * ENTRIES_IN_MESSAGE);
 
   constructor(private readonly pair: CodecDoor) {}
 
   /** Whether the store of this layer and kind is among those of the session. */
-  has(layer: number, kind: 0 | 1): boolean {
+  has(layer: number, kind: KvKind): boolean {
     return this.#joined.has(`${layer} ${kind}`);
   }
 
   /** Takes in a store. */
-  join(layer: number, kind: 0 | 1): void {
+  join(layer: number, kind: KvKind): void {
     this.#joined.add(`${layer} ${kind}`);
   }
 
@@ -94,7 +100,7 @@ export class CodecSession {
     // The decoder works on one message while the encoder works on the next.
     let decoding: Promise<void> = Promise.resolve();
     for (const runs of messages(pending, this.pair.shape)) {
-      const coded = await this.pair.encode(this, runs, await gathered(runs));
+      const coded = await this.pair.encode(this, runs, await gathered(runs, this.#memory));
       await decoding;
       decoding = this.#decode(runs, coded);
       // What it throws is thrown where it is awaited.
@@ -138,7 +144,9 @@ function* messages(
   { heads, headDim }: BlockShape,
 ): Generator<PendingRun[]> {
   let runs: PendingRun[] = [];
-  let room = ENTRIES_IN_MESSAGE;
+  // Code that is new to both processes is slow at first: the decoder need not wait for all of that.
+  let most = ENTRIES_IN_FIRST;
+  let room = most;
   for (const run of pending) {
     const entries = heads * run.tokens * headDim;
     for (let done = 0; done < run.count;) {
@@ -152,21 +160,30 @@ function* messages(
       if (done === run.count) break;
       yield runs;
       runs = [];
-      room = ENTRIES_IN_MESSAGE;
+      most = Math.min(2 * most, ENTRIES_IN_MESSAGE);
+      room = most;
     }
   }
   if (runs.length > 0) yield runs;
 }
 
-/** The real entries of blocks, one block after the other, `[heads, tokens, headDim]` each. */
-async function gathered(runs: readonly PendingRun[]): Promise<Float32Array<ArrayBuffer>> {
+/**
+ * The real entries of blocks, one block after the other, `[heads, tokens, headDim]` each.
+ *
+ * @param memory for them, where they find room in it
+ */
+async function gathered(
+  runs: readonly PendingRun[],
+  memory: ArrayBuffer,
+): Promise<Float32Array<ArrayBuffer>> {
   const tensors: CpuTensor[] = [];
   for (const run of runs) tensors.push(await run.real());
   const entries = runs.reduce(
     (sum, { tokens, count }, r) => sum + count * tokens * tensors[r]!.heads * tensors[r]!.headDim,
     0,
   );
-  const all = new Float32Array(entries);
+  const fits = 4 * entries <= memory.byteLength;
+  const all = fits ? new Float32Array(memory, 0, entries) : new Float32Array(entries);
   let at = 0;
   for (const [r, { first, tokens, count }] of runs.entries()) {
     const { heads, capacity, headDim, data } = tensors[r]!;

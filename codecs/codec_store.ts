@@ -44,11 +44,10 @@ export class CodecStore<T extends KvShape> implements Store<T> {
     private readonly pair: CodecPair,
   ) {
     const { layer, kind, siblings } = source;
-    const index = indexOf(kind);
-    this.#rule = pair.rules[index];
+    this.#rule = pair.rules[indexOf(kind)];
     this.quantized = codedTokens(this.#rule, 0);
     this.#next = this.#rule.sink_tokens;
-    this.#session = pair.sessionFor(layer, index);
+    this.#session = pair.sessionFor(layer, kind);
     if (pair.observes) this.#offer(siblings);
   }
 

@@ -18,6 +18,8 @@ const STDERR_BYTES = 4096;
 /** How much later than the evaluator the process itself ends what takes too long. */
 const AFTER_MS = 1000;
 const NO_NONCE = new Uint8Array(16);
+/** Bytes of a question that is sent in one piece; a longer one would cost more to copy than to send. */
+const ONE_PIECE = 2 ** 16;
 
 /** A running sandbox process. */
 export class ChildLink {
@@ -84,7 +86,7 @@ export class ChildLink {
 
   /** The same in bytes; the parts of a question are sent as one. */
   askBytes(
-    question: readonly Uint8Array[],
+    question: readonly Uint8Array<ArrayBuffer>[],
     ms: number,
     awaited: string,
   ): Promise<Uint8Array<ArrayBuffer>> {
@@ -98,7 +100,7 @@ export class ChildLink {
 
   async #exchange(
     kind: number,
-    question: readonly Uint8Array[],
+    question: readonly Uint8Array<ArrayBuffer>[],
     ms: number,
     awaited: string,
   ): Promise<Uint8Array<ArrayBuffer>> {
@@ -111,9 +113,7 @@ export class ChildLink {
     }, ms);
     try {
       // A process that has ended takes no more bytes; reading says how it ended.
-      const sent = this.#writer.write(
-        this.#codec.encode(kind, seq, NO_NONCE, ...question),
-      ).catch(() => {});
+      const sent = this.#send(kind, seq, question).catch(() => {});
       const frame = await this.#receive();
       await sent;
       if (frame === undefined || late) throw await this.#ending();
@@ -128,6 +128,15 @@ export class ChildLink {
     } finally {
       clearTimeout(timer);
     }
+  }
+
+  /** Sends a question: in one piece, or what is large as it is, behind its header. */
+  async #send(kind: number, seq: number, question: readonly Uint8Array<ArrayBuffer>[]) {
+    const bytes = question.reduce((sum, part) => sum + part.length, 0);
+    const pieces = bytes <= ONE_PIECE ? [joined(question, bytes)] : question;
+    const [first = new Uint8Array(0), ...others] = pieces.filter((piece) => piece.length > 0);
+    const message = this.#codec.encode(kind, seq, NO_NONCE, first, bytes - first.length);
+    await Promise.all([message, ...others].map((piece) => this.#writer.write(piece)));
   }
 
   /**
@@ -190,6 +199,16 @@ export class ChildLink {
       this.#stderr,
     ]);
   }
+}
+
+function joined(parts: readonly Uint8Array<ArrayBuffer>[], bytes: number): Uint8Array<ArrayBuffer> {
+  const all = new Uint8Array(bytes);
+  let at = 0;
+  for (const part of parts) {
+    all.set(part, at);
+    at += part.length;
+  }
+  return all;
 }
 
 function explained(error: Error): SandboxError {

@@ -40,7 +40,9 @@ export async function childMain(parts: ChildParts): Promise<never> {
 
   const evaluator = Deno.ppid;
   const codec = parts.frameCodec();
-  const incoming = codec.reader(undefined, 2 ** 31);
+  // One question is open at a time: questions and replies have memory that is used again.
+  const incoming = codec.reader(undefined, 2 ** 31, reused());
+  const outgoing = reused();
   const memory = new SharedArrayBuffer(parts.slateBytes);
   const slate = parts.slateSide(memory, 0);
   const nonce = new Uint8Array(16);
@@ -49,9 +51,17 @@ export async function childMain(parts: ChildParts): Promise<never> {
   let hello: Hello | undefined;
   let before = 0;
 
-  function write(kind: number, seq: number, body: Uint8Array): void {
-    const bytes = codec.encode(kind, seq, nonce, body);
+  function write(bytes: Uint8Array): void {
     for (let at = 0; at < bytes.length;) at += Deno.stdout.writeSync(bytes.subarray(at));
+  }
+
+  /** Memory that is as long as the longest of what it is asked for. */
+  function reused(): (bytes: number) => Uint8Array<ArrayBuffer> {
+    let memory = new Uint8Array(0);
+    return (bytes) => {
+      if (bytes > memory.length) memory = new Uint8Array(bytes);
+      return memory.subarray(0, bytes);
+    };
   }
 
   async function begin(given: Hello): Promise<void> {
@@ -72,28 +82,33 @@ export async function childMain(parts: ChildParts): Promise<never> {
     slate.send(encoder.encode(JSON.stringify({ source, language, mostUnits: messageBytes })));
   }
 
-  /** The worker's reply; the policy runs meanwhile, and at no other time. */
-  function reply(seq: number, { memoryBytes, longestMs }: Hello): Uint8Array {
+  /** Passes the worker's reply on; the policy runs meanwhile, and at no other time. */
+  function reply(seq: number, { memoryBytes, longestMs }: Hello): void {
     const start = performance.now();
-    return slate.receive(() => {
+    let whole = new Uint8Array(0);
+    const body = slate.receive(() => {
       if (Deno.memoryUsage().rss - before > memoryBytes) {
-        write(parts.kinds.end, seq, encoder.encode("memory"));
+        write(codec.encode(parts.kinds.end, seq, nonce, encoder.encode("memory")));
         Deno.exit(1);
       }
       // An evaluator that was killed cannot kill.
       if (Deno.ppid !== evaluator || performance.now() - start > longestMs) Deno.exit(1);
+    }, (bytes) => {
+      whole = outgoing(codec.headerBytes + bytes);
+      return whole.subarray(codec.headerBytes);
     });
+    codec.head(whole, parts.kinds.reply, seq, nonce, body.length);
+    write(whole);
   }
 
-  const buffer = new Uint8Array(2 ** 16);
   for (;;) {
-    const length = Deno.stdin.readSync(buffer);
+    const length = Deno.stdin.readSync(incoming.space());
     // The evaluator has gone, however it went.
     if (length === null) Deno.exit(0);
-    for (const { seq, body } of incoming.push(buffer.subarray(0, length))) {
-      if (hello === undefined) await begin(JSON.parse(decoder.decode(body)));
-      else slate.send(body);
-      write(parts.kinds.reply, seq, reply(seq, hello!));
-    }
+    const frame = incoming.filled(length);
+    if (frame === undefined) continue;
+    if (hello === undefined) await begin(JSON.parse(decoder.decode(frame.body)));
+    else slate.send(frame.body);
+    reply(frame.seq, hello!);
   }
 }

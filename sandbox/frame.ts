@@ -39,18 +39,31 @@ export interface Frame {
 
 /** Writes messages and finds them again in a stream of bytes. */
 export interface FrameCodec {
-  /** @param body its parts, one after the other */
+  /** Bytes of a header. */
+  readonly headerBytes: number;
+  /**
+   * @param body of the message, or its beginning
+   * @param more bytes of it that follow by themselves
+   */
   encode(
     kind: number,
     seq: number,
     nonce: Uint8Array,
-    ...body: readonly Uint8Array[]
+    body: Uint8Array,
+    more?: number,
   ): Uint8Array<ArrayBuffer>;
+  /** Writes the header of a body of so many bytes to the beginning of `into`. */
+  head(into: Uint8Array, kind: number, seq: number, nonce: Uint8Array, length: number): void;
   /**
    * @param nonce what every message must carry; undefined accepts any
    * @param mostBytes longest body that is accepted
+   * @param room memory for a body; absent for memory of its own
    */
-  reader(nonce: Uint8Array | undefined, mostBytes: number): FrameReader;
+  reader(
+    nonce: Uint8Array | undefined,
+    mostBytes: number,
+    room?: (bytes: number) => Uint8Array<ArrayBuffer>,
+  ): FrameReader;
 }
 
 /** Collects bytes until messages are whole. */
@@ -60,6 +73,13 @@ export interface FrameReader {
    * @throws {Error} for bytes that no message can begin with
    */
   push(bytes: Uint8Array): Frame[];
+  /** Where the next bytes of a message belong: the rest of its header or of its body. */
+  space(): Uint8Array;
+  /**
+   * Takes as many bytes as were written there, and returns the message that they complete.
+   * @throws {Error} for bytes that no message can begin with
+   */
+  filled(bytes: number): Frame | undefined;
 }
 
 /**
@@ -85,30 +105,41 @@ export function frameCodec(): FrameCodec {
   const HEADER = 32;
   const NONCE = 16;
 
+  function head(
+    into: Uint8Array,
+    kind: number,
+    seq: number,
+    nonce: Uint8Array,
+    length: number,
+  ): void {
+    into.fill(0, 0, NONCE);
+    into.set(LETTERS);
+    into[4] = VERSION;
+    into[5] = kind;
+    const view = new DataView(into.buffer, into.byteOffset);
+    view.setUint32(8, seq, true);
+    view.setUint32(12, length, true);
+    into.set(nonce, NONCE);
+  }
+
   function encode(
     kind: number,
     seq: number,
     nonce: Uint8Array,
-    ...body: readonly Uint8Array[]
+    body: Uint8Array,
+    more = 0,
   ): Uint8Array<ArrayBuffer> {
-    const length = body.reduce((sum, part) => sum + part.length, 0);
-    const bytes = new Uint8Array(HEADER + length);
-    bytes.set(LETTERS);
-    bytes[4] = VERSION;
-    bytes[5] = kind;
-    const view = new DataView(bytes.buffer);
-    view.setUint32(8, seq, true);
-    view.setUint32(12, length, true);
-    bytes.set(nonce, NONCE);
-    let at = HEADER;
-    for (const part of body) {
-      bytes.set(part, at);
-      at += part.length;
-    }
+    const bytes = new Uint8Array(HEADER + body.length);
+    head(bytes, kind, seq, nonce, body.length + more);
+    bytes.set(body, HEADER);
     return bytes;
   }
 
-  function reader(nonce: Uint8Array | undefined, mostBytes: number): FrameReader {
+  function reader(
+    nonce: Uint8Array | undefined,
+    mostBytes: number,
+    room: (bytes: number) => Uint8Array<ArrayBuffer> = (bytes) => new Uint8Array(bytes),
+  ): FrameReader {
     const head = new Uint8Array(HEADER);
     /** Bytes of the message that have arrived: of its header, then of its body. */
     let arrived = 0;
@@ -133,35 +164,41 @@ export function frameCodec(): FrameCodec {
       return bytes;
     }
 
-    function push(bytes: Uint8Array): Frame[] {
-      const frames: Frame[] = [];
-      let at = 0;
-      for (;;) {
-        if (body === undefined) {
-          const piece = bytes.subarray(at, at + HEADER - arrived);
-          head.set(piece, arrived);
-          arrived += piece.length;
-          at += piece.length;
-          const length = bodyLength();
-          if (length === undefined) return frames;
-          body = new Uint8Array(length);
-          arrived = 0;
-        }
-        const piece = bytes.subarray(at, at + body.length - arrived);
-        body.set(piece, arrived);
-        arrived += piece.length;
-        at += piece.length;
-        if (arrived < body.length) return frames;
-        const seq = new DataView(head.buffer).getUint32(8, true);
-        frames.push({ kind: head[5]!, seq, body });
-        body = undefined;
-        arrived = 0;
-        if (at === bytes.length) return frames;
-      }
+    function space(): Uint8Array {
+      return (body ?? head).subarray(arrived);
     }
 
-    return { push };
+    function filled(bytes: number): Frame | undefined {
+      arrived += bytes;
+      if (body === undefined) {
+        const length = bodyLength();
+        if (length === undefined) return undefined;
+        body = room(length);
+        arrived = 0;
+      }
+      if (arrived < body.length) return undefined;
+      const seq = new DataView(head.buffer).getUint32(8, true);
+      const frame = { kind: head[5]!, seq, body };
+      body = undefined;
+      arrived = 0;
+      return frame;
+    }
+
+    function push(bytes: Uint8Array): Frame[] {
+      const frames: Frame[] = [];
+      for (let at = 0; at < bytes.length;) {
+        const into = space();
+        const piece = bytes.subarray(at, at + into.length);
+        into.set(piece);
+        at += piece.length;
+        const frame = filled(piece.length);
+        if (frame !== undefined) frames.push(frame);
+      }
+      return frames;
+    }
+
+    return { push, space, filled };
   }
 
-  return { encode, reader };
+  return { headerBytes: HEADER, encode, head, reader };
 }

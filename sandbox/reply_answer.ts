@@ -36,8 +36,13 @@ export function answerOf(
   if (reply[0] === "B") {
     throw new SandboxError("rejected", `More than ${limits.messageBytes} bytes in ${what}`);
   }
-  // deno-lint-ignore error-law/value -- what a policy's process sends is not repeated
-  throw new SandboxError("crashed", "Its process sent a reply that means nothing");
+  throw spoilt();
+}
+
+/** What is thrown for a reply that no guest's realm sends by itself. */
+export function spoilt(what?: string): SandboxError {
+  const to = what === undefined ? "" : ` to ${what}`;
+  return new SandboxError("crashed", `Its process sent a reply${to} that means nothing`);
 }
 
 /** Two texts, whatever a realm that was spoilt has sent in their place. */

@@ -14,8 +14,14 @@ export interface SlateSide {
   /**
    * Waits for bytes of the other side.
    * @param pause called about every 10 ms meanwhile
+   * @param room where they go, given how many there are; absent for memory of their own
    */
-  receive(pause?: () => void): Uint8Array<ArrayBuffer>;
+  receive<T extends Uint8Array = Uint8Array<ArrayBuffer>>(
+    pause?: () => void,
+    room?: (bytes: number) => T,
+  ): T;
+  /** Waits for bytes of the other side, and tells the first of them; `receive` gives all. */
+  peek(): number;
 }
 
 /** Bytes of shared memory that two sides need. */
@@ -38,13 +44,17 @@ export const SLATE_BYTES = 2 ** 21;
 export function slateSide(memory: SharedArrayBuffer, me: 0 | 1): SlateSide {
   const HEADER = 64;
   const PAUSE_MS = 10;
-  // Words: whose turn it is to read or write, bytes in this piece, whether more pieces follow.
-  const [TURN, LENGTH, MORE] = [0, 1, 2] as const;
+  // Words: whose turn it is to read or write, bytes in this piece, and in all of them together.
+  const [TURN, LENGTH, TOTAL] = [0, 1, 2] as const;
   const words = new Int32Array(memory, 0, HEADER / 4);
   const shared = new Uint8Array(memory, HEADER);
   const other = 1 - me;
   // Held here, because the worker gives up its globals once it has its side.
   const { load, notify, store, wait: sleep } = Atomics;
+  // Room may be memory of a guest's realm, whose own `set` is the guest's to change.
+  const { apply } = Reflect;
+  const { set } = Uint8Array.prototype;
+  const subarray = shared.subarray.bind(shared);
 
   function pass(): void {
     store(words, TURN, other);
@@ -59,6 +69,7 @@ export function slateSide(memory: SharedArrayBuffer, me: 0 | 1): SlateSide {
 
   function send(all: Uint8Array): void {
     let at = 0;
+    words[TOTAL] = all.length;
     do {
       // The first piece is written in this side's turn, the others once the last one was taken.
       if (at > 0) wait();
@@ -66,29 +77,41 @@ export function slateSide(memory: SharedArrayBuffer, me: 0 | 1): SlateSide {
       at += piece.length;
       shared.set(piece);
       words[LENGTH] = piece.length;
-      words[MORE] = at < all.length ? 1 : 0;
       pass();
     } while (at < all.length);
   }
 
-  function receive(pause?: () => void): Uint8Array<ArrayBuffer> {
-    const pieces: Uint8Array<ArrayBuffer>[] = [];
-    for (;;) {
-      wait(pause);
-      // A copy: nothing is read from memory that another thread can write.
-      pieces.push(new Uint8Array(shared.subarray(0, words[LENGTH]!)));
-      if (words[MORE] === 0) break;
+  function receive<T extends Uint8Array>(
+    pause?: () => void,
+    room: (bytes: number) => T = (bytes) => new Uint8Array(bytes) as T,
+  ): T {
+    wait(pause);
+    const total = words[TOTAL]!;
+    let all: T | undefined;
+    let failed: { readonly error: unknown } | undefined;
+    for (let at = 0;;) {
+      const length = words[LENGTH]!;
+      try {
+        all ??= room(total);
+        // A copy: nothing is read from memory that another thread can write.
+        apply(set, all, [subarray(0, length), at]);
+      } catch (error) {
+        // The other side must not be left with pieces that nobody takes.
+        failed ??= { error };
+      }
+      at += length;
+      if (at >= total) break;
       pass();
+      wait(pause);
     }
-    if (pieces.length === 1) return pieces[0]!;
-    const all = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
-    let at = 0;
-    for (const piece of pieces) {
-      all.set(piece, at);
-      at += piece.length;
-    }
-    return all;
+    if (failed !== undefined) throw failed.error;
+    return all!;
   }
 
-  return { send, receive };
+  function peek(): number {
+    wait();
+    return shared[0]!;
+  }
+
+  return { send, receive, peek };
 }

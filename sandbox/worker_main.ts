@@ -7,7 +7,7 @@
  */
 import type { registerHooks, stripTypeScriptTypes } from "node:module";
 import type vm from "node:vm";
-import type { slateSide } from "./slate.ts";
+import type { SlateSide, slateSide } from "./slate.ts";
 
 /** What the worker's code is given. */
 export interface WorkerParts {
@@ -69,10 +69,7 @@ export function workerMain(parts: WorkerParts): void {
   // Of this realm, so that what a guest did to its own does not matter.
   const { apply } = Reflect;
   const { set } = Uint8Array.prototype;
-  const lengthOf = Object.getOwnPropertyDescriptor(
-    Object.getPrototypeOf(Uint8Array.prototype),
-    "byteLength",
-  )!.get!;
+  const typed = Object.getOwnPropertyDescriptors(Object.getPrototypeOf(Uint8Array.prototype));
   const tick = () => new Promise<void>((resolve) => later(resolve, 1));
 
   /** Takes away what reaches beyond this thread; the guest's realm does not even see this one. */
@@ -164,33 +161,32 @@ export function workerMain(parts: WorkerParts): void {
     }
   }
 
-  /** Puts a question; the thread goes on to the guest's promises only while it has no reply. */
-  async function answer(
-    guest: RealmGuest,
-    question: Uint8Array,
-    mostUnits: number,
-  ): Promise<Uint8Array> {
-    if (parts.binary) {
-      apply(set, guest.room!(question.length), [question]);
-      guest.put();
-    } else guest.put(decoder.decode(question));
+  /** The guest's reply; the thread goes on to the guest's promises only while it has none. */
+  async function replyOf(guest: RealmGuest, mostUnits: number): Promise<Uint8Array> {
     for (;;) {
       const reply: unknown = guest.take();
       if (typeof reply === "string") return text(reply.length > mostUnits ? "B" : reply);
-      if (reply !== undefined && parts.binary) return copied(reply, mostUnits);
+      if (reply !== undefined && parts.binary) return viewOf(reply, mostUnits);
       await tick();
     }
   }
 
   const text = (reply: string): Uint8Array => encoder.encode(reply);
 
-  /** Bytes of a guest's realm; what is none throws. */
-  function copied(reply: unknown, most: number): Uint8Array {
-    const length: number = apply(lengthOf, reply, []);
+  /** Bytes of a guest's realm, where they are; what is none throws. */
+  function viewOf(reply: unknown, most: number): Uint8Array {
+    const length: number = apply(typed.byteLength!.get!, reply, []);
     if (length > most) return text("B");
-    const bytes = new Uint8Array(length);
-    apply(set, bytes, [reply]);
-    return bytes;
+    const buffer: ArrayBuffer = apply(typed.buffer!.get!, reply, []);
+    return new Uint8Array(buffer, apply(typed.byteOffset!.get!, reply, []), length);
+  }
+
+  /** Puts what stands on the slate; a binary guest finds it in memory of its realm. */
+  function put(slate: SlateSide, guest: RealmGuest): void {
+    if (parts.binary) {
+      slate.receive(undefined, (bytes) => guest.room!(bytes));
+      guest.put();
+    } else guest.put(decoder.decode(slate.receive()));
   }
 
   async function run(memory: SharedArrayBuffer): Promise<void> {
@@ -202,12 +198,22 @@ export function workerMain(parts: WorkerParts): void {
       let guest = await sealed()
         ? await load(source)
         : "Lthe sandbox is not sealed on this version of Deno";
-      let question: Uint8Array = text('{"ask":"start"}');
+      const start = text('{"ask":"start"}');
+      if (typeof guest !== "string") {
+        if (parts.binary) apply(set, guest.room!(start.length), [start]);
+        guest.put(decoder.decode(start));
+      }
       for (;;) {
         if (typeof guest === "string") return slate.send(text(guest));
-        slate.send(await answer(guest, question, given.mostUnits));
-        question = slate.receive();
-        if (parts.binary && question[0] === parts.fresh) guest = await load(source);
+        slate.send(await replyOf(guest, given.mostUnits));
+        if (parts.binary && slate.peek() === parts.fresh) {
+          guest = await load(source);
+          if (typeof guest === "string") {
+            slate.receive();
+            continue;
+          }
+        }
+        put(slate, guest);
       }
     } catch (error) {
       slate.send(text(`L${message(error)}`));

@@ -13,6 +13,7 @@ import type { Family } from "../../quant/family.ts";
 import { GpuBackend } from "../../quant/gpu/backend_gpu.ts";
 import type { SandboxLimits } from "../../sandbox/limits.ts";
 import { SandboxError } from "../../sandbox/sandbox_error.ts";
+import { CurrentExample, orEnded } from "../current_example.ts";
 import { familyPlan } from "../family_plan.ts";
 import {
   type Prompt,
@@ -36,7 +37,7 @@ export class TensorHost implements PolicyHost, TensorDoor {
   readonly readsStats = false;
   readonly calibrates = false;
   readonly family: Family;
-  #session: TensorSession | undefined;
+  readonly #example: CurrentExample<TensorSession>;
   #question: StepQuestion | undefined;
   /** Quantizes the run's first tensors again; at once it would take time from the run's process. */
   #quantizeAgain: (() => Promise<void>) | undefined;
@@ -50,6 +51,7 @@ export class TensorHost implements PolicyHost, TensorDoor {
     private readonly started: TensorStarted,
   ) {
     this.family = this.#family();
+    this.#example = new CurrentExample(source.name, () => new TensorSession(this));
   }
 
   /**
@@ -103,17 +105,28 @@ export class TensorHost implements PolicyHost, TensorDoor {
     return familyPlan(this.family.name, question.budget);
   }
 
-  async begin(): Promise<void> {
+  async begin(session: TensorSession): Promise<void> {
+    this.#example.check(session);
     const { request, budget } = this.#asked;
-    await this.#guard(() => this.process.reset(request, budget));
+    await orEnded(this.process, () => this.process.reset(request, budget));
   }
 
-  async observe(layer: number, tokens: number, prompt: Prompt): Promise<void> {
-    await this.#guard(() => this.process.observe(layer, tokens, prompt));
+  async observe(
+    session: TensorSession,
+    layer: number,
+    tokens: number,
+    prompt: Prompt,
+  ): Promise<void> {
+    this.#example.check(session);
+    await orEnded(this.process, () => this.process.observe(layer, tokens, prompt));
   }
 
-  async quantize(items: readonly TensorItem[]): Promise<TensorResult[]> {
-    const results = await this.#guard(() => this.process.quantize(items));
+  async quantize(
+    session: TensorSession,
+    items: readonly TensorItem[],
+  ): Promise<TensorResult[]> {
+    this.#example.check(session);
+    const results = await orEnded(this.process, () => this.process.quantize(items));
     // One that has looked at a prompt would have to be shown it again.
     if (!this.observes) {
       const { request, budget } = this.#asked;
@@ -146,11 +159,9 @@ export class TensorHost implements PolicyHost, TensorDoor {
 
   /** The session that a store belongs to: each example has one. */
   #sessionFor(reader: TensorReader): TensorSession {
-    if (this.#session === undefined || this.#session.has(reader.layer, reader.kind)) {
-      this.#session = new TensorSession(this);
-    }
-    this.#session.join(reader);
-    return this.#session;
+    const session = this.#example.sessionFor(reader.layer, reader.kind);
+    session.join(reader);
+    return session;
   }
 
   /** Quantizes the same tensors in a process that has seen nothing else. */
@@ -176,15 +187,6 @@ export class TensorHost implements PolicyHost, TensorDoor {
       );
     } finally {
       await process.close();
-    }
-  }
-
-  async #guard<V>(work: () => Promise<V>): Promise<V> {
-    try {
-      return await work();
-    } catch (error) {
-      await this.process.close();
-      throw error;
     }
   }
 

@@ -8,13 +8,14 @@ import type { KvKind } from "../../quant/family.ts";
 import type { BudgetState, RequestMeta } from "../../policies/policy.ts";
 import { ChildLink } from "../../sandbox/child_link.ts";
 import type { SandboxLimits } from "../../sandbox/limits.ts";
-import { answerOf } from "../../sandbox/reply_answer.ts";
+import { answerOf, spoilt } from "../../sandbox/reply_answer.ts";
 import { RunTime } from "../../sandbox/run_time.ts";
 import { SandboxError } from "../../sandbox/sandbox_error.ts";
 import { shown } from "../../sandbox/shown.ts";
 import askPolicy from "../../policies/python/ask_policy.py" with { type: "text" };
 import pythonChild from "../../policies/python/python_child.py" with { type: "text" };
 import { MOST_METHODS } from "../../policies/methods.ts";
+import { bytesOf } from "../bytes_of.ts";
 import tensorForm from "./tensor_form.py" with { type: "text" };
 
 /** The class that a file has; the published task's name. */
@@ -178,7 +179,7 @@ export class TensorProcess {
     const head = new Uint8Array(4 + text.length);
     new DataView(head.buffer).setUint32(0, text.length, true);
     head.set(text, 4);
-    const parts = tensors.map((t) => new Uint8Array(t.buffer, t.byteOffset, t.byteLength));
+    const parts = tensors.map(bytesOf);
     const reply = await this.#time.within(
       this.limits.stepMs,
       (ms) => this.link.askBytes([head, ...parts], ms, `No answer to ${what}`),
@@ -199,10 +200,6 @@ function claimed(bits: number, layer: number, kind: KvKind): number {
     "rejected",
     `Of quantize_${kind}(${layer}) ${bits} bits are claimed; expected a number from 0 to ${WIDEST}`,
   );
-}
-
-function spoilt(what: string): SandboxError {
-  return new SandboxError("crashed", `Its process sent a reply to ${what} that means nothing`);
 }
 
 function startedWith(value: unknown): TensorStarted {

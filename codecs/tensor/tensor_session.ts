@@ -31,9 +31,9 @@ export interface TensorReader {
 export interface TensorDoor {
   readonly observes: boolean;
   readonly preRope: boolean;
-  begin(): Promise<void>;
-  observe(layer: number, tokens: number, prompt: Prompt): Promise<void>;
-  quantize(items: readonly TensorItem[]): Promise<TensorResult[]>;
+  begin(session: TensorSession): Promise<void>;
+  observe(session: TensorSession, layer: number, tokens: number, prompt: Prompt): Promise<void>;
+  quantize(session: TensorSession, items: readonly TensorItem[]): Promise<TensorResult[]>;
 }
 
 interface Pending {
@@ -97,14 +97,14 @@ export class TensorSession {
         const data = firstTokens(tensor, tokens);
         items.push({ layer, kind, promptTokens, tokens, heads, headDim, data });
       }
-      const results = await this.door.quantize(items);
+      const results = await this.door.quantize(this, items);
       for (const [i, result] of results.entries()) pending[first + i]!.take(result);
     }
   }
 
   async #begin(): Promise<void> {
     this.#begun = true;
-    await this.door.begin();
+    await this.door.begin(this);
     if (!this.door.observes) return;
     const layers = [...this.#readers.values()].filter(({ kind }) => kind === "key")
       .sort((a, b) => a.layer - b.layer);
@@ -120,7 +120,7 @@ export class TensorSession {
         ? await reader.preRope()
         : { keys: await reader.real() };
       if ("cos" in rope) turnBack(undefined, turned, { from: 0, to: promptTokens }, rope);
-      await this.door.observe(layer, promptTokens, [
+      await this.door.observe(this, layer, promptTokens, [
         turned,
         prompt(keys),
         prompt(await this.#readers.get(`${layer} value`)!.real()),

@@ -15,11 +15,17 @@ const encoder = new TextEncoder();
 const LACKING =
   "; in the sandbox there is Python's standard library and no more: --python PATH runs the file in an interpreter of yours";
 const NOTHING = new Uint8Array(0);
+/**
+ * Milliseconds that Python itself may take to start, where no line of the user's has run yet: two
+ * seconds, and many more on a machine that is busy. What the file does then has the limit of its own.
+ */
+const OWN_START_MS = 120_000;
 
 /** Starts a process for a policy that is a Python file. */
 export const openPyodideLink: OpenPolicyLink = (source, limits, launch) => {
-  const link = new ChildLink(() => launch(limits, pyodideGuest), limits);
-  const ask = async (parts: readonly Uint8Array[], ms: number, awaited: string) => {
+  const own = { ...limits, startMs: Math.max(OWN_START_MS, limits.startMs) };
+  const link = new ChildLink(() => launch(limits, pyodideGuest), own);
+  const ask = async (parts: readonly Uint8Array<ArrayBuffer>[], ms: number, awaited: string) => {
     const head = new Uint32Array(5);
     // Any first byte but that of a realm made afresh.
     head[0] = 2;
@@ -27,16 +33,21 @@ export const openPyodideLink: OpenPolicyLink = (source, limits, launch) => {
     const question = [new Uint8Array(head.buffer), ...parts];
     return new TextDecoder().decode(await link.askBytes(question, ms, awaited));
   };
+  const given = (text: string, ms: number, awaited: string) =>
+    ask([NOTHING, NOTHING, NOTHING, encoder.encode(text)], ms, awaited);
   return {
     pid: link.pid,
     async hello() {
       const { source: pyodide, wasm, library } = await pyodideFiles();
       await link.hello({ source: pyodide, language: "js" });
-      const parts = [wasm, library, askPolicy, askerArguments(source, LACKING)]
-        .map((part) => typeof part === "string" ? encoder.encode(part) : part);
-      return ask(parts, limits.startMs, "Not ready");
+      const program = encoder.encode(askPolicy);
+      const ready = await ask([wasm, library, program], own.startMs, "Python is not ready");
+      // What is wrong with Python itself is told as what is wrong with a file.
+      return ready === "A{}"
+        ? given(askerArguments(source, LACKING), limits.startMs, "Not ready")
+        : ready;
     },
-    ask: (text, ms, awaited) => ask([NOTHING, NOTHING, NOTHING, encoder.encode(text)], ms, awaited),
+    ask: given,
     close: () => link.close(),
   };
 };

@@ -153,7 +153,7 @@ export function pyodideRealm(parts: PyodideRealmParts): (exports: PyodideExports
     let reply: string | undefined;
     let ask: ((question: string) => unknown) | undefined;
 
-    async function load(code: string, given: string): Promise<void> {
+    async function load(code: string): Promise<void> {
       const python = await exports.loadPyodide({
         createPyodideModule: exports.default,
         indexURL: "/",
@@ -173,9 +173,12 @@ export function pyodideRealm(parts: PyodideRealmParts): (exports: PyodideExports
           "    return asker.load()\n" +
           "begin",
       ) as (given: string) => string;
-      reply = String(begin(given));
-      const asked = python.runPython("asker.ask") as (question: string) => unknown;
-      ask = (question) => asked(question);
+      ask = (given) => {
+        const started = begin(given);
+        ask = python.runPython("asker.ask") as (question: string) => unknown;
+        return started;
+      };
+      reply = "A{}";
     }
 
     function put(): void {
@@ -202,7 +205,7 @@ export function pyodideRealm(parts: PyodideRealmParts): (exports: PyodideExports
         }
         files["/pyodide.asm.wasm"] = wasm;
         files["/python_stdlib.zip"] = library;
-        load(decoder.decode(code), decoder.decode(given)).catch(failed);
+        load(decoder.decode(code)).catch(failed);
       } catch (error) {
         failed(error);
       }

@@ -59,7 +59,7 @@ Deno.test("a change of any byte of the header but number and length is noticed",
 Deno.test("a message that announces too much is refused before it arrives", () => {
   const codec = frameCodec();
   const mark = new Uint8Array(16);
-  const bytes = codec.encode(3, 1, mark, new Uint8Array(60), new Uint8Array(41));
+  const bytes = codec.encode(3, 1, mark, new Uint8Array(101));
   assertThrows(
     () => codec.reader(mark, 100).push(bytes.subarray(0, 32)),
     Error,

@@ -121,9 +121,14 @@ Deno.test("a process that may do everything gives it up before it loads a policy
     frameCodec: ${frameCodec}, kinds: ${kinds}, slateBytes: 64,
     slateSide: () => ({
       send() {},
-      receive: () => new TextEncoder().encode(JSON.stringify(
-        ["read", "write", "net", "env", "run", "sys", "ffi", "import"]
-          .map((name) => Deno.permissions.querySync({ name }).state))),
+      receive(_pause, room) {
+        const bytes = new TextEncoder().encode(JSON.stringify(
+          ["read", "write", "net", "env", "run", "sys", "ffi", "import"]
+            .map((name) => Deno.permissions.querySync({ name }).state)));
+        const reply = room(bytes.length);
+        reply.set(bytes);
+        return reply;
+      },
     }),
     workerSource: 'addEventListener("message", () => postMessage("up"))',
   })`));
@@ -147,10 +152,12 @@ Deno.test("a worker of such a process has no permission, and reads no token", as
     frameCodec: ${frameCodec}, kinds: ${kinds}, slateBytes: 4096,
     slateSide: (memory) => ({
       send() {},
-      receive: () => {
+      receive(_pause, room) {
         const words = new Int32Array(memory, 0, 1);
         Atomics.wait(words, 0, 0, 5000);
-        return new Uint8Array(memory, 4, words[0]).slice();
+        const reply = room(words[0]);
+        reply.set(new Uint8Array(memory, 4, words[0]));
+        return reply;
       },
     }),
     workerSource: ${

@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertThrows } from "@std/assert";
 import { SLATE_BYTES, slateSide } from "../../sandbox/slate.ts";
 
 Deno.test("bytes of any length pass between two threads and back", async () => {
@@ -28,6 +28,19 @@ Deno.test("bytes of any length pass between two threads and back", async () => {
   } finally {
     echo.terminate();
   }
+});
+
+Deno.test("bytes go where there is room for them, and are taken whole where there is none", () => {
+  const memory = new SharedArrayBuffer(SLATE_BYTES);
+  const [mine, other] = [slateSide(memory, 0), slateSide(memory, 1)];
+  mine.send(Uint8Array.of(7, 8));
+  const place = new Uint8Array(4);
+  assertEquals([other.peek(), other.receive(undefined, () => place)], [7, place]);
+  assertEquals(place, Uint8Array.of(7, 8, 0, 0));
+  other.send(Uint8Array.of(9));
+  assertThrows(() => mine.receive(undefined, () => new Uint8Array(0)), RangeError);
+  mine.send(Uint8Array.of(5));
+  assertEquals(other.receive(), Uint8Array.of(5));
 });
 
 Deno.test("waiting is interrupted now and then", () => {
