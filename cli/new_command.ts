@@ -9,8 +9,20 @@ import { UserError } from "../errors.ts";
 import { builtinLike } from "../policies/registry.ts";
 import { print, shownLine } from "../report/terminal.ts";
 import { builtInFamilies } from "../quant/registry.ts";
-import { policyText, pythonPolicyText, quantizerText, testText } from "./new_files.ts";
+import {
+  policyText,
+  PYTHON,
+  pythonPolicyText,
+  pythonQuantizerText,
+  quantizerText,
+  testText,
+} from "./new_files.ts";
 import type { NewOptions } from "./new_options.ts";
+
+const TEXTS = {
+  policy: { ts: policyText, py: pythonPolicyText },
+  quantizer: { ts: quantizerText, py: pythonQuantizerText },
+} as const;
 
 /**
  * Writes both files; the exit code is 0.
@@ -24,7 +36,7 @@ export async function writeNew({ kind, name, out, python }: NewOptions): Promise
   }
   const made = `${name}.${python ? "py" : "ts"}`;
   const files = {
-    [made]: python ? pythonPolicyText : kind === "policy" ? policyText : quantizerText,
+    [made]: TEXTS[kind][python ? "py" : "ts"],
     [`${name}_test.ts`]: testText(kind, name, made),
   };
   const written: string[] = [];
@@ -47,12 +59,15 @@ export async function writeNew({ kind, name, out, python }: NewOptions): Promise
   }
   const [file, test] = written as [string, string];
   const flag = kind === "policy" ? "--policy" : "--quantizer";
+  const needsTorch = kind === "quantizer" && python;
+  const how = needsTorch ? ` --python ${PYTHON}` : "";
   for (
     const line of [
       `Wrote ${file} and ${test}`,
-      `  ${commandText(`check ${file}`)}`,
-      `  ${commandText(`longbench ${flag} ${file}`)}`,
-      `  deno test --allow-all ${test}`,
+      ...(needsTorch ? ["It runs in an interpreter that has PyTorch; name yours:"] : []),
+      `  ${commandText(`check ${file}${how}`)}`,
+      `  ${commandText(`longbench ${flag} ${file}${how}`)}`,
+      `  ${needsTorch ? `PYTHON=${PYTHON} ` : ""}deno test --allow-all ${test}`,
     ]
   ) print(shownLine(line));
   return 0;

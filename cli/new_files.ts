@@ -5,6 +5,9 @@
  */
 import type { NewKind } from "./new_options.ts";
 
+/** Interpreter of a quantizer in Python, unless another is named. */
+export const PYTHON = "/usr/bin/python3";
+
 /** A policy: KIVI's groups, more bits for keys, and for the layers at both ends. */
 export const policyText = `import type { Policy } from "@kvreplay/kvreplay/policies";
 
@@ -109,12 +112,44 @@ export default {
 } satisfies Codec;
 `;
 
+/** The same in Python, on whole tensors: the tensor form of the published task. */
+export const pythonQuantizerText =
+  `"""Four bits an entry, a scale and a zero point for every head and token."""
+
+
+class AdaptiveKVQuantizer:
+    def reset_request(self, request_meta, budget_state):
+        self.bits = min(4, budget_state["budget_bits"])
+
+    def needs_prefill_qkv_observer(self):
+        return False
+
+    def quantize_key(self, layer_id, key_states, cache_meta):
+        # [1, kv_heads, tokens, head_dim], the whole cache: give back what a decoder would restore.
+        low, high = key_states.amin(-1, keepdim=True), key_states.amax(-1, keepdim=True)
+        scale = ((high - low) / (2**self.bits - 1)).clamp_min(1e-8)
+        restored = ((key_states - low) / scale).round() * scale + low
+        # And its average bits: codes, and a scale and a zero point in half precision.
+        return restored, self.bits + 32 / key_states.shape[-1]
+
+    def quantize_value(self, layer_id, value_states, cache_meta):
+        return self.quantize_key(layer_id, value_states, cache_meta)
+`;
+
+/** What a test says of the interpreter that it needs. */
+const INTERPRETER = `// An interpreter that has PyTorch.
+const python = Deno.env.get("PYTHON") ?? "${PYTHON}";
+
+`;
+
 /**
  * A test that replays one prompt.
  *
  * @param file the policy or quantizer
  */
 export function testText(kind: NewKind, name: string, file: string): string {
+  const torch = kind === "quantizer" && file.endsWith(".py");
+  const given = torch ? ", { python }" : "";
   const [from, opens] = kind === "policy"
     ? ["policies", "openPolicyFile"]
     : ["codecs", "openCodecFile"];
@@ -123,8 +158,8 @@ import { fileURLToPath } from "node:url";
 import { open } from "@kvreplay/kvreplay";
 import { ${opens} } from "@kvreplay/kvreplay/${from}";
 
-Deno.test("${name} loses little of a short prompt", async () => {
-  await using ${kind} = await ${opens}(fileURLToPath(new URL("${file}", import.meta.url)));
+${torch ? INTERPRETER : ""}Deno.test("${name} loses little of a short prompt", async () => {
+  await using ${kind} = await ${opens}(fileURLToPath(new URL("${file}", import.meta.url))${given});
   await using lab = await open("mini", { device: "cpu" });
   const prompt = "Count the words of this sentence. ".repeat(20);
   const { numbers } = await lab.replay({ prompt }, ${kind}, { maxNewTokens: 8 });

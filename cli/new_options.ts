@@ -14,7 +14,7 @@ export const NEW_OPERAND = "policy|quantizer NAME";
 /** Every option of `kvreplay new`, without dashes. */
 export const NEW_OPTIONS = {
   out: { value: "DIR", help: "folder of the new files (default: the current one)" },
-  python: { help: "a policy in Python" },
+  python: { help: "in Python; a quantizer then needs an interpreter of yours with PyTorch" },
   help: { help: "this text" },
 } as const satisfies Record<string, OptionRow>;
 
@@ -67,11 +67,6 @@ export function parseNewOptions(args: readonly string[]): NewOptions | undefined
     );
   }
   const made = known("kind", kind, ["policy", "quantizer"]);
-  if (parsed.python && made !== "policy") {
-    throw new UsageError(
-      `A ${made} is written in TypeScript or JavaScript; use --python with policy`,
-    );
-  }
   return {
     kind: made,
     name,

@@ -19,13 +19,13 @@ import type { CodecSource } from "./codec_process.ts";
 /** A codec that is run as a policy. */
 export class CodecHost implements PolicyHost {
   readonly hooks = [];
-  readonly remarks = [];
   readonly fullPrecision = false;
   readonly outsideBudget = false;
   readonly readsStats = false;
   readonly family: Family;
 
-  private constructor(private readonly pair: CodecPair) {
+  /** @param told whether its encoder is told what an example is about */
+  constructor(private readonly pair: CodecPair, private readonly told = false) {
     this.family = codecFamily(pair);
   }
 
@@ -40,6 +40,10 @@ export class CodecHost implements PolicyHost {
 
   get name(): string {
     return this.pair.name;
+  }
+
+  get remarks(): readonly string[] {
+    return this.pair.remarks;
   }
 
   /** What the evaluator does and keeps for it at most. */
@@ -71,7 +75,8 @@ export class CodecHost implements PolicyHost {
     await this.pair.calibrate(...codecSamples(samples));
   }
 
-  plan({ budget }: StepQuestion): RawAnswers[] {
+  plan({ request, budget }: StepQuestion): RawAnswers[] {
+    if (this.told) this.pair.facts = { request, budget };
     return familyPlan(this.family.name, budget);
   }
 

@@ -6,19 +6,24 @@
  */
 import { InternalError } from "../errors.ts";
 import { MissingMethodError } from "../policies/methods.ts";
-import { type LaunchChild, launchChild, type SandboxOptions } from "../sandbox/child.ts";
+import type { BudgetState } from "../policies/policy.ts";
+import { launchChild, type SandboxOptions } from "../sandbox/child.ts";
 import { DEFAULT_LIMITS, limitsWith, type SandboxLimits } from "../sandbox/limits.ts";
 import { SandboxError } from "../sandbox/sandbox_error.ts";
 import type { KvKind } from "../quant/family.ts";
 import type { FullRule } from "./block_rule.ts";
 import type { CodecModel } from "./codec.ts";
+import { notTriedAgain, type ShownLayer, ShownPrompt } from "./shown_prompt.ts";
 import { CurrentExample, orEnded } from "./current_example.ts";
 import {
   type BlockRun,
   type BlockShape,
   CodecProcess,
+  type CodecRunner,
   type CodecSource,
   type CodedBlocks,
+  type ExampleFacts,
+  realmRunner,
 } from "./codec_process.ts";
 import { type CodecDoor, CodecSession } from "./codec_session.ts";
 
@@ -46,15 +51,20 @@ export class CodecPair implements CodecDoor {
   /** Codes the run's first blocks again; a process of its own would take time from those of the run. */
   #codeAgain: (() => Promise<void>) | undefined;
   #check: Promise<void> | undefined;
+  /** What the encoder was shown before the run's first blocks; undefined where it is too much to keep. */
+  #shown: ShownPrompt | undefined;
   #excess = 0;
   #closing: Promise<unknown> | undefined;
+  #remarks: readonly string[] = [];
+  /** What the next example is about; the processes of a codec in TypeScript are not told. */
+  facts: ExampleFacts | undefined;
 
   private constructor(
     readonly name: string,
-    private readonly source: CodecSource,
+    private readonly runner: CodecRunner,
+    private readonly wasm: Bytes | undefined,
     /** What the codec may use, and make the evaluator do. */
     readonly limits: SandboxLimits,
-    private readonly launch: LaunchChild,
     private readonly encoder: CodecProcess,
     private readonly decoder: CodecProcess,
     private readonly methods: readonly string[],
@@ -70,9 +80,24 @@ export class CodecPair implements CodecDoor {
    */
   static async open(source: CodecSource, options: SandboxOptions = {}): Promise<CodecPair> {
     const limits = limitsWith({ ...CODEC_LIMITS, ...options.limits });
-    const launch = options.launch ?? launchChild;
+    const runner = realmRunner(options.launch ?? launchChild, source);
+    return await CodecPair.start(source.name, runner, limits, source.wasm);
+  }
+
+  /**
+   * Starts both processes, however they are started.
+   *
+   * @throws {MissingMethodError} when the codec lacks a method
+   * @throws {SandboxError} when it cannot be loaded or exceeds a limit
+   */
+  static async start(
+    name: string,
+    runner: CodecRunner,
+    limits: SandboxLimits,
+    wasm?: Bytes,
+  ): Promise<CodecPair> {
     const opened = await Promise.allSettled(
-      [0, 1].map(() => CodecProcess.open(launch, source, limits)),
+      [0, 1].map(() => CodecProcess.open(runner, wasm, limits)),
     );
     const close = () =>
       Promise.all(opened.map((one) => one.status === "fulfilled" ? one.value.process.close() : 0));
@@ -88,14 +113,14 @@ export class CodecPair implements CodecDoor {
     if (missing !== undefined) {
       await close();
       throw new MissingMethodError(
-        `Quantizer ${source.name} has no method ${missing}; expected encode and decode`,
+        `Quantizer ${name} has no method ${missing}; expected encode and decode`,
       );
     }
     return new CodecPair(
-      source.name,
-      source,
+      name,
+      runner,
+      wasm,
       limits,
-      launch,
       encoder!.process,
       decoder!.process,
       methods,
@@ -105,6 +130,11 @@ export class CodecPair implements CodecDoor {
   /** Process ids of the encoder and the decoder, for tests that look at them from outside. */
   get pids(): readonly [number, number] {
     return [this.encoder.pid, this.decoder.pid];
+  }
+
+  /** What a reader of its numbers should know, one clause each. */
+  get remarks(): readonly string[] {
+    return this.#remarks;
   }
 
   /** Whether the codec looks at prompts. */
@@ -166,6 +196,7 @@ export class CodecPair implements CodecDoor {
   async begin(session: CodecSession): Promise<void> {
     this.#example.check(session);
     this.#excess = 0;
+    if (this.#codeAgain === undefined) this.#shown = new ShownPrompt(this.limits.heldMib);
     await this.#reset();
   }
 
@@ -177,6 +208,7 @@ export class CodecPair implements CodecDoor {
     tensors: readonly [Floats, Floats, Floats, Floats],
   ): Promise<void> {
     this.#example.check(session);
+    if (this.#codeAgain === undefined) this.#shown?.add({ layer, tokens, tensors });
     await orEnded(this, () => this.encoder.observe(layer, tokens, tensors));
   }
 
@@ -189,10 +221,10 @@ export class CodecPair implements CodecDoor {
     this.#example.check(session);
     const coded = await orEnded(this, () => this.encoder.encode(runs, this.shape, data));
     await orEnded(this, () => this.#hold(coded.bytes.length - data.byteLength));
-    // An encoder that has looked at a prompt would have to be shown it again.
-    if (!this.observes && this.#codeAgain === undefined) {
-      const again = data.slice();
-      this.#codeAgain = () => this.#coded(runs, again, coded);
+    if (this.#codeAgain === undefined) {
+      const [again, shown, facts] = [data.slice(), this.#shown, this.facts];
+      this.#shown = undefined;
+      this.#codeAgain = () => this.#coded(runs, again, coded, shown?.layers, facts);
     }
     return coded;
   }
@@ -228,9 +260,13 @@ export class CodecPair implements CodecDoor {
   /** Begins anew in both processes, which must cut blocks alike, and as before. */
   async #reset(): Promise<void> {
     const given = this.#known(this.#model);
-    const both = [this.encoder, this.decoder];
+    // The decoder must learn everything else from bytes that are counted.
+    const { encoder, decoder } = this;
+    const told = [[encoder, this.facts], [decoder, sharedFacts(this.facts)]] as const;
     await orEnded(this, async () => {
-      const rules = await Promise.all(both.map((process) => process.reset(given, this.#lesson)));
+      const rules = await Promise.all(
+        told.map(([process, facts]) => process.reset(given, this.#lesson, facts)),
+      );
       this.#rules ??= rules[0]!;
       const known = JSON.stringify(this.#rules);
       if (rules.every((some) => JSON.stringify(some) === known)) return;
@@ -242,11 +278,28 @@ export class CodecPair implements CodecDoor {
     });
   }
 
-  /** Codes the same blocks in a process that has seen nothing else. */
-  async #coded(runs: readonly BlockRun[], data: Floats, coded: CodedBlocks): Promise<void> {
-    const { process } = await CodecProcess.open(this.launch, this.source, this.limits);
+  /**
+   * Codes the same blocks in a process that has seen nothing else.
+   *
+   * @param shown what the encoder was shown; undefined where that was not kept
+   */
+  async #coded(
+    runs: readonly BlockRun[],
+    data: Floats,
+    coded: CodedBlocks,
+    shown: readonly ShownLayer[] | undefined,
+    facts: ExampleFacts | undefined,
+  ): Promise<void> {
+    if (shown === undefined) {
+      this.#remarks = [notTriedAgain(this.limits)];
+      return;
+    }
+    const { process } = await CodecProcess.open(this.runner, this.wasm, this.limits);
     try {
-      await process.reset(this.#known(this.#model), this.#lesson);
+      await process.reset(this.#known(this.#model), this.#lesson, facts);
+      for (const { layer, tokens, tensors } of shown) {
+        await process.observe(layer, tokens, tensors);
+      }
       const again = await process.encode(runs, this.shape, data);
       if (sameBytes(again, coded)) return;
       const blocks = coded.lengths.length;
@@ -278,6 +331,13 @@ export class CodecPair implements CodecDoor {
     if (value !== undefined) return value;
     throw new InternalError(`Codec ${this.name} was used before it was told the model`);
   }
+}
+
+/** What is the same for every example. */
+function sharedFacts(facts: ExampleFacts | undefined): ExampleFacts | undefined {
+  if (facts === undefined) return undefined;
+  const { budget_bits, layers, kv_heads, head_dim } = facts.budget;
+  return { request: {}, budget: { budget_bits, layers, kv_heads, head_dim } as BudgetState };
 }
 
 function sameBytes(a: CodedBlocks, b: CodedBlocks): boolean {

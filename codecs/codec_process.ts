@@ -9,6 +9,8 @@ import type { SandboxLimits } from "../sandbox/limits.ts";
 import { answerOf, spoilt } from "../sandbox/reply_answer.ts";
 import { RunTime } from "../sandbox/run_time.ts";
 import { SandboxError } from "../sandbox/sandbox_error.ts";
+import type { Hello } from "../sandbox/child_main.ts";
+import type { BudgetState, RequestMeta } from "../policies/policy.ts";
 import { FRESH_REALM } from "../sandbox/worker_main.ts";
 import { shown } from "../sandbox/shown.ts";
 import { KV_KINDS } from "../quant/family.ts";
@@ -64,36 +66,62 @@ const HEADER = 8;
 const REPLY_HEADER = 4;
 const encoder = new TextEncoder();
 
+/** How the processes of a codec are started. */
+export interface CodecRunner {
+  /** Starts one, its standard streams piped. */
+  start(limits: SandboxLimits): Deno.ChildProcess;
+  /** What it is told first. */
+  readonly hello: Pick<Hello, "source" | "language">;
+  /** Whether a process is good for one example: nothing in it can be made afresh. */
+  readonly once: boolean;
+}
+
+/** A codec in realms of the sandbox. */
+export function realmRunner(launch: LaunchChild, { text, language }: CodecSource): CodecRunner {
+  return {
+    start: (limits) => launch(limits, codecGuest),
+    hello: { source: text, language },
+    once: false,
+  };
+}
+
+/** What is told of an example beside its tensors: to the encoder all, to the decoder what all share. */
+export interface ExampleFacts {
+  readonly request: Partial<RequestMeta>;
+  readonly budget: Partial<BudgetState>;
+}
+
 /** A process that holds a codec. */
 export class CodecProcess {
-  readonly #link: ChildLink;
   readonly #time: RunTime;
+  #link: ChildLink;
+  #used = false;
+  #closed = false;
 
   private constructor(
-    launch: LaunchChild,
-    private readonly source: CodecSource,
+    private readonly runner: CodecRunner,
+    private readonly wasm: Bytes | undefined,
     private readonly limits: SandboxLimits,
   ) {
     this.#time = new RunTime(limits);
-    this.#link = new ChildLink(() => launch(limits, codecGuest), limits);
+    this.#link = this.#start();
   }
 
   /**
    * Starts a process and loads the codec into it.
    *
+   * @param wasm that lies beside the codec
    * @returns the process, and which methods the codec has
    * @throws {SandboxError} when it cannot be loaded or exceeds a limit
    */
   static async open(
-    launch: LaunchChild,
-    source: CodecSource,
+    runner: CodecRunner,
+    wasm: Bytes | undefined,
     limits: SandboxLimits,
   ): Promise<{ process: CodecProcess; started: CodecStarted }> {
-    const process = new CodecProcess(launch, source, limits);
+    const process = new CodecProcess(runner, wasm, limits);
     try {
-      const reply = await process.#link.hello({ source: source.text, language: source.language });
-      const started = answerOf(reply, "its list of methods", limits, "codec");
-      return { process, started: startedWith(started) };
+      return { process, started: await process.#load() };
     } catch (error) {
       await process.close();
       throw error;
@@ -110,13 +138,19 @@ export class CodecProcess {
    *
    * @returns how keys and values are cut
    */
-  async reset(model: CodecModel, lesson: Bytes): Promise<readonly [FullRule, FullRule]> {
-    const { wasm } = this.source;
+  async reset(
+    model: CodecModel,
+    lesson: Bytes,
+    facts?: ExampleFacts,
+  ): Promise<readonly [FullRule, FullRule]> {
+    const { wasm } = this;
+    await this.#renew();
     const question: CodecQuestion = {
       ask: "reset",
       model: sizes(model),
       lesson: lesson.length,
       wasm: wasm?.length ?? -1,
+      ...facts,
     };
     const parts = wasm === undefined ? [lesson] : [lesson, wasm];
     const rules = await this.#answer(question, parts, "blocks()", FRESH_REALM);
@@ -141,7 +175,7 @@ export class CodecProcess {
    * @returns the lesson
    */
   async calibrate(model: CodecModel, tokens: number, samples: readonly Floats[]): Promise<Bytes> {
-    const { wasm } = this.source;
+    const { wasm } = this;
     const question: CodecQuestion = {
       ask: "calibrate",
       model: sizes(model),
@@ -191,7 +225,28 @@ export class CodecProcess {
 
   /** Kills the process, if it runs still, and waits for its end. */
   close(): Promise<void> {
+    this.#closed = true;
     return this.#link.close();
+  }
+
+  #start(): ChildLink {
+    return new ChildLink(() => this.runner.start(this.limits), this.limits);
+  }
+
+  async #load(): Promise<CodecStarted> {
+    const reply = await this.#link.hello(this.runner.hello);
+    return startedWith(answerOf(reply, "its list of methods", this.limits, "codec"));
+  }
+
+  /** Takes another process for an example, where one is good for one. */
+  async #renew(): Promise<void> {
+    if (!this.#used || !this.runner.once || this.#closed) return;
+    await this.#link.close();
+    // It may have been closed for good meanwhile; then asking says so.
+    if (this.#closed) return;
+    this.#link = this.#start();
+    this.#used = false;
+    await this.#load();
   }
 
   async #bytes(
@@ -230,6 +285,7 @@ export class CodecProcess {
     new DataView(head.buffer).setUint32(4, text.length, true);
     head.set(text, HEADER);
     const { stepMs, calibrateMs } = this.limits;
+    if (question.ask !== "reset") this.#used = true;
     return await this.#time.within(
       question.ask === "calibrate" ? calibrateMs : stepMs,
       (ms) => this.#link.askBytes([head, ...parts], ms, `No answer to ${what}`),

@@ -9,8 +9,15 @@ import { findInterpreter, startInterpreter } from "../../policies/python/bubblew
 import { INTERPRETER_LIMITS, trustedInterpreter } from "../../policies/python/interpreter_link.ts";
 import type { PolicyFileOptions } from "../../policies/user_policy.ts";
 import { limitsWith, type SandboxLimits } from "../../sandbox/limits.ts";
+import { CodecHost } from "../codec_host.ts";
+import { CodecPair } from "../codec_pair.ts";
 import { TensorHost } from "./tensor_host.ts";
-import { TENSOR_CLASS, type TensorInterpreter, type TensorSource } from "./tensor_process.ts";
+import {
+  codecRunner,
+  TENSOR_CLASS,
+  type TensorInterpreter,
+  type TensorSource,
+} from "./tensor_process.ts";
 
 /** What a quantizer may use unless others are given: a message holds tensors of several layers. */
 const TENSOR_LIMITS: SandboxLimits = {
@@ -39,13 +46,26 @@ export async function openTensorFile(
     );
   }
   const limits = limitsWith({ ...TENSOR_LIMITS, ...options.limits });
-  if (!trust) return await TensorHost.open(source, await walled(python), limits);
+  if (!trust) return await opened(source, await walled(python), limits);
   const notice = options.notice ?? ((sentence) => console.error(sentence));
   notice(
     `Quantizer ${source.name} is trusted: it runs without a sandbox and may do what this program ` +
       `may do`,
   );
-  return await TensorHost.open(source, trustedInterpreter(python), limits);
+  return await opened(source, trustedInterpreter(python), limits);
+}
+
+/** One that has encode and decode is a codec: its bits are those of its bytes. */
+async function opened(
+  source: TensorSource,
+  interpreter: TensorInterpreter,
+  limits: SandboxLimits,
+): Promise<PolicyHost> {
+  const host = await TensorHost.open(source, interpreter, limits);
+  if (!host.encodes) return host;
+  await host.close();
+  const pair = await CodecPair.start(source.name, codecRunner(interpreter, source), limits);
+  return new CodecHost(pair, true);
 }
 
 async function walled(python: string): Promise<TensorInterpreter> {

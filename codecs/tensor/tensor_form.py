@@ -12,8 +12,9 @@ class TensorAsker(Asker):
     def started(self):
         policy = self.policy
         has = lambda name: callable(getattr(policy, name, None))
+        encodes = has("encode") and has("decode")
         missing = [name for name in self.words["required"] if not has(name)]
-        if missing:
+        if missing and not encodes:
             return {"missing": missing[0]}
         self.call = ["import torch"]
         import torch
@@ -25,7 +26,7 @@ class TensorAsker(Asker):
         if observes and has("query_observation_position"):
             self.call = ["query_observation_position"]
             position = policy.query_observation_position()
-        return {"observes": bool(observes), "position": encode(position)}
+        return {"encodes": encodes, "observes": bool(observes), "position": encode(position)}
 
     def ask(self, body):
         """Replies to a question: 32 bits of the length of a text, the text, and tensors."""
@@ -54,6 +55,18 @@ class TensorAsker(Asker):
         )
         return flat.reshape(*shape), at + count
 
+    def put(self, memory, at, shape, tensor):
+        """Writes what a call returned into a part of memory, if it is a tensor of that shape."""
+        if not isinstance(tensor, self.torch.Tensor):
+            name = type(tensor).__name__
+            raise TypeError(f"it returned a {name}; expected a tensor, or a tensor and bits")
+        if tuple(tensor.shape) != shape:
+            raise TypeError(f"it returned a tensor {list(tensor.shape)}; expected {list(shape)}")
+        restored, end = self.view(memory, at, shape)
+        with self.torch.no_grad():
+            restored.copy_(tensor)
+        return end
+
     def observe(self, question, floats):
         meta, tokens = question["meta"], question["tokens"]
         at, tensors = 0, []
@@ -73,14 +86,7 @@ class TensorAsker(Asker):
             self.call = [f"quantize_{kind}", layer]
             made = getattr(self.policy, f"quantize_{kind}")(layer, given, meta)
             tensor, claimed = made if isinstance(made, (tuple, list)) else (made, None)
-            if not isinstance(tensor, self.torch.Tensor):
-                name = type(tensor).__name__
-                raise TypeError(f"it returned a {name}; expected a tensor, or a tensor and bits")
-            if tuple(tensor.shape) != shape:
-                raise TypeError(f"it returned a tensor {list(tensor.shape)}; expected {list(shape)}")
-            restored, _ = self.view(reply, 1 + len(question["items"]) + at, shape)
-            with self.torch.no_grad():
-                restored.copy_(tensor)
+            self.put(reply, 1 + len(question["items"]) + at, shape, tensor)
             if claimed is None and callable(getattr(self.policy, "estimate_bits", None)):
                 self.call = ["estimate_bits", layer, kind]
                 claimed = self.policy.estimate_bits(

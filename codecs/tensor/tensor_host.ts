@@ -6,7 +6,6 @@
 import { InternalError } from "../../errors.ts";
 import type { RawAnswers, StepQuestion } from "../../policies/ask.ts";
 import type { PolicyHost } from "../../policies/host.ts";
-import type { BudgetState, RequestMeta } from "../../policies/policy.ts";
 import { MissingMethodError } from "../../policies/methods.ts";
 import { CpuBackend } from "../../quant/backend_cpu.ts";
 import type { Family } from "../../quant/family.ts";
@@ -14,6 +13,7 @@ import { GpuBackend } from "../../quant/gpu/backend_gpu.ts";
 import type { SandboxLimits } from "../../sandbox/limits.ts";
 import { SandboxError } from "../../sandbox/sandbox_error.ts";
 import { CurrentExample, orEnded } from "../current_example.ts";
+import { notTriedAgain, ShownPrompt } from "../shown_prompt.ts";
 import { familyPlan } from "../family_plan.ts";
 import {
   type Prompt,
@@ -27,10 +27,17 @@ import {
 import { type TensorDoor, type TensorReader, TensorSession } from "./tensor_session.ts";
 import { TensorStore } from "./tensor_store.ts";
 
+/** What was shown of a layer. */
+interface ShownTensors {
+  readonly layer: number;
+  readonly tokens: number;
+  readonly prompt: Prompt;
+  readonly tensors: readonly Float32Array<ArrayBuffer>[];
+}
+
 /** A quantizer in the tensor form that is run as a policy. */
 export class TensorHost implements PolicyHost, TensorDoor {
   readonly hooks = [];
-  readonly remarks = [];
   readonly fullPrecision = false;
   readonly outsideBudget = false;
   readonly claimed = true;
@@ -42,6 +49,9 @@ export class TensorHost implements PolicyHost, TensorDoor {
   /** Quantizes the run's first tensors again; at once it would take time from the run's process. */
   #quantizeAgain: (() => Promise<void>) | undefined;
   #check: Promise<void> | undefined;
+  /** What it was shown before the run's first tensors. */
+  #shown: ShownPrompt<ShownTensors> | undefined;
+  #remarks: readonly string[] = [];
 
   private constructor(
     private readonly source: TensorSource,
@@ -79,6 +89,15 @@ export class TensorHost implements PolicyHost, TensorDoor {
     return this.source.name;
   }
 
+  get remarks(): readonly string[] {
+    return this.#remarks;
+  }
+
+  /** Whether it has encode and decode, too. */
+  get encodes(): boolean {
+    return this.started.encodes;
+  }
+
   get observes(): boolean {
     return this.started.observes;
   }
@@ -108,6 +127,7 @@ export class TensorHost implements PolicyHost, TensorDoor {
   async begin(session: TensorSession): Promise<void> {
     this.#example.check(session);
     const { request, budget } = this.#asked;
+    if (this.#quantizeAgain === undefined) this.#shown = new ShownPrompt(this.work.heldMib);
     await orEnded(this.process, () => this.process.reset(request, budget));
   }
 
@@ -118,6 +138,9 @@ export class TensorHost implements PolicyHost, TensorDoor {
     prompt: Prompt,
   ): Promise<void> {
     this.#example.check(session);
+    if (this.#quantizeAgain === undefined) {
+      this.#shown?.add({ layer, tokens, prompt, tensors: prompt.map(({ data }) => data) });
+    }
     await orEnded(this.process, () => this.process.observe(layer, tokens, prompt));
   }
 
@@ -127,10 +150,11 @@ export class TensorHost implements PolicyHost, TensorDoor {
   ): Promise<TensorResult[]> {
     this.#example.check(session);
     const results = await orEnded(this.process, () => this.process.quantize(items));
-    // One that has looked at a prompt would have to be shown it again.
-    if (!this.observes) {
-      const { request, budget } = this.#asked;
-      this.#quantizeAgain ??= () => this.#again(items, results, request, budget);
+    if (this.#quantizeAgain === undefined) {
+      const asked = this.#asked;
+      const shown = this.#shown;
+      this.#shown = undefined;
+      this.#quantizeAgain = () => this.#again(items, results, asked, shown?.layers);
     }
     return results;
   }
@@ -164,16 +188,25 @@ export class TensorHost implements PolicyHost, TensorDoor {
     return session;
   }
 
-  /** Quantizes the same tensors in a process that has seen nothing else. */
+  /**
+   * Quantizes the same tensors in a process that has seen nothing else.
+   *
+   * @param shown what it was shown; undefined where that was not kept
+   */
   async #again(
     items: readonly TensorItem[],
     results: readonly TensorResult[],
-    request: RequestMeta,
-    budget: BudgetState,
+    { request, budget }: StepQuestion,
+    shown: readonly ShownTensors[] | undefined,
   ): Promise<void> {
+    if (shown === undefined) {
+      this.#remarks = [notTriedAgain(this.work)];
+      return;
+    }
     const { process } = await TensorProcess.open(this.interpreter, this.source, this.work);
     try {
       await process.reset(request, budget);
+      for (const { layer, tokens, prompt } of shown) await process.observe(layer, tokens, prompt);
       const again = await process.quantize(items);
       const differs = again.findIndex(({ restored, bits }, i) =>
         bits !== results[i]!.bits ||

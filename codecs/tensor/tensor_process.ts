@@ -16,6 +16,8 @@ import askPolicy from "../../policies/python/ask_policy.py" with { type: "text" 
 import pythonChild from "../../policies/python/python_child.py" with { type: "text" };
 import { MOST_METHODS } from "../../policies/methods.ts";
 import { bytesOf } from "../bytes_of.ts";
+import type { CodecRunner } from "../codec_process.ts";
+import tensorCodec from "./tensor_codec.py" with { type: "text" };
 import tensorForm from "./tensor_form.py" with { type: "text" };
 
 /** The class that a file has; the published task's name. */
@@ -23,6 +25,7 @@ export const TENSOR_CLASS = "AdaptiveKVQuantizer";
 
 const REQUIRED = ["quantize_key", "quantize_value"] as const;
 const PROGRAM = `${askPolicy}\n${tensorForm}\n${pythonChild}`;
+const CODEC_PROGRAM = `${askPolicy}\n${tensorForm}\n${tensorCodec}\n${pythonChild}`;
 /** Widest entry that can be claimed: float32 as it is. */
 const WIDEST = 32;
 /** What an entry counts of which nothing is claimed, as that of a full-precision cache does. */
@@ -49,6 +52,8 @@ export interface TensorSource {
 /** What a quantizer says of itself. */
 export interface TensorStarted {
   readonly missing?: string;
+  /** Whether it also has encode and decode, so that its bits need not be claimed. */
+  readonly encodes: boolean;
   /** Whether it looks at prompts. */
   readonly observes: boolean;
   /** Whether it does so before positions are turned in. */
@@ -77,6 +82,29 @@ export interface TensorResult {
   readonly bits: number;
 }
 
+/** What a process is told first. */
+function helloOf(
+  { executable }: TensorInterpreter,
+  { name, text }: TensorSource,
+): { readonly source: string; readonly language: "py" } {
+  const words = {
+    class: TENSOR_CLASS,
+    required: REQUIRED,
+    lacking: ` in ${executable}`,
+    mostMethods: MOST_METHODS,
+  };
+  return { source: JSON.stringify({ name, text, words }), language: "py" };
+}
+
+/** How a quantizer that encodes runs as a codec: an interpreter for each example and direction. */
+export function codecRunner(interpreter: TensorInterpreter, source: TensorSource): CodecRunner {
+  return {
+    start: () => interpreter.start(CODEC_PROGRAM),
+    hello: helloOf(interpreter, source),
+    once: true,
+  };
+}
+
 /** A process that holds a quantizer. */
 export class TensorProcess {
   readonly #time: RunTime;
@@ -100,14 +128,7 @@ export class TensorProcess {
   ): Promise<{ process: TensorProcess; started: TensorStarted }> {
     const link = new ChildLink(() => interpreter.start(PROGRAM), limits);
     try {
-      const words = {
-        class: TENSOR_CLASS,
-        required: REQUIRED,
-        lacking: ` in ${interpreter.executable}`,
-        mostMethods: MOST_METHODS,
-      };
-      const source = JSON.stringify({ name, text, words });
-      const reply = await link.hello({ source, language: "py" });
+      const reply = await link.hello(helloOf(interpreter, { name, text }));
       const started = startedWith(answerOf(reply, "its list of methods", limits, "quantizer"));
       return { process: new TensorProcess(link, limits), started };
     } catch (error) {
@@ -202,10 +223,12 @@ function claimed(bits: number, layer: number, kind: KvKind): number {
   );
 }
 
+const NOTHING_SAID = { encodes: false, observes: false, preRope: false };
+
 function startedWith(value: unknown): TensorStarted {
-  const { missing, observes, position } = Object(value) as Record<string, unknown>;
+  const { missing, encodes, observes, position } = Object(value) as Record<string, unknown>;
   const lacks = REQUIRED.find((name) => name === missing);
-  if (lacks !== undefined) return { missing: lacks, observes: false, preRope: false };
+  if (lacks !== undefined) return { missing: lacks, ...NOTHING_SAID };
   if (position !== "pre_rope" && position !== "post_rope") {
     throw new SandboxError(
       "rejected",
@@ -213,5 +236,8 @@ function startedWith(value: unknown): TensorStarted {
         `expected "pre_rope" or "post_rope"`,
     );
   }
-  return { observes: observes === true, preRope: position === "pre_rope" };
+  return {
+    ...{ encodes: encodes === true, observes: observes === true },
+    preRope: position === "pre_rope",
+  };
 }

@@ -110,11 +110,14 @@ Deno.test("a wrong command line ends with code 2 and says what would be right", 
   }
 });
 
-Deno.test("a quantizer in Python is refused", async () => {
-  const { code, stderr } = await kvreplay("new", "new", "quantizer", "fresh", "--python");
-  assertEquals(code, 2);
-  assertMatch(
-    stderr,
-    /A quantizer is written in TypeScript or JavaScript; use --python with policy/,
-  );
+Deno.test("a new quantizer in Python says which interpreter it needs", async () => {
+  await inFolder(async (folder) => {
+    const made = await kvreplay("new", "new", "quantizer", "fresh", "--python", "--out", folder);
+    assertEquals([made.code, made.stderr], [0, ""]);
+    assertStringIncludes(made.stdout, `check ${folder}/fresh.py --python /usr/bin/python3`);
+    assertStringIncludes(await Deno.readTextFile(`${folder}/fresh_test.ts`), "{ python }");
+    const { code, stderr } = await kvreplay("check", "check", `${folder}/fresh.py`);
+    assertEquals(code, 1);
+    assertMatch(stderr, /AdaptiveKVQuantizer needs PyTorch, so name an interpreter that has it/);
+  });
 });

@@ -3,6 +3,7 @@ import { fileURLToPath } from "node:url";
 import wabt from "wabt";
 import { openCodecFile } from "../../codecs/codec_file.ts";
 import { CodecHost } from "../../codecs/codec_host.ts";
+import { ShownPrompt } from "../../codecs/shown_prompt.ts";
 import { PolicyError } from "../../policies/check.ts";
 import { runSlice } from "../../evaluation/slice_run.ts";
 import { numbersOf, tinyRun, tinySlice } from "../sandbox/tiny_run.ts";
@@ -41,6 +42,33 @@ Deno.test("a codec that remembers gives the same numbers step by step", async ()
   const { cache_error, avg_bits_per_kv_token, code_bits } = numbersOf(whole, "mine");
   assert(cache_error! > 0 && cache_error! < 1e-3);
   assertEquals([avg_bits_per_kv_token, code_bits], [16, 0]);
+});
+
+Deno.test("one that looks at prompts is shown its prompt again, and must code the same", async () => {
+  const text = (noise: string) => `
+    let heaviest = 0;
+    export default {
+      observe: (_layer, { scores }) => heaviest = Math.max(heaviest, ...scores),
+      encode: (_l, _k, { data }) =>
+        new Uint8Array(Float16Array.from(data, (x) => x * heaviest + ${noise}).buffer),
+      decode: (_l, _k, bytes) => Float32Array.from(new Float16Array(bytes.buffer)),
+    };`;
+  const { failures, results } = await run(text("0"));
+  assertEquals([failures, results[0]!.remarks], [[], []]);
+  const { failures: [random] } = await run(text("Math.random()"));
+  assertMatch(random!.reason, /not deterministic: Given the run's first \d+ blocks in a fresh/);
+});
+
+Deno.test("a prompt that is too large to be shown again is not kept", () => {
+  const shown = new ShownPrompt(1);
+  const layer = (entries: number) => {
+    const tensor = new Float32Array(entries);
+    return { layer: 0, tokens: 1, tensors: [tensor, tensor, tensor, tensor] as const };
+  };
+  shown.add(layer(2 ** 15));
+  assertEquals(shown.layers?.length, 1);
+  shown.add(layer(2 ** 16));
+  assertEquals(shown.layers, undefined);
 });
 
 Deno.test("blocks of a layer and kind come in order, after the prompt was shown", async () => {

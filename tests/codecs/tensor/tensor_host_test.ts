@@ -88,6 +88,57 @@ Deno.test({
   },
 });
 
+/** Sixteenths in two bytes; what is left open says what the processes of it may know. */
+const ENCODES = `import array, torch
+class AdaptiveKVQuantizer:
+    seen = 0
+    def reset_request(self, request_meta, budget_state):
+        self.told = sorted(request_meta)
+        assert budget_state["budget_bits"] == 4 and budget_state["kv_heads"] > 0
+    def blocks(self, kv_kind):
+        return {"tokens": 4, "window": 3} if kv_kind == "key" else {"sink_tokens": 2}
+    def needs_prefill_qkv_observer(self):
+        return True
+    def observe_prefill_qkv(self, layer_id, query_states, key_states, value_states, attention_meta):
+        self.seen += 1
+    def encode(self, layer_id, kv_kind, states, cache_meta):
+        assert self.seen > 0 and "slice" in self.told
+        assert states.shape == (1, cache_meta["kv_heads"], cache_meta["tokens"], 64)
+        open("/tmp/seen", "a").write("encoded")
+        return array.array("h", (round(16 * x) for x in states.values)).tobytes()
+    def decode(self, layer_id, kv_kind, data, cache_meta):
+        import os
+        assert self.seen == 0 and self.told == [] and not os.path.exists("/tmp/seen")
+        shape = (1, cache_meta["kv_heads"], cache_meta["tokens"], cache_meta["head_dim"])
+        restored = array.array("f", (x / 16 for x in array.array("h", data)))
+        return torch.Tensor(memoryview(restored), shape)
+`;
+
+Deno.test({
+  name: "one that also encodes is a codec: its bits are those of its bytes",
+  ignore,
+  fn: async () => {
+    const twin = await written(
+      "stored_twin.js",
+      `export default {
+        blocks: (kind) => kind === "key" ? { tokens: 4, window: 3 } : { sink_tokens: 2 },
+        encode: (_l, _k, { data }) => {
+          const even = (x) => Math.abs(x % 1) === 0.5 ? 2 * Math.round(x / 2) : Math.round(x);
+          return new Uint8Array(Int16Array.from(data, (x) => even(16 * x)).buffer);
+        },
+        decode: (_l, _k, bytes) => Float32Array.from(new Int16Array(bytes.buffer), (x) => x / 16),
+      };`,
+    );
+    await using codec = await openCodecFile(twin);
+    await using encodes = await openTensor(await written("stored.py", ENCODES));
+    assertEquals(encodes.claimed, undefined);
+    const result = await runSlice({ ...tinySlice([codec, encodes]), audit: true });
+    assertEquals(result.failures, []);
+    assertEquals(numbersOf(result, "stored"), numbersOf(result, "stored_twin"));
+    assertEquals(numbersOf(result, "stored").avg_bits_per_kv_token, 16);
+  },
+});
+
 const HEAD = "import torch\nclass AdaptiveKVQuantizer:\n";
 const VALUE = "  def quantize_value(self, layer, x, meta): return x, 4\n";
 const KEY = "  def quantize_key(self, layer, x, meta): ";
@@ -136,6 +187,20 @@ const HOSTILE: Readonly<Record<string, readonly [text: string, outcome: RegExp]>
     `${HEAD}${VALUE}${KEY}return x\n  def needs_prefill_qkv_observer(self): return True\n` +
     `  def query_observation_position(self): return "rope"\n`,
     /rejected: query_observation_position\(\) returned "rope"; expected "pre_rope" or "post_rope"$/,
+  ],
+  "encodes no bytes": [
+    `${HEAD}  def encode(self, layer, kind, x, meta): return 7\n  def decode(self, *given): pass\n`,
+    /^rejected: encode\(0, "key"\) threw TypeError: it returned a int; expected bytes$/,
+  ],
+  "encodes and loops": [
+    `${HEAD}  def encode(self, layer, kind, x, meta): return b"1"\n` +
+    `  def decode(self, layer, kind, data, meta):\n    while True: pass\n`,
+    /^timed out: No answer to decode\(\) of \d+ blocks within 1 s$/,
+  ],
+  "a decoder that was told nothing": [
+    `${HEAD}  def encode(self, layer, kind, x, meta):\n    global kept\n    kept = x\n    return b""\n` +
+    `  def decode(self, layer, kind, data, meta): return kept\n`,
+    /^rejected: decode\(0, "key"\) threw NameError: name 'kept' is not defined, at line 7$/,
   ],
   "no method": [
     `${HEAD}${VALUE}`,
