@@ -95,7 +95,11 @@ export function withoutOptions(args: readonly string[], valued: readonly string[
   return kept;
 }
 
-/** Files and folders that a replay's options name. */
+/**
+ * Files and folders that a replay's options name.
+ *
+ * @param learned whether the file of what is learned offline is among them: it may be written, not read
+ */
 export async function inputsOf(options: ReplayOptions, learned: boolean): Promise<Input[]> {
   const { policies, quantizers, kvtunerTable, data, calibrationData, tokenizer } = options;
   const code = [

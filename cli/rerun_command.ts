@@ -107,7 +107,10 @@ async function read(path: string): Promise<ReadManifest> {
  *
  * @throws {UserError} when this program has no such command, or would not take its arguments
  */
-function againOf({ command: [name = "", ...args] }: ReadManifest, path: string): Again {
+function againOf(
+  { command: [name = "", ...args], files }: ReadManifest,
+  path: string,
+): Again {
   const given = <T>(options: T | undefined): T => {
     if (options !== undefined) return options;
     throw new UserError(`The command of ${path} asks for --help; expected one that runs something`);
@@ -142,6 +145,12 @@ function againOf({ command: [name = "", ...args] }: ReadManifest, path: string):
       if (options.action !== "run" || options.queue !== undefined) {
         throw new UserError(
           `The command of ${path} is sweep ${args.join(" ")}; expected sweep run, without --queue`,
+        );
+      }
+      const [file] = options.operands;
+      if (!files.some((known) => known.path === file)) {
+        throw new UserError(
+          `The command of ${path} runs ${file}: expected that file among its files`,
         );
       }
       return {

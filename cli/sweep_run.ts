@@ -5,6 +5,7 @@
  */
 import { freeMemory } from "../engine/devices/free_memory.ts";
 import { CellStore } from "../leaderboard/cell_store.ts";
+import type { ReadyModel } from "../leaderboard/fill.ts";
 import { openModel } from "../leaderboard/ready_model.ts";
 import { openOutputFolder } from "../report/output_folder.ts";
 import { StatusLine } from "../report/status_line.ts";
@@ -90,7 +91,7 @@ export async function runSweep(options: SweepOptions, again?: AgainSweep): Promi
     failed.add(cellText(answer.cell));
     status.notice(line);
   };
-  const opened = async (fingerprint: string, name: string) => {
+  const opened = async ({ fingerprint: hash }: ReadyModel, name: string) => {
     if (again?.found === undefined) return;
     const slices = await Promise.all(
       sweep.benchmarks.map(benchmarkName).map(async (slice) => ({
@@ -98,7 +99,7 @@ export async function runSweep(options: SweepOptions, again?: AgainSweep): Promi
         sha256: await (await benchmarks.get(slice)).hash(),
       })),
     );
-    again.found({ models: [{ name, hash: fingerprint }], slices });
+    again.found({ models: [{ name, hash }], slices });
   };
   const running = { options, setup, program, shard, benchmarks, live, inform, opened };
   try {
@@ -109,6 +110,7 @@ export async function runSweep(options: SweepOptions, again?: AgainSweep): Promi
     } else {
       await runShard({
         ...{ sweep, program, shard: { index: shard.index, count: shard.count }, out, cells },
+        fresh: options.fresh,
         run: (cells, done) => (workers === 1 ? inThisProcess : byWorkers)(cells, done, running),
         progress,
       });
@@ -144,12 +146,8 @@ const inThisProcess: RunCells = async (
   await using runner = new CellRunner({
     ...setup,
     store: new CellStore(`${setup.out}/cells`, inform),
-    open: async (name) => {
-      const judged = (benchmark: string) => benchmarks.get(benchmark);
-      const model = await openModel(name, readyOptions(setup, inform), judged);
-      await opened(model.fingerprint, name);
-      return model;
-    },
+    open: (name) => openModel(name, readyOptions(setup, inform), (one) => benchmarks.get(one)),
+    opened,
   });
   for (const cell of cells) {
     live.busy(0, cell);

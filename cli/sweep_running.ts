@@ -1,6 +1,7 @@
 /**
  * @module
  */
+import type { ReadyModel } from "../leaderboard/fill.ts";
 import type { LiveFile } from "../sweep/live.ts";
 import type { OpenBenchmarks } from "../sweep/open_benchmarks.ts";
 import type { SweepProgram } from "../sweep/record.ts";
@@ -18,5 +19,5 @@ export interface Running {
   readonly live: LiveFile;
   readonly inform: (sentence: string) => void;
   /** Is told of each model that is opened in this process. */
-  readonly opened: (fingerprint: string, name: string) => Promise<void>;
+  readonly opened: (model: ReadyModel, name: string) => Promise<void>;
 }

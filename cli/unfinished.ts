@@ -7,7 +7,7 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { programHash } from "../leaderboard/source_hash.ts";
-import { nameAndGroup } from "../policies/group_size.ts";
+import { inputFile, inputsOf } from "./provenance.ts";
 import type { ReplayOptions } from "./replay_options.ts";
 import { VERSION } from "./version.ts";
 
@@ -28,19 +28,13 @@ export class Unfinished {
    * @param about what decides them beside the options
    */
   static async of(out: string, options: ReplayOptions, about: unknown): Promise<Unfinished> {
-    const { policies, quantizers, kvtunerTable, calibration, calibrationData } = options;
-    const files = [
-      ...policies.map((policy) => nameAndGroup(policy).name),
-      ...quantizers.flatMap((path) => [path, path.replace(/\.\w+$/, ".wasm")]),
-      ...[kvtunerTable, calibration, calibrationData].filter((path) => path !== undefined),
-    ];
     const hash = createHash("sha256");
     const decides = Object.entries(options).filter(([name]) => !BESIDE.some((b) => b === name));
     hash.update(JSON.stringify([await programHash(VERSION), Object.fromEntries(decides), about]));
-    for (const path of files) {
-      // Of a built-in there is no file.
-      hash.update(await Deno.readFile(path).catch(() => new Uint8Array(0)));
-      hash.update("\n");
+    for (const input of await inputsOf(options, true)) {
+      // What is not there is told by who reads it.
+      const { sha256 } = await inputFile(input).catch(() => ({ sha256: "" }));
+      hash.update(`${sha256}\n`);
     }
     return new Unfinished(join(out, UNFINISHED), hash.digest("hex").slice(0, 16));
   }

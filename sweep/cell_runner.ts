@@ -18,6 +18,8 @@ export interface RunnerOptions {
   /** Runs cells that are there, too. */
   readonly fresh: boolean;
   open(model: string): Promise<ReadyModel>;
+  /** Is told of each model that was opened; what it throws ends the run. */
+  readonly opened?: (model: ReadyModel, name: string) => Promise<void>;
   readonly signal?: AbortSignal;
 }
 
@@ -61,6 +63,7 @@ export class CellRunner implements AsyncDisposable {
         return model;
       }
       this.#open = { name, model };
+      await this.options.opened?.(model, name);
     }
     return this.#open!.model;
   }

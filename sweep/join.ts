@@ -10,7 +10,7 @@ import type { Cell, CellKey } from "../leaderboard/cell.ts";
 import { CellError } from "../leaderboard/cell_file.ts";
 import { CellStore } from "../leaderboard/cell_store.ts";
 import { cellsOf, cellText, type SweepCell, type SweepDefinition, sweepId } from "./definition.ts";
-import { readRecords, type Recorded, type ShardRecord } from "./record.ts";
+import { isSame, otherSource, readRecords, type Recorded, type ShardRecord } from "./record.ts";
 
 /** A sweep with all that is there of it. */
 export interface Joined {
@@ -108,8 +108,8 @@ async function checkRecords(
       );
     }
     const [a, b] = [first!.record.program, other.record.program];
-    const policy = Object.keys(a.sources).find((name) => a.sources[name] !== b.sources[name]);
-    if (policy === undefined && a.version === b.version) continue;
+    if (isSame(a, b)) continue;
+    const policy = otherSource(a, b);
     throw new UserError(
       `The ${place(other)} was run by version ${b.version} at commit ${b.commit}, the ${
         place(first!)

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { openOutputFolder, writeAll } from "../report/output_folder.ts";
+import { openOutputFolder } from "../report/output_folder.ts";
 import { isCell, type SweepCell } from "./definition.ts";
 
 /** Folder of such files, beside `cells`. */
@@ -12,6 +12,10 @@ export const LIVE_FOLDER = "live";
 
 /** What one worker is doing. */
 export interface LiveWorker {
+  /** Host and process, where it is one of a queue; absent for a number. */
+  readonly name?: string;
+  /** Without a sign of life for so long, where it gives any. */
+  readonly silentSeconds?: number;
   /** Cells that it is done with. */
   readonly done: number;
   /** The cell that it runs; null between two. */
@@ -29,6 +33,7 @@ export interface LiveRecord {
 
 /** The file of one run. */
 export class LiveFile implements Disposable {
+  readonly #path: string;
   readonly #workers: LiveWorker[];
   #done = 0;
 
@@ -38,13 +43,14 @@ export class LiveFile implements Disposable {
    * @param total cells that it is to run
    */
   constructor(
-    private readonly out: string,
-    private readonly name: string,
+    out: string,
+    name: string,
     workers: number,
     private readonly total: number,
   ) {
     this.#workers = Array.from({ length: workers }, () => ({ done: 0, cell: null, since: 0 }));
     openOutputFolder(`${out}/${LIVE_FOLDER}`);
+    this.#path = `${out}/${LIVE_FOLDER}/${name}.json`;
     this.#write();
   }
 
@@ -67,14 +73,22 @@ export class LiveFile implements Disposable {
 
   #write(): void {
     const record: LiveRecord = { done: this.#done, total: this.total, workers: this.#workers };
-    writeAll(`${this.out}/${LIVE_FOLDER}`, { [`${this.name}.json`]: JSON.stringify(record) });
+    // Whole for who reads it, and not worth waiting for a disk, or ending a sweep.
+    try {
+      Deno.writeTextFileSync(`${this.#path}.tmp`, JSON.stringify(record));
+      Deno.renameSync(`${this.#path}.tmp`, this.#path);
+    } catch {
+      // What is shown is older, then.
+    }
   }
 
   [Symbol.dispose](): void {
-    try {
-      Deno.removeSync(`${this.out}/${LIVE_FOLDER}/${this.name}.json`);
-    } catch (error) {
-      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    for (const path of [this.#path, `${this.#path}.tmp`]) {
+      try {
+        Deno.removeSync(path);
+      } catch (error) {
+        if (!(error instanceof Deno.errors.NotFound)) throw error;
+      }
     }
   }
 }

@@ -4,7 +4,7 @@
  * @module
  */
 import { cellText, type SweepCell, type SweepDefinition } from "./definition.ts";
-import { type Recorded, type SweepProgram, writeRecord } from "./record.ts";
+import { type Recorded, RecordFile, type SweepProgram } from "./record.ts";
 import type { Shard } from "./shards.ts";
 import { recordedOf, type WorkerAnswer } from "./worker.ts";
 
@@ -15,6 +15,8 @@ export interface ShardRun {
   readonly shard: Shard;
   /** Folder of its cells and its record. */
   readonly out: string;
+  /** Begins its record anew. */
+  readonly fresh: boolean;
   readonly cells: readonly SweepCell[];
   /** Runs cells, and tells of each as soon as it is there, in any order. */
   readonly run: (
@@ -26,16 +28,14 @@ export interface ShardRun {
 
 /** Runs a shard; the result is what became of its cells, in the order of the sweep. */
 export async function runShard(
-  { sweep, program, shard, out, cells, run, progress }: ShardRun,
+  { sweep, program, shard, out, fresh, cells, run, progress }: ShardRun,
 ): Promise<readonly Recorded[]> {
-  const recorded = new Map<string, Recorded>();
-  const outcomes = () => cells.flatMap((cell) => recorded.get(cellText(cell)) ?? []);
-  const write = () => writeRecord(out, { sweep, program, shard, outcomes: outcomes() });
-  write();
+  using record = await RecordFile.open(out, { sweep, program, shard }, fresh);
+  const done = new Set<string>();
   await run(cells, (answer) => {
-    recorded.set(cellText(answer.cell), recordedOf(answer));
-    write();
-    progress?.(recorded.size, answer);
+    record.add(recordedOf(answer));
+    done.add(cellText(answer.cell));
+    progress?.(done.size, answer);
   });
-  return outcomes();
+  return cells.flatMap((cell) => record.outcomes.get(cellText(cell)) ?? []);
 }

@@ -82,6 +82,20 @@ Deno.test("shards that were joined are what one machine would have come to", () 
     const planned = await run(["plan", file, `--out=${folder}/joined`]);
     assertStringIncludes(planned.stdout, "4 cells, 4 finished");
 
+    // Another model and another file are found before anything is compared.
+    const manifest = JSON.parse(await Deno.readTextFile(`${folder}/joined/manifest.json`));
+    const wrong: [changed: object, message: string][] = [
+      [{ models: [{ ...manifest.models[0], hash: "0" }] }, "The model mini has fingerprint "],
+      [{ command: ["sweep", "run", file] }, `runs ${file}: expected that file among its files`],
+    ];
+    await Promise.all(wrong.map(async ([changed, message], i) => {
+      const path = `${folder}/joined/wrong-${i}.json`;
+      await Deno.writeTextFile(path, JSON.stringify({ ...manifest, ...changed }));
+      const { code, stderr } = await runCommand("replay", ["rerun", path]);
+      assertEquals(code, 1);
+      assertStringIncludes(stderr, message);
+    }));
+
     // The manifest has what a rerun needs, the benchmark's own text included.
     await Deno.remove(`${folder}/mine.ts`);
     const rerun = await runCommand("replay", ["rerun", `${folder}/joined/manifest.json`]);

@@ -147,14 +147,14 @@ const cell = sampleCell("mini", "needle", "kivi_overlap_4bit");
 const sweep = parseSweep("models: mini\npolicies: kivi_overlap_4bit\nbenchmarks: needle", "a.yaml");
 const [one, two] = cellsOf(sweep);
 /** The record of a shard, one cell of which is not there. */
-const shard = {
-  ...{ format: "kvreplay sweep 1", sweep, shard: { index: 1, count: 1 } },
-  program: { version: "0.1.0", commit: "unknown", sources: { reference: "a" } },
-  outcomes: [
-    { cell: one, kind: "finished", file: "mini.json" },
-    { cell: two, kind: "failed", reason: "It broke" },
-  ],
-};
+const shard = [
+  {
+    ...{ format: "kvreplay sweep 2", sweep, shard: { index: 1, count: 1 } },
+    program: { version: "0.1.0", commit: "unknown", sources: { reference: "a" } },
+  },
+  { cell: one, kind: "finished", file: "mini.json" },
+  { cell: two, kind: "failed", reason: "It broke" },
+].map((line) => `${JSON.stringify(line)}\n`).join("");
 const examples = cell.examples.slice(0, 2);
 const short = { ...cell, examples, numbers: summarize(examples) };
 
@@ -296,17 +296,24 @@ export const readers = {
     },
   },
   "sweep": {
-    seeds: () => Promise.resolve([text("models: [mini]\nseeds: [0, 1]\nlimit: 2\ndevice: cpu\n")]),
+    seeds: () =>
+      Promise.resolve([
+        text("models: [mini]\nseeds: [0, 1]\nlimit: 2\ndevice: cpu\n"),
+        text(
+          "benchmarks: [{benchmark: gsm8k, shots: 2, data: a}, {niah: uuid, depths: 0:100:50}]\n",
+        ),
+        text("benchmarks: [{fields: {prompt: q, answer: a}, data: b}, {ppl: c, window: 64}]\n"),
+      ]),
     read: (bytes) => {
       cellsOf(parseSweep(new TextDecoder().decode(bytes), "a.yaml"));
       return Promise.resolve();
     },
   },
   "shard of a sweep": {
-    seeds: () => Promise.resolve([text(JSON.stringify(shard))]),
+    seeds: () => Promise.resolve([text(shard)]),
     read: async (bytes, folder) => {
       await Deno.mkdir(`${folder}/shards`);
-      await Deno.writeFile(`${folder}/shards/1-of-1.json`, bytes);
+      await Deno.writeFile(`${folder}/shards/1-of-1.jsonl`, bytes);
       await joinShards([folder], () => {});
     },
   },

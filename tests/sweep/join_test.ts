@@ -5,7 +5,13 @@ import { CellStore } from "../../leaderboard/cell_store.ts";
 import { seedBoards } from "../../sweep/boards.ts";
 import { cellsOf, cellText, parseSweep, type SweepCell } from "../../sweep/definition.ts";
 import { joinShards } from "../../sweep/join.ts";
-import { type Recorded, type SweepProgram, writeRecord } from "../../sweep/record.ts";
+import {
+  readRecords,
+  type Recorded,
+  RecordFile,
+  type SweepProgram,
+  writeRecord,
+} from "../../sweep/record.ts";
 import { sampleCell } from "../leaderboard/sample_board.ts";
 import { inTemporaryFolder } from "../temporary_folder.ts";
 
@@ -142,19 +148,62 @@ Deno.test("what is no record of a shard is refused", () =>
   inTemporaryFolder(async (folder) => {
     await assertRejects(() => joinShards([folder], none), UserError, "holds no shard of a sweep");
     await makeShard(folder, 1, cells);
-    const path = `${folder}/shards/1-of-2.json`;
+    const path = `${folder}/shards/1-of-2.jsonl`;
     const text = await Deno.readTextFile(path);
     const wrong: [from: string, to: string, message: string][] = [
-      ["{", "[", "is not JSON"],
-      ["kvreplay sweep 1", "kvreplay sweep 0", 'is no "kvreplay sweep 1"'],
+      ["{", "[", "does not begin with a line of JSON"],
+      ["kvreplay sweep 2", "kvreplay sweep 1", 'is no "kvreplay sweep 2"'],
       ['"version"', '"revision"', "does not say which program ran it"],
-      ['"index": 1', '"index": 0', "does not say which shard it is of"],
-      ['"file": "', '"file": "../', "has an outcome, the 1., that is none"],
-      ['"kind": "finished"', '"kind": "done"', "has an outcome, the 1., that is none"],
+      ['"index":1', '"index":0', "does not say which shard it is of"],
+      ['"file":"', '"file":"../', "has no outcome in line 2"],
+      ['"kind":"finished"', '"kind":"done"', "has no outcome in line 2"],
       ['"seeds"', '"sowing"', 'has the field "sowing"'],
     ];
     for (const [from, to, message] of wrong) {
       await Deno.writeTextFile(path, text.replace(from, to));
       await assertRejects(() => joinShards([folder], none), UserError, message);
+    }
+  }));
+
+Deno.test("a record grows, goes on after its process was killed, and begins anew for another", () =>
+  inTemporaryFolder(async (folder) => {
+    const about = { sweep, program: PROGRAM, shard: { index: 1, count: 2 } };
+    const path = `${folder}/shards/1-of-2.jsonl`;
+    const failed = (cell: SweepCell, reason: string): Recorded => ({
+      cell,
+      kind: "failed",
+      reason,
+    });
+    const reasons = async () =>
+      (await readRecords(folder))[0]!.outcomes.map((o) => "reason" in o ? o.reason : o.file);
+    {
+      using record = await RecordFile.open(folder, about);
+      record.add(failed(cells[0]!, "a"));
+      record.add(failed(cells[1]!, "b"));
+    }
+    const size = Deno.statSync(path).size;
+    await Deno.writeTextFile(path, `{"cell":{"model":"mi`, { append: true });
+    assertEquals(await reasons(), ["a", "b"]);
+    {
+      using record = await RecordFile.open(folder, about);
+      assertEquals([...record.outcomes.keys()], cells.slice(0, 2).map(cellText));
+      assertEquals(Deno.statSync(path).size, size);
+      record.add(failed(cells[0]!, "a"));
+      assertEquals(Deno.statSync(path).size, size);
+      // The last that is said of a cell counts.
+      record.add(failed(cells[1]!, "c"));
+      assertEquals(await reasons(), ["a", "c"]);
+    }
+    const other = { ...PROGRAM, version: "0.2.0" };
+    for (
+      const [anew, fresh] of [
+        [{ ...about, program: other }, false],
+        [{ ...about, sweep: parseSweep("models: mini", "b.yaml") }, false],
+        [about, true],
+      ] as const
+    ) {
+      using record = await RecordFile.open(folder, anew, fresh);
+      assertEquals(await reasons(), []);
+      record.add(failed(cells[0]!, "d"));
     }
   }));
