@@ -14,10 +14,8 @@ export type PermissionSet = keyof typeof config.permissions;
 /** The set of a command's task, and whether its task may also start processes. */
 export interface CommandPermissions {
   readonly set?: PermissionSet;
-  /** The sandbox's: this program again, and bubblewrap. */
+  /** Processes of the sandbox, or workers: this program again, and bubblewrap. */
   readonly sandbox?: true;
-  /** This program again: workers, and a benchmark file's process. */
-  readonly workers?: true;
 }
 
 /** What every command's task has; docs/permissions.md says why. */
@@ -31,7 +29,7 @@ export const commandPermissions = {
   ppl: { set: "replay", sandbox: true },
   leaderboard: { set: "replay", sandbox: true },
   rerun: { set: "replay", sandbox: true },
-  sweep: { set: "sweep", workers: true },
+  sweep: { set: "sweep", sandbox: true },
   serve: { set: "serve" },
   search: { set: "replay", sandbox: true },
   advise: { set: "replay" },
@@ -51,13 +49,12 @@ type Granted = Readonly<Record<string, boolean | readonly string[]>>;
  * @param command the first argument, whatever it is
  */
 export function keepPermissionsOf(command: string | undefined): void {
-  const { set, sandbox, workers }: CommandPermissions =
-    Object.hasOwn(commandPermissions, command ?? "")
-      ? commandPermissions[command as CommandName]
-      : {};
+  const { set, sandbox }: CommandPermissions = Object.hasOwn(commandPermissions, command ?? "")
+    ? commandPermissions[command as CommandName]
+    : {};
   const kept: Granted = {
     ...(set === undefined ? {} : config.permissions[set]),
-    ...(sandbox || workers ? { run: true } : {}),
+    ...(sandbox ? { run: true } : {}),
   };
   const binary: Granted = config.permissions.binary;
   for (const [name, granted] of Object.entries(binary)) {

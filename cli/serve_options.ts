@@ -6,6 +6,7 @@
 import { parseArgs } from "@std/cli/parse-args";
 import type { OptionRow } from "./option_table.ts";
 import { OptionValues, refuseUnknownOptions } from "./option_values.ts";
+import { checkQueue } from "./queue_url.ts";
 import { UsageError } from "./usage_error.ts";
 
 /** What stands behind the command. */
@@ -17,10 +18,18 @@ const FOLDER = "results";
 export const SERVE_OPTIONS = {
   port: { value: "N", help: "where to listen; 0 takes a free one (default: 8787)" },
   host: { value: "NAME", help: "whom to listen for (default: 127.0.0.1, this machine alone)" },
+  queue: {
+    value: "postgres://USER@HOST/DB",
+    help: "show the sweeps of this queue, too (another permission: docs/permissions.md)",
+  },
   help: { help: "this text" },
 } as const satisfies Record<string, OptionRow>;
 
-const EXAMPLES = { port: "8787", host: "127.0.0.1" } as const;
+const EXAMPLES = {
+  port: "8787",
+  host: "127.0.0.1",
+  queue: "postgres://me@db.example/kvreplay",
+} as const;
 
 /** Checked options of the server. */
 export interface ServeCommandOptions {
@@ -28,6 +37,8 @@ export interface ServeCommandOptions {
   readonly folder: string;
   readonly port: number;
   readonly hostname: string;
+  /** URL of PostgreSQL. */
+  readonly queue?: string;
 }
 
 /**
@@ -50,9 +61,9 @@ export interface ServeCommandOptions {
  */
 export function parseServeOptions(args: readonly string[]): ServeCommandOptions | undefined {
   const parsed = parseArgs([...args], {
-    string: ["port", "host", "_"],
+    string: ["port", "host", "queue", "_"],
     boolean: ["help"],
-    collect: ["port", "host"],
+    collect: ["port", "host", "queue"],
     alias: { help: "h" },
     unknown: refuseUnknownOptions(SERVE_OPTIONS),
   });
@@ -62,9 +73,12 @@ export function parseServeOptions(args: readonly string[]): ServeCommandOptions 
     throw new UsageError(`Expected one folder, got ${JSON.stringify(extra)} behind it`);
   }
   const values = new OptionValues(parsed, EXAMPLES);
+  const queue = values.text("queue");
+  if (queue !== undefined) checkQueue(queue);
   return {
     folder,
     port: values.integer("port", 0, 65535) ?? Number(EXAMPLES.port),
     hostname: values.text("host") ?? EXAMPLES.host,
+    ...(queue === undefined ? {} : { queue }),
   };
 }

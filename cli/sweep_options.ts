@@ -10,6 +10,7 @@ import { WORKER_ACTION } from "./launch_worker.ts";
 import { optionRows, twoColumns } from "./help.ts";
 import type { OptionRow } from "./option_table.ts";
 import { givenOperands, known, OptionValues, refuseUnknownOptions } from "./option_values.ts";
+import { checkQueue } from "./queue_url.ts";
 import { UsageError } from "./usage_error.ts";
 
 /** What can be done with a sweep, and what stands behind it. */
@@ -215,13 +216,6 @@ export function parseSweepOptions(args: readonly string[]): SweepOptions | undef
     cacheLimit: values.size("cache-limit") ?? DEFAULT_CACHE_LIMIT,
     quiet: parsed.quiet,
   };
-}
-
-function checkQueue(text: string): void {
-  const url = URL.parse(text);
-  if (url !== null && /^postgres(ql)?:$/.test(url.protocol) && url.hostname !== "") return;
-  // What was given may hold a password, and is not shown.
-  throw new UsageError(`--queue must be a URL such as ${EXAMPLES.queue}`);
 }
 
 function checkOperands(action: SweepOptions["action"], operands: readonly string[]): void {

@@ -16,7 +16,7 @@ import { type SweepProgram, writeRecord } from "../sweep/record.ts";
 import type { WorkerAnswer } from "../sweep/worker.ts";
 import { EXIT } from "./failure.ts";
 import { InterruptListener } from "./interrupt.ts";
-import { launchWorker } from "./launch_worker.ts";
+import { gpusOfWorkers, launchWorker } from "./launch_worker.ts";
 import { finishBoards } from "./sweep_boards.ts";
 import { programOf, readSweep } from "./sweep_file.ts";
 import type { SweepOptions } from "./sweep_options.ts";
@@ -46,17 +46,15 @@ export async function shareCells(
     for (const recorded of await queue.bring()) done({ ...recorded, reused: true });
   }
   const sandbox = setup.sweep.benchmarks.some(hasFile);
+  const gpus = gpusOfWorkers(options.workers, setup.sweep.device, inform);
   await runCrew(queue, {
     ...{ workers: options.workers, setup, notice: inform },
-    launch: () => launchWorker(sandbox),
+    launch: (worker) => {
+      const gpu = gpus[worker % gpus.length];
+      return launchWorker({ sandbox, ...(gpu === undefined ? {} : { gpu }) });
+    },
     busy: (worker, cell) => live.busy(worker, cell),
   });
-  // Those that were parked.
-  if ("folder" in place) {
-    for (const { cell, reason } of (await queue.status()).parked) {
-      done({ cell, kind: "failed", reason });
-    }
-  }
 }
 
 /** Opens the queue of a sweep's file and does something with it. */

@@ -12,7 +12,7 @@ import { fixed } from "../leaderboard/report/numbers.ts";
 import { paretoCharts } from "../leaderboard/report/pareto_figure.ts";
 import { STYLE } from "../report/style.ts";
 import { cellText } from "../sweep/definition.ts";
-import type { LiveRun, ServedBoard } from "./boards.ts";
+import type { BoardName, LiveRun, ServedBoard } from "./boards.ts";
 import { type Filter, seedsOf, shownCells } from "./filter.ts";
 
 /** A run that has not written for so long is told apart: its cell is long, or it was killed. */
@@ -30,9 +30,20 @@ progress{width:14em;accent-color:var(--front)}
 /** The style sheet of the page. */
 export const PAGE_STYLE = STYLE + OWN_STYLE;
 
+/** What a page is made of. */
+export interface PageInput {
+  /** All that there are. */
+  readonly boards: readonly BoardName[];
+  /** The one that is shown; undefined where there is none. */
+  readonly board: ServedBoard | undefined;
+  readonly filter: Filter;
+  /** Milliseconds since 1970. */
+  readonly now: number;
+}
+
 /** The whole page. */
-export function livePage(boards: readonly ServedBoard[], filter: Filter, now: number): string {
-  const board = chosen(boards, filter);
+export function livePage(input: PageInput): string {
+  const { boards, board, filter } = input;
   const title = "KV-cache quantization sweeps";
   return htmlPage(
     title,
@@ -41,14 +52,13 @@ export function livePage(boards: readonly ServedBoard[], filter: Filter, now: nu
       element("script", { src: "/page.js", defer: "" }),
     ],
     element("header", {}, element("h1", {}, title), filterForm(boards, board, filter)),
-    element("main", { id: "live" }, new Markup(liveParts(boards, filter, now))),
-    element("footer", {}, "This page reads what is in the folder and writes nothing."),
+    element("main", { id: "live" }, new Markup(liveParts(input))),
+    element("footer", {}, "This page reads what is there and writes nothing."),
   );
 }
 
 /** The part that changes: what is running, the plot, the cells, and the reports. */
-export function liveParts(boards: readonly ServedBoard[], filter: Filter, now: number): string {
-  const board = chosen(boards, filter);
+export function liveParts({ boards, board, filter, now }: PageInput): string {
   if (board === undefined) {
     return element("p", { class: "lead" }, "There is no sweep and no leaderboard here yet.").text;
   }
@@ -62,17 +72,12 @@ export function liveParts(boards: readonly ServedBoard[], filter: Filter, now: n
   ]).text;
 }
 
-function chosen(boards: readonly ServedBoard[], { board }: Filter): ServedBoard | undefined {
-  return boards.find(({ name }) => name === board) ??
-    boards.find(({ live }) => live.length > 0) ?? boards[0];
-}
-
 function section(id: string, title: string, content: Child): Markup {
   return element("section", { id }, element("h2", {}, title), content);
 }
 
 function filterForm(
-  boards: readonly ServedBoard[],
+  boards: readonly BoardName[],
   board: ServedBoard | undefined,
   filter: Filter,
 ): Markup {
@@ -126,7 +131,6 @@ function runningParts({ live }: ServedBoard, now: number): Child {
 }
 
 function workerTable({ record, written }: LiveRun, now: number): Markup {
-  const silent = now - written > QUIET_MS;
   return element(
     "table",
     { class: "workers" },
@@ -134,21 +138,22 @@ function workerTable({ record, written }: LiveRun, now: number): Markup {
     element(
       "tbody",
       {},
-      record.workers.map(({ done, cell, since }, i) =>
-        element(
+      record.workers.map(({ name, done, cell, since, silentSeconds }, i) => {
+        const silent = silentSeconds === undefined ? now - written : 1000 * silentSeconds;
+        return element(
           "tr",
           {},
-          element("th", { scope: "row" }, String(i + 1)),
+          element("th", { scope: "row" }, name ?? String(i + 1)),
           element("td", {}, String(done)),
           element("td", { class: "text" }, cell === null ? "" : cellText(cell)),
           element(
             "td",
             {},
             cell === null ? "" : `${Math.max(0, Math.round((now - since) / 1000))} s`,
-            silent && element("small", { class: "below" }, "no sign of life"),
+            silent > QUIET_MS && element("small", { class: "below" }, "no sign of life"),
           ),
-        )
-      ),
+        );
+      }),
     ),
   );
 }
@@ -223,7 +228,7 @@ function failureList({ failures }: ServedBoard): Markup {
   );
 }
 
-function reportList(boards: readonly ServedBoard[]): Child {
+function reportList(boards: readonly BoardName[]): Child {
   const finished = boards.filter(({ report }) => report);
   if (finished.length === 0) return element("p", { class: "lead" }, "None is finished.");
   return element(

@@ -5,16 +5,16 @@
  * @module
  */
 import { UserError } from "../errors.ts";
-import { BoardReader } from "./boards.ts";
+import type { BoardSource } from "./boards.ts";
 import { filterOf } from "./filter.ts";
-import { livePage, liveParts, PAGE_STYLE } from "./page.ts";
+import { livePage, liveParts, PAGE_STYLE, type PageInput } from "./page.ts";
 import { PAGE_SCRIPT } from "./page_script.ts";
 import { tell } from "../report/terminal.ts";
 
 /** What is served, and where. */
 export interface ServeOptions {
-  /** Folder of sweeps and leaderboards. */
-  readonly folder: string;
+  /** Where sweeps and leaderboards are kept. */
+  readonly sources: readonly BoardSource[];
   readonly hostname: string;
   /** 0 for any that is free. */
   readonly port: number;
@@ -37,9 +37,8 @@ const LOOPBACK = ["127.0.0.1", "localhost", "[::1]"];
  *
  * @throws {UserError} when the address is taken or is none of this machine's
  */
-export function serveFolder(options: ServeOptions): Deno.HttpServer<Deno.NetAddr> {
-  const { folder, hostname, port, listening } = options;
-  const reader = new BoardReader(folder);
+export function serveBoards(options: ServeOptions): Deno.HttpServer<Deno.NetAddr> {
+  const { sources, hostname, port, listening } = options;
   const host = hostname.includes(":") ? `[${hostname}]` : hostname;
   const names = LOOPBACK.includes(host) ? LOOPBACK : [host, ...LOOPBACK];
   try {
@@ -50,7 +49,7 @@ export function serveFolder(options: ServeOptions): Deno.HttpServer<Deno.NetAddr
         tell(error instanceof Error ? error.stack ?? error.message : String(error));
         return text("Something went wrong", 500);
       },
-    }, (request) => answer(request, reader, names));
+    }, (request) => answer(request, sources, names));
   } catch (error) {
     if (error instanceof Deno.errors.NotCapable || !(error instanceof Error)) throw error;
     throw new UserError(`Cannot serve at ${host}:${port}: ${error.message}`);
@@ -59,7 +58,7 @@ export function serveFolder(options: ServeOptions): Deno.HttpServer<Deno.NetAddr
 
 async function answer(
   request: Request,
-  reader: BoardReader,
+  sources: readonly BoardSource[],
   names: readonly string[],
 ): Promise<Response> {
   const url = new URL(request.url);
@@ -69,22 +68,41 @@ async function answer(
   }
   switch (url.pathname) {
     case "/":
-      return html(livePage(await reader.boards(), filterOf(url.searchParams), Date.now()), POLICY);
+      return html(livePage(await pageInput(sources, url)), POLICY);
     case "/live":
-      return html(liveParts(await reader.boards(), filterOf(url.searchParams), Date.now()), POLICY);
+      return html(liveParts(await pageInput(sources, url)), POLICY);
     case "/page.css":
       return content(PAGE_STYLE, "text/css");
     case "/page.js":
       return content(PAGE_SCRIPT, "text/javascript");
     case "/report": {
-      const name = url.searchParams.get("board");
-      // Only what was found is read: a name is no path.
-      const found = (await reader.boards()).find((board) => board.name === name && board.report);
+      const name = url.searchParams.get("board") ?? "";
+      const found = await firstOf(sources, (source) => source.report(name));
       if (found === undefined) return text("There is no such report", 404);
-      return html(await Deno.readTextFile(`${found.path}/report.html`), REPORT_POLICY);
+      return html(found, REPORT_POLICY);
     }
     default:
       return text("There is nothing here", 404);
+  }
+}
+
+/** What is asked for: the board that is named, else one that is running, else the first. */
+async function pageInput(sources: readonly BoardSource[], url: URL): Promise<PageInput> {
+  const filter = filterOf(url.searchParams);
+  const boards = (await Promise.all(sources.map((source) => source.names()))).flat();
+  const chosen = boards.find(({ name }) => name === filter.board) ??
+    boards.find(({ isLive }) => isLive) ?? boards[0];
+  const board = chosen && await firstOf(sources, (source) => source.board(chosen.name));
+  return { boards, board, filter, now: Date.now() };
+}
+
+async function firstOf<V>(
+  sources: readonly BoardSource[],
+  of: (source: BoardSource) => Promise<V | undefined>,
+): Promise<V | undefined> {
+  for (const source of sources) {
+    const found = await of(source);
+    if (found !== undefined) return found;
   }
 }
 

@@ -20,9 +20,8 @@ import type { Recorded, SweepProgram } from "../record.ts";
 import { recordedOf, type WorkerAnswer } from "../worker.ts";
 import { BOSS_SCHEMA, type QueueDatabase } from "./database.ts";
 import { ResultsTable } from "./results_table.ts";
-
-/** How often a cell is tried whose worker ends. */
-export const TRIES = 3;
+import { reasonOf, TRIES } from "./tries.ts";
+import { WorkersTable } from "./workers_table.ts";
 
 /** Not every change is told. */
 const LOOK_AGAIN_MS = 2000;
@@ -66,6 +65,8 @@ interface Held {
   readonly queue: string;
   readonly id: string;
   readonly retryCount: number;
+  /** Which worker of the process has it. */
+  readonly worker: number;
 }
 
 /** A queue with cells that are not settled: how many wait in it, and how many are run. */
@@ -82,6 +83,7 @@ export class CellQueue implements CellSource, AsyncDisposable {
   readonly #held = new Map<string, Held>();
   /** Queue that each worker of this process took its last cell from. */
   readonly #with = new Map<number, string>();
+  readonly #workers: WorkersTable;
   readonly #heart: ReturnType<typeof setInterval>;
   #changed = Promise.withResolvers<void>();
   #unlisten: () => Promise<void> = async () => {};
@@ -90,8 +92,9 @@ export class CellQueue implements CellSource, AsyncDisposable {
     private readonly database: QueueDatabase,
     private readonly options: QueueOptions,
     private readonly results: ResultsTable,
-    key: string,
+    private readonly key: string,
   ) {
+    this.#workers = new WorkersTable(database, key, options.worker);
     this.#queues = new Map(
       [...new Set(cellsOf(options.sweep).map(groupOf))].map((
         group,
@@ -147,12 +150,15 @@ export class CellQueue implements CellSource, AsyncDisposable {
         if (job === undefined) continue;
         const { id, data: cell } = job;
         // pg-boss counts tries; a settlement of another try than this does not count.
-        const held = { queue: name, id, retryCount: retryCountOf(job) };
+        const held = { queue: name, id, retryCount: retryCountOf(job), worker };
         if (await this.results.has(cell)) {
           await this.#complete(held);
           continue;
         }
         this.#held.set(cellText(cell), held);
+        await this.#workers.begin(worker, cell);
+        // Who waits for a cell need not look again.
+        await this.database.tell(`${this.key} begun`);
         return cell;
       }
       await this.#nextChange(changed);
@@ -166,16 +172,23 @@ export class CellQueue implements CellSource, AsyncDisposable {
       ? await new CellStore(`${out}/cells`).named(answer.file)
       : undefined;
     await this.results.put(recordedOf(answer), cell, worker);
-    await this.#complete(this.#held.get(name)!);
+    const held = this.#held.get(name)!;
+    await this.#workers.end(held.worker);
+    await this.#complete(held);
     this.#held.delete(name);
     done?.(answer);
   }
 
   async crash(cell: SweepCell, reason: string): Promise<void> {
-    const { queue, ...attempt } = this.#held.get(cellText(cell))!;
+    const { queue, worker, ...attempt } = this.#held.get(cellText(cell))!;
     await this.database.patiently(() => this.database.boss.fail(queue, attempt, { reason }));
+    await this.#workers.end(worker);
     this.#held.delete(cellText(cell));
     await this.#tell();
+    const parked = (await this.#jobs("state = 'failed' AND id = $2", [attempt.id]))[0];
+    if (parked !== undefined) {
+      this.options.done?.({ cell, kind: "failed", reason: parked.reason });
+    }
   }
 
   /** How far the sweep is. */
@@ -253,6 +266,7 @@ export class CellQueue implements CellSource, AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     clearInterval(this.#heart);
     await this.#unlisten().catch(() => {});
+    await this.#workers.leave();
   }
 
   async #open(): Promise<OpenQueue[]> {
@@ -284,11 +298,12 @@ export class CellQueue implements CellSource, AsyncDisposable {
 
   async #jobs(
     where: string,
+    values: readonly unknown[] = [],
   ): Promise<{ readonly cell: SweepCell; readonly state: string; readonly reason: string }[]> {
     const rows = await this.database.query(
       `SELECT data, state::text, output FROM ${BOSS_SCHEMA}.job WHERE name = ANY($1) AND ${where}
        ORDER BY name, priority DESC`,
-      [[...this.#queues.values()]],
+      [[...this.#queues.values()], ...values],
     );
     return rows.map(({ data, state, output }) => ({
       cell: data as SweepCell,
@@ -297,13 +312,13 @@ export class CellQueue implements CellSource, AsyncDisposable {
     }));
   }
 
-  async #complete({ queue, ...attempt }: Held): Promise<void> {
+  async #complete({ queue, worker: _, ...attempt }: Held): Promise<void> {
     await this.database.patiently(() => this.database.boss.complete(queue, attempt));
     await this.#tell();
   }
 
   async #tell(): Promise<void> {
-    await this.database.tell(await queueKey(this.options.sweep, this.options.program));
+    await this.database.tell(this.key);
   }
 
   /** Waits for a change, and not for ever: a cell is begun, and comes back, in silence. */
@@ -321,9 +336,10 @@ export class CellQueue implements CellSource, AsyncDisposable {
 
   /** A server that is away hears none; a cell that another took meanwhile counts once all the same. */
   #beat(): void {
-    for (const { queue, ...attempt } of this.#held.values()) {
+    for (const { queue, worker: _, ...attempt } of this.#held.values()) {
       this.database.boss.touch(queue, attempt).catch(() => {});
     }
+    if (this.#held.size > 0) this.#workers.beat();
   }
 }
 
@@ -342,13 +358,4 @@ async function jobId(queue: string, cell: SweepCell): Promise<string> {
 
 function retryCountOf(job: object): number {
   return (job as { retryCount: number }).retryCount;
-}
-
-/** What a worker's end or pg-boss says of a job that failed. */
-function reasonOf(output: unknown): string {
-  const { reason, value } = (output ?? {}) as { reason?: string; value?: { message?: string } };
-  if (reason !== undefined) return reason;
-  return value?.message === "job heartbeat timeout"
-    ? "The worker gave no sign of life"
-    : value?.message ?? "Nobody said why";
 }

@@ -65,9 +65,45 @@ export class QueueDatabase implements AsyncDisposable {
       await boss.start();
     } catch (error) {
       await close();
-      throw new UserError(`Cannot open the queue ${name}: ${(error as Error).message}`);
+      throw new UserError(`Cannot open the queue ${name}: ${reasonOf(error)}`);
     }
     return database;
+  }
+
+  /**
+   * Opens a database to be looked at: nothing can be written through it.
+   *
+   * @throws {UserError} when it cannot be reached, or holds no queue
+   */
+  static async openToRead(url: string): Promise<QueueDatabase> {
+    const name = hostOf(url);
+    const readOnly = new URL(url);
+    readOnly.searchParams.set("options", "-c default_transaction_read_only=on");
+    const boss = new PgBoss({
+      ...{ connectionString: readOnly.href, schema: BOSS_SCHEMA, application_name: "kvreplay" },
+      ...{ schedule: false, supervise: false, migrate: false },
+    });
+    boss.on("error", () => {});
+    try {
+      await boss.start();
+    } catch (error) {
+      throw new UserError(
+        `Cannot look at the queue ${name}: ${
+          (error as Error).message
+        }; expected a database that "sweep run --queue" has used`,
+      );
+    }
+    return new QueueDatabase(boss, name, () => {}, async () => {});
+  }
+
+  /** Rows of one statement; undefined while the server is away. */
+  async glance(text: string, values: readonly unknown[] = []): Promise<Rows | undefined> {
+    try {
+      return (await this.boss.getDb().executeSql(text, [...values])).rows;
+    } catch (error) {
+      if (isAway(error)) return undefined;
+      throw error;
+    }
   }
 
   /** Does something with the database; while the server is away, again and again. */
@@ -146,6 +182,14 @@ async function openFolder(folder: string): Promise<{
 function hostOf(url: string): string {
   const { hostname, port, pathname } = new URL(url);
   return `postgres://${hostname}${port === "" ? "" : `:${port}`}${pathname}`;
+}
+
+/** Why a database cannot be opened, with what would help against a permission that is not given. */
+function reasonOf(error: unknown): string {
+  const { message } = error as Error;
+  return /\bEPERM\b|Requires net access/.test(message)
+    ? `${message}: give its host and port with --allow-net, as docs/permissions.md has it`
+    : message;
 }
 
 /** Codes of PostgreSQL ("Error Codes": class 08, 57P01 to 57P03) and of the system. */

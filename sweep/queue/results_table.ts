@@ -10,6 +10,7 @@ import { readCell, writeCell } from "../../leaderboard/cell_file.ts";
 import { cellText, type SweepCell } from "../definition.ts";
 import type { Recorded } from "../record.ts";
 import type { QueueDatabase } from "./database.ts";
+import { WORKERS_SCHEMA } from "./workers_table.ts";
 
 /** Two processes that both make the tables wait for each other. */
 const LOCK = 20_261_128;
@@ -33,6 +34,7 @@ CREATE TABLE IF NOT EXISTS kvreplay.results (
   finished timestamptz NOT NULL DEFAULT now(),
   PRIMARY KEY (sweep, model, benchmark, policy, seed)
 );
+${WORKERS_SCHEMA}
 COMMIT;`;
 
 /** A row of the table. */
@@ -44,7 +46,8 @@ export interface ResultRow {
 
 /** The rows of one sweep. */
 export class ResultsTable {
-  private constructor(
+  /** @param sweep what tells this sweep, run by this program, from others; the table is there */
+  constructor(
     private readonly database: QueueDatabase,
     private readonly sweep: string,
   ) {}

@@ -55,14 +55,14 @@ Deno.test("docs/permissions.md lists every permission of every task, and no othe
 Deno.test("every command has the set of its task", () => {
   const commands = new Map(tasks());
   for (
-    const [name, { set, sandbox, workers }] of Object.entries({ ...commandPermissions }) as [
+    const [name, { set, sandbox }] of Object.entries({ ...commandPermissions }) as [
       string,
-      { set?: string; sandbox?: true; workers?: true },
+      { set?: string; sandbox?: true },
     ][]
   ) {
     const expected = {
       ...(set === undefined ? {} : sets[set]),
-      ...(sandbox ? { run: ["deno", "bwrap"] } : workers ? { run: ["deno"] } : {}),
+      ...(sandbox ? { run: ["deno", "bwrap"] } : {}),
     };
     assertEquals(permissionsOf(commands.get(name)!), expected, name);
   }
@@ -81,13 +81,17 @@ Deno.test("sets name the variables that are read, and which of them have the net
   assertEquals(variables("sweep"), union(sweep));
   // What the driver looks at, whether or not it is set.
   assertEquals(variables("queue"), union(sweep, ["PG*", "USER", "NODE_PG_FORCE_NATIVE"]));
+  assertEquals(
+    variables("serve_queue"),
+    union([TASK_VARIABLE, "PG*", "USER", "NODE_PG_FORCE_NATIVE"]),
+  );
   assertEquals(variables("fetch"), union(hub, [...ACCESS_VARIABLES, TASK_VARIABLE]));
   assertEquals(
     variables("binary"),
     union(hub, own, [...ACCESS_VARIABLES, ...SHARD_VARIABLES, TELEMETRY_VARIABLE]),
   );
   assertEquals(Object.keys(sets).filter((name) => "net" in sets[name]!), [
-    ...["queue", "serve", "fetch", "test", "binary"],
+    ...["queue", "serve", "serve_queue", "fetch", "test", "binary"],
   ]);
   assertEquals(sets.binary!.net, [...sets.fetch!.net as string[], ...sets.serve!.net as string[]]);
 });

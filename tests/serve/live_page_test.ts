@@ -1,7 +1,8 @@
 /** The live page: what it answers, and what a real browser makes of it. */
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { CellStore } from "../../leaderboard/cell_store.ts";
-import { serveFolder } from "../../serve/server.ts";
+import { FolderBoards } from "../../serve/folder_boards.ts";
+import { serveBoards } from "../../serve/server.ts";
 import { parseSweep, type SweepCell } from "../../sweep/definition.ts";
 import { LiveFile } from "../../sweep/live.ts";
 import { writeRecord } from "../../sweep/record.ts";
@@ -40,8 +41,9 @@ async function withServer(
   await inTemporaryFolder(async (folder) => {
     using live = await fillFolder(folder);
     const { promise, resolve } = Promise.withResolvers<string>();
-    await using _server = serveFolder({
-      ...{ folder, hostname: "127.0.0.1", port: 0, listening: resolve },
+    await using _server = serveBoards({
+      sources: [new FolderBoards(folder)],
+      ...{ hostname: "127.0.0.1", port: 0, listening: resolve },
     });
     await body(await promise, folder, live);
   });

@@ -42,14 +42,13 @@ function unpackUrl({ indexAt, indexBytes, digest, program }: Place): string {
 function cases(): string {
   const commands = new Map<string, string[]>();
   for (
-    const [name, { set, sandbox, workers }] of Object.entries<CommandPermissions>(
+    const [name, { set, sandbox }] of Object.entries<CommandPermissions>(
       commandPermissions,
     )
   ) {
     const flags = [
       ...(set === undefined ? [] : [`-P=${set}`]),
       ...(sandbox ? ['"--allow-run=$program,/usr/bin/bwrap"'] : []),
-      ...(workers ? ['"--allow-run=$program"'] : []),
     ].join(" ");
     if (flags !== "") commands.set(flags, [...(commands.get(flags) ?? []), name]);
   }

@@ -3,8 +3,9 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { cellFileName } from "../../../leaderboard/cell.ts";
 import { CellStore } from "../../../leaderboard/cell_store.ts";
 import { cellsOf, cellText, parseSweep, type SweepCell } from "../../../sweep/definition.ts";
-import { CellQueue, queueKey, TRIES } from "../../../sweep/queue/cell_queue.ts";
+import { CellQueue, queueKey } from "../../../sweep/queue/cell_queue.ts";
 import { QueueDatabase, type QueuePlace } from "../../../sweep/queue/database.ts";
+import { TRIES } from "../../../sweep/queue/tries.ts";
 import type { SweepProgram } from "../../../sweep/record.ts";
 import { sampleCell } from "../../leaderboard/sample_board.ts";
 import { inTemporaryFolder } from "../../temporary_folder.ts";
@@ -80,6 +81,8 @@ async function behaves(place: QueuePlace, out: string): Promise<void> {
     assertEquals(await counts(), [3, 0, 0, 1]);
     const { parked: [parked] } = await queue.status();
     assertEquals(parked, { cell: poisoned!, reason: "It ended, 3 (3 tries)" });
+    // Who was the last to try it is told.
+    assertEquals(done, [first!, second!, other!, poisoned!].map(cellText));
 
     await watching;
     assertEquals([watched[0], watched.at(-1)], [2, 3]);
