@@ -6,9 +6,13 @@
 import { UserError } from "../errors.ts";
 import { projectCommit } from "../leaderboard/project_facts.ts";
 import { sourceHash } from "../leaderboard/source_hash.ts";
+import { readUpTo } from "../policies/read_up_to.ts";
 import { parseSweep, type SweepDefinition } from "../sweep/definition.ts";
 import type { SweepProgram } from "../sweep/record.ts";
 import { VERSION } from "./version.ts";
+
+/** Bytes of a sweep's file; a device may have no end. */
+const LONGEST = 4_000_000;
 
 /**
  * Reads a sweep's file.
@@ -16,14 +20,17 @@ import { VERSION } from "./version.ts";
  * @throws {UserError} when it cannot be read, or says what no sweep does
  */
 export async function readSweep(path: string): Promise<SweepDefinition> {
-  let text: string;
+  let bytes: Uint8Array | undefined;
   try {
-    text = await Deno.readTextFile(path);
+    bytes = await readUpTo(path, LONGEST);
   } catch (error) {
     if (!(error instanceof Error) || error instanceof Deno.errors.NotCapable) throw error;
     throw new UserError(`Cannot read the sweep ${path}: ${error.message}`);
   }
-  return parseSweep(text, path);
+  if (bytes === undefined) {
+    throw new UserError(`The sweep ${path} has more than ${LONGEST} bytes; a sweep has fewer`);
+  }
+  return parseSweep(new TextDecoder().decode(bytes), path);
 }
 
 /** This program, as far as the numbers of a sweep depend on it. */

@@ -4,8 +4,10 @@
  * @module
  */
 import { parseArgs } from "@std/cli/parse-args";
+import { UserError } from "../errors.ts";
 import { DEFAULT_CACHE_LIMIT } from "../evaluation/cache/cache_folder.ts";
 import { HEARTBEAT_S } from "../sweep/queue/heartbeat.ts";
+import { shardOf } from "../sweep/shard_of.ts";
 import { WORKER_ACTION } from "./launch_worker.ts";
 import { optionRows, twoColumns } from "./help.ts";
 import type { OptionRow } from "./option_table.ts";
@@ -184,6 +186,7 @@ export function parseSweepOptions(args: readonly string[]): SweepOptions | undef
       "--queue has cells of others, and --fresh would run theirs again: give one of them",
     );
   }
+  if (shard !== undefined) checkShard(shard);
   if (shard !== undefined && shards !== undefined) {
     throw new UsageError(
       `--shard ${shard} says of how many, and --shards ${shards} does too; give one of them`,
@@ -216,6 +219,16 @@ export function parseSweepOptions(args: readonly string[]): SweepOptions | undef
     cacheLimit: values.size("cache-limit") ?? DEFAULT_CACHE_LIMIT,
     quiet: parsed.quiet,
   };
+}
+
+function checkShard(shard: string): void {
+  try {
+    shardOf({ shard }, () => undefined);
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    // deno-lint-ignore error-law/visible -- the sentence names what was wrong
+    throw new UsageError(error.message);
+  }
 }
 
 function checkOperands(action: SweepOptions["action"], operands: readonly string[]): void {

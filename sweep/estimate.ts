@@ -7,6 +7,7 @@
  *
  * @module
  */
+import { loadCalibrationData } from "../calibration/calibration_data.ts";
 import { DEFAULT_CALIBRATION_TOKENS } from "../calibration/chosen_texts.ts";
 import { LEAST_MAPPED } from "../engine/devices/cpu.ts";
 import { loadBytes } from "../engine/devices/expected_load.ts";
@@ -37,7 +38,7 @@ const FLOPS = 1.2e11;
 const VALUES = 9e7;
 
 /** Those of attention over a long prompt, which waits for memory. */
-const ATTENTION_FLOPS = 3e10;
+const ATTENTION_FLOPS = 1e11;
 
 /** Seconds until a process has a model, and those for each gigabyte of its weights. */
 const START_S = 1;
@@ -84,10 +85,12 @@ export class Estimates {
   /**
    * Looks at models and benchmarks; no weight is read.
    *
-   * @throws {UserError} for a model that is not there, and for a benchmark that cannot be read
+   * @throws {UserError} for a model that is not there, and for a benchmark or texts to learn from that
+   *   cannot be read
    */
   static async of(sweep: SweepDefinition, opened: OpenBenchmarks): Promise<Estimates> {
-    const { models, benchmarks, limit } = sweep;
+    const { models, benchmarks, limit, calibration_data: texts } = sweep;
+    if (texts !== null) await loadCalibrationData(texts);
     const outlines = new Map<string, ModelOutline>();
     for (const model of models) {
       outlines.set(model, await outlineModel((await findModel(model)).path));

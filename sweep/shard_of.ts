@@ -77,7 +77,16 @@ export function shardOf(
   for (const names of SCHEDULERS) {
     const by = names.index;
     const text = variable(by);
-    if (text === undefined) continue;
+    if (text === undefined) {
+      const count = "count" in names ? variable(names.count) : undefined;
+      if (count === undefined) continue;
+      throw new UserError(
+        `${(names as { count: string }).count} is ${
+          JSON.stringify(count)
+        }, and ${by} is not set; expected both, or --shard i/n`,
+      );
+    }
+    const index = whole(text, by);
     const number = (name: string | undefined, absent: number) => {
       const value = name === undefined ? undefined : variable(name);
       return value === undefined ? absent : whole(value, name!);
@@ -93,7 +102,7 @@ export function shardOf(
     }
     const first = number("first" in names ? names.first : undefined, 0);
     const step = number("step" in names ? names.step : undefined, 1);
-    return within((whole(text, by) - first) / step + 1, count, by, text);
+    return within((index - first) / step + 1, count, by, text);
   }
   if (shards === undefined || shards === 1) return { index: 1, count: 1 };
   throw new UserError(

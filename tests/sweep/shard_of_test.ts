@@ -47,7 +47,12 @@ Deno.test("what is no shard is refused, with what would be right", () => {
       { JOB_COMPLETION_INDEX: "2" },
       'JOB_COMPLETION_INDEX is "2"; expected one of 2',
     ],
-    [{}, { JOB_COMPLETION_INDEX: "x" }, "nothing says of how many"],
+    [{}, { JOB_COMPLETION_INDEX: "" }, 'JOB_COMPLETION_INDEX is ""; expected a whole number'],
+    [
+      {},
+      { SLURM_ARRAY_TASK_COUNT: "4" },
+      'SLURM_ARRAY_TASK_COUNT is "4", and SLURM_ARRAY_TASK_ID is not set; expected both',
+    ],
     [{ shards: 2 }, { JOB_COMPLETION_INDEX: "x" }, 'is "x"; expected a whole number'],
     [{ shards: 3 }, SLURM, "--shards is 3, but the job that SLURM_ARRAY_TASK_ID is of has 4 tasks"],
     // A hole in the array leaves no shard to those behind it.
