@@ -16,7 +16,7 @@ import { pack, PackedValueError, unpack } from "./packed_value.ts";
  * First bytes of a file. The number is raised when the form changes, or what a family learns: then
  * all is learned anew.
  */
-export const CALIBRATION_FORMAT = "kvreplay calibration 5";
+export const CALIBRATION_FORMAT = "kvreplay calibration 6";
 
 const MAGIC = new TextEncoder().encode(`${CALIBRATION_FORMAT}\n`);
 const DIGEST = 32;

@@ -30,7 +30,7 @@ export interface AdaptiveOptions {
   readonly sensitivity?: boolean;
   /** Whether components get steps of their own; default true. If not, all have the same step. */
   readonly allocation?: boolean;
-  /** Recent tokens kept exact at most; default 16. */
+  /** Recent tokens kept exact at most; default 24. */
   readonly window?: number;
 }
 
@@ -40,11 +40,20 @@ const SINK_TOKENS = 4;
 /** A step of the family `transform`, or what else becomes of a component. */
 type Step = number | "absent" | "exact";
 
+/**
+ * Power to which a sensitivity's ratio to the typical one is taken: texts of other kinds measure other
+ * ones, by orders of magnitude, so that half of the distance is believed.
+ */
+const BELIEVED = 0.5;
+
 /** Share of the rate that calibration plans with; the rest is for texts that take more. */
 const PLANNED = 0.96;
 
-/** Bits that a group of 16 tokens takes beside its codes: head, state, end, and what fills a word. */
-const GROUP_OVERHEAD = 67 / 16;
+/**
+ * Bits that a group of 16 tokens takes beside its codes: level, state, end, what fills a word, and for
+ * every eighth component its shift.
+ */
+const groupOverhead = (components: number) => (67 + 3 * Math.ceil(components / 8)) / 16;
 
 /** Bits of a group of 16 tokens in which nothing is coded: any layer must be able to pay for it. */
 const LEAST_OVERHEAD = 64 / 16;
@@ -78,7 +87,7 @@ export class AdaptiveQuantPolicy implements Policy {
       costPerSquaredError: 10,
       sensitivity: true,
       allocation: true,
-      window: 16,
+      window: 24,
       ...options,
     };
   }
@@ -96,9 +105,11 @@ export class AdaptiveQuantPolicy implements Policy {
     const { rate, sensitivity, costPerOdds, costPerSquaredError } = this.#options;
     const all = layers.flatMap(({ sensitivity }) => [sensitivity.key, sensitivity.value]);
     const alike = all.reduce((a, b) => a + b, 0) / all.length;
+    const typical = geometricMean(all);
+    const believed = (own: number) => typical * (own / typical) ** BELIEVED;
     const choices = (components: readonly ComponentStatistics[], own: number) =>
       components.map((component) => {
-        const odds = (sensitivity ? own : alike) * component.variance;
+        const odds = (sensitivity ? believed(own) : alike) * component.variance;
         // The contract takes the mean of squared errors over layers and kinds.
         const squaredError = component.energy / all.length;
         const loss = costPerOdds * odds + costPerSquaredError * squaredError;
@@ -110,7 +121,7 @@ export class AdaptiveQuantPolicy implements Policy {
     ]);
     const mean = Math.min(rate, this.#budgetBits);
     const perTensor = components.length / all.length;
-    const average = PLANNED * mean - GROUP_OVERHEAD / perTensor;
+    const average = PLANNED * mean - groupOverhead(perTensor) / perTensor;
     const chosen = (this.#options.allocation ? allocate : allAlike)(components, average);
     const planned = all.map((_, i) => meanBits(chosen.slice(i * perTensor, (i + 1) * perTensor)));
     const most = shared(planned, mean, LEAST_OVERHEAD / perTensor);
@@ -136,7 +147,10 @@ export class AdaptiveQuantPolicy implements Policy {
   /** A window sized to the prompt: short prompts have fewer tokens to hide an error behind. */
   residual_length(_layer_id: number, { prompt_tokens }: RequestMeta): number {
     const { window } = this.#options;
-    return Math.min(window, Math.max(Math.floor(window / 4), Math.floor(prompt_tokens / 128)));
+    return Math.min(
+      window,
+      Math.max(Math.floor(window / 6), Math.floor(prompt_tokens / 16)),
+    );
   }
 
   sink_tokens(): number {
@@ -215,6 +229,12 @@ function shared(planned: readonly number[], mean: number, least: number): number
     const share = sum > 0 ? bits * wanted.length / sum : 1;
     return Math.min(mean, least) + rest * share;
   });
+}
+
+/** Of those above 0; 1 where there is none. */
+function geometricMean(numbers: readonly number[]): number {
+  const logs = numbers.filter((x) => x > 0).map(Math.log);
+  return logs.length === 0 ? 1 : Math.exp(logs.reduce((a, b) => a + b, 0) / logs.length);
 }
 
 function meanBits(choices: readonly Choice[]): number {

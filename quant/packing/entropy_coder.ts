@@ -10,15 +10,21 @@
  *
  * @module
  */
-
 /** Frequencies of the symbols of one alphabet sum to 2 to this power. */
 export const FREQUENCY_BITS = 12;
 
 /** Bits of the state, which end every stream. */
 export const STATE_BITS = 16;
 
-/** Bits that follow an escape as they are. */
-export const RAW_BITS = 16;
+/**
+ * Bits that follow an escape as they are: a byte, and behind one whose lower seven bits are all 1 two
+ * more bytes. In the alphabet that is exact two bytes follow at once.
+ */
+export const BYTE_BITS = 8;
+/** See `BYTE_BITS`. */
+export const WORD_BITS = 16;
+/** The lower bits of a byte behind which two more bytes follow. */
+export const MORE_FOLLOWS = 0x7f;
 
 const TOTAL = 1 << FREQUENCY_BITS;
 
@@ -33,6 +39,8 @@ const QUOTIENT_BITS = STATE_BITS - FREQUENCY_BITS;
 export interface Alphabets {
   /** Symbols of each alphabet. The last one escapes: raw bits follow it. */
   readonly symbols: number;
+  /** The alphabet whose escape two bytes follow; -1 where there is none. */
+  readonly exact: number;
   /** `[alphabets][symbols]`; 0 for a symbol that does not occur. */
   readonly frequencies: Uint16Array<ArrayBuffer>;
   /** `[alphabets][symbols]`: sum of the frequencies up to and including each symbol's. */
@@ -42,14 +50,28 @@ export interface Alphabets {
    * whole part of the quotient: that lies at least `2^-12` below the next whole number.
    */
   readonly reciprocals: Float64Array<ArrayBuffer>;
-  /** `[alphabets][symbols]`: what a symbol adds to a stream at least, see `leastBits`. */
-  readonly leastBits: Float64Array<ArrayBuffer>;
+  /**
+   * `[alphabets][symbols]`: what a symbol adds to a stream at least, its raw bits included, in whole
+   * `COST_SHARE`ths of a bit, see `leastBitsOf`.
+   */
+  readonly costs: Uint16Array<ArrayBuffer>;
   /** `[alphabets][2^SLOT_BITS]`: the symbol of the lowest slot of each range of them. */
   readonly firsts: Uint8Array<ArrayBuffer>;
 }
 
-/** Alphabets from frequencies `[alphabets][symbols]`, each of which sums to `2^FREQUENCY_BITS`. */
-export function alphabetsOf(symbols: number, frequencies: Iterable<number>): Alphabets {
+/** What a bit counts in `Alphabets.costs`. */
+export const COST_SHARE = 16;
+
+/**
+ * Alphabets from frequencies `[alphabets][symbols]`, each of which sums to `2^FREQUENCY_BITS`.
+ *
+ * @param exact which of them is exact, if any
+ */
+export function alphabetsOf(
+  symbols: number,
+  frequencies: Iterable<number>,
+  exact = -1,
+): Alphabets {
   const given = Uint16Array.from(frequencies);
   const ends = new Uint16Array(given.length);
   for (let i = 0; i < given.length; i++) {
@@ -64,10 +86,15 @@ export function alphabetsOf(symbols: number, frequencies: Iterable<number>): Alp
   }
   return {
     symbols,
+    exact,
     frequencies: given,
     ends,
     reciprocals,
-    leastBits: Float64Array.from(given, leastBitsOf),
+    costs: Uint16Array.from(given, (frequency, i) => {
+      const escapes = (i + 1) % symbols === 0;
+      const raw = !escapes ? 0 : Math.floor(i / symbols) === exact ? WORD_BITS : BYTE_BITS;
+      return Math.max(0, Math.floor(COST_SHARE * (leastBitsOf(frequency) + raw)));
+    }),
     firsts,
   };
 }
@@ -78,6 +105,8 @@ export function alphabetsOf(symbols: number, frequencies: Iterable<number>): Alp
  * remainder may be lost in part (hence `(16 + f / 2^12) / 17`), and before that the bits that left it.
  */
 function leastBitsOf(frequency: number): number {
+  // A symbol that does not occur: dearer than any that does.
+  if (frequency === 0) return FREQUENCY_BITS + WORD_BITS;
   const least = 1 << QUOTIENT_BITS;
   return Math.log2(TOTAL / frequency) -
     Math.log2((least + 1) / (least + frequency / TOTAL)) -
@@ -113,7 +142,7 @@ export function frequenciesOf(counts: readonly number[]): number[] {
  *
  * @param row which alphabet each position of a row has
  * @param symbols as many whole rows as there are
- * @param raw what follows each escape, at the escape's place
+ * @param raw what follows each escape, at the escape's place: a byte, and above it two more
  * @param words where the stream goes, behind its first bits; 0 as far as it reaches
  * @param first bits of the words that are taken already
  * @returns bits of the words that are taken then
@@ -126,18 +155,18 @@ export function frequenciesOf(counts: readonly number[]): number[] {
  * // Two alphabets of three symbols; the second one's first symbol is nearly certain.
  * const alphabets = alphabetsOf(3, [1024, 2048, 1024, 4000, 95, 1]);
  * const [row, words] = [Uint16Array.of(0, 1), new Uint32Array(8)];
- * const bits = encode(alphabets, row, Uint8Array.of(1, 0, 2, 0), Uint16Array.of(0, 0, 77, 0), words);
- * assertEquals(bits, 16 + 1 + 2 + 16);
- * const [symbols, raw] = [new Uint8Array(4), new Uint16Array(4)];
+ * const bits = encode(alphabets, row, Uint8Array.of(1, 0, 2, 0), Uint32Array.of(0, 0, 77, 0), words);
+ * assertEquals(bits, 16 + 1 + 2 + 8);
+ * const [symbols, raw] = [new Uint8Array(4), new Uint32Array(4)];
  * decode(alphabets, row, words, bits, symbols, raw);
  * assertEquals([...symbols, raw[2]], [1, 0, 2, 0, 77]);
  * ```
  */
 export function encode(
-  { symbols: size, frequencies, ends, reciprocals }: Alphabets,
+  { symbols: size, exact, frequencies, ends, reciprocals }: Alphabets,
   row: Uint16Array,
   symbols: Uint8Array,
-  raw: Uint16Array,
+  raw: Uint32Array,
   words: Uint32Array,
   first = 0,
 ): number {
@@ -147,11 +176,19 @@ export function encode(
   let position = row.length;
   for (let i = symbols.length - 1; i >= 0; i--) {
     position = (position === 0 ? row.length : position) - 1;
-    const base = row[position]! * size;
+    const alphabet = row[position]!;
+    const base = alphabet * size;
     const symbol = symbols[i]!;
     if (symbol === escape) {
-      pushBits(words, bits, raw[i]!, RAW_BITS);
-      bits += RAW_BITS;
+      const byte = raw[i]! & 0xff;
+      if (alphabet === exact || (byte & MORE_FOLLOWS) === MORE_FOLLOWS) {
+        pushBits(words, bits, raw[i]! >>> BYTE_BITS, WORD_BITS);
+        bits += WORD_BITS;
+      }
+      if (alphabet !== exact) {
+        pushBits(words, bits, byte, BYTE_BITS);
+        bits += BYTE_BITS;
+      }
     }
     const frequency = frequencies[base + symbol]!;
     let leaving = Math.clz32(frequency) - (31 - FREQUENCY_BITS);
@@ -170,42 +207,6 @@ export function encode(
 }
 
 /**
- * Bits below which no stream of these symbols stays: a bound that is much cheaper than `encode`.
- *
- * @param row which alphabet each position of a row has
- * @param symbols as many whole rows as there are
- *
- * @example
- * ```ts
- * import { assert } from "@std/assert";
- * import { alphabetsOf, encode, leastLength } from "./entropy_coder.ts";
- *
- * const alphabets = alphabetsOf(3, [1024, 2048, 1024]);
- * const [row, symbols] = [Uint16Array.of(0), Uint8Array.of(1, 0, 2, 0)];
- * const bits = encode(alphabets, row, symbols, new Uint16Array(4), new Uint32Array(8));
- * const least = leastLength(alphabets, row, symbols);
- * assert(least <= bits && least > bits - 4);
- * ```
- */
-export function leastLength(
-  { symbols: size, leastBits }: Alphabets,
-  row: Uint16Array,
-  symbols: Uint8Array,
-): number {
-  const escape = size - 1;
-  // A state ends below 2^17, and began with 2^16.
-  let bits = STATE_BITS - 1;
-  for (let i = 0; i < symbols.length;) {
-    for (let position = 0; position < row.length; position++, i++) {
-      const symbol = symbols[i]!;
-      bits += leastBits[row[position]! * size + symbol]!;
-      if (symbol === escape) bits += RAW_BITS;
-    }
-  }
-  return Math.floor(bits - 1e-6);
-}
-
-/**
  * Decodes rows of symbols.
  *
  * @param row which alphabet each position of a row has
@@ -215,12 +216,12 @@ export function leastLength(
  * @param raw what follows each escape, at the escape's place
  */
 export function decode(
-  { symbols: size, frequencies, ends, firsts }: Alphabets,
+  { symbols: size, exact, frequencies, ends, firsts }: Alphabets,
   row: Uint16Array,
   words: Uint32Array,
   bits: number,
   symbols: Uint8Array,
-  raw: Uint16Array,
+  raw: Uint32Array,
 ): void {
   const escape = size - 1;
   let at = bits - STATE_BITS;
@@ -242,21 +243,30 @@ export function decode(
     }
     symbols[i] = place - base;
     if (place - base === escape) {
-      at -= RAW_BITS;
-      raw[i] = readBits(words, at, RAW_BITS);
+      let byte = MORE_FOLLOWS;
+      if (alphabet !== exact) {
+        at -= BYTE_BITS;
+        byte = readBits(words, at, BYTE_BITS);
+      }
+      raw[i] = byte;
+      if ((byte & MORE_FOLLOWS) === MORE_FOLLOWS) {
+        at -= WORD_BITS;
+        raw[i]! |= readBits(words, at, WORD_BITS) << BYTE_BITS;
+      }
     }
   }
 }
 
 /** Sets `width` (1..16) bits at bit `at` of words that are 0 from there on. */
-function pushBits(words: Uint32Array, at: number, value: number, width: number): void {
+export function pushBits(words: Uint32Array, at: number, value: number, width: number): void {
   const index = at >>> 5;
   const shift = at & 31;
   words[index] = words[index]! | value << shift;
   if (shift + width > 32) words[index + 1] = value >>> (32 - shift);
 }
 
-function readBits(words: Uint32Array, at: number, width: number): number {
+/** Reads `width` (1..16) bits from bit `at` on. */
+export function readBits(words: Uint32Array, at: number, width: number): number {
   const index = at >>> 5;
   const shift = at & 31;
   let value = words[index]! >>> shift;

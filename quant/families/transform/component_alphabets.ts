@@ -13,7 +13,7 @@
  * @module
  */
 import { type Alphabets, alphabetsOf, frequenciesOf } from "../../packing/entropy_coder.ts";
-import { FREQUENCY_BITS, RAW_BITS } from "../../packing/entropy_coder.ts";
+import { BYTE_BITS, FREQUENCY_BITS } from "../../packing/entropy_coder.ts";
 import { gammaShare } from "../../numerics/gamma_share.ts";
 import { type ComponentFill, DEAD_ZONE, stepsOf } from "./component_codes.ts";
 
@@ -63,7 +63,10 @@ function makeTables(symbols: number): SharedAlphabets {
   }
   frequencies.push(...new Array<number>(symbols - 1).fill(0), 1 << FREQUENCY_BITS);
   levels.push(...new Array<number>(symbols).fill(0));
-  return { ...alphabetsOf(symbols, frequencies), levels: Float32Array.from(levels) };
+  return {
+    ...alphabetsOf(symbols, frequencies, CERTAIN_ESCAPE),
+    levels: Float32Array.from(levels),
+  };
 }
 
 /** Likelihood and mean of what every symbol stands for. */
@@ -110,7 +113,7 @@ function tableOf(
 /** The table of the same shape for a step that is wider by so many quarters of an octave. */
 export function coarserTable(table: number, quarters: number): number {
   const ratio = table % RATIOS;
-  return table - ratio + Math.min(RATIOS - 1, ratio + quarters);
+  return table - ratio + Math.max(0, Math.min(RATIOS - 1, ratio + quarters));
 }
 
 /** A table and what it makes of the values that it was chosen for. */
@@ -118,9 +121,12 @@ export interface ChosenTable {
   readonly table: number;
   /** Bits per value, raw bits of escapes included. */
   readonly bits: number;
-  /** Mean squared error, as a share of the squared step; escapes have none. */
+  /** Mean squared error, as a share of the squared step. */
   readonly error: number;
 }
+
+/** Mean squared error of an escape, as a share of the squared step: it keeps whole steps. */
+const ESCAPE_ERROR = 1 / 12 + DEAD_ZONE ** 2;
 
 /** Quarters of an octave to each side that a step's width is mistaken by at most. */
 const SEARCHED = 6;
@@ -150,14 +156,15 @@ export function chooseTable(fill: ComponentFill, deviations: number): ChosenTabl
     }
   }
   const count = counts.reduce((a, b) => a + b, 0);
-  let error = 0;
+  const escapes = counts[symbols - 1]!;
+  let error = escapes * ESCAPE_ERROR;
   for (let symbol = 0; symbol < symbols - 1; symbol++) {
     const level = shared.levels[best * symbols + symbol]!;
     error += squares[symbol]! + level * (level * counts[symbol]! - 2 * sums[symbol]!);
   }
   return {
     table: best,
-    bits: (least + RAW_BITS * counts[symbols - 1]!) / count,
+    bits: (least + BYTE_BITS * escapes) / count,
     error: Math.max(0, error) / count,
   };
 }

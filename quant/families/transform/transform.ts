@@ -6,14 +6,16 @@
  * All KV heads of a token are transformed together, as far as `MOST_CHANNELS` allows, because heads
  * of one layer share much of what they hold. An error in a key is weighed by what the queries make of
  * it, so directions that queries never look into cost few bits. Steps are even and reach as far as
- * the alphabet does; beyond that a component escapes and is kept as a half-precision number, so no
- * code saturates. Axes, means, steps, levels and frequencies are constants of the model, like
+ * the alphabet does; beyond that a component escapes: a byte says how many steps further it is, or that
+ * the number itself follows in half precision, so no code saturates. Axes, means, steps, levels and frequencies are constants of the model, like
  * KVQuant's codebooks.
  *
  * A code is at most as wide as `choose_bits` says, since the alphabet has no more symbols; what it
  * takes in the stream follows from how likely it is, and is far less on average. That average is an
  * expectation, and `most_bits` a promise: where the streams of the tokens so far would take more, the
- * next 16 tokens have steps as much coarser as it takes.
+ * next 16 tokens have steps as much coarser as it takes, and finer ones where bits were left over. Every
+ * 16 tokens also say, for every eight components, by how much their frequencies are wider or narrower
+ * than those that were learned: other texts than the samples fill the components otherwise.
  *
  * A family of this project. It combines what was found before: pre-RoPE keys and offline codebooks
  * (KVQuant, arXiv 2401.18079), rotation before low-bit codes (TurboQuant, arXiv 2504.19874), keys
@@ -67,7 +69,7 @@ export const transform: Family<TransformSettings, "sink_tokens", TransformOption
       kept: ({ mostBits }) => mostBits,
       means:
         "bits an entry that streams take at most, at every length of the cache; where the steps " +
-        "do not keep to it, 16 tokens have coarser ones",
+        "do not keep to it, 16 tokens have coarser ones, and where bits are left over finer ones",
     },
   },
   axes: { key: ["token"], value: ["token"], because: "codes whole tokens" },

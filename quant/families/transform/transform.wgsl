@@ -18,9 +18,10 @@ struct Job {
   room: u32,
   // Group whose stream comes first in the bound streams.
   first_bound: u32,
-  // Levels that streams are measured at; whether they are bounded, and bits that each group may add to
+  // Levels that streams are measured at, and the first of them; whether they are bounded, and bits that each group may add to
   // all before it.
   levels: u32,
+  first_level: u32,
   bounded: u32,
   group_bits: u32,
 }

@@ -55,17 +55,35 @@ function computed(samples: KeptSamples, layer: number, kind: KvKind): Calibratio
     scales[i] = sketch(values, own);
     count[0] = values.length;
   });
+  // As if the components had varied by so much more: alphabets and costs follow.
+  const widened = withForeignText(variances);
+  const ratios = widened.map((variance, i) => variances[i]! > 0 ? variance / variances[i]! : 1);
+  ratios.forEach((ratio, i) => scales[i]! *= Math.sqrt(ratio));
   const concat = (parts: Float64Array[]) => Float32Array.from(parts.flatMap((p) => [...p]));
   const learned: TransformLearned = {
     mean: concat(blocks.map((b) => b.mean)),
     forward: concat(blocks.map((b) => b.forward)),
-    variances: Float32Array.from(variances),
-    energies: Float32Array.from(energies),
+    variances: Float32Array.from(widened),
+    energies: Float32Array.from(energies, (energy, i) => energy * ratios[i]!),
     scales,
     points,
     count,
   };
   return { ...learned };
+}
+
+/**
+ * Share of the variance that text unlike the samples is taken to have in any direction alike: what
+ * hardly varies on a few thousand tokens of one kind does on others (docs/adaptive.md).
+ */
+const FOREIGN_SHARE = 0.1;
+
+/** Variances of components with that share spread over all of them that vary at all. */
+function withForeignText(variances: readonly number[]): number[] {
+  const even = variances.reduce((sum, variance) => sum + variance, 0) / variances.length;
+  return variances.map((variance) =>
+    variance > 0 ? (1 - FOREIGN_SHARE) * variance + FOREIGN_SHARE * even : variance
+  );
 }
 
 /** The values of a component, as far as its sketch tells. */

@@ -8,7 +8,7 @@
  */
 import { calibrated } from "../../calibrated.ts";
 import type { StoredBuffer } from "../../family.ts";
-import { FREQUENCY_BITS, RAW_BITS, STATE_BITS } from "../../packing/entropy_coder.ts";
+import { BYTE_BITS, FREQUENCY_BITS, STATE_BITS, WORD_BITS } from "../../packing/entropy_coder.ts";
 import type { TokenRange } from "../../tensor.ts";
 import { slidingWindow } from "../../windows.ts";
 import {
@@ -27,10 +27,13 @@ import type { TransformSettings } from "./transform_settings.ts";
 export const GROUP_TOKENS = 16;
 
 /** Bits of a stream that say its level. */
-export const LEVEL_BITS = 3;
+export const LEVEL_BITS = 4;
 
-/** Quarters of an octave that steps are coarser by, level after level. */
-const LEVEL_QUARTERS: readonly number[] = [0, 2, 4, 6, 8, 12, 16];
+/** Quarters of an octave that steps are coarser by than planned, level after level. */
+const LEVEL_QUARTERS: readonly number[] = [-8, -6, -4, -2, 0, 2, 4, 6, 8, 12, 16];
+
+/** The level at which steps are as planned. */
+export const PLANNED_LEVEL = LEVEL_QUARTERS.indexOf(0);
 
 /** What steps are multiplied by, level after level. */
 export const LEVEL_FACTORS: readonly number[] = LEVEL_QUARTERS.map((quarters) =>
@@ -39,6 +42,20 @@ export const LEVEL_FACTORS: readonly number[] = LEVEL_QUARTERS.map((quarters) =>
 
 /** The level at which nothing is coded: every token is the mean. */
 export const NOTHING_CODED = LEVEL_FACTORS.length;
+
+/** Stored components that fit their tables to a group together. */
+export const BAND_COMPONENTS = 8;
+
+/** Bits that say by how much a band's tables are shifted in a group. */
+export const SHIFT_BITS = 3;
+
+/** Quarters of an octave that a band's tables are shifted by: below 0 where it holds more than planned. */
+export const SHIFT_QUARTERS: readonly number[] = [-8, -5, -2, 0, 2, 4, 7, 11];
+
+/** Bands of so many stored components. */
+export function bandsOf(stored: number): number {
+  return Math.ceil(stored / BAND_COMPONENTS);
+}
 
 /** What a group takes at least: a word of its stream, and one for its end. */
 export const LEAST_GROUP_BITS = 64;
@@ -72,7 +89,7 @@ export interface TransformLayout {
   readonly scales: Float32Array<ArrayBuffer>;
   /** `[stored]` rows of packed codes, see transform_matrix.ts. */
   readonly matrix: Uint32Array<ArrayBuffer>;
-  /** Step of every stored component; negative where it is exact at the finest level. */
+  /** Step of every stored component; negative where it is exact, see `isExact`. */
   readonly steps: Float32Array<ArrayBuffer>;
   /** Table of every stored component among the alphabets. */
   readonly tables: Uint8Array<ArrayBuffer>;
@@ -110,12 +127,23 @@ export function transformLayout(settings: TransformSettings): TransformLayout {
   };
 }
 
-/** The alphabets of a token's stored components at a level below `NOTHING_CODED`. */
-export function rowOfTables({ steps, tables }: TransformLayout, level: number): Uint16Array {
+/** Whether a component of this step is kept exact at a level. */
+export function isExact(step: number, level: number): boolean {
+  return step < 0 && level <= PLANNED_LEVEL;
+}
+
+/** The alphabets of a token's stored components at a level below `NOTHING_CODED` and a shift. */
+export function rowOfTables(
+  { steps, tables }: TransformLayout,
+  level: number,
+  shift: number,
+): Uint16Array {
   return Uint16Array.from(
     tables,
     (table, k) =>
-      level === 0 && steps[k]! < 0 ? CERTAIN_ESCAPE : coarserTable(table, LEVEL_QUARTERS[level]!),
+      isExact(steps[k]!, level)
+        ? CERTAIN_ESCAPE
+        : coarserTable(coarserTable(table, LEVEL_QUARTERS[level]!), SHIFT_QUARTERS[shift]!),
   );
 }
 
@@ -126,7 +154,8 @@ export function groupBits({ mostBits, heads, headDim }: TransformSettings): numb
 
 /** Words of a stream at most: every symbol as rare as can be, and every one an escape. */
 export function worstStreamWords(stored: number): number {
-  const bits = GROUP_TOKENS * stored * (FREQUENCY_BITS + RAW_BITS) + STATE_BITS + LEVEL_BITS;
+  const bits = GROUP_TOKENS * stored * (FREQUENCY_BITS + BYTE_BITS + WORD_BITS) + STATE_BITS +
+    LEVEL_BITS + SHIFT_BITS * bandsOf(stored);
   return Math.ceil(bits / 32);
 }
 

@@ -22,6 +22,10 @@ const STEPS: readonly number[] = [
   0.5,
   Math.SQRT1_2 / 2,
   0.25,
+  Math.SQRT1_2 / 4,
+  0.125,
+  Math.SQRT1_2 / 8,
+  0.0625,
 ];
 
 /**

@@ -6,17 +6,34 @@
 import type { BufferContents, ConstantBuffer, Source, Store, StoredBuffer } from "../../family.ts";
 import { throwNotFinite } from "../../finite_input.ts";
 import { paddedTo4, rowsTimesColumns } from "../../numerics/rows_times_columns.ts";
-import { decode, encode, leastLength } from "../../packing/entropy_coder.ts";
+import {
+  BYTE_BITS,
+  COST_SHARE,
+  decode,
+  encode,
+  MORE_FOLLOWS,
+  pushBits,
+  readBits,
+  STATE_BITS,
+} from "../../packing/entropy_coder.ts";
 import { finiteHalf, fromHalfBits, toHalfBits } from "../../packing/half.ts";
 import type { CpuTensor, TokenRange } from "../../tensor.ts";
 import { DEAD_ZONE } from "./component_codes.ts";
+import { fitBands } from "./fit_bands.ts";
+import { CERTAIN_ESCAPE } from "./component_alphabets.ts";
 import {
+  BAND_COMPONENTS,
+  bandsOf,
   GROUP_TOKENS,
   groupBits,
+  isExact,
   LEVEL_BITS,
   LEVEL_FACTORS,
   NOTHING_CODED,
+  PLANNED_LEVEL,
   rowOfTables,
+  SHIFT_BITS,
+  SHIFT_QUARTERS,
   streamWords,
   type TransformBlock,
   transformBuffers,
@@ -32,13 +49,16 @@ import type { TransformSettings } from "./transform_settings.ts";
 const TILE_GROUPS = 4;
 const TILE_TOKENS = TILE_GROUPS * GROUP_TOKENS;
 
+const BAND_SHIFT = Math.log2(BAND_COMPONENTS);
+const UNSHIFTED = SHIFT_QUARTERS.indexOf(0);
+
 /** What follows from settings alone; every example's store shares it. */
 interface Prepared {
   readonly layout: TransformLayout;
   /** Bits that each group may add to all before it. */
   readonly groupBits: number;
-  /** The alphabets of a token's stored components, level after level. */
-  readonly rows: readonly Uint16Array[];
+  /** `[level][shift]`: the alphabets of a token's stored components. */
+  readonly rows: readonly (readonly Uint16Array[])[];
 }
 
 const prepared = new WeakMap<TransformSettings, Prepared>();
@@ -50,7 +70,9 @@ function prepare(settings: TransformSettings): Prepared {
     known = {
       layout,
       groupBits: groupBits(settings),
-      rows: LEVEL_FACTORS.map((_, level) => rowOfTables(layout, level)),
+      rows: LEVEL_FACTORS.map((_, level) =>
+        SHIFT_QUARTERS.map((_, shift) => rowOfTables(layout, level, shift))
+      ),
     };
     prepared.set(settings, known);
   }
@@ -68,7 +90,12 @@ export class TransformStoreCpu implements Store<CpuTensor> {
   readonly #ends: number[] = [];
   /** Of the components of one group. */
   readonly #symbols: Uint8Array;
-  readonly #raw: Uint16Array;
+  readonly #raw: Uint32Array;
+  /** Alphabets of the stored components, as the bands' shifts have it. */
+  readonly #row: Uint16Array;
+  readonly #shifts: Uint8Array;
+  /** Level of the last group. */
+  #level = PLANNED_LEVEL;
   #quantized: TokenRange;
 
   constructor(source: Source<CpuTensor>, settings: TransformSettings) {
@@ -77,7 +104,9 @@ export class TransformStoreCpu implements Store<CpuTensor> {
     this.#prepared = prepare(settings);
     const entries = GROUP_TOKENS * this.#prepared.layout.stored;
     this.#symbols = new Uint8Array(entries);
-    this.#raw = new Uint16Array(entries);
+    this.#raw = new Uint32Array(entries);
+    this.#row = new Uint16Array(this.#prepared.layout.stored);
+    this.#shifts = new Uint8Array(bandsOf(this.#prepared.layout.stored));
     this.#quantized = transformRange(settings, 0);
   }
 
@@ -209,7 +238,10 @@ export class TransformStoreCpu implements Store<CpuTensor> {
     return true;
   }
 
-  /** Codes a group at the finest level at which all streams together keep to their bound. */
+  /**
+   * Codes a group at the finest level at which all streams together keep to their bound, but not finer
+   * than the group before it by more than one.
+   */
   #appendStream(values: Float32Array): void {
     const { layout, groupBits } = this.#prepared;
     const first = streamWords(this.#ends.at(-1) ?? 0);
@@ -221,12 +253,14 @@ export class TransformStoreCpu implements Store<CpuTensor> {
     }
     const groups = this.#ends.length + 1;
     const words = this.#streams.subarray(first);
-    for (let level = 0;; level++) {
+    const finest = groupBits === Infinity ? PLANNED_LEVEL : Math.max(0, this.#level - 1);
+    for (let level = finest;; level++) {
       const keepsTo = (bits: number) =>
         32 * (first + streamWords(bits) + groups) <= groups * groupBits;
       const bits = this.#writeStream(values, level, words, keepsTo);
       if (bits !== undefined) {
         this.#ends.push(32 * first + bits);
+        this.#level = level;
         return;
       }
     }
@@ -242,12 +276,18 @@ export class TransformStoreCpu implements Store<CpuTensor> {
     words[0] = level;
     if (level === NOTHING_CODED) return LEVEL_BITS;
     const { layout: { alphabets }, rows } = this.#prepared;
-    const row = rows[level]!;
-    const [symbols, raw] = [this.#symbols, this.#raw];
+    const [symbols, raw, row, shifts] = [this.#symbols, this.#raw, this.#row, this.#shifts];
     this.#toSymbols(values, level);
-    // Most levels that are too fine are so by far, which is told without coding.
-    if (!keepsTo(LEVEL_BITS + leastLength(alphabets, row, symbols))) return undefined;
-    const bits = encode(alphabets, row, symbols, raw, words, LEVEL_BITS);
+    const costs = fitBands(alphabets, rows[level]![UNSHIFTED]!, symbols, shifts);
+    const head = LEVEL_BITS + SHIFT_BITS * shifts.length;
+    // Most levels that are too fine are so by far, which is told without coding: a state ends below
+    // 2^17, and began with 2^16.
+    if (!keepsTo(head + STATE_BITS - 1 + Math.floor(costs / COST_SHARE))) return undefined;
+    for (let b = 0; b < shifts.length; b++) {
+      pushBits(words, LEVEL_BITS + SHIFT_BITS * b, shifts[b]!, SHIFT_BITS);
+    }
+    this.#shiftRow(level);
+    const bits = encode(alphabets, row, symbols, raw, words, head);
     if (keepsTo(bits)) return bits;
     words.fill(0, 0, streamWords(bits));
     return undefined;
@@ -263,18 +303,28 @@ export class TransformStoreCpu implements Store<CpuTensor> {
     const factor = LEVEL_FACTORS[level]!;
     for (let k = 0; k < stored; k++) {
       const step = Math.fround(Math.abs(steps[k]!) * factor);
-      const isExact = level === 0 && steps[k]! < 0;
+      const exact = isExact(steps[k]!, level);
       for (let at = k; at < values.length; at += stored) {
         const value = values[at]!;
         const magnitude = Math.floor(Math.abs(value) / step + (0.5 - DEAD_ZONE));
-        if (isExact || magnitude >= most) {
+        if (exact || magnitude >= most) {
           symbols[at] = escape;
-          raw[at] = toHalfBits(value);
+          const beyond = exact ? MORE_FOLLOWS : Math.min(magnitude - most, MORE_FOLLOWS);
+          raw[at] = beyond | (value < 0 ? MORE_FOLLOWS + 1 : 0);
+          if (beyond === MORE_FOLLOWS) raw[at]! |= toHalfBits(value) << BYTE_BITS;
           continue;
         }
         // `symbolOf`, without branches, which could not be predicted: 1 less above zero.
         symbols[at] = 2 * magnitude - ((~bits[at]! & -magnitude) >>> 31);
       }
+    }
+  }
+
+  /** The alphabets of all components at a level, with the bands' shifts. */
+  #shiftRow(level: number): void {
+    const rows = this.#prepared.rows[level]!;
+    for (let k = 0; k < this.#row.length; k++) {
+      this.#row[k] = rows[this.#shifts[k >> BAND_SHIFT]!]![k]!;
     }
   }
 
@@ -290,18 +340,28 @@ export class TransformStoreCpu implements Store<CpuTensor> {
     const { layout } = this.#prepared;
     const { alphabets, steps, stored } = layout;
     const [symbols, raw] = [this.#symbols, this.#raw];
-    const row = this.#prepared.rows[level]!;
+    const [row, shifts] = [this.#row, this.#shifts];
+    for (let b = 0; b < shifts.length; b++) {
+      shifts[b] = readBits(words, LEVEL_BITS + SHIFT_BITS * b, SHIFT_BITS);
+    }
+    this.#shiftRow(level);
     decode(alphabets, row, words, this.#ends[index]! - 32 * first, symbols, raw);
     const escape = alphabets.symbols - 1;
+    const most = alphabets.symbols / 2;
     const factor = LEVEL_FACTORS[level]!;
     for (let k = 0; k < stored; k++) {
       const step = Math.fround(Math.abs(steps[k]!) * factor);
       const table = row[k]! * alphabets.symbols;
       for (let at = k; at < values.length; at += stored) {
         const symbol = symbols[at]!;
-        values[at] = symbol === escape
-          ? fromHalfBits(raw[at]!)
-          : alphabets.levels[table + symbol]! * step;
+        if (symbol !== escape) {
+          values[at] = alphabets.levels[table + symbol]! * step;
+          continue;
+        }
+        const beyond = raw[at]! & MORE_FOLLOWS;
+        values[at] = row[k] === CERTAIN_ESCAPE || beyond === MORE_FOLLOWS
+          ? fromHalfBits(raw[at]! >>> BYTE_BITS)
+          : (raw[at]! > MORE_FOLLOWS ? -most - beyond : most + beyond) * step;
       }
     }
   }

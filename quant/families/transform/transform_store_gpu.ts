@@ -20,10 +20,11 @@ import componentKernels from "./transform_components.wgsl" with { type: "text" }
 import streamKernels from "./transform_streams.wgsl" with { type: "text" };
 import common from "./transform.wgsl" with { type: "text" };
 import {
+  bandsOf,
   GROUP_TOKENS,
   groupBits,
   LEVEL_FACTORS,
-  rowOfTables,
+  PLANNED_LEVEL,
   streamWords,
   transformBuffers,
   type TransformLayout,
@@ -76,28 +77,28 @@ function prepare(settings: TransformSettings): Model {
 /** The constants on a device. */
 function deviceTables(device: GPUDevice, settings: TransformSettings) {
   const { layout, channels, lengths } = modelOf(settings);
-  const { alphabets, blocks, matrix, steps } = layout;
+  const { alphabets, blocks, matrix, steps, tables } = layout;
   const bench = Workbench.of(device);
   const shared = bench.shared(alphabets, () => {
-    const { frequencies, ends, levels } = alphabets;
-    const entries = new Uint32Array(2 * frequencies.length);
+    const { frequencies, ends, levels, costs } = alphabets;
+    const entries = new Uint32Array(4 * frequencies.length);
     const values = new Float32Array(entries.buffer);
     for (const [i, frequency] of frequencies.entries()) {
-      entries[2 * i] = frequency | ends[i]! << 16;
-      values[2 * i + 1] = levels[i]!;
+      entries[4 * i] = frequency | ends[i]! << 16;
+      values[4 * i + 1] = levels[i]!;
+      entries[4 * i + 2] = costs[i]!;
     }
     return { alphabets: bench.buffer("alphabets", entries) };
   });
   const own = bench.shared(settings, () => {
     const places = blocks.flatMap(({ components }, b) => new Array<number>(components).fill(b));
-    const rows = LEVEL_FACTORS.flatMap((_, level) => [...rowOfTables(layout, level)]);
     return {
       places: bench.buffer("places", Uint32Array.from(places)),
       channels: bench.buffer("channels", channels),
       matrix: bench.buffer("matrix", matrix),
       lengths: bench.buffer("lengths of axes", lengths),
       steps: bench.buffer("steps", steps),
-      rows: bench.buffer("rows", Uint32Array.from(rows)),
+      tables: bench.buffer("tables", Uint32Array.from(tables)),
     };
   });
   return { ...shared, ...own };
@@ -110,6 +111,8 @@ export class TransformStoreGpu extends GrowingStore<TransformSettings, "stream_e
   readonly #components: Kernels;
   readonly #coder: Kernels;
   readonly #streams: SettledStream;
+  /** Level of the last group; what is stored does not need it. */
+  readonly #lastLevel: GPUBuffer;
   /** Words of a stream at most, and groups that one launch takes. */
   readonly #room: number;
   readonly #most: number;
@@ -138,6 +141,7 @@ export class TransformStoreGpu extends GrowingStore<TransformSettings, "stream_e
       rounding: 0.5 - DEAD_ZONE,
     });
     this.#streams = new SettledStream(this.bench, "streams", streamWords);
+    this.#lastLevel = this.bench.buffer("last level", 1);
     const { stored } = model.layout;
     this.#room = worstStreamWords(stored);
     const words = Math.max(this.#room, GROUP_TOKENS * stored);
@@ -166,6 +170,7 @@ export class TransformStoreGpu extends GrowingStore<TransformSettings, "stream_e
   override free(): void {
     super.free();
     this.#streams.free();
+    this.bench.free(this.#lastLevel);
   }
 
   protected override awaited(): readonly WordRegion[] {
@@ -191,21 +196,34 @@ export class TransformStoreGpu extends GrowingStore<TransformSettings, "stream_e
     const tokens = groups * GROUP_TOKENS;
     const words = bench.buffer("waiting streams", groups * this.#room);
     bench.batch(() => {
-      const [values, loose, stream_lengths, chosen] = [
+      const bands = LEVEL_FACTORS.length * bandsOf(stored);
+      const [values, loose, stream_lengths, chosen, shifts] = [
         bench.buffer("values", tokens * stored),
         bench.buffer("loose streams", groups * this.#room),
         bench.buffer("stream lengths", groups * LEVEL_FACTORS.length),
         bench.buffer("chosen", groups),
+        bench.buffer("shifts", Math.max(1, groups * bands)),
       ];
       const job = this.#job(input, first, groups, first);
       const vectors = { job, values, tensor: input.buffer };
       this.run(this.#components, "transform", { workgroups: tokens }, vectors);
-      const streams = { job, values, loose, stream_lengths, chosen, streams: words };
+      const streams = {
+        job,
+        values,
+        loose,
+        stream_lengths,
+        chosen,
+        shifts,
+        last_level: this.#lastLevel,
+        streams: words,
+      };
+      const fits = groups * job.levels * bandsOf(stored);
+      if (fits > 0) this.run(this.#coder, "fit_bands", { threads: fits }, streams);
       this.run(this.#coder, "measure_streams", { threads: groups * job.levels }, streams);
       this.run(this.#coder, "choose_levels", { workgroups: 1 }, streams);
       this.run(this.#coder, "write_streams", { threads: groups }, streams);
       this.run(this.#coder, "close_ranks", { workgroups: groups }, streams);
-      bench.free(values, loose, stream_lengths, chosen);
+      bench.free(values, loose, stream_lengths, chosen, shifts);
     });
     this.#streams.add({ first, items: groups, words });
   }
@@ -248,6 +266,7 @@ export class TransformStoreGpu extends GrowingStore<TransformSettings, "stream_e
       room: this.#room,
       first_bound: firstBound,
       levels: bounded ? LEVEL_FACTORS.length : 1,
+      first_level: bounded ? 0 : PLANNED_LEVEL,
       bounded,
       group_bits: bounded ? most : 0,
     };

@@ -41,6 +41,7 @@ import {
   LEVEL_BITS,
   LEVEL_FACTORS,
   NOTHING_CODED,
+  PLANNED_LEVEL,
 } from "../../../../quant/families/transform/transform_layout.ts";
 import type {
   ComponentStep,
@@ -248,7 +249,7 @@ testOnBackends(
     const cache = await new OpenCache(backend, scene).grow([scene.tokens]);
     const [streams, ends] = cache.stores[0]!.buffers(scene.tokens);
     // Two groups; each takes its head and the coder's state.
-    assertEquals([streams!.codes, streams!.bits], [[2 * 16 * 64], [2 * 19 / (2 * 16 * 64)]]);
+    assertEquals([streams!.codes, streams!.bits], [[2 * 16 * 64], [2 * 20 / (2 * 16 * 64)]]);
     assertEquals([streams!.bytes, ends!.bytes], [8, 8]);
   },
 );
@@ -295,6 +296,7 @@ testOnBackends(
       (_, i) => (i * 7 + Math.floor(i / headDim) * 3) % 11 - 5,
     );
     const seen = new Set<number>();
+    const shifted = new Set<number>();
     for (const mostBits of [undefined, 9, 5, 3, 2, 1.3, 0.8, 0.5]) {
       const settings = uncalibrated({
         ...PLACE,
@@ -325,35 +327,64 @@ testOnBackends(
       const atLevel = (group: number, level: number) => {
         const words = new Uint32Array(400);
         words[0] = level;
-        const values: number[] = [];
-        if (level === NOTHING_CODED) return { words, bits: LEVEL_BITS, values };
-        const codes: number[] = [], raw: number[] = [];
-        const row = stored.map((i) =>
-          i === 0 && level === 0 ? CERTAIN_ESCAPE : coarserTable(tables[i]!, QUARTERS[level]!)
-        );
+        if (level === NOTHING_CODED) return { words, bits: LEVEL_BITS, values: [] };
+        const exact = (i: number) => i === 0 && level <= PLANNED_LEVEL;
+        const codes: number[] = [], raw: number[] = [], given: number[] = [];
         for (let t = 1 + group * GROUP_TOKENS; t < 1 + (group + 1) * GROUP_TOKENS; t++) {
-          for (const [k, i] of stored.entries()) {
+          for (const i of stored) {
             const x = data[t * headDim + i]!;
             const magnitude = Math.floor(Math.abs(x) / step(i, level) + 0.5 - DEAD_ZONE);
-            const escapes = i === 0 && level === 0 || magnitude > 3;
-            const symbol = escapes ? symbols - 1 : symbolOf(Math.sign(x) * magnitude);
-            codes.push(symbol);
-            raw.push(escapes ? toHalfBits(x) : 0);
-            const at = row[k]! * symbols + symbol;
-            values.push(escapes ? x : Math.fround(alphabets.levels[at]! * step(i, level)));
+            const escapes = exact(i) || magnitude > 3;
+            codes.push(escapes ? symbols - 1 : symbolOf(Math.sign(x) * magnitude));
+            // Four steps are the first that escape; 127 further ones would need the number itself.
+            const byte = exact(i) ? 127 : magnitude - 4;
+            assert(exact(i) || byte < 127);
+            raw.push(escapes ? byte | (x < 0 ? 128 : 0) | (exact(i) ? toHalfBits(x) << 8 : 0) : 0);
+            given.push(exact(i) ? x : Math.fround(Math.sign(x) * magnitude * step(i, level)));
           }
         }
-        const given = [Uint8Array.from(codes), Uint16Array.from(raw)] as const;
-        const bits = encode(alphabets, Uint16Array.from(row), ...given, words, LEVEL_BITS);
+        // All are of one band.
+        const rows = SHIFTS.map((quarters) =>
+          stored.map((i) =>
+            exact(i)
+              ? CERTAIN_ESCAPE
+              : coarserTable(coarserTable(tables[i]!, QUARTERS[level]!), quarters)
+          )
+        );
+        const costs = rows.map((row) =>
+          codes.reduce(
+            (sum, symbol, at) => sum + alphabets.costs[row[at % row.length]! * symbols + symbol]!,
+            0,
+          )
+        );
+        const shift = costs.indexOf(Math.min(...costs));
+        shifted.add(shift);
+        words[0]! |= shift << LEVEL_BITS;
+        const row = rows[shift]!;
+        const values = codes.map((symbol, at) => {
+          const own = alphabets.levels[row[at % row.length]! * symbols + symbol]!;
+          const i = stored[at % row.length]!;
+          return symbol === symbols - 1 ? given[at]! : Math.fround(own * step(i, level));
+        });
+        const bits = encode(
+          alphabets,
+          Uint16Array.from(row),
+          Uint8Array.from(codes),
+          Uint32Array.from(raw),
+          words,
+          LEVEL_BITS + 3,
+        );
         return { words, bits, values };
       };
+      let last = PLANNED_LEVEL;
       let first = 0;
       for (let group = 0; group < groups; group++) {
         const most = Math.floor((mostBits ?? 1e6) * GROUP_TOKENS * headDim) * (group + 1);
         const fits = (bits: number) => 32 * (first + Math.ceil(bits / 32) + group + 1) <= most;
-        let level = 0;
+        let level = mostBits === undefined ? PLANNED_LEVEL : Math.max(0, last - 1);
         while (level < NOTHING_CODED && !fits(atLevel(group, level).bits)) level++;
         seen.add(level);
+        last = level;
         const { words, bits, values } = atLevel(group, level);
         assertEquals(ends!.words[group], 32 * first + bits, `group ${group} at ${mostBits}`);
         const count = Math.ceil(bits / 32);
@@ -370,12 +401,16 @@ testOnBackends(
       }
       assertEquals(streams!.words.length, first);
     }
-    assert(seen.has(0) && seen.has(NOTHING_CODED) && seen.size >= 6, [...seen].join());
+    assert(seen.has(PLANNED_LEVEL) && seen.has(NOTHING_CODED) && seen.size >= 6, [...seen].join());
+    assert(Math.min(...seen) < PLANNED_LEVEL && shifted.size > 1, [...shifted].join());
   },
 );
 
 /** Quarters of an octave between the levels, as the format has them. */
-const QUARTERS = [0, 2, 4, 6, 8, 12, 16];
+const QUARTERS = [-8, -6, -4, -2, 0, 2, 4, 6, 8, 12, 16];
+
+/** Quarters of an octave that tables are shifted by, as the format has them. */
+const SHIFTS = [-8, -5, -2, 0, 2, 4, 7, 11];
 
 testOnBackends(
   "transform: streams keep to their bound at every length, whatever was learned",
