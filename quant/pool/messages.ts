@@ -37,7 +37,7 @@ export type Request =
   }
   /** Answered by `Grown`. */
   | { readonly grow: number; readonly n: number }
-  /** Writes what is quantized into `into`, tokens where they are in the source; answered by nothing. */
+  /** Writes what is quantized into `into`, tokens where they are in the source; the answer has no value. */
   | { readonly restore: number; readonly into: SharedArrayBuffer; readonly room: number }
   /** Answered by `BufferContents[]`. */
   | { readonly contents: number }

@@ -10,7 +10,7 @@ import { QuantizerError } from "../quantizer_error.ts";
 import { type Answer, ANSWERED, type Begin, READY, type Request } from "./messages.ts";
 
 /** A value that may have to be waited for. */
-export type Awaited<V> = () => V;
+export type Waited<V> = () => V;
 
 /** A thread that was started. Its answers are waited for without letting anything else run. */
 export class PoolThread {
@@ -56,7 +56,7 @@ export class PoolThread {
    *
    * @returns what waits for the answer; throws what it threw
    */
-  ask<V>(request: Request): Awaited<V> {
+  ask<V>(request: Request): Waited<V> {
     const number = this.#asked++;
     this.#worker.postMessage(request);
     return () => {

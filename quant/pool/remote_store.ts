@@ -7,7 +7,7 @@
 import type { BufferContents, ConstantBuffer, Source, Store, StoredBuffer } from "../family.ts";
 import type { CpuTensor, TokenRange } from "../tensor.ts";
 import type { Grown } from "./messages.ts";
-import type { Awaited, PoolThread } from "./pool_thread.ts";
+import type { PoolThread, Waited } from "./pool_thread.ts";
 import type { SharedMemory } from "./shared_memory.ts";
 
 /** A store on a thread of a pool. */
@@ -15,8 +15,8 @@ export class RemoteStore implements Store<CpuTensor> {
   readonly carriesState: boolean;
   readonly #buffers = new Map<number, readonly StoredBuffer[]>();
   #grown: Grown = { quantized: { from: 0, to: 0 }, buffers: [] };
-  #growing: { readonly n: number; readonly grown: Awaited<Grown> } | undefined;
-  #restored: { readonly memory: SharedArrayBuffer; readonly written: Awaited<void> } | undefined;
+  #growing: { readonly n: number; readonly grown: Waited<Grown> } | undefined;
+  #restored: { readonly memory: SharedArrayBuffer; readonly written: Waited<void> } | undefined;
 
   /**
    * @param local the same store, without room for a token: it knows what does not depend on tokens
@@ -105,13 +105,12 @@ export class RemoteStore implements Store<CpuTensor> {
   }
 
   free(): void {
-    // A store that failed has told so to who waited for it; here answers are only taken in.
-    try {
-      this.finish();
-    } catch { /* it is freed all the same */ }
-    try {
-      this.#restored?.written();
-    } catch { /* so, too */ }
+    // Answers that nobody waited for are taken in; what failed is freed all the same.
+    for (const wait of [() => this.finish(), () => this.#restored?.written()]) {
+      try {
+        wait();
+      } catch { /* told to who asked */ }
+    }
     if (this.#restored !== undefined) this.memory.give(this.#restored.memory);
     this.#restored = undefined;
     this.thread.tell({ free: this.id });
