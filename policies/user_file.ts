@@ -39,7 +39,8 @@ export function endingOf(path: string, { what, endings }: FileKind): string {
 }
 
 /**
- * The name under which the results of a file are reported: one word, and no built-in's.
+ * The name under which the results of a file are reported: one word, and no built-in's. One in Python
+ * that is called like a built-in keeps its ending.
  *
  * @throws {PolicyError} when there is none, or it is a built-in's
  */
@@ -52,6 +53,8 @@ export function reportedName(path: string, kind: FileKind): string {
   }
   const taken = builtinLike(name) ?? kind.taken?.find((other) => other === name.toLowerCase());
   if (taken === undefined) return name;
+  // No built-in is written in Python: with its ending, a twin of one has a name of its own.
+  if (path.endsWith(".py") && kind.endings.includes(".py")) return `${name}.py`;
   throw new PolicyError(
     `${kind.what} file ${shown(path)} has the name of the built-in ${taken}; give it another`,
   );

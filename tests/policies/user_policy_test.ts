@@ -1,10 +1,11 @@
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { join } from "node:path";
 import { miniQuestion } from "../../bench/sandbox/questions.ts";
 import { PolicyError } from "../../policies/check.ts";
 import { InProcessHost } from "../../policies/host.ts";
 import { SandboxError } from "../../sandbox/sandbox_error.ts";
 import { SandboxHost } from "../../policies/guest/sandbox_host.ts";
+import { reportedName } from "../../policies/user_file.ts";
 import { isPolicyPath, openPolicyFile } from "../../policies/user_policy.ts";
 
 const TEXT = `
@@ -143,4 +144,11 @@ Deno.test("names of built-ins are told from paths of files", () => {
     assert(isPolicyPath(path), path);
   }
   for (const name of ["kivi_overlap_4bit", "all", "unknown"]) assert(!isPolicyPath(name), name);
+});
+
+Deno.test("a file in Python may be called like the built-in that it repeats", () => {
+  const kind = { what: "Policy", endings: [".ts", ".py"] };
+  assertEquals(reportedName("x/adaptive.py", kind), "adaptive.py");
+  assertEquals(reportedName("x/mine.py", kind), "mine");
+  assertThrows(() => reportedName("x/adaptive.ts", kind), PolicyError, "built-in adaptive");
 });
