@@ -71,6 +71,11 @@ export interface ForwardInput<T extends KvShape> {
    */
   readonly mask: Float32Array<ArrayBuffer>;
   readonly maskLayers: number;
+  /**
+   * Where all see as many of the first entries of the past, and of the fed tokens those up to oneself:
+   * how many. The mask says the same, and an engine that knows need not read it.
+   */
+  readonly causal?: number;
   /** How many of the last fed tokens need logits, at least 1. */
   readonly logits: number;
   /** Which tensors of the fed tokens to return; default none. */
@@ -90,7 +95,7 @@ export const MASKED = -1e9;
 
 /** A loaded model on one execution provider. */
 export interface Engine<T extends KvShape = KvShape> {
-  /** `cpu` (onnxruntime-node), `wasm` or `webgpu` (onnxruntime-web). */
+  /** `cpu` (onnxruntime-node), `wasm` (onnxruntime-web) or `webgpu` (kernels of ours). */
   readonly device: "cpu" | "wasm" | "webgpu";
   readonly shape: ModelShape;
   /** Hash of everything that decides the numbers: weights, config, graph version, runtime version. */
@@ -104,11 +109,6 @@ export interface Engine<T extends KvShape = KvShape> {
   readonly gpuName?: string;
   /** Tokens of a prompt of so many that go through at once; absent where it hardly matters. */
   prefillChunk?(tokens: number): number;
-  /**
-   * Entries that the past of a pass should have room for when it has so many: a pass is faster whose
-   * sizes came before. Those beyond are masked. Absent where it makes no difference.
-   */
-  pastRoom?(entries: number): number;
   forward(input: ForwardInput<T>): Promise<ForwardOutput<T>>;
   close(): Promise<void>;
 }

@@ -103,8 +103,11 @@ export async function feed<T extends KvShape>(
         ids: ids.slice(a, a + count),
         positions: Array.from({ length: count }, (_, i) => a + i),
         past,
-        mask: causalMask(count, a, capacity),
+        get mask() {
+          return causalMask(count, a, capacity);
+        },
         maskLayers: 1,
+        causal: a,
         logits: 1,
         outputs: extras === undefined && visit === undefined ? "kv" : "all",
       });
@@ -135,7 +138,7 @@ export async function feed<T extends KvShape>(
 }
 
 /** `[1, count, room + count]`: the first `filled` entries of the past, and the chunk up to oneself. */
-function causalMask(count: number, filled: number, room: number): Float32Array<ArrayBuffer> {
+export function causalMask(count: number, filled: number, room: number): Float32Array<ArrayBuffer> {
   const columns = room + count;
   const mask = new Float32Array(count * columns);
   for (let row = 0; row < count; row++) {

@@ -6,8 +6,8 @@
  */
 import { KV_KINDS } from "../quant/family.ts";
 import type { KvShape } from "../quant/tensor.ts";
-import { type Engine, type LayerKv, MASKED } from "../engine/engine.ts";
-import { allocLayers, feed, runKnownTokens } from "../engine/prefill.ts";
+import type { Engine, LayerKv } from "../engine/engine.ts";
+import { allocLayers, causalMask, feed, runKnownTokens } from "../engine/prefill.ts";
 import type { RotaryTables } from "../engine/rotary.ts";
 import { turnBack } from "../quant/stores/rope/rope_restore.ts";
 import { TokenSquares } from "./token_squares.ts";
@@ -99,14 +99,15 @@ export async function runReference<T extends KvShape>(
   let id = prompt[known]!;
   while (tokens.length < maxNewTokens) {
     const at = known + tokens.length;
-    const mask = new Float32Array(capacity + 1);
-    mask.fill(MASKED, at, capacity);
     const out = await engine.forward({
       ids: [id],
       positions: [at],
       past: layers,
-      mask,
+      get mask() {
+        return causalMask(1, at, capacity);
+      },
       maskLayers: 1,
+      causal: at,
       logits: 1,
       outputs: "kv",
     });

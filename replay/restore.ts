@@ -106,7 +106,7 @@ function runsOf(entries: readonly Entry[], kind: 0 | 1) {
 
 /** Builds memory and mask of a pass. The caller frees `past`. */
 export function restore<T extends KvShape>(
-  { backend, pastRoom }: Pick<Engine<T>, "backend" | "pastRoom">,
+  { backend }: Pick<Engine<T>, "backend">,
   reference: readonly LayerKv<T>[],
   cache: Pick<QuantizedCache<T>, "restore">,
   steps: readonly PassStep[],
@@ -116,8 +116,7 @@ export function restore<T extends KvShape>(
   const extra = Math.max(
     ...layers.map((l) => l.earlier.reduce((sum, entry) => sum + entry.count, 0)),
   );
-  const entries = Math.max(1, n + extra);
-  const capacity = pastRoom?.(entries) ?? entries;
+  const capacity = Math.max(1, n + extra);
   const made: T[] = [];
   const restoredLayer = (kv: LayerKv<T>, layer: number) => {
     const restoredKind = (kind: 0 | 1): T => {

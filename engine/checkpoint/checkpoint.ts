@@ -29,6 +29,8 @@ export interface StoredTensor {
   restore(block: Uint8Array<ArrayBuffer>, out: Float32Array<ArrayBuffer>): void;
   /** Bytes of all blocks. */
   readonly storedBytes: number;
+  /** Whether values are stored in their order: who knows the format then need not restore them. */
+  readonly inOrder?: boolean;
 }
 
 /** How a checkpoint turns texts into tokens. */

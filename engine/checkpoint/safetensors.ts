@@ -80,6 +80,7 @@ export class SafetensorsFile {
       dtype,
       shape,
       storedBytes,
+      inOrder: true,
       blocks: () => storedBlocks(this.file, this.dataStart + from, storedBytes, floatBytes[dtype]),
       restore: (block, out) => restoreFloats(block, dtype, out),
     };

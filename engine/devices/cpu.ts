@@ -46,7 +46,7 @@ export async function openCpuEngine(
     intraOpNumThreads: threads,
   };
   const id = await fingerprint(model, ["cpu", runtime.env.versions.common]);
-  const layout = new WeightsLayout(decoderGraph(model, "host", { mapped: true }));
+  const layout = new WeightsLayout(decoderGraph(model, true));
   if (layout.bytes >= small) {
     const key = await sha256(JSON.stringify(["weights", model.hash, GRAPH_VERSION]));
     for (const kept of place === undefined ? [temporaryWeights] : [place, temporaryWeights]) {
@@ -62,7 +62,7 @@ export async function openCpuEngine(
       return new HostEngine(runtime, session, "cpu", model.shape, id, poolOf(threads), last);
     }
   }
-  const session = await createSession(runtime, decoderGraph(model, "host"), model.tensors, options);
+  const session = await createSession(runtime, decoderGraph(model), model.tensors, options);
   return new HostEngine(runtime, session, "cpu", model.shape, id, poolOf(threads));
 }
 

@@ -21,7 +21,7 @@ const costs: Readonly<Record<LoadedInto, { readonly copies: number; readonly sec
   "cpu, mapped": { copies: 1, seconds: 3.5 },
   "cpu": { copies: 3, seconds: 5 },
   "wasm": { copies: 2.5, seconds: 7 },
-  "webgpu": { copies: 2.5, seconds: 7 },
+  "webgpu": { copies: 1.4, seconds: 2.5 },
 };
 
 /** Bytes that a model takes at the worst moment of its loading. */

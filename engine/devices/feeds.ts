@@ -83,7 +83,7 @@ export function kvShapeOf(tensor: Tensor): KvShape {
  * @throws {InternalError} when sizes, ids or positions do not fit the model or each other
  */
 export function checkSizes<T extends KvShape>(shape: ModelShape, input: ForwardInput<T>): void {
-  const { ids, positions, past, mask, maskLayers, logits } = input;
+  const { ids, positions, past, maskLayers, logits, causal } = input;
   const wrong = (what: string) => new InternalError(`A forward pass needs ${what}`);
   if (past.length !== shape.layers) {
     throw wrong(`the past of ${shape.layers} layers, not of ${past.length}`);
@@ -116,6 +116,11 @@ export function checkSizes<T extends KvShape>(shape: ModelShape, input: ForwardI
   if (maskLayers !== 1 && maskLayers !== shape.layers) {
     throw wrong(`a mask for 1 or ${shape.layers} layers, not for ${maskLayers}`);
   }
+  if (causal !== undefined) {
+    if (Number.isInteger(causal) && causal >= 0 && causal <= entries) return;
+    throw wrong(`between 0 and ${entries} entries of the past that all see, not ${causal}`);
+  }
+  const { mask } = input;
   const columns = columnsOf(input);
   if (mask.length !== maskLayers * fed * columns) {
     throw wrong(

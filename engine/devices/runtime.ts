@@ -28,20 +28,17 @@ const ERRORS_ONLY = 3;
 /**
  * Opens a session on a graph, its weights in buffers: one "file" per weight, so that no block holds
  * them all. Their memory is free to go once this returns.
- *
- * @param saturated is told how many values of a weight are beyond its type
  */
 export async function createSession(
   runtime: Runtime,
   graph: BuiltGraph,
   tensors: Tensors,
   options: InferenceSession.SessionOptions,
-  saturated?: (values: number) => void,
 ): Promise<InferenceSession> {
   const model = graph.encode(({ name }) => ({ location: name }));
   const externalData: { path: string; data: Uint8Array<ArrayBuffer> }[] = [];
   for (const weight of graph.weights) {
-    externalData.push({ path: weight.name, data: await weightBuffer(weight, tensors, saturated) });
+    externalData.push({ path: weight.name, data: await weightBuffer(weight, tensors) });
   }
   return await openSession(runtime, model, { externalData, ...options });
 }

@@ -1,29 +1,22 @@
 /**
- * How data gets to a GPU and back under Deno, whose own way is slow twice over (denoland/deno,
- * `ext/webgpu/buffer.rs`, 2.9.6):
+ * How data gets back from a GPU under Deno, whose own way is slow (denoland/deno,
+ * `ext/webgpu/buffer.rs`, 2.9.6): `mapAsync` waits for the device inside the call, and then always
+ * sleeps ten milliseconds. Once the call has returned the data is there, so nobody has to wait for its
+ * promise. The one condition is that the buffer has been mapped before, for else `getMappedRange` does
+ * not know what for.
  *
- * - `getMappedRange` of a buffer that is mapped for writing copies the mapped memory out first. On a
- *   graphics card that memory is made for writing, and is read at 20 to 40 MiB a second. The model's
- *   runtime brings every weight, mask and id to the device that way: 95 seconds for half a billion
- *   weights on an H100. `writeBuffer` from ordinary memory reads nothing back.
- * - `mapAsync` waits for the device inside the call, and then always sleeps ten milliseconds. Once the
- *   call has returned the data is there, so nobody has to wait for its promise. The one condition is
- *   that the buffer has been mapped before, for else `getMappedRange` does not know what for.
- *
- * Neither is a promise that Deno makes, so what rests on them is tried out when a device is opened,
- * and left alone where it does not hold.
+ * Deno promises nothing of that, so it is tried out when a device is opened, and left alone where it
+ * does not hold. (On the way there `writeBuffer` is fast; a buffer that is mapped for writing is not:
+ * `getMappedRange` copies its memory out first, at 20 to 40 MiB a second on a graphics card.)
  *
  * @module
  */
 
-/** `direct` with the detours avoided, `plain` as Deno has it. */
+/** `direct` with the detour avoided, `plain` as Deno has it. */
 export type Transfers = "direct" | "plain";
 
 /**
- * Makes the buffers of a device avoid the detours from here on, if that works on it.
- *
- * A buffer that is mapped when it is made can then be mapped once only: what was written to its ranges
- * goes to the device when it is unmapped.
+ * Makes the buffers of a device avoid the detour from here on, if that works on it.
  *
  * @example
  * ```ts
@@ -42,8 +35,7 @@ export type Transfers = "direct" | "plain";
 export async function openTransfers(device: GPUDevice): Promise<Transfers> {
   const create = device.createBuffer.bind(device);
   device.createBuffer = (descriptor) => {
-    if (descriptor.mappedAtCreation) return forUpload(device, create, descriptor);
-    return descriptor.usage & GPUBufferUsage.MAP_READ
+    return descriptor.usage & GPUBufferUsage.MAP_READ && !descriptor.mappedAtCreation
       ? forReadback(create, descriptor)
       : create(descriptor);
   };
@@ -53,29 +45,6 @@ export async function openTransfers(device: GPUDevice): Promise<Transfers> {
 }
 
 type CreateBuffer = GPUDevice["createBuffer"];
-
-/** A buffer that is written through `writeBuffer` when it is unmapped. */
-function forUpload(
-  device: GPUDevice,
-  create: CreateBuffer,
-  descriptor: GPUBufferDescriptor,
-): GPUBuffer {
-  const usage = descriptor.usage & ~GPUBufferUsage.MAP_WRITE | GPUBufferUsage.COPY_DST;
-  const buffer = create({ ...descriptor, usage, mappedAtCreation: false });
-  const ranges: { readonly at: number; readonly data: ArrayBuffer }[] = [];
-  buffer.getMappedRange = (at = 0, size = buffer.size - at) => {
-    const data = new ArrayBuffer(size);
-    ranges.push({ at, data });
-    return data;
-  };
-  buffer.unmap = () => {
-    for (const { at, data } of ranges.splice(0)) {
-      // Deno 2.9.6 aborts when it is asked to write nothing.
-      if (data.byteLength > 0) device.queue.writeBuffer(buffer, at, data);
-    }
-  };
-  return buffer;
-}
 
 /** A buffer whose contents are there as soon as `mapAsync` has been called. */
 function forReadback(create: CreateBuffer, descriptor: GPUBufferDescriptor): GPUBuffer {
@@ -95,18 +64,17 @@ async function roundTrips(device: GPUDevice): Promise<boolean> {
   const words = Uint32Array.of(0x6b767265, 0x706c6179, 0xffffffff, 1);
   const size = words.byteLength;
   const buffers: GPUBuffer[] = [];
-  const make = (usage: number, mappedAtCreation: boolean) => {
-    const buffer = device.createBuffer({ size, usage, mappedAtCreation });
+  const make = (usage: number) => {
+    const buffer = device.createBuffer({ size, usage });
     buffers.push(buffer);
     return buffer;
   };
   device.pushErrorScope("validation");
   let came: ArrayBuffer | undefined;
   try {
-    const sent = make(GPUBufferUsage.MAP_WRITE | GPUBufferUsage.COPY_SRC, true);
-    new Uint32Array(sent.getMappedRange()).set(words);
-    sent.unmap();
-    const back = make(GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST, false);
+    const sent = make(GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST);
+    device.queue.writeBuffer(sent, 0, words);
+    const back = make(GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST);
     const encoder = device.createCommandEncoder();
     encoder.copyBufferToBuffer(sent, 0, back, 0, size);
     device.queue.submit([encoder.finish()]);

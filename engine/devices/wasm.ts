@@ -19,7 +19,7 @@ export async function openWasmEngine(model: Model): Promise<Engine<CpuTensor>> {
   env.wasm.numThreads = 1;
   const binary = import.meta.resolve("onnxruntime-web/ort-wasm-simd-threaded.wasm");
   env.wasm.wasmBinary ??= await readWasm(binary);
-  const graph = decoderGraph(model, "host");
+  const graph = decoderGraph(model);
   const options = { executionProviders: ["wasm"] };
   const session = await createSession(runtime, graph, model.tensors, options);
   const id = await fingerprint(model, ["wasm", env.versions.common]);

@@ -11,17 +11,12 @@ import type { GraphWeight } from "../onnx/graph_builder.ts";
 /** Tensors of a checkpoint by name. */
 export type Tensors = ReadonlyMap<string, StoredTensor>;
 
-/**
- * A weight in memory of its own, in its type.
- *
- * @param saturated is told how many values are beyond float16; they become the largest there are
- */
+/** A weight in memory of its own. */
 export async function weightBuffer(
-  { dims, type, parts, transposed }: GraphWeight,
+  { dims, parts }: GraphWeight,
   tensors: Tensors,
-  saturated?: (values: number) => void,
 ): Promise<Uint8Array<ArrayBuffer>> {
-  let values = new Float32Array(dims.reduce((product, size) => product * size, 1));
+  const values = new Float32Array(dims.reduce((product, size) => product * size, 1));
   let at = 0;
   for (const part of parts) {
     if (typeof part !== "string") {
@@ -34,50 +29,7 @@ export async function weightBuffer(
     await readValues(tensor, values.subarray(at, at + count));
     at += count;
   }
-  if (transposed) values = transposeOf(values, dims.at(-1)!);
-  if (type === "float32") return new Uint8Array(values.buffer);
-  const beyond = saturate(values);
-  if (beyond > 0) saturated?.(beyond);
-  return new Uint8Array(new Float16Array(values).buffer);
-}
-
-/** Rows that are turned together: as many lines as the cache holds at once. */
-const TOGETHER = 64;
-
-/** A matrix of sizes `[columns, rows]` from one of `[rows, columns]`. */
-function transposeOf(
-  matrix: Float32Array<ArrayBuffer>,
-  rows: number,
-): Float32Array<ArrayBuffer> {
-  const columns = matrix.length / rows;
-  const turned = new Float32Array(matrix.length);
-  for (let first = 0; first < rows; first += TOGETHER) {
-    const end = Math.min(rows, first + TOGETHER);
-    for (let column = 0; column < columns; column++) {
-      let from = first * columns + column;
-      for (let to = column * rows + first; to < column * rows + end; to++) {
-        turned[to] = matrix[from]!;
-        from += columns;
-      }
-    }
-  }
-  return turned;
-}
-
-/** The largest number that float16 has. */
-const MOST = 65504;
-
-/** Brings values into the range of float16, and counts those that were not in it. */
-function saturate(values: Float32Array): number {
-  let beyond = 0;
-  for (let i = 0; i < values.length; i++) {
-    const value = values[i]!;
-    if (value <= MOST && value >= -MOST) continue;
-    // NaN stays: the engine refuses what it makes of it.
-    values[i] = Math.max(-MOST, Math.min(MOST, value));
-    beyond++;
-  }
-  return beyond;
+  return new Uint8Array(values.buffer);
 }
 
 /** A weight in blocks, which are gone once the next is asked for. */
@@ -91,7 +43,8 @@ export async function* weightBlocks(
   }
 }
 
-function tensorOf(tensors: Tensors, name: string): StoredTensor {
+/** A tensor of a checkpoint. */
+export function tensorOf(tensors: Tensors, name: string): StoredTensor {
   const tensor = tensors.get(name);
   if (tensor === undefined) throw new InternalError(`The model has no tensor "${name}"`);
   return tensor;

@@ -3,21 +3,17 @@
  * MLP (Touvron et al., 2023, arXiv 2307.09288; huggingface/transformers, models/llama/modeling_llama.py).
  * In what Qwen, Mistral and others differ is data: which parts there are, and their names.
  *
- * On a host, attention is written out instead of using a fused operator, for two reasons. The replay
+ * Attention is written out instead of using a fused operator, for two reasons. The replay
  * feeds many steps at once, each of which sees other versions of the past, so it needs a mask of its
  * own. And the past is by far the largest tensor, so it is never copied: scores against the past and
  * against the fed tokens are computed apart and joined only for the softmax. Query heads that share a
  * KV head are folded into rows, so that keys and values are not repeated either.
  *
- * On a GPU it is one operator. That copies the past, which costs next to nothing there, takes a mask,
- * and is done in four launches instead of sixteen; launches are what a step waits for.
- *
  * @module
  */
 import type { ModelShape } from "../engine.ts";
 import { rotaryTables } from "../rotary.ts";
-import { DATA_TYPE } from "./proto.ts";
-import { type BuiltGraph, type FloatName, GraphBuilder } from "./graph_builder.ts";
+import { type BuiltGraph, GraphBuilder } from "./graph_builder.ts";
 
 /** Part of every cache key: raise it when the graph computes anything differently. */
 export const GRAPH_VERSION = 4;
@@ -68,10 +64,6 @@ export interface DecoderOptions {
   readonly rmsNormEps: number;
   /** Whether the output head is the token embedding. */
   readonly tiedEmbeddings: boolean;
-  /** Where it will run: the few operators that differ are chosen for it. */
-  readonly target: "host" | "gpu";
-  /** Of weights, activations and the past; on a host `float32`. */
-  readonly precision: FloatName;
   /** Whether weights are mapped from a file, see `GraphBuilder.again`. */
   readonly mapped: boolean;
 }
@@ -81,10 +73,6 @@ export const names = {
   ids: "input_ids",
   positions: "position_ids",
   mask: "attention_mask",
-  layerMask: (layer: number): string => `attention_mask.${layer}`,
-  parts: "parts",
-  lastEntry: "seqlens_k",
-  entries: "total_sequence_length",
   keep: "num_logits_to_keep",
   logits: "logits",
   pastKey: (layer: number): string => `past_key_values.${layer}.key`,
@@ -99,47 +87,26 @@ export const names = {
 const FAR = 2 ** 31 - 1;
 
 /**
- * How far below the largest of its row a score weighs nothing: exp(-70) is 4e-31. On a host, lower
+ * How far below the largest of its row a score weighs nothing: exp(-70) is 4e-31. Lower
  * ones are raised to it. Masked entries would leave the softmax as denormal numbers, with which a
- * processor computes up to twenty times slower; a GPU flushes them by itself.
+ * processor computes up to twenty times slower.
  */
 const NEGLIGIBLE = 70;
 
 /**
  * Builds the graph.
  *
- * Inputs: `input_ids` and `position_ids` `[1, q]` int64; `past_key_values.N.key|value`
+ * Inputs: `input_ids` and `position_ids` `[1, q]` int64; the additive `attention_mask`
+ * `[M, 1, q, P + q]`, `M` 1 or the number of layers; `past_key_values.N.key|value`
  * `[1, kvHeads, P, headDim]`, `P >= 1`, keys rotated, entries in any order; `num_logits_to_keep` int64
- * scalar. On a host the additive `attention_mask` `[M, 1, q, P + q]`, `M` 1 or the number of layers. On
- * a GPU fed tokens come in `parts` `[B]` int64, `r` in each, that see nothing of each other: then there
- * is a past for each, `[B, kvHeads, P, headDim]`, an `attention_mask.N` `[B, 1, r, P + r]` for each
- * layer, beside which no fed token sees a later one, and the sizes `total_sequence_length` `[P + r]` and
- * `seqlens_k`, `P + r - 1` for each part, int32.
+ * scalar.
  *
- * Outputs: `logits` `[1, num_logits_to_keep, vocab]` float32; of the fed tokens only, on a host
- * `present.N.key|value` and `present.N.key_pre_rope` `[1, kvHeads, q, headDim]`, and `query.N`
- * `[1, queryHeads, q, headDim]` after RoPE. On a GPU heads are columns, `[1, q, heads * headDim]`, and
- * those of the queries before RoPE stand in front of `present.N.key_pre_rope`.
+ * Outputs: `logits` `[1, num_logits_to_keep, vocab]`; of the fed tokens only, `present.N.key|value` and
+ * `present.N.key_pre_rope` `[1, kvHeads, q, headDim]`, and `query.N` `[1, queryHeads, q, headDim]`
+ * after RoPE.
  */
 export function buildDecoder(shape: ModelShape, options: DecoderOptions): BuiltGraph {
   return new DecoderGraph(shape, options).build();
-}
-
-/** Width of a tile of onnxruntime's matrix product, and tiles that keep a large device busy. */
-const TILE = 32;
-const BUSY_TILES = 512;
-/** Columns of a part at least: below, summing up costs more than it gains. */
-const LEAST_WIDTH = 64;
-
-/** Into how many parts the inner axis of a product is cut. */
-function partsOf(columns: number, out: number): number {
-  const tiles = Math.ceil(out / TILE);
-  let parts = 1;
-  for (let next = 2; columns / next >= LEAST_WIDTH && parts * tiles < BUSY_TILES; next++) {
-    // Four columns are read at a time.
-    if (columns % (4 * next) === 0) parts = next;
-  }
-  return parts;
 }
 
 /** Values that every layer uses. */
@@ -147,27 +114,23 @@ interface Shared {
   /** Rotary tables, `[maxPositions, headDim / 2]`. */
   readonly cos: string;
   readonly sin: string;
-  /** On a host, `[P, q]`: where the joined scores are parted again. */
+  /** `[P, q]`: where the joined scores are parted again. */
   readonly parts: string;
-  /** On a host, `[kvHeads, queryHeads / kvHeads, q, P + q]`. */
+  /** `[kvHeads, queryHeads / kvHeads, q, P + q]`. */
   readonly scoreShape: string;
-  /** On a host, the last index of the mask's first axis. */
+  /** The last index of the mask's first axis. */
   readonly lastMask: string;
   /** `[-k]`: first row that needs logits. */
   readonly firstKept: string;
 }
 
 class DecoderGraph {
-  readonly #g: GraphBuilder;
-  readonly #float: FloatName;
+  readonly #g = new GraphBuilder();
 
   constructor(
     private readonly shape: ModelShape,
     private readonly options: DecoderOptions,
-  ) {
-    this.#float = options.precision;
-    this.#g = new GraphBuilder(options.precision);
-  }
+  ) {}
 
   build(): BuiltGraph {
     const g = this.#g;
@@ -177,8 +140,7 @@ class DecoderGraph {
     const shared = this.#shared();
 
     const embedding = this.#weight(modules.embedding, [vocab, hidden]);
-    const onGpu = this.options.target === "gpu";
-    const ids = onGpu ? names.ids : g.node("Reshape", [names.ids, g.int64([-1])]);
+    const ids = g.node("Reshape", [names.ids, g.int64([-1])]);
     let residual = g.node("Gather", [embedding, ids]);
     let x = this.#norm(
       residual,
@@ -205,11 +167,7 @@ class DecoderGraph {
     const tied = mapped ? () => g.again(embedding) : () => embedding;
     const head = tiedEmbeddings ? tied() : this.#weight(modules.head, [vocab, hidden]);
     const logits = g.node("Gemm", [x, head], { transB: 1 });
-    // What is made of them is computed in float32.
-    const rows = this.#float === "float32"
-      ? logits
-      : g.node("Cast", [logits], { to: DATA_TYPE.float32 });
-    g.node("Unsqueeze", [rows, g.int64([0])], {}, [names.logits]);
+    g.node("Unsqueeze", [logits, g.int64([0])], {}, [names.logits]);
     g.output(names.logits, "float32", [1, "k", vocab]);
     return g.build("decoder");
   }
@@ -217,21 +175,13 @@ class DecoderGraph {
   #declareInputs(): void {
     const g = this.#g;
     const { layers, kvHeads, headDim } = this.shape;
-    const onGpu = this.options.target === "gpu";
-    g.input(names.ids, "int64", onGpu ? ["q"] : [1, "q"]);
+    g.input(names.ids, "int64", [1, "q"]);
     g.input(names.positions, "int64", [1, "q"]);
     g.input(names.keep, "int64", []);
-    if (onGpu) {
-      g.input(names.parts, "int64", [1]);
-      g.input(names.lastEntry, "int32", ["B"]);
-      g.input(names.entries, "int32", [1]);
-    } else {
-      g.input(names.mask, "float32", ["M", 1, "q", "T"]);
-    }
+    g.input(names.mask, "float32", ["M", 1, "q", "T"]);
     for (let l = 0; l < layers; l++) {
-      if (onGpu) g.input(names.layerMask(l), this.#float, ["B", 1, "r", "T"]);
-      g.input(names.pastKey(l), this.#float, ["B", kvHeads, "P", headDim]);
-      g.input(names.pastValue(l), this.#float, ["B", kvHeads, "P", headDim]);
+      g.input(names.pastKey(l), "float32", [1, kvHeads, "P", headDim]);
+      g.input(names.pastValue(l), "float32", [1, kvHeads, "P", headDim]);
     }
   }
 
@@ -241,19 +191,13 @@ class DecoderGraph {
     const tables = rotaryTables(maxPositions, rotary);
     const size = (value: string, axis: number) =>
       g.node("Shape", [value], { start: axis, end: axis + 1 });
-    const common = {
-      cos: g.weight("rope.cos", [maxPositions, headDim / 2], tables.cos),
-      sin: g.weight("rope.sin", [maxPositions, headDim / 2], tables.sin),
-      firstKept: g.node("Sub", [g.int64([0]), g.node("Reshape", [names.keep, g.int64([1])])]),
-    };
-    if (this.options.target === "gpu") {
-      return { ...common, parts: "", scoreShape: "", lastMask: "" };
-    }
     const fed = size(names.ids, 1);
     const columns = size(names.mask, 3);
     const heads = g.int64([kvHeads, queryHeads / kvHeads]);
     return {
-      ...common,
+      cos: g.weight("rope.cos", [maxPositions, headDim / 2], tables.cos),
+      sin: g.weight("rope.sin", [maxPositions, headDim / 2], tables.sin),
+      firstKept: g.node("Sub", [g.int64([0]), g.node("Reshape", [names.keep, g.int64([1])])]),
       parts: g.node("Concat", [g.node("Sub", [columns, fed]), fed], { axis: 0 }),
       scoreShape: g.node("Concat", [heads, fed, columns], { axis: 0 }),
       lastMask: g.node("Sub", [size(names.mask, 0), g.int64([1])]),
@@ -262,13 +206,6 @@ class DecoderGraph {
 
   /** What every fed token gathers from past and fed values, `[q, queryHeads * headDim]`. */
   #attention(l: number, x: string, shared: Shared): string {
-    return this.options.target === "gpu"
-      ? this.#fusedAttention(l, x, shared)
-      : this.#writtenOutAttention(l, x, shared);
-  }
-
-  /** The same, written out. */
-  #writtenOutAttention(l: number, x: string, shared: Shared): string {
     const g = this.#g;
     const { queryHeads, kvHeads, headDim } = this.shape;
     const { query, key, value } = this.#project(l, x, shared);
@@ -314,55 +251,6 @@ class DecoderGraph {
     return g.node("Gather", [names.mask, g.node("Min", [lastMask, g.int64([l])])]);
   }
 
-  /** What every fed token gathers, `[q, queryHeads * headDim]`, by the one operator that GPUs have for it. */
-  #fusedAttention(l: number, x: string, shared: Shared): string {
-    const g = this.#g;
-    const { queryHeads, kvHeads, headDim } = this.shape;
-    const { headNorms } = this.options.parts;
-    const [query, key, value] = [names.query(l), names.key(l), names.value(l)];
-    const [asked, kept] = [queryHeads * headDim, kvHeads * headDim];
-    // Queries and keys turn together, as the heads of one tensor; heads stay the columns of a token.
-    const [projected, before] = [`projected.${l}`, names.preRopeKey(l)];
-    const fused = g.node("Unsqueeze", [this.#projections(l, x), g.int64([0])]);
-    const parted = headNorms ? projected : before;
-    g.node("Split", [fused, g.int64([asked + kept, kept])], { axis: 2 }, [parted, value]);
-    if (headNorms) {
-      const heads = g.node("Reshape", [projected, g.int64([-1, queryHeads + kvHeads, headDim])]);
-      const normed = this.#normHeads(l, heads, [queryHeads + kvHeads, headDim]);
-      g.node("Reshape", [normed, g.int64([1, -1, asked + kept])], {}, [before]);
-    }
-    const after = g.node(
-      "com.microsoft:RotaryEmbedding",
-      [before, names.positions, shared.cos, shared.sin],
-    );
-    g.node("Split", [after, g.int64([asked, kept])], { axis: 2 }, [query, key]);
-    // Rows of a part see the past and each other, none those of another part.
-    const inParts = (name: string, width: number) =>
-      g.node("Reshape", [
-        name,
-        g.node("Concat", [names.parts, g.int64([-1, width])], { axis: 0 }),
-      ]);
-    const attended = g.node(
-      "com.microsoft:GroupQueryAttention",
-      [
-        ...[inParts(query, asked), inParts(key, kept), inParts(value, kept)],
-        ...[names.pastKey(l), names.pastValue(l)],
-        ...[names.lastEntry, names.entries, "", "", "", names.layerMask(l)],
-      ],
-      { num_heads: queryHeads, kv_num_heads: kvHeads },
-      [
-        `attended.${l}`,
-        `joined_keys.${l}`,
-        `joined_values.${l}`,
-      ],
-    );
-    g.output(key, this.#float, [1, "q", kept]);
-    g.output(value, this.#float, [1, "q", kept]);
-    g.output(before, this.#float, [1, "q", asked + kept]);
-    g.output(query, this.#float, [1, "q", asked]);
-    return g.node("Reshape", [attended, g.int64([-1, asked])]);
-  }
-
   /** Queries, keys and values side by side, heads the columns of a token. */
   #projections(l: number, x: string): string {
     const { hidden, queryHeads, kvHeads, headDim } = this.shape;
@@ -406,7 +294,7 @@ class DecoderGraph {
   }
 
   /** Query and key heads, `headDim` innermost, each normalised; `sizes` of weights that differ by head. */
-  #normHeads(l: number, heads: string, sizes: readonly number[], target?: string): string {
+  #normHeads(l: number, heads: string, sizes: readonly number[], target: string): void {
     const g = this.#g;
     const { queryHeads, kvHeads, headDim } = this.shape;
     const { names: modules } = this.options.parts;
@@ -419,8 +307,7 @@ class DecoderGraph {
       ...new Array(queryHeads).fill(weight(modules.queryNorm)),
       ...new Array(kvHeads).fill(weight(modules.keyNorm)),
     );
-    const outputs = target === undefined ? undefined : [target];
-    return g.node("Mul", [this.#norm(heads, ones), weights], {}, outputs);
+    g.node("Mul", [this.#norm(heads, ones), weights], {}, [target]);
   }
 
   /** `down(silu(gate(x)) * up(x))`. */
@@ -452,39 +339,9 @@ class DecoderGraph {
     const g = this.#g;
     const stacked = (kind: "weight" | "bias") => modules.map((module) => `${at}.${module}.${kind}`);
     const name = `${at}.${modules.join("+")}`;
-    if (this.options.target === "gpu") {
-      const weight = `${name}.weight`;
-      const product = this.#partedProduct(x, weight, sizes, stacked("weight"));
-      if (!bias) return product;
-      return g.node("Add", [product, g.weight(`${name}.bias`, [sizes[0]], ...stacked("bias"))]);
-    }
     const inputs = [x, g.weight(`${name}.weight`, sizes, ...stacked("weight"))];
     if (bias) inputs.push(g.weight(`${name}.bias`, [sizes[0]], ...stacked("bias")));
     return g.node("Gemm", inputs, { transB: 1 });
-  }
-
-  /**
-   * `x W^T` on a GPU. With few rows a product has few tiles, too few to keep a device busy, each of
-   * which goes along the whole inner axis: that axis is cut into parts, whose products are summed up.
-   */
-  #partedProduct(
-    x: string,
-    name: string,
-    [out, columns]: readonly [out: number, columns: number],
-    tensors: readonly string[],
-  ): string {
-    const g = this.#g;
-    const parts = partsOf(columns, out);
-    if (parts === 1) {
-      return g.node("MatMul", [x, g.transposedWeight(name, [columns, out], ...tensors)]);
-    }
-    const width = columns / parts;
-    const rows = g.node("Reshape", [x, g.int64([-1, parts, width])]);
-    const products = g.node("MatMul", [
-      g.node("Transpose", [rows], { perm: [1, 0, 2] }),
-      g.transposedWeight(name, [parts, width, out], ...tensors),
-    ]);
-    return g.node("ReduceSum", [products, g.int64([0])], { keepdims: 0 });
   }
 
   /** Adds a branch to the residual stream: the sum normalised, and the sum. */

@@ -19,19 +19,13 @@ export interface BuiltGraph {
   encode(place: (weight: GraphWeight) => WeightPlace): Uint8Array<ArrayBuffer>;
 }
 
-/** A type of numbers, as ONNX calls it. */
-export type FloatName = "float32" | "float16";
-
 /** A weight of a graph. */
 export interface GraphWeight {
   /** Name in the graph. */
   readonly name: string;
   readonly dims: readonly number[];
-  readonly type: FloatName;
   /** What lies behind each other in it: tensors of the checkpoint by name, and values made here. */
   readonly parts: readonly WeightPart[];
-  /** Whether its last axis comes first in the parts. */
-  readonly transposed?: boolean;
   /** Size of it. */
   readonly bytes: number;
   /** Name of the weight whose bytes it shares; absent for one that has its own. */
@@ -49,9 +43,6 @@ export interface WeightPlace {
   readonly offset?: number;
 }
 
-/** Bytes of a number. */
-export const FLOAT_BYTES: Readonly<Record<FloatName, number>> = { float32: 4, float16: 2 };
-
 /** Collects inputs, constants, weights, nodes and outputs. */
 export class GraphBuilder {
   readonly #nodes: unknown[] = [];
@@ -60,9 +51,6 @@ export class GraphBuilder {
   readonly #constants = new Map<string, unknown>();
   readonly #weights: GraphWeight[] = [];
   #count = 0;
-
-  /** @param weightType of all weights */
-  constructor(private readonly weightType: FloatName = "float32") {}
 
   /** A graph input. */
   input(name: string, type: keyof typeof DATA_TYPE, dims: readonly Dimension[]): string {
@@ -75,26 +63,11 @@ export class GraphBuilder {
     this.#outputs.push(valueInfo(name, type, dims));
   }
 
-  /** A weight, given in float32, in parts that lie behind each other. */
+  /** A weight, in parts that lie behind each other. */
   weight(name: string, dims: readonly number[], ...parts: readonly WeightPart[]): string {
-    this.#weights.push(this.#weightOf(name, dims, parts));
+    const bytes = dims.reduce((product, size) => product * size, Float32Array.BYTES_PER_ELEMENT);
+    this.#weights.push({ name, dims, parts, bytes });
     return name;
-  }
-
-  /** A weight whose last axis comes first in what it is given as, in parts that lie behind each other. */
-  transposedWeight(
-    name: string,
-    dims: readonly number[],
-    ...parts: readonly WeightPart[]
-  ): string {
-    this.#weights.push({ ...this.#weightOf(name, dims, parts), transposed: true });
-    return name;
-  }
-
-  #weightOf(name: string, dims: readonly number[], parts: readonly WeightPart[]): GraphWeight {
-    const type = this.weightType;
-    const bytes = dims.reduce((product, size) => product * size, FLOAT_BYTES[type]);
-    return { name, dims, type, parts, bytes };
   }
 
   /**
@@ -172,7 +145,7 @@ export class GraphBuilder {
       ...this.#weights.map((weight) => ({
         name: weight.name,
         dims: weight.dims,
-        dataType: DATA_TYPE[weight.type],
+        dataType: DATA_TYPE.float32,
         dataLocation: DATA_LOCATION.external,
         externalData: externalData(weight, place(weight)),
       })),

@@ -32,6 +32,12 @@ export type Extent = { readonly threads: number } | { readonly workgroups: numbe
  */
 export type Bindings = Readonly<Record<string, GPUBuffer | WgslValues | undefined>>;
 
+/** Launches a kernel over the buffers it is bound to, with the values of its uniform variables. */
+export type BoundKernel = (
+  over: Extent,
+  values: Readonly<Record<string, WgslValues>>,
+) => void;
+
 /** A variable that a kernel reaches, and how its type lies in memory. */
 interface Reached extends BufferVariable {
   readonly layout: TypeLayout;
@@ -139,37 +145,50 @@ export class Kernels {
     held: Readonly<Record<string, GPUBuffer>> = {},
   ): boolean {
     if (("threads" in over ? over.threads : over.workgroups) === 0) return false;
-    const { pipeline, layout, reached, threads } = this.#kernel(entryPoint);
-    const workgroups = "threads" in over ? Math.ceil(over.threads / threads) : over.workgroups;
     for (const name of Object.keys(bindings)) {
       if (!this.#declarations.buffers.has(name)) throw this.#unknown(name);
     }
     const given: Bindings = { ...held, ...bindings };
+    const { reached } = this.#kernel(entryPoint);
     const missing = reached.find(({ name }) => !(name in given));
     if (missing !== undefined) {
       throw new InternalError(
         `Kernel ${entryPoint} of ${this.#name} is launched without its buffer "${missing.name}"`,
       );
     }
-    const rows = Math.ceil(workgroups / MOST_WORKGROUPS);
-    const { device, parameters } = this.#bench;
-    this.#bench.launch({
-      pipeline,
-      group: device.createBindGroup({
-        layout,
-        entries: reached.map((variable) => ({
-          binding: variable.binding,
-          resource: variable.access === "uniform"
-            ? { buffer: parameters, size: variable.layout.size }
-            : { buffer: this.#bound(variable, given[variable.name]) },
-        })),
-      }),
-      blocks: reached.filter(({ access }) => access === "uniform").map((variable) =>
-        written(variable, given[variable.name] as WgslValues)
-      ),
-      workgroups: [Math.ceil(workgroups / rows), rows],
-    });
+    this.bind(entryPoint, given)(over, given as Readonly<Record<string, WgslValues>>);
     return true;
+  }
+
+  /**
+   * An entry point over some buffers, for kernels that are launched again and again over the same
+   * ones.
+   *
+   * @returns launches it with the values of its uniform variables
+   */
+  bind(entryPoint: string, buffers: Bindings): BoundKernel {
+    const { pipeline, layout, reached, threads } = this.#kernel(entryPoint);
+    const { device, parameters } = this.#bench;
+    const group = device.createBindGroup({
+      layout,
+      entries: reached.map((variable) => ({
+        binding: variable.binding,
+        resource: variable.access === "uniform"
+          ? { buffer: parameters, size: variable.layout.size }
+          : { buffer: this.#bound(variable, buffers[variable.name]) },
+      })),
+    });
+    const uniform = reached.filter(({ access }) => access === "uniform");
+    return (over, values) => {
+      const workgroups = "threads" in over ? Math.ceil(over.threads / threads) : over.workgroups;
+      const rows = Math.ceil(workgroups / MOST_WORKGROUPS);
+      this.#bench.launch({
+        pipeline,
+        group,
+        blocks: uniform.map((variable) => written(variable, values[variable.name]!)),
+        workgroups: [Math.ceil(workgroups / rows), rows],
+      });
+    };
   }
 
   /** Invocations of a workgroup of an entry point. */

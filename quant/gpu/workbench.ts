@@ -24,8 +24,8 @@
 /** Bytes of the smallest buffer: any element of any kernel's arrays fits. */
 const SMALLEST = 64;
 
-/** Parameter blocks of one submission. */
-const SLOTS = 256;
+/** Parameter blocks of one submission: the device has begun with the first when the last is recorded. */
+const SLOTS = 64;
 
 /** Words that are brought back together at most. */
 const MOST_READ_TOGETHER = 1 << 22;
@@ -117,7 +117,7 @@ export class Workbench {
     });
     this.#made.add(buffer);
     this.#live++;
-    if (typeof contents !== "number") this.#write(buffer, contents, words);
+    if (typeof contents !== "number") this.write(buffer, 0, contents);
     return buffer;
   }
 
@@ -311,7 +311,7 @@ export class Workbench {
     if (this.#encoder === undefined) return;
     this.#endPass();
     if (this.#usedSlots > 0) {
-      this.#write(this.parameters, this.#blocks, this.#slot * this.#usedSlots);
+      this.write(this.parameters, 0, this.#blocks.subarray(0, this.#slot * this.#usedSlots));
       this.#usedSlots = 0;
     }
     this.device.queue.submit([this.#encoder.finish()]);
@@ -322,8 +322,13 @@ export class Workbench {
     for (const buffer of this.#discarded.splice(0)) buffer.destroy();
   }
 
-  /** The only way that data takes to the device. Deno 2.9.6 aborts when it is asked to write nothing. */
-  #write(buffer: GPUBuffer, data: Words | Uint8Array<ArrayBuffer>, elements: number): void {
-    if (elements > 0) this.device.queue.writeBuffer(buffer, 0, data, 0, elements);
+  /**
+   * The only way that data takes to the device: ahead of what a batch has recorded so far.
+   *
+   * @param at first byte
+   */
+  write(buffer: GPUBuffer, at: number, data: Words | Uint8Array<ArrayBuffer>): void {
+    // Deno 2.9.6 aborts when it is asked to write nothing.
+    if (data.length > 0) this.device.queue.writeBuffer(buffer, at, data);
   }
 }

@@ -6,7 +6,6 @@ import { loadSlice } from "../../../benchmarks/slices.ts";
 import { findAdapter } from "../../../engine/devices/adapter.ts";
 import { openEngine } from "../../../engine/devices/open.ts";
 import { openWebGpuEngine } from "../../../engine/devices/webgpu.ts";
-import { weightBuffer } from "../../../engine/devices/weight_values.ts";
 import { loadModel } from "../../../engine/checkpoint/model.ts";
 import { findModel } from "../../../engine/checkpoint/resolve.ts";
 import { UserError } from "../../../errors.ts";
@@ -40,33 +39,6 @@ Deno.test({
       "does not compute in float16; use --precision float32",
     );
   },
-});
-
-Deno.test("a weight that is given by its transpose is turned, parts and all", async () => {
-  const rows = Array.from(
-    { length: 200 },
-    (_, r) => Float32Array.from([0, 1, 2], (c) => 3 * r + c),
-  );
-  const shape = { name: "w", dims: [3, 200], type: "float32", bytes: 2400 } as const;
-  const bytes = await weightBuffer({ ...shape, parts: rows, transposed: true }, new Map());
-  const turned = [0, 1, 2].flatMap((c) => rows.map((row) => row[c]!));
-  assertEquals([...new Float32Array(bytes.buffer)], turned);
-});
-
-Deno.test("weights beyond float16 become its largest numbers, and are counted", async () => {
-  const values = Float32Array.of(1 / 3, 65519, 70000, -1e30, -65504, 2 ** -20);
-  const weight = { name: "w", dims: [2, 3], type: "float16", parts: [values], bytes: 12 } as const;
-  const counts: number[] = [];
-  const bytes = await weightBuffer(weight, new Map(), (count) => counts.push(count));
-  assertEquals([...new Float16Array(bytes.buffer)], [
-    0.333251953125,
-    65504,
-    65504,
-    -65504,
-    -65504,
-    2 ** -20,
-  ]);
-  assertEquals(counts, [3]);
 });
 
 Deno.test({

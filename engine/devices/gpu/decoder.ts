@@ -1,0 +1,398 @@
+/**
+ * A decoder of the Llama kind as kernels of ours: what `buildDecoder` writes down as a graph, for a GPU.
+ *
+ * A pass is some two hundred launches that are recorded at once and submitted together. The residual
+ * stream, products and the softmax are float32; weights and what goes into products are in the
+ * precision of the engine.
+ *
+ * @module
+ */
+import { UserError } from "../../../errors.ts";
+import { type BoundKernel, Kernels } from "../../../quant/gpu/kernels.ts";
+import { Workbench } from "../../../quant/gpu/workbench.ts";
+import type { WgslValues } from "../../../quant/gpu/wgsl_layout.ts";
+import type { GpuTensor } from "../../../quant/tensor.ts";
+import type { Model } from "../../checkpoint/model.ts";
+import type { ForwardInput, ModelShape } from "../../engine.ts";
+import { attentionText, type AttentionTile, attentionTile } from "./attention_text.ts";
+import decoderText from "./decoder.wgsl" with { type: "text" };
+import type { DecoderWeights, Linear } from "./decoder_weights.ts";
+import { FLOAT_BYTES, type FloatName, floatWords } from "./float_words.ts";
+import { maskBits } from "./mask_bits.ts";
+import { productText, type Tile } from "./product_text.ts";
+import { RotaryRows } from "./rotary_rows.ts";
+
+/** Tiles of a product by the most rows that they are for. */
+const PRODUCT_TILES: readonly (Tile & { readonly most: number })[] = [
+  { most: 8, rows: 8, columns: 64, depth: 32, down: 2 },
+  { most: 64, rows: 32, columns: 64, depth: 32, down: 8 },
+  { most: Infinity, rows: 128, columns: 128, depth: 16, down: 16 },
+];
+
+/** Workgroups that keep a large device busy. */
+const BUSY = 512;
+
+/** Numbers of the inner axis in a split of it at least, and of the entries in one of attention. */
+const LEAST_SPLIT = 64;
+
+/** Numbers that lie together. */
+const FOUR = 4;
+
+/** Where a layer's tensors go. */
+export interface LayerTarget {
+  readonly key: GPUBuffer;
+  readonly value: GPUBuffer;
+  /** Queries, and keys before RoPE, where they are wanted. */
+  readonly query?: GPUBuffer;
+  readonly preRopeKey?: GPUBuffer;
+}
+
+/** The logits of a pass. */
+export interface Logits {
+  readonly buffer: GPUBuffer;
+  /** Numbers from one row to the next. */
+  readonly stride: number;
+}
+
+const NO_JOB = {
+  ...{ rows: 0, width: 0, parts: 0, first_row: 0, has_bias: 0, eps: 0, query_heads: 0 },
+  ...{ kv_heads: 0, head_dim: 0, has_norms: 0, wants_before: 0, splits: 0 },
+};
+
+/** See the module. */
+export class GpuDecoder {
+  readonly #bench: Workbench;
+  readonly #shape: ModelShape;
+  readonly #small: Kernels;
+  readonly #products: readonly Kernels[];
+  readonly #attentions = new Map<AttentionTile, Kernels>();
+  readonly #rotary: RotaryRows;
+  readonly #scratch = new Map<string, GPUBuffer>();
+  /** Kernels over buffers that stay, by what they are for. */
+  readonly #bound = new Map<string, BoundKernel>();
+
+  /** @throws {UserError} for sizes that the kernels do not have */
+  constructor(
+    device: GPUDevice,
+    private readonly model: Pick<Model, "shape" | "config">,
+    private readonly weights: DecoderWeights,
+    private readonly precision: FloatName,
+  ) {
+    this.#bench = Workbench.of(device);
+    const { shape } = model;
+    this.#shape = shape;
+    checkFours(model);
+    const words = floatWords(precision);
+    this.#small = Kernels.of(device, "decoder", [words, decoderText]);
+    this.#products = PRODUCT_TILES.map((tile) =>
+      Kernels.of(device, `product of ${tile.rows} rows`, [words, productText(tile)])
+    );
+    this.#attentionFor(1);
+    this.#rotary = new RotaryRows(shape.rotary);
+  }
+
+  /** Runs fed tokens; the layers' tensors go to `targets`, or nowhere. The logits are good until the next run. */
+  run(input: ForwardInput<GpuTensor>, targets: readonly LayerTarget[]): Logits {
+    return this.#bench.batch(() => this.#run(input, targets));
+  }
+
+  #run(
+    input: ForwardInput<GpuTensor>,
+    targets: readonly LayerTarget[],
+  ): Logits {
+    const { weights } = this;
+    const { ids, positions, past, maskLayers, logits } = input;
+    const { hidden, vocab, queryHeads, kvHeads, headDim, layers } = this.#shape;
+    const { rmsNormEps, intermediate, parts: { headNorms } } = this.model.config;
+    const rows = ids.length;
+    const width = hidden / FOUR;
+    const attended = queryHeads * headDim;
+    const capacity = past[0]!.key.capacity;
+    const seen = maskBits(input);
+    const attention = this.#attentionFor(queryHeads / kvHeads * rows);
+    const splits = this.#attentionSplits(attention.tile, rows, capacity);
+
+    const floats = (name: string, numbers: number) => this.#room(name, numbers);
+    const fours = (name: string, numbers: number) =>
+      this.#room(name, numbers * FLOAT_BYTES[this.precision] / FLOAT_BYTES.float32);
+    const given = (name: string, words: Uint32Array<ArrayBuffer> | Float32Array<ArrayBuffer>) => {
+      const buffer = floats(name, words.length);
+      this.#bench.write(buffer, 0, words);
+      return buffer;
+    };
+    // All memory first: what is bound to it is bound again when it grows.
+    const widest = [
+      ...[weights.layers[0]!.projections, weights.layers[0]!.output],
+      ...[weights.layers[0]!.gateAndUp, weights.layers[0]!.down],
+    ];
+    const product = floats(
+      "product",
+      Math.max(
+        ...widest.flatMap((linear) => [rows, logits].map((of) => this.#plan(linear, of).words)),
+      ),
+    );
+    const residual = floats("residual", rows * hidden);
+    const normed = fours("normed", rows * hidden);
+    const activated = fours("activated", rows * intermediate);
+    const gathered = floats("gathered", splits * rows * attended);
+    const shares = floats("shares", 2 * splits * rows * queryHeads);
+    const context = fours("context", rows * attended);
+    const own = {
+      key: floats("keys", rows * kvHeads * headDim),
+      value: floats("values", rows * kvHeads * headDim),
+      query: floats("queries", rows * attended),
+    };
+    const stride = FOUR * Math.ceil(vocab / FOUR);
+    const logitsOut = floats("logits", logits * stride);
+    const idsIn = given("ids", Uint32Array.from(ids));
+    const turns = given("turns", this.#rotary.of(positions));
+    const maskIn = given("mask", seen.bits);
+
+    const small = this.#small;
+    const { nothing } = this.#bench;
+    const norm = (
+      name: string,
+      weight: GPUBuffer,
+      of: { rows: number; first: number; parts: number; bias?: GPUBuffer },
+    ) =>
+      this.#kept(name, () =>
+        small.bind("add_and_norm", {
+          ...{ residual, product, weight, rows_out: normed, bias: of.bias ?? nothing },
+        }))({ workgroups: of.rows }, {
+          job: {
+            ...NO_JOB,
+            ...{ rows: of.rows, width, parts: of.parts, first_row: of.first, eps: rmsNormEps },
+            has_bias: of.bias === undefined ? 0 : 1,
+          },
+        });
+
+    small.bind("look_up", { ids: idsIn, matrix: weights.embedding, residual })(
+      { threads: rows * width },
+      { job: { ...NO_JOB, rows, width } },
+    );
+    norm("first norm", weights.layers[0]!.attentionNorm, { rows, first: 0, parts: 0 });
+    const scale = Math.LOG2E / Math.sqrt(headDim);
+    const folded = queryHeads / kvHeads;
+    const rowTiles = Math.ceil(folded * rows / attention.tile.rows);
+    const tiles = rowTiles * kvHeads * splits;
+    for (const [l, layer] of weights.layers.entries()) {
+      const target: Required<Omit<LayerTarget, "preRopeKey">> & LayerTarget = {
+        ...own,
+        ...targets[l],
+      };
+      const wantsBefore = target.preRopeKey !== undefined;
+      const projected = this.#product(`projections ${l}`, layer.projections, {
+        ...{ input: normed, product, rows, first: 0 },
+      });
+      const heads = {
+        projected: product,
+        projected_bias: layer.projections.bias ?? nothing,
+        head_norms: layer.headNorms ?? nothing,
+        turns,
+        queries: target.query,
+        keys: target.key,
+        values: target.value,
+        keys_before: target.preRopeKey ?? this.#unused,
+      };
+      small.bind("part_heads", heads)({ workgroups: rows * (queryHeads + 2 * kvHeads) }, {
+        job: {
+          ...NO_JOB,
+          ...{ rows, parts: projected, eps: rmsNormEps },
+          ...{ query_heads: queryHeads, kv_heads: kvHeads, head_dim: headDim },
+          has_bias: layer.projections.bias === undefined ? 0 : 1,
+          has_norms: headNorms ? 1 : 0,
+          wants_before: wantsBefore ? 1 : 0,
+        },
+      });
+      attention.kernels.bind("attend", {
+        queries: target.query,
+        past_keys: past[l]!.key.buffer,
+        past_values: past[l]!.value.buffer,
+        keys: target.key,
+        values: target.value,
+        mask: maskIn,
+        gathered,
+        weights: shares,
+      })({ workgroups: tiles }, {
+        job: {
+          ...{ rows, past: capacity, kv_heads: kvHeads, folded, splits, scale },
+          ...{ causal: seen.causal === undefined ? 0 : 1, seen: seen.causal ?? 0 },
+          ...{ mask_words: seen.words, past_words: seen.pastWords },
+          mask_row: maskLayers === 1 ? 0 : l * rows,
+          ...{ row_tiles: rowTiles, tiles },
+        },
+      });
+      this.#kept(
+        "join_splits",
+        () => small.bind("join_splits", { gathered, weights: shares, rows_out: context }),
+      )(
+        { threads: rows * attended / FOUR },
+        {
+          job: { ...NO_JOB, rows, query_heads: queryHeads, head_dim: headDim, splits },
+        },
+      );
+      // A row without logits is done once its key and value exist.
+      const count = l + 1 === layers ? logits : rows;
+      const first = rows - count;
+      const output = this.#product(`output ${l}`, layer.output, {
+        ...{ input: context, product, rows: count, first },
+      });
+      norm(`MLP norm ${l}`, layer.mlpNorm, {
+        ...{ rows: count, first, parts: output },
+        ...biasOf(layer.output),
+      });
+      const both = this.#product(`gate and up ${l}`, layer.gateAndUp, {
+        ...{ input: normed, product, rows: count, first: 0 },
+      });
+      this.#kept(`gate ${l}`, () =>
+        small.bind("gate", {
+          ...{ product, bias: layer.gateAndUp.bias ?? nothing, rows_out: activated },
+        }))({ threads: count * intermediate / FOUR }, {
+          job: {
+            ...NO_JOB,
+            ...{ rows: count, width: intermediate / FOUR, parts: both },
+            has_bias: layer.gateAndUp.bias === undefined ? 0 : 1,
+          },
+        });
+      const down = this.#product(`down ${l}`, layer.down, {
+        ...{ input: activated, product, rows: count, first: 0 },
+      });
+      const next = weights.layers[l + 1]?.attentionNorm ?? weights.finalNorm;
+      norm(`next norm ${l}`, next, {
+        ...{ rows: count, first, parts: down },
+        ...biasOf(layer.down),
+      });
+    }
+    this.#product("head", weights.head, {
+      ...{ input: normed, product: logitsOut, rows: logits, first: 0, whole: true },
+    });
+    return { buffer: logitsOut, stride };
+  }
+
+  /** Launches a product; returns its parts. */
+  #product(
+    name: string,
+    linear: Linear,
+    { input, product, rows, first, whole = false }: {
+      readonly input: GPUBuffer;
+      readonly product: GPUBuffer;
+      readonly rows: number;
+      /** First row of the input that counts. */
+      readonly first: number;
+      /** Whether it must come in one part. */
+      readonly whole?: boolean;
+    },
+  ): number {
+    const plan = this.#plan(linear, rows, whole);
+    const { kernels, job, parts, tiles } = plan;
+    this.#kept(
+      `${name}, ${plan.tile}`,
+      () => kernels.bind("multiply", { rows_in: input, matrix: linear.matrix, product }),
+    )(
+      { workgroups: tiles },
+      { job: { ...job, first_row: first } },
+    );
+    return parts;
+  }
+
+  /** How a product is computed. */
+  #plan({ rows: columns, columns: inner }: Linear, rows: number, whole = false) {
+    const tile = PRODUCT_TILES.findIndex(({ most }) => rows <= most);
+    const { rows: tileRows, columns: tileColumns, depth } = PRODUCT_TILES[tile]!;
+    const rowTiles = Math.ceil(rows / tileRows);
+    const columnTiles = Math.ceil(columns / tileColumns);
+    const wanted = whole ? 1 : Math.floor(BUSY / (rowTiles * columnTiles));
+    const most = Math.max(1, Math.min(wanted, Math.floor(inner / LEAST_SPLIT)));
+    const split = depth * Math.ceil(inner / most / depth);
+    const parts = Math.ceil(inner / split);
+    const outWidth = Math.ceil(columns / FOUR);
+    const tiles = rowTiles * columnTiles * parts;
+    const job: WgslValues = {
+      ...{ rows, columns, out_width: outWidth, inner: inner / FOUR, split: split / FOUR },
+      ...{ row_tiles: rowTiles, column_tiles: columnTiles, tiles, first_row: 0 },
+    };
+    return {
+      ...{ kernels: this.#products[tile]!, tile, job, parts, tiles },
+      words: parts * rows * FOUR * outWidth,
+    };
+  }
+
+  /** Attention for so many rows of a KV head. */
+  #attentionFor(rows: number): { tile: AttentionTile; kernels: Kernels } {
+    const { device } = this.#bench;
+    const { headDim } = this.#shape;
+    const tile = attentionTile(headDim, rows, device.limits.maxComputeWorkgroupStorageSize);
+    let kernels = this.#attentions.get(tile);
+    if (kernels === undefined) {
+      kernels = Kernels.of(device, "attention", [attentionText(tile, headDim)]);
+      this.#attentions.set(tile, kernels);
+    }
+    return { tile, kernels };
+  }
+
+  #attentionSplits({ rows: tileRows }: AttentionTile, rows: number, capacity: number): number {
+    const { queryHeads, kvHeads } = this.#shape;
+    const tiles = kvHeads * Math.ceil(queryHeads / kvHeads * rows / tileRows);
+    const most = Math.ceil((capacity + rows) / LEAST_SPLIT);
+    return Math.max(1, Math.min(most, Math.floor(BUSY / tiles)));
+  }
+
+  /** A bound kernel, the one of the last time where there is one. */
+  #kept(name: string, bind: () => BoundKernel): BoundKernel {
+    let bound = this.#bound.get(name);
+    if (bound === undefined) this.#bound.set(name, bound = bind());
+    return bound;
+  }
+
+  /** A buffer that stays, with room for so many words. */
+  #room(name: string, words: number): GPUBuffer {
+    const kept = this.#scratch.get(name);
+    const bytes = Uint32Array.BYTES_PER_ELEMENT * words;
+    if (kept !== undefined && kept.size >= bytes) return kept;
+    if (kept !== undefined) this.#bench.free(kept);
+    const larger = this.#bench.buffer(name, Math.ceil(words));
+    this.#scratch.set(name, larger);
+    this.#bound.clear();
+    return larger;
+  }
+
+  /** What is bound where a kernel could write and does not. */
+  get #unused(): GPUBuffer {
+    return this.#room("unused", 1);
+  }
+
+  /** Frees weights and all else. */
+  close(): void {
+    const { embedding, finalNorm, head, layers } = this.weights;
+    const own = [embedding, finalNorm, ...(head.matrix === embedding ? [] : [head.matrix])];
+    for (const { attentionNorm, mlpNorm, headNorms, ...linears } of layers) {
+      own.push(attentionNorm, mlpNorm, ...(headNorms === undefined ? [] : [headNorms]));
+      for (const { matrix, bias } of Object.values(linears)) {
+        own.push(matrix, ...(bias === undefined ? [] : [bias]));
+      }
+    }
+    this.#bench.free(...own, ...this.#scratch.values());
+    this.#scratch.clear();
+    this.#bound.clear();
+  }
+}
+
+function biasOf({ bias }: Linear): { bias?: GPUBuffer } {
+  return bias === undefined ? {} : { bias };
+}
+
+/** Checks that rows are made of fours. */
+function checkFours({ shape, config }: Pick<Model, "shape" | "config">): void {
+  const sizes = {
+    "a residual stream": shape.hidden,
+    "heads": shape.headDim,
+    "an MLP": config.intermediate,
+  };
+  for (const [what, size] of Object.entries(sizes)) {
+    if (size % FOUR !== 0) {
+      throw new UserError(
+        `On a GPU ${what} of ${size} channels cannot be computed, only of a multiple of ${FOUR}; use --device cpu`,
+      );
+    }
+  }
+}

@@ -1,0 +1,224 @@
+// The small kernels of a decoder: all between its matrix products and its attention. What a product
+// gives comes in parts, one behind the other, whose sum it is.
+
+struct Job {
+  rows: u32,
+  // Fours of a row.
+  width: u32,
+  // Parts of the product that is taken in.
+  parts: u32,
+  // First row of the residual stream that is still needed.
+  first_row: u32,
+  has_bias: u32,
+  eps: f32,
+  // Of attention.
+  query_heads: u32,
+  kv_heads: u32,
+  head_dim: u32,
+  has_norms: u32,
+  wants_before: u32,
+  splits: u32,
+}
+
+@group(0) @binding(2) var<storage, read> ids: array<u32>;
+@group(0) @binding(3) var<storage, read> matrix: array<Four>;
+@group(0) @binding(4) var<storage, read_write> residual: array<vec4f>;
+@group(0) @binding(5) var<storage, read> product: array<vec4f>;
+@group(0) @binding(6) var<storage, read> bias: array<vec4f>;
+@group(0) @binding(7) var<storage, read> weight: array<vec4f>;
+@group(0) @binding(8) var<storage, read_write> rows_out: array<Four>;
+// Of the projections to queries, keys and values, number by number.
+@group(0) @binding(9) var<storage, read> projected: array<f32>;
+@group(0) @binding(10) var<storage, read> projected_bias: array<f32>;
+@group(0) @binding(11) var<storage, read> head_norms: array<f32>;
+// Cosine and sine of each row's position.
+@group(0) @binding(12) var<storage, read> turns: array<vec2f>;
+@group(0) @binding(13) var<storage, read_write> queries: array<f32>;
+@group(0) @binding(14) var<storage, read_write> keys: array<f32>;
+@group(0) @binding(15) var<storage, read_write> values: array<f32>;
+@group(0) @binding(16) var<storage, read_write> keys_before: array<f32>;
+// Of attention: what each split gathered, and the top and the sum of its weights.
+@group(0) @binding(17) var<storage, read> gathered: array<vec4f>;
+@group(0) @binding(18) var<storage, read> weights: array<vec2f>;
+
+// The rows of a table.
+@compute @workgroup_size(workgroup_threads)
+fn look_up(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) workgroups: vec3u) {
+  let index = flat_index(id, workgroups);
+  if (index >= job.rows * job.width) {
+    return;
+  }
+  let row = index / job.width;
+  residual[index] = numbers_of(matrix[ids[row] * job.width + index % job.width]);
+}
+
+// More than elsewhere: with few rows there is nothing else to wait for.
+const norm_threads = 256u;
+
+var<workgroup> square_sums: array<f32, norm_threads>;
+
+// Adds a product to the residual stream, and gives the sum after RMSNorm; a row a workgroup.
+@compute @workgroup_size(norm_threads)
+fn add_and_norm(
+  @builtin(workgroup_id) id: vec3u,
+  @builtin(num_workgroups) workgroups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let row = flat_workgroup(id, workgroups);
+  if (row >= job.rows) {
+    return;
+  }
+  let start = (job.first_row + row) * job.width;
+  let step = job.rows * job.width;
+  var squares = 0.0;
+  for (var i = lane; i < job.width; i += norm_threads) {
+    var sum = residual[start + i];
+    for (var part = 0u; part < job.parts; part++) {
+      sum += product[part * step + row * job.width + i];
+    }
+    if (job.has_bias != 0u) {
+      sum += bias[i];
+    }
+    residual[start + i] = sum;
+    squares += dot(sum, sum);
+  }
+  square_sums[lane] = squares;
+  workgroupBarrier();
+  for (var half = norm_threads / 2u; half > 0u; half /= 2u) {
+    if (lane < half) {
+      square_sums[lane] += square_sums[lane + half];
+    }
+    workgroupBarrier();
+  }
+  let scale = 1.0 / sqrt(square_sums[0] / f32(4u * job.width) + job.eps);
+  for (var i = lane; i < job.width; i += norm_threads) {
+    rows_out[row * job.width + i] = four_of(residual[start + i] * scale * weight[i]);
+  }
+}
+
+fn projection(row: u32, channel: u32) -> f32 {
+  let channels = (job.query_heads + 2u * job.kv_heads) * job.head_dim;
+  var sum = select(0.0, projected_bias[channel], job.has_bias != 0u);
+  for (var part = 0u; part < job.parts; part++) {
+    sum += projected[(part * job.rows + row) * channels + channel];
+  }
+  return sum;
+}
+
+// Queries, keys and values of each head; queries and keys are normed where there are norms for them,
+// and turned by their position. A head of a row a workgroup, two channels that turn together a lane.
+@compute @workgroup_size(workgroup_threads)
+fn part_heads(
+  @builtin(workgroup_id) id: vec3u,
+  @builtin(num_workgroups) workgroups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let heads = job.query_heads + 2u * job.kv_heads;
+  let rotated = job.query_heads + job.kv_heads;
+  let place = flat_workgroup(id, workgroups);
+  let row = place / heads;
+  let head = place % heads;
+  let half = job.head_dim / 2u;
+  let there = row < job.rows;
+  let normed = job.has_norms != 0u && head < rotated;
+  let channel = head * job.head_dim;
+  var scale = 1.0;
+  if (job.has_norms != 0u) {
+    var squares = 0.0;
+    if (there && normed) {
+      for (var i = lane; i < job.head_dim; i += workgroup_threads) {
+        let x = projection(row, channel + i);
+        squares += x * x;
+      }
+    }
+    let mean = sum_of(squares, lane) / f32(job.head_dim);
+    scale = select(1.0, 1.0 / sqrt(mean + job.eps), normed);
+  }
+  if (!there) {
+    return;
+  }
+  for (var i = lane; i < half; i += workgroup_threads) {
+    var low = projection(row, channel + i) * scale;
+    var high = projection(row, channel + half + i) * scale;
+    if (normed) {
+      let norms = select(0u, job.head_dim, head >= job.query_heads);
+      low *= head_norms[norms + i];
+      high *= head_norms[norms + half + i];
+    }
+    if (head >= rotated) {
+      let at = ((head - rotated) * job.rows + row) * job.head_dim + i;
+      values[at] = kept(low);
+      values[at + half] = kept(high);
+      continue;
+    }
+    let turn = turns[row * half + i];
+    let turned_low = low * turn.x - high * turn.y;
+    let turned_high = high * turn.x + low * turn.y;
+    if (head < job.query_heads) {
+      let at = (head * job.rows + row) * job.head_dim + i;
+      queries[at] = turned_low;
+      queries[at + half] = turned_high;
+      continue;
+    }
+    let at = ((head - job.query_heads) * job.rows + row) * job.head_dim + i;
+    keys[at] = kept(turned_low);
+    keys[at + half] = kept(turned_high);
+    if (job.wants_before != 0u) {
+      keys_before[at] = kept(low);
+      keys_before[at + half] = kept(high);
+    }
+  }
+}
+
+// What the splits of attention gathered, together; heads become the columns of a token.
+@compute @workgroup_size(workgroup_threads)
+fn join_splits(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) workgroups: vec3u) {
+  let index = flat_index(id, workgroups);
+  let width = job.head_dim / 4u;
+  let all_rows = job.query_heads * job.rows;
+  if (index >= all_rows * width) {
+    return;
+  }
+  let place = index / width;
+  let column = index % width;
+  var top = -3.0e38;
+  for (var split = 0u; split < job.splits; split++) {
+    top = max(top, weights[split * all_rows + place].x);
+  }
+  var sum = 0.0;
+  var numbers = vec4f();
+  for (var split = 0u; split < job.splits; split++) {
+    let own = weights[split * all_rows + place];
+    let share = exp2(own.x - top);
+    sum += own.y * share;
+    numbers += gathered[(split * all_rows + place) * width + column] * share;
+  }
+  let head = place / job.rows;
+  let row = place % job.rows;
+  rows_out[(row * job.query_heads + head) * width + column] =
+    four_of(select(vec4f(), numbers / sum, sum > 0.0));
+}
+
+// silu(gate) * up.
+@compute @workgroup_size(workgroup_threads)
+fn gate(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) workgroups: vec3u) {
+  let index = flat_index(id, workgroups);
+  if (index >= job.rows * job.width) {
+    return;
+  }
+  let row = index / job.width;
+  let column = index % job.width;
+  let step = 2u * job.rows * job.width;
+  let at = 2u * row * job.width + column;
+  var gates = vec4f();
+  var ups = vec4f();
+  for (var part = 0u; part < job.parts; part++) {
+    gates += product[part * step + at];
+    ups += product[part * step + at + job.width];
+  }
+  if (job.has_bias != 0u) {
+    gates += bias[column];
+    ups += bias[column + job.width];
+  }
+  rows_out[index] = four_of(gates / (1.0 + exp(-gates)) * ups);
+}
