@@ -80,12 +80,32 @@ export interface ForwardInput<T extends KvShape> {
   readonly logits: number;
   /** Which tensors of the fed tokens to return; default none. */
   readonly outputs?: "none" | "kv" | "all";
+  /** What to compare the logits with, for an engine that can do so where they are. */
+  readonly against?: ReferenceRows;
+}
+
+/** Logits of a reference, and which of its rows belong to those of a run. */
+export interface ReferenceRows {
+  /** `[.., vocab]`, row-major, finite. They stay as they are. */
+  readonly logits: Float32Array<ArrayBuffer>;
+  /** A row of them for each row of the run. */
+  readonly rows: readonly number[];
+}
+
+/** How a row of logits compares with a reference's. */
+export interface ComparedRow {
+  /** `argmax` of the row; the first wins a tie. */
+  readonly token: number;
+  /** `KL(p_ref || p)` in nats, at least 0; not finite where the row is not. */
+  readonly kl: number;
 }
 
 /** What a run returns. */
 export interface ForwardOutput<T extends KvShape> {
-  /** `[logits asked for, vocab]`, row-major, in host memory. */
+  /** `[logits asked for, vocab]`, row-major, in host memory; empty where they were compared. */
   readonly logits: Float32Array<ArrayBuffer>;
+  /** Of each row, where the engine compared them. */
+  readonly compared?: readonly ComparedRow[];
   /** Per layer, tensors of capacity `fed`; empty for `outputs: "none"`. The caller frees them. */
   readonly layers: readonly LayerOutput<T>[];
 }

@@ -104,7 +104,9 @@ class Generation<T extends KvShape> {
     const ranges = cache.ranges();
     this.#ledger.note(cache, planned, step, tokens, ranges);
     const pass = [{ step, tokens, ranges }];
-    const { logits, layers } = await predict(engine, this.#live, cache, pass, [id], "all");
+    const { logits, layers } = await predict(engine, this.#live, cache, pass, [id], {
+      outputs: "all",
+    });
     this.#keep(layers, tokens);
     if (!logits.every(Number.isFinite)) {
       throw new QuantizerError(

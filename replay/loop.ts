@@ -160,22 +160,25 @@ class ExampleReplay<T extends KvShape> {
     const { engine, reference } = this.input;
     const { shape } = engine;
     const ids = pass.map(({ step }) => this.#ids[step]!);
-    const { logits, squares, seconds } = await predict(
+    const rows = pass.map(({ step }) => scoredIndex(reference, step)!);
+    const { logits, compared, squares, seconds } = await predict(
       engine,
       reference,
       this.#cache!,
       pass,
       ids,
+      this.input.seen === undefined ? { against: { logits: reference.logits, rows } } : {},
     );
     this.#seconds += seconds;
     for (const [row, { step, tokens, ranges }] of pass.entries()) {
-      const index = scoredIndex(reference, step)!;
+      const index = rows[row]!;
       const at = index * shape.vocab;
       const rowAt = row * shape.vocab;
       this.input.seen?.(index, logits.subarray(rowAt, rowAt + shape.vocab));
       const squaredError = squares.reduce((sum, s, i) => sum + s.ratio(tokens, ranges[i]!), 0) /
         squares.length;
-      const prediction = compare(reference.logits, at, logits, rowAt, shape.vocab);
+      const prediction = compared?.[row] ??
+        compare(reference.logits, at, logits, rowAt, shape.vocab);
       // The reference is finite, so what was restored is not: not in itself, but to the model.
       if (!Number.isFinite(prediction.kl)) throw notFiniteLogits(step, tokens, squares, ranges);
       this.#headErrors.add(squares, tokens, ranges);

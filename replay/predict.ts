@@ -7,7 +7,7 @@
 import { KV_KINDS } from "../quant/family.ts";
 import { QuantizerError } from "../quant/quantizer_error.ts";
 import type { KvShape } from "../quant/tensor.ts";
-import type { Engine, LayerOutput } from "../engine/engine.ts";
+import type { ComparedRow, Engine, ForwardInput, LayerOutput } from "../engine/engine.ts";
 import type { QuantizedCache } from "./quantize.ts";
 import type { Reference } from "./reference.ts";
 import { type PassStep, restore } from "./restore.ts";
@@ -15,8 +15,10 @@ import { TokenSquares } from "./token_squares.ts";
 
 /** What a pass gives. */
 export interface PassOutcome<T extends KvShape> {
-  /** Replayed logits, `[steps of the pass, vocab]`. */
+  /** Replayed logits, `[steps of the pass, vocab]`; empty where they were compared. */
   readonly logits: Float32Array;
+  /** How they compare with the reference's, where the engine said. */
+  readonly compared?: readonly ComparedRow[];
   /** Per layer and kind, what restoring changed. */
   readonly squares: readonly TokenSquares[];
   /** Wall time of restoring and of the model, in seconds. */
@@ -30,6 +32,7 @@ export interface PassOutcome<T extends KvShape> {
  *
  * @param ids the token that each step of the pass feeds
  * @param outputs which of their tensors to return
+ * @param against what the engine may compare the logits with
  * @throws {QuantizerError} when what a store restored is not finite
  */
 export async function predict<T extends KvShape>(
@@ -38,7 +41,7 @@ export async function predict<T extends KvShape>(
   cache: QuantizedCache<T>,
   pass: readonly PassStep[],
   ids: readonly number[],
-  outputs: "none" | "all" = "none",
+  { outputs = "none", against }: Pick<ForwardInput<T>, "outputs" | "against"> = {},
 ): Promise<PassOutcome<T>> {
   const { backend } = engine;
   const start = performance.now();
@@ -47,7 +50,7 @@ export async function predict<T extends KvShape>(
     restore(engine, reference.layers, cache, pass)
   );
   try {
-    const { logits, layers } = await engine.forward({
+    const { logits, compared, layers } = await engine.forward({
       ids,
       positions: pass.map(({ tokens }) => tokens),
       past,
@@ -55,6 +58,7 @@ export async function predict<T extends KvShape>(
       maskLayers,
       logits: pass.length,
       outputs,
+      ...(against === undefined ? {} : { against }),
     });
     // Logits came last: the device has quantized, restored and predicted.
     const seconds = (performance.now() - start) / 1000;
@@ -82,7 +86,13 @@ export async function predict<T extends KvShape>(
           `not finite, or too far from the real ${kind}s for float32`,
       );
     }
-    return { logits, squares: sums, seconds, layers };
+    return {
+      logits,
+      squares: sums,
+      seconds,
+      layers,
+      ...(compared === undefined ? {} : { compared }),
+    };
   } finally {
     for (const { key, value } of past) {
       backend.free(key);

@@ -18,6 +18,7 @@ import { fingerprint } from "./fingerprint.ts";
 import { GpuDecoder } from "./gpu/decoder.ts";
 import { uploadWeights } from "./gpu/decoder_weights.ts";
 import type { FloatName } from "./gpu/float_words.ts";
+import { LogitComparison } from "./gpu/logit_comparison.ts";
 import { openTransfers } from "./transfers.ts";
 
 /** Tokens of a prompt that go through the model at once at most, and bytes of what they are made into. */
@@ -87,6 +88,7 @@ class WebGpuEngine implements GpuEngine {
   readonly backend: GpuBackend;
   readonly shape: ModelShape;
   readonly #intermediate: number;
+  readonly #comparison: LogitComparison;
 
   constructor(
     private readonly decoder: GpuDecoder,
@@ -98,6 +100,7 @@ class WebGpuEngine implements GpuEngine {
     this.shape = shape;
     this.#intermediate = config.intermediate;
     this.backend = new GpuBackend(gpu);
+    this.#comparison = new LogitComparison(gpu, shape.vocab);
   }
 
   async forward(input: ForwardInput<GpuTensor>): Promise<ForwardOutput<GpuTensor>> {
@@ -113,6 +116,11 @@ class WebGpuEngine implements GpuEngine {
       }));
       return this.decoder.run(input, targets);
     });
+    const { against } = input;
+    if (against !== undefined && this.#comparison.takes(against)) {
+      const compared = await this.#comparison.compare({ buffer, stride }, against);
+      return { logits: new Float32Array(), compared, layers };
+    }
     const rows = Array.from(
       { length: input.logits },
       (_, row) => ({ buffer, at: row * stride, words: shape.vocab }),
@@ -145,6 +153,7 @@ class WebGpuEngine implements GpuEngine {
   }
 
   close(): Promise<void> {
+    this.#comparison.close();
     this.decoder.close();
     this.backend.close();
     Workbench.of(this.gpu).close();

@@ -103,7 +103,7 @@ async function generateAnew(input: GenerateInput<KvShape>): Promise<number[]> {
     }
     const pass = [{ step, tokens: n, ranges: cache.ranges() }];
     const id = step === 0 ? reference.prompt.at(-1)! : tokens.at(-1)!;
-    const out = await predict(engine, live, cache, pass, [id], "all");
+    const out = await predict(engine, live, cache, pass, [id], { outputs: "all" });
     cache.free();
     for (const tensor of live.preRopeKeys ?? []) backend.free(tensor);
     layers = layers.map(({ key, value }, l) => ({
