@@ -30,7 +30,7 @@ export interface AdaptiveOptions {
   readonly sensitivity?: boolean;
   /** Whether components get steps of their own; default true. If not, all have the same step. */
   readonly allocation?: boolean;
-  /** Recent tokens kept exact at most; default 24. */
+  /** Recent tokens kept exact at most; default 16. */
   readonly window?: number;
 }
 
@@ -42,9 +42,9 @@ type Step = number | "absent" | "exact";
 
 /**
  * Power to which a sensitivity's ratio to the typical one is taken: texts of other kinds measure other
- * ones, by orders of magnitude, so that half of the distance is believed.
+ * ones, by orders of magnitude, so that three quarters of the distance are believed.
  */
-const BELIEVED = 0.5;
+const BELIEVED = 0.75;
 
 /** Share of the rate that calibration plans with; the rest is for texts that take more. */
 const PLANNED = 0.96;
@@ -87,7 +87,7 @@ export class AdaptiveQuantPolicy implements Policy {
       costPerSquaredError: 10,
       sensitivity: true,
       allocation: true,
-      window: 24,
+      window: 16,
       ...options,
     };
   }
@@ -149,7 +149,7 @@ export class AdaptiveQuantPolicy implements Policy {
     const { window } = this.#options;
     return Math.min(
       window,
-      Math.max(Math.floor(window / 6), Math.floor(prompt_tokens / 16)),
+      Math.max(Math.floor(window / 4), Math.floor(prompt_tokens / 16)),
     );
   }
 

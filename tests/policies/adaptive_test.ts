@@ -108,5 +108,5 @@ Deno.test("an adaptive window is sized to the prompt", () => {
   const policy = adaptive();
   const window = (prompt_tokens: number) =>
     policy.residual_length(0, { prompt_tokens } as RequestMeta);
-  assertEquals([10, 100, 250, 9000].map(window), [4, 6, 15, 24]);
+  assertEquals([10, 100, 250, 9000].map(window), [4, 6, 15, 16]);
 });
