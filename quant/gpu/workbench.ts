@@ -20,6 +20,7 @@
  *
  * @module
  */
+import { UserError } from "../../errors.ts";
 
 /** Bytes of the smallest buffer: any element of any kernel's arrays fits. */
 const SMALLEST = 64;
@@ -264,6 +265,11 @@ export class Workbench {
       staging.unmap();
       whole = true;
       return came;
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      throw new UserError(
+        `The GPU gave nothing back (${reason}): its driver started anew, or it was taken away; run again, or use --device cpu`,
+      );
     } finally {
       if (whole && this.#staging === undefined) this.#staging = staging;
       else staging.destroy();
