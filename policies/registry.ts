@@ -113,7 +113,7 @@ export const policies = {
  *
  * const ofWidth = (bits: number): PolicyName[] =>
  *   policyNames.filter((name) => name.endsWith(`_${bits}bit`));
- * assertEquals(ofWidth(3), ["turboquant_3bit"]);
+ * assertEquals(ofWidth(3), ["turboquant_3bit", "aquakv_3bit"]);
  * ```
  */
 export type PolicyName = keyof typeof policies;
