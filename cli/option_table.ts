@@ -43,7 +43,10 @@ export const CALIBRATION_DATA_OPTIONS = {
 
 /** The option that says where models run. */
 export const DEVICE_OPTION = {
-  device: { value: "auto|webgpu|cpu|wasm", help: "where the model runs (default: auto)" },
+  device: {
+    value: "auto|webgpu|webgpu-onnx|cpu|wasm",
+    help: "where the model runs (default: auto)",
+  },
 } as const satisfies Record<string, OptionRow>;
 
 /** The option that changes the groups of the policies. */

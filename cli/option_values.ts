@@ -9,7 +9,13 @@ import { UsageError } from "./usage_error.ts";
 
 /** Named here too, so that a help text does not load the engines. */
 export const PRECISIONS = ["float32", "float16"] as const satisfies readonly Precision[];
-export const DEVICES = ["auto", "webgpu", "cpu", "wasm"] as const satisfies readonly Device[];
+export const DEVICES = [
+  "auto",
+  "webgpu",
+  "webgpu-onnx",
+  "cpu",
+  "wasm",
+] as const satisfies readonly Device[];
 
 /** For `parseArgs`: refuses what no option of a table names. */
 export function refuseUnknown(

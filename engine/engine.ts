@@ -115,8 +115,8 @@ export const MASKED = -1e9;
 
 /** A loaded model on one execution provider. */
 export interface Engine<T extends KvShape = KvShape> {
-  /** `cpu` (onnxruntime-node), `wasm` (onnxruntime-web) or `webgpu` (kernels of ours). */
-  readonly device: "cpu" | "wasm" | "webgpu";
+  /** `cpu` (onnxruntime-node), `wasm`, `webgpu-onnx` (onnxruntime-web) or `webgpu` (kernels of ours). */
+  readonly device: "cpu" | "wasm" | "webgpu" | "webgpu-onnx";
   readonly shape: ModelShape;
   /** Hash of everything that decides the numbers: weights, config, graph version, runtime version. */
   readonly fingerprint: string;

@@ -65,9 +65,10 @@ export type { Device, HubSource, ModelShape, Precision };
  */
 export interface LabOptions {
   /**
-   * Where the model runs: `webgpu`, `cpu` (onnxruntime-node), `wasm`, or `auto`, which takes the
-   * faster one of a real GPU and `cpu`. That is measured the first time that a machine runs a model of
-   * its size, and remembered in `cache`. Default `auto`.
+   * Where the model runs: `webgpu`, `cpu` (onnxruntime-node), `wasm`, `webgpu-onnx` (onnxruntime-web on
+   * the GPU of `webgpu`, a check on it), or `auto`, which takes the faster one of a real GPU and `cpu`.
+   * That is measured the first time that a machine runs a model of its size, and remembered in `cache`.
+   * Default `auto`.
    */
   readonly device?: Device;
   /**

@@ -23,7 +23,7 @@ export interface CellKey {
   readonly policy: string;
   /** SHA-256 of the source that decides the numbers: policy, quantizers, replay, scorers. */
   readonly source_hash: string;
-  readonly engine: "cpu" | "wasm" | "webgpu";
+  readonly engine: "cpu" | "wasm" | "webgpu" | "webgpu-onnx";
   readonly budget_bits: number;
   readonly max_new_tokens: number;
   /** Examples asked for; null for the whole slice. */

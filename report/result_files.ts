@@ -31,7 +31,7 @@ export interface RunDescription {
   readonly chat_template: boolean;
   /** Hash of weights, configuration, graph and runtime. */
   readonly model_fingerprint: string;
-  readonly device: "cpu" | "wasm" | "webgpu";
+  readonly device: "cpu" | "wasm" | "webgpu" | "webgpu-onnx";
   /** The GPU and how data got there, in words; null where the processor computed. */
   readonly gpu: string | null;
   /** What the model computed in. */

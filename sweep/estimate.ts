@@ -130,7 +130,7 @@ export class Estimates {
     const { size } = this.models.get(model)!;
     const { device } = this.sweep;
     const bytes = 4 * size.parameters;
-    const into = device === "wasm" || device === "webgpu"
+    const into = device === "wasm" || device === "webgpu" || device === "webgpu-onnx"
       ? device
       : bytes < LEAST_MAPPED
       ? "cpu"

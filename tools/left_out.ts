@@ -7,10 +7,12 @@
 import { fileURLToPath } from "node:url";
 import type { CompileTarget } from "./compile_targets.ts";
 
-/** What of onnxruntime-web is loaded: the bundle that an engine imports, and its wasm. */
+/** What of onnxruntime-web is loaded: the two bundles that the engines import and their wasm. */
 const WEB_FILES: readonly string[] = [
   "onnxruntime-web/wasm",
+  "onnxruntime-web/webgpu",
   "onnxruntime-web/ort-wasm-simd-threaded.wasm",
+  "onnxruntime-web/ort-wasm-simd-threaded.asyncify.wasm",
 ];
 
 /**

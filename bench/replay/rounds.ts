@@ -3,7 +3,7 @@
  * the first compiles kernels, the others are what a longer run goes on with.
  *
  * ```sh
- * deno run -A bench/replay/rounds.ts MODEL webgpu|cpu float32|float16 [prompt tokens, 2049] [steps, 32]
+ * deno run -A bench/replay/rounds.ts MODEL webgpu|webgpu-onnx|cpu float32|float16 [prompt tokens, 2049] [steps, 32]
  * ```
  *
  * The prompt is made of ids drawn at random, so that random weights serve as well as any others.
@@ -34,9 +34,12 @@ const [name = "mini", device = "webgpu", precision = "float32", tokens = "2049",
 const promptTokens = Number(tokens);
 const maxNewTokens = Number(steps);
 if (
-  (device !== "webgpu" && device !== "cpu") || !(precision === "float32" || precision === "float16")
+  (device !== "webgpu" && device !== "webgpu-onnx" && device !== "cpu") ||
+  !(precision === "float32" || precision === "float16")
 ) {
-  console.error(`Give webgpu or cpu, and float32 or float16, not ${device} ${precision}`);
+  console.error(
+    `Give webgpu, webgpu-onnx or cpu, and float32 or float16, not ${device} ${precision}`,
+  );
   Deno.exit(2);
 }
 const model = await loadModel((await findModel(name)).path);

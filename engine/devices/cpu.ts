@@ -46,7 +46,7 @@ export async function openCpuEngine(
     intraOpNumThreads: threads,
   };
   const id = await fingerprint(model, ["cpu", runtime.env.versions.common]);
-  const layout = new WeightsLayout(decoderGraph(model, true));
+  const layout = new WeightsLayout(decoderGraph(model, "host, mapped"));
   if (layout.bytes >= small) {
     const key = await sha256(JSON.stringify(["weights", model.hash, GRAPH_VERSION]));
     for (const kept of place === undefined ? [temporaryWeights] : [place, temporaryWeights]) {

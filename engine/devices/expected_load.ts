@@ -14,7 +14,7 @@ const LARGE = 100e6;
 const BARE = 300 * 2 ** 20;
 
 /** Where weights go: files that are mapped, or buffers of a device. */
-export type LoadedInto = "cpu, mapped" | "cpu" | "wasm" | "webgpu";
+export type LoadedInto = "cpu, mapped" | "cpu" | "wasm" | "webgpu" | "webgpu-onnx";
 
 /** Copies of the weights in float32 at the worst moment, and seconds for each gigabyte of them. */
 const costs: Readonly<Record<LoadedInto, { readonly copies: number; readonly seconds: number }>> = {
@@ -22,6 +22,7 @@ const costs: Readonly<Record<LoadedInto, { readonly copies: number; readonly sec
   "cpu": { copies: 3, seconds: 5 },
   "wasm": { copies: 2.5, seconds: 7 },
   "webgpu": { copies: 1.4, seconds: 2.5 },
+  "webgpu-onnx": { copies: 3, seconds: 12 },
 };
 
 /** Bytes that a model takes at the worst moment of its loading. */

@@ -5,9 +5,12 @@
  */
 import type { Model } from "../checkpoint/model.ts";
 import type { BuiltGraph } from "../onnx/graph_builder.ts";
-import { buildDecoder } from "../onnx/decoder.ts";
+import { buildDecoder, type DecoderOptions } from "../onnx/decoder.ts";
 
-/** Builds the graph of a model; `mapped` where its weights come from a file. */
-export function decoderGraph({ shape, config }: Model, mapped = false): BuiltGraph {
-  return buildDecoder(shape, { ...config, mapped });
+/** Builds the graph of a model. */
+export function decoderGraph(
+  { shape, config }: Model,
+  target: DecoderOptions["target"] = "host",
+): BuiltGraph {
+  return buildDecoder(shape, { ...config, target });
 }

@@ -21,6 +21,7 @@ import { mayWrite } from "./temporary_weights.ts";
 import { UserError } from "../../errors.ts";
 import { openWasmEngine } from "./wasm.ts";
 import { openWebGpuEngine } from "./webgpu.ts";
+import { openWebGpuOnnxEngine } from "./webgpu_onnx.ts";
 import type { WeightsPlace } from "./weights_file.ts";
 
 /**
@@ -37,10 +38,16 @@ import type { WeightsPlace } from "./weights_file.ts";
  * assertEquals(lab.device, "cpu");
  * ```
  */
-export type Device = "auto" | "webgpu" | "cpu" | "wasm";
+export type Device = "auto" | "webgpu" | "webgpu-onnx" | "cpu" | "wasm";
 
 /** Devices by name. */
-export const devices = ["auto", "webgpu", "cpu", "wasm"] as const satisfies readonly Device[];
+export const devices = [
+  "auto",
+  "webgpu",
+  "webgpu-onnx",
+  "cpu",
+  "wasm",
+] as const satisfies readonly Device[];
 
 /**
  * What a model computes in, as the command line spells it.
@@ -78,7 +85,7 @@ export interface OpenOptions {
  * Opens a model on a device. `auto` takes the faster one of the processor and a real GPU, and says
  * which and why.
  *
- * @throws {UserError} for `webgpu` on a machine without a WebGPU adapter
+ * @throws {UserError} for `webgpu` and `webgpu-onnx` on a machine without a WebGPU adapter
  */
 export async function openEngine(
   model: Model,
@@ -86,7 +93,7 @@ export async function openEngine(
   options: OpenOptions = {},
 ): Promise<Engine> {
   const { notice, weights, threads, precision = "float32" } = options;
-  if (precision === "float16" && (device === "cpu" || device === "wasm")) {
+  if (precision === "float16" && device !== "webgpu" && device !== "auto") {
     throw new UserError(`Device ${device} computes in float32; float16 needs --device webgpu`);
   }
   if (device === "cpu") return await openCpuEngine(model, weights, undefined, threads);
@@ -104,6 +111,7 @@ export async function openEngine(
       "There is no WebGPU adapter on this machine: install the driver of its GPU, or a software driver (Debian: apt-get install mesa-vulkan-drivers), or use --device cpu",
     );
   }
+  if (device === "webgpu-onnx") return await openWebGpuOnnxEngine(model, found);
   return await openWebGpuEngine(model, found, {
     precision,
     ...(notice === undefined ? {} : { notice }),

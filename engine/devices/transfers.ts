@@ -6,8 +6,8 @@
  * not know what for.
  *
  * Deno promises nothing of that, so it is tried out when a device is opened, and left alone where it
- * does not hold. (On the way there `writeBuffer` is fast; a buffer that is mapped for writing is not:
- * `getMappedRange` copies its memory out first, at 20 to 40 MiB a second on a graphics card.)
+ * does not hold. On the way there `writeBuffer` is fast; a buffer that is mapped for writing is not:
+ * `getMappedRange` copies its memory out first, at 20 to 40 MiB a second on a graphics card.
  *
  * @module
  */
@@ -45,6 +45,39 @@ export async function openTransfers(device: GPUDevice): Promise<Transfers> {
 }
 
 type CreateBuffer = GPUDevice["createBuffer"];
+
+/**
+ * Makes the buffers of a device that are mapped when they are made, as onnxruntime's are, take what is
+ * written to their ranges through `writeBuffer` when they are unmapped. They are mapped once only.
+ */
+export function uploadThroughQueue(device: GPUDevice): void {
+  const create = device.createBuffer.bind(device);
+  device.createBuffer = (descriptor) =>
+    descriptor.mappedAtCreation ? forUpload(device, create, descriptor) : create(descriptor);
+}
+
+/** A buffer that is written through `writeBuffer` when it is unmapped. */
+function forUpload(
+  device: GPUDevice,
+  create: CreateBuffer,
+  descriptor: GPUBufferDescriptor,
+): GPUBuffer {
+  const usage = descriptor.usage & ~GPUBufferUsage.MAP_WRITE | GPUBufferUsage.COPY_DST;
+  const buffer = create({ ...descriptor, usage, mappedAtCreation: false });
+  const ranges: { readonly at: number; readonly data: ArrayBuffer }[] = [];
+  buffer.getMappedRange = (at = 0, size = buffer.size - at) => {
+    const data = new ArrayBuffer(size);
+    ranges.push({ at, data });
+    return data;
+  };
+  buffer.unmap = () => {
+    for (const { at, data } of ranges.splice(0)) {
+      // Deno 2.9.6 aborts when it is asked to write nothing.
+      if (data.byteLength > 0) device.queue.writeBuffer(buffer, at, data);
+    }
+  };
+  return buffer;
+}
 
 /** A buffer whose contents are there as soon as `mapAsync` has been called. */
 function forReadback(create: CreateBuffer, descriptor: GPUBufferDescriptor): GPUBuffer {

@@ -104,10 +104,10 @@ class WebGpuEngine implements GpuEngine {
   }
 
   async forward(input: ForwardInput<GpuTensor>): Promise<ForwardOutput<GpuTensor>> {
-    const { shape, backend, gpu } = this;
+    const { shape, backend } = this;
     checkSizes(shape, input);
     const layers = this.#layers(input);
-    const { buffer, stride } = backend.together(() => {
+    const logits = backend.together(() => {
       const targets = layers.map(({ key, value, query, preRopeKey }) => ({
         key: key.buffer,
         value: value.buffer,
@@ -116,17 +116,7 @@ class WebGpuEngine implements GpuEngine {
       }));
       return this.decoder.run(input, targets);
     });
-    const { against } = input;
-    if (against !== undefined && this.#comparison.takes(against)) {
-      const compared = await this.#comparison.compare({ buffer, stride }, against);
-      return { logits: new Float32Array(), compared, layers };
-    }
-    const rows = Array.from(
-      { length: input.logits },
-      (_, row) => ({ buffer, at: row * stride, words: shape.vocab }),
-    );
-    const words = await Workbench.of(gpu).read(rows);
-    return { logits: new Float32Array(words.buffer), layers };
+    return { ...await this.#comparison.answer(input, logits), layers };
   }
 
   /** Tensors for what is asked for of each layer. */

@@ -64,8 +64,11 @@ export interface DecoderOptions {
   readonly rmsNormEps: number;
   /** Whether the output head is the token embedding. */
   readonly tiedEmbeddings: boolean;
-  /** Whether weights are mapped from a file, see `GraphBuilder.again`. */
-  readonly mapped: boolean;
+  /**
+   * Where it will run: the few operators that differ are chosen for it. `mapped` where weights come
+   * from a file, see `GraphBuilder.again`.
+   */
+  readonly target: "host" | "host, mapped" | "gpu";
 }
 
 /** Names of the graph's inputs and outputs, in the form of the usual decoder exports. */
@@ -163,8 +166,8 @@ class DecoderGraph {
       [x, residual] = this.#addAndNorm(this.#mlp(at, x), residual, next);
     }
 
-    const { tiedEmbeddings, mapped } = this.options;
-    const tied = mapped ? () => g.again(embedding) : () => embedding;
+    const { tiedEmbeddings, target } = this.options;
+    const tied = target === "host, mapped" ? () => g.again(embedding) : () => embedding;
     const head = tiedEmbeddings ? tied() : this.#weight(modules.head, [vocab, hidden]);
     const logits = g.node("Gemm", [x, head], { transB: 1 });
     g.node("Unsqueeze", [logits, g.int64([0])], {}, [names.logits]);
@@ -234,8 +237,15 @@ class DecoderGraph {
 
   /** `rows keys^T / sqrt(headDim)`. */
   #scores(rows: string, keys: string): string {
-    const alpha = { float: 1 / Math.sqrt(this.shape.headDim) };
-    return this.#g.node("com.microsoft:FusedMatMul", [rows, keys], { transB: 1, alpha });
+    const g = this.#g;
+    const scale = 1 / Math.sqrt(this.shape.headDim);
+    if (this.options.target === "gpu") {
+      // There FusedMatMul does not run, and would take the past to the host and back.
+      const columns = g.node("Transpose", [keys], { perm: [0, 1, 3, 2] });
+      return g.node("MatMul", [g.node("Mul", [rows, g.float32(scale)]), columns]);
+    }
+    const alpha = { float: scale };
+    return g.node("com.microsoft:FusedMatMul", [rows, keys], { transB: 1, alpha });
   }
 
   /** Scores, none further below the largest of its row than `-NEGLIGIBLE`. */
@@ -248,7 +258,11 @@ class DecoderGraph {
   /** The slice of the mask that a layer uses, `[1, 1, q, T]`. */
   #maskOf(l: number, { lastMask }: Shared): string {
     const g = this.#g;
-    return g.node("Gather", [names.mask, g.node("Min", [lastMask, g.int64([l])])]);
+    const first = g.node("Min", [lastMask, g.int64([l])]);
+    if (this.options.target !== "gpu") return g.node("Gather", [names.mask, first]);
+    // Slice takes its bounds from the host, Gather would take its index to the GPU.
+    const end = g.node("Add", [first, g.int64([1])]);
+    return g.node("Slice", [names.mask, first, end, g.int64([0])]);
   }
 
   /** Queries, keys and values side by side, heads the columns of a token. */

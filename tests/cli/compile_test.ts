@@ -68,6 +68,7 @@ function needed(): string[] {
 
 const RUNTIME = [
   "onnxruntime-web/1.30.0/dist/ort-wasm-simd-threaded.wasm",
+  "onnxruntime-web/1.30.0/dist/ort-wasm-simd-threaded.asyncify.wasm",
   "onnxruntime-node/1.30.0/dist/index.js",
   ...["pyodide.asm.mjs", "pyodide.asm.wasm", "pyodide-lock.json", "python_stdlib.zip"]
     .map((file) => `pyodide/314.0.7/${file}`),

@@ -129,7 +129,7 @@ const wrong: readonly (readonly [string, ...string[]])[] = [
   ["--quantizer=x/kivi_overlap_4bit.ts", "name of the built-in kivi_overlap_4bit", "another"],
   ["--quantizer=x/a.ts,y/a.ts", "would both be reported as a"],
   ["--foreign --quantizer=a.ts", "--quantizer a.ts has no goal on foreign text", "leave it out"],
-  ["--device=tpu", 'Unknown device "tpu"', "auto, webgpu, cpu or wasm"],
+  ["--device=tpu", 'Unknown device "tpu"', "auto, webgpu, webgpu-onnx, cpu or wasm"],
   ["--model=,", "--model needs a value, as in --model mini"],
   ["--models=mini", "There is no option --models any more; give --model"],
   ["--slices needle", "There is no option --slices any more; give --slice"],

@@ -165,7 +165,7 @@ Deno.test("a wrong command line is refused in one sentence that says what is rig
     ["--policy kivi_overlap_2bit@g0", /^Unknown policy "kivi_overlap_2bit@g0"; /],
     ["--group-size 0", /^--group-size must be an integer from 1 to 16777216, got "0"$/],
     ["--group-size 32,x", /^--group-size must be an integer from 1 to 16777216, got "x"$/],
-    ["--device gpu", /^Unknown device "gpu"; expected auto, webgpu, cpu or wasm$/],
+    ["--device gpu", /^Unknown device "gpu"; expected auto, webgpu, webgpu-onnx, cpu or wasm$/],
     ["--limit 0", /^--limit must be an integer of at least 1, got "0"$/],
     ["--limit 1.5", /^--limit must be an integer of at least 1, got "1.5"$/],
     ["--limit=-1", /^--limit must be an integer of at least 1, got "-1"$/],

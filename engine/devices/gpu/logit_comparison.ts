@@ -6,7 +6,8 @@
  */
 import { Kernels } from "../../../quant/gpu/kernels.ts";
 import { Workbench } from "../../../quant/gpu/workbench.ts";
-import type { ComparedRow, ReferenceRows } from "../../engine.ts";
+import type { KvShape } from "../../../quant/tensor.ts";
+import type { ComparedRow, ForwardInput, ForwardOutput, ReferenceRows } from "../../engine.ts";
 import compareText from "./compare.wgsl" with { type: "text" };
 import type { Logits } from "./decoder.ts";
 
@@ -34,6 +35,21 @@ export class LogitComparison {
   takes({ logits }: ReferenceRows): boolean {
     const { maxStorageBufferBindingSize, maxBufferSize } = this.#bench.device.limits;
     return logits.byteLength <= Math.min(maxStorageBufferBindingSize, maxBufferSize);
+  }
+
+  /** What a pass comes to: its logits on the host, or what a comparison that was asked for says. */
+  async answer(
+    { logits: rows, against }: Pick<ForwardInput<KvShape>, "logits" | "against">,
+    logits: Logits,
+  ): Promise<Pick<ForwardOutput<KvShape>, "logits" | "compared">> {
+    if (against !== undefined && this.takes(against)) {
+      return { logits: new Float32Array(), compared: await this.compare(logits, against) };
+    }
+    const { buffer, stride } = logits;
+    const words = await this.#bench.read(
+      Array.from({ length: rows }, (_, row) => ({ buffer, at: row * stride, words: this.vocab })),
+    );
+    return { logits: new Float32Array(words.buffer) };
   }
 
   /** Compares the rows of a pass, in their order. */

@@ -40,7 +40,7 @@ for (const folder of folders.sort()) {
         assert(off <= 1e-4, `${name} differs by ${off} in chunks of ${chunk}`);
       }
     }
-  });
+  }, { crossCheck: true });
 }
 
 Deno.test("every architecture has a golden model", async () => {

@@ -72,6 +72,7 @@ for (const name of ["mini", "mini-outlier"] as const) {
     async (engine) => {
       await assertAgrees(engine, cases[name]!.prompt, `${name}.safetensors`, 48);
     },
+    { crossCheck: true },
   );
 }
 
@@ -79,7 +80,7 @@ for (const name of ["sharded-bf16", "wide-heads-f16"]) {
   testOnEngines(`${name} agrees with Transformers`, golden(name), async (engine) => {
     await assertAgrees(engine, cases[name]!.prompt, `${name}/expected.safetensors`, 64);
     await assertAgrees(engine, cases[name]!.prompt, `${name}/expected.safetensors`, 7);
-  });
+  }, { crossCheck: true });
 }
 
 /** Past of a prompt's tokens, its rows in the order `order` (indices may repeat). */
@@ -151,7 +152,7 @@ testOnEngines("entries may be in any order and masked", golden("sharded-bf16"), 
   assertClose(halved, plain, "logits under a mask per layer");
   const doubled = await step(twice, causalMask(1, 2 * tokens, true), 1);
   assert(largestDifference(doubled, plain) > TOLERANCE, "copies that are not hidden must count");
-});
+}, { crossCheck: true });
 
 for (const name of ["mini", "mini-outlier"] as const) {
   Deno.test({
@@ -207,4 +208,4 @@ testOnEngines("wrong sizes are refused", golden("sharded-bf16"), async (engine) 
   assertEquals((await engine.forward(right)).logits.length, shape.vocab);
   for (const { key, value } of past) [key, value].forEach((t) => backend.free(t));
   backend.free(longer);
-});
+}, { crossCheck: true });

@@ -1,5 +1,5 @@
 /**
- * The engines every model test runs on. The webgpu engine needs an adapter (the software driver will
+ * The engines every model test runs on. The webgpu engines need an adapter (the software driver will
  * do); without one its tests are reported as ignored, or fail when KVREPLAY_REQUIRE_GPU is 1.
  */
 import { assertEquals } from "@std/assert";
@@ -16,18 +16,25 @@ const ways: Readonly<Record<string, (model: Model) => Promise<Engine>>> = {
   "cpu, weights mapped": (model) => openCpuEngine(model, undefined, 0),
   "wasm": (model) => openEngine(model, "wasm"),
   "webgpu": (model) => openEngine(model, "webgpu"),
+  "webgpu-onnx": (model) => openEngine(model, "webgpu-onnx"),
 };
 
-/** Registers a test of `body` for each engine, with the model of `folder` open on it. */
+/**
+ * Registers a test of `body` for each engine, with the model of `folder` open on it.
+ *
+ * @param crossCheck also for `webgpu-onnx`, for which the model's own tests are enough
+ */
 export function testOnEngines(
   name: string,
   folder: string,
   body: (engine: Engine, model: Model) => Promise<void>,
+  { crossCheck = false } = {},
 ): void {
   for (const [way, openModel] of Object.entries(ways)) {
+    if (way === "webgpu-onnx" && !crossCheck) continue;
     Deno.test({
       name: `${name} (${way})`,
-      ignore: way === "webgpu" && gpu === undefined,
+      ignore: way.startsWith("webgpu") && gpu === undefined,
       fn: async () => {
         const model = await loadModel(folder);
         const engine = await openModel(model);

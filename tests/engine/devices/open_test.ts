@@ -19,12 +19,14 @@ async function withoutGpu(body: () => Promise<void>): Promise<void> {
   }
 }
 
-Deno.test("webgpu without an adapter says what to install", async () => {
-  await withoutGpu(async () => {
-    const error = await assertRejects(() => openEngine(model, "webgpu"), UserError);
-    assert(error.message.includes("mesa-vulkan-drivers"), error.message);
+for (const device of ["webgpu", "webgpu-onnx"] as const) {
+  Deno.test(`${device} without an adapter says what to install`, async () => {
+    await withoutGpu(async () => {
+      const error = await assertRejects(() => openEngine(model, device), UserError);
+      assert(error.message.includes("mesa-vulkan-drivers"), error.message);
+    });
   });
-});
+}
 
 Deno.test({
   name: "auto without an adapter opens the processor",

@@ -17,7 +17,7 @@ const folder = fileURLToPath(new URL("../../golden/model/wide-heads-f16", import
 const found = await findAdapter();
 const ignore = Deno.env.get("KVREPLAY_REQUIRE_GPU") !== "1" && found === undefined;
 
-for (const device of ["cpu", "wasm"] as const) {
+for (const device of ["cpu", "wasm", "webgpu-onnx"] as const) {
   Deno.test(`float16 is refused on ${device}`, async () => {
     const model = await loadModel(folder);
     await assertRejects(

@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { findAdapter, openDevice } from "../../../engine/devices/adapter.ts";
-import { openTransfers } from "../../../engine/devices/transfers.ts";
+import { openTransfers, uploadThroughQueue } from "../../../engine/devices/transfers.ts";
 
 const found = await findAdapter();
 
@@ -35,6 +35,31 @@ async function read(device: GPUDevice, buffer: GPUBuffer): Promise<number[]> {
   back.destroy();
   return words;
 }
+
+testOnDevice(
+  "buffers that are mapped when made hold what was written to their ranges",
+  async (device) => {
+    uploadThroughQueue(device);
+    const whole = device.createBuffer({
+      size: 16,
+      usage: GPUBufferUsage.MAP_WRITE | GPUBufferUsage.COPY_SRC,
+      mappedAtCreation: true,
+    });
+    new Uint32Array(whole.getMappedRange()).set([1, 2, 3, 4]);
+    whole.unmap();
+    assertEquals(await read(device, whole), [1, 2, 3, 4]);
+
+    const parts = device.createBuffer({
+      size: 32,
+      usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC,
+      mappedAtCreation: true,
+    });
+    new Uint32Array(parts.getMappedRange(8, 8)).set([5, 6]);
+    new Uint32Array(parts.getMappedRange(24)).set([7, 8]);
+    parts.unmap();
+    assertEquals(await read(device, parts), [0, 0, 5, 6, 0, 0, 7, 8]);
+  },
+);
 
 testOnDevice(
   "a buffer is read again and again without its mapping being awaited",

@@ -28,7 +28,7 @@ const entry = fc.record({
     kind: fc.constantFrom(...entryKinds),
     key: fc.string(),
     model: fc.string({ unit: "grapheme" }),
-    device: fc.constantFrom("cpu", "wasm", "webgpu"),
+    device: fc.constantFrom("cpu", "wasm", "webgpu", "webgpu-onnx"),
     // JSON does not tell -0 from 0.
     facts: fc.dictionary(
       fc.string({ minLength: 1 }).filter((name) => name !== "__proto__"),
