@@ -186,17 +186,19 @@ Deno.test("a binary holds every file that is needed, and they run by themselves"
       });
     }
 
-    await t.step({
-      name: "the program replays on webgpu",
-      ignore: Deno.env.get("KVREPLAY_REQUIRE_GPU") !== "1" && await findAdapter() === undefined,
-      fn: async () => {
-        const { code, stdout, stderr } = await program(
-          ...["reasoning", "--policy", "kivi_overlap_4bit", "--device", "webgpu", ...short],
-        );
-        assertEquals(code, 0, stderr);
-        assertMatch(stdout, /^TEST_METRICS: slice=reasoning policy=kivi_overlap_4bit .*\n$/);
-      },
-    });
+    for (const device of ["webgpu", "webgpu-onnx"]) {
+      await t.step({
+        name: `the program replays on ${device}`,
+        ignore: Deno.env.get("KVREPLAY_REQUIRE_GPU") !== "1" && await findAdapter() === undefined,
+        fn: async () => {
+          const { code, stdout, stderr } = await program(
+            ...["reasoning", "--policy", "kivi_overlap_4bit", "--device", device, ...short],
+          );
+          assertEquals(code, 0, stderr);
+          assertMatch(stdout, /^TEST_METRICS: slice=reasoning policy=kivi_overlap_4bit .*\n$/);
+        },
+      });
+    }
 
     await t.step("the program runs a policy file in the sandbox", async () => {
       const mine = join(folder, "mine.ts");
