@@ -53,7 +53,9 @@ async function untilRow(database: QueueDatabase, query: string): Promise<void> {
 async function untilBusy(out: string): Promise<void> {
   for (let i = 0; i < 3000; i++) {
     try {
-      const [file] = [...Deno.readDirSync(`${out}/live`)].filter(({ isFile }) => isFile);
+      const [file] = [...Deno.readDirSync(`${out}/live`)].filter(({ name }) =>
+        name.endsWith(".json")
+      );
       const text = await Deno.readTextFile(`${out}/live/${file!.name}`);
       if (liveRecord(JSON.parse(text))!.workers[0]!.cell !== null) return;
     } catch (error) {
