@@ -102,11 +102,7 @@ fn encode(
   }
   let token = job.first + index;
   for (var c = thread; c < most_channels; c += workgroup_threads) {
-    let x = tensor[place_of(c, token)];
-    if (!is_finite_value(x)) {
-      report_not_finite(token, job.heads, c / job.head_dim);
-    }
-    vector[c] = finite_half(x) - predicted(c, index);
+    vector[c] = finite_half(channel_of(c, token, token)) - predicted(c, index);
   }
   workgroupBarrier();
   if (code_bits == 32u) {
@@ -212,7 +208,5 @@ fn place(
     vector[c] = rows[(job.row + index) * most_channels + c];
   }
   workgroupBarrier();
-  for (var c = thread; c < most_channels; c += workgroup_threads) {
-    tensor[place_of(c, token)] = turned_channel(c, token);
-  }
+  place_vector(token, thread);
 }

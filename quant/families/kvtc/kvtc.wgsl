@@ -55,11 +55,7 @@ fn project(
   }
   let token = job.first + index;
   for (var c = thread; c < most_channels; c += workgroup_threads) {
-    let head = c / job.head_dim;
-    let x = tensor[place_of(c, token)];
-    if (!is_finite_value(x)) {
-      report_not_finite(token * job.layers + job.layer, job.heads, head);
-    }
+    let x = channel_of(c, token, token * job.layers + job.layer);
     vector[c] = x - mean[job.layer * most_channels + c];
   }
   workgroupBarrier();
@@ -172,7 +168,5 @@ fn rebuild(
     vector[c] = sum + mean[job.layer * most_channels + c];
   }
   workgroupBarrier();
-  for (var c = thread; c < most_channels; c += workgroup_threads) {
-    tensor[place_of(c, token)] = turned_channel(c, token);
-  }
+  place_vector(token, thread);
 }

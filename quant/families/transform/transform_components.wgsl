@@ -55,11 +55,7 @@ fn transform(
   }
   let token = job.first + index;
   for (var c = thread; c < most_channels; c += workgroup_threads) {
-    let head = c / job.head_dim;
-    let x = tensor[place_of(c, token)];
-    if (!is_finite_value(x)) {
-      report_not_finite(token, job.heads, head);
-    }
+    let x = channel_of(c, token, token);
     vector[c] = (x - channels[3u * c]) * channels[3u * c + 1u];
   }
   workgroupBarrier();
@@ -107,7 +103,5 @@ fn rebuild(
     vector[c] = back * channels[3u * c + 2u] + channels[3u * c];
   }
   workgroupBarrier();
-  for (var c = thread; c < most_channels; c += workgroup_threads) {
-    tensor[place_of(c, token)] = turned_channel(c, token);
-  }
+  place_vector(token, thread);
 }
