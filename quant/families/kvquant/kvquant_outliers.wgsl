@@ -1,8 +1,6 @@
 // Outliers of the tokens of one dispatch: where each token's end, and the words themselves.
 
-@group(0) @binding(3) var<storage, read> source: array<f32>;
 @group(0) @binding(4) var<storage, read> marks: array<vec3u>;
-@group(0) @binding(5) var<storage, read> channels: array<vec4f>;
 // Outliers of all tokens up to and including each.
 @group(0) @binding(6) var<storage, read_write> row_pointers: array<u32>;
 @group(0) @binding(7) var<storage, read_write> outlier_words: array<u32>;
@@ -44,6 +42,7 @@ fn write_outliers(
     return;
   }
   let unit = job.first + step;
+  token_address = (job.from_token + unit) * job.head_dim;
   let mark = marks[step];
   let low = bitcast<f32>(mark.y);
   let high = bitcast<f32>(mark.z);
@@ -53,14 +52,14 @@ fn write_outliers(
   let end = min(first + run, count);
   var mine = 0u;
   for (var index = first; index < end; index++) {
-    mine += select(0u, 1u, is_outlier(index, entry(unit, index), low, high));
+    mine += select(0u, 1u, is_outlier(index, element(index), low, high));
   }
   var at = ends_before(unit) - ends_before(job.first) + sum_before(vec4u(mine), lane).x;
   if (mine == 0u) {
     return;
   }
   for (var index = first; index < end; index++) {
-    let x = entry(unit, index);
+    let x = element(index);
     if (!is_outlier(index, x, low, high)) {
       continue;
     }
@@ -72,17 +71,4 @@ fn write_outliers(
     }
     at++;
   }
-}
-
-fn entry(unit: u32, index: u32) -> f32 {
-  let head = index / job.head_dim;
-  let address = (head * job.capacity + job.from_token + unit) * job.head_dim;
-  return source[address + index % job.head_dim];
-}
-
-fn is_outlier(index: u32, x: f32, low: f32, high: f32) -> bool {
-  if (calibrated) {
-    return x < channels[index].x || x > channels[index].y;
-  }
-  return x <= low || x >= high;
 }

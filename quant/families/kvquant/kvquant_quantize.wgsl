@@ -1,8 +1,5 @@
-@group(0) @binding(3) var<storage, read> source: array<f32>;
 // Boundaries of every row's codebook.
 @group(0) @binding(4) var<storage, read> bounds: array<f32>;
-// Per channel: lower, upper, factor, offset (kvquant_rule.ts, ChannelRule).
-@group(0) @binding(5) var<storage, read> channels: array<vec4f>;
 @group(0) @binding(6) var<storage, read_write> codes: array<u32>;
 @group(0) @binding(7) var<storage, read_write> scale_zero: array<u32>;
 // Per token of this dispatch: outliers, and the quantiles beyond which they lie.
@@ -11,27 +8,10 @@
 var<workgroup> inner_low: atomic<u32>;
 var<workgroup> inner_high: atomic<u32>;
 var<workgroup> outliers: atomic<u32>;
-var<private> token_address: u32;
-
-fn element(index: u32) -> f32 {
-  let head = index / job.head_dim;
-  return source[token_address + head * job.capacity * job.head_dim + index % job.head_dim];
-}
 
 fn between(low: f32, high: f32, weight: f32) -> f32 {
   let step = high - low;
   return select(high - step * (1.0 - weight), low + step * weight, weight < 0.5);
-}
-
-fn is_outlier(index: u32, x: f32, low: f32, high: f32) -> bool {
-  if (!sparse) {
-    return false;
-  }
-  if (calibrated) {
-    let channel = channels[index];
-    return x < channel.x || x > channel.y;
-  }
-  return x <= low || x >= high;
 }
 
 @compute @workgroup_size(workgroup_threads)

@@ -17,6 +17,7 @@ import outlierKernels from "./kvquant_outliers.wgsl" with { type: "text" };
 import overlayKernel from "./kvquant_overlay.wgsl" with { type: "text" };
 import quantizeKernel from "./kvquant_quantize.wgsl" with { type: "text" };
 import restoreKernel from "./kvquant_restore.wgsl" with { type: "text" };
+import sourceAccess from "./kvquant_source.wgsl" with { type: "text" };
 import { kvquantBuffers, outlierWords } from "./kvquant_buffers.ts";
 import { bookOf, channelRule, channelTable } from "./kvquant_rule.ts";
 import {
@@ -105,7 +106,8 @@ export class KvquantStoreGpu extends GrowingStore<KvquantSettings, Role> {
         sparse: settings.outliersRatio > 0,
         wide: settings.paramDtype === "f32",
       });
-    const quantize = kernels(orderStatistics(tensor.heads * tensor.headDim), quantizeKernel);
+    const orderStatistic = orderStatistics(tensor.heads * tensor.headDim);
+    const quantize = kernels(orderStatistic, sourceAccess, quantizeKernel);
     super(device, source, settings, kvquantRange, {
       codes: room * layout.words,
       scale_zero: settings.axis === "token" ? parameterWords(settings.paramDtype, room) : 0,
@@ -118,7 +120,7 @@ export class KvquantStoreGpu extends GrowingStore<KvquantSettings, Role> {
     this.#tensor = tensor;
     this.#layout = layout;
     this.#quantizeKernels = quantize;
-    this.#outlierKernels = kernels(outlierKernels);
+    this.#outlierKernels = kernels(sourceAccess, outlierKernels);
     this.#restoreKernels = kernels(restoreKernel);
     this.#overlayKernels = kernels(overlayKernel);
     this.#outliers = new SettledStream(
