@@ -17,7 +17,7 @@ import weightsText from "./weights.wgsl" with { type: "text" };
 /** Numbers that lie together. */
 const FOUR = 4;
 
-/** Bytes of what is brought at once at most: a block of a checkpoint in float32. */
+/** Bytes of what is brought at once at most; a block of few bits a value takes more in float32. */
 const MOST_BROUGHT = 2 ** 25;
 
 /** Bytes that may be on their way at once: a driver holds a copy of what is not there yet. */
@@ -178,13 +178,17 @@ class Upload {
       }
       return first;
     }
+    const most = MOST_BROUGHT / Float32Array.BYTES_PER_ELEMENT;
     for await (const block of valueBlocks(tensor)) {
-      if (halves) {
-        await this.#write(this.#brought, 0, block);
-        first = this.#turn("floats_to_halves", matrix, first, block.length);
-      } else {
+      if (!halves) {
         await this.#write(matrix, Float32Array.BYTES_PER_ELEMENT * first, block);
         first += block.length;
+        continue;
+      }
+      for (let from = 0; from < block.length; from += most) {
+        const piece = block.subarray(from, from + most);
+        await this.#write(this.#brought, 0, piece);
+        first = this.#turn("floats_to_halves", matrix, first, piece.length);
       }
     }
     return first;

@@ -56,6 +56,40 @@ Deno.test({
   },
 });
 
+Deno.test({
+  name: "blocks of few bits come whole to a GPU in float16",
+  ignore: gpu === undefined,
+  fn: async () => {
+    const model = await loadModel(folder);
+    const { shape, config } = model;
+    const embedding = `${config.parts.names.embedding}.weight`;
+    // In one block, and more than is brought at once.
+    const vocab = (2 ** 23 + 2 ** 20) / shape.hidden;
+    const count = vocab * shape.hidden;
+    const tensors = new Map(model.tensors);
+    tensors.set(embedding, {
+      path: "",
+      dtype: "Q4_0",
+      shape: [vocab, shape.hidden],
+      storedBytes: count / 2,
+      async *blocks() {
+        yield new Uint8Array(count / 2);
+      },
+      restore: (_, out) => out.forEach((_, i) => out[i] = i % 2048),
+    });
+    const bench = Workbench.of(gpu!);
+    const larger = {
+      ...{ ...model, tensors, shape: { ...shape, vocab } },
+      config: { ...config, tiedEmbeddings: true },
+    };
+    const weights = await uploadWeights(bench, larger, "float16");
+    const at = { buffer: weights.embedding, at: 0, words: count / 2 };
+    const came = new Float16Array((await bench.read([at])).buffer);
+    assertEquals(came.findIndex((value, i) => value !== i % 2048), -1);
+    for (const buffer of buffersOf(weights)) bench.free(buffer);
+  },
+});
+
 /** Every buffer among some weights, once. */
 function buffersOf(value: object): Set<GPUBuffer> {
   const found = new Set<GPUBuffer>();
