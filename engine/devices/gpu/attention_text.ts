@@ -9,6 +9,7 @@
  * @module
  */
 import { UserError } from "../../../errors.ts";
+import { lines } from "../../../quant/gpu/wgsl_lines.ts";
 
 /** Rows of queries and entries that a workgroup looks at together. */
 export interface AttentionTile {
@@ -52,9 +53,6 @@ function tileBytes({ rows, entries }: AttentionTile, headDim: number): number {
   return 4 * (rows * headDim + entries * headDim + rows * entries + rows * entries / 4);
 }
 
-const times = (count: number, text: (i: number) => string) =>
-  Array.from({ length: count }, (_, i) => text(i)).join("\n");
-
 /** Channels that a loop takes at a time: its end is watched, and its index checked, once for them. */
 const TOGETHER = 8;
 
@@ -66,7 +64,7 @@ export function attentionText({ rows, entries }: AttentionTile, headDim: number)
   const own = Math.ceil(width / across);
   const axes = "xyzw";
   const ofOwn = (text: (j: number) => string) =>
-    times(
+    lines(
       own,
       (j) =>
         (j + 1) * across <= width
@@ -165,11 +163,11 @@ fn attend(
     let quad = unit / ${width}u;
     let start = row0 + 4u * quad;
     ${
-    times(4, (i) =>
+    lines(4, (i) =>
       `let q${i} = queries[(head_rows + min(start + ${i}u, all_rows - 1u)) * ${width}u + column] * job.scale;`)
   }
     ${
-    times(4, (k) =>
+    lines(4, (k) =>
       `asked[column / ${step / 4}u][column % ${step / 4}u * 4u + ${k}u][quad] = vec4f(${
         [0, 1, 2, 3].map((i) =>
           `q${i}.${axes[k]}`
@@ -189,7 +187,7 @@ fn attend(
   let each = (all_tiles + job.splits - 1u) / job.splits;
   let end = min(all_tiles, (split + 1u) * each);
 
-  ${times(4, (i) => times(own, (j) => `var sum${i}_${j} = vec4f();`))}
+  ${lines(4, (i) => lines(own, (j) => `var sum${i}_${j} = vec4f();`))}
   var top = vec4f(lowest);
   var weight = vec4f();
   for (var tile = split * each; tile < end; tile++) {
@@ -200,20 +198,20 @@ fn attend(
     for (var unit = lane; unit < ${across * width}u; unit += ${threads}u) {
       let column = unit % ${width}u;
       let quad = unit / ${width}u;
-      ${times(4, (i) => `var k${i} = vec4f();`)}
+      ${lines(4, (i) => `var k${i} = vec4f();`)}
       if (in_past) {
         ${
-    times(4, (i) =>
+    lines(4, (i) =>
       `k${i} = past_keys[(kv_head * count + min(entry0 + 4u * quad + ${i}u, count - 1u)) * ${width}u + column];`)
   }
       } else {
         ${
-    times(4, (i) =>
+    lines(4, (i) =>
       `k${i} = keys[(kv_head * count + min(entry0 + 4u * quad + ${i}u, count - 1u)) * ${width}u + column];`)
   }
       }
       ${
-    times(4, (k) =>
+    lines(4, (k) =>
       `brought[column / ${step / 4}u][column % ${step / 4}u * 4u + ${k}u][quad] = vec4f(${
         [0, 1, 2, 3].map((i) =>
           `k${i}.${axes[k]}`
@@ -223,18 +221,18 @@ fn attend(
     }
     workgroupBarrier();
 
-    ${times(4, (i) => `var score${i} = vec4f();`)}
+    ${lines(4, (i) => `var score${i} = vec4f();`)}
     for (var c = 0u; c < ${headDim / step}u; c++) {
       ${
-    times(step, (k) => `
+    lines(step, (k) => `
       { let a = asked[c][${k}][y];
         let b = brought[c][${k}][x];
-        ${times(4, (i) => `score${i} = fma(vec4f(a.${axes[i]}), b, score${i});`)}
+        ${lines(4, (i) => `score${i} = fma(vec4f(a.${axes[i]}), b, score${i});`)}
       }`)
   }
     }
     ${
-    times(4, (i) => `
+    lines(4, (i) => `
     { let row = own_row + ${i}u;
       let seen = select(0u, seen_of(row % job.rows, in_past, entry0 + 4u * x), row < all_rows);
       let bits = (vec4u(seen) >> vec4u(0u, 1u, 2u, 3u)) & vec4u(1u);
@@ -247,11 +245,11 @@ fn attend(
   });
     workgroupBarrier();
     var larger = top;
-    ${times(across, (i) => `larger = max(larger, tops[${i}][y]);`)}
+    ${lines(across, (i) => `larger = max(larger, tops[${i}][y]);`)}
     let shrunk = exp2(top - larger);
     top = larger;
     ${
-    times(4, (i) =>
+    lines(4, (i) =>
       `let share${i} = select(
         vec4f(), exp2(score${i} - vec4f(top.${axes[i]})), score${i} > vec4f(-1.0e38));`)
   }
@@ -259,7 +257,7 @@ fn attend(
     [0, 1, 2, 3].map((i) => `dot(share${i}, vec4f(1.0))`).join(", ")
   });
     ${
-    times(4, (k) =>
+    lines(4, (k) =>
       `shares[(4u * x + ${k}u) / ${together}u][(4u * x + ${k}u) % ${together}u][y] = vec4f(${
         [0, 1, 2, 3].map((i) =>
           `share${i}.${axes[k]}`
@@ -281,15 +279,15 @@ fn attend(
       }
     }
     workgroupBarrier();
-    ${times(4, (i) => times(own, (j) => `sum${i}_${j} *= shrunk.${axes[i]};`))}
+    ${lines(4, (i) => lines(own, (j) => `sum${i}_${j} *= shrunk.${axes[i]};`))}
     for (var e = 0u; e < ${entries / together}u; e++) {
       ${
-    times(together, (k) => `
+    lines(together, (k) => `
       { let a = shares[e][${k}][y];
         ${
       ofOwn((j) => `
         { let b = ${value(k, j)};
-          ${times(4, (i) => `sum${i}_${j} = fma(vec4f(a.${axes[i]}), b, sum${i}_${j});`)}
+          ${lines(4, (i) => `sum${i}_${j} = fma(vec4f(a.${axes[i]}), b, sum${i}_${j});`)}
         }`)
     }
       }`)
@@ -302,9 +300,9 @@ fn attend(
   tops[x][y] = weight;
   workgroupBarrier();
   var all = vec4f();
-  ${times(across, (i) => `all += tops[${i}][y];`)}
+  ${lines(across, (i) => `all += tops[${i}][y];`)}
   ${
-    times(4, (i) => `
+    lines(4, (i) => `
   { let row = own_row + ${i}u;
     if (row < all_rows) {
       let to = (split * job.kv_heads + kv_head) * all_rows + row;

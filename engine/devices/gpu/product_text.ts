@@ -9,6 +9,7 @@
  *
  * @module
  */
+import { lines } from "../../../quant/gpu/wgsl_lines.ts";
 
 /** Rows and columns of a tile, and how much of the inner axis is brought at once. */
 export interface Tile {
@@ -27,9 +28,6 @@ export function tileBytes({ rows, columns, depth }: Tile): number {
   return 4 * depth * (rows + columns);
 }
 
-const times = (count: number, text: (i: number) => string) =>
-  Array.from({ length: count }, (_, i) => text(i)).join("\n");
-
 /** The text, behind `floatWords`. */
 export function productText(tile: Tile): string {
   const { rows, columns, depth, down } = tile;
@@ -45,48 +43,48 @@ export function productText(tile: Tile): string {
         let inner = unit % ${across}u; let quad = unit / ${across}u; ${body}
       }
     }`;
-  const bring = times(each, (u) =>
+  const bring = lines(each, (u) =>
     unit(
       u,
       `let column = first + inner;
         if (column < end) {
           if (quad < ${ofRows}u) {
             ${
-        times(4, (i) =>
+        lines(4, (i) =>
           `got${u}_${i} = numbers_of(rows_in[
               (job.first_row + min(row0 + 4u * quad + ${i}u, job.rows - 1u)) * job.inner + column]);`)
       }
           } else {
             ${
-        times(4, (i) =>
+        lines(4, (i) =>
           `got${u}_${i} = numbers_of(matrix[
               min(column0 + 4u * (quad - ${ofRows}u) + ${i}u, job.columns - 1u) * job.inner + column]);`)
       }
           }
-        } else { ${times(4, (i) => `got${u}_${i} = vec4f();`)} }`,
+        } else { ${lines(4, (i) => `got${u}_${i} = vec4f();`)} }`,
     ));
-  const lay = times(each, (u) =>
+  const lay = lines(each, (u) =>
     unit(
       u,
       `if (quad < ${ofRows}u) {
           ${
-        times(4, (k) =>
+        lines(4, (k) =>
           `left[4u * inner + ${k}u][quad / ${down}u][quad % ${down}u] = ${turned(u, k)};`)
       }
         } else {
           let column = quad - ${ofRows}u;
           ${
-        times(4, (k) =>
+        lines(4, (k) =>
           `right[4u * inner + ${k}u][column / ${ACROSS}u][column % ${ACROSS}u] = ${turned(u, k)};`)
       }
         }`,
     ));
-  const multiply = times(depth, (k) => `
-    { ${times(own / 4, (i) => `let a${i} = left[${k}][${i}][y];`)}
-      ${times(ownColumns, (j) => `let b${j} = right[${k}][${j}][x];`)}
+  const multiply = lines(depth, (k) => `
+    { ${lines(own / 4, (i) => `let a${i} = left[${k}][${i}][y];`)}
+      ${lines(ownColumns, (j) => `let b${j} = right[${k}][${j}][x];`)}
       ${
-    times(own, (i) =>
-      times(ownColumns, (j) =>
+    lines(own, (i) =>
+      lines(ownColumns, (j) =>
         `sum${i}_${j} = fma(vec4f(a${i >> 2}.${"xyzw"[i & 3]}), b${j}, sum${i}_${j});`))
   }
     }`);
@@ -131,8 +129,8 @@ fn multiply(
   let end = min(job.inner, (part + 1u) * job.split);
   let x = lane % ${ACROSS}u;
   let y = lane / ${ACROSS}u;
-  ${times(own, (i) => times(ownColumns, (j) => `var sum${i}_${j} = vec4f();`))}
-  ${times(each, (u) => times(4, (i) => `var got${u}_${i} = vec4f();`))}
+  ${lines(own, (i) => lines(ownColumns, (j) => `var sum${i}_${j} = vec4f();`))}
+  ${lines(each, (u) => lines(4, (i) => `var got${u}_${i} = vec4f();`))}
   var first = part * job.split;
   ${bring}
   loop {
@@ -149,11 +147,11 @@ fn multiply(
     workgroupBarrier();
   }
   ${
-    times(own, (i) => `
+    lines(own, (i) => `
   { let row = row0 + ${(i >> 2) * 4 * down + (i & 3)}u + 4u * y;
     if (row < job.rows) {
       ${
-      times(ownColumns, (j) => `
+      lines(ownColumns, (j) => `
       { let column = column0 / 4u + x + ${j * ACROSS}u;
         if (column < job.out_width) {
           product[(part * job.rows + row) * job.out_width + column] = sum${i}_${j};

@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { lines } from "../../gpu/wgsl_lines.ts";
 
 /** Invocations of a workgroup. */
 const THREADS = 128;
@@ -46,9 +47,6 @@ export function streamQuantize(groupSize: number, bits: number): string {
 }
 
 const upTo = (count: number) => Array.from({ length: count }, (_, i) => i);
-
-/** Lines of WGSL, one for each number below `count`. */
-const lines = (count: number, line: (i: number) => string) => upTo(count).map(line).join("\n");
 
 /** A name for one entry of those in registers. */
 const entry = (i: number) => `x${i >> 2}[${i & 3}]`;
