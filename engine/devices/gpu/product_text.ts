@@ -23,11 +23,6 @@ export interface Tile {
 /** Invocations along the columns of a tile. */
 const ACROSS = 16;
 
-/** Bytes of workgroup memory. */
-export function tileBytes({ rows, columns, depth }: Tile): number {
-  return 4 * depth * (rows + columns);
-}
-
 /** The text, behind `floatWords`. */
 export function productText(tile: Tile): string {
   const { rows, columns, depth, down } = tile;
