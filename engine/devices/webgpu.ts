@@ -104,18 +104,9 @@ class WebGpuEngine implements GpuEngine {
   }
 
   async forward(input: ForwardInput<GpuTensor>): Promise<ForwardOutput<GpuTensor>> {
-    const { shape, backend } = this;
-    checkSizes(shape, input);
+    checkSizes(this.shape, input);
     const layers = this.#layers(input);
-    const logits = backend.together(() => {
-      const targets = layers.map(({ key, value, query, preRopeKey }) => ({
-        key: key.buffer,
-        value: value.buffer,
-        ...(query === undefined ? {} : { query: query.buffer }),
-        ...(preRopeKey === undefined ? {} : { preRopeKey: preRopeKey.buffer }),
-      }));
-      return this.decoder.run(input, targets);
-    });
+    const logits = this.decoder.run(input, layers);
     return { ...await this.#comparison.answer(input, logits), layers };
   }
 

@@ -13,7 +13,7 @@ import { Workbench } from "../../../quant/gpu/workbench.ts";
 import type { WgslValues } from "../../../quant/gpu/wgsl_layout.ts";
 import type { GpuTensor } from "../../../quant/tensor.ts";
 import type { Model } from "../../checkpoint/model.ts";
-import type { ForwardInput, ModelShape } from "../../engine.ts";
+import type { ForwardInput, LayerOutput, ModelShape } from "../../engine.ts";
 import { attentionText, type AttentionTile, attentionTile } from "./attention_text.ts";
 import decoderText from "./decoder.wgsl" with { type: "text" };
 import type { DecoderWeights, Linear } from "./decoder_weights.ts";
@@ -37,15 +37,6 @@ const LEAST_SPLIT = 64;
 
 /** Numbers that lie together. */
 const FOUR = 4;
-
-/** Where a layer's tensors go. */
-export interface LayerTarget {
-  readonly key: GPUBuffer;
-  readonly value: GPUBuffer;
-  /** Queries, and keys before RoPE, where they are wanted. */
-  readonly query?: GPUBuffer;
-  readonly preRopeKey?: GPUBuffer;
-}
 
 /** The logits of a pass. */
 export interface Logits {
@@ -91,14 +82,17 @@ export class GpuDecoder {
     this.#rotary = new RotaryRows(shape.rotary);
   }
 
-  /** Runs fed tokens; the layers' tensors go to `targets`, or nowhere. The logits are good until the next run. */
-  run(input: ForwardInput<GpuTensor>, targets: readonly LayerTarget[]): Logits {
+  /**
+   * Runs fed tokens; the layers' tensors go to `targets`, as far as there are any. The logits are good
+   * until the next run.
+   */
+  run(input: ForwardInput<GpuTensor>, targets: readonly LayerOutput<GpuTensor>[]): Logits {
     return this.#bench.batch(() => this.#run(input, targets));
   }
 
   #run(
     input: ForwardInput<GpuTensor>,
-    targets: readonly LayerTarget[],
+    targets: readonly LayerOutput<GpuTensor>[],
   ): Logits {
     const { weights } = this;
     const { ids, positions, past, maskLayers, logits } = input;
@@ -138,9 +132,9 @@ export class GpuDecoder {
     const shares = floats("shares", 2 * splits * rows * queryHeads);
     const context = fours("context", rows * attended);
     const own = {
-      key: floats("keys", rows * kvHeads * headDim),
-      value: floats("values", rows * kvHeads * headDim),
-      query: floats("queries", rows * attended),
+      keys: floats("keys", rows * kvHeads * headDim),
+      values: floats("values", rows * kvHeads * headDim),
+      queries: floats("queries", rows * attended),
     };
     const stride = FOUR * Math.ceil(vocab / FOUR);
     const logitsOut = floats("logits", logits * stride);
@@ -176,11 +170,11 @@ export class GpuDecoder {
     const rowTiles = Math.ceil(folded * rows / attention.tile.rows);
     const tiles = rowTiles * kvHeads * splits;
     for (const [l, layer] of weights.layers.entries()) {
-      const target: Required<Omit<LayerTarget, "preRopeKey">> & LayerTarget = {
-        ...own,
-        ...targets[l],
-      };
-      const wantsBefore = target.preRopeKey !== undefined;
+      const target = targets[l];
+      const keys = target?.key.buffer ?? own.keys;
+      const values = target?.value.buffer ?? own.values;
+      const queries = target?.query?.buffer ?? own.queries;
+      const before = target?.preRopeKey?.buffer;
       const projected = this.#product(`projections ${l}`, layer.projections, {
         ...{ input: normed, product, rows, first: 0 },
       });
@@ -189,10 +183,10 @@ export class GpuDecoder {
         projected_bias: layer.projections.bias ?? nothing,
         head_norms: layer.headNorms ?? nothing,
         turns,
-        queries: target.query,
-        keys: target.key,
-        values: target.value,
-        keys_before: target.preRopeKey ?? this.#unused,
+        queries,
+        keys,
+        values,
+        keys_before: before ?? this.#unused,
       };
       small.bind("part_heads", heads)({ workgroups: rows * (queryHeads + 2 * kvHeads) }, {
         job: {
@@ -201,15 +195,15 @@ export class GpuDecoder {
           ...{ query_heads: queryHeads, kv_heads: kvHeads, head_dim: headDim },
           has_bias: layer.projections.bias === undefined ? 0 : 1,
           has_norms: headNorms ? 1 : 0,
-          wants_before: wantsBefore ? 1 : 0,
+          wants_before: before === undefined ? 0 : 1,
         },
       });
       attention.kernels.bind("attend", {
-        queries: target.query,
+        queries,
         past_keys: past[l]!.key.buffer,
         past_values: past[l]!.value.buffer,
-        keys: target.key,
-        values: target.value,
+        keys,
+        values,
         mask: maskIn,
         gathered,
         weights: shares,
