@@ -78,7 +78,8 @@ export class GpuDecoder {
     this.#products = PRODUCT_TILES.map((tile) =>
       Kernels.of(device, `product of ${tile.rows} rows`, [words, productText(tile)])
     );
-    this.#attentionFor(1);
+    // Refuses heads that are too large.
+    this.#attentionPlan(1, 1);
     this.#rotary = new RotaryRows(shape.rotary);
   }
 
@@ -103,8 +104,8 @@ export class GpuDecoder {
     const attended = queryHeads * headDim;
     const capacity = past[0]!.key.capacity;
     const seen = maskBits(input);
-    const attention = this.#attentionFor(queryHeads / kvHeads * rows);
-    const splits = this.#attentionSplits(attention.tile, rows, capacity);
+    const attention = this.#attentionPlan(rows, capacity);
+    const { splits } = attention.job;
 
     const floats = (name: string, numbers: number) => this.#room(name, numbers);
     const fours = (name: string, numbers: number) =>
@@ -166,9 +167,6 @@ export class GpuDecoder {
     );
     norm("first norm", weights.layers[0]!.attentionNorm, { rows, first: 0, parts: 0 });
     const scale = Math.LOG2E / Math.sqrt(headDim);
-    const folded = queryHeads / kvHeads;
-    const rowTiles = Math.ceil(folded * rows / attention.tile.rows);
-    const tiles = rowTiles * kvHeads * splits;
     for (const [l, layer] of weights.layers.entries()) {
       const target = targets[l];
       const keys = target?.key.buffer ?? own.keys;
@@ -207,13 +205,13 @@ export class GpuDecoder {
         mask: maskIn,
         gathered,
         weights: shares,
-      })({ workgroups: tiles }, {
+      })({ workgroups: attention.job.tiles }, {
         job: {
-          ...{ rows, past: capacity, kv_heads: kvHeads, folded, splits, scale },
+          ...attention.job,
+          ...{ rows, past: capacity, kv_heads: kvHeads, scale },
           ...{ causal: seen.causal === undefined ? 0 : 1, seen: seen.causal ?? 0 },
           ...{ mask_words: seen.words, past_words: seen.pastWords },
           mask_row: maskLayers === 1 ? 0 : l * rows,
-          ...{ row_tiles: rowTiles, tiles },
         },
       });
       this.#kept(
@@ -311,24 +309,23 @@ export class GpuDecoder {
     };
   }
 
-  /** Attention for so many rows of a KV head. */
-  #attentionFor(rows: number): { tile: AttentionTile; kernels: Kernels } {
+  /** How attention of so many fed tokens is computed. */
+  #attentionPlan(rows: number, past: number) {
     const { device } = this.#bench;
-    const { headDim } = this.#shape;
-    const tile = attentionTile(headDim, rows, device.limits.maxComputeWorkgroupStorageSize);
+    const { queryHeads, kvHeads, headDim } = this.#shape;
+    const folded = queryHeads / kvHeads;
+    const memory = device.limits.maxComputeWorkgroupStorageSize;
+    const tile = attentionTile(headDim, folded * rows, memory);
     let kernels = this.#attentions.get(tile);
     if (kernels === undefined) {
       kernels = Kernels.of(device, "attention", [attentionText(tile, headDim)]);
       this.#attentions.set(tile, kernels);
     }
-    return { tile, kernels };
-  }
-
-  #attentionSplits({ rows: tileRows }: AttentionTile, rows: number, capacity: number): number {
-    const { queryHeads, kvHeads } = this.#shape;
-    const tiles = kvHeads * Math.ceil(queryHeads / kvHeads * rows / tileRows);
-    const most = Math.ceil((capacity + rows) / LEAST_SPLIT);
-    return Math.max(1, Math.min(most, Math.floor(BUSY / tiles)));
+    const rowTiles = Math.ceil(folded * rows / tile.rows);
+    const most = Math.ceil((past + rows) / LEAST_SPLIT);
+    const splits = Math.max(1, Math.min(most, Math.floor(BUSY / (kvHeads * rowTiles))));
+    const tiles = rowTiles * kvHeads * splits;
+    return { kernels, job: { folded, splits, row_tiles: rowTiles, tiles } };
   }
 
   /** A bound kernel, the one of the last time where there is one. */
