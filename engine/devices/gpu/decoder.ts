@@ -116,16 +116,12 @@ export class GpuDecoder {
       return buffer;
     };
     // All memory first: what is bound to it is bound again when it grows.
-    const widest = [
-      ...[weights.layers[0]!.projections, weights.layers[0]!.output],
-      ...[weights.layers[0]!.gateAndUp, weights.layers[0]!.down],
-    ];
-    const product = floats(
-      "product",
-      Math.max(
-        ...widest.flatMap((linear) => [rows, logits].map((of) => this.#plan(linear, of).words)),
-      ),
+    const anyLayer = weights.layers[0]!;
+    const linears = [anyLayer.projections, anyLayer.output, anyLayer.gateAndUp, anyLayer.down];
+    const products = linears.flatMap((linear) =>
+      [rows, logits].map((of) => this.#plan(linear, of).words)
     );
+    const product = floats("product", Math.max(...products));
     const residual = floats("residual", rows * hidden);
     const normed = fours("normed", rows * hidden);
     const activated = fours("activated", rows * intermediate);
@@ -144,20 +140,19 @@ export class GpuDecoder {
     const maskIn = given("mask", seen.bits);
 
     const small = this.#small;
-    const { nothing } = this.#bench;
     const norm = (
       name: string,
       weight: GPUBuffer,
-      of: { rows: number; first: number; parts: number; bias?: GPUBuffer },
+      of: { rows: number; first: number; parts: number; bias?: GPUBuffer | undefined },
     ) =>
       this.#kept(name, () =>
         small.bind("add_and_norm", {
-          ...{ residual, product, weight, rows_out: normed, bias: of.bias ?? nothing },
+          ...{ residual, product, weight, rows_out: normed, bias: of.bias },
         }))({ workgroups: of.rows }, {
           job: {
             ...NO_JOB,
             ...{ rows: of.rows, width, parts: of.parts, first_row: of.first, eps: rmsNormEps },
-            has_bias: of.bias === undefined ? 0 : 1,
+            has_bias: of.bias !== undefined,
           },
         });
 
@@ -178,8 +173,8 @@ export class GpuDecoder {
       });
       const heads = {
         projected: product,
-        projected_bias: layer.projections.bias ?? nothing,
-        head_norms: layer.headNorms ?? nothing,
+        projected_bias: layer.projections.bias,
+        head_norms: layer.headNorms,
         turns,
         queries,
         keys,
@@ -191,9 +186,9 @@ export class GpuDecoder {
           ...NO_JOB,
           ...{ rows, parts: projected, eps: rmsNormEps },
           ...{ query_heads: queryHeads, kv_heads: kvHeads, head_dim: headDim },
-          has_bias: layer.projections.bias === undefined ? 0 : 1,
-          has_norms: headNorms ? 1 : 0,
-          wants_before: before === undefined ? 0 : 1,
+          has_bias: layer.projections.bias !== undefined,
+          has_norms: headNorms,
+          wants_before: before !== undefined,
         },
       });
       attention.kernels.bind("attend", {
@@ -209,7 +204,7 @@ export class GpuDecoder {
         job: {
           ...attention.job,
           ...{ rows, past: capacity, kv_heads: kvHeads, scale },
-          ...{ causal: seen.causal === undefined ? 0 : 1, seen: seen.causal ?? 0 },
+          ...{ causal: seen.causal !== undefined, seen: seen.causal ?? 0 },
           ...{ mask_words: seen.words, past_words: seen.pastWords },
           mask_row: maskLayers === 1 ? 0 : l * rows,
         },
@@ -230,20 +225,19 @@ export class GpuDecoder {
         ...{ input: context, product, rows: count, first },
       });
       norm(`MLP norm ${l}`, layer.mlpNorm, {
-        ...{ rows: count, first, parts: output },
-        ...biasOf(layer.output),
+        ...{ rows: count, first, parts: output, bias: layer.output.bias },
       });
       const both = this.#product(`gate and up ${l}`, layer.gateAndUp, {
         ...{ input: normed, product, rows: count, first: 0 },
       });
       this.#kept(`gate ${l}`, () =>
         small.bind("gate", {
-          ...{ product, bias: layer.gateAndUp.bias ?? nothing, rows_out: activated },
+          ...{ product, bias: layer.gateAndUp.bias, rows_out: activated },
         }))({ threads: count * intermediate / FOUR }, {
           job: {
             ...NO_JOB,
             ...{ rows: count, width: intermediate / FOUR, parts: both },
-            has_bias: layer.gateAndUp.bias === undefined ? 0 : 1,
+            has_bias: layer.gateAndUp.bias !== undefined,
           },
         });
       const down = this.#product(`down ${l}`, layer.down, {
@@ -251,8 +245,7 @@ export class GpuDecoder {
       });
       const next = weights.layers[l + 1]?.attentionNorm ?? weights.finalNorm;
       norm(`next norm ${l}`, next, {
-        ...{ rows: count, first, parts: down },
-        ...biasOf(layer.down),
+        ...{ rows: count, first, parts: down, bias: layer.down.bias },
       });
     }
     this.#product("head", weights.head, {
@@ -366,10 +359,6 @@ export class GpuDecoder {
     this.#scratch.clear();
     this.#bound.clear();
   }
-}
-
-function biasOf({ bias }: Linear): { bias?: GPUBuffer } {
-  return bias === undefined ? {} : { bias };
 }
 
 /** Checks that rows are made of fours. */
