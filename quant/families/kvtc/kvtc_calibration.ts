@@ -7,6 +7,7 @@
 import type { Calibration, KeptSamples } from "../../calibration.ts";
 import type { KvKind } from "../../family.ts";
 import { centre } from "../../numerics/centre.ts";
+import { evenRows } from "../../numerics/even_rows.ts";
 import { multiplyRows } from "../../numerics/multiply_rows.ts";
 import { principalAxes } from "../../numerics/principal_axes.ts";
 import { secondMoment } from "../../numerics/second_moment.ts";
@@ -68,18 +69,12 @@ function learnLayers(
   sinkTokens: number,
 ): LayersLearned {
   const { data, channels } = sampleRows(samples, from, to, kind, sinkTokens);
-  const tokens = data.length / channels;
   const mean = centre(data, channels);
   const plain = new Float64Array(channels).fill(1);
   const { forward: axes } = principalAxes(secondMoment(data, channels), plain, channels);
-  const count = Math.min(tokens, COMPARED_TOKENS);
-  const compared = new Float64Array(count * channels);
-  for (let t = 0; t < count; t++) {
-    const token = Math.floor(t * tokens / count);
-    compared.set(data.subarray(token * channels, (token + 1) * channels), t * channels);
-  }
-  const components = new Float64Array(count * channels);
-  multiplyRows(compared, count, axes, channels, channels, components);
+  const compared = evenRows(data, channels, COMPARED_TOKENS);
+  const components = new Float64Array(compared.length);
+  multiplyRows(compared, compared.length / channels, axes, channels, channels, components);
   const errors = blockErrors(Float32Array.from(components, finiteHalf), channels);
   return { mean: Float32Array.from(mean), axes, errors, calibrations: new Map() };
 }

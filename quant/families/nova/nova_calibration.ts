@@ -12,7 +12,9 @@
 import { EigenvalueDecomposition, Matrix } from "ml-matrix";
 import type { Calibration, KeptLayer, KeptSamples } from "../../calibration.ts";
 import { centre } from "../../numerics/centre.ts";
+import { evenRows } from "../../numerics/even_rows.ts";
 import { hadamardRows } from "../../numerics/hadamard_rows.ts";
+import { multiplyRows } from "../../numerics/multiply_rows.ts";
 import { secondMoment } from "../../numerics/second_moment.ts";
 import { QuantizerError } from "../../quantizer_error.ts";
 import { placeName } from "../../setting_checks.ts";
@@ -75,20 +77,14 @@ function learnKeys(
 
 /** Components of some of the rows, each row divided by its root mean square. */
 function normalized(rows: Float64Array, forward: Float64Array, n: number): Float64Array {
-  const all = rows.length / n;
-  const count = Math.min(all, CODEBOOK_TOKENS);
-  const out = new Float64Array(count * n);
-  for (let t = 0; t < count; t++) {
-    const from = Math.floor(t * all / count) * n;
+  const some = evenRows(rows, n, CODEBOOK_TOKENS);
+  const out = new Float64Array(some.length);
+  multiplyRows(some, some.length / n, forward, n, n, out);
+  for (let at = 0; at < out.length; at += n) {
     let square = 0;
-    for (let i = 0; i < n; i++) {
-      let sum = 0;
-      for (let c = 0; c < n; c++) sum += forward[i * n + c]! * rows[from + c]!;
-      out[t * n + i] = sum;
-      square += sum * sum;
-    }
+    for (let i = at; i < at + n; i++) square += out[i]! * out[i]!;
     const scale = Math.sqrt(square / n);
-    for (let i = 0; i < n; i++) out[t * n + i] = scale > 0 ? out[t * n + i]! / scale : 0;
+    for (let i = at; i < at + n; i++) out[i] = scale > 0 ? out[i]! / scale : 0;
   }
   return out;
 }
@@ -134,13 +130,11 @@ function learnValues(
     const rows = headRows(values, positions, head, sinkTokens);
     const count = rows.length / n;
     const { moment } = queries[head]!;
+    const looked = new Float64Array(keyRows.length);
+    multiplyRows(keyRows, count, moment, n, n, looked);
     const weights = new Float64Array(count);
     for (let t = 0; t < count; t++) {
-      for (let i = 0; i < n; i++) {
-        let inner = 0;
-        for (let j = 0; j < n; j++) inner += moment[i * n + j]! * keyRows[t * n + j]!;
-        weights[t]! += inner * keyRows[t * n + i]!;
-      }
+      for (let i = t * n; i < (t + 1) * n; i++) weights[t]! += looked[i]! * keyRows[i]!;
     }
     const all = Math.max(weights.reduce((a, b) => a + b, 0), 1e-12);
     for (let t = 0; t < count; t++) {
