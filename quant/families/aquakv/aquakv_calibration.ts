@@ -15,7 +15,7 @@ import type { KvKind } from "../../family.ts";
 import { multiplyRows } from "../../numerics/multiply_rows.ts";
 import { secondMoment } from "../../numerics/second_moment.ts";
 import { finiteHalf } from "../../packing/half.ts";
-import { sampleRows } from "../../stores/coupled/sample_rows.ts";
+import { sampleRows } from "../../sample_rows.ts";
 import { aquakvLayout, type AquakvSettings, type Predictor } from "./aquakv_settings.ts";
 import { decodeHiggs, encodeHiggs } from "./higgs.ts";
 import { predict } from "./predict.ts";

@@ -12,7 +12,7 @@ import { multiplyRows } from "../../numerics/multiply_rows.ts";
 import { principalAxes } from "../../numerics/principal_axes.ts";
 import { secondMoment } from "../../numerics/second_moment.ts";
 import { finiteHalf } from "../../packing/half.ts";
-import { sampleRows } from "../../stores/coupled/sample_rows.ts";
+import { sampleRows } from "../../sample_rows.ts";
 import { allocateBlocks, type BlockErrors, blockErrors } from "./allocate_blocks.ts";
 import { storedComponents } from "./component_blocks.ts";
 import { type KvtcSettings, layersTogether } from "./kvtc_settings.ts";

@@ -17,8 +17,8 @@ import { hadamardRows } from "../../numerics/hadamard_rows.ts";
 import { multiplyRows } from "../../numerics/multiply_rows.ts";
 import { secondMoment } from "../../numerics/second_moment.ts";
 import { QuantizerError } from "../../quantizer_error.ts";
+import { learnedTokens, tokenRows } from "../../sample_rows.ts";
 import { placeName } from "../../setting_checks.ts";
-import type { CpuTensor } from "../../tensor.ts";
 import { learnCodebook } from "./key_codebook.ts";
 import { CODEWORDS, GROUP, type NovaSettings } from "./nova_settings.ts";
 
@@ -54,8 +54,9 @@ function learnKeys(
   const inverse = new Float32Array(heads * size);
   const mean = new Float32Array(heads * headDim);
   const codebook = new Int32Array(heads * groups * CODEWORDS);
+  const tokens = learnedTokens(positions, sinkTokens);
   for (let head = 0; head < heads; head++) {
-    const rows = headRows(keys, positions, head, sinkTokens);
+    const rows = tokenRows([keys], tokens, head, 1);
     mean.set(centre(rows, headDim), head * headDim);
     const basis = keyBasis(queries[head]!.moment, secondMoment(rows, headDim), headDim);
     forward.set(basis.forward, head * size);
@@ -125,9 +126,10 @@ function learnValues(
   { heads, headDim: n, sinkTokens }: NovaSettings,
 ): Calibration {
   const sum = new Float64Array(n * n);
+  const tokens = learnedTokens(positions, sinkTokens);
   for (let head = 0; head < heads; head++) {
-    const keyRows = headRows(keys, positions, head, sinkTokens);
-    const rows = headRows(values, positions, head, sinkTokens);
+    const keyRows = tokenRows([keys], tokens, head, 1);
+    const rows = tokenRows([values], tokens, head, 1);
     const count = rows.length / n;
     const { moment } = queries[head]!;
     const looked = new Float64Array(keyRows.length);
@@ -152,29 +154,6 @@ function learnValues(
     for (let i = 0; i < n; i++) rotation[i * n + c] = rotated[c * n + i]!;
   }
   return { rotation };
-}
-
-/** One head of tensors, `[token][channel]`, without tokens that stay exact as sinks. */
-function headRows(
-  tensors: readonly CpuTensor[],
-  positions: readonly Int32Array[],
-  head: number,
-  sinkTokens: number,
-): Float64Array {
-  const { headDim } = tensors[0]!;
-  const parts = (least: number) =>
-    tensors.flatMap(({ data, capacity }, sample) =>
-      [...positions[sample]!.keys()].filter((t) => positions[sample]![t]! >= least).map((t) => {
-        const at = (head * capacity + t) * headDim;
-        return data.subarray(at, at + headDim);
-      })
-    );
-  // Where nothing but sinks was kept, they have to do.
-  let rows = parts(sinkTokens);
-  if (rows.length === 0) rows = parts(0);
-  const out = new Float64Array(rows.length * headDim);
-  for (const [i, row] of rows.entries()) out.set(row, i * headDim);
-  return out;
 }
 
 function eigen(matrix: Matrix): { values: number[]; vectors: Matrix } {

@@ -9,6 +9,7 @@ import type { KvKind } from "../../family.ts";
 import { secondMoment } from "../../numerics/second_moment.ts";
 import { type PrincipalAxes, principalAxes } from "../../numerics/principal_axes.ts";
 import { paddedTo4, rowsTimesColumns } from "../../numerics/rows_times_columns.ts";
+import { learnedTokens, tokenRows } from "../../sample_rows.ts";
 import type { CpuTensor } from "../../tensor.ts";
 import { centre } from "../../numerics/centre.ts";
 
@@ -79,9 +80,10 @@ function computeAxes(
   const size = blockHeads(heads, headDim);
   const n = size * headDim;
   const energy = meanEnergy(tensors);
+  const tokens = learnedTokens(samples.positions, 0);
   const blocks: BlockAxes[] = [];
   for (let head = 0; head < heads; head += size) {
-    const rows = tokenRows(tensors, head, size);
+    const rows = tokenRows([tensors], tokens, head, size);
     const mean = centre(rows, n);
     const metric = new Float64Array(n).fill(1 / energy);
     if (kind === "key") {
@@ -122,8 +124,9 @@ export function visitComponents(
   const size = heads / blocks.length;
   const n = size * headDim;
   const width = paddedTo4(n);
+  const learned = learnedTokens(samples.positions, 0);
   for (const [b, { forward, mean }] of blocks.entries()) {
-    const rows = tokenRows(tensors, b * size, size);
+    const rows = tokenRows([tensors], learned, b * size, size);
     const tokens = rows.length / n;
     const matrix = new Float32Array(width * width);
     for (let i = 0; i < n; i++) {
@@ -160,23 +163,6 @@ function meanEnergy(tensors: readonly CpuTensor[]): number {
   }
   // Of next to nothing a share means nothing, and its inverse would be infinite in float32.
   return sum / tokens > 1e-30 ? sum / tokens : 1;
-}
-
-/** Vectors of heads `head .. head + size`, `[tokens][channels]`. */
-function tokenRows(tensors: readonly CpuTensor[], head: number, size: number): Float64Array {
-  const { headDim } = tensors[0]!;
-  const tokens = tensors.reduce((sum, t) => sum + t.capacity, 0);
-  const rows = new Float64Array(tokens * size * headDim);
-  let at = 0;
-  for (const { data, capacity } of tensors) {
-    for (let t = 0; t < capacity; t++) {
-      for (let h = 0; h < size; h++, at += headDim) {
-        const from = ((head + h) * capacity + t) * headDim;
-        for (let d = 0; d < headDim; d++) rows[at + d] = data[from + d]!;
-      }
-    }
-  }
-  return rows;
 }
 
 /**
