@@ -12,6 +12,7 @@
 import { CholeskyDecomposition, Matrix } from "ml-matrix";
 import type { Calibration, KeptSamples } from "../../calibration.ts";
 import type { KvKind } from "../../family.ts";
+import { LearnedOnce } from "../../learned_once.ts";
 import { multiplyRows } from "../../numerics/multiply_rows.ts";
 import { secondMoment } from "../../numerics/second_moment.ts";
 import { finiteHalf } from "../../packing/half.ts";
@@ -30,15 +31,12 @@ interface Progress {
   restored: Record<KvKind, Float32Array> | undefined;
 }
 
-const known = new WeakMap<KeptSamples, Map<string, Progress>>();
+const known = new LearnedOnce<Progress>();
 
 /** Learns what settings ask for, and what the layers before need for it. */
 export function learnAquakv(samples: KeptSamples, settings: AquakvSettings): Calibration {
   const key = JSON.stringify(aquakvLearnsBy(settings));
-  let ofSamples = known.get(samples);
-  if (ofSamples === undefined) known.set(samples, ofSamples = new Map());
-  let progress = ofSamples.get(key);
-  if (progress === undefined) ofSamples.set(key, progress = { layers: [], restored: undefined });
+  const progress = known.get(samples, key, () => ({ layers: [], restored: undefined }));
   while (progress.layers.length <= settings.layer) learnNext(samples, settings, progress);
   return progress.layers[settings.layer]![settings.kind];
 }

@@ -6,6 +6,7 @@
  */
 import type { Calibration, KeptSamples } from "../../calibration.ts";
 import type { KvKind } from "../../family.ts";
+import { LearnedOnce } from "../../learned_once.ts";
 import { centre } from "../../numerics/centre.ts";
 import { evenRows } from "../../numerics/even_rows.ts";
 import { multiplyRows } from "../../numerics/multiply_rows.ts";
@@ -30,19 +31,18 @@ interface LayersLearned {
   readonly calibrations: Map<number, Calibration>;
 }
 
-const known = new WeakMap<KeptSamples, Map<string, LayersLearned>>();
+const known = new LearnedOnce<LayersLearned>();
 
 /** Learns what settings ask for. */
 export function learnKvtc(samples: KeptSamples, settings: KvtcSettings): Calibration {
   const { kind, sinkTokens, compression } = settings;
   const { from, to } = layersTogether(settings);
   const key = `${from} ${to} ${kind} ${sinkTokens}`;
-  let ofSamples = known.get(samples);
-  if (ofSamples === undefined) known.set(samples, ofSamples = new Map());
-  let learned = ofSamples.get(key);
-  if (learned === undefined) {
-    ofSamples.set(key, learned = learnLayers(samples, from, to, kind, sinkTokens));
-  }
+  const learned = known.get(
+    samples,
+    key,
+    () => learnLayers(samples, from, to, kind, sinkTokens),
+  );
   // Layers that are coded together learn the same.
   let calibration = learned.calibrations.get(compression);
   if (calibration === undefined) {

@@ -6,6 +6,7 @@
  */
 import type { KeptLayer, KeptSamples, QueryMoments } from "../../calibration.ts";
 import type { KvKind } from "../../family.ts";
+import { LearnedOnce } from "../../learned_once.ts";
 import { secondMoment } from "../../numerics/second_moment.ts";
 import { type PrincipalAxes, principalAxes } from "../../numerics/principal_axes.ts";
 import { paddedTo4, rowsTimesColumns } from "../../numerics/rows_times_columns.ts";
@@ -48,7 +49,7 @@ export interface TransformAxes {
 }
 
 /** Axes of one calibration set, by layer and kind: policies and stores ask for the same ones. */
-const known = new WeakMap<KeptSamples, Map<string, TransformAxes>>();
+const known = new LearnedOnce<TransformAxes>();
 
 /** Axes of every block of heads of one layer and kind. */
 export function transformAxes(
@@ -56,12 +57,8 @@ export function transformAxes(
   layerIndex: number,
   kind: KvKind,
 ): TransformAxes {
-  let ofSamples = known.get(samples);
-  if (ofSamples === undefined) known.set(samples, ofSamples = new Map());
   const key = `${layerIndex} ${kind}`;
-  let axes = ofSamples.get(key);
-  if (axes === undefined) ofSamples.set(key, axes = computeAxes(samples, layerIndex, kind));
-  return axes;
+  return known.get(samples, key, () => computeAxes(samples, layerIndex, kind));
 }
 
 /** The tensors that `transform` codes: keys before RoPE, or values. */

@@ -7,6 +7,7 @@
  */
 import type { Calibration, KeptSamples } from "../../calibration.ts";
 import type { KvKind } from "../../family.ts";
+import { LearnedOnce } from "../../learned_once.ts";
 import { chooseTable } from "./component_alphabets.ts";
 import { alphabetSize } from "./component_codes.ts";
 import { sketch, SKETCH_POINTS, sketchedValues } from "./component_sketch.ts";
@@ -33,16 +34,11 @@ interface TransformLearned {
 }
 
 /** What was learned of one set, by layer and kind: policies and stores ask for the same. */
-const known = new WeakMap<KeptSamples, Map<string, Calibration>>();
+const known = new LearnedOnce<Calibration>();
 
 /** Learns what every policy and store of one layer and kind needs, whatever steps they take. */
 export function learnTransform(samples: KeptSamples, layer: number, kind: KvKind): Calibration {
-  let ofSamples = known.get(samples);
-  if (ofSamples === undefined) known.set(samples, ofSamples = new Map());
-  const key = `${layer} ${kind}`;
-  let learned = ofSamples.get(key);
-  if (learned === undefined) ofSamples.set(key, learned = computed(samples, layer, kind));
-  return learned;
+  return known.get(samples, `${layer} ${kind}`, () => computed(samples, layer, kind));
 }
 
 function computed(samples: KeptSamples, layer: number, kind: KvKind): Calibration {
