@@ -5,7 +5,8 @@
  *
  * @module
  */
-import { EigenvalueDecomposition, Matrix } from "ml-matrix";
+import { Matrix } from "ml-matrix";
+import { symmetricEigen } from "./symmetric_eigen.ts";
 
 /** Axes in order of decreasing variance. */
 export interface PrincipalAxes {
@@ -46,11 +47,4 @@ export function principalAxes(
     forward: Float64Array.from(basis.to1DArray()),
     inverse: Float64Array.from(inverse.to1DArray()),
   };
-}
-
-function symmetricEigen(matrix: Matrix): { values: number[]; vectors: Matrix } {
-  const { realEigenvalues, eigenvectorMatrix } = new EigenvalueDecomposition(matrix, {
-    assumeSymmetric: true,
-  });
-  return { values: realEigenvalues, vectors: eigenvectorMatrix };
 }

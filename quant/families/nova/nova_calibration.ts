@@ -9,13 +9,14 @@
  *
  * @module
  */
-import { EigenvalueDecomposition, Matrix } from "ml-matrix";
+import { Matrix } from "ml-matrix";
 import type { Calibration, KeptLayer, KeptSamples } from "../../calibration.ts";
 import { centre } from "../../numerics/centre.ts";
 import { evenRows } from "../../numerics/even_rows.ts";
 import { hadamardRows } from "../../numerics/hadamard_rows.ts";
 import { multiplyRows } from "../../numerics/multiply_rows.ts";
 import { secondMoment } from "../../numerics/second_moment.ts";
+import { symmetricEigen } from "../../numerics/symmetric_eigen.ts";
 import { QuantizerError } from "../../quantizer_error.ts";
 import { learnedTokens, tokenRows } from "../../sample_rows.ts";
 import { placeName } from "../../setting_checks.ts";
@@ -95,13 +96,15 @@ function normalized(rows: Float64Array, forward: Float64Array, n: number): Float
  * dealt out so that every group of four has strong and weak ones; in units of the mean component.
  */
 function keyBasis(queryMoment: Float64Array, covariance: Float64Array, n: number) {
-  const queries = eigen(Matrix.from1DArray(n, n, queryMoment));
+  const queries = symmetricEigen(Matrix.from1DArray(n, n, queryMoment));
   const floor = LEAST_ENERGY * Math.max(...queries.values, Number.MIN_VALUE);
   const roots = queries.values.map((value) => Math.sqrt(Math.max(value, floor)));
   const scaledBy = (factors: readonly number[]) =>
     queries.vectors.mmul(Matrix.diag([...factors])).mmul(queries.vectors.transpose());
   const root = scaledBy(roots);
-  const keys = eigen(root.mmul(Matrix.from1DArray(n, n, covariance)).mmul(root));
+  const seen = root.mmul(Matrix.from1DArray(n, n, covariance)).mmul(root);
+  // Its rounding is not symmetric.
+  const keys = symmetricEigen(Matrix.add(seen, seen.transpose()).mul(0.5));
   const descending = keys.values.map((_, i) => i).sort((a, b) => keys.values[b]! - keys.values[a]!);
   const groups = n / GROUP;
   const order = Array.from(
@@ -145,7 +148,7 @@ function learnValues(
     }
     secondMoment(rows, n).forEach((x, i) => sum[i]! += x / heads);
   }
-  const { vectors } = eigen(Matrix.from1DArray(n, n, sum));
+  const { vectors } = symmetricEigen(Matrix.from1DArray(n, n, sum));
   // Rows of the eigenvectors times the Hadamard matrix are channels by components.
   const rotated = Float32Array.from(vectors.to1DArray());
   hadamardRows(rotated, n, n);
@@ -154,12 +157,4 @@ function learnValues(
     for (let i = 0; i < n; i++) rotation[i * n + c] = rotated[c * n + i]!;
   }
   return { rotation };
-}
-
-function eigen(matrix: Matrix): { values: number[]; vectors: Matrix } {
-  const symmetric = Matrix.add(matrix, matrix.transpose()).mul(0.5);
-  const { realEigenvalues, eigenvectorMatrix } = new EigenvalueDecomposition(symmetric, {
-    assumeSymmetric: true,
-  });
-  return { values: realEigenvalues, vectors: eigenvectorMatrix };
 }

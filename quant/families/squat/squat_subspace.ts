@@ -17,7 +17,8 @@
  *
  * @module
  */
-import { EigenvalueDecomposition, Matrix } from "ml-matrix";
+import { Matrix } from "ml-matrix";
+import { symmetricEigen } from "../../numerics/symmetric_eigen.ts";
 import { correctionBlocks, correctionSize, type SquatCorrection } from "./squat_settings.ts";
 
 /**
@@ -56,16 +57,13 @@ function weightMatrix(
   lambda: number,
 ): Float64Array {
   // The singular values of the queries, squared, are the eigenvalues of their Gram matrix.
-  const { realEigenvalues, eigenvectorMatrix } = new EigenvalueDecomposition(
-    Matrix.from1DArray(headDim, headDim, gram),
-    { assumeSymmetric: true },
-  );
-  const largest = realEigenvalues.map((_, i) => i)
-    .sort((a, b) => realEigenvalues[b]! - realEigenvalues[a]!)
+  const { values, vectors } = symmetricEigen(Matrix.from1DArray(headDim, headDim, gram));
+  const largest = values.map((_, i) => i)
+    .sort((a, b) => values[b]! - values[a]!)
     .slice(0, rank);
-  const scaled = eigenvectorMatrix.subMatrixColumn(largest);
+  const scaled = vectors.subMatrixColumn(largest);
   largest.forEach((from, column) => {
-    scaled.mulColumn(column, Math.sqrt(lambda * Math.max(0, realEigenvalues[from]!)));
+    scaled.mulColumn(column, Math.sqrt(lambda * Math.max(0, values[from]!)));
   });
   const matrix = scaled.mmul(scaled.transpose()).add(Matrix.eye(headDim));
   return Float64Array.from(matrix.to1DArray());
