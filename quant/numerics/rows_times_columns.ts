@@ -16,7 +16,7 @@ export function paddedTo4(n: number): number {
 /**
  * `out[r][c] = sum over i of rows[r][i] * matrix[c][i]` in float32.
  *
- * @param rows `[count][inner]`, `count` even
+ * @param rows `[count][inner]`
  * @param matrix `[columns][inner]`
  * @param columns a multiple of 4
  * @param inner a multiple of 4
@@ -46,13 +46,16 @@ export function rowsTimesColumns(
     out.fill(0, 0, count * columns);
     return;
   }
-  const [rowsAt, matrixAt] = [0, 4 * count * inner];
+  // Rows go through it in pairs.
+  const height = count + count % 2;
+  const [rowsAt, matrixAt] = [0, 4 * height * inner];
   const outAt = matrixAt + 4 * columns * inner;
-  const bytes = outAt + 4 * count * columns;
+  const bytes = outAt + 4 * height * columns;
   growTo(memory, bytes);
   const floats = new Float32Array(memory.buffer, 0, bytes / 4);
   floats.set(rows.subarray(0, count * inner), rowsAt / 4);
+  floats.fill(0, count * inner, height * inner);
   floats.set(matrix.subarray(0, columns * inner), matrixAt / 4);
-  multiply(rowsAt, count, matrixAt, columns, inner, outAt);
+  multiply(rowsAt, height, matrixAt, columns, inner, outAt);
   out.set(floats.subarray(outAt / 4, outAt / 4 + count * columns));
 }

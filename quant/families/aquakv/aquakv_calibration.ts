@@ -55,7 +55,7 @@ function learnNext(samples: KeptSamples, settings: AquakvSettings, progress: Pro
     const { data, channels } = sampleRows(samples, layer, layer + 1, kind, settings.sinkTokens);
     const count = data.length / channels;
     const predictor = before === undefined ? undefined : fitted(inputs, data, count, channels);
-    const left = predict(predictor, inputs, count, channels).subarray(0, data.length);
+    const left = predict(predictor, inputs, count, channels);
     const predicted = left.slice();
     for (const [i, x] of data.entries()) left[i] = finiteHalf(x) - left[i]!;
     const { bits, pairs, scales } = aquakvLayout({ ...settings, layer });

@@ -12,7 +12,7 @@ const matricesOf = new WeakMap<Predictor["weights"], Float32Array>();
  * What vectors are predicted to be; zeros where nothing is predicted.
  *
  * @param inputs `[count][channels]` each, one behind the other in the predictor's order
- * @returns `[count][channels]`, with a row of padding where `count` is odd
+ * @returns `[count][channels]`
  */
 export function predict(
   predictor: Predictor | undefined,
@@ -20,20 +20,19 @@ export function predict(
   count: number,
   channels: number,
 ): Float32Array {
-  const even = count + count % 2;
-  const out = new Float32Array(even * channels);
+  const out = new Float32Array(count * channels);
   if (predictor === undefined) return out;
   const { weights, bias } = predictor;
   let matrix = matricesOf.get(weights);
   if (matrix === undefined) matricesOf.set(weights, matrix = Float32Array.from(weights));
   const width = inputs.length * channels;
-  const rows = new Float32Array(even * width);
+  const rows = new Float32Array(count * width);
   for (const [i, input] of inputs.entries()) {
     for (let t = 0; t < count; t++) {
       rows.set(input.subarray(t * channels, (t + 1) * channels), t * width + i * channels);
     }
   }
-  rowsTimesColumns(rows, even, matrix, channels, width, out);
+  rowsTimesColumns(rows, count, matrix, channels, width, out);
   for (let at = 0; at < out.length; at += channels) {
     for (let c = 0; c < channels; c++) out[at + c]! += bias[c]!;
   }

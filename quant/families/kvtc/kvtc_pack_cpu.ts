@@ -22,7 +22,7 @@ import {
 } from "./kvtc_layout.ts";
 import { kvtcRange, type KvtcSettings } from "./kvtc_settings.ts";
 
-/** Tokens that go through the matrix at a time; even. */
+/** Tokens that go through the matrix at a time. */
 const TILE = 64;
 
 /** Matrices of constants, as the product takes them: padded, in float32. */
@@ -105,7 +105,7 @@ export class KvtcPackCpu implements LayerPack<CpuTensor> {
     const { stored, channels, rowBytes, blocks, mean } = this.#layout;
     const { heads, headDim, kind } = this.#settings;
     const [columns, width] = [paddedTo4(stored), paddedTo4(channels)];
-    const vectors = new Float32Array((count + count % 2) * width);
+    const vectors = new Float32Array(count * width);
     let c = 0;
     for (const source of this.#sources) {
       const input = kind === "key" ? preRopeOf(source).tensor : source.tensor;
@@ -123,9 +123,9 @@ export class KvtcPackCpu implements LayerPack<CpuTensor> {
       // 0 times anything finite is 0.
       if (sum !== 0) throwNotFinite(source, input, token, token + count);
     }
-    const components = new Float32Array((count + count % 2) * columns);
+    const components = new Float32Array(count * columns);
     const { forth } = matrices(this.#layout);
-    rowsTimesColumns(vectors, count + count % 2, forth, columns, width, components);
+    rowsTimesColumns(vectors, count, forth, columns, width, components);
     const bytes = new Uint8Array(count * rowBytes);
     for (let t = 0, at = 0; t < count; t++) {
       const row = components.subarray(t * columns, t * columns + stored).map(finiteHalf);
@@ -150,8 +150,8 @@ export class KvtcPackCpu implements LayerPack<CpuTensor> {
     // Padded columns are those of the next layer, or none; nobody reads what they give.
     const width = paddedTo4(size);
     const components = this.#components(first, count);
-    const rows = new Float32Array((count + count % 2) * width);
-    rowsTimesColumns(components, count + count % 2, back, width, columns, rows);
+    const rows = new Float32Array(count * width);
+    rowsTimesColumns(components, count, back, width, columns, rows);
     for (let t = 0; t < count; t++) {
       const row = rows.subarray(t * width, t * width + size);
       for (let c = 0; c < size; c++) row[c]! += mean[layer * size + c]!;
@@ -171,7 +171,7 @@ export class KvtcPackCpu implements LayerPack<CpuTensor> {
     const { stored, rowBytes, blocks } = this.#layout;
     const columns = paddedTo4(stored);
     const bytes = this.#rows.all();
-    const components = new Float32Array((count + count % 2) * columns);
+    const components = new Float32Array(count * columns);
     for (let t = 0; t < count; t++) {
       let at = (first - this.#settings.sinkTokens + t) * rowBytes;
       let k = t * columns;

@@ -80,14 +80,13 @@ export class NovaStoreCpu implements Store<CpuTensor> {
     this.#restored.restore(to, target, (first, tensor) => {
       const { headDim } = this.#settings;
       const count = to - first;
-      const even = count + count % 2;
-      const [rows, back] = [new Float32Array(even * headDim), new Float32Array(even * headDim)];
+      const [rows, back] = [new Float32Array(count * headDim), new Float32Array(count * headDim)];
       for (const [head, coder] of this.#coders.entries()) {
         for (let t = 0; t < count; t++) {
           const { codes, numbers } = this.#stored(first - from + t, head);
           coder.decode(codes, numbers, rows.subarray(t * headDim, (t + 1) * headDim));
         }
-        rowsTimesColumns(rows, even, coder.inverse, headDim, headDim, back);
+        rowsTimesColumns(rows, count, coder.inverse, headDim, headDim, back);
         const at = (head * tensor.capacity + first) * headDim;
         for (let i = 0; i < count * headDim; i++) {
           tensor.data[at + i] = finiteHalf(back[i]! + coder.mean[i % headDim]!);
@@ -122,14 +121,13 @@ export class NovaStoreCpu implements Store<CpuTensor> {
     const { headDim } = this.#settings;
     const { tensor } = this.#source;
     throwNotFinite(this.#source, tensor, first, first + count);
-    const even = count + count % 2;
-    const [rows, out] = [new Float32Array(even * headDim), new Float32Array(even * headDim)];
+    const [rows, out] = [new Float32Array(count * headDim), new Float32Array(count * headDim)];
     for (const [head, coder] of this.#coders.entries()) {
       const at = (head * tensor.capacity + first) * headDim;
       for (let i = 0; i < count * headDim; i++) {
         rows[i] = finiteHalf(tensor.data[at + i]!) - coder.mean[i % headDim]!;
       }
-      rowsTimesColumns(rows, even, coder.forward, headDim, headDim, out);
+      rowsTimesColumns(rows, count, coder.forward, headDim, headDim, out);
       for (let t = 0; t < count; t++) {
         const { codes, numbers } = this.#stored(first - this.#quantized.from + t, head);
         coder.encode(out.subarray(t * headDim, (t + 1) * headDim), codes, numbers);

@@ -105,7 +105,7 @@ function computeAxes(
   };
 }
 
-/** Tokens that go through a matrix at a time; even. */
+/** Tokens that go through a matrix at a time. */
 const TILE = 256;
 
 /** Calls `visit` with the values of every component over the calibration set, block after block. */
@@ -136,7 +136,7 @@ export function visitComponents(
       for (let t = 0; t < count; t++) {
         for (let c = 0; c < n; c++) input[t * width + c] = rows[(first + t) * n + c]! - mean[c]!;
       }
-      rowsTimesColumns(input, count + count % 2, matrix, width, width, output);
+      rowsTimesColumns(input, count, matrix, width, width, output);
       for (let i = 0; i < n; i++) {
         for (let t = 0; t < count; t++) values[i]![first + t] = output[t * width + i]!;
       }

@@ -33,9 +33,8 @@ function draw({ heads, capacity, headDim }: KvShape, axes: TransformAxes, seed: 
   const random = randomSource(seed);
   const n = headDim * heads / axes.blocks.length;
   const width = paddedTo4(n);
-  const count = capacity + capacity % 2;
   for (const [b, { inverse }] of axes.blocks.entries()) {
-    const draws = new Float32Array(count * width);
+    const draws = new Float32Array(capacity * width);
     const matrix = new Float32Array(width * width);
     for (let i = 0; i < n; i++) {
       const strength = strengths[b * n + i]!;
@@ -45,8 +44,8 @@ function draw({ heads, capacity, headDim }: KvShape, axes: TransformAxes, seed: 
       }
       for (let c = 0; c < n; c++) matrix[c * width + i] = inverse[i * n + c]!;
     }
-    const noise = new Float32Array(count * width);
-    rowsTimesColumns(draws, count, matrix, width, width, noise);
+    const noise = new Float32Array(capacity * width);
+    rowsTimesColumns(draws, capacity, matrix, width, width, noise);
     for (let c = 0; c < n; c += headDim) {
       const head = (b * n + c) / headDim;
       for (let t = 0; t < capacity; t++) {
