@@ -19,8 +19,9 @@ import {
 } from "../policies/registry.ts";
 import { shown } from "../sandbox/shown.ts";
 import { REFERENCE } from "../leaderboard/board.ts";
-import { benchmarkName, type SweepBenchmark, sweepBenchmarks } from "./benchmark_entry.ts";
+import { benchmarkName, type SweepBenchmark } from "./benchmark_entry.ts";
 import { distinct, Fields, integer, listOf, oneOf, oneText, type Reader, texts } from "./fields.ts";
+import { sweepBenchmarks } from "./sweep_benchmarks.ts";
 
 /** A sweep, every absent field of its file filled in. Plain JSON. */
 export interface SweepDefinition {
