@@ -9,7 +9,7 @@ import type { ReadyModel } from "../leaderboard/fill.ts";
 import { openModel } from "../leaderboard/ready_model.ts";
 import { openOutputFolder } from "../report/output_folder.ts";
 import { StatusLine } from "../report/status_line.ts";
-import { benchmarkName } from "../sweep/benchmark_entry.ts";
+import { benchmarkName, hasFile } from "../sweep/benchmark_entry.ts";
 import { CellRunner } from "../sweep/cell_runner.ts";
 import { cellText, type SweepCell } from "../sweep/definition.ts";
 import { Estimates } from "../sweep/estimate.ts";
@@ -51,7 +51,7 @@ export async function runSweep(options: SweepOptions, again?: AgainSweep): Promi
   const sweep = {
     ...read,
     benchmarks: read.benchmarks.map((one) =>
-      typeof one === "object" && "file" in one ? { ...one, file: place(one.file) } : one
+      hasFile(one) ? { ...one, file: place(one.file) } : one
     ),
   };
   // Whoever shares a queue runs what comes.

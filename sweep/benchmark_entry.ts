@@ -80,7 +80,7 @@ export function benchmarkName(benchmark: SweepBenchmark): string {
 }
 
 /** Whether it runs code of the user's. */
-export function hasFile(benchmark: SweepBenchmark): boolean {
+export function hasFile(benchmark: SweepBenchmark): benchmark is FileEntry {
   return typeof benchmark === "object" && "file" in benchmark;
 }
 
@@ -94,8 +94,9 @@ export interface EntryFile {
 /** Files and folders that a benchmark names. */
 export function filesOf(benchmark: SweepBenchmark): EntryFile[] {
   if (typeof benchmark === "string") return [];
-  const { file, ...others } = benchmark as Partial<Record<keyof FileEntry, string>>;
-  const { data, shots_from, prompts, haystack, ppl } = others as Readonly<Record<string, string>>;
+  const { file, data, shots_from, prompts, haystack, ppl } = benchmark as Partial<
+    Record<"file" | "data" | "shots_from" | "prompts" | "haystack" | "ppl", string>
+  >;
   return [
     ...(file === undefined ? [] : [{ path: file, code: true } as const]),
     ...[data, shots_from, prompts, haystack, ppl].flatMap((path) =>
