@@ -6,7 +6,7 @@
 import { basename } from "node:path";
 import { spreadSample } from "../benchmarks/sample.ts";
 import type { NamedBenchmark } from "../benchmarks/suites.ts";
-import { ownFields } from "../benchmarks/suites/fields.ts";
+import { nameOfRows, ownFields } from "../benchmarks/suites/fields.ts";
 import {
   type BenchmarkSlice,
   benchmarkSlice,
@@ -54,7 +54,6 @@ function benchmarkInput(
 
 /** Rows of one's own, reported under the name of their file. */
 function ownBenchmark({ fields, metric }: OwnRows, data: string): NamedBenchmark {
-  const name = basename(data).replace(/\.\w+$/, "").replace(/[^\w.-]+/g, "_").slice(0, 64) ||
-    "rows";
+  const name = nameOfRows(basename(data));
   return { name, set: name, benchmark: ownFields(fields, metric) };
 }

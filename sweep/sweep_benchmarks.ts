@@ -13,7 +13,12 @@ import {
 } from "../benchmarks/niah/needle_kinds.ts";
 import { isSliceName, type SliceName, sliceNames } from "../benchmarks/slices.ts";
 import { benchmarksNamed, suites } from "../benchmarks/suites.ts";
-import { type FieldNames, type MetricName, metrics } from "../benchmarks/suites/fields.ts";
+import {
+  type FieldNames,
+  type MetricName,
+  metrics,
+  nameOfRows,
+} from "../benchmarks/suites/fields.ts";
 import { UserError } from "../errors.ts";
 import { fileName, MODULE_ENDINGS } from "../policies/user_file.ts";
 import { shown } from "../sandbox/shown.ts";
@@ -279,11 +284,7 @@ const depths: Reader<readonly number[]> = (value, where) => {
   );
 };
 
-/** The name of a file as one word, without its folder and ending. */
+/** The name of a file as one word, without its folder and ending, on every system the same. */
 function nameOfFile(path: string): string {
-  return path.replace(/^.*[\\/]/, "").replace(/\.\w+$/, "").replace(/[^\w.-]+/g, "_").slice(
-    0,
-    64,
-  ) ||
-    "rows";
+  return nameOfRows(path.replace(/^.*[\\/]/, ""));
 }

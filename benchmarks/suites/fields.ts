@@ -41,6 +41,11 @@ export interface FieldNames {
   readonly id?: string;
 }
 
+/** Name of rows: that of their file, without its ending and as one word. */
+export function nameOfRows(fileName: string): string {
+  return fileName.replace(/\.\w+$/, "").replace(/[^\w.-]+/g, "_").slice(0, 64) || "rows";
+}
+
 /** Longest reply to questions of one's own, in tokens. */
 const MAX_NEW_TOKENS = 64;
 
