@@ -6,7 +6,7 @@
 import { parseArgs } from "@std/cli/parse-args";
 import type { OptionRow } from "./option_table.ts";
 import { OptionValues, refuseUnknownOptions } from "./option_values.ts";
-import { checkQueue } from "./queue_url.ts";
+import { checkQueue, QUEUE_EXAMPLE } from "./queue_url.ts";
 import { UsageError } from "./usage_error.ts";
 
 /** What stands behind the command. */
@@ -28,7 +28,7 @@ export const SERVE_OPTIONS = {
 const EXAMPLES = {
   port: "8787",
   host: "127.0.0.1",
-  queue: "postgres://me@db.example/kvreplay",
+  queue: QUEUE_EXAMPLE,
 } as const;
 
 /** Checked options of the server. */

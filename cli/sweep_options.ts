@@ -12,7 +12,7 @@ import { WORKER_ACTION } from "./launch_worker.ts";
 import { optionRows, twoColumns } from "./help.ts";
 import type { OptionRow } from "./option_table.ts";
 import { givenOperands, known, OptionValues, refuseUnknownOptions } from "./option_values.ts";
-import { checkQueue } from "./queue_url.ts";
+import { checkQueue, QUEUE_EXAMPLE } from "./queue_url.ts";
 import { UsageError } from "./usage_error.ts";
 
 /** What can be done with a sweep, and what stands behind it. */
@@ -91,7 +91,7 @@ const EXAMPLES = {
   shard: "1/4",
   shards: "4",
   workers: "2",
-  queue: "postgres://me@db.example/kvreplay",
+  queue: QUEUE_EXAMPLE,
   heartbeat: "30",
   "cache-limit": "8GiB",
 } as const;
