@@ -63,8 +63,8 @@ export interface QueueStatus {
 /** One job that is this process's. */
 interface Held {
   readonly queue: string;
-  readonly id: string;
-  readonly retryCount: number;
+  /** pg-boss counts tries; a settlement of another try than this does not count. */
+  readonly attempt: { readonly id: string; readonly retryCount: number };
   /** Which worker of the process has it. */
   readonly worker: number;
 }
@@ -149,8 +149,7 @@ export class CellQueue implements CellSource, AsyncDisposable {
         );
         if (job === undefined) continue;
         const { id, data: cell } = job;
-        // pg-boss counts tries; a settlement of another try than this does not count.
-        const held = { queue: name, id, retryCount: retryCountOf(job), worker };
+        const held = { queue: name, attempt: { id, retryCount: retryCountOf(job) }, worker };
         if (await this.results.has(cell)) {
           await this.#complete(held);
           continue;
@@ -180,7 +179,7 @@ export class CellQueue implements CellSource, AsyncDisposable {
   }
 
   async crash(cell: SweepCell, reason: string): Promise<void> {
-    const { queue, worker, ...attempt } = this.#held.get(cellText(cell))!;
+    const { queue, attempt, worker } = this.#held.get(cellText(cell))!;
     await this.database.patiently(() => this.database.boss.fail(queue, attempt, { reason }));
     await this.#workers.end(worker);
     this.#held.delete(cellText(cell));
@@ -312,7 +311,7 @@ export class CellQueue implements CellSource, AsyncDisposable {
     }));
   }
 
-  async #complete({ queue, worker: _, ...attempt }: Held): Promise<void> {
+  async #complete({ queue, attempt }: Held): Promise<void> {
     await this.database.patiently(() => this.database.boss.complete(queue, attempt));
     await this.#tell();
   }
@@ -336,7 +335,7 @@ export class CellQueue implements CellSource, AsyncDisposable {
 
   /** A server that is away hears none; a cell that another took meanwhile counts once all the same. */
   #beat(): void {
-    for (const { queue, worker: _, ...attempt } of this.#held.values()) {
+    for (const { queue, attempt } of this.#held.values()) {
       this.database.boss.touch(queue, attempt).catch(() => {});
     }
     if (this.#held.size > 0) this.#workers.beat();
