@@ -14,10 +14,11 @@ export class QueueBoards implements BoardSource {
   constructor(private readonly view: QueueView) {}
 
   async names(): Promise<readonly BoardName[]> {
-    const sweeps = await this.view.sweeps();
-    return await Promise.all(sweeps.map(async (sweep) => {
-      const { workers } = await this.view.state(sweep);
-      return { name: `${PREFIX}${sweep}`, isLive: workers.length > 0, report: false };
+    const [sweeps, running] = await Promise.all([this.view.sweeps(), this.view.running()]);
+    return sweeps.map((sweep) => ({
+      name: `${PREFIX}${sweep}`,
+      isLive: running.has(sweep),
+      report: false,
     }));
   }
 

@@ -28,10 +28,19 @@ const LOOK_AGAIN_MS = 10_000;
 /** A worker without a sign of life for so long is not shown. */
 const GONE_S = 600;
 
+/** Of the workers that are shown. */
+const IS_SHOWN = `beat > now() - make_interval(secs => ${GONE_S})`;
+
+/** A finished cell, and when its row was written. */
+interface KeptCell {
+  readonly finished: string;
+  readonly cell: Cell | undefined;
+}
+
 interface Kept {
   state: QueueState;
-  /** Cells by their text, each with when its row was written. */
-  cells: Map<string, { readonly finished: string; readonly cell: Cell | undefined }>;
+  /** By their text. */
+  cells: Map<string, KeptCell>;
   read: number;
 }
 
@@ -40,6 +49,7 @@ export class QueueView implements AsyncDisposable {
   readonly #kept = new Map<string, Kept>();
   readonly #changed = new Set<string>();
   #sweeps: { readonly names: readonly string[]; readonly read: number } | undefined;
+  #running: ReadonlySet<string> = new Set();
   #unlisten: () => Promise<void> = async () => {};
 
   private constructor(private readonly database: QueueDatabase) {}
@@ -72,6 +82,15 @@ export class QueueView implements AsyncDisposable {
     return this.#sweeps.names;
   }
 
+  /** Those of them that have workers; while the server is away, those that had them last. */
+  async running(): Promise<ReadonlySet<string>> {
+    const rows = await this.database.glance(
+      `SELECT DISTINCT sweep FROM kvreplay.workers WHERE ${IS_SHOWN}`,
+    );
+    if (rows !== undefined) this.#running = new Set(rows.map(({ sweep }) => String(sweep)));
+    return this.#running;
+  }
+
   /** What is there of a sweep; while the server is away, what was there last. */
   async state(sweep: string): Promise<QueueState> {
     const kept = this.#kept.get(sweep) ?? { state: NOTHING, cells: new Map(), read: 0 };
@@ -99,7 +118,7 @@ export class QueueView implements AsyncDisposable {
       `SELECT worker, place, done, cell, extract(epoch FROM since) * 1000 AS since,
          extract(epoch FROM now() - beat) AS silent
        FROM kvreplay.workers
-       WHERE sweep = $1 AND beat > now() - make_interval(secs => ${GONE_S})
+       WHERE sweep = $1 AND ${IS_SHOWN}
        ORDER BY worker, place`,
       [sweep],
     );
@@ -108,7 +127,7 @@ export class QueueView implements AsyncDisposable {
       kept.read = 0;
       return;
     }
-    const known = new Map<string, { readonly finished: string; readonly cell: Cell | undefined }>();
+    const known = new Map<string, KeptCell>();
     const failures: { cell: SweepCell; reason: string }[] = [];
     const table = new ResultsTable(this.database, sweep);
     for (const { model, benchmark, policy, seed, kind, reason, file, finished } of rows) {

@@ -50,7 +50,8 @@ Deno.test({
       await queue.fill();
       await using view = await QueueView.open(server.url);
       const boards = new QueueBoards(view);
-      const name = (await boards.names())[0]!.name;
+      const { name, isLive } = (await boards.names())[0]!;
+      assertEquals(isLive, false);
       const page = async () =>
         liveParts({
           boards: await boards.names(),
@@ -71,6 +72,7 @@ Deno.test({
       const first = await queue.take(0);
       await shows(cellText(first!));
       assertStringIncludes(await page(), "here:7");
+      assertEquals((await boards.names())[0]!.isLive, true);
       await finish(queue, first!, out);
       await shows("Cells: 1 of 1");
       assertStringIncludes(await page(), "queue: 1 of 3 cells");
