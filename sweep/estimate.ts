@@ -146,7 +146,7 @@ export class Estimates {
     return {
       tokens: lengths.reduce((sum, length) => sum + length, 0),
       pairs: lengths.reduce((sum, length) => sum + length ** 2 / 2, 0),
-      longest: Math.max(0, ...lengths),
+      longest: lengths.reduce((longest, length) => Math.max(longest, length), 0),
       steps: lengths.length * steps,
       maxNewTokens,
     };

@@ -1,4 +1,4 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { policyNames } from "../../policies/registry.ts";
 import {
@@ -78,4 +78,14 @@ Deno.test("estimates grow with the model, the benchmark, and what a policy does"
     all.cell({ model: "mini", benchmark: "needle", policy, seed: 0 });
   assert(of("adaptive").seconds > of("kivi_overlap_2bit").seconds);
   assert(of("adaptive").bytes > of("kivi_overlap_2bit").bytes);
+});
+
+Deno.test("a grid of many prompts is estimated", async () => {
+  const grid = (samples: number) =>
+    parseSweep(`models: mini\nbenchmarks: {niah: uuid, samples: ${samples}}`, "a.yaml");
+  const [few, many] = [await estimatesOf(grid(10)), await estimatesOf(grid(10_000))];
+  const reference = (estimates: Estimates) => estimates.reference("mini", "niah:uuid");
+  assertAlmostEquals(reference(many) / reference(few), 1000, 1e-6);
+  const cell = { model: "mini", benchmark: "niah:uuid", policy: "adaptive", seed: 0 } as const;
+  assertEquals(many.cell(cell).bytes, few.cell(cell).bytes);
 });
