@@ -176,7 +176,7 @@ async function readRecord(path: string): Promise<ShardRecord & { readonly isTorn
  *
  * @throws {UserError} for what is none
  */
-export function recordOf(text: string, path: string): ShardRecord {
+function recordOf(text: string, path: string): ShardRecord {
   const wrong = (what: string) => new UserError(`${path} ${what}; expected the record of a shard`);
   // What stands behind the last end of a line was being written when its process was killed.
   const [first = "", ...lines] = text.split("\n").slice(0, -1);
