@@ -3,8 +3,6 @@
  *
  * @module
  */
-import { codecFileHash, openCodecFile } from "../codecs/codec_file.ts";
-import type { BroughtQuantizer } from "../evaluation/brought_quantizer.ts";
 import { builtinLike } from "../policies/registry.ts";
 import { policyFileName } from "../policies/user_policy.ts";
 import { LIMIT_BOUNDS, type SandboxLimits } from "../sandbox/limits.ts";
@@ -89,22 +87,4 @@ export function ownQuantizersOf(
     );
   }
   return options;
-}
-
-/** The files, ready to be opened as often as they are judged. */
-export function broughtQuantizers(
-  { quantizers, python, trust, limits }: QuantizerOptions,
-  notice: (sentence: string) => void,
-): BroughtQuantizer[] {
-  const told = new Set<string>();
-  const once = (sentence: string) => {
-    if (!told.has(sentence)) notice(sentence);
-    told.add(sentence);
-  };
-  const options = { trust, limits, notice: once, ...(python === undefined ? {} : { python }) };
-  return quantizers.map((path) => ({
-    name: policyFileName(path),
-    hash: () => codecFileHash(path, options),
-    open: () => openCodecFile(path, options),
-  }));
 }

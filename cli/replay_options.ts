@@ -13,7 +13,7 @@ import {
 } from "../benchmarks/data_limits.ts";
 import { isSliceName, type SliceName, sliceNames } from "../benchmarks/slices.ts";
 import { DEFAULT_CACHE_LIMIT } from "../evaluation/cache/cache_folder.ts";
-import { MOST_SEEDS } from "../evaluation/option_checks.ts";
+import { MOST_SEEDS } from "../evaluation/most_seeds.ts";
 import { BYTES_PER_POSITION } from "../evaluation/text_limit.ts";
 import type { Device, Precision } from "../engine/devices/open.ts";
 import { OPTIONS, type ValueOption, valueOptions } from "./option_table.ts";

@@ -4,6 +4,7 @@
  * @module
  */
 import { basename, dirname } from "node:path";
+import { broughtQuantizers } from "./brought_quantizers.ts";
 import { calibrationData } from "./calibration_data_options.ts";
 import type { SliceName } from "../benchmarks/slices.ts";
 import type { BroughtQuantizer } from "../evaluation/brought_quantizer.ts";
@@ -26,7 +27,6 @@ import { print } from "../report/terminal.ts";
 import type { SliceNumbers } from "../replay/metric.ts";
 import { EXIT } from "./failure.ts";
 import { InterruptListener } from "./interrupt.ts";
-import { broughtQuantizers } from "./quantizer_options.ts";
 import type { SearchOptions } from "./search_options.ts";
 import { terminalColumns } from "./surroundings.ts";
 import { UsageError } from "./usage_error.ts";

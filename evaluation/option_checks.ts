@@ -7,9 +7,7 @@
 import { UserError } from "../errors.ts";
 import { devices, precisions } from "../engine/devices/open.ts";
 import { type AnswerType, fits, inWords, POSITIVE } from "../quant/answer_type.ts";
-
-/** Seeds that a run may be repeated with. */
-export const MOST_SEEDS = 1000;
+import { MOST_SEEDS } from "./most_seeds.ts";
 
 /** What an option may be: one of the types of answers, or a word of JavaScript's. */
 type OptionType = AnswerType | "function" | "array" | "signal";
