@@ -10,7 +10,7 @@
  * @module
  */
 import type { SliceNumbers } from "../replay/metric.ts";
-import { standardError } from "../stats/bootstrap.ts";
+import { standardDeviation } from "../stats/bootstrap.ts";
 import { POOLED_FIELDS } from "../stats/example_totals.ts";
 import type { Board } from "./board.ts";
 import { unevenSentence } from "./board_text.ts";
@@ -120,7 +120,7 @@ function resultOf(board: Board, cell: Cell): Values {
     const pooled = POOLED_FIELDS.find((field) => field === metric);
     values[`${metric}_stderr,none`] = pooled === undefined || draws.examples.length < 2
       ? "N/A"
-      : standardError(draws.replicates[pooled]);
+      : standardDeviation(draws.replicates[pooled]);
   }
   return values;
 }

@@ -5,6 +5,7 @@
  */
 import type { NamedOutcome, PolicyResult, SliceResult } from "../evaluation/results.ts";
 import type { SliceNumbers } from "../replay/metric.ts";
+import { standardDeviation } from "../stats/bootstrap.ts";
 import { metricFields, plainDecimal } from "./metric_fields.ts";
 import { moreFields } from "./more_fields.ts";
 import { alignedRows } from "./table.ts";
@@ -68,11 +69,9 @@ export function seedSpread(
 }
 
 function spreadOf(values: readonly number[]): Spread {
-  const mean = values.reduce((a, b) => a + b, 0) / values.length;
-  const squares = values.reduce((sum, value) => sum + (value - mean) ** 2, 0);
   return {
-    mean,
-    sd: Math.sqrt(squares / (values.length - 1)),
+    mean: values.reduce((a, b) => a + b, 0) / values.length,
+    sd: standardDeviation(Float64Array.from(values)),
     least: Math.min(...values),
     most: Math.max(...values),
   };

@@ -11,7 +11,7 @@ import {
   type MeanPart,
   replicateMean,
   type ResampleOptions,
-  standardError,
+  standardDeviation,
   subtract,
 } from "../stats/bootstrap.ts";
 import {
@@ -66,7 +66,7 @@ export function sliceStatistics(
     intervals: drawn.map((policy) => ofEach(policy, interval)),
     groups: results.map(({ outcomes }) => groupIntervals(outcomes, options)),
     errors: drawn.map((policy) =>
-      policy.draws.examples.length < 2 ? {} : ofEach(policy, standardError)
+      policy.draws.examples.length < 2 ? {} : ofEach(policy, standardDeviation)
     ),
     comparisons: drawn.flatMap((a, i) =>
       drawn.slice(i + 1).map((b) => ({ ...compared(a, b), seed }))

@@ -91,9 +91,9 @@ export function average(parts: readonly Float64Array[]): Float64Array {
   return parts[0]!.map((_, r) => parts.reduce((sum, p) => sum + p[r]!, 0) / parts.length);
 }
 
-/** Standard deviation of replicates: the bootstrap's standard error. */
-export function standardError(replicates: Float64Array): number {
-  const mean = replicates.reduce((a, b) => a + b, 0) / replicates.length;
-  const squares = replicates.reduce((sum, value) => sum + (value - mean) ** 2, 0);
-  return Math.sqrt(squares / (replicates.length - 1));
+/** Standard deviation of a sample; of replicates, the bootstrap's standard error. */
+export function standardDeviation(values: Float64Array): number {
+  const mean = values.reduce((a, b) => a + b, 0) / values.length;
+  const squares = values.reduce((sum, value) => sum + (value - mean) ** 2, 0);
+  return Math.sqrt(squares / (values.length - 1));
 }
