@@ -25,7 +25,7 @@ import {
   type PolicyDraws,
 } from "../stats/compare.ts";
 import { POOLED_FIELDS } from "../stats/example_totals.ts";
-import { groupScores, otherScores } from "./task_scores.ts";
+import { exampleGroups, otherScores } from "./task_scores.ts";
 import { type Interval, interval } from "../stats/interval.ts";
 
 /** A pair of policies, with the means that only some runs have. */
@@ -147,10 +147,9 @@ function groupIntervals(
   outcomes: readonly NamedOutcome[],
   options: ResampleOptions,
 ): Record<string, Interval> {
-  const groups = groupScores(outcomes).map(({ name }) => {
-    const scores = outcomes.filter(({ group }) => group === name).map(({ score }) => score);
-    const replicates = replicateMean(scores.map((score) => allOf([100 * score])), options);
-    return [name, interval(replicates, scores.length)];
+  const groups = [...exampleGroups(outcomes)].map(([name, members]) => {
+    const replicates = replicateMean(members.map(({ score }) => allOf([100 * score])), options);
+    return [name, interval(replicates, members.length)];
   });
   return Object.fromEntries(groups);
 }

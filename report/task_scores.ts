@@ -27,13 +27,19 @@ export function otherScores(outcomes: readonly NamedOutcome[]): readonly MeanSco
   );
 }
 
-/** The means of every group of examples, in the order that groups are met. */
-export function groupScores(outcomes: readonly NamedOutcome[]): readonly MeanScore[] {
-  const groups = Map.groupBy(
+/** The examples of every group, in the order that groups are met. */
+export function exampleGroups(
+  outcomes: readonly NamedOutcome[],
+): ReadonlyMap<string, readonly NamedOutcome[]> {
+  return Map.groupBy(
     outcomes.filter(({ group }) => group !== undefined),
     ({ group }) => group!,
   );
-  return [...groups].map(([name, members]) =>
+}
+
+/** The means of every group of examples, in the same order. */
+export function groupScores(outcomes: readonly NamedOutcome[]): readonly MeanScore[] {
+  return [...exampleGroups(outcomes)].map(([name, members]) =>
     meanOf(name, members, ({ score, referenceScore }) => [score, referenceScore])
   );
 }
