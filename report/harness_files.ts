@@ -223,28 +223,21 @@ function valuesOf(
 ): Record<string, unknown> {
   const { numbers, outcomes } = result;
   const values: Record<string, unknown> = { alias: task };
-  const put = (metric: string, value: number, error = errors[metric], unit = 1) => {
+  const put = (metric: string, value: number, error = errors[metric]) => {
+    const unit = metric.includes(SCORE) ? 100 : 1;
     values[`${metric},none`] = value / unit;
     values[`${metric}_stderr,none`] = error === undefined ? "N/A" : error / unit;
   };
-  for (const field of metricFields) {
-    const unit = field === SCORE || field === "task_score_ref" ? 100 : 1;
-    put(field, numbers[field], errors[field], unit);
-  }
-  for (const { name, score } of otherScores(outcomes)) {
-    put(`${SCORE}_${name}`, score, errors[`${SCORE}_${name}`], 100);
-  }
+  for (const field of metricFields) put(field, numbers[field]);
+  for (const { name, score } of otherScores(outcomes)) put(`${SCORE}_${name}`, score);
   const { generated_task_score, mean_nll, perplexity } = moreFields(outcomes);
-  if (generated_task_score !== undefined) {
-    put("generated_task_score", generated_task_score, errors.generated_task_score, 100);
-  }
+  if (generated_task_score !== undefined) put("generated_task_score", generated_task_score);
   if (mean_nll !== undefined) put("mean_nll", mean_nll);
   if (perplexity !== undefined) put("perplexity", perplexity);
   const spread = seedSpread(result, run.seed);
   for (const [name, { mean, sd }] of Object.entries(spread?.metrics ?? {})) {
-    const unit = name.includes(SCORE) ? 100 : 1;
     // Of the mean over the seeds.
-    put(`${name}_seed_mean`, mean, sd / Math.sqrt(spread!.seeds.length), unit);
+    put(`${name}_seed_mean`, mean, sd / Math.sqrt(spread!.seeds.length));
   }
   return values;
 }
