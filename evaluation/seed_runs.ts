@@ -40,7 +40,6 @@ export async function repeatSeeds<T extends KvShape>(
       .map(({ policy }): [string, SeedRun[]] => [policy, []]),
   );
   const failures = [...first.failures];
-  const failed = new Set<string>();
   const sofar = (): SliceResult => ({
     ...first,
     failures: [...failures],
@@ -49,10 +48,9 @@ export async function repeatSeeds<T extends KvShape>(
       return runs === undefined ? result : { ...result, repeats: [...runs] };
     }),
   });
-  for (let i = 1; i < seeds; i++) {
+  let hosts = run.hosts.filter(({ name }) => repeats.has(name));
+  for (let i = 1; i < seeds && hosts.length > 0; i++) {
     const seed = (from + i) % SEEDS;
-    const hosts = run.hosts.filter(({ name }) => repeats.has(name) && !failed.has(name));
-    if (hosts.length === 0) break;
     events?.partial?.({ ...sofar(), partial: true });
     const { results, failures: more } = await runSlice({
       ...run,
@@ -68,10 +66,10 @@ export async function repeatSeeds<T extends KvShape>(
     }
     for (const { policy, reason: why } of more) {
       const reason = `${why} (under seed ${seed})`;
-      failed.add(policy);
       failures.push({ policy, reason });
       events?.notice?.(reason);
     }
+    hosts = hosts.filter(({ name }) => results.some(({ policy }) => policy === name));
   }
   return sofar();
 }
