@@ -88,7 +88,7 @@ function exampleDifference(a: SavedExample, b: SavedExample): ExampleDifference 
     a.steps[i]?.token !== b.steps[i]?.token
   );
   const alike = firstStep === undefined && a.reply === b.reply && a.score === b.score &&
-    a.generated === b.generated;
+    (a.generated === undefined || b.generated === undefined || a.generated === b.generated);
   if (alike) return undefined;
   return { id: a.id, ...(firstStep === undefined ? {} : { firstStep }), a, b };
 }

@@ -75,8 +75,8 @@ function exampleText({ id, firstStep, a, b }: ExampleDifference, columns: number
     b.reply,
     columns,
   );
-  const generated = a.generated === undefined && b.generated === undefined ? [] : [
-    sideBySide("A generated", a.generated ?? "", "B generated", b.generated ?? "", columns),
+  const generated = a.generated === undefined || b.generated === undefined ? [] : [
+    sideBySide("A generated", a.generated, "B generated", b.generated, columns),
   ];
   return [`${shownLine(id)}: ${apart}`, ...reference, replies, ...generated].join("\n");
 }

@@ -81,6 +81,27 @@ Deno.test("replies that differ stand side by side, with the step where they part
   );
 });
 
+Deno.test("generated replies are compared where both runs have them", () => {
+  const generating = (reply: string): SavedRun =>
+    saved(result.results.map((policy) => ({
+      ...policy,
+      outcomes: policy.outcomes.map((outcome) => ({
+        ...outcome,
+        generated: {
+          ...{ reply, tokens: [1], cut: false, score: 0, divergence: 0 },
+          ...{ valid: true, referenceValid: true },
+        },
+      })),
+    })));
+  const replayed = saved(result.results);
+  for (const [a, b] of [[replayed, generating("12")], [generating("12"), replayed]] as const) {
+    assertEquals(runDifferences(a, b).policies.map(({ examples }) => examples), [[], []]);
+  }
+  const differences = runDifferences(generating("12"), generating("34"));
+  assertEquals(differences.policies.map(({ examples }) => examples.length), [1, 1]);
+  assertStringIncludes(differencesText(differences, { limit: 1, columns: 43 }), "A generated ");
+});
+
 Deno.test("a policy is compared with any policy of the other run", () => {
   const both = saved(result.results);
   const { policies } = runDifferences(both, both, { policies: ["reference"], with: "kivi, 2 bit" });
