@@ -27,6 +27,10 @@ export function textRefusal(
   bytesPerPosition: number = BYTES_PER_POSITION,
 ): string | undefined {
   const positions = Math.max(maxPositions - maxNewTokens + 1, 0);
+  if (positions === 0) {
+    return `Example ${id} refused: answers of up to ${maxNewTokens} tokens (--max-new-tokens) ` +
+      `leave none of the model's ${maxPositions} positions for a question`;
+  }
   const bytes = Buffer.byteLength(text);
   if (bytes <= bytesPerPosition * positions) return undefined;
   return `Example ${id} refused: its text of ${bytes} bytes is longer than ${bytesPerPosition} ` +
