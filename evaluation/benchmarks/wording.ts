@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { isUtf8 } from "node:buffer";
 import { createHash } from "node:crypto";
 import { dirname, join } from "node:path";
 import { UserError } from "../../errors.ts";
@@ -98,6 +99,7 @@ export async function readWording(path: string): Promise<Wording> {
   } catch (error) {
     throw new UserError(`Cannot read the prompts ${path}: ${(error as Error).message}`);
   }
+  if (!isUtf8(bytes)) throw new UserError(`${path} is not UTF-8 text`);
   return templatesIn(bytes, path);
 }
 

@@ -1,4 +1,5 @@
 /** Benchmarks from the hub's cache, and from files and folders of a user's. */
+import { Buffer } from "node:buffer";
 import { assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { zipSync } from "fflate";
 import { BenchmarkError } from "../../../benchmarks/benchmark_error.ts";
@@ -155,7 +156,8 @@ Deno.test("rows are found in a folder, and a file holds one benchmark", async ()
       ["longbench:lcc", { data: `${data}/mixed.jsonl` }, false, "has no row of lcc: its 2 rows"],
       ["gsm8k", { prompts: `${data}/none` }, false, "Cannot read the prompts "],
     ];
-    const words: [text: string, message: string][] = [
+    const words: [content: string | Uint8Array, message: string][] = [
+      [Uint8Array.of(0x7b, 0xff, 0x7d), "words.json is not UTF-8 text"],
       ['{"lcc": "{context}"}', "has no prompt for qasper; expected one beside lcc"],
       ["[]", "holds no prompts; expected a JSON object"],
       ["{}", "holds no prompts; expected a JSON object"],
@@ -163,9 +165,9 @@ Deno.test("rows are found in a folder, and a file holds one benchmark", async ()
       ['{"qasper": "Read this."}', "has no field in the prompt of qasper; expected {context} and"],
       ['{"qasper": "{context} {inputs}"}', "has {inputs} in the prompt of qasper; expected {con"],
     ];
-    for (const [text, message] of words) {
+    for (const [content, message] of words) {
       const file = `${data}/words.json`;
-      await Deno.writeTextFile(file, text);
+      await Deno.writeFile(file, Buffer.from(content));
       await assertRejects(
         () => slice("longbench:qasper", { data: `${data}/mixed.jsonl`, prompts: file }),
         UserError,
