@@ -167,7 +167,7 @@ export function parseRunOptions(args: readonly string[]): RunOptions | undefined
   if (own === undefined && file === undefined && names.length === 0) {
     throw new UsageError(
       `The command run takes names of benchmarks, ${RUN_OPERAND}, and got none; there are ${
-        [...sliceNames, ...Object.keys(suites)].join(", ")
+        [...new Set([...sliceNames, ...Object.keys(suites)])].join(", ")
       }`,
     );
   }
