@@ -45,6 +45,16 @@ fn half_value(bits: u32) -> f32 {
   return select(magnitude, -magnitude, (bits & 0x8000u) != 0u);
 }
 
+// Halves that lie two to a word, number `index` of them in word index / 2: its value, and its bits where
+// they belong.
+fn half_in(word: u32, index: u32) -> f32 {
+  return half_value((word >> (16u * (index & 1u))) & 0xffffu);
+}
+
+fn half_into(x: f32, index: u32) -> u32 {
+  return half_bits(x) << (16u * (index & 1u));
+}
+
 const half_max = 65504.0;
 
 // A product of entries near the end of the float range may overflow; a number must come out.

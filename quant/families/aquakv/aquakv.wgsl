@@ -49,7 +49,7 @@ fn scales() -> u32 {
 }
 
 fn weight(at: u32) -> f32 {
-  return half_value((weights[at >> 1u] >> (16u * (at & 1u))) & 0xffffu);
+  return half_in(weights[at >> 1u], at);
 }
 
 // What a channel of a token is predicted to be.
@@ -122,7 +122,7 @@ fn encode(
     let root = sqrt(square / f32(hadamard_size));
     inverse[g] = select(0.0, 1.0 / root, root > 0.0);
     let at = (job.row + index) * scales() + g;
-    atomicOr(&scale[at >> 1u], half_bits(root) << (16u * (at & 1u)));
+    atomicOr(&scale[at >> 1u], half_into(root, at));
   }
   workgroupBarrier();
   for (var pair = thread; pair < most_channels / 2u; pair += workgroup_threads) {
@@ -167,8 +167,7 @@ fn decode(
   let words = (job.row + index) * token_words();
   if (code_bits == 32u) {
     for (var c = thread; c < most_channels; c += workgroup_threads) {
-      let found = (codes[words + c / 2u] >> (16u * (c & 1u))) & 0xffffu;
-      rows[(job.row + index) * most_channels + c] = half_value(found);
+      rows[(job.row + index) * most_channels + c] = half_in(codes[words + c / 2u], c);
     }
     return;
   }
@@ -182,7 +181,7 @@ fn decode(
     }
     found &= max(points, 1u) - 1u;
     let g = (job.row + index) * scales() + 2u * pair / hadamard_size;
-    let by = half_value((atomicLoad(&scale[g >> 1u]) >> (16u * (g & 1u))) & 0xffffu);
+    let by = half_in(atomicLoad(&scale[g >> 1u]), g);
     vector[2u * pair] = tables[2u * found] * by;
     vector[2u * pair + 1u] = tables[2u * found + 1u] * by;
   }

@@ -39,7 +39,7 @@ struct Block {
 // Entry of an axis at a channel of the job's layer.
 fn axis_entry(k: u32, c: u32) -> f32 {
   let at = (k * job.layers + job.layer) * most_channels + c;
-  return half_value((axes[at >> 1u] >> (16u * (at & 1u))) & 0xffffu);
+  return half_in(axes[at >> 1u], at);
 }
 
 // Adds to the components what one layer's channels bring.

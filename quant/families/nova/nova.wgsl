@@ -52,11 +52,11 @@ fn place_at(index: u32) -> Place {
 }
 
 fn put_number(index: u32, value: f32) {
-  atomicOr(&parameters[index >> 1u], half_bits(value) << (16u * (index & 1u)));
+  atomicOr(&parameters[index >> 1u], half_into(value, index));
 }
 
 fn take_number(index: u32) -> f32 {
-  return half_value((atomicLoad(&parameters[index >> 1u]) >> (16u * (index & 1u))) & 0xffffu);
+  return half_in(atomicLoad(&parameters[index >> 1u]), index);
 }
 
 fn load_vector(place: Place, centred: bool, thread: u32) {

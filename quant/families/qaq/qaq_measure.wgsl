@@ -14,7 +14,7 @@ fn store_parameter(place: u32, value: f32) {
   if (wide) {
     atomicStore(&scale_mean[place], bitcast<u32>(value));
   } else {
-    atomicOr(&scale_mean[place / 2u], half_bits(value) << (place % 2u * 16u));
+    atomicOr(&scale_mean[place / 2u], half_into(value, place));
   }
 }
 

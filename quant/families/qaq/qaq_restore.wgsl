@@ -118,7 +118,7 @@ fn stored_float(place: u32) -> f32 {
   if (wide) {
     return bitcast<f32>(scale_mean[place]);
   }
-  return half_value((scale_mean[place / 2u] >> (place % 2u * 16u)) & 0xffffu);
+  return half_in(scale_mean[place / 2u], place);
 }
 
 fn outlier_position(outlier: u32) -> u32 {
@@ -135,7 +135,7 @@ fn outlier_value(outlier: u32) -> f32 {
   if (wide) {
     return bitcast<f32>(outlier_values[outlier]);
   }
-  return half_value((outlier_values[outlier / 2u] >> (outlier % 2u * 16u)) & 0xffffu);
+  return half_in(outlier_values[outlier / 2u], outlier);
 }
 
 // A group that is being restored: its scale and mean, and the first outlier not before the next entry.

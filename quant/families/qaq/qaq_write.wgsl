@@ -70,7 +70,7 @@ fn write_groups(
       if (wide) {
         atomicStore(&outlier_values[outlier], bitcast<u32>(x));
       } else {
-        atomicOr(&outlier_values[outlier / 2u], half_bits(x) << (outlier % 2u * 16u));
+        atomicOr(&outlier_values[outlier / 2u], half_into(x, outlier));
       }
       before++;
     } else if (record.bits > 0u) {

@@ -41,15 +41,15 @@ fn norm_index(token: u32, head: u32, which: u32) -> u32 {
   return (token * job.heads + head) * per_head + which;
 }
 
-// Stores a norm and returns it as stored.
 fn store_norm(index: u32, value: f32) {
   if (wide_norms) {
     atomicStore(&norms[index], bitcast<u32>(value));
   } else {
-    atomicOr(&norms[index >> 1u], half_bits(value) << ((index & 1u) * 16u));
+    atomicOr(&norms[index >> 1u], half_into(value, index));
   }
 }
 
+// A norm as it is stored.
 fn stored_norm(value: f32) -> f32 {
   if (wide_norms) {
     return value;
@@ -61,5 +61,5 @@ fn load_norm(index: u32) -> f32 {
   if (wide_norms) {
     return bitcast<f32>(atomicLoad(&norms[index]));
   }
-  return half_value((atomicLoad(&norms[index >> 1u]) >> ((index & 1u) * 16u)) & 0xffffu);
+  return half_in(atomicLoad(&norms[index >> 1u]), index);
 }

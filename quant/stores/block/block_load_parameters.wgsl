@@ -12,7 +12,7 @@ fn load_parameters(group: u32) -> vec2f {
     return vec2f(half_value(pair & 0xffffu), f32(bitcast<i32>(pair) >> 16u));
   }
   if (parameter_format == format_f16_scale) {
-    return vec2f(half_value((parameters[group >> 1u] >> ((group & 1u) * 16u)) & 0xffffu), 0.0);
+    return vec2f(half_in(parameters[group >> 1u], group), 0.0);
   }
   if (parameter_format == format_f32_scale) {
     return vec2f(bitcast<f32>(parameters[group]), 0.0);

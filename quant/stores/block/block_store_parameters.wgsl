@@ -9,7 +9,7 @@ fn store_parameters(group: u32, pair: vec2f) {
   } else if (parameter_format == format_f16_i16) {
     atomicStore(&parameters[group], half_bits(pair.x) | (bitcast<u32>(i32(pair.y)) << 16u));
   } else if (parameter_format == format_f16_scale) {
-    atomicOr(&parameters[group >> 1u], half_bits(pair.x) << ((group & 1u) * 16u));
+    atomicOr(&parameters[group >> 1u], half_into(pair.x, group));
   } else if (parameter_format == format_f32_scale) {
     atomicStore(&parameters[group], bitcast<u32>(pair.x));
   } else {
