@@ -36,7 +36,8 @@ export class GpuBackend implements Backend<GpuTensor> {
     if (fits >= 0) return this.#tensor(shape, this.#pool.splice(fits, 1)[0]!);
     this.#bench.free(...this.#pool.splice(0, 1));
     // Snapshots of the next example are seldom much longer; a little room avoids most new buffers.
-    const roomy = Math.min(Math.ceil(entries * 1.25), this.#largestBinding());
+    const largest = Math.floor(this.#bench.largestBinding / FLOAT_BYTES);
+    const roomy = Math.min(Math.ceil(entries * 1.25), largest);
     const buffer = this.#bench.buffer("scratch", Math.max(entries, roomy));
     this.#scratch.add(buffer);
     return this.#tensor(shape, buffer);
@@ -140,12 +141,6 @@ export class GpuBackend implements Backend<GpuTensor> {
 
   #tensor({ heads, capacity, headDim }: KvShape, buffer: GPUBuffer): GpuTensor {
     return { heads, capacity, headDim, buffer };
-  }
-
-  /** Entries of the largest tensor that a kernel can be given. */
-  #largestBinding(): number {
-    const { maxStorageBufferBindingSize, maxBufferSize } = this.#bench.device.limits;
-    return Math.floor(Math.min(maxStorageBufferBindingSize, maxBufferSize) / FLOAT_BYTES);
   }
 
   async #floats(buffer: GPUBuffer, words: number): Promise<Float32Array<ArrayBuffer>> {

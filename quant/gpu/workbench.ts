@@ -108,6 +108,12 @@ export class Workbench {
     return this.#live;
   }
 
+  /** Bytes of the largest buffer that a kernel can be given. */
+  get largestBinding(): number {
+    const { maxStorageBufferBindingSize, maxBufferSize } = this.device.limits;
+    return Math.min(maxStorageBufferBindingSize, maxBufferSize);
+  }
+
   /** A buffer of zeros with room for so many words, or one that holds `contents`. */
   buffer(label: string, contents: number | Words): GPUBuffer {
     const words = typeof contents === "number" ? contents : contents.length;

@@ -146,8 +146,7 @@ class Upload {
     const { bench, precision } = this;
     const number = FLOAT_BYTES[precision];
     const bytes = number * rows * columns;
-    const { maxStorageBufferBindingSize, maxBufferSize } = bench.device.limits;
-    const largest = Math.min(maxStorageBufferBindingSize, maxBufferSize);
+    const largest = bench.largestBinding;
     if (bytes > largest) {
       throw new UserError(
         `Weight ${at}${

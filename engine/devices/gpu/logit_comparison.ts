@@ -33,8 +33,7 @@ export class LogitComparison {
 
   /** Whether there is room for a reference. */
   takes({ logits }: ReferenceRows): boolean {
-    const { maxStorageBufferBindingSize, maxBufferSize } = this.#bench.device.limits;
-    return logits.byteLength <= Math.min(maxStorageBufferBindingSize, maxBufferSize);
+    return logits.byteLength <= this.#bench.largestBinding;
   }
 
   /** What a pass comes to: its logits on the host, or what a comparison that was asked for says. */
