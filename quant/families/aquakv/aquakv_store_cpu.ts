@@ -9,7 +9,7 @@ import { gaussianPairs } from "../../numerics/gaussian_pairs.ts";
 import { packRow, unpackRow } from "../../packing/bit_packing.ts";
 import { finiteHalf } from "../../packing/half.ts";
 import { RestoredTokens } from "../../stores/coupled/restored_tokens.ts";
-import { preRopeOf, rotateHead } from "../../stores/rope/rope_restore.ts";
+import { beforeRope, placeToken } from "../../stores/rope/rope_restore.ts";
 import type { CpuTensor, TokenRange } from "../../tensor.ts";
 import {
   aquakvBuffers,
@@ -96,17 +96,11 @@ export class AquakvStoreCpu implements Store<CpuTensor>, ChainLink<Float32Array>
   restore(target: CpuTensor): void {
     const { from, to } = this.#quantized;
     this.#turned.restore(to, target, (token, tensor) => {
-      const { heads, headDim, kind } = this.settings;
       const { channels } = this.#layout;
-      const rope = kind === "key" ? preRopeOf(this.#source).rope : undefined;
+      const { rope } = beforeRope(this.#source);
       const rows = this.restored(to - from);
       for (; token < to; token++) {
-        const row = rows.subarray((token - from) * channels, (token - from + 1) * channels);
-        for (let h = 0; h < heads; h++) {
-          const at = (h * tensor.capacity + token) * headDim;
-          if (rope === undefined) tensor.data.set(row.subarray(h * headDim, (h + 1) * headDim), at);
-          else rotateHead(row, h * headDim, rope, token, headDim, tensor.data, at);
-        }
+        placeToken(rows.subarray((token - from) * channels), rope, token, tensor);
       }
     });
   }
@@ -142,11 +136,10 @@ export class AquakvStoreCpu implements Store<CpuTensor>, ChainLink<Float32Array>
   /** Quantizes what is left of `count` tokens behind the prediction. */
   #encode(first: number, count: number): void {
     const { bits, pairs, tokenWords, scales } = this.#layout;
-    const { heads, headDim, kind } = this.settings;
-    const source = this.#source;
-    const input = kind === "key" ? preRopeOf(source).tensor : source.tensor;
+    const { heads, headDim } = this.settings;
+    const { tensor: input } = beforeRope(this.#source);
     const token = this.#quantized.from + first;
-    throwNotFinite(source, input, token, token + count);
+    throwNotFinite(this.#source, input, token, token + count);
     const left = this.#predicted(first, count);
     for (let t = 0, at = 0; t < count; t++) {
       for (let h = 0; h < heads; h++) {

@@ -8,7 +8,7 @@ import { GrowingStore } from "../../gpu/growing_store.ts";
 import { Kernels } from "../../gpu/kernels.ts";
 import { gaussianPairs } from "../../numerics/gaussian_pairs.ts";
 import pack from "../../packing/pack.wgsl" with { type: "text" };
-import { preRopeOf } from "../../stores/rope/rope_restore.ts";
+import { beforeRope } from "../../stores/rope/rope_restore.ts";
 import tokenVector from "../../stores/rope/token_vector.wgsl" with { type: "text" };
 import type { GpuTensor } from "../../tensor.ts";
 import text from "./aquakv.wgsl" with { type: "text" };
@@ -69,8 +69,7 @@ export class AquakvStoreGpu extends GrowingStore<AquakvSettings, "codes" | "scal
 
   restore(target: GpuTensor): void {
     if (this.tokens === 0) return;
-    const { kind } = this.settings;
-    const rope = kind === "key" ? preRopeOf(this.source).rope : undefined;
+    const { rope } = beforeRope(this.source);
     this.bench.batch(() => {
       this.#run("place", target, 0, this.tokens, {
         tensor: target.buffer,
@@ -95,8 +94,7 @@ export class AquakvStoreGpu extends GrowingStore<AquakvSettings, "codes" | "scal
   }
 
   protected quantize(first: number, tokens: number): void {
-    const { kind } = this.settings;
-    const input = kind === "key" ? preRopeOf(this.source).tensor : this.source.tensor;
+    const { tensor: input } = beforeRope(this.source);
     this.bench.batch(() => {
       const inputs = this.#chain.inputs(this.settings, first + tokens);
       this.#run("encode", input, first, tokens, { ...named(inputs), tensor: input.buffer });

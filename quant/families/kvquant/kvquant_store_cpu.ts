@@ -26,7 +26,7 @@ import { kvquantBuffers, outlierWords } from "./kvquant_buffers.ts";
 import { loadParameters, parameterWords, storeParameters } from "../../packing/parameters.ts";
 import { roundEven } from "../../numerics/round_even.ts";
 import { QuantileEnds } from "../../numerics/quantile_ends.ts";
-import { preRopeOf, rotateHead } from "../../stores/rope/rope_restore.ts";
+import { placeToken, preRopeOf } from "../../stores/rope/rope_restore.ts";
 import type { CpuTensor, TokenRange } from "../../tensor.ts";
 import { usedContents } from "../../packing/used_contents.ts";
 
@@ -138,20 +138,11 @@ export class KvquantStoreCpu implements Store<CpuTensor> {
   }
 
   restore(target: CpuTensor): void {
-    const { headDim, heads } = this.#tensor;
-    const { data, capacity } = target;
-    const row = this.#row;
     const rope = this.#settings.preRope ? preRopeOf(this.#source).rope : undefined;
     for (let unit = 0; unit < this.#tokens; unit++) {
       this.#decode(unit);
       if (this.#rowEnds.length > 0) this.#overlay(unit);
-      const token = this.#quantized.from + unit;
-      for (let head = 0; head < heads; head++) {
-        const from = head * headDim;
-        const to = (head * capacity + token) * headDim;
-        if (rope !== undefined) rotateHead(row, from, rope, token, headDim, data, to);
-        else for (let i = 0; i < headDim; i++) data[to + i] = row[from + i]!;
-      }
+      placeToken(this.#row, rope, this.#quantized.from + unit, target);
     }
   }
 

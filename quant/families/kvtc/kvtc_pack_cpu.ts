@@ -10,7 +10,7 @@ import { DeflatedRows } from "../../packing/deflated_rows.ts";
 import { finiteHalf } from "../../packing/half.ts";
 import type { LayerPack } from "../../stores/coupled/layer_pack.ts";
 import { RestoredTokens } from "../../stores/coupled/restored_tokens.ts";
-import { preRopeOf, rotateHead } from "../../stores/rope/rope_restore.ts";
+import { beforeRope, placeToken } from "../../stores/rope/rope_restore.ts";
 import type { CpuTensor } from "../../tensor.ts";
 import { blockBytes, readBlock, writeBlock } from "./component_blocks.ts";
 import {
@@ -103,12 +103,12 @@ export class KvtcPackCpu implements LayerPack<CpuTensor> {
   /** Rows of `count` tokens. */
   #encoded(token: number, count: number): Uint8Array {
     const { stored, channels, rowBytes, blocks, mean } = this.#layout;
-    const { heads, headDim, kind } = this.#settings;
+    const { heads, headDim } = this.#settings;
     const [columns, width] = [paddedTo4(stored), paddedTo4(channels)];
     const vectors = new Float32Array(count * width);
     let c = 0;
     for (const source of this.#sources) {
-      const input = kind === "key" ? preRopeOf(source).tensor : source.tensor;
+      const { tensor: input } = beforeRope(source);
       let sum = 0;
       for (let h = 0; h < heads; h++, c += headDim) {
         for (let t = 0; t < count; t++) {
@@ -142,8 +142,8 @@ export class KvtcPackCpu implements LayerPack<CpuTensor> {
   /** Restores one layer's channels of tokens into a tensor. */
   #rebuild(layer: number, first: number, count: number, tensor: CpuTensor): void {
     const { stored, mean } = this.#layout;
-    const { heads, headDim, kind } = this.#settings;
-    const rope = kind === "key" ? preRopeOf(this.#sources[layer]!).rope : undefined;
+    const { heads, headDim } = this.#settings;
+    const { rope } = beforeRope(this.#sources[layer]!);
     const [columns, size] = [paddedTo4(stored), heads * headDim];
     // Only what becomes of this layer's channels.
     const back = matrices(this.#layout).back.subarray(layer * size * columns);
@@ -155,11 +155,7 @@ export class KvtcPackCpu implements LayerPack<CpuTensor> {
     for (let t = 0; t < count; t++) {
       const row = rows.subarray(t * width, t * width + size);
       for (let c = 0; c < size; c++) row[c]! += mean[layer * size + c]!;
-      for (let h = 0; h < heads; h++) {
-        const at = (h * tensor.capacity + first + t) * headDim;
-        if (rope === undefined) tensor.data.set(row.subarray(h * headDim, (h + 1) * headDim), at);
-        else rotateHead(row, h * headDim, rope, first + t, headDim, tensor.data, at);
-      }
+      placeToken(row, rope, first + t, tensor);
     }
   }
 

@@ -13,7 +13,7 @@ import type { WordRegion } from "../../gpu/workbench.ts";
 import { DeflatedRows } from "../../packing/deflated_rows.ts";
 import pack from "../../packing/pack.wgsl" with { type: "text" };
 import type { LayerPack } from "../../stores/coupled/layer_pack.ts";
-import { preRopeOf } from "../../stores/rope/rope_restore.ts";
+import { beforeRope } from "../../stores/rope/rope_restore.ts";
 import type { GpuTensor } from "../../tensor.ts";
 import { blockBytes } from "./component_blocks.ts";
 import tokenVector from "../../stores/rope/token_vector.wgsl" with { type: "text" };
@@ -79,7 +79,7 @@ export class KvtcPackGpu extends DeviceStore<never> implements LayerPack<GpuTens
       const rows = this.bench.buffer("rows", tokens * this.#rowWords);
       const components = this.bench.buffer("components", tokens * this.#layout.stored);
       for (const [layer, source] of this.#sources.entries()) {
-        const input = this.#settings.kind === "key" ? preRopeOf(source).tensor : source.tensor;
+        const { tensor: input } = beforeRope(source);
         this.run(this.#kernels, "project", { workgroups: tokens }, {
           job: this.#job(input, layer, token, tokens),
           tensor: input.buffer,
@@ -227,7 +227,7 @@ export class KvtcPackGpu extends DeviceStore<never> implements LayerPack<GpuTens
     tokens: number,
     components: GPUBuffer,
   ): void {
-    const rope = this.#settings.kind === "key" ? preRopeOf(this.#sources[layer]!).rope : undefined;
+    const { rope } = beforeRope(this.#sources[layer]!);
     this.run(this.#kernels, "rebuild", { workgroups: tokens }, {
       job: this.#job(target, layer, token, tokens),
       tensor: target.buffer,

@@ -30,6 +30,36 @@ export function preRopeOf<T extends KvShape>(
 }
 
 /**
+ * What is coded of a source before RoPE: its keys then, with the tables that turn them, or its values.
+ *
+ * @throws {QuantizerError} when the source does not have them
+ */
+export function beforeRope<T extends KvShape>(
+  source: Source<T>,
+): { readonly tensor: T; readonly rope?: { readonly cos: T; readonly sin: T } } {
+  return source.kind === "key" ? preRopeOf(source) : { tensor: source.tensor };
+}
+
+/**
+ * Writes the heads of the token at position `token` to their places, one behind the other in `row`.
+ *
+ * @param rope turns them; absent where they are to stay as they are
+ */
+export function placeToken(
+  row: Float32Array,
+  rope: { readonly cos: CpuTensor; readonly sin: CpuTensor } | undefined,
+  token: number,
+  { heads, capacity, headDim, data }: CpuTensor,
+): void {
+  for (let head = 0; head < heads; head++) {
+    const from = head * headDim;
+    const at = (head * capacity + token) * headDim;
+    if (rope !== undefined) rotateHead(row, from, rope, token, headDim, data, at);
+    else for (let i = 0; i < headDim; i++) data[at + i] = row[from + i]!;
+  }
+}
+
+/**
  * Rotates `row`, one head of the token at position `token`, into `target` from index `at` on.
  *
  * @param from index of the head's first channel in `row`
