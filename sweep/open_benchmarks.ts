@@ -4,7 +4,7 @@
  * @module
  */
 import { needleKinds } from "../benchmarks/niah/needle_kinds.ts";
-import { loadDataFile, type SliceName, slices } from "../benchmarks/slices.ts";
+import { isSliceName, loadDataFile, slices } from "../benchmarks/slices.ts";
 import { benchmarksNamed, type NamedBenchmark } from "../benchmarks/suites.ts";
 import { ownFields } from "../benchmarks/suites/fields.ts";
 import { InternalError } from "../errors.ts";
@@ -67,8 +67,8 @@ export class OpenBenchmarks implements AsyncDisposable {
       const { name, ppl, window, from, every } = entry;
       return judgedText(name, await readText(ppl), { window, from, every });
     }
-    if ("benchmark" in entry && Object.hasOwn(slices, entry.benchmark)) {
-      const { maxNewTokens } = slices[entry.benchmark as SliceName];
+    if ("benchmark" in entry && isSliceName(entry.benchmark)) {
+      const { maxNewTokens } = slices[entry.benchmark];
       const examples = await loadDataFile(entry.data!);
       return judgedExamples(entry.name, examples, entry.max_new_tokens ?? maxNewTokens);
     }
