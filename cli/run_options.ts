@@ -173,7 +173,8 @@ export function parseRunOptions(args: readonly string[]): RunOptions | undefined
   }
   const shots = values.integer("shots", 0);
   const benchmarks = [...new Set(names)].flatMap(named);
-  for (const each of benchmarks) if (typeof each !== "string") checkShots(each, shots);
+  const suited = benchmarks.filter((each) => typeof each !== "string");
+  for (const each of suited) checkShots(each, shots);
   const maxPromptTokens = values.integer("max-prompt-tokens", 1);
   const texts = {
     data: replay.data,
@@ -183,6 +184,13 @@ export function parseRunOptions(args: readonly string[]): RunOptions | undefined
     maxNewTokens: replay.maxNewTokens,
     plain: parsed.plain,
   };
+  if (texts.prompts !== undefined && !suited.some(({ suite }) => suite?.startsWith("longbench"))) {
+    throw new UsageError("--prompts words sets of longbench; none is named");
+  }
+  const shown = (each: NamedBenchmark) => shots ?? each.benchmark.shots?.usual ?? 0;
+  if (texts.shotsFrom !== undefined && !(file !== undefined && shots) && !suited.some(shown)) {
+    throw new UsageError("--shots-from is where --shots are taken from; no benchmark here has any");
+  }
   return {
     replay,
     names: benchmarks,

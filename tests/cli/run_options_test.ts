@@ -17,15 +17,18 @@ Deno.test("names stand for slices, benchmarks and all of their sets", () => {
 
 Deno.test("every option of a benchmark is read, and those of every replay", () => {
   const options = parse(
-    "gsm8k --shots 8 --shots-from t.jsonl --prompts p.json --plain --max-prompt-tokens 99 " +
+    "gsm8k --shots 8 --shots-from t.jsonl --plain --max-prompt-tokens 99 " +
       "--data d.parquet --max-new-tokens 7 --model m --limit 3 --policy reference",
   );
   assertEquals<unknown>(options.choice, {
-    ...{ data: "d.parquet", shots: 8, shotsFrom: "t.jsonl", prompts: "p.json", plain: true },
+    ...{ data: "d.parquet", shots: 8, shotsFrom: "t.jsonl", plain: true },
     ...{ maxNewTokens: 7 },
   });
   const { model, limit, policies } = options.replay;
   assertEquals([options.maxPromptTokens, model, limit, policies], [99, "m", 3, ["reference"]]);
+  for (const set of ["longbench:qasper", "gsm8k,longbench-e:qasper"]) {
+    assertEquals(parse(`${set} --prompts p.json`).choice.prompts, "p.json");
+  }
   assertEquals([parse("--benchmark b.ts").file, parse("--benchmark b.ts").names], ["b.ts", []]);
   assertEquals<unknown>(
     parse("--fields prompt=q,answer=a,id=n --data d.jsonl --metric rouge").own,
@@ -52,6 +55,15 @@ Deno.test("a wrong command line says what would be right", () => {
       "--benchmark b.ts takes the place of a benchmark; leave it out, or gsm8k",
     ],
     ["--benchmark b.ts --fields prompt=q,answer=a --data x", "leave it out, or --fields"],
+    ["gsm8k --prompts p.json", "--prompts words sets of longbench; none is named"],
+    [
+      "gsm8k --shots 0 --shots-from x",
+      "--shots-from is where --shots are taken from; no benchmark",
+    ],
+    ["ruler:vt --shots-from x", "--shots-from is where --shots are taken from; no benchmark"],
+    ["--benchmark b.ts --shots-from x", "--shots-from is where --shots are taken from"],
+    ["gsm8k --limit -1", 'A negative number is written behind "=", as in --name=-1'],
+    ["gsm8k --limit=-1", "--limit must be an integer of at least 1"],
     ["gsm8k --nope", "Unknown option --nope; expected one of "],
   ];
   for (const [text, message] of wrong) assertThrows(() => parse(text), UsageError, message);
