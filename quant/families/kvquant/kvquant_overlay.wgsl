@@ -9,16 +9,21 @@ fn ends_before(unit: u32) -> u32 {
   return row_pointers[unit - 1u];
 }
 
-// One invocation per token whose outliers lie in this buffer.
+// Invocations that share the outliers of a token.
+const overlay_lanes = 8u;
+
+// For the tokens whose outliers lie in this buffer.
 @compute @workgroup_size(workgroup_threads)
 fn overlay(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) workgroups: vec3u) {
-  let step = flat_index(id, workgroups);
+  let index = flat_index(id, workgroups);
+  let step = index / overlay_lanes;
   if (step >= job.tokens) {
     return;
   }
   let unit = job.first + step;
   let base = ends_before(job.first);
-  for (var o = ends_before(unit) - base; o < row_pointers[unit] - base; o++) {
+  let first = ends_before(unit) - base + index % overlay_lanes;
+  for (var o = first; o < row_pointers[unit] - base; o += overlay_lanes) {
     var x = 0.0;
     var position = 0u;
     if (wide) {

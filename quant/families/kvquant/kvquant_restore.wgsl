@@ -4,41 +4,29 @@
 @group(0) @binding(5) var<storage, read> values: array<f32>;
 @group(0) @binding(6) var<storage, read_write> restored: array<f32>;
 
-// One invocation per restored value, in the order of the target.
-@compute @workgroup_size(256)
-fn restore(
-  @builtin(workgroup_id) id: vec3u,
-  @builtin(num_workgroups) workgroups: vec3u,
-  @builtin(local_invocation_index) lane: u32,
-) {
-  let index = flat_workgroup(id, workgroups) * 256u + lane;
-  if (index >= job.heads * job.tokens * job.head_dim) {
-    return;
-  }
-  let channel = index % job.head_dim;
-  let unit = index / job.head_dim % job.tokens;
-  let head = index / job.head_dim / job.tokens;
-  let position = head * job.head_dim + channel;
+const restore_threads = 256u;
+
+// The row of an entry, where its code lies in a token, and the token's scale and zero point.
+struct Place {
+  row: CodeRow,
+  channel: u32,
+  word: u32,
+  shift: u32,
+  scale: f32,
+  zero: f32,
+}
+
+fn place_of(unit: u32, entry: u32) -> Place {
   var r = 0u;
-  while (r + 1u < job.rows && rows[r + 1u].first_code <= position) {
+  while (r + 1u < job.rows && rows[r + 1u].first_code <= entry) {
     r++;
   }
   let row = rows[r];
-  let place = position - row.first_code;
-  let bit = place * row.bits;
-  let word = unit * job.token_words + row.word_offset + (bit >> 5u);
-  let shift = bit & 31u;
-  var code = codes[word] >> shift;
-  if (shift + row.bits > 32u) {
-    code |= codes[word + 1u] << (32u - shift);
-  }
-  code &= (1u << row.bits) - 1u;
-  var x = 0.0;
-  if (calibrated) {
-    x = values[row.first_value + (place << row.bits) + code];
-  } else {
-    var scale = 0.0;
-    var zero = 0.0;
+  let channel = entry - row.first_code;
+  let bit = channel * row.bits;
+  var scale = 0.0;
+  var zero = 0.0;
+  if (!calibrated) {
     if (wide) {
       scale = bitcast<f32>(scale_zero[2u * unit]);
       zero = bitcast<f32>(scale_zero[2u * unit + 1u]);
@@ -46,7 +34,71 @@ fn restore(
       scale = half_value(scale_zero[unit] & 0xffffu);
       zero = half_value(scale_zero[unit] >> 16u);
     }
-    x = values[row.first_value + code] * scale + zero;
   }
-  restored[(head * job.capacity + job.from_token + unit) * job.head_dim + channel] = x;
+  let word = unit * job.token_words + row.word_offset + (bit >> 5u);
+  return Place(row, channel, word, bit & 31u, scale, zero);
+}
+
+// Codes from a place on, as many as `length` bits have.
+fn codes_at(place: Place, length: u32) -> u32 {
+  var part = codes[place.word] >> place.shift;
+  if (place.shift + length > 32u) {
+    part |= codes[place.word + 1u] << (32u - place.shift);
+  }
+  return part;
+}
+
+// Entry `i` behind a place.
+fn entry_of(place: Place, part: u32, i: u32) -> f32 {
+  let code = (part >> (i * place.row.bits)) & ((1u << place.row.bits) - 1u);
+  if (calibrated) {
+    return values[place.row.first_value + ((place.channel + i) << place.row.bits) + code];
+  }
+  return values[place.row.first_value + code] * place.scale + place.zero;
+}
+
+// One invocation per restored value, in the order of the target.
+@compute @workgroup_size(restore_threads)
+fn restore(
+  @builtin(workgroup_id) id: vec3u,
+  @builtin(num_workgroups) workgroups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let index = flat_workgroup(id, workgroups) * restore_threads + lane;
+  if (index >= job.heads * job.tokens * job.head_dim) {
+    return;
+  }
+  let channel = index % job.head_dim;
+  let unit = index / job.head_dim % job.tokens;
+  let head = index / job.head_dim / job.tokens;
+  let place = place_of(unit, head * job.head_dim + channel);
+  restored[(head * job.capacity + job.from_token + unit) * job.head_dim + channel] =
+    entry_of(place, codes_at(place, place.row.bits), 0u);
+}
+
+// The same binding, four values at a time; an invocation has four, of heads whose channels are fours.
+@group(0) @binding(6) var<storage, read_write> restored_quads: array<vec4f>;
+
+@compute @workgroup_size(restore_threads)
+fn restore_quads(
+  @builtin(workgroup_id) id: vec3u,
+  @builtin(num_workgroups) workgroups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let quads = job.head_dim / 4u;
+  let index = flat_workgroup(id, workgroups) * restore_threads + lane;
+  if (index >= job.heads * job.tokens * quads) {
+    return;
+  }
+  let quad = index % quads;
+  let unit = index / quads % job.tokens;
+  let head = index / quads / job.tokens;
+  let place = place_of(unit, head * job.head_dim + 4u * quad);
+  let part = codes_at(place, 4u * place.row.bits);
+  restored_quads[(head * job.capacity + job.from_token + unit) * quads + quad] = vec4f(
+    entry_of(place, part, 0u),
+    entry_of(place, part, 1u),
+    entry_of(place, part, 2u),
+    entry_of(place, part, 3u),
+  );
 }

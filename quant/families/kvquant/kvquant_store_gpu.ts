@@ -34,6 +34,9 @@ import { quantileRank } from "../../numerics/quantile_ends.ts";
 import { preRopeOf, rotateOnGpu } from "../../stores/rope/rope_restore.ts";
 import type { GpuTensor } from "../../tensor.ts";
 
+/** Invocations that share the outliers of a token (`overlay_lanes`). */
+const OVERLAY_LANES = 8;
+
 /** Most words that the outliers of one launch may take. */
 const MOST_WAITING_WORDS = 1 << 23;
 
@@ -137,12 +140,16 @@ export class KvquantStoreGpu extends GrowingStore<KvquantSettings, Role> {
   restore(target: GpuTensor): void {
     this.bench.batch(() => {
       const entries = target.heads * this.tokens * target.headDim;
-      this.run(this.#restoreKernels, "restore", { threads: entries }, {
+      const [entryPoint, threads] = target.headDim % 4 === 0
+        ? ["restore_quads", entries / 4]
+        : ["restore", entries];
+      this.run(this.#restoreKernels, entryPoint, { threads }, {
         job: this.#job(target, 0, this.tokens),
         restored: target.buffer,
+        restored_quads: target.buffer,
       });
       for (const { first, items, words } of this.#outliers.parts) {
-        this.run(this.#overlayKernels, "overlay", { threads: items }, {
+        this.run(this.#overlayKernels, "overlay", { threads: OVERLAY_LANES * items }, {
           job: this.#job(target, first, items),
           outlier_words: words,
           restored: target.buffer,

@@ -34,8 +34,11 @@ import {
 import { attentionInputs } from "./qaq_sharing.ts";
 import type { GpuTensor } from "../../tensor.ts";
 
-/** Tokens or groups that a workgroup places (`workgroup_threads`). */
+/** Tokens that a workgroup places (`workgroup_threads`). */
 const BLOCK = 64;
+
+/** Groups that a workgroup locates, `groups_each` by each invocation. */
+const LOCATED = 8 * BLOCK;
 
 /** Buffers that grow as the totals become known. */
 const STREAMS = ["codes", "outlier_positions", "outlier_values", "exceptions"] as const;
@@ -155,7 +158,7 @@ export class QaqPackedGpu extends DeviceStore<Role> {
       this.#writeUnsettled();
       const { heads, headDim, groups } = this.layout;
       const count = this.#tokens * groups;
-      const blocks = Math.ceil(count / BLOCK);
+      const blocks = Math.ceil(count / LOCATED);
       const located = this.bench.buffer("located", 4 * count);
       const bindings = {
         job: this.#job({

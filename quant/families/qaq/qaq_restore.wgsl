@@ -36,28 +36,51 @@ fn exception_from(group: u32) -> u32 {
   return low;
 }
 
-fn outliers_of(group: u32, exception: u32) -> u32 {
-  if (exception < state.w && exceptions[2u * exception] == group) {
-    return exceptions[2u * exception + 1u];
-  }
-  return job.nominal;
-}
+// Neighbouring groups that an invocation locates: the fewer workgroups, the fewer have to be added up.
+const groups_each = 8u;
 
 // Code bits and outliers of every workgroup's groups.
 @group(0) @binding(13) var<storage, read_write> blocks: array<vec2u>;
 
 fn group_blocks() -> u32 {
-  return (job.tokens * job.groups + workgroup_threads - 1u) / workgroup_threads;
+  let each = workgroup_threads * groups_each;
+  return (job.tokens * job.groups + each - 1u) / each;
 }
 
-// Outliers of a group, its width, and the bits of its codes.
-fn sizes_of_group(group: u32) -> vec3u {
-  if (group >= job.tokens * job.groups) {
-    return vec3u(0u);
+// An invocation's groups: the next one, the first behind them, and the exception to look at.
+struct Walk {
+  group: u32,
+  end: u32,
+  exception: u32,
+}
+
+fn walk_of(block: u32, lane: u32) -> Walk {
+  let count = job.tokens * job.groups;
+  let first = min((block * workgroup_threads + lane) * groups_each, count);
+  return Walk(first, min(first + groups_each, count), exception_from(first));
+}
+
+// Bits of the next group's codes, its outliers, and its width.
+fn next_sizes(walk: ptr<function, Walk>) -> vec3u {
+  let group = (*walk).group;
+  var outliers = job.nominal;
+  let exception = (*walk).exception;
+  if (exception < state.w && exceptions[2u * exception] == group) {
+    outliers = exceptions[2u * exception + 1u];
+    (*walk).exception++;
   }
-  let outliers = outliers_of(group, exception_from(group));
+  (*walk).group++;
   let width = width_of(group);
-  return vec3u(outliers, width, (job.group_size - outliers) * width);
+  return vec3u((job.group_size - outliers) * width, outliers, width);
+}
+
+fn summed_sizes(walk: Walk) -> vec2u {
+  var walked = walk;
+  var sum = vec2u(0u);
+  while (walked.group < walked.end) {
+    sum += next_sizes(&walked).xy;
+  }
+  return sum;
 }
 
 // Before `locate`, where one workgroup does not have all groups.
@@ -71,14 +94,12 @@ fn count_groups(
   if (block >= group_blocks()) {
     return;
   }
-  let sizes = sizes_of_group(block * workgroup_threads + lane);
-  _ = sum_before(vec4u(sizes.z, sizes.x, 0u, 0u), lane);
+  _ = sum_before(vec4u(summed_sizes(walk_of(block, lane)), 0u, 0u), lane);
   if (lane == 0u) {
     blocks[block] = summed_counts().xy;
   }
 }
 
-// One invocation for each group.
 @compute @workgroup_size(workgroup_threads)
 fn locate(
   @builtin(workgroup_id) id: vec3u,
@@ -98,11 +119,13 @@ fn locate(
     _ = sum_before(vec4u(sum, 0u, 0u), lane);
     start = summed_counts().xy;
   }
-  let group = block * workgroup_threads + lane;
-  let sizes = sizes_of_group(group);
-  let at = start + sum_before(vec4u(sizes.z, sizes.x, 0u, 0u), lane).xy;
-  if (group < job.tokens * job.groups) {
-    located[group] = vec4u(at, sizes.xy);
+  var walk = walk_of(block, lane);
+  var at = start + sum_before(vec4u(summed_sizes(walk), 0u, 0u), lane).xy;
+  while (walk.group < walk.end) {
+    let group = walk.group;
+    let sizes = next_sizes(&walk);
+    located[group] = vec4u(at, sizes.yz);
+    at += sizes.xy;
   }
 }
 
@@ -146,6 +169,30 @@ struct Restored {
   outlier: u32,
   // Of that one.
   position: u32,
+  // The next codes, where they have eight bits at most: those of four entries.
+  part: u32,
+}
+
+// Outliers of a group before an entry.
+fn outliers_before(found: vec4u, place: u32) -> u32 {
+  var low = 0u;
+  if (found.z <= 4u) {
+    // Loads that do not wait for each other.
+    for (var o = 0u; o < found.z; o++) {
+      low += select(0u, 1u, outlier_position(found.y + o) < place);
+    }
+    return low;
+  }
+  var high = found.z;
+  while (low < high) {
+    let middle = (low + high) / 2u;
+    if (outlier_position(found.y + middle) < place) {
+      low = middle + 1u;
+    } else {
+      high = middle;
+    }
+  }
+  return low;
 }
 
 fn restored_from(group: u32, place: u32) -> Restored {
@@ -158,21 +205,22 @@ fn restored_from(group: u32, place: u32) -> Restored {
     scale = stored_float(2u * group);
     mean = stored_float(2u * group + 1u);
   }
-  var low = 0u;
-  var high = found.z;
-  while (low < high) {
-    let middle = (low + high) / 2u;
-    if (outlier_position(found.y + middle) < place) {
-      low = middle + 1u;
-    } else {
-      high = middle;
+  let before = outliers_before(found, place);
+  var walked = Restored(found, scale, mean, before, no_exception, 0u);
+  if (before < found.z) {
+    walked.position = outlier_position(found.y + before);
+  }
+  let width = found.w;
+  if (width > 0u && width <= 8u) {
+    let bit = found.x + (place - before) * width;
+    let shift = bit & 31u;
+    walked.part = codes[bit >> 5u] >> shift;
+    // May be read in vain, behind the last code.
+    if (shift + 4u * width > 32u) {
+      walked.part |= codes[(bit >> 5u) + 1u] << (32u - shift);
     }
   }
-  var group_found = Restored(found, scale, mean, low, no_exception);
-  if (low < found.z) {
-    group_found.position = outlier_position(found.y + low);
-  }
-  return group_found;
+  return walked;
 }
 
 // The next entry of a group.
@@ -191,11 +239,15 @@ fn restored_entry(walked: ptr<function, Restored>, place: u32) -> f32 {
   if (width == 0u) {
     return (*walked).mean;
   }
-  let bit = found.x + (place - (*walked).outlier) * width;
-  let shift = bit & 31u;
-  var code = codes[bit >> 5u] >> shift;
-  if (shift + width > 32u) {
-    code |= codes[(bit >> 5u) + 1u] << (32u - shift);
+  var code = (*walked).part;
+  (*walked).part >>= width;
+  if (width > 8u) {
+    let bit = found.x + (place - (*walked).outlier) * width;
+    let shift = bit & 31u;
+    code = codes[bit >> 5u] >> shift;
+    if (shift + width > 32u) {
+      code |= codes[(bit >> 5u) + 1u] << (32u - shift);
+    }
   }
   code &= (1u << width) - 1u;
   if (normal) {
