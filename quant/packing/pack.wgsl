@@ -152,3 +152,9 @@ fn nearest_whole(x: f32) -> f32 {
 fn nearest_code(steps: f32, top: f32) -> u32 {
   return bitcast<u32>(clamp(steps, 0.0, top) + 8388608.0) & 0xffffu;
 }
+
+// The same as a float.
+fn nearest_level(steps: f32, top: f32) -> f32 {
+  let mantissa = bitcast<u32>(clamp(steps, 0.0, top) + 8388608.0) & 0xffffu;
+  return bitcast<f32>(mantissa | 0x4b000000u) - 8388608.0;
+}

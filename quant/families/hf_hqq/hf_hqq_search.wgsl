@@ -5,7 +5,7 @@ const shrinks_to_zero = 0.1701254;
 
 // What an entry adds to a round: the size of its error, and to the zero point of its group.
 fn searched(x: f32, fitted: vec2f, top_code: f32) -> vec2f {
-  let code = clamp(round(x * fitted.x + fitted.y), 0.0, top_code);
+  let code = nearest_level(x * fitted.x + fitted.y, top_code);
   let error = x - (code - fitted.y) / fitted.x;
   let size = abs(error);
   var kept = x;

@@ -7,7 +7,13 @@ import block from "./block.wgsl" with { type: "text" };
 import blockQuantize from "./block_quantize.wgsl" with { type: "text" };
 import loadParameters from "./block_load_parameters.wgsl" with { type: "text" };
 import blockRefine from "./block_refine.wgsl" with { type: "text" };
-import { MOST_REFINED, ROUNDS_TOGETHER, streamRefine } from "./stream_refine.ts";
+import {
+  COLUMNS,
+  MOST_REFINED,
+  ROUNDS_TOGETHER,
+  streamRefine,
+  SUM_WORKGROUPS,
+} from "./stream_refine.ts";
 import storeParameters from "./block_store_parameters.wgsl" with { type: "text" };
 import blockRestore from "./block_restore.wgsl" with { type: "text" };
 import pack from "../../packing/pack.wgsl" with { type: "text" };
@@ -190,11 +196,15 @@ export class BlockGpu extends DeviceStore<"codes" | "parameters" | "segments">
       errors: this.bench.buffer("errors", ROUNDS_TOGETHER * groups),
       zeros: this.bench.buffer("zeros", ROUNDS_TOGETHER * groups),
       sums: this.bench.buffer("sums", rounds),
+      columns: this.bench.buffer("columns", COLUMNS * ROUNDS_TOGETHER),
     };
     const bindings = { job: this.#job(tensor, rounds), source: tensor.buffer, ...searched };
     for (let end = ROUNDS_TOGETHER; end <= rounds; end += ROUNDS_TOGETHER) {
       const upTo = { ...bindings, job: this.#job(tensor, end) };
       this.run(kernels, "refine_stream", { threads: groups }, upTo);
+      this.run(kernels, "sum_columns_of_errors", {
+        workgroups: SUM_WORKGROUPS * ROUNDS_TOGETHER,
+      }, upTo);
       this.run(kernels, "sum_errors", { workgroups: ROUNDS_TOGETHER }, upTo);
     }
     const threads = groups * groupSize / streamEntries(segment!.bits);

@@ -14,16 +14,22 @@ import { folded } from "../stream/stream_quantize.ts";
 /** Rounds of one launch. */
 export const ROUNDS_TOGETHER = 4;
 
+/** Columns that the errors of a round are added up in (`workgroup_threads`). */
+export const COLUMNS = 64;
+
+/** Workgroups that add up the columns of a round's errors. */
+export const SUM_WORKGROUPS = 8;
+
 /** The largest groups that registers take. */
 export const MOST_REFINED = 64;
 
 /**
- * Text of the kernels `refine_stream`, one invocation per group, and `sum_errors`, one workgroup per round
- * of a launch; and of `refined_zero`. It stands behind `stream_places.wgsl` and the family's
+ * Text of the kernels `refine_stream`, one invocation per group, `sum_columns_of_errors` and `sum_errors`,
+ * `SUM_WORKGROUPS` and one workgroup per round of a launch; and of `refined_zero`. It stands behind `stream_places.wgsl` and the family's
  * `searched`.
  */
 export function streamRefine(groupSize: number): string {
-  const quads = Array.from({ length: groupSize / 4 }, (_, q) => q);
+  const quads = upTo(groupSize / 4);
   const keys = quads.flatMap((q) => [0, 1, 2, 3].map((i) => `ordered(x${q}[${i}])`));
   return `
 const rounds_together = ${ROUNDS_TOGETHER}u;
@@ -106,7 +112,58 @@ fn searched_quad(
   }
 }
 
-// One workgroup for each round of a launch. Every invocation adds up in the order of the groups.
+// A round's errors are added up in 64 columns, each from the first group to the last, and the columns by
+// \`sum_of\`. A workgroup has eight columns: what bounds it is that every sum waits for the one before.
+const sum_threads = 256u;
+const sum_columns = 8u;
+// Errors that are in the workgroup's memory, and rows of them.
+const sum_tile = 2048u;
+const sum_rows = 256u;
+
+@group(0) @binding(10) var<storage, read_write> columns: array<f32>;
+
+var<workgroup> errors_here: array<f32, sum_tile>;
+
+@compute @workgroup_size(sum_threads)
+fn sum_columns_of_errors(
+  @builtin(workgroup_id) id: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let before = job.rounds - rounds_together;
+  if (before > 0u && rounds_searched(before) < before) {
+    return;
+  }
+  let groups = stream_groups();
+  let parts = workgroup_threads / sum_columns;
+  let round = id.x / parts;
+  let first_column = id.x % parts * sum_columns;
+  let first = round * groups;
+  // Of this invocation's errors.
+  var at = lane / sum_columns * workgroup_threads + first_column + lane % sum_columns;
+  let step = sum_threads / sum_columns * workgroup_threads;
+${loads("var ")}
+  let rows = (groups + workgroup_threads - 1u) / workgroup_threads;
+  var sum = 0.0;
+  for (var row = 0u; row < rows; row += sum_rows) {
+    workgroupBarrier();
+${upTo(8).map((i) => `    errors_here[${i}u * sum_threads + lane] = e${i};`).join("\n")}
+    workgroupBarrier();
+    // While these are on their way, those before them are added up.
+    at += 8u * step;
+${loads("")}
+    if (lane < sum_columns) {
+      for (var i = lane; i < sum_tile; i += 16u * sum_columns) {
+${upTo(16).map((i) => `        let a${i} = errors_here[i + ${i}u * sum_columns];`).join("\n")}
+${upTo(16).map((i) => `        sum += a${i};`).join("\n")}
+      }
+    }
+  }
+  if (lane < sum_columns) {
+    columns[round * workgroup_threads + first_column + lane] = sum;
+  }
+}
+
+// One workgroup for each round of a launch.
 @compute @workgroup_size(workgroup_threads)
 fn sum_errors(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_index) lane: u32) {
   let round = id.x;
@@ -114,25 +171,18 @@ fn sum_errors(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_index)
   if (before > 0u && rounds_searched(before) < before) {
     return;
   }
-  let first = round * stream_groups();
-  let end = first + stream_groups();
-  var sum = 0.0;
-  var at = first + lane;
-  // Loads that do not wait for each other.
-  for (; at + 31u * workgroup_threads < end; at += 32u * workgroup_threads) {
-${
-    Array.from({ length: 32 }, (_, i) => `    let e${i} = errors[at + ${i}u * workgroup_threads];`)
-      .join("\n")
-  }
-${Array.from({ length: 32 }, (_, i) => `    sum += e${i};`).join("\n")}
-  }
-  for (; at < end; at += workgroup_threads) {
-    sum += errors[at];
-  }
-  sum = sum_of(sum, lane);
+  let sum = sum_of(columns[round * workgroup_threads + lane], lane);
   if (lane == 0u) {
     sums[before + round] = sum;
   }
 }
 `;
 }
+
+const upTo = (count: number) => Array.from({ length: count }, (_, i) => i);
+
+/** Next errors of an invocation; there are none behind the last group. */
+const loads = (variable: string) =>
+  upTo(8).map((i) =>
+    `    ${variable}e${i} = select(0.0, errors[first + at + ${i}u * step], at + ${i}u * step < groups);`
+  ).join("\n");
