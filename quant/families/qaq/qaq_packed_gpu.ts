@@ -11,12 +11,14 @@ import { type AttentionInputs, attentionMaxima } from "./attention_maxima_gpu.ts
 import type { BufferContents, Source, StoredBuffer } from "../../family.ts";
 import { notFiniteError } from "../../finite_input.ts";
 import { DeviceStore } from "../../gpu/device_store.ts";
-import { type Extent, Kernels } from "../../gpu/kernels.ts";
+import { type Bindings, Kernels } from "../../gpu/kernels.ts";
 import type { WordRegion } from "../../gpu/workbench.ts";
 import { orderStatistics } from "../../numerics/order_statistics.ts";
 import pack from "../../packing/pack.wgsl" with { type: "text" };
 import common from "./qaq.wgsl" with { type: "text" };
 import measureKernel from "./qaq_measure.wgsl" with { type: "text" };
+import recordText from "./qaq_record.wgsl" with { type: "text" };
+import { isRow, measureRows, ROW_GROUPS, writeRows } from "./qaq_rows.ts";
 import placeKernel from "./qaq_place.wgsl" with { type: "text" };
 import restoreKernels from "./qaq_restore.wgsl" with { type: "text" };
 import sourceAccess from "./qaq_source.wgsl" with { type: "text" };
@@ -73,6 +75,8 @@ export class QaqPackedGpu extends DeviceStore<Role> {
   readonly #placeKernels: Kernels;
   readonly #writeKernels: Kernels;
   readonly #restoreKernels: Kernels;
+  /** Whether groups are short rows (qaq_rows.ts). */
+  readonly #rows: boolean;
   #pending: Pending[] = [];
   /** Totals up to and including each token, as far as they have been read back. */
   readonly #totals: QaqTotals[] = [];
@@ -126,10 +130,16 @@ export class QaqPackedGpu extends DeviceStore<Role> {
         attentive: attention !== undefined,
         wide,
       });
-    const orderStatistic = orderStatistics(layout.groupSize);
-    this.#measureKernels = kernels(pack, orderStatistic, common, sourceAccess, measureKernel);
+    const { groupSize, headDim, lowRank, highRank } = layout;
+    const orderStatistic = orderStatistics(groupSize);
+    const [lows, highs] = settings.outliersRatio > 0 ? [lowRank + 1, groupSize - highRank] : [0, 0];
+    this.#rows = headDim % 4 === 0 && settings.method !== "normal" &&
+      isRow(groupSize, Math.max(lows, highs));
+    const shared = [pack, orderStatistic, common, sourceAccess];
+    const measure = this.#rows ? measureRows(groupSize, lows, highs) : measureKernel;
+    this.#measureKernels = kernels(...shared, recordText, measure);
     this.#placeKernels = kernels(common, placeKernel);
-    this.#writeKernels = kernels(pack, orderStatistic, common, sourceAccess, writeKernel);
+    this.#writeKernels = kernels(...shared, writeKernel, this.#rows ? writeRows(groupSize) : "");
     this.#restoreKernels = kernels(pack, common, restoreKernels);
   }
 
@@ -247,7 +257,7 @@ export class QaqPackedGpu extends DeviceStore<Role> {
     );
     const pending = { first, tokens, records, gathered };
     const bindings = this.#sourceBindings(pending, moment);
-    this.run(this.#measureKernels, "measure", { workgroups: groups }, { ...bindings, attention });
+    this.#runGroups(this.#measureKernels, "measure", groups, { ...bindings, attention });
     const { job } = bindings;
     const blocks = Math.ceil(tokens / BLOCK);
     const placed = { job, records, blocks: this.bench.buffer("blocks", 4 * (blocks + 1)) };
@@ -303,11 +313,18 @@ export class QaqPackedGpu extends DeviceStore<Role> {
         this.memory[stream] = this.bench.grown(held, held.size / 4, needed[stream], room);
       }
       for (const pending of this.#pending) {
-        const over: Extent = { workgroups: pending.tokens * this.layout.groups };
-        this.run(this.#writeKernels, "write_groups", over, this.#sourceBindings(pending, 0));
+        const groups = pending.tokens * this.layout.groups;
+        this.#runGroups(this.#writeKernels, "write", groups, this.#sourceBindings(pending, 0));
       }
       this.#dropPending();
     });
+  }
+
+  #runGroups(kernels: Kernels, name: string, groups: number, bindings: Bindings): void {
+    const [entryPoint, workgroups] = this.#rows
+      ? [`${name}_rows`, Math.ceil(groups / ROW_GROUPS)]
+      : [`${name}_groups`, groups];
+    this.run(kernels, entryPoint, { workgroups }, bindings);
   }
 
   #dropPending(): void {
@@ -332,6 +349,7 @@ export class QaqPackedGpu extends DeviceStore<Role> {
         tokens,
       }, moment),
       source: gathered ?? buffer,
+      ...(this.#rows ? { source_quads: gathered ?? buffer } : {}),
       records,
     };
   }

@@ -4,12 +4,15 @@
 var<private> group_entry: u32;
 var<private> group_token: u32;
 
-// Entry `index` of the group; entries of a token are layers, heads, channels.
-fn element(index: u32) -> f32 {
+// Where entry `index` of the group lies; entries of a token are layers, heads, channels.
+fn address_of(index: u32) -> u32 {
   let entry = group_entry + index;
   let head = entry / job.head_dim;
   let layer = head / job.heads;
-  let at = job.base + layer * job.layer_stride + head % job.heads * job.head_stride +
+  return job.base + layer * job.layer_stride + head % job.heads * job.head_stride +
     group_token * job.head_dim + entry % job.head_dim;
-  return source[at];
+}
+
+fn element(index: u32) -> f32 {
+  return source[address_of(index)];
 }

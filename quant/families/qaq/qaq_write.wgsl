@@ -31,6 +31,53 @@ fn write_word(at: u32, word: u32) {
   }
 }
 
+// What an invocation is writing: outliers before its next entry, and the word that codes are put into.
+struct Writing {
+  before: u32,
+  at: u32,
+  word: u32,
+}
+
+fn put_entry(record: Record, x: f32, i: u32, writing: ptr<function, Writing>) {
+  if (is_outlier(x, record.low, record.high)) {
+    let outlier = record.outlier + (*writing).before;
+    let bit = outlier * job.position_bits;
+    let shift = bit & 31u;
+    atomicOr(&outlier_positions[bit >> 5u], i << shift);
+    if (shift + job.position_bits > 32u) {
+      atomicOr(&outlier_positions[(bit >> 5u) + 1u], i >> (32u - shift));
+    }
+    if (wide) {
+      atomicStore(&outlier_values[outlier], bitcast<u32>(x));
+    } else {
+      atomicOr(&outlier_values[outlier / 2u], half_into(x, outlier));
+    }
+    (*writing).before++;
+  } else if (record.bits > 0u) {
+    let code = code_of(record, x);
+    let bit = record.code_bit + (i - (*writing).before) * record.bits;
+    let shift = bit & 31u;
+    if (bit >> 5u != (*writing).at) {
+      write_word((*writing).at, (*writing).word);
+      (*writing).at = bit >> 5u;
+      (*writing).word = 0u;
+    }
+    (*writing).word |= code << shift;
+    if (shift + record.bits > 32u) {
+      write_word((*writing).at, (*writing).word);
+      (*writing).at++;
+      (*writing).word = code >> (32u - shift);
+    }
+  }
+}
+
+fn note_exception(record: Record, index: u32) {
+  if (record.exception != no_exception) {
+    exceptions[2u * record.exception] = job.first * job.groups + index;
+    exceptions[2u * record.exception + 1u] = record.outliers;
+  }
+}
+
 @compute @workgroup_size(workgroup_threads)
 fn write_groups(
   @builtin(workgroup_id) id: vec3u,
@@ -53,46 +100,12 @@ fn write_groups(
   for (var i = first; i < end; i++) {
     mine += select(0u, 1u, is_outlier(kept_element(job.group_size, i), record.low, record.high));
   }
-  var before = sum_before(vec4u(mine), lane).x;
-  // The word that codes are being put into.
-  var at = 0u;
-  var word = 0u;
+  var writing = Writing(sum_before(vec4u(mine), lane).x, 0u, 0u);
   for (var i = first; i < end; i++) {
-    let x = kept_element(job.group_size, i);
-    if (is_outlier(x, record.low, record.high)) {
-      let outlier = record.outlier + before;
-      let bit = outlier * job.position_bits;
-      let shift = bit & 31u;
-      atomicOr(&outlier_positions[bit >> 5u], i << shift);
-      if (shift + job.position_bits > 32u) {
-        atomicOr(&outlier_positions[(bit >> 5u) + 1u], i >> (32u - shift));
-      }
-      if (wide) {
-        atomicStore(&outlier_values[outlier], bitcast<u32>(x));
-      } else {
-        atomicOr(&outlier_values[outlier / 2u], half_into(x, outlier));
-      }
-      before++;
-    } else if (record.bits > 0u) {
-      let code = code_of(record, x);
-      let bit = record.code_bit + (i - before) * record.bits;
-      let shift = bit & 31u;
-      if (bit >> 5u != at) {
-        write_word(at, word);
-        at = bit >> 5u;
-        word = 0u;
-      }
-      word |= code << shift;
-      if (shift + record.bits > 32u) {
-        write_word(at, word);
-        at++;
-        word = code >> (32u - shift);
-      }
-    }
+    put_entry(record, kept_element(job.group_size, i), i, &writing);
   }
-  write_word(at, word);
-  if (lane == 0u && record.exception != no_exception) {
-    exceptions[2u * record.exception] = job.first * job.groups + index;
-    exceptions[2u * record.exception + 1u] = record.outliers;
+  write_word(writing.at, writing.word);
+  if (lane == 0u) {
+    note_exception(record, index);
   }
 }
