@@ -20,6 +20,7 @@ import { SharedMemory } from "./shared_memory.ts";
 export const WORTH: readonly FamilyName[] = [
   "hf_hqq",
   "kvquant",
+  "nova",
   "nvfp4",
   "squat",
   "transform",

@@ -6,6 +6,7 @@
  */
 import { randomSource } from "../../numerics/random.ts";
 import { fromHalfBits, toHalfBits } from "../../packing/half.ts";
+import { CodewordFinder } from "./nearest_codewords.ts";
 import { CODEWORDS, GROUP } from "./nova_settings.ts";
 
 /** Iterations of Lloyd's algorithm at most. */
@@ -19,21 +20,6 @@ export function codewordsOf(words: Int32Array): Float64Array {
     out[i] = fromHalfBits((words[i >> 2]! >>> 8 * (i & 3) & 255) << 8);
   }
   return out;
-}
-
-/** The nearest codeword to four numbers. */
-export function nearestCodeword(row: ArrayLike<number>, at: number, words: Float64Array): number {
-  const [a, b, c, d] = [row[at]!, row[at + 1]!, row[at + 2]!, row[at + 3]!];
-  let [least, found] = [Infinity, 0];
-  for (let i = 0, w = 0; i < CODEWORDS; i++, w += GROUP) {
-    const [p, q] = [a - words[w]!, b - words[w + 1]!];
-    const half = p * p + q * q;
-    if (half >= least) continue;
-    const [r, s] = [c - words[w + 2]!, d - words[w + 3]!];
-    const distance = half + r * r + s * s;
-    if (distance < least) [least, found] = [distance, i];
-  }
-  return found;
 }
 
 /** The nearest e5m2 bits, ties to even. */
@@ -61,12 +47,14 @@ export function learnCodebook(points: Float64Array, seed: number): Int32Array<Ar
     words.set(points.subarray(point * GROUP, (point + 1) * GROUP), i * GROUP);
   }
   const labels = new Int32Array(count).fill(-1);
+  const nearest = new Uint8Array(count);
   for (let iteration = 0; iteration < ITERATIONS && count > CODEWORDS; iteration++) {
     const [sums, members] = [new Float64Array(words.length), new Int32Array(CODEWORDS)];
     const distances = new Float64Array(count);
     let changed = false;
+    new CodewordFinder([words]).find(points, count, nearest, 1);
     for (let i = 0; i < count; i++) {
-      const label = nearestCodeword(points, i * GROUP, words);
+      const label = nearest[i]!;
       changed ||= label !== labels[i];
       labels[i] = label;
       members[label]!++;

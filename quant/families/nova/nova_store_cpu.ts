@@ -3,13 +3,15 @@
  *
  * @module
  */
+import type { Calibration } from "../../calibration.ts";
 import type { BufferContents, ConstantBuffer, Source, Store, StoredBuffer } from "../../family.ts";
 import { throwNotFinite } from "../../finite_input.ts";
 import { rowsTimesColumns } from "../../numerics/rows_times_columns.ts";
 import { finiteHalf, fromHalfBits, toHalfBits } from "../../packing/half.ts";
 import { RestoredTokens } from "../../stores/coupled/restored_tokens.ts";
 import type { CpuTensor, TokenRange } from "../../tensor.ts";
-import { codewordsOf, nearestCodeword } from "./key_codebook.ts";
+import { codewordsOf } from "./key_codebook.ts";
+import { CodewordFinder } from "./nearest_codewords.ts";
 import {
   clipPlace,
   CODEWORDS,
@@ -23,6 +25,14 @@ import {
   novaValueTables,
 } from "./nova_settings.ts";
 
+/** Where one head of consecutive tokens is stored: of the first at index 0, of the next `…Step` on. */
+interface Stored {
+  readonly codes: Uint8Array;
+  readonly codeStep: number;
+  readonly numbers: Uint16Array;
+  readonly numberStep: number;
+}
+
 /** One head of some tokens: its transform, there and back, and its codes. */
 interface HeadCoder {
   /** `[component][channel]` */
@@ -31,10 +41,21 @@ interface HeadCoder {
   readonly inverse: Float32Array;
   /** Taken off before and put back behind. */
   readonly mean: Float32Array;
-  /** Codes the components of a token. */
-  encode(row: Float32Array, codes: Uint8Array, numbers: Uint16Array): void;
-  /** Components of a token. */
-  decode(codes: Uint8Array, numbers: Uint16Array, row: Float32Array): void;
+  /** Codes the components of tokens, `[count][headDim]`, and overwrites them. */
+  encode(rows: Float32Array, count: number, stored: Stored): void;
+  /** Components of tokens, `[count][headDim]`. */
+  decode(stored: Stored, count: number, rows: Float32Array): void;
+}
+
+/** What follows from what was learned alone; every example's store shares it. */
+const keyCodersOf = new WeakMap<Calibration, readonly HeadCoder[]>();
+
+function coders(settings: NovaSettings): readonly HeadCoder[] {
+  if (settings.kind === "value") return valueCoders(settings);
+  const calibration = settings.calibration!;
+  let found = keyCodersOf.get(calibration);
+  if (found === undefined) keyCodersOf.set(calibration, found = keyCoders(settings));
+  return found;
 }
 
 /** See the module. `grow` throws at once on non-finite input. */
@@ -50,7 +71,7 @@ export class NovaStoreCpu implements Store<CpuTensor> {
   constructor(source: Source<CpuTensor>, settings: NovaSettings, tokens: number) {
     this.#source = source;
     this.#settings = settings;
-    this.#coders = settings.kind === "key" ? keyCoders(settings) : valueCoders(settings);
+    this.#coders = coders(settings);
     const { from, to } = novaRange(settings, tokens);
     this.#codes = new Uint8Array(4 * (to - from) * novaTokenWords(settings));
     // In whole words, as they are counted.
@@ -82,14 +103,12 @@ export class NovaStoreCpu implements Store<CpuTensor> {
       const count = to - first;
       const [rows, back] = [new Float32Array(count * headDim), new Float32Array(count * headDim)];
       for (const [head, coder] of this.#coders.entries()) {
-        for (let t = 0; t < count; t++) {
-          const { codes, numbers } = this.#stored(first - from + t, head);
-          coder.decode(codes, numbers, rows.subarray(t * headDim, (t + 1) * headDim));
-        }
+        coder.decode(this.#stored(first - from, head), count, rows);
         rowsTimesColumns(rows, count, coder.inverse, headDim, headDim, back);
-        const at = (head * tensor.capacity + first) * headDim;
-        for (let i = 0; i < count * headDim; i++) {
-          tensor.data[at + i] = finiteHalf(back[i]! + coder.mean[i % headDim]!);
+        const [{ mean }, { data }] = [coder, tensor];
+        let at = (head * tensor.capacity + first) * headDim;
+        for (let i = 0; i < count * headDim;) {
+          for (let c = 0; c < headDim; c++) data[at++] = finiteHalf(back[i++]! + mean[c]!);
         }
       }
     });
@@ -123,27 +142,26 @@ export class NovaStoreCpu implements Store<CpuTensor> {
     throwNotFinite(this.#source, tensor, first, first + count);
     const [rows, out] = [new Float32Array(count * headDim), new Float32Array(count * headDim)];
     for (const [head, coder] of this.#coders.entries()) {
-      const at = (head * tensor.capacity + first) * headDim;
-      for (let i = 0; i < count * headDim; i++) {
-        rows[i] = finiteHalf(tensor.data[at + i]!) - coder.mean[i % headDim]!;
+      const [{ mean }, { data }] = [coder, tensor];
+      let at = (head * tensor.capacity + first) * headDim;
+      for (let i = 0; i < count * headDim;) {
+        for (let c = 0; c < headDim; c++) rows[i++] = finiteHalf(data[at++]!) - mean[c]!;
       }
       rowsTimesColumns(rows, count, coder.forward, headDim, headDim, out);
-      for (let t = 0; t < count; t++) {
-        const { codes, numbers } = this.#stored(first - this.#quantized.from + t, head);
-        coder.encode(out.subarray(t * headDim, (t + 1) * headDim), codes, numbers);
-      }
+      coder.encode(out, count, this.#stored(first - this.#quantized.from, head));
     }
   }
 
-  /** Where one head of a token is stored. */
-  #stored(token: number, head: number) {
+  /** Where one head of tokens is stored, from number `token` on. */
+  #stored(token: number, head: number): Stored {
     const { heads, headDim } = this.#settings;
-    const bytes = headDim / 4;
-    const numbers = novaTokenNumbers(this.#settings) / heads;
-    const place = token * heads + head;
+    const codeStep = heads * headDim / 4;
+    const numberStep = novaTokenNumbers(this.#settings);
     return {
-      codes: this.#codes.subarray(place * bytes, (place + 1) * bytes),
-      numbers: this.#numbers.subarray(place * numbers, (place + 1) * numbers),
+      codes: this.#codes.subarray(token * codeStep + head * headDim / 4),
+      codeStep,
+      numbers: this.#numbers.subarray(token * numberStep + head * numberStep / heads),
+      numberStep,
     };
   }
 }
@@ -152,27 +170,36 @@ function keyCoders(settings: NovaSettings): HeadCoder[] {
   const { heads, headDim } = settings;
   const { forward, inverse, mean, codebook } = novaKeyTables(settings);
   const size = headDim * headDim;
+  const groups = headDim / GROUP;
   return Array.from({ length: heads }, (_, head): HeadCoder => {
-    const books = Array.from({ length: headDim / GROUP }, (_, g) => {
-      const first = (head * headDim / GROUP + g) * CODEWORDS;
+    const books = Array.from({ length: groups }, (_, g) => {
+      const first = (head * groups + g) * CODEWORDS;
       return codewordsOf(codebook.subarray(first, first + CODEWORDS));
     });
+    const finder = new CodewordFinder(books);
     return {
       forward: forward.subarray(head * size, (head + 1) * size),
       inverse: inverse.subarray(head * size, (head + 1) * size),
       mean: mean.subarray(head * headDim, (head + 1) * headDim),
-      encode(row, codes, numbers) {
-        let square = 0;
-        for (let i = 0; i < headDim; i++) square += row[i]! * row[i]!;
-        const scale = Math.sqrt(square / headDim);
-        numbers[0] = toHalfBits(scale);
-        for (let i = 0; i < headDim; i++) row[i] = scale > 0 ? row[i]! / scale : 0;
-        for (const [g, words] of books.entries()) codes[g] = nearestCodeword(row, g * GROUP, words);
+      encode(rows, count, { codes, codeStep, numbers, numberStep }) {
+        for (let t = 0, at = 0; t < count; t++) {
+          const end = at + headDim;
+          let square = 0;
+          for (let i = at; i < end; i++) square += rows[i]! * rows[i]!;
+          const scale = Math.sqrt(square / headDim);
+          numbers[t * numberStep] = toHalfBits(scale);
+          for (; at < end; at++) rows[at] = scale > 0 ? rows[at]! / scale : 0;
+        }
+        finder.find(rows, count, codes, codeStep);
       },
-      decode(codes, numbers, row) {
-        const scale = fromHalfBits(numbers[0]!);
-        for (let i = 0; i < headDim; i++) {
-          row[i] = books[i >> 2]![codes[i >> 2]! * GROUP + (i & 3)]! * scale;
+      decode({ codes, codeStep, numbers, numberStep }, count, rows) {
+        for (let t = 0, at = 0; t < count; t++) {
+          const scale = fromHalfBits(numbers[t * numberStep]!);
+          for (let g = 0; g < groups; g++) {
+            const words = books[g]!;
+            const word = codes[t * codeStep + g]! * GROUP;
+            for (let d = 0; d < GROUP; d++) rows[at++] = words[word + d]! * scale;
+          }
         }
       },
     };
@@ -186,38 +213,72 @@ function valueCoders(settings: NovaSettings): HeadCoder[] {
   for (let i = 0; i < rotation.length; i++) {
     inverse[i % headDim * headDim + Math.floor(i / headDim)] = rotation[i]!;
   }
-  const sizes = new Float32Array(headDim);
+  // As many as are as large as what the others are clipped to, or larger.
+  const largest = new Float64Array(headDim - clipPlace(settings));
   const coder: HeadCoder = {
     forward: rotation,
     inverse,
     mean: new Float32Array(headDim),
-    encode(row, codes, numbers) {
-      for (let i = 0; i < headDim; i++) sizes[i] = Math.abs(row[i]!);
-      const most = sizes.sort()[clipPlace(settings)]!;
-      let [low, high] = [Infinity, -Infinity];
-      for (let i = 0; i < headDim; i++) {
-        const x = row[i] = Math.min(Math.max(row[i]!, -most), most);
-        low = Math.min(low, x);
-        high = Math.max(high, x);
-      }
-      const scale = Math.fround(Math.max(Math.fround(high - low), LEAST_RANGE) / 3);
-      const zero = Math.fround(-low / scale);
-      numbers[0] = toHalfBits(scale);
-      numbers[1] = toHalfBits(zero);
-      codes.fill(0);
-      for (let i = 0; i < headDim; i++) {
-        const level = Math.floor(Math.fround(Math.fround(row[i]! / scale) + zero) + 0.5);
-        codes[i >> 2]! |= Math.min(Math.max(level, 0), 3) << 2 * (i & 3);
+    encode(rows, count, { codes, codeStep, numbers, numberStep }) {
+      for (let t = 0, at = 0; t < count; t++, at += headDim) {
+        const most = leastOfLargest(rows, at, headDim, largest);
+        let [low, high] = [Infinity, -Infinity];
+        for (let i = at; i < at + headDim; i++) {
+          const x = rows[i] = Math.min(Math.max(rows[i]!, -most), most);
+          low = Math.min(low, x);
+          high = Math.max(high, x);
+        }
+        const scale = Math.fround(Math.max(Math.fround(high - low), LEAST_RANGE) / 3);
+        const zero = Math.fround(-low / scale);
+        numbers[t * numberStep] = toHalfBits(scale);
+        numbers[t * numberStep + 1] = toHalfBits(zero);
+        for (let i = at, byte = t * codeStep; i < at + headDim; byte++) {
+          let code = 0;
+          for (let shift = 0; shift < 8; shift += 2, i++) {
+            const level = Math.floor(Math.fround(Math.fround(rows[i]! / scale) + zero) + 0.5);
+            code |= Math.min(Math.max(level, 0), 3) << shift;
+          }
+          codes[byte] = code;
+        }
       }
     },
-    decode(codes, numbers, row) {
-      const [scale, zero] = [fromHalfBits(numbers[0]!), fromHalfBits(numbers[1]!)];
-      for (let i = 0; i < headDim; i++) {
-        row[i] = ((codes[i >> 2]! >> 2 * (i & 3) & 3) - zero) * scale;
+    decode({ codes, codeStep, numbers, numberStep }, count, rows) {
+      for (let t = 0, at = 0; t < count; t++) {
+        const scale = fromHalfBits(numbers[t * numberStep]!);
+        const zero = fromHalfBits(numbers[t * numberStep + 1]!);
+        for (let byte = t * codeStep, end = at + headDim; at < end; byte++) {
+          const code = codes[byte]!;
+          for (let shift = 0; shift < 8; shift += 2) {
+            rows[at++] = ((code >> shift & 3) - zero) * scale;
+          }
+        }
       }
     },
   };
   return new Array<HeadCoder>(heads).fill(coder);
+}
+
+/**
+ * The least of the largest magnitudes of a row.
+ *
+ * @param largest as many as are asked for; overwritten
+ */
+function leastOfLargest(
+  row: Float32Array,
+  from: number,
+  count: number,
+  largest: Float64Array,
+): number {
+  largest.fill(0);
+  const last = largest.length - 1;
+  for (let i = from; i < from + count; i++) {
+    const x = Math.abs(row[i]!);
+    if (x <= largest[0]!) continue;
+    let place = 0;
+    for (; place < last && largest[place + 1]! < x; place++) largest[place] = largest[place + 1]!;
+    largest[place] = x;
+  }
+  return largest[0]!;
 }
 
 /** What components differ by at least, for a scale. */

@@ -48,7 +48,7 @@ function sourceOf(layer: number, kind: KvKind, keys = tensor(layer)): Source<Cpu
 }
 
 /** Families that learn are asked to. */
-const LEARNS: readonly string[] = ["kvquant", "transform"];
+const LEARNS: readonly string[] = ["kvquant", "nova", "transform"];
 
 function settingsOf(name: FamilyName, layer: number, kind: KvKind): Settings {
   const family = builtInFamilies.of(name);
