@@ -25,6 +25,9 @@ import {
   novaValueTables,
 } from "./nova_settings.ts";
 
+/** Tokens that go through all steps together, so that what one writes is at hand for the next. */
+const TILE = 128;
+
 /** Where one head of consecutive tokens is stored: of the first at index 0, of the next `…Step` on. */
 interface Stored {
   readonly codes: Uint8Array;
@@ -93,23 +96,18 @@ export class NovaStoreCpu implements Store<CpuTensor> {
     const { from, to } = novaRange(this.#settings, n);
     const first = from + this.#quantized.to - this.#quantized.from;
     this.#quantized = { from, to };
-    if (to > first) this.#encode(first, to - first);
+    if (to <= first) return;
+    throwNotFinite(this.#source, this.#source.tensor, first, to);
+    for (let token = first; token < to; token += TILE) {
+      this.#encodeTile(token, Math.min(TILE, to - token));
+    }
   }
 
   restore(target: CpuTensor): void {
-    const { from, to } = this.#quantized;
+    const { to } = this.#quantized;
     this.#restored.restore(to, target, (first, tensor) => {
-      const { headDim } = this.#settings;
-      const count = to - first;
-      const [rows, back] = [new Float32Array(count * headDim), new Float32Array(count * headDim)];
-      for (const [head, coder] of this.#coders.entries()) {
-        coder.decode(this.#stored(first - from, head), count, rows);
-        rowsTimesColumns(rows, count, coder.inverse, headDim, headDim, back);
-        const [{ mean }, { data }] = [coder, tensor];
-        let at = (head * tensor.capacity + first) * headDim;
-        for (let i = 0; i < count * headDim;) {
-          for (let c = 0; c < headDim; c++) data[at++] = finiteHalf(back[i++]! + mean[c]!);
-        }
+      for (let token = first; token < to; token += TILE) {
+        this.#restoreTile(token, Math.min(TILE, to - token), tensor);
       }
     });
   }
@@ -136,19 +134,32 @@ export class NovaStoreCpu implements Store<CpuTensor> {
 
   free(): void {}
 
-  #encode(first: number, count: number): void {
+  #encodeTile(first: number, count: number): void {
     const { headDim } = this.#settings;
-    const { tensor } = this.#source;
-    throwNotFinite(this.#source, tensor, first, first + count);
+    const { capacity, data } = this.#source.tensor;
     const [rows, out] = [new Float32Array(count * headDim), new Float32Array(count * headDim)];
     for (const [head, coder] of this.#coders.entries()) {
-      const [{ mean }, { data }] = [coder, tensor];
-      let at = (head * tensor.capacity + first) * headDim;
-      for (let i = 0; i < count * headDim;) {
+      const { mean, forward } = coder;
+      let at = (head * capacity + first) * headDim;
+      for (let i = 0; i < rows.length;) {
         for (let c = 0; c < headDim; c++) rows[i++] = finiteHalf(data[at++]!) - mean[c]!;
       }
-      rowsTimesColumns(rows, count, coder.forward, headDim, headDim, out);
+      rowsTimesColumns(rows, count, forward, headDim, headDim, out);
       coder.encode(out, count, this.#stored(first - this.#quantized.from, head));
+    }
+  }
+
+  #restoreTile(first: number, count: number, { capacity, data }: CpuTensor): void {
+    const { headDim } = this.#settings;
+    const [rows, out] = [new Float32Array(count * headDim), new Float32Array(count * headDim)];
+    for (const [head, coder] of this.#coders.entries()) {
+      const { mean, inverse } = coder;
+      coder.decode(this.#stored(first - this.#quantized.from, head), count, rows);
+      rowsTimesColumns(rows, count, inverse, headDim, headDim, out);
+      let at = (head * capacity + first) * headDim;
+      for (let i = 0; i < out.length;) {
+        for (let c = 0; c < headDim; c++) data[at++] = finiteHalf(out[i++]! + mean[c]!);
+      }
     }
   }
 
