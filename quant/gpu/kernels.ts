@@ -120,7 +120,7 @@ export class Kernels {
     texts: readonly string[],
     constants: Readonly<Record<string, number | boolean>> = {},
   ): Kernels {
-    const code = [frame, ...texts].join("\n");
+    const code = enablesFirst([frame, ...texts].join("\n"));
     const numbers = Object.fromEntries(Object.entries(constants).map(([k, v]) => [k, Number(v)]));
     const key = JSON.stringify(numbers) + code;
     let ofDevice = known.get(device);
@@ -269,6 +269,12 @@ export class Kernels {
     if (given === undefined && access === "read") return this.#bench.nothing;
     throw new InternalError(`Variable "${name}" of ${this.#name} is given no buffer`);
   }
+}
+
+/** WGSL wants what a text enables ahead of everything else. */
+function enablesFirst(text: string): string {
+  const enable = /^enable \w+;$/gm;
+  return [...new Set(text.match(enable)), text.replace(enable, "")].join("\n");
 }
 
 const BUFFER_LAYOUTS = {

@@ -59,9 +59,11 @@ export class WgslDeclarations {
         const name = reader.take();
         const names = namesIn([...reader.enclosed("(", ")"), ...reader.enclosed("{", "}")]);
         this.#functions.set(name, { names, workgroupSize: attributes.get("workgroup_size") });
+      } else if (keyword === "enable") {
+        reader.until(";");
       } else if (keyword !== ";") {
         throw new InternalError(
-          `A WGSL text declares "${keyword}"; the workbench reads struct, var, const, override and fn`,
+          `A WGSL text declares "${keyword}"; the workbench reads struct, var, const, override, fn and enable`,
         );
       }
     }

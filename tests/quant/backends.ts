@@ -57,7 +57,11 @@ function environment(name: string): string | undefined {
 
 async function openDevice(): Promise<GPUDevice | undefined> {
   const adapter = await navigator.gpu?.requestAdapter();
-  if (adapter) return await adapter.requestDevice();
+  if (adapter) {
+    const halves: GPUFeatureName = "shader-f16";
+    const requiredFeatures = adapter.features.has(halves) ? [halves] : [];
+    return await adapter.requestDevice({ requiredFeatures });
+  }
   const message = "skipped: no WebGPU adapter; install mesa-vulkan-drivers";
   if (environment("KVREPLAY_REQUIRE_GPU") === "1") {
     throw new Error(`KVREPLAY_REQUIRE_GPU is 1, but the GPU tests would be ${message}.`);

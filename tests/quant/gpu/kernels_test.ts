@@ -184,3 +184,22 @@ gpuTest("every launch of a batch has the parameters that it was given", async (d
   assertEquals([...new Float32Array(words.buffer)], new Array(64).fill(wanted));
   bench.free(results);
 });
+
+gpuTest("what texts enable stands ahead of them, once", async (device) => {
+  if (!device.features.has("shader-f16")) return;
+  const bench = Workbench.of(device);
+  const halves = `enable f16;
+    struct Job { factor: f32 }
+    @group(0) @binding(2) var<storage, read_write> pairs: array<vec2<f16>>;
+    @compute @workgroup_size(1)
+    fn scale() { pairs[0] *= f16(job.factor); }`;
+  // 1 and 2 in float16, two to a word.
+  const pairs = bench.buffer("pairs", Uint32Array.of(0x40003c00));
+  Kernels.of(device, "halves", ["enable f16;", halves]).run("scale", { workgroups: 1 }, {
+    job: { factor: 0.5 },
+    pairs,
+  });
+  const [word] = await bench.read([{ buffer: pairs, at: 0, words: 1 }]);
+  assertEquals(word, 0x3c003800);
+  bench.free(pairs);
+});
