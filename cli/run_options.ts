@@ -185,11 +185,13 @@ export function parseRunOptions(args: readonly string[]): RunOptions | undefined
     plain: parsed.plain,
   };
   if (texts.prompts !== undefined && !suited.some(({ suite }) => suite?.startsWith("longbench"))) {
-    throw new UsageError("--prompts words sets of longbench; none is named");
+    throw new UsageError(`--prompts ${texts.prompts} words sets of longbench; none is named`);
   }
   const shown = (each: NamedBenchmark) => shots ?? each.benchmark.shots?.usual ?? 0;
   if (texts.shotsFrom !== undefined && !(file !== undefined && shots) && !suited.some(shown)) {
-    throw new UsageError("--shots-from is where --shots are taken from; no benchmark here has any");
+    throw new UsageError(
+      `--shots-from ${texts.shotsFrom} is where --shots are taken from; no benchmark here has any`,
+    );
   }
   return {
     replay,
