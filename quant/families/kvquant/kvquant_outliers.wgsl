@@ -1,6 +1,8 @@
 // Outliers of the tokens of one dispatch: where each token's end, and the words themselves.
 
 @group(0) @binding(4) var<storage, read> marks: array<vec3u>;
+// Outliers of as many tokens as a workgroup has invocations.
+@group(0) @binding(8) var<storage, read_write> block_outliers: array<u32>;
 // Outliers of all tokens up to and including each.
 @group(0) @binding(6) var<storage, read_write> row_pointers: array<u32>;
 @group(0) @binding(7) var<storage, read_write> outlier_words: array<u32>;
@@ -12,19 +14,44 @@ fn ends_before(unit: u32) -> u32 {
   return row_pointers[unit - 1u];
 }
 
-// One workgroup: each invocation adds up a run of tokens.
-@compute @workgroup_size(workgroup_threads)
-fn count_outliers(@builtin(local_invocation_index) lane: u32) {
-  let run = (job.tokens + workgroup_threads - 1u) / workgroup_threads;
-  let first_step = min(lane * run, job.tokens);
-  let end_step = min(first_step + run, job.tokens);
-  var sum = 0u;
-  for (var step = first_step; step < end_step; step++) {
-    sum += marks[step].x;
+fn outliers_of(step: u32) -> u32 {
+  if (step >= job.tokens) {
+    return 0u;
   }
-  var end = ends_before(job.first) + sum_before(vec4u(sum), lane).x;
-  for (var step = first_step; step < end_step; step++) {
-    end += marks[step].x;
+  return marks[step].x;
+}
+
+@compute @workgroup_size(workgroup_threads)
+fn count_outliers(
+  @builtin(workgroup_id) id: vec3u,
+  @builtin(num_workgroups) workgroups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let block = flat_workgroup(id, workgroups);
+  _ = sum_before(vec4u(outliers_of(block * workgroup_threads + lane)), lane);
+  if (lane == 0u && block * workgroup_threads < job.tokens) {
+    block_outliers[block] = summed_counts().x;
+  }
+}
+
+// One invocation for each token; its workgroup adds up what the workgroups before it have.
+@compute @workgroup_size(workgroup_threads)
+fn place_outliers(
+  @builtin(workgroup_id) id: vec3u,
+  @builtin(num_workgroups) workgroups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let block = flat_workgroup(id, workgroups);
+  var sum = 0u;
+  for (var other = lane; other < block; other += workgroup_threads) {
+    sum += block_outliers[other];
+  }
+  _ = sum_before(vec4u(sum), lane);
+  let start = ends_before(job.first) + summed_counts().x;
+  let step = block * workgroup_threads + lane;
+  let mine = outliers_of(step);
+  let end = start + sum_before(vec4u(mine), lane).x + mine;
+  if (step < job.tokens) {
     row_pointers[job.first + step] = end;
   }
 }

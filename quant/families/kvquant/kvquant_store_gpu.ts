@@ -37,6 +37,9 @@ import type { GpuTensor } from "../../tensor.ts";
 /** Invocations that share the outliers of a token (`overlay_lanes`). */
 const OVERLAY_LANES = 8;
 
+/** Tokens whose outliers are counted together (`workgroup_threads`). */
+const BLOCK = 64;
+
 /** Most words that the outliers of one launch may take. */
 const MOST_WAITING_WORDS = 1 << 23;
 
@@ -205,9 +208,13 @@ export class KvquantStoreGpu extends GrowingStore<KvquantSettings, Role> {
       this.run(kernels, "quantize", { workgroups: tokens }, bindings);
       if (this.settings.outliersRatio > 0) {
         const words = bench.buffer("waiting outliers", tokens * worst);
-        const written = { ...bindings, outlier_words: words };
-        this.run(this.#outlierKernels, "count_outliers", { workgroups: 1 }, written);
+        const blocks = Math.ceil(tokens / BLOCK);
+        const block_outliers = bench.buffer("outliers of blocks", blocks);
+        const written = { ...bindings, outlier_words: words, block_outliers };
+        this.run(this.#outlierKernels, "count_outliers", { workgroups: blocks }, written);
+        this.run(this.#outlierKernels, "place_outliers", { workgroups: blocks }, written);
         this.run(this.#outlierKernels, "write_outliers", { workgroups: tokens }, written);
+        bench.free(block_outliers);
         this.#outliers.add({ first, items: tokens, words });
       }
       bench.free(marks);
