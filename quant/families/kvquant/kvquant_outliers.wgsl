@@ -1,6 +1,7 @@
 // Outliers of the tokens of one dispatch: where each token's end, and the words themselves.
 
-@group(0) @binding(4) var<storage, read> marks: array<vec3u>;
+// As `kvquant_record.wgsl` notes them.
+@group(0) @binding(4) var<storage, read> marks: array<u32>;
 // Outliers of as many tokens as a workgroup has invocations.
 @group(0) @binding(8) var<storage, read_write> block_outliers: array<u32>;
 // Outliers of all tokens up to and including each.
@@ -18,7 +19,7 @@ fn outliers_of(step: u32) -> u32 {
   if (step >= job.tokens) {
     return 0u;
   }
-  return marks[step].x;
+  return marks[step * (1u + mask_words)];
 }
 
 @compute @workgroup_size(workgroup_threads)
@@ -56,45 +57,38 @@ fn place_outliers(
   }
 }
 
-// One workgroup per token. Each invocation has a run of neighbouring entries, so that outliers are in the
-// order of their positions.
+// One invocation for each word of bits of a token.
 @compute @workgroup_size(workgroup_threads)
 fn write_outliers(
-  @builtin(workgroup_id) id: vec3u,
+  @builtin(global_invocation_id) id: vec3u,
   @builtin(num_workgroups) workgroups: vec3u,
-  @builtin(local_invocation_index) lane: u32,
 ) {
-  let step = flat_workgroup(id, workgroups);
+  let index = flat_index(id, workgroups);
+  let step = index / mask_words;
   if (step >= job.tokens) {
+    return;
+  }
+  let mark = step * (1u + mask_words) + 1u;
+  let word = index % mask_words;
+  var left = marks[mark + word];
+  if (left == 0u) {
     return;
   }
   let unit = job.first + step;
   token_address = (job.from_token + unit) * job.head_dim;
-  let mark = marks[step];
-  let low = bitcast<f32>(mark.y);
-  let high = bitcast<f32>(mark.z);
-  let count = job.heads * job.head_dim;
-  let run = (count + workgroup_threads - 1u) / workgroup_threads;
-  let first = min(lane * run, count);
-  let end = min(first + run, count);
-  var mine = 0u;
-  for (var index = first; index < end; index++) {
-    mine += select(0u, 1u, is_outlier(index, element(index), low, high));
+  var at = ends_before(unit) - ends_before(job.first);
+  for (var other = 0u; other < word; other++) {
+    at += countOneBits(marks[mark + other]);
   }
-  var at = ends_before(unit) - ends_before(job.first) + sum_before(vec4u(mine), lane).x;
-  if (mine == 0u) {
-    return;
-  }
-  for (var index = first; index < end; index++) {
-    let x = element(index);
-    if (!is_outlier(index, x, low, high)) {
-      continue;
-    }
+  while (left != 0u) {
+    let position = 32u * word + firstTrailingBit(left);
+    left &= left - 1u;
+    let x = element(position);
     if (wide) {
       outlier_words[2u * at] = bitcast<u32>(x);
-      outlier_words[2u * at + 1u] = index;
+      outlier_words[2u * at + 1u] = position;
     } else {
-      outlier_words[at] = half_bits(x) | (index << 16u);
+      outlier_words[at] = half_bits(x) | (position << 16u);
     }
     at++;
   }

@@ -1,18 +1,4 @@
-// Boundaries of every row's codebook.
-@group(0) @binding(4) var<storage, read> bounds: array<f32>;
-@group(0) @binding(6) var<storage, read_write> codes: array<u32>;
-@group(0) @binding(7) var<storage, read_write> scale_zero: array<u32>;
-// Per token of this dispatch: outliers, and the quantiles beyond which they lie.
-@group(0) @binding(8) var<storage, read_write> marks: array<vec3u>;
-
-var<workgroup> inner_low: atomic<u32>;
-var<workgroup> inner_high: atomic<u32>;
-var<workgroup> outliers: atomic<u32>;
-
-fn between(low: f32, high: f32, weight: f32) -> f32 {
-  let step = high - low;
-  return select(high - step * (1.0 - weight), low + step * weight, weight < 0.5);
-}
+// Tokens of any number of channels, one workgroup each.
 
 @compute @workgroup_size(workgroup_threads)
 fn quantize(
@@ -33,23 +19,10 @@ fn quantize(
   var low = 0.0;
   var high = 0.0;
   if (sparse && !calibrated) {
-    let last = count - 1u;
-    let ranks = vec4u(
-      job.low_rank,
-      min(job.low_rank + 1u, last),
-      job.high_rank,
-      min(job.high_rank + 1u, last),
-    );
-    let found = order_statistics(count, ranks, lane);
+    let found = order_statistics(count, quantile_ranks(count), lane);
     low = between(found.x, found.y, job.low_weight);
     high = between(found.z, found.w, job.high_weight);
   }
-  if (lane == 0u) {
-    atomicStore(&inner_low, 0xffffffffu);
-    atomicStore(&inner_high, 0u);
-    atomicStore(&outliers, 0u);
-  }
-  workgroupBarrier();
   var mine = 0u;
   var least_key = no_key;
   var most_key = 0u;
@@ -60,40 +33,14 @@ fn quantize(
     }
     if (is_outlier(i, x, low, high)) {
       mine++;
+      atomicOr(&masks[i >> 5u], 1u << (i & 31u));
     } else {
       least_key = min(least_key, ordered_key(x));
       most_key = max(most_key, ordered_key(x));
     }
   }
-  atomicAdd(&outliers, mine);
-  atomicMin(&inner_low, least_key);
-  atomicMax(&inner_high, most_key);
-  workgroupBarrier();
-
-  var scale = 0.0;
-  var zero = low;
-  if (!calibrated && atomicLoad(&outliers) < count) {
-    let bottom = from_ordered_key(atomicLoad(&inner_low));
-    let top = from_ordered_key(atomicLoad(&inner_high));
-    scale = (top - bottom) / 2.0;
-    zero = select((top + bottom) / 2.0, bottom, whole);
-    if (whole && round_zero && scale > 0.0) {
-      let top_code = f32((1u << rows[0].bits) - 1u);
-      let per_unit = top_code / (top - bottom);
-      zero = clamp(round(bottom * per_unit), -top_code, 0.0) / per_unit;
-    }
-  }
-  if (lane == 0u) {
-    marks[step] = vec3u(atomicLoad(&outliers), bitcast<u32>(low), bitcast<u32>(high));
-    if (!calibrated) {
-      if (wide) {
-        scale_zero[2u * unit] = bitcast<u32>(scale);
-        scale_zero[2u * unit + 1u] = bitcast<u32>(zero);
-      } else {
-        scale_zero[unit] = half_bits(scale) | (half_bits(zero) << 16u);
-      }
-    }
-  }
+  let range = whole_range(mine, least_key, most_key, low, count);
+  note_token(step, range, lane);
 
   // Each invocation fills whole words, so codes that straddle two words are computed twice.
   for (var w = lane; w < job.token_words; w += workgroup_threads) {
@@ -103,7 +50,6 @@ fn quantize(
     }
     let row = rows[r];
     let first_bit = (w - row.word_offset) * 32u;
-    let top_code = (1u << row.bits) - 1u;
     var word = 0u;
     for (
       var position = first_bit / row.bits;
@@ -112,29 +58,7 @@ fn quantize(
     ) {
       let index = row.first_code + position;
       let x = kept_element(count, index);
-      var code = row.masked_code;
-      if (!is_outlier(index, x, low, high)) {
-        if (whole) {
-          var steps = 0.0;
-          if (calibrated) {
-            steps = x * channels[index].z - channels[index].w;
-          } else if (scale > 0.0) {
-            steps = (x - zero) / scale * f32(top_code) / 2.0;
-          }
-          code = u32(clamp(round(steps), 0.0, f32(top_code)));
-        } else {
-          var z = 0.0;
-          if (calibrated) {
-            z = (x - channels[index].w) * channels[index].z;
-          } else if (scale > 0.0) {
-            z = (x - zero) / scale;
-          }
-          code = 0u;
-          for (var b = 0u; b < top_code; b++) {
-            code += select(0u, 1u, z > bounds[row.first_bound + b]);
-          }
-        }
-      }
+      let code = code_of(row, index, x, is_outlier(index, x, low, high), range.x, range.y);
       let bit = i32(position * row.bits) - i32(first_bit);
       if (bit >= 0) {
         word |= code << u32(bit);

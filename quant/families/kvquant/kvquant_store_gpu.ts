@@ -16,6 +16,7 @@ import common from "./kvquant.wgsl" with { type: "text" };
 import outlierKernels from "./kvquant_outliers.wgsl" with { type: "text" };
 import overlayKernel from "./kvquant_overlay.wgsl" with { type: "text" };
 import quantizeKernel from "./kvquant_quantize.wgsl" with { type: "text" };
+import record from "./kvquant_record.wgsl" with { type: "text" };
 import restoreKernel from "./kvquant_restore.wgsl" with { type: "text" };
 import sourceAccess from "./kvquant_source.wgsl" with { type: "text" };
 import { kvquantBuffers, outlierWords } from "./kvquant_buffers.ts";
@@ -26,6 +27,7 @@ import {
   type TokenRows,
   tokenRows,
 } from "./kvquant_settings.ts";
+import { isShortToken, quantizeTokens, SOURCE, SOURCE_QUADS } from "./kvquant_tokens.ts";
 import { CodeFinder } from "../../numerics/codebook.ts";
 import { orderStatistics } from "../../numerics/order_statistics.ts";
 import pack from "../../packing/pack.wgsl" with { type: "text" };
@@ -42,6 +44,15 @@ const BLOCK = 64;
 
 /** Most words that the outliers of one launch may take. */
 const MOST_WAITING_WORDS = 1 << 23;
+
+/** The farthest value that quantiles need, counted from its end of all `entries`. */
+function farthestRank({ outliersRatio, axis }: KvquantSettings, entries: number): number {
+  if (outliersRatio === 0 || axis === "channel") return 0;
+  const [low, high] = [outliersRatio / 2, 1 - outliersRatio / 2].map((t) =>
+    quantileRank(t, entries)
+  );
+  return Math.max(low!.below + 1, entries - 1 - high!.below);
+}
 
 /** The rows of a token as the kernels read them, and the tables that rows and channels need. */
 function modelTables(settings: KvquantSettings, layout: TokenRows, headDim: number) {
@@ -88,6 +99,9 @@ export class KvquantStoreGpu extends GrowingStore<KvquantSettings, Role> {
   readonly #tensor: GpuTensor;
   readonly #layout: TokenRows;
   readonly #quantizeKernels: Kernels;
+  /** Words with a bit for each entry of a token. */
+  readonly #maskWords: number;
+  readonly #quantizeEntry: "quantize" | "quantize_tokens";
   readonly #outlierKernels: Kernels;
   readonly #restoreKernels: Kernels;
   readonly #overlayKernels: Kernels;
@@ -112,8 +126,18 @@ export class KvquantStoreGpu extends GrowingStore<KvquantSettings, Role> {
         sparse: settings.outliersRatio > 0,
         wide: settings.paramDtype === "f32",
       });
-    const orderStatistic = orderStatistics(tensor.heads * tensor.headDim);
-    const quantize = kernels(orderStatistic, sourceAccess, quantizeKernel);
+    const entries = tensor.heads * tensor.headDim;
+    const maskWords = Math.ceil(entries / 32);
+    const masks = `const mask_words = ${maskWords}u;`;
+    const short = isShortToken(entries, tensor.headDim, farthestRank(settings, entries));
+    const quantize = kernels(
+      orderStatistics(short ? 1 : entries),
+      masks,
+      short ? SOURCE_QUADS : SOURCE,
+      sourceAccess,
+      record,
+      short ? quantizeTokens(entries, layout.words) : quantizeKernel,
+    );
     super(device, source, settings, kvquantRange, {
       codes: room * layout.words,
       scale_zero: settings.axis === "token" ? parameterWords(settings.paramDtype, room) : 0,
@@ -126,7 +150,9 @@ export class KvquantStoreGpu extends GrowingStore<KvquantSettings, Role> {
     this.#tensor = tensor;
     this.#layout = layout;
     this.#quantizeKernels = quantize;
-    this.#outlierKernels = kernels(sourceAccess, outlierKernels);
+    this.#maskWords = maskWords;
+    this.#quantizeEntry = short ? "quantize_tokens" : "quantize";
+    this.#outlierKernels = kernels(masks, SOURCE, sourceAccess, outlierKernels);
     this.#restoreKernels = kernels(restoreKernel);
     this.#overlayKernels = kernels(overlayKernel);
     this.#outliers = new SettledStream(
@@ -201,19 +227,22 @@ export class KvquantStoreGpu extends GrowingStore<KvquantSettings, Role> {
   #quantizeSome(first: number, tokens: number, worst: number): void {
     const { bench } = this;
     const kernels = this.#quantizeKernels;
+    const sparse = this.settings.outliersRatio > 0;
     bench.batch(() => {
-      const marks = bench.buffer("marks", tokens * kernels.elementWords("marks"));
+      const marks = bench.buffer("marks", sparse ? tokens * (1 + this.#maskWords) : 1);
       const job = this.#job(this.#tensor, first, tokens);
       const bindings = { job, source: this.#tensor.buffer, marks };
-      this.run(kernels, "quantize", { workgroups: tokens }, bindings);
-      if (this.settings.outliersRatio > 0) {
+      this.run(kernels, this.#quantizeEntry, { workgroups: tokens }, bindings);
+      if (sparse) {
         const words = bench.buffer("waiting outliers", tokens * worst);
         const blocks = Math.ceil(tokens / BLOCK);
         const block_outliers = bench.buffer("outliers of blocks", blocks);
         const written = { ...bindings, outlier_words: words, block_outliers };
         this.run(this.#outlierKernels, "count_outliers", { workgroups: blocks }, written);
         this.run(this.#outlierKernels, "place_outliers", { workgroups: blocks }, written);
-        this.run(this.#outlierKernels, "write_outliers", { workgroups: tokens }, written);
+        this.run(this.#outlierKernels, "write_outliers", {
+          threads: tokens * this.#maskWords,
+        }, written);
         bench.free(block_outliers);
         this.#outliers.add({ first, items: tokens, words });
       }
