@@ -7,7 +7,7 @@
 
 /** The lattice covers the plane up to here, where next to no normal numbers are, in so many cells a side. */
 const REACH = 4;
-const CELLS = 64;
+const CELLS = 128;
 const SIDE = 2 * REACH / CELLS;
 
 /**
@@ -24,6 +24,8 @@ const SIDE = 2 * REACH / CELLS;
  */
 export class PairFinder {
   readonly #halfSquares: Float64Array;
+  /** The only candidate of each cell that has no other, else -1. */
+  readonly #only: Int16Array;
   /** Candidates of all cells, one cell behind the other, and where those of each begin. */
   readonly #candidates: Uint16Array;
   readonly #starts: Int32Array;
@@ -36,6 +38,7 @@ export class PairFinder {
       (_, i) => (points[2 * i]! ** 2 + points[2 * i + 1]! ** 2) / 2,
     );
     const candidates: number[] = [];
+    this.#only = new Int16Array(CELLS * CELLS).fill(-1);
     this.#starts = new Int32Array(CELLS * CELLS + 1);
     const distances = new Float64Array(count);
     for (let cell = 0; cell < CELLS * CELLS; cell++) {
@@ -43,13 +46,14 @@ export class PairFinder {
       const y = (Math.floor(cell / CELLS) + 0.5) * SIDE - REACH;
       let least = Infinity;
       for (let i = 0; i < count; i++) {
-        distances[i] = Math.hypot(points[2 * i]! - x, points[2 * i + 1]! - y);
+        distances[i] = Math.sqrt((points[2 * i]! - x) ** 2 + (points[2 * i + 1]! - y) ** 2);
         least = Math.min(least, distances[i]!);
       }
       // Nobody in the cell is farther from its centre than half a diagonal; a little more for rounding.
       const farthest = least + SIDE * Math.SQRT2 + 1e-6;
       for (let i = 0; i < count; i++) if (distances[i]! <= farthest) candidates.push(i);
       this.#starts[cell + 1] = candidates.length;
+      if (this.#starts[cell]! + 1 === candidates.length) this.#only[cell] = candidates.at(-1)!;
     }
     this.#candidates = Uint16Array.from(candidates);
   }
@@ -65,7 +69,10 @@ export class PairFinder {
       }
       return found;
     }
-    const cell = Math.floor((y + REACH) / SIDE) * CELLS + Math.floor((x + REACH) / SIDE);
+    // Both are above 0 here.
+    const cell = (((y + REACH) / SIDE) | 0) * CELLS + (((x + REACH) / SIDE) | 0);
+    const only = this.#only[cell]!;
+    if (only >= 0) return only;
     for (let at = this.#starts[cell]!; at < this.#starts[cell + 1]!; at++) {
       const i = this.#candidates[at]!;
       const score = x * points[2 * i]! + y * points[2 * i + 1]! - halfSquares[i]!;

@@ -24,6 +24,9 @@ import { decodeHiggs, encodeHiggs, type HiggsShape } from "./higgs.ts";
 import { predict } from "./predict.ts";
 import { type ChainLink, RestoredChain } from "./restored_chain.ts";
 
+/** Tokens that go through all steps together, so that what one writes is at hand for the next. */
+const TILE = 128;
+
 /** Store of `aquakv` over host tensors. `grow` throws at once on non-finite input. */
 export class AquakvStoreCpu implements Store<CpuTensor>, ChainLink<Float32Array> {
   readonly settings: AquakvSettings;
@@ -34,9 +37,8 @@ export class AquakvStoreCpu implements Store<CpuTensor>, ChainLink<Float32Array>
   readonly #chain: RestoredChain<Float32Array>;
   readonly #codes: Uint32Array<ArrayBuffer>;
   readonly #scales: Uint16Array<ArrayBuffer>;
-  /** Restored tokens, `[tokens][channels]`, and how many of them are there. */
+  /** Restored tokens, `[tokens][channels]`. */
   readonly #rows: Float32Array<ArrayBuffer>;
-  #decoded = 0;
   /** The same at their positions, keys after RoPE. */
   readonly #turned: RestoredTokens;
   #quantized: TokenRange;
@@ -71,25 +73,15 @@ export class AquakvStoreCpu implements Store<CpuTensor>, ChainLink<Float32Array>
     const first = this.#quantized.to - this.#quantized.from;
     const count = to - from - first;
     this.#quantized = { from, to };
-    if (count > 0) this.#encode(first, count);
+    if (count <= 0) return;
+    const { tensor } = beforeRope(this.#source);
+    throwNotFinite(this.#source, tensor, from + first, to);
+    for (let token = first; token < first + count; token += TILE) {
+      this.#code(token, Math.min(TILE, first + count - token), tensor);
+    }
   }
 
-  restored(tokens: number): Float32Array {
-    const { channels, bits, pairs, tokenWords, scales } = this.#layout;
-    const [first, count] = [this.#decoded, tokens - this.#decoded];
-    if (count <= 0) return this.#rows;
-    const codes = new Int32Array(count * pairs);
-    for (let t = 0; t < count; t++) {
-      const row = codes.subarray(t * pairs, (t + 1) * pairs);
-      const at = (first + t) * tokenWords;
-      if (bits === 16) row.set(this.#codes.subarray(at, at + pairs));
-      else unpackRow(this.#codes, at, pairs, 2 * bits, row);
-    }
-    const left = new Float32Array(count * channels);
-    decodeHiggs(codes, this.#scales.subarray(first * scales), count, this.#shape, left);
-    const predicted = this.#predicted(first, count);
-    this.#rows.set(left.map((x, i) => finiteHalf(x + predicted[i]!)), first * channels);
-    this.#decoded = tokens;
+  restored(): Float32Array {
     return this.#rows;
   }
 
@@ -98,9 +90,8 @@ export class AquakvStoreCpu implements Store<CpuTensor>, ChainLink<Float32Array>
     this.#turned.restore(to, target, (token, tensor) => {
       const { channels } = this.#layout;
       const { rope } = beforeRope(this.#source);
-      const rows = this.restored(to - from);
       for (; token < to; token++) {
-        placeToken(rows.subarray((token - from) * channels), rope, token, tensor);
+        placeToken(this.#rows.subarray((token - from) * channels), rope, token, tensor);
       }
     });
   }
@@ -133,29 +124,56 @@ export class AquakvStoreCpu implements Store<CpuTensor>, ChainLink<Float32Array>
     this.#chain.leave(this);
   }
 
-  /** Quantizes what is left of `count` tokens behind the prediction. */
-  #encode(first: number, count: number): void {
-    const { bits, pairs, tokenWords, scales } = this.#layout;
+  /**
+   * Quantizes what is left of tokens behind the prediction, and restores them: the next layer's store
+   * needs them at once, and predictions are the dearest part of both.
+   */
+  #code(first: number, count: number, input: CpuTensor): void {
+    const { channels, pairs, scales } = this.#layout;
     const { heads, headDim } = this.settings;
-    const { tensor: input } = beforeRope(this.#source);
-    const token = this.#quantized.from + first;
-    throwNotFinite(this.#source, input, token, token + count);
-    const left = this.#predicted(first, count);
-    for (let t = 0, at = 0; t < count; t++) {
-      for (let h = 0; h < heads; h++) {
-        const from = (h * input.capacity + token + t) * headDim;
-        for (let d = 0; d < headDim; d++, at++) {
-          left[at] = finiteHalf(input.data[from + d]!) - left[at]!;
+    const predicted = this.#predicted(first, count);
+    const left = new Float32Array(count * channels);
+    const { data } = input;
+    for (let h = 0; h < heads; h++) {
+      let from = (h * input.capacity + this.#quantized.from + first) * headDim;
+      for (let t = 0; t < count; t++) {
+        let at = t * channels + h * headDim;
+        for (const end = at + headDim; at < end; at++) {
+          left[at] = finiteHalf(data[from++]!) - predicted[at]!;
         }
       }
     }
+    const own = this.#scales.subarray(first * scales);
     const codes = new Int32Array(count * pairs);
-    encodeHiggs(left, count, this.#shape, codes, this.#scales.subarray(first * scales));
+    encodeHiggs(left, count, this.#shape, codes, own);
+    this.#write(first, count, codes);
+    this.#read(first, count, codes);
+    decodeHiggs(codes, own, count, this.#shape, left);
+    const rows = this.#rows.subarray(first * channels);
+    for (let i = 0; i < left.length; i++) rows[i] = finiteHalf(left[i]! + predicted[i]!);
+  }
+
+  #write(first: number, count: number, codes: Int32Array): void {
+    const { bits, pairs, tokenWords } = this.#layout;
+    if (bits === 16) {
+      this.#codes.set(codes, first * tokenWords);
+      return;
+    }
     for (let t = 0; t < count; t++) {
       const row = codes.subarray(t * pairs, (t + 1) * pairs);
-      const at = (first + t) * tokenWords;
-      if (bits === 16) this.#codes.set(row, at);
-      else packRow(row, pairs, 2 * bits, this.#codes, at);
+      packRow(row, pairs, 2 * bits, this.#codes, (first + t) * tokenWords);
+    }
+  }
+
+  #read(first: number, count: number, codes: Int32Array): void {
+    const { bits, pairs, tokenWords } = this.#layout;
+    if (bits === 16) {
+      codes.set(this.#codes.subarray(first * pairs, (first + count) * pairs));
+      return;
+    }
+    for (let t = 0; t < count; t++) {
+      const row = codes.subarray(t * pairs, (t + 1) * pairs);
+      unpackRow(this.#codes, (first + t) * tokenWords, pairs, 2 * bits, row);
     }
   }
 

@@ -6,6 +6,9 @@
 import { rowsTimesColumns } from "../../numerics/rows_times_columns.ts";
 import type { Predictor } from "./aquakv_settings.ts";
 
+/** What is predicted from, side by side; grows to what was asked for. */
+let scratch = new Float32Array(0);
+
 const matricesOf = new WeakMap<Predictor["weights"], Float32Array>();
 
 /**
@@ -26,13 +29,13 @@ export function predict(
   let matrix = matricesOf.get(weights);
   if (matrix === undefined) matricesOf.set(weights, matrix = Float32Array.from(weights));
   const width = inputs.length * channels;
-  const rows = new Float32Array(count * width);
+  if (scratch.length < count * width) scratch = new Float32Array(count * width);
   for (const [i, input] of inputs.entries()) {
     for (let t = 0; t < count; t++) {
-      rows.set(input.subarray(t * channels, (t + 1) * channels), t * width + i * channels);
+      scratch.set(input.subarray(t * channels, (t + 1) * channels), t * width + i * channels);
     }
   }
-  rowsTimesColumns(rows, count, matrix, channels, width, out);
+  rowsTimesColumns(scratch, count, matrix, channels, width, out);
   for (let at = 0; at < out.length; at += channels) {
     for (let c = 0; c < channels; c++) out[at + c]! += bias[c]!;
   }

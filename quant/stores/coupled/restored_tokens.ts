@@ -1,6 +1,7 @@
 /**
- * Tokens of a layer as they are restored, in host memory: each is made once, however often somebody
- * restores it. For stores whose tokens take a decoder of more than one layer, and never change.
+ * Tokens of a layer as they are restored, in host memory: from the second time on that somebody
+ * restores them, each is made once. Most caches are restored a single time, which needs no memory. For
+ * stores whose tokens are dear to decode, and never change.
  *
  * @module
  */
@@ -8,14 +9,16 @@ import type { CpuTensor, KvShape } from "../../tensor.ts";
 
 /** See the module. */
 export class RestoredTokens {
-  readonly #tensor: CpuTensor;
+  readonly #shape: KvShape;
   readonly #from: number;
+  #asked = false;
+  #tensor: CpuTensor | undefined;
   /** The first token that is not made yet. */
   #next: number;
 
   /** @param from the first token that is quantized */
   constructor({ heads, capacity, headDim }: KvShape, from: number) {
-    this.#tensor = { heads, capacity, headDim, data: new Float32Array(heads * capacity * headDim) };
+    this.#shape = { heads, capacity, headDim };
     this.#from = from;
     this.#next = from;
   }
@@ -28,11 +31,18 @@ export class RestoredTokens {
   restore(to: number, target: CpuTensor, make: (first: number, tensor: CpuTensor) => void): void {
     // A snapshot may not reach beyond the sinks.
     if (to <= this.#from) return;
+    if (!this.#asked) {
+      make(this.#from, target);
+      this.#asked = true;
+      return;
+    }
+    const { heads, capacity, headDim } = this.#shape;
+    this.#tensor ??= { ...this.#shape, data: new Float32Array(heads * capacity * headDim) };
     if (to > this.#next) {
       make(this.#next, this.#tensor);
       this.#next = to;
     }
-    const { heads, capacity, headDim, data } = this.#tensor;
+    const { data } = this.#tensor;
     for (let head = 0; head < heads; head++) {
       const [first, end] = [head * capacity + this.#from, head * capacity + to];
       const at = (head * target.capacity + this.#from) * headDim;
