@@ -80,8 +80,17 @@ export interface ForwardInput<T extends KvShape> {
   readonly logits: number;
   /** Which tensors of the fed tokens to return; default none. */
   readonly outputs?: "none" | "kv" | "all";
+  /** Where `kv` are to go instead of being returned, for an engine that has `placesKv`. */
+  readonly into?: KvPlace<T>;
   /** What to compare the logits with, for an engine that can do so where they are. */
   readonly against?: ReferenceRows;
+}
+
+/** A place for keys and values of fed tokens, which may be in the past's own tensors, unseen. */
+export interface KvPlace<T extends KvShape> {
+  readonly layers: readonly LayerKv<T>[];
+  /** Entry of the first fed token. */
+  readonly at: number;
 }
 
 /** Logits of a reference, and which of its rows belong to those of a run. */
@@ -106,7 +115,10 @@ export interface ForwardOutput<T extends KvShape> {
   readonly logits: Float32Array<ArrayBuffer>;
   /** Of each row, where the engine compared them. */
   readonly compared?: readonly ComparedRow[];
-  /** Per layer, tensors of capacity `fed`; empty for `outputs: "none"`. The caller frees them. */
+  /**
+   * Per layer, tensors of capacity `fed`; empty for `outputs: "none"` and where
+   * they were put elsewhere. The caller frees them.
+   */
   readonly layers: readonly LayerOutput<T>[];
 }
 
@@ -127,6 +139,11 @@ export interface Engine<T extends KvShape = KvShape> {
   readonly pool?: StorePool;
   /** What that device is and how data gets there, in words. */
   readonly gpuName?: string;
+  /**
+   * Whether keys and values can be put where they belong, and a past with room behind the entries that
+   * are seen costs nothing.
+   */
+  readonly placesKv?: boolean;
   /** Tokens of a prompt of so many that go through at once; absent where it hardly matters. */
   prefillChunk?(tokens: number): number;
   forward(input: ForwardInput<T>): Promise<ForwardOutput<T>>;

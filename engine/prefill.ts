@@ -4,7 +4,14 @@
  * @module
  */
 import type { KvShape } from "../quant/tensor.ts";
-import { type Engine, type LayerKv, type LayerOutput, MASKED } from "./engine.ts";
+import {
+  type Engine,
+  type ForwardOutput,
+  type KvPlace,
+  type LayerKv,
+  type LayerOutput,
+  MASKED,
+} from "./engine.ts";
 
 /** Tokens that go through the model at once during prefill, where an engine says nothing. */
 export const PREFILL_CHUNK = 256;
@@ -40,7 +47,13 @@ export async function runKnownTokens<T extends KvShape>(
       () => backend.alloc({ heads, capacity: ids.length, headDim: shape.headDim }),
     );
   const extras = { preRopeKeys: tensors(shape.kvHeads), queries: tensors(shape.queryHeads) };
-  await feed(engine, ids, layers, extras);
+  try {
+    await feed(engine, ids, layers, extras);
+  } catch (error) {
+    freeLayers(engine, layers);
+    for (const tensor of Object.values(extras).flat()) backend.free(tensor);
+    throw error;
+  }
   return { layers, extras };
 }
 
@@ -52,6 +65,33 @@ export function allocLayers<T extends KvShape>(engine: Engine<T>, capacity: numb
     { length: layers },
     () => ({ key: engine.backend.alloc(size), value: engine.backend.alloc(size) }),
   );
+}
+
+/** Puts keys and values that an engine has returned where they belong, and frees them. */
+export function takeOver<T extends KvShape>(
+  { backend }: Pick<Engine<T>, "backend">,
+  { layers }: Pick<ForwardOutput<T>, "layers">,
+  into: KvPlace<T>,
+): void {
+  backend.together(() => {
+    for (const [l, { key, value }] of layers.entries()) {
+      const to = into.layers[l]!;
+      backend.copy(key, 0, key.capacity, to.key, into.at);
+      backend.copy(value, 0, value.capacity, to.value, into.at);
+    }
+  });
+  freeLayers({ backend }, layers);
+}
+
+/** Frees keys and values of every layer. */
+export function freeLayers<T extends KvShape>(
+  { backend }: Pick<Engine<T>, "backend">,
+  layers: readonly LayerKv<T>[],
+): void {
+  for (const { key, value } of layers) {
+    backend.free(key);
+    backend.free(value);
+  }
 }
 
 /**
@@ -74,21 +114,18 @@ export async function feed<T extends KvShape>(
   extras?: Extras<T>,
   visit?: ChunkVisitor<T>,
 ): Promise<void> {
+  if (engine.placesKv === true && extras === undefined && visit === undefined) {
+    return await feedInto(engine, ids, layers);
+  }
   const { backend } = engine;
   const chunk = engine.prefillChunk?.(ids.length) ?? PREFILL_CHUNK;
-  const free = (tensors: readonly LayerKv<T>[]) => {
-    for (const { key, value } of tensors) {
-      backend.free(key);
-      backend.free(value);
-    }
-  };
   // A first chunk has no past; the graph wants one entry, so it gets one that nobody sees.
   let past = allocLayers(engine, 0);
   try {
     for (let a = 0; a < ids.length; a += chunk) {
       const count = Math.min(chunk, ids.length - a);
       if (a > past[0]!.key.capacity) {
-        free(past);
+        freeLayers(engine, past);
         past = allocLayers(engine, roomFor(a, chunk));
         const larger = past;
         backend.together(() => {
@@ -133,7 +170,33 @@ export async function feed<T extends KvShape>(
       }
     }
   } finally {
-    free(past);
+    freeLayers(engine, past);
+  }
+}
+
+/** The same by an engine that puts keys and values where they belong: it needs no other past. */
+async function feedInto<T extends KvShape>(
+  engine: Engine<T>,
+  ids: readonly number[],
+  layers: readonly LayerKv<T>[],
+): Promise<void> {
+  const { capacity } = layers[0]!.key;
+  const chunk = engine.prefillChunk?.(ids.length) ?? PREFILL_CHUNK;
+  for (let at = 0; at < ids.length; at += chunk) {
+    const fed = ids.slice(at, at + chunk);
+    await engine.forward({
+      ids: fed,
+      positions: fed.map((_, i) => at + i),
+      past: layers,
+      get mask() {
+        return causalMask(fed.length, at, capacity);
+      },
+      maskLayers: 1,
+      causal: at,
+      logits: 1,
+      outputs: "kv",
+      into: { layers, at },
+    });
   }
 }
 

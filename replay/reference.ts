@@ -7,7 +7,14 @@
 import { KV_KINDS } from "../quant/family.ts";
 import type { KvShape } from "../quant/tensor.ts";
 import type { Engine, LayerKv } from "../engine/engine.ts";
-import { allocLayers, causalMask, feed, runKnownTokens } from "../engine/prefill.ts";
+import {
+  allocLayers,
+  causalMask,
+  feed,
+  freeLayers,
+  runKnownTokens,
+  takeOver,
+} from "../engine/prefill.ts";
 import type { RotaryTables } from "../engine/rotary.ts";
 import { turnBack } from "../quant/stores/rope/rope_restore.ts";
 import { TokenSquares } from "./token_squares.ts";
@@ -85,20 +92,38 @@ export async function runReference<T extends KvShape>(
   eosIds: readonly number[],
   ended: (tokens: readonly number[]) => boolean = () => false,
 ): Promise<Reference<T>> {
-  const { backend, shape } = engine;
   const known = prompt.length - 1;
-  const capacity = known + maxNewTokens;
-  const layers = allocLayers(engine, capacity);
+  const layers = allocLayers(engine, known + maxNewTokens);
+  try {
+    const start = performance.now();
+    await feed(engine, prompt.slice(0, known), layers);
+    const prefillMs = performance.now() - start;
+    const isEnd = (tokens: readonly number[]) => eosIds.includes(tokens.at(-1)!) || ended(tokens);
+    const answer = await decode(engine, layers, prompt, maxNewTokens, isEnd);
+    const capacity = known + answer.tokens.length;
+    return { prompt, ...answer, layers: trimmed(engine, layers, capacity), prefillMs };
+  } catch (error) {
+    freeLayers(engine, layers);
+    throw error;
+  }
+}
 
-  const start = performance.now();
-  await feed(engine, prompt.slice(0, known), layers);
-  const prefillMs = performance.now() - start;
-
+/** Decodes greedily behind a prompt of which all but the last token is in `layers`. */
+async function decode<T extends KvShape>(
+  engine: Engine<T>,
+  layers: readonly LayerKv<T>[],
+  prompt: readonly number[],
+  maxNewTokens: number,
+  isEnd: (tokens: readonly number[]) => boolean,
+): Promise<Pick<Reference<T>, "tokens" | "logits">> {
+  const known = prompt.length - 1;
+  const { capacity } = layers[0]!.key;
   const tokens: number[] = [];
   const logits: Float32Array[] = [];
   let id = prompt[known]!;
   while (tokens.length < maxNewTokens) {
     const at = known + tokens.length;
+    const into = { layers, at };
     const out = await engine.forward({
       ids: [id],
       positions: [at],
@@ -110,31 +135,18 @@ export async function runReference<T extends KvShape>(
       causal: at,
       logits: 1,
       outputs: "kv",
+      into,
     });
-    backend.together(() => {
-      for (const [l, layer] of out.layers.entries()) {
-        backend.copy(layer.key, 0, 1, layers[l]!.key, at);
-        backend.copy(layer.value, 0, 1, layers[l]!.value, at);
-      }
-    });
-    for (const layer of out.layers) {
-      backend.free(layer.key);
-      backend.free(layer.value);
-    }
+    takeOver(engine, out, into);
     id = argmax(out.logits);
     logits.push(out.logits);
     tokens.push(id);
-    if (eosIds.includes(id) || ended(tokens)) break;
+    if (isEnd(tokens)) break;
   }
-  const all = new Float32Array(tokens.length * shape.vocab);
-  logits.forEach((row, i) => all.set(row, i * shape.vocab));
-  return {
-    prompt,
-    tokens,
-    logits: all,
-    layers: trimmed(engine, layers, known + tokens.length),
-    prefillMs,
-  };
+  const { vocab } = engine.shape;
+  const all = new Float32Array(tokens.length * vocab);
+  logits.forEach((row, i) => all.set(row, i * vocab));
+  return { tokens, logits: all };
 }
 
 /**
@@ -194,10 +206,7 @@ export async function notFiniteIn<T extends KvShape>(
 
 /** Frees the tensors of a reference. */
 export function freeReference<T extends KvShape>(engine: Engine<T>, reference: Reference<T>): void {
-  for (const { key, value } of reference.layers) {
-    engine.backend.free(key);
-    engine.backend.free(value);
-  }
+  freeLayers(engine, reference.layers);
   for (const tensor of [...reference.preRopeKeys ?? [], ...reference.queries ?? []]) {
     engine.backend.free(tensor);
   }

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { allocLayers, feed } from "../engine/prefill.ts";
+import { allocLayers, feed, freeLayers } from "../engine/prefill.ts";
 import type { Engine, LayerKv } from "../engine/engine.ts";
 import { KV_KINDS } from "../quant/family.ts";
 import type { KvShape } from "../quant/tensor.ts";
@@ -33,8 +33,21 @@ export async function runText<T extends KvShape>(
   engine: Engine<T>,
   { ids, from, every }: TextSpan,
 ): Promise<Reference<T>> {
+  const layers = allocLayers(engine, ids.length - 1);
+  try {
+    return await scoredText(engine, { ids, from, every }, layers);
+  } catch (error) {
+    freeLayers(engine, layers);
+    throw error;
+  }
+}
+
+async function scoredText<T extends KvShape>(
+  engine: Engine<T>,
+  { ids, from, every }: TextSpan,
+  layers: readonly LayerKv<T>[],
+): Promise<Reference<T>> {
   const known = ids.slice(0, -1);
-  const layers = allocLayers(engine, known.length);
   const start = performance.now();
   await feed(engine, known, layers);
   const prefillMs = performance.now() - start;
@@ -80,9 +93,6 @@ async function exactLogits<T extends KvShape>(
     });
     return logits;
   } finally {
-    for (const { key, value } of past) {
-      engine.backend.free(key);
-      engine.backend.free(value);
-    }
+    freeLayers(engine, past);
   }
 }

@@ -9,7 +9,7 @@ import { sha256 } from "../digest.ts";
 import { type Engine, type LayerKv, MASKED } from "../engine.ts";
 import type { Model } from "../checkpoint/model.ts";
 import { GRAPH_VERSION } from "../onnx/decoder.ts";
-import { allocLayers, feed } from "../prefill.ts";
+import { allocLayers, feed, freeLayers } from "../prefill.ts";
 import type { KvShape } from "../../quant/tensor.ts";
 
 /** Seconds that each device took for the same work. */
@@ -55,7 +55,7 @@ export function timesKey({ shape, config }: Model, adapter: string): Promise<str
 
 /** Seconds for what a replay does with a model: a prompt, some decoding, some passes of many steps. */
 export async function workSeconds<T extends KvShape>(engine: Engine<T>): Promise<number> {
-  const { backend, shape } = engine;
+  const { shape } = engine;
   const prompt = Math.max(1, Math.min(WORK.prompt, shape.maxPositions - WORK.steps));
   const layers = allocLayers(engine, prompt);
   try {
@@ -65,10 +65,7 @@ export async function workSeconds<T extends KvShape>(engine: Engine<T>): Promise
     await work(engine, layers, prompt);
     return (performance.now() - start) / 1000;
   } finally {
-    for (const { key, value } of layers) {
-      backend.free(key);
-      backend.free(value);
-    }
+    freeLayers(engine, layers);
   }
 }
 

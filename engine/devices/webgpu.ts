@@ -41,7 +41,7 @@ export interface GpuEngine extends Engine<GpuTensor> {
 }
 
 /** Part of every cache key: raise it when the kernels compute anything differently. */
-const GPU_DECODER_VERSION = 5;
+const GPU_DECODER_VERSION = 6;
 
 /**
  * Opens a model on a WebGPU adapter.
@@ -85,6 +85,7 @@ export async function openWebGpuEngine(
 
 class WebGpuEngine implements GpuEngine {
   readonly device = "webgpu";
+  readonly placesKv = true;
   readonly backend: GpuBackend;
   readonly shape: ModelShape;
   readonly #intermediate: number;
@@ -105,9 +106,19 @@ class WebGpuEngine implements GpuEngine {
 
   async forward(input: ForwardInput<GpuTensor>): Promise<ForwardOutput<GpuTensor>> {
     checkSizes(this.shape, input);
-    const layers = this.#layers(input);
-    const logits = this.decoder.run(input, layers);
-    return { ...await this.#comparison.answer(input, logits), layers };
+    const { outputs = "none", into } = input;
+    const placed = outputs === "kv" ? into : undefined;
+    const layers = placed === undefined ? this.#layers(input) : [];
+    try {
+      const logits = this.decoder.run(input, placed ?? { layers, at: 0 });
+      return { ...await this.#comparison.answer(input, logits), layers };
+    } catch (error) {
+      const made = layers.flatMap(({ key, value, preRopeKey, query }) => [
+        ...[key, value, preRopeKey, query].filter((tensor) => tensor !== undefined),
+      ]);
+      for (const tensor of made) this.backend.free(tensor);
+      throw error;
+    }
   }
 
   /** Tensors for what is asked for of each layer. */

@@ -256,13 +256,14 @@ export class Workbench {
     regions: readonly WordRegion[],
     words: number,
   ): Promise<Uint32Array<ArrayBuffer>> {
-    const staging = this.#takeStaging(4 * words);
+    let staging: GPUBuffer | undefined;
     let whole = false;
     try {
+      const target = staging = this.#takeStaging(4 * words);
       this.batch(() => {
         let to = 0;
         for (const { buffer, at, words } of regions) {
-          this.copy(buffer, at, staging, to, words);
+          this.copy(buffer, at, target, to, words);
           to += words;
         }
       });
@@ -278,7 +279,7 @@ export class Workbench {
       );
     } finally {
       if (whole && this.#staging === undefined) this.#staging = staging;
-      else staging.destroy();
+      else staging?.destroy();
     }
   }
 

@@ -103,6 +103,9 @@ struct Job {
   scale: f32,
   row_tiles: u32,
   tiles: u32,
+  // Entries that there is room for where the fed tokens are, and the place of the first.
+  fed_capacity: u32,
+  fed_first: u32,
 }
 
 @group(0) @binding(2) var<storage, read> queries: array<vec4f>;
@@ -154,6 +157,8 @@ fn attend(
   let all_rows = job.folded * job.rows;
   let row0 = row_tile * ${rows}u;
   let head_rows = kv_head * all_rows;
+  let past0 = kv_head * job.past;
+  let fed0 = kv_head * job.fed_capacity + job.fed_first;
   let x = lane % ${across}u;
   let y = lane / ${across}u;
   let own_row = row0 + 4u * y;
@@ -202,12 +207,12 @@ fn attend(
       if (in_past) {
         ${
     lines(4, (i) =>
-      `k${i} = past_keys[(kv_head * count + min(entry0 + 4u * quad + ${i}u, count - 1u)) * ${width}u + column];`)
+      `k${i} = past_keys[(past0 + min(entry0 + 4u * quad + ${i}u, count - 1u)) * ${width}u + column];`)
   }
       } else {
         ${
     lines(4, (i) =>
-      `k${i} = keys[(kv_head * count + min(entry0 + 4u * quad + ${i}u, count - 1u)) * ${width}u + column];`)
+      `k${i} = keys[(fed0 + min(entry0 + 4u * quad + ${i}u, count - 1u)) * ${width}u + column];`)
   }
       }
       ${
@@ -267,7 +272,7 @@ fn attend(
     for (var unit = lane; unit < ${entries * width}u; unit += ${threads}u) {
       let column = unit % ${width}u;
       let entry = unit / ${width}u;
-      let start = (kv_head * count + min(entry0 + entry, count - 1u)) * ${width}u + column;
+      let start = (select(fed0, past0, in_past) + min(entry0 + entry, count - 1u)) * ${width}u + column;
       if (in_past) {
         brought[unit / ${
     across * step

@@ -45,9 +45,23 @@ export interface Logits {
   readonly stride: number;
 }
 
+/** Where tensors of the layers go, if any. */
+export interface DecoderPlace {
+  readonly layers: readonly LayerOutput<GpuTensor>[];
+  /** Entry of the first fed token among keys and values. */
+  readonly at: number;
+}
+
+interface Binding {
+  readonly kernels: Kernels;
+  readonly buffers: Readonly<Record<string, GPUBuffer | undefined>>;
+  readonly bound: BoundKernel;
+}
+
 const NO_JOB = {
   ...{ rows: 0, width: 0, parts: 0, first_row: 0, has_bias: 0, eps: 0, query_heads: 0 },
   ...{ kv_heads: 0, head_dim: 0, has_norms: 0, wants_before: 0, splits: 0 },
+  ...{ kv_capacity: 0, kv_first: 0 },
 };
 
 /** See the module. */
@@ -59,8 +73,8 @@ export class GpuDecoder {
   readonly #attentions = new Map<AttentionTile, Kernels>();
   readonly #rotary: RotaryRows;
   readonly #scratch = new Map<string, GPUBuffer>();
-  /** Kernels over buffers that stay, by what they are for. */
-  readonly #bound = new Map<string, BoundKernel>();
+  /** Kernels and what they were bound to last, by what they are for. */
+  readonly #bound = new Map<string, Binding>();
 
   /** @throws {UserError} for sizes that the kernels do not have */
   constructor(
@@ -84,17 +98,14 @@ export class GpuDecoder {
   }
 
   /**
-   * Runs fed tokens; the layers' tensors go to `targets`, as far as there are any. The logits are good
-   * until the next run.
+   * Runs fed tokens; the layers' tensors go to a place, as far as there are any, keys before RoPE and
+   * queries to its start. The logits are good until the next run.
    */
-  run(input: ForwardInput<GpuTensor>, targets: readonly LayerOutput<GpuTensor>[]): Logits {
-    return this.#bench.batch(() => this.#run(input, targets));
+  run(input: ForwardInput<GpuTensor>, place: DecoderPlace): Logits {
+    return this.#bench.batch(() => this.#run(input, place));
   }
 
-  #run(
-    input: ForwardInput<GpuTensor>,
-    targets: readonly LayerOutput<GpuTensor>[],
-  ): Logits {
+  #run(input: ForwardInput<GpuTensor>, { layers: targets, at }: DecoderPlace): Logits {
     const { weights } = this;
     const { ids, positions, past, maskLayers, logits } = input;
     const { hidden, vocab, queryHeads, kvHeads, headDim, layers } = this.#shape;
@@ -104,7 +115,7 @@ export class GpuDecoder {
     const attended = queryHeads * headDim;
     const capacity = past[0]!.key.capacity;
     const seen = maskBits(input);
-    const attention = this.#attentionPlan(rows, capacity);
+    const attention = this.#attentionPlan(rows, seen.causal ?? capacity);
     const { splits } = attention.job;
 
     const floats = (name: string, numbers: number) => this.#room(name, numbers);
@@ -115,7 +126,7 @@ export class GpuDecoder {
       this.#bench.write(buffer, 0, words);
       return buffer;
     };
-    // All memory first: what is bound to it is bound again when it grows.
+    // All memory first: what is bound must not be freed by what follows.
     const anyLayer = weights.layers[0]!;
     const linears = [anyLayer.projections, anyLayer.output, anyLayer.gateAndUp, anyLayer.down];
     const products = linears.flatMap((linear) =>
@@ -145,25 +156,26 @@ export class GpuDecoder {
       weight: GPUBuffer,
       of: { rows: number; first: number; parts: number; bias?: GPUBuffer | undefined },
     ) =>
-      this.#kept(name, () =>
-        small.bind("add_and_norm", {
-          ...{ residual, product, weight, rows_out: normed, bias: of.bias },
-        }))({ workgroups: of.rows }, {
-          job: {
-            ...NO_JOB,
-            ...{ rows: of.rows, width, parts: of.parts, first_row: of.first, eps: rmsNormEps },
-            has_bias: of.bias !== undefined,
-          },
-        });
+      this.#bind(name, small, "add_and_norm", {
+        ...{ residual, product, weight, rows_out: normed, bias: of.bias },
+      })({ workgroups: of.rows }, {
+        job: {
+          ...NO_JOB,
+          ...{ rows: of.rows, width, parts: of.parts, first_row: of.first, eps: rmsNormEps },
+          has_bias: of.bias !== undefined,
+        },
+      });
 
-    small.bind("look_up", { ids: idsIn, matrix: weights.embedding, residual })(
-      { threads: rows * width },
-      { job: { ...NO_JOB, rows, width } },
-    );
+    this.#bind("look up", small, "look_up", {
+      ...{ ids: idsIn, matrix: weights.embedding, residual },
+    })({ threads: rows * width }, { job: { ...NO_JOB, rows, width } });
     norm("first norm", weights.layers[0]!.attentionNorm, { rows, first: 0, parts: 0 });
     const scale = Math.LOG2E / Math.sqrt(headDim);
     for (const [l, layer] of weights.layers.entries()) {
       const target = targets[l];
+      const fed = target === undefined
+        ? { capacity: rows, first: 0 }
+        : { capacity: target.key.capacity, first: at };
       const keys = target?.key.buffer ?? own.keys;
       const values = target?.value.buffer ?? own.values;
       const queries = target?.query?.buffer ?? own.queries;
@@ -181,17 +193,19 @@ export class GpuDecoder {
         values,
         keys_before: before ?? this.#unused,
       };
-      small.bind("part_heads", heads)({ workgroups: rows * (queryHeads + 2 * kvHeads) }, {
+      const parting = this.#bind(`part heads ${l}`, small, "part_heads", heads);
+      parting({ workgroups: rows * (queryHeads + 2 * kvHeads) }, {
         job: {
           ...NO_JOB,
           ...{ rows, parts: projected, eps: rmsNormEps },
+          ...{ kv_capacity: fed.capacity, kv_first: fed.first },
           ...{ query_heads: queryHeads, kv_heads: kvHeads, head_dim: headDim },
           has_bias: layer.projections.bias !== undefined,
           has_norms: headNorms,
           wants_before: before !== undefined,
         },
       });
-      attention.kernels.bind("attend", {
+      const attending = this.#bind(`attend ${l}`, attention.kernels, "attend", {
         queries,
         past_keys: past[l]!.key.buffer,
         past_values: past[l]!.value.buffer,
@@ -200,24 +214,22 @@ export class GpuDecoder {
         mask: maskIn,
         gathered,
         weights: shares,
-      })({ workgroups: attention.job.tiles }, {
+      });
+      attending({ workgroups: attention.job.tiles }, {
         job: {
           ...attention.job,
           ...{ rows, past: capacity, kv_heads: kvHeads, scale },
+          ...{ fed_capacity: fed.capacity, fed_first: fed.first },
           ...{ causal: seen.causal !== undefined, seen: seen.causal ?? 0 },
           ...{ mask_words: seen.words, past_words: seen.pastWords },
           mask_row: maskLayers === 1 ? 0 : l * rows,
         },
       });
-      this.#kept(
-        "join_splits",
-        () => small.bind("join_splits", { gathered, weights: shares, rows_out: context }),
-      )(
-        { threads: rows * attended / FOUR },
-        {
-          job: { ...NO_JOB, rows, query_heads: queryHeads, head_dim: headDim, splits },
-        },
-      );
+      this.#bind("join splits", small, "join_splits", {
+        ...{ gathered, weights: shares, rows_out: context },
+      })({ threads: rows * attended / FOUR }, {
+        job: { ...NO_JOB, rows, query_heads: queryHeads, head_dim: headDim, splits },
+      });
       // A row without logits is done once its key and value exist.
       const count = l + 1 === layers ? logits : rows;
       const first = rows - count;
@@ -230,16 +242,15 @@ export class GpuDecoder {
       const both = this.#product(`gate and up ${l}`, layer.gateAndUp, {
         ...{ input: normed, product, rows: count, first: 0 },
       });
-      this.#kept(`gate ${l}`, () =>
-        small.bind("gate", {
-          ...{ product, bias: layer.gateAndUp.bias, rows_out: activated },
-        }))({ threads: count * intermediate / FOUR }, {
-          job: {
-            ...NO_JOB,
-            ...{ rows: count, width: intermediate / FOUR, parts: both },
-            has_bias: layer.gateAndUp.bias !== undefined,
-          },
-        });
+      this.#bind(`gate ${l}`, small, "gate", {
+        ...{ product, bias: layer.gateAndUp.bias, rows_out: activated },
+      })({ threads: count * intermediate / FOUR }, {
+        job: {
+          ...NO_JOB,
+          ...{ rows: count, width: intermediate / FOUR, parts: both },
+          has_bias: layer.gateAndUp.bias !== undefined,
+        },
+      });
       const down = this.#product(`down ${l}`, layer.down, {
         ...{ input: activated, product, rows: count, first: 0 },
       });
@@ -270,13 +281,9 @@ export class GpuDecoder {
   ): number {
     const plan = this.#plan(linear, rows, whole);
     const { kernels, job, parts, tiles } = plan;
-    this.#kept(
-      `${name}, ${plan.tile}`,
-      () => kernels.bind("multiply", { rows_in: input, matrix: linear.matrix, product }),
-    )(
-      { workgroups: tiles },
-      { job: { ...job, first_row: first } },
-    );
+    this.#bind(`${name}, ${plan.tile}`, kernels, "multiply", {
+      ...{ rows_in: input, matrix: linear.matrix, product },
+    })({ workgroups: tiles }, { job: { ...job, first_row: first } });
     return parts;
   }
 
@@ -321,10 +328,19 @@ export class GpuDecoder {
     return { kernels, job: { folded, splits, row_tiles: rowTiles, tiles } };
   }
 
-  /** A bound kernel, the one of the last time where there is one. */
-  #kept(name: string, bind: () => BoundKernel): BoundKernel {
-    let bound = this.#bound.get(name);
-    if (bound === undefined) this.#bound.set(name, bound = bind());
+  /** A kernel over some buffers: bound as the last time under this name where they are the same. */
+  #bind(
+    name: string,
+    kernels: Kernels,
+    entryPoint: string,
+    buffers: Readonly<Record<string, GPUBuffer | undefined>>,
+  ): BoundKernel {
+    const last = this.#bound.get(name);
+    const isSame = last?.kernels === kernels &&
+      Object.keys(buffers).every((variable) => last.buffers[variable] === buffers[variable]);
+    if (isSame) return last.bound;
+    const bound = kernels.bind(entryPoint, buffers);
+    this.#bound.set(name, { kernels, buffers, bound });
     return bound;
   }
 
@@ -336,7 +352,6 @@ export class GpuDecoder {
     if (kept !== undefined) this.#bench.free(kept);
     const larger = this.#bench.buffer(name, Math.ceil(words));
     this.#scratch.set(name, larger);
-    this.#bound.clear();
     return larger;
   }
 

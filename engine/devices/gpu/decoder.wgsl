@@ -18,6 +18,9 @@ struct Job {
   has_norms: u32,
   wants_before: u32,
   splits: u32,
+  // Tokens that there is room for where keys and values go, and the place of the first.
+  kv_capacity: u32,
+  kv_first: u32,
 }
 
 @group(0) @binding(2) var<storage, read> ids: array<u32>;
@@ -105,6 +108,11 @@ fn projection(row: u32, channel: u32) -> f32 {
   return sum;
 }
 
+// Where the channels of a fed token's head are among keys or values.
+fn kv_place(kv_head: u32, row: u32) -> u32 {
+  return (kv_head * job.kv_capacity + job.kv_first + row) * job.head_dim;
+}
+
 // Queries, keys and values of each head; queries and keys are normed where there are norms for them,
 // and turned by their position. A head of a row a workgroup, two channels that turn together a lane.
 @compute @workgroup_size(workgroup_threads)
@@ -146,7 +154,7 @@ fn part_heads(
       high *= head_norms[norms + half + i];
     }
     if (head >= rotated) {
-      let at = ((head - rotated) * job.rows + row) * job.head_dim + i;
+      let at = kv_place(head - rotated, row) + i;
       values[at] = kept(low);
       values[at + half] = kept(high);
       continue;
@@ -160,12 +168,14 @@ fn part_heads(
       queries[at + half] = turned_high;
       continue;
     }
-    let at = ((head - job.query_heads) * job.rows + row) * job.head_dim + i;
+    let kv_head = head - job.query_heads;
+    let at = kv_place(kv_head, row) + i;
     keys[at] = kept(turned_low);
     keys[at + half] = kept(turned_high);
     if (job.wants_before != 0u) {
-      keys_before[at] = kept(low);
-      keys_before[at + half] = kept(high);
+      let before = (kv_head * job.rows + row) * job.head_dim + i;
+      keys_before[before] = kept(low);
+      keys_before[before + half] = kept(high);
     }
   }
 }
