@@ -10,7 +10,17 @@ import { fromHalfBits, toHalfBits } from "../../packing/half.ts";
 import { LevelFinder } from "../../numerics/level_finder.ts";
 import { multiplyRows } from "../../numerics/multiply_rows.ts";
 import { hadamard } from "../../numerics/random_rotation.ts";
+import { rowsTimesColumns } from "../../numerics/rows_times_columns.ts";
 import type { CpuTensor, TokenRange } from "../../tensor.ts";
+import {
+  decodeRows,
+  encodeRows,
+  MOST_ROWS,
+  type PairSums,
+  type QuickRows,
+  quickRows,
+  type RowCoder,
+} from "./turboquant_rows.ts";
 import {
   levelBits,
   normWords,
@@ -24,10 +34,17 @@ import {
 } from "./turboquant_settings.ts";
 
 /** Vectors that go through a matrix at a time. */
-const TILE = 32;
+const TILE = MOST_ROWS;
 
 /** Added to a norm before dividing by it (turboquant/quantizer.py). */
 const NORM_FLOOR = 1e-10;
+
+/** Tiles of vectors: as given or restored, rotated, and what is left over. */
+interface Tiles {
+  readonly vectors: Float64Array;
+  readonly rotated: Float64Array;
+  readonly residuals: Float64Array;
+}
 
 /** Store of `turboquant` over host tensors. `grow` throws at once on non-finite input. */
 export class TurboquantStoreCpu implements Store<CpuTensor> {
@@ -39,10 +56,10 @@ export class TurboquantStoreCpu implements Store<CpuTensor> {
   readonly #codes: Uint32Array<ArrayBuffer>;
   readonly #norms: Uint32Array<ArrayBuffer>;
   readonly #row: Int32Array;
-  /** Tiles of vectors: as given or restored, rotated, and what is left over. */
-  readonly #vectors: Float64Array;
-  readonly #rotated: Float64Array;
-  readonly #residuals: Float64Array;
+  readonly #quick: readonly QuickRows[];
+  /** Tiles of vectors and of rotated ones, where float32 is enough. */
+  #rough: readonly [Float32Array, Float32Array] | undefined;
+  #tiles: Tiles | undefined;
   readonly #lengths = new Float64Array(TILE);
   #quantized: TokenRange;
 
@@ -57,9 +74,7 @@ export class TurboquantStoreCpu implements Store<CpuTensor> {
     this.#codes = new Uint32Array(count * this.#layout.tokenWords);
     this.#norms = new Uint32Array(normWords(settings, count * this.#layout.tokenNorms));
     this.#row = new Int32Array(settings.headDim);
-    this.#vectors = new Float64Array(TILE * settings.headDim);
-    this.#rotated = new Float64Array(TILE * settings.headDim);
-    this.#residuals = new Float64Array(TILE * settings.headDim);
+    this.#quick = settings.bits.map((_, head) => quickRows(settings, this.#tables, head));
     this.#quantized = turboquantRange(settings, 0);
   }
 
@@ -76,7 +91,11 @@ export class TurboquantStoreCpu implements Store<CpuTensor> {
     for (let token = this.#quantized.to; token < range.to; token += TILE) {
       const count = Math.min(TILE, range.to - token);
       for (let head = 0; head < this.#settings.bits.length; head++) {
-        if (!this.#quantizeTile(head, token, count)) {
+        const { coder } = this.#quick[head]!;
+        const finite = coder === undefined
+          ? this.#quantizeTile(head, token, count)
+          : this.#codeTile(head, token, count, coder);
+        if (!finite) {
           throwNotFinite(this.#source, this.#source.tensor, token, token + count);
         }
       }
@@ -89,9 +108,11 @@ export class TurboquantStoreCpu implements Store<CpuTensor> {
     for (let token = 0; token < this.#quantized.to; token += TILE) {
       const count = Math.min(TILE, this.#quantized.to - token);
       for (let head = 0; head < this.#settings.bits.length; head++) {
-        this.#restoreTile(head, token, count);
         const to = (head * target.capacity + token) * headDim;
-        target.data.set(this.#vectors.subarray(0, count * headDim), to);
+        const out = target.data.subarray(to, to + count * headDim);
+        const { sums } = this.#quick[head]!;
+        if (sums === undefined) this.#restoreTile(head, token, count, out);
+        else this.#sumTile(head, token, count, sums, out);
       }
     }
   }
@@ -121,12 +142,66 @@ export class TurboquantStoreCpu implements Store<CpuTensor> {
 
   free(): void {}
 
+  #scratch(): Tiles {
+    const room = () => new Float64Array(TILE * this.#settings.headDim);
+    return this.#tiles ??= { vectors: room(), rotated: room(), residuals: room() };
+  }
+
   /** Quantizes one head of some tokens; false when an entry is NaN or infinite. */
+  #codeTile(head: number, token: number, count: number, coder: RowCoder): boolean {
+    const { headDim } = this.#settings;
+    const { wordOffsets, tokenWords } = this.#layout;
+    const room = () => new Float32Array(TILE * headDim);
+    const [rows, all] = this.#rough ??= [room(), room()];
+    if (!this.#loadUnitVectors(head, token, count, rows)) return false;
+    const rotated = all.subarray(0, count * headDim);
+    rowsTimesColumns(rows, count, coder.rotation, headDim, headDim, rotated);
+    const word = token * tokenWords + wordOffsets[head]!;
+    const doubtful = encodeRows(rotated, count, coder, this.#codes, word, tokenWords);
+    for (let t = 0; t < count; t++) {
+      if (doubtful[t] === 0) continue;
+      this.#codeRow(head, token + t, this.#lengths[t]!, coder, rotated.subarray(t * headDim));
+    }
+    return true;
+  }
+
+  /**
+   * Codes a row anew: by sums in float64, in the order of the channels, where `rotated` does not say.
+   *
+   * @param length of the vector, as it was divided by
+   */
+  #codeRow(
+    head: number,
+    token: number,
+    length: number,
+    { bits, doubt }: RowCoder,
+    rotated: Float32Array,
+  ): void {
+    const { headDim } = this.#settings;
+    const { wordOffsets, tokenWords } = this.#layout;
+    const { data, capacity } = this.#source.tensor;
+    const { rotation } = this.#tables;
+    const finder = this.#finders[head]!;
+    const row = this.#row;
+    const from = (head * capacity + token) * headDim;
+    const scale = 1 / length;
+    for (let i = 0; i < headDim; i++) {
+      const code = finder.find(rotated[i]! - doubt);
+      row[i] = code;
+      if (code === finder.find(rotated[i]! + doubt)) continue;
+      let sum = 0;
+      for (let j = 0; j < headDim; j++) sum += data[from + j]! * scale * rotation[i * headDim + j]!;
+      row[i] = finder.find(sum);
+    }
+    packRow(row, headDim, bits, this.#codes, token * tokenWords + wordOffsets[head]!);
+  }
+
+  /** Quantizes one head of some tokens in float64; false when an entry is NaN or infinite. */
   #quantizeTile(head: number, token: number, count: number): boolean {
     const { headDim, bits, variant } = this.#settings;
     const { wordOffsets, tokenWords } = this.#layout;
-    if (!this.#loadUnitVectors(head, token, count)) return false;
-    const rotated = this.#rotated;
+    const { vectors, rotated, residuals } = this.#scratch();
+    if (!this.#loadUnitVectors(head, token, count, vectors)) return false;
     const row = this.#row;
     const finder = this.#finders[head]!;
     const levels = this.#tables.levels[head]!;
@@ -147,14 +222,13 @@ export class TurboquantStoreCpu implements Store<CpuTensor> {
       codes[i] = code;
       rotated[i] = levels[code]!;
     }
-    const residuals = this.#residuals;
     const { inverse, projection } = this.#tables;
     this.#unrotate(count, inverse, residuals);
     for (let t = 0; t < count; t++) {
       const length = this.#norm(head, token + t, 0);
       let square = 0;
       for (let i = t * headDim; i < (t + 1) * headDim; i++) {
-        const left = this.#vectors[i]! * this.#lengths[t]! - residuals[i]! * length;
+        const left = vectors[i]! * this.#lengths[t]! - residuals[i]! * length;
         residuals[i] = left;
         square += left * left;
       }
@@ -172,10 +246,14 @@ export class TurboquantStoreCpu implements Store<CpuTensor> {
     return true;
   }
 
-  /** Fills `#vectors` with vectors of length 1 and `#lengths` with what they had; stores norms. */
-  #loadUnitVectors(head: number, token: number, count: number): boolean {
+  /** Fills `vectors` with vectors of length 1 and `#lengths` with what they had; stores norms. */
+  #loadUnitVectors(
+    head: number,
+    token: number,
+    count: number,
+    vectors: Float32Array | Float64Array,
+  ): boolean {
     const { data, capacity, headDim } = this.#source.tensor;
-    const vectors = this.#vectors;
     for (let t = 0; t < count; t++) {
       const from = (head * capacity + token + t) * headDim;
       let square = 0;
@@ -191,46 +269,75 @@ export class TurboquantStoreCpu implements Store<CpuTensor> {
     return true;
   }
 
-  /** `#vectors` to `#rotated`. */
+  /** Tile `vectors` to tile `rotated`. */
   #rotate(count: number): void {
     const { headDim } = this.#settings;
     const { rotation, signs } = this.#tables;
+    const { vectors, rotated } = this.#scratch();
     if (signs === undefined) {
-      multiplyRows(this.#vectors, count, rotation, headDim, headDim, this.#rotated);
+      multiplyRows(vectors, count, rotation, headDim, headDim, rotated);
       return;
     }
-    const rotated = this.#rotated;
     for (let t = 0, at = 0; t < count; t++, at += headDim) {
-      for (let i = 0; i < headDim; i++) rotated[at + i] = this.#vectors[at + i]! * signs[i]!;
+      for (let i = 0; i < headDim; i++) rotated[at + i] = vectors[at + i]! * signs[i]!;
       hadamard(rotated, at, headDim);
     }
   }
 
-  /** `#rotated` back to `out`. */
+  /** Tile `rotated` back to `out`. */
   #unrotate(count: number, inverse: Float64Array, out: Float64Array): void {
     const { headDim } = this.#settings;
     const { signs } = this.#tables;
+    const { rotated } = this.#scratch();
     if (signs === undefined) {
-      multiplyRows(this.#rotated, count, inverse, headDim, headDim, out);
+      multiplyRows(rotated, count, inverse, headDim, headDim, out);
       return;
     }
     for (let t = 0, at = 0; t < count; t++, at += headDim) {
-      for (let i = 0; i < headDim; i++) out[at + i] = this.#rotated[at + i]!;
+      for (let i = 0; i < headDim; i++) out[at + i] = rotated[at + i]!;
       hadamard(out, at, headDim);
       for (let i = 0; i < headDim; i++) out[at + i] = out[at + i]! * signs[i]!;
     }
   }
 
-  /** Restores one head of some tokens into `#vectors`. */
-  #restoreTile(head: number, token: number, count: number): void {
+  /** Restores one head of some tokens into `out`. */
+  #sumTile(head: number, token: number, count: number, sums: PairSums, out: Float32Array): void {
+    const { headDim } = this.#settings;
+    const { wordOffsets, tokenWords } = this.#layout;
+    const lengths = this.#lengths;
+    for (let t = 0; t < count; t++) lengths[t] = this.#norm(head, token + t, 0);
+    const word = token * tokenWords + wordOffsets[head]!;
+    const doubtful = decodeRows(this.#codes, word, tokenWords, count, sums, lengths, out);
+    for (let t = 0; t < count; t++) {
+      if (doubtful[t] !== 0) this.#sumRow(head, token + t, lengths[t]!, out.subarray(t * headDim));
+    }
+  }
+
+  /** Restores a row by sums in the order of the channels. */
+  #sumRow(head: number, token: number, length: number, out: Float32Array): void {
+    const { headDim, bits } = this.#settings;
+    const { wordOffsets, tokenWords } = this.#layout;
+    const { inverse, levels } = this.#tables;
+    const values = levels[head]!;
+    const row = this.#row;
+    unpackRow(this.#codes, token * tokenWords + wordOffsets[head]!, headDim, bits[head]!, row);
+    for (let c = 0; c < headDim; c++) {
+      let sum = 0;
+      for (let i = 0; i < headDim; i++) sum += values[row[i]!]! * inverse[c * headDim + i]!;
+      out[c] = sum * length;
+    }
+  }
+
+  /** Restores one head of some tokens into `out`, in float64. */
+  #restoreTile(head: number, token: number, count: number, out: Float32Array): void {
     const { headDim, bits, variant } = this.#settings;
     const { wordOffsets, tokenWords } = this.#layout;
     const { inverse, backprojection, levels } = this.#tables;
     const values = levels[head]!;
     const width = levelBits(this.#settings, bits[head]!);
     const mask = (1 << width) - 1;
-    const [row, rotated, vectors] = [this.#row, this.#rotated, this.#vectors];
-    const signs = this.#residuals;
+    const row = this.#row;
+    const { vectors, rotated, residuals: signs } = this.#scratch();
     for (let t = 0; t < count; t++) {
       const word = (token + t) * tokenWords + wordOffsets[head]!;
       unpackRow(this.#codes, word, headDim, bits[head]!, row);
@@ -244,14 +351,16 @@ export class TurboquantStoreCpu implements Store<CpuTensor> {
       const length = this.#norm(head, token + t, 0);
       for (let i = t * headDim; i < (t + 1) * headDim; i++) vectors[i] = vectors[i]! * length;
     }
-    if (variant === "mse") return;
-    multiplyRows(signs, count, backprojection, headDim, headDim, rotated);
-    for (let t = 0; t < count; t++) {
-      const scale = Math.sqrt(Math.PI / 2) / headDim * this.#norm(head, token + t, 1);
-      for (let i = t * headDim; i < (t + 1) * headDim; i++) {
-        vectors[i] = vectors[i]! + scale * rotated[i]!;
+    if (variant === "prod") {
+      multiplyRows(signs, count, backprojection, headDim, headDim, rotated);
+      for (let t = 0; t < count; t++) {
+        const scale = Math.sqrt(Math.PI / 2) / headDim * this.#norm(head, token + t, 1);
+        for (let i = t * headDim; i < (t + 1) * headDim; i++) {
+          vectors[i] = vectors[i]! + scale * rotated[i]!;
+        }
       }
     }
+    out.set(vectors.subarray(0, count * headDim));
   }
 
   /** Index of a norm: `which` is 0 for the vector's, 1 for the residual's. */
