@@ -12,7 +12,7 @@ import { chooseTable } from "./component_alphabets.ts";
 import { alphabetSize } from "./component_codes.ts";
 import { sketch, SKETCH_POINTS, sketchedValues } from "./component_sketch.ts";
 import { transformAxes, visitComponents } from "./transform_axes.ts";
-import { MATRIX_BITS, packMatrix } from "./transform_matrix.ts";
+import { packMatrix } from "./transform_matrix.ts";
 import type { TransformSettings } from "./transform_settings.ts";
 
 /** Step, in standard deviations, of a component that is kept exact where there is no room for it. */
@@ -108,7 +108,7 @@ export function fitTransform(learned: Calibration, settings: TransformSettings):
     const stored = Array.from({ length: channels }, (_, i) => i)
       .filter((i) => settings.steps[b * channels + i] !== "absent");
     const own = forward.subarray(b * channels ** 2, (b + 1) * channels ** 2);
-    return packMatrix(own, channels, stored, MATRIX_BITS[settings.kind]);
+    return packMatrix(own, channels, stored);
   });
   return {
     mean,

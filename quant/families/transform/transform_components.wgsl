@@ -1,9 +1,9 @@
 // From vectors to components and back: one workgroup per token.
 
-// Block of every stored component.
-@group(0) @binding(2) var<storage, read> places: array<u32>;
-// Of every channel its mean, its scale and the inverse of that.
-@group(0) @binding(3) var<storage, read> channels: array<f32>;
+// Of every stored axis its bits of an entry, above them its block and the word it begins with.
+@group(0) @binding(2) var<storage, read> axes: array<u32>;
+// Of every channel its mean, and above it its scale, both bfloat16.
+@group(0) @binding(3) var<storage, read> channels: array<u32>;
 // Every stored component.
 @group(0) @binding(4) var<storage, read_write> values: array<f32>;
 @group(0) @binding(5) var<storage, read_write> tensor: array<f32>;
@@ -13,32 +13,57 @@
 @group(0) @binding(8) var<storage, read> matrix: array<u32>;
 @group(0) @binding(9) var<storage, read> lengths: array<f32>;
 
-// Bits of an entry of the matrix.
-override matrix_bits: u32 = 6u;
+// Terms of the series that inverts the axes, behind the first.
+override series_terms: u32 = 3u;
 
 var<workgroup> rest: array<f32, most_channels>;
 var<workgroup> component: array<f32, most_channels>;
 
+fn mean_of(c: u32) -> f32 {
+  return bitcast<f32>(channels[c] << 16u);
+}
+
+fn scale_of(c: u32) -> f32 {
+  return bitcast<f32>(channels[c] & 0xffff0000u);
+}
+
+// Block of a stored component.
+fn block_of(k: u32) -> u32 {
+  return axes[k] >> 4u & 0xffu;
+}
+
 // Entry of a stored axis at a channel of its block.
 fn axis_entry(k: u32, c: u32) -> f32 {
-  let row = k * ((job.block_heads * job.head_dim * matrix_bits + 31u) / 32u);
-  let bit = c * matrix_bits;
+  let axis = axes[k];
+  let bits = axis & 0xfu;
+  let bit = c * bits;
+  let word = (axis >> 12u) + (bit >> 5u);
   let shift = bit & 31u;
-  var code = matrix[row + (bit >> 5u)] >> shift;
-  if (shift + matrix_bits > 32u) {
-    code |= matrix[row + (bit >> 5u) + 1u] << (32u - shift);
+  var code = matrix[word] >> shift;
+  if (shift + bits > 32u) {
+    code |= matrix[word + 1u] << (32u - shift);
   }
-  let offset = (1 << (matrix_bits - 1u)) - 1;
-  return f32(i32(code & ((1u << matrix_bits) - 1u)) - offset) * lengths[k];
+  let offset = (1 << (bits - 1u)) - 1;
+  return f32(i32(code & ((1u << bits) - 1u)) - offset) * lengths[k];
 }
 
 // What the components of a block make of one of its channels.
 fn turned_back(block: u32, c: u32) -> f32 {
   var sum = 0.0;
   for (var k = 0u; k < job.stored; k++) {
-    if (places[k] == block) {
+    if (block_of(k) == block) {
       sum += component[k] * axis_entry(k, c);
     }
+  }
+  return sum;
+}
+
+// What the rest has along an axis.
+fn along(k: u32, block_channels: u32) -> f32 {
+  let first = block_of(k) * block_channels;
+  var sum = 0.0;
+  for (var c = 0u; c < block_channels; c++) {
+    sum += axis_entry(k, c) * rest[first + c];
   }
   return sum;
 }
@@ -56,29 +81,29 @@ fn transform(
   let token = job.first + index;
   for (var c = thread; c < most_channels; c += workgroup_threads) {
     let x = channel_of(c, token, token);
-    vector[c] = (x - channels[3u * c]) * channels[3u * c + 1u];
+    vector[c] = (x - mean_of(c)) * scale_of(c);
   }
-  workgroupBarrier();
   let block_channels = job.block_heads * job.head_dim;
   for (var k = thread; k < job.stored; k += workgroup_threads) {
-    var sum = 0.0;
-    for (var c = 0u; c < block_channels; c++) {
-      sum += axis_entry(k, c) * vector[places[k] * block_channels + c];
-    }
-    component[k] = sum;
+    component[k] = 0.0;
   }
-  workgroupBarrier();
-  // Axes are nearly orthogonal: what they leave goes through them once more.
   for (var c = thread; c < most_channels; c += workgroup_threads) {
-    rest[c] = vector[c] - turned_back(c / block_channels, c % block_channels);
+    rest[c] = vector[c];
   }
   workgroupBarrier();
-  for (var k = thread; k < job.stored; k += workgroup_threads) {
-    var sum = component[k];
-    for (var c = 0u; c < block_channels; c++) {
-      sum += axis_entry(k, c) * rest[places[k] * block_channels + c];
+  // Axes are nearly orthogonal: what they leave goes through them again.
+  for (var term = 0u; term < series_terms; term++) {
+    for (var k = thread; k < job.stored; k += workgroup_threads) {
+      component[k] += along(k, block_channels);
     }
-    values[index * job.stored + k] = finite_half(sum);
+    workgroupBarrier();
+    for (var c = thread; c < most_channels; c += workgroup_threads) {
+      rest[c] = vector[c] - turned_back(c / block_channels, c % block_channels);
+    }
+    workgroupBarrier();
+  }
+  for (var k = thread; k < job.stored; k += workgroup_threads) {
+    values[index * job.stored + k] = finite_half(component[k] + along(k, block_channels));
   }
 }
 
@@ -100,7 +125,12 @@ fn rebuild(
   let block_channels = job.block_heads * job.head_dim;
   for (var c = thread; c < most_channels; c += workgroup_threads) {
     let back = turned_back(c / block_channels, c % block_channels);
-    vector[c] = back * channels[3u * c + 2u] + channels[3u * c];
+    // A channel of scale 0 is its mean.
+    let scale = scale_of(c);
+    vector[c] = mean_of(c);
+    if (scale != 0.0) {
+      vector[c] += back / scale;
+    }
   }
   workgroupBarrier();
   place_vector(token, thread);

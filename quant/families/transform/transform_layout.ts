@@ -8,6 +8,7 @@
  */
 import { calibrated } from "../../calibrated.ts";
 import type { StoredBuffer } from "../../family.ts";
+import { bfloat16Bits, fromBfloat16Bits } from "../../packing/bfloat16.ts";
 import { BYTE_BITS, FREQUENCY_BITS, STATE_BITS, WORD_BITS } from "../../packing/entropy_coder.ts";
 import type { TokenRange } from "../../tensor.ts";
 import { slidingWindow } from "../../windows.ts";
@@ -18,9 +19,8 @@ import {
   sharedAlphabets,
 } from "./component_alphabets.ts";
 import { alphabetSize } from "./component_codes.ts";
-import { wordsPerRow } from "../../packing/bit_packing.ts";
 import { blockHeads } from "./transform_axes.ts";
-import { MATRIX_BITS } from "./transform_matrix.ts";
+import { axisWords } from "./transform_matrix.ts";
 import type { TransformSettings } from "./transform_settings.ts";
 
 /** Tokens whose codes form one stream. */
@@ -76,6 +76,8 @@ export interface TransformBlock {
   readonly components: number;
   /** Place of the first of them among a token's stored components. */
   readonly first: number;
+  /** Word of the matrix that their axes begin with. */
+  readonly firstWord: number;
 }
 
 /** Layout and model constants of one layer and kind. */
@@ -83,14 +85,17 @@ export interface TransformLayout {
   readonly blocks: readonly TransformBlock[];
   /** Stored components of a token. */
   readonly stored: number;
-  /** `[heads * headDim]`. */
-  readonly mean: Float32Array<ArrayBuffer>;
-  /** `[heads * headDim]`: what channels are multiplied by before they meet the axes. */
-  readonly scales: Float32Array<ArrayBuffer>;
+  /** `[heads * headDim]`, bfloat16. */
+  readonly mean: Uint16Array<ArrayBuffer>;
+  /**
+   * What channels are multiplied by before they meet the axes, bfloat16: `[heads * headDim]`, or one
+   * where it is the same for all.
+   */
+  readonly scales: Uint16Array<ArrayBuffer>;
   /** `[stored]` rows of packed codes, see transform_matrix.ts. */
   readonly matrix: Uint32Array<ArrayBuffer>;
-  /** Step of every stored component; negative where it is exact, see `isExact`. */
-  readonly steps: Float32Array<ArrayBuffer>;
+  /** Step of every stored component, bfloat16; negative where it is exact, see `isExact`. */
+  readonly steps: Uint16Array<ArrayBuffer>;
   /** Table of every stored component among the alphabets. */
   readonly tables: Uint8Array<ArrayBuffer>;
   readonly alphabets: SharedAlphabets;
@@ -103,28 +108,46 @@ export function transformLayout(settings: TransformSettings): TransformLayout {
   const channels = size * headDim;
   const blocks: TransformBlock[] = [];
   let stored = 0;
+  let words = 0;
   for (let firstHead = 0; firstHead < heads; firstHead += size) {
     const components = steps.slice(firstHead * headDim, firstHead * headDim + channels)
       .filter((step) => step !== "absent").length;
-    blocks.push({ firstHead, heads: size, channels, components, first: stored });
+    blocks.push({ firstHead, heads: size, channels, components, first: stored, firstWord: words });
     stored += components;
+    words += axisWords(components, channels);
   }
-  const rowWords = wordsPerRow(channels, MATRIX_BITS[settings.kind]);
+  const scales = bfloat16s(calibrated(settings, "scales", Float32Array, heads * headDim));
   const isStored = (_: number, i: number) => steps[i] !== "absent";
   return {
     blocks,
     stored,
-    mean: calibrated(settings, "mean", Float32Array, heads * headDim),
-    scales: calibrated(settings, "scales", Float32Array, heads * headDim),
-    matrix: new Uint32Array(
-      calibrated(settings, "matrix", Int32Array, stored * rowWords).buffer,
+    mean: bfloat16s(calibrated(settings, "mean", Float32Array, heads * headDim)),
+    scales: scales.every((scale) => scale === scales[0]) ? scales.slice(0, 1) : scales,
+    matrix: new Uint32Array(calibrated(settings, "matrix", Int32Array, words).buffer),
+    steps: bfloat16s(
+      calibrated(settings, "steps", Float32Array, heads * headDim).filter(isStored),
     ),
-    steps: calibrated(settings, "steps", Float32Array, heads * headDim).filter(isStored),
     tables: Uint8Array.from(
       calibrated(settings, "alphabets", Int32Array, heads * headDim).filter(isStored),
     ),
     alphabets: sharedAlphabets(alphabetSize(settings.bits[0]!)),
   };
+}
+
+/** Means, scales and steps need no more digits, but may have any size: what is left of a mean is coded. */
+const bfloat16s = (numbers: Float32Array) => Uint16Array.from(numbers, bfloat16Bits);
+
+/** What some channels, from `first` on, are multiplied by before they meet the axes. */
+export function scalesOf({ scales }: TransformLayout, first: number, count: number): Float32Array {
+  return Float32Array.from(
+    { length: count },
+    (_, c) => fromBfloat16Bits(scales[scales.length === 1 ? 0 : first + c]!),
+  );
+}
+
+/** Means of some channels, from `first` on. */
+export function meansOf({ mean }: TransformLayout, first: number, count: number): Float32Array {
+  return Float32Array.from(mean.subarray(first, first + count), fromBfloat16Bits);
 }
 
 /** Whether a component of this step is kept exact at a level. */
@@ -141,7 +164,7 @@ export function rowOfTables(
   return Uint16Array.from(
     tables,
     (table, k) =>
-      isExact(steps[k]!, level)
+      isExact(fromBfloat16Bits(steps[k]!), level)
         ? CERTAIN_ESCAPE
         : coarserTable(coarserTable(table, LEVEL_QUARTERS[level]!), SHIFT_QUARTERS[shift]!),
   );

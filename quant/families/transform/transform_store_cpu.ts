@@ -6,6 +6,7 @@
 import type { BufferContents, ConstantBuffer, Source, Store, StoredBuffer } from "../../family.ts";
 import { throwNotFinite } from "../../finite_input.ts";
 import { paddedTo4, rowsTimesColumns } from "../../numerics/rows_times_columns.ts";
+import { fromBfloat16Bits } from "../../packing/bfloat16.ts";
 import {
   BYTE_BITS,
   COST_SHARE,
@@ -29,9 +30,11 @@ import {
   isExact,
   LEVEL_BITS,
   LEVEL_FACTORS,
+  meansOf,
   NOTHING_CODED,
   PLANNED_LEVEL,
   rowOfTables,
+  scalesOf,
   SHIFT_BITS,
   SHIFT_QUARTERS,
   streamWords,
@@ -42,7 +45,7 @@ import {
   transformRange,
   worstStreamWords,
 } from "./transform_layout.ts";
-import { MATRIX_BITS, type UnpackedMatrix, unpackMatrix } from "./transform_matrix.ts";
+import { type UnpackedMatrix, unpackMatrix } from "./transform_matrix.ts";
 import type { TransformSettings } from "./transform_settings.ts";
 
 /** Groups that go through a matrix at a time. */
@@ -195,10 +198,8 @@ export class TransformStoreCpu implements Store<CpuTensor> {
   }
 
   /** A block's matrices; they are unpacked while vectors go through them, and no longer. */
-  #unpacked({ first, components, channels }: TransformBlock, forth: boolean): UnpackedMatrix {
-    const bits = MATRIX_BITS[this.#settings.kind];
-    const { matrix } = this.#prepared.layout;
-    return unpackMatrix(matrix, first, components, channels, bits, forth);
+  #unpacked({ firstWord, components, channels }: TransformBlock, forth: boolean): UnpackedMatrix {
+    return unpackMatrix(this.#prepared.layout.matrix, firstWord, components, channels, forth);
   }
 
   /** One block's components of `count` tokens; false where an entry is not finite. */
@@ -210,15 +211,19 @@ export class TransformStoreCpu implements Store<CpuTensor> {
     values: Float32Array,
   ): boolean {
     const { data, capacity, headDim } = this.#input;
-    const { mean, scales, stored } = this.#prepared.layout;
+    const { layout } = this.#prepared;
+    const { stored } = layout;
+    const firstChannel = block.firstHead * headDim;
+    const mean = meansOf(layout, firstChannel, block.channels);
+    const scales = scalesOf(layout, firstChannel, block.channels);
     const [channels, columns] = [paddedTo4(block.channels), paddedTo4(block.components)];
     const rows = new Float32Array(count * channels);
     let sum = 0;
     for (let h = 0; h < block.heads; h++) {
-      const channel = (block.firstHead + h) * headDim;
+      const channel = h * headDim;
       for (let t = 0; t < count; t++) {
         const from = ((block.firstHead + h) * capacity + token + t) * headDim;
-        const to = t * channels + h * headDim;
+        const to = t * channels + channel;
         for (let d = 0; d < headDim; d++) {
           const x = data[from + d]!;
           sum += x * 0;
@@ -302,8 +307,9 @@ export class TransformStoreCpu implements Store<CpuTensor> {
     const most = alphabets.symbols / 2;
     const factor = LEVEL_FACTORS[level]!;
     for (let k = 0; k < stored; k++) {
-      const step = Math.fround(Math.abs(steps[k]!) * factor);
-      const exact = isExact(steps[k]!, level);
+      const planned = fromBfloat16Bits(steps[k]!);
+      const step = Math.fround(Math.abs(planned) * factor);
+      const exact = isExact(planned, level);
       for (let at = k; at < values.length; at += stored) {
         const value = values[at]!;
         const magnitude = Math.floor(Math.abs(value) / step + (0.5 - DEAD_ZONE));
@@ -350,7 +356,7 @@ export class TransformStoreCpu implements Store<CpuTensor> {
     const most = alphabets.symbols / 2;
     const factor = LEVEL_FACTORS[level]!;
     for (let k = 0; k < stored; k++) {
-      const step = Math.fround(Math.abs(steps[k]!) * factor);
+      const step = Math.fround(Math.abs(fromBfloat16Bits(steps[k]!)) * factor);
       const table = row[k]! * alphabets.symbols;
       for (let at = k; at < values.length; at += stored) {
         const symbol = symbols[at]!;
@@ -396,12 +402,15 @@ export class TransformStoreCpu implements Store<CpuTensor> {
     target: CpuTensor,
   ): void {
     const { headDim } = this.#settings;
-    const { mean, scales } = this.#prepared.layout;
+    const { layout } = this.#prepared;
+    const firstChannel = block.firstHead * headDim;
+    const mean = meansOf(layout, firstChannel, block.channels);
+    const inverses = scalesOf(layout, firstChannel, block.channels).map(inverseOf);
     const rope = this.#settings.kind === "key" ? this.#source.rope : undefined;
     const half = headDim / 2;
     for (let h = 0; h < block.heads; h++) {
-      const channel = (block.firstHead + h) * headDim;
-      const inverse = scales.subarray(channel, channel + headDim).map(inverseOf);
+      const channel = h * headDim;
+      const inverse = inverses.subarray(channel, channel + headDim);
       for (let t = 0; t < count; t++) {
         const from = t * channels + h * headDim;
         const to = ((block.firstHead + h) * target.capacity + token + t) * headDim;

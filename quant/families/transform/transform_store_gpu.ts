@@ -12,6 +12,7 @@ import { GrowingStore } from "../../gpu/growing_store.ts";
 import { Kernels } from "../../gpu/kernels.ts";
 import { SettledStream, type StreamPart } from "../../gpu/settled_stream.ts";
 import { type WordRegion, Workbench } from "../../gpu/workbench.ts";
+import { wordsPerRow } from "../../packing/bit_packing.ts";
 import pack from "../../packing/pack.wgsl" with { type: "text" };
 import type { GpuTensor } from "../../tensor.ts";
 import { DEAD_ZONE } from "./component_codes.ts";
@@ -32,7 +33,7 @@ import {
   transformRange,
   worstStreamWords,
 } from "./transform_layout.ts";
-import { MATRIX_BITS, unpackAxis } from "./transform_matrix.ts";
+import { axisBits, SERIES_TERMS, unpackAxis } from "./transform_matrix.ts";
 import type { TransformSettings } from "./transform_settings.ts";
 
 /** Groups of one launch at most: one invocation goes through the levels of all of them. */
@@ -44,10 +45,12 @@ const MOST_WORDS = 1 << 23;
 /** Model constants; every example's store shares them. */
 interface Model {
   readonly layout: TransformLayout;
-  /** Of every channel its mean, its scale and the inverse of that. */
-  readonly channels: Float32Array<ArrayBuffer>;
+  /** Of every channel its mean, and above it its scale, both bfloat16. */
+  readonly channels: Uint32Array<ArrayBuffer>;
   /** What makes the length of every stored axis 1. */
   readonly lengths: Float32Array<ArrayBuffer>;
+  /** Of every stored axis its bits of an entry, above them its block and the word it begins with. */
+  readonly axes: Uint32Array<ArrayBuffer>;
 }
 
 const prepared = new WeakMap<TransformSettings, Model>();
@@ -62,22 +65,29 @@ function prepare(settings: TransformSettings): Model {
   const layout = transformLayout(settings);
   const { mean, scales, matrix, blocks } = layout;
   const codes = new Int32Array(blocks[0]!.channels);
+  const lengths = new Float32Array(layout.stored);
+  const axes = new Uint32Array(layout.stored);
+  for (const [b, { first, firstWord, components, channels }] of blocks.entries()) {
+    let word = firstWord;
+    for (let k = 0; k < components; k++) {
+      const bits = axisBits(k, channels);
+      lengths[first + k] = unpackAxis(matrix, word, channels, bits, codes);
+      axes[first + k] = word << 12 | b << 4 | bits;
+      word += wordsPerRow(channels, bits);
+    }
+  }
   return {
     layout,
-    channels: Float32Array.from(
-      [...mean].flatMap((m, c) => [m, scales[c]!, scales[c] === 0 ? 0 : 1 / scales[c]!]),
-    ),
-    lengths: Float32Array.from(
-      { length: layout.stored },
-      (_, k) => unpackAxis(matrix, k, codes.length, MATRIX_BITS[settings.kind], codes),
-    ),
+    channels: Uint32Array.from(mean, (m, c) => m | scales[scales.length === 1 ? 0 : c]! << 16),
+    lengths,
+    axes,
   };
 }
 
 /** The constants on a device. */
 function deviceTables(device: GPUDevice, settings: TransformSettings) {
-  const { layout, channels, lengths } = modelOf(settings);
-  const { alphabets, blocks, matrix, steps, tables } = layout;
+  const { layout, channels, lengths, axes } = modelOf(settings);
+  const { alphabets, matrix, steps, tables } = layout;
   const bench = Workbench.of(device);
   const shared = bench.shared(alphabets, () => {
     const { frequencies, ends, levels, costs } = alphabets;
@@ -90,17 +100,13 @@ function deviceTables(device: GPUDevice, settings: TransformSettings) {
     }
     return { alphabets: bench.buffer("alphabets", entries) };
   });
-  const own = bench.shared(settings, () => {
-    const places = blocks.flatMap(({ components }, b) => new Array<number>(components).fill(b));
-    return {
-      places: bench.buffer("places", Uint32Array.from(places)),
-      channels: bench.buffer("channels", channels),
-      matrix: bench.buffer("matrix", matrix),
-      lengths: bench.buffer("lengths of axes", lengths),
-      steps: bench.buffer("steps", steps),
-      tables: bench.buffer("tables", Uint32Array.from(tables)),
-    };
-  });
+  const own = bench.shared(settings, () => ({
+    axes: bench.buffer("axes", axes),
+    channels: bench.buffer("channels", channels),
+    matrix: bench.buffer("matrix", matrix),
+    lengths: bench.buffer("lengths of axes", lengths),
+    planned: bench.buffer("planned", Uint32Array.from(tables, (t, k) => t | steps[k]! << 16)),
+  }));
   return { ...shared, ...own };
 }
 
@@ -135,7 +141,7 @@ export class TransformStoreGpu extends GrowingStore<TransformSettings, "stream_e
       componentKernels,
     ], {
       most_channels: settings.heads * settings.headDim,
-      matrix_bits: MATRIX_BITS[settings.kind],
+      series_terms: SERIES_TERMS,
     });
     this.#coder = Kernels.of(device, "transform", [pack, common, streamKernels], {
       rounding: 0.5 - DEAD_ZONE,

@@ -13,10 +13,9 @@
 @group(0) @binding(6) var<storage, read_write> stream_ends: array<u32>;
 // Streams behind each other.
 @group(0) @binding(7) var<storage, read_write> streams: array<u32>;
-// Step of every stored component; negative where it is exact, see `is_exact`.
-@group(0) @binding(8) var<storage, read> steps: array<f32>;
-// Table of every stored component, at the planned level and without a shift.
-@group(0) @binding(9) var<storage, read> tables: array<u32>;
+// Of every stored component its table, at the planned level and without a shift, and above it its step,
+// bfloat16; negative where it is exact, see `is_exact`.
+@group(0) @binding(8) var<storage, read> planned: array<u32>;
 // Level of each group's stream.
 @group(0) @binding(10) var<storage, read_write> chosen: array<u32>;
 // Shift of each group's bands, level after level.
@@ -71,9 +70,13 @@ fn push_bits(at: u32, value: u32, width: u32) {
   }
 }
 
+fn planned_step(k: u32) -> f32 {
+  return bitcast<f32>(planned[k] & 0xffff0000u);
+}
+
 // Step of a stored component at a level.
 fn step_of(k: u32, level: u32) -> f32 {
-  return abs(steps[k]) * factors[level];
+  return abs(planned_step(k)) * factors[level];
 }
 
 fn bands() -> u32 {
@@ -82,7 +85,7 @@ fn bands() -> u32 {
 
 // Whether a component is exact at a level.
 fn is_exact(k: u32, level: u32) -> bool {
-  return level <= planned_level && steps[k] < 0.0;
+  return level <= planned_level && planned_step(k) < 0.0;
 }
 
 // Symbol of a component, and above it what follows an escape: a byte, and above that two.
@@ -116,7 +119,7 @@ fn base_of(k: u32, level: u32, shift: u32) -> u32 {
   if (is_exact(k, level)) {
     return certain_escape * job.symbols;
   }
-  let table = coarser_table(tables[k], level_quarters[level]);
+  let table = coarser_table(planned[k] & 0xffffu, level_quarters[level]);
   return coarser_table(table, shift_quarters[shift]) * job.symbols;
 }
 

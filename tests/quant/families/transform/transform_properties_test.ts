@@ -8,7 +8,7 @@ import {
 } from "@std/assert";
 import fc from "fast-check";
 import type { Calibration } from "../../../../quant/calibration.ts";
-import type { HookAnswers, KvKind } from "../../../../quant/family.ts";
+import { bytesOfConstant, type HookAnswers, type KvKind } from "../../../../quant/family.ts";
 import { QuantizerError } from "../../../../quant/quantizer_error.ts";
 import { principalAxes } from "../../../../quant/numerics/principal_axes.ts";
 import { encode } from "../../../../quant/packing/entropy_coder.ts";
@@ -30,7 +30,8 @@ import {
 import { transform } from "../../../../quant/families/transform/transform.ts";
 import { blockHeads } from "../../../../quant/families/transform/transform_axes.ts";
 import {
-  MATRIX_BITS,
+  axisBits,
+  axisWords,
   packMatrix,
   unpackAxis,
   unpackMatrix,
@@ -182,13 +183,16 @@ testOnBackends("transform: no component is off by more than its cell is wide", a
 });
 
 /** Scales of the channels, and the axes, of calibrated settings that store every component. */
-function axesOf({ heads, headDim, kind, calibration }: TransformSettings) {
+function axesOf({ heads, headDim, calibration }: TransformSettings) {
   const { scales, matrix } = calibration as Record<string, Float32Array<ArrayBuffer>>;
   const channels = blockHeads(heads, headDim) * headDim;
   const words = new Uint32Array(matrix!.buffer);
   const axes = Array.from({ length: heads * headDim }, (_, k) => {
     const codes = new Int32Array(channels);
-    const scale = unpackAxis(words, k, channels, MATRIX_BITS[kind], codes);
+    const place = k % channels;
+    const block = (k - place) / channels * axisWords(channels, channels);
+    const at = block + axisWords(place, channels);
+    const scale = unpackAxis(words, at, channels, axisBits(place, channels), codes);
     return Array.from(codes, (code) => code * scale);
   });
   return { scales: scales!, axes };
@@ -208,38 +212,65 @@ Deno.test("transform: packed axes are close to those that were learned, and of l
     const metric = Float64Array.from({ length: n }, (_, i) => 0.5 + (i * 7 + seed) % 5);
     const { forward } = principalAxes(covariance, metric, n);
     const chosen = Array.from({ length: n }, (_, i) => i).filter((i) => i % 3 !== 1);
-    for (const bits of [5, 6, 8]) {
-      const { scales, words } = packMatrix(forward, n, chosen, bits);
-      metric.forEach((cost, c) => assertAlmostEquals(scales[c]!, Math.sqrt(cost), 1e-5));
-      for (const [k, axis] of chosen.entries()) {
-        const codes = new Int32Array(n);
-        const scale = unpackAxis(new Uint32Array(words.buffer), k, n, bits, codes);
-        const unit = Array.from(codes, (code) => code * scale);
-        assertAlmostEquals(Math.hypot(...unit), 1, 1e-6);
-        // The cosine of the angle between them.
-        const along = unit.reduce((sum, x, c) => sum + x * forward[axis * n + c]! / scales[c]!, 0);
-        assert(along > 1 - 2 * n / 4 ** bits, `${along} with ${bits} bits`);
-      }
-      // Way forth and way back undo each other on what the axes span.
-      const { forth, back } = unpackMatrix(
-        new Uint32Array(words.buffer),
-        0,
-        chosen.length,
-        n,
-        bits,
-        true,
-      );
-      const columns = (n + 3) & ~3;
-      const rows = back.length / columns;
-      for (let i = 0; i < chosen.length; i++) {
-        for (let j = 0; j < chosen.length; j++) {
-          let sum = 0;
-          for (let c = 0; c < n; c++) sum += forth[i * columns + c]! * back[c * rows + j]!;
-          assertAlmostEquals(sum, i === j ? 1 : 0, 8 * n / 4 ** bits);
-        }
+    const { scales, words } = packMatrix(forward, n, chosen);
+    const packed = new Uint32Array(words.buffer);
+    metric.forEach((cost, c) => assertAlmostEquals(scales[c]!, Math.sqrt(cost), 1e-5));
+    for (const [k, axis] of chosen.entries()) {
+      const codes = new Int32Array(n);
+      const bits = axisBits(k, n);
+      const scale = unpackAxis(packed, axisWords(k, n), n, bits, codes);
+      const unit = Array.from(codes, (code) => code * scale);
+      assertAlmostEquals(Math.hypot(...unit), 1, 1e-6);
+      // The cosine of the angle between them.
+      const along = unit.reduce((sum, x, c) => sum + x * forward[axis * n + c]! / scales[c]!, 0);
+      assert(along > 1 - 2 * n / 4 ** bits, `${along} with ${bits} bits`);
+    }
+    // Way forth and way back undo each other on what the axes span.
+    const { forth, back } = unpackMatrix(packed, 0, chosen.length, n, true);
+    const columns = (n + 3) & ~3;
+    const stored = back.length / columns;
+    for (let i = 0; i < chosen.length; i++) {
+      for (let j = 0; j < chosen.length; j++) {
+        let sum = 0;
+        for (let c = 0; c < n; c++) sum += forth[i * columns + c]! * back[c * stored + j]!;
+        assertAlmostEquals(sum, i === j ? 1 : 0, 8 * n / 4 ** 6);
       }
     }
   }));
+});
+
+testOnBackends("transform: constants take what their layout says", async (backend) => {
+  // 128 channels: two eighths of the axes at 3 bits, three at 4, and one each at 5, 6 and 7.
+  const matrix = 16 * 128 / 8 * (7 + 6 + 5 + 3 * 4 + 2 * 3);
+  for (const kind of ["key", "value"] as const) {
+    const scene = sceneOf({
+      ...PLACE,
+      kind,
+      look: "outlier channels",
+      heads: 2,
+      headDim: 64,
+      tokens: 40,
+      capacity: 40,
+    });
+    const { stores: [store] } = await new OpenCache(backend, scene).grow([scene.tokens]);
+    const bytes = Object.fromEntries(
+      store!.constants!().map((constant) => [constant.role, bytesOfConstant(constant)]),
+    );
+    assertEquals(bytes.matrix, matrix);
+    if (backend.name === "gpu") {
+      assertEquals([bytes.axes, bytes.lengths, bytes.channels, bytes.planned], [
+        512,
+        512,
+        512,
+        512,
+      ]);
+    } else {
+      // An error in any channel of a value costs the same.
+      const scales = kind === "key" ? 2 * 128 : 2;
+      assertEquals([bytes.mean, bytes.steps, bytes.tables], [2 * 128, 2 * 128, 128]);
+      assertEquals(bytes.scales, scales);
+    }
+  }
 });
 
 testOnBackends(
@@ -309,7 +340,7 @@ testOnBackends(
         { length: headDim * headDim },
         (_, i) => i % (headDim + 1) === 0 ? 1 : 0,
       );
-      const { scales, words: matrix } = packMatrix(identity, headDim, stored, MATRIX_BITS.value);
+      const { scales, words: matrix } = packMatrix(identity, headDim, stored);
       const calibration = {
         mean: new Float32Array(headDim),
         scales,
