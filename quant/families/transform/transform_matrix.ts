@@ -19,7 +19,7 @@ import { packRow, unpackRow, wordsPerRow } from "../../packing/bit_packing.ts";
  * Bits of an entry in each eighth of a block's axes, in order of decreasing variance
  * (docs/adaptive.md).
  */
-const AXIS_BITS: readonly number[] = [7, 6, 5, 4, 4, 4, 3, 3];
+const AXIS_BITS: readonly number[] = [7, 6, 5, 4, 4, 3, 3, 3];
 
 /** Terms of the series behind the first: what is left of an error is its power of one more. */
 export const SERIES_TERMS = 3;
