@@ -7,174 +7,133 @@
  * @module
  */
 import { type GroupSums, groupSums, powers, TABLE_STEPS, usesTable } from "./hqq_group.ts";
-import { memory, plain, table } from "./hqq_round.wasm";
+import { memory, prepare, round } from "./hqq_round.wasm";
 import { growTo } from "../../numerics/wasm_memory.ts";
 
-/** What the kernels count in: the table's steps to a step. A power of two, so that nothing is rounded. */
-const UNIT = TABLE_STEPS;
+/** A zero point that moves less, in steps, has arrived; an f16 cannot tell the difference. */
+const ARRIVED = 1e-6;
 
-/** Numbers that the kernels store of a pair: two sums of magnitudes, and two of changes. */
-const RESULTS = 4;
+/** Numbers of a pair's record, and where each kind begins; there are two of each. */
+const RECORD = 18;
+const [ZERO, REACH, STEPS, LOW, , TOP, ERROR, HERE, LEFT] = [0, 2, 4, 6, 8, 10, 12, 14, 16];
 
-/** Groups that one kernel measures, in pairs; an odd one is paired with itself. */
-interface Pairs {
-  /** Two groups to a pair. */
-  readonly groups: Int32Array;
-  /** `[pairs][size][2]`. */
-  readonly entries: Float64Array;
-  readonly zeros: Float64Array;
-  readonly skipped: Uint8Array;
-  readonly results: Float64Array;
+/** The table: the power at each step up to one half, and how much more it is at the next. */
+const table = Float64Array.from(
+  { length: TABLE_STEPS + 2 },
+  (_, i) => i % 2 === 0 ? powers[i / 2]! : powers[(i + 1) / 2]! - powers[(i - 1) / 2]!,
+);
+
+/** What is known of the groups of a block; an entry per group. */
+export interface SearchedGroups {
+  /** Steps per unit of value. */
+  readonly steps: Float64Array;
+  /** `r` of `hqq_zero_points.ts`. */
   readonly reaches: Float64Array;
+  /** Size of an error from which on a part of it is sparse. */
+  readonly sparse: Float64Array;
+  /** Largest code. */
+  readonly topCodes: Uint16Array;
+  /** Zero points to begin with, in steps. */
+  readonly zeros: Float64Array;
 }
 
 /** The groups of a block, in the kernels' memory, which holds one block at a time. */
 export class HqqRounds {
-  /** Zero points, in steps; filled and moved by the caller. */
-  readonly zeros: Float64Array;
-  readonly #pairs: { readonly plain: Pairs; readonly table: Pairs };
-  /** Of every group: its smallest and largest entry. */
-  readonly #lows: Float32Array;
-  readonly #highs: Float32Array;
-  /** Where the sums of a group are, or -1 where no kernel has measured it. */
-  readonly #places: Int32Array;
-  readonly #memory: Float64Array;
+  readonly #count: number;
+  readonly #recordsAt: number;
+  readonly #entriesAt: number;
+  readonly #records: Float64Array;
+  /** Truth of a record is all bits. */
+  readonly #truths: Int32Array;
+  readonly #entry: Float32Array;
+  readonly #sums: GroupSums = { distance: 0, change: 0 };
 
   /**
-   * @param entries `[groups][size]`, in steps
-   * @param reaches `[groups]`: `r` of every group
-   * @param sparse `[groups]`: size of an error from which on a part of it is sparse
-   * @param topCodes `[groups]`: largest code of every group
+   * @param fill writes the entries, `[groups][size]`
    */
   constructor(
-    private readonly entries: Float32Array,
+    private readonly groups: SearchedGroups,
     private readonly size: number,
-    private readonly reaches: Float64Array,
-    private readonly sparse: Float64Array,
-    private readonly topCodes: Uint16Array,
+    fill: (entries: Float32Array) => void,
   ) {
-    const groups = reaches.length;
-    this.zeros = new Float64Array(groups);
-    this.#lows = new Float32Array(groups).fill(Infinity);
-    this.#highs = new Float32Array(groups).fill(-Infinity);
-    this.#places = new Int32Array(groups);
-    this.#findEnds();
-    const indices = Array.from({ length: groups }, (_, group) => group);
-    const listed = [
-      indices.filter((group) => sparse[group]! >= 0.5),
-      indices.filter((group) => usesTable(sparse[group]!)),
-    ].map((list) => Int32Array.from(list.length % 2 === 1 ? [...list, list.at(-1)!] : list));
-    let at = 8 * powers.length;
-    const next = (bytes: number) => (at += bytes) - bytes;
-    const places = listed.map(({ length }) => ({
-      entries: next(8 * length * size),
-      zeros: next(8 * length),
-      results: next(4 * length * RESULTS),
-      reaches: next(8 * length),
-      // Whole doubles, so that what follows lies at one.
-      skipped: next(8 * length),
-    }));
-    growTo(memory, at);
+    const { steps, reaches, sparse, topCodes, zeros } = groups;
+    this.#count = steps.length;
+    // An odd group has one beside it that has arrived.
+    const pairs = Math.ceil(this.#count / 2);
+    this.#recordsAt = 8 * (table.length + 8);
+    this.#entriesAt = this.#recordsAt + 8 * RECORD * pairs;
+    const dataAt = this.#entriesAt + 16 * pairs * size;
+    growTo(memory, dataAt + 8 * pairs * size);
     const { buffer } = memory;
-    this.#memory = new Float64Array(buffer);
-    this.#memory.set(powers);
-    const [plain, table] = listed.map((groups, i): Pairs => {
-      const { length } = groups;
-      const { entries, zeros, results, reaches, skipped } = places[i]!;
-      return {
-        groups,
-        entries: new Float64Array(buffer, entries, length * size),
-        zeros: new Float64Array(buffer, zeros, length),
-        results: new Float64Array(buffer, results, length / 2 * RESULTS),
-        reaches: new Float64Array(buffer, reaches, length),
-        skipped: new Uint8Array(buffer, skipped, length / 2),
-      };
-    });
-    this.#pairs = { plain: plain!, table: table! };
-    this.#fill(this.#pairs.plain);
-    this.#fill(this.#pairs.table);
-  }
-
-  #findEnds(): void {
-    const { entries, size } = this;
-    for (let group = 0, at = 0; group < this.#lows.length; group++) {
-      let [low, high] = [Infinity, -Infinity];
-      for (const end = at + size; at < end; at++) {
-        const entry = entries[at]!;
-        low = Math.min(low, entry);
-        high = Math.max(high, entry);
-      }
-      this.#lows[group] = low;
-      this.#highs[group] = high;
+    new Float64Array(buffer).set(table);
+    const records = this.#records = new Float64Array(buffer, this.#recordsAt, RECORD * pairs);
+    const truths = this.#truths = new Int32Array(buffer, this.#recordsAt, 2 * RECORD * pairs);
+    this.#entry = new Float32Array(size);
+    records.fill(0);
+    truths.fill(-1, 2 * (this.#at(2 * pairs - 1) + HERE), 2 * (this.#at(2 * pairs - 1) + LEFT));
+    for (let group = 0; group < this.#count; group++) {
+      const at = this.#at(group);
+      records[at + ZERO] = zeros[group]!;
+      // Where errors are never sparse nothing limits them.
+      records[at + REACH] = sparse[group]! >= 0.5 ? Infinity : reaches[group]!;
+      records[at + STEPS] = steps[group]!;
+      records[at + TOP] = topCodes[group]! + 0.5;
+      // A range beyond float32 has no steps; its values all become 0.
+      truths.fill(steps[group] === 0 ? -1 : 0, 2 * (at + HERE), 2 * (at + HERE) + 2);
+    }
+    const data = new Float32Array(buffer, dataAt, 2 * pairs * size);
+    fill(data.subarray(0, this.#count * size));
+    data.fill(0, this.#count * size);
+    prepare(dataAt, pairs, size, this.#entriesAt, this.#recordsAt);
+    for (let group = 0; group < this.#count; group++) {
+      if (sparse[group]! < 0.5 && !usesTable(sparse[group]!)) records[this.#at(group) + LOW] = NaN;
     }
   }
 
-  #fill({ groups, entries, reaches }: Pairs): void {
+  /** Where the record of a group begins; its other numbers are two further each. */
+  #at(group: number): number {
+    return (group >> 1) * RECORD + (group & 1);
+  }
+
+  /** Moves the zero points once; the sum of absolute errors, in units of value, before it. */
+  move(): number {
+    const pairs = this.#records.length / RECORD;
+    const placesAt = 8 * table.length;
+    const left = round(this.#entriesAt, pairs, this.size, this.#recordsAt, placesAt, ARRIVED);
+    let total = 0;
+    for (let group = 0; group < this.#count; group++) {
+      const at = this.#at(group);
+      if (left > 0 && this.#truths[2 * (at + LEFT)] !== 0) this.#moveAlone(group, at);
+      total += this.#records[at + ERROR]!;
+    }
+    return total;
+  }
+
+  /** Moves the zero point of a group by the reference. */
+  #moveAlone(group: number, at: number): void {
     const { size } = this;
-    for (let i = 0; i < groups.length; i++) {
-      const group = groups[i]!;
-      reaches[i] = UNIT * this.reaches[group]!;
-      let to = (i >> 1) * 2 * size + (i & 1);
-      for (let at = group * size, end = at + size; at < end; at++, to += 2) {
-        entries[to] = UNIT * this.entries[at]!;
-      }
-    }
+    const records = this.#records;
+    const entries = new Float64Array(memory.buffer, this.#entriesAt);
+    const entry = this.#entry;
+    const from = (group >> 1) * 2 * size + (group & 1);
+    for (let i = 0; i < size; i++) entry[i] = entries[from + 2 * i]!;
+    const { topCodes, reaches, sparse, steps } = this.groups;
+    const sums = this.#sums;
+    const zero = records[at + ZERO]!;
+    const [top, reach, limit] = [topCodes[group]!, reaches[group]!, sparse[group]!];
+    groupSums(entry, 0, size, zero, top, reach, limit, sums);
+    const change = sums.change / size;
+    records[at + ZERO] = zero - change;
+    records[at + ERROR] = sums.distance / steps[group]!;
+    if (Math.abs(change) < ARRIVED) this.#truths.fill(-1, 2 * (at + HERE), 2 * (at + HERE) + 2);
   }
 
-  /** Measures all groups but those that are passed over. */
-  measure(passedOver: Uint8Array): void {
-    this.#places.fill(-1);
-    for (
-      const [kernel, pairs] of [[plain, this.#pairs.plain], [table, this.#pairs.table]] as const
-    ) {
-      const { groups, entries, zeros, skipped, results, reaches } = pairs;
-      for (let i = 0; i < groups.length; i += 2) {
-        const first = this.#ask(pairs, i, passedOver);
-        const second = this.#ask(pairs, i + 1, passedOver);
-        skipped[i >> 1] = first || second ? 0 : 1;
-      }
-      kernel(
-        entries.byteOffset,
-        skipped.length,
-        this.size,
-        zeros.byteOffset,
-        skipped.byteOffset,
-        results.byteOffset,
-        reaches.byteOffset,
-      );
+  /** The zero points, in steps. */
+  zeros(): Float64Array {
+    const zeros = new Float64Array(this.#count);
+    for (let group = 0; group < this.#count; group++) {
+      zeros[group] = this.#records[this.#at(group) + ZERO]!;
     }
-  }
-
-  /** Prepares a group of a pair; false where it is not to be measured, or not by a kernel. */
-  #ask({ groups, zeros, results }: Pairs, i: number, passedOver: Uint8Array): boolean {
-    const group = groups[i]!;
-    const zero = this.zeros[group]!;
-    zeros[i] = UNIT * zero;
-    if (passedOver[group] !== 0) return false;
-    if (!(this.#lows[group]! + zero > -0.5)) return false;
-    if (!(this.#highs[group]! + zero < this.topCodes[group]! + 0.5)) return false;
-    this.#places[group] = results.byteOffset / 8 + (i >> 1) * RESULTS + (i & 1);
-    return true;
-  }
-
-  /** The sums of a group that was not passed over. */
-  sums(group: number, into: GroupSums): void {
-    const place = this.#places[group]!;
-    if (place >= 0) {
-      into.distance = this.#memory[place]! / UNIT;
-      into.change = this.#memory[place + 2]! / UNIT;
-      return;
-    }
-    const from = group * this.size;
-    groupSums(
-      this.entries,
-      from,
-      from + this.size,
-      this.zeros[group]!,
-      this.topCodes[group]!,
-      this.reaches[group]!,
-      this.sparse[group]!,
-      into,
-    );
+    return zeros;
   }
 }

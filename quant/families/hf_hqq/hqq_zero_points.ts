@@ -16,15 +16,11 @@
  *
  * @module
  */
-import type { GroupSums } from "./hqq_group.ts";
 import { HqqRounds } from "./hqq_round.ts";
 import type { FittedBlock } from "../../stores/block/block_arithmetic.ts";
 
 /** Most rounds of the search. */
 export const HQQ_ROUNDS = 20;
-
-/** A zero point that moves less, in steps, has arrived; an f16 cannot tell the difference. */
-const ARRIVED = 1e-6;
 
 /**
  * Improves the zero points (`constants`, in code units) of all groups of a block. The search ends for
@@ -32,42 +28,49 @@ const ARRIVED = 1e-6;
  * of a group depends on what is quantized together with it; the last update counts all the same.
  */
 export function searchZeroPoints(block: FittedBlock): void {
-  const { layout: { groups, groupSize }, constants, zeros, multipliers } = block;
+  const { layout: { groupSize }, constants, zeros, multipliers } = block;
   // Powers are dear, and these stay the same in all rounds.
   const reaches = multipliers.map((steps) => steps ** 1.3 / 10);
   // Where d = reach d^-0.3: up to there the sparse error is 0.
   const sparse = reaches.map((reach) => reach ** (1 / 1.3));
-  const rounds = new HqqRounds(inSteps(block), groupSize, reaches, sparse, topCodes(block));
-  rounds.zeros.set(constants);
-  const errors = new Float64Array(groups);
-  // A range beyond float32 has no steps; its values all become 0.
-  const arrived = Uint8Array.from(multipliers, (steps) => steps === 0 ? 1 : 0);
+  const groups = {
+    steps: multipliers,
+    reaches,
+    sparse,
+    topCodes: topCodes(block),
+    zeros: constants,
+  };
+  const rounds = new HqqRounds(groups, groupSize, (entries) => gather(block, entries));
   let best = Infinity;
   for (let round = 0; round < HQQ_ROUNDS; round++) {
-    const error = improve(block, rounds, errors, arrived);
+    const error = rounds.move();
     if (!(error < best)) break;
     best = error;
   }
-  constants.set(rounds.zeros);
+  constants.set(rounds.zeros());
   zeros.set(constants);
 }
 
-/** Every entry times the steps of its group, group after group. */
-function inSteps({ layout, data, places, multipliers }: FittedBlock): Float32Array {
-  const { groups, groupSize, segments } = layout;
-  const entries = new Float32Array(groups * groupSize);
+/** Every entry, group after group. */
+function gather({ layout, data, places }: FittedBlock, entries: Float32Array): void {
+  const { groupSize, segments } = layout;
   let at = 0;
-  segments.forEach(({ groups, firstGroup }, segment) => {
+  segments.forEach(({ groups }, segment) => {
     const { start, stride } = places[segment]!;
+    if (groups === 0) return;
+    const count = groups * groupSize;
+    if (stride === 1 && start(groups - 1) === start(0) + count - groupSize) {
+      entries.set(data.subarray(start(0), start(0) + count), at);
+      at += count;
+      return;
+    }
     for (let k = 0; k < groups; k++) {
-      const multiplier = multipliers[firstGroup + k]!;
       const from = start(k);
       for (let i = from, stop = from + groupSize * stride; i < stop; i += stride) {
-        entries[at++] = data[i]! * multiplier;
+        entries[at++] = data[i]!;
       }
     }
   });
-  return entries;
 }
 
 /** The largest code of every group. */
@@ -77,32 +80,4 @@ function topCodes({ layout: { groups, segments } }: FittedBlock): Uint16Array {
     tops.fill(2 ** bits - 1, firstGroup, firstGroup + groups);
   }
   return tops;
-}
-
-/**
- * One round over all groups that have not arrived; returns the sum of absolute errors before it.
- *
- * @param errors every group's sum of absolute errors
- */
-function improve(
-  { layout: { groupSize }, multipliers }: FittedBlock,
-  rounds: HqqRounds,
-  errors: Float64Array,
-  arrived: Uint8Array,
-): number {
-  const { zeros } = rounds;
-  const sums: GroupSums = { distance: 0, change: 0 };
-  let total = 0;
-  rounds.measure(arrived);
-  for (let group = 0; group < errors.length; group++) {
-    if (arrived[group] === 0) {
-      rounds.sums(group, sums);
-      const change = sums.change / groupSize;
-      zeros[group] = zeros[group]! - change;
-      errors[group] = sums.distance / multipliers[group]!;
-      if (Math.abs(change) < ARRIVED) arrived[group] = 1;
-    }
-    total += errors[group]!;
-  }
-  return total;
 }
