@@ -12,6 +12,7 @@ import { multiplyRows } from "../../numerics/multiply_rows.ts";
 import { secondMoment } from "../../numerics/second_moment.ts";
 import { RecentlyUsed } from "../../numerics/recently_used.ts";
 import { preRopeOf, rotateHead } from "../../stores/rope/rope_restore.ts";
+import { correctBlock, correctsInKernels } from "./squat_group.ts";
 import type { KeyCorrector } from "./squat_key_store.ts";
 import {
   type CorrectionBlock,
@@ -47,7 +48,10 @@ export class SquatCorrectorCpu implements KeyCorrector<CpuTensor> {
   readonly #settings: SquatSettings;
   readonly #correction: SquatCorrection;
   readonly #blocks: readonly CorrectionBlock[];
+  readonly #kernels: boolean;
   #corrections: readonly Float64Array[] | undefined;
+  /** The same, block after block, with each matrix transposed. */
+  #transposed: readonly Float64Array[] | undefined;
 
   constructor(
     source: Source<CpuTensor>,
@@ -61,6 +65,7 @@ export class SquatCorrectorCpu implements KeyCorrector<CpuTensor> {
     this.#keys = correction.keyRope === "before" ? preRopeOf(source).tensor : source.tensor;
     const { heads, headDim } = source.tensor;
     this.#blocks = correctionBlocks(headDim, correction.blockChannels);
+    this.#kernels = correctsInKernels(this.#blocks, correction.blockChannels);
     const capacity = affineRange(settings, tokens).to;
     this.corrected = {
       heads,
@@ -75,6 +80,9 @@ export class SquatCorrectorCpu implements KeyCorrector<CpuTensor> {
     throwIfNotFinite(this.#source, this.#keys, from, to);
     if (this.#blocks.length > 0) {
       this.#corrections ??= correctionsOf(this.#source, this.#correction);
+      if (this.#kernels) {
+        this.#transposed ??= this.#corrections.map((head) => this.#transpose(head));
+      }
     }
     const { groupSize } = this.#settings;
     for (let head = 0; head < heads; head++) {
@@ -102,48 +110,86 @@ export class SquatCorrectorCpu implements KeyCorrector<CpuTensor> {
 
   free(): void {}
 
+  #transpose(head: Float64Array): Float64Array {
+    const { blockChannels } = this.#correction;
+    const out = new Float64Array(head.length);
+    for (const { later, offset } of this.#blocks) {
+      for (let j = 0; j < later; j++) {
+        for (let i = 0; i < blockChannels; i++) {
+          out[offset + i * later + j] = head[offset + j * blockChannels + i]!;
+        }
+      }
+    }
+    return out;
+  }
+
   /** Goes through the channels of one head and group of tokens, block by block. */
   #correctGroup(head: number, token: number): void {
     const { capacity, headDim, data } = this.corrected;
+    const { groupSize, topCodes } = this.#settings;
+    const { blockChannels } = this.#correction;
+    const base = (head * capacity + token) * headDim;
+    const rows = data.subarray(base, base + groupSize * headDim);
+    const bounds = { error: MOST_ERROR, value: MOST_VALUE };
+    for (const block of this.#blocks) {
+      const { offset, later } = block;
+      const matrix = this.#transposed?.[head]?.subarray(offset, offset + later * blockChannels);
+      const done = matrix !== undefined && correctBlock(
+        rows,
+        headDim,
+        block,
+        blockChannels,
+        matrix,
+        topCodes[head]!,
+        this.#settings,
+        bounds,
+      );
+      if (!done) this.#correctBlock(head, rows, block);
+    }
+  }
+
+  /** Passes on what the channels of one block leave over, entry by entry. */
+  #correctBlock(
+    head: number,
+    rows: Float32Array,
+    { firstChannel, later, offset }: CorrectionBlock,
+  ): void {
+    const { headDim } = this.corrected;
     const { groupSize, topCodes, paramDtype } = this.#settings;
     const { blockChannels } = this.#correction;
     const rule = this.#settings;
     const topCode = topCodes[head]!;
     const stored = paramDtype === "f16" ? roundToHalf : Math.fround;
-    const base = (head * capacity + token) * headDim;
-    const span = groupSize * headDim;
     const errors = new Float64Array(groupSize * blockChannels);
-    const update = new Float64Array(groupSize * headDim);
-    for (const { firstChannel, later, offset } of this.#blocks) {
-      for (let i = 0; i < blockChannels; i++) {
-        const first = base + firstChannel + i;
-        let low = Infinity;
-        let high = -Infinity;
-        for (let at = first; at < first + span; at += headDim) {
-          const x = data[at]!;
-          if (x < low) low = x;
-          if (x > high) high = x;
-        }
-        const zero = zeroOf(low, rule);
-        const scale = scaleOf(zero, high, topCode, rule);
-        const [storedScale, storedZero] = [stored(scale), stored(zero)];
-        // Codes as in affine_group.ts, but for ties.
-        const steps = scale > 0 && scale < Infinity ? 1 / scale : 0;
-        for (let t = i, at = first; at < first + span; t += blockChannels, at += headDim) {
-          const x = data[at]!;
-          const code = ((x - zero) * steps + ROUND - ROUND) | 0;
-          const error = Math.min(Math.max(code, 0), topCode) * storedScale + storedZero - x;
-          errors[t] = Math.min(Math.max(error, -MOST_ERROR), MOST_ERROR);
-        }
+    const update = new Float64Array(groupSize * later);
+    for (let i = 0; i < blockChannels; i++) {
+      const first = firstChannel + i;
+      let low = Infinity;
+      let high = -Infinity;
+      for (let at = first; at < rows.length; at += headDim) {
+        const x = rows[at]!;
+        if (x < low) low = x;
+        if (x > high) high = x;
       }
-      const matrix = this.#corrections![head]!.subarray(offset, offset + later * blockChannels);
-      multiplyRows(errors, groupSize, matrix, later, blockChannels, update);
-      for (let t = 0; t < groupSize; t++) {
-        const row = base + (t + 1) * headDim - later;
-        for (let j = 0; j < later; j++) {
-          const sum = data[row + j]! + update[t * later + j]!;
-          data[row + j] = sum > MOST_VALUE ? MOST_VALUE : sum < -MOST_VALUE ? -MOST_VALUE : sum;
-        }
+      const zero = zeroOf(low, rule);
+      const scale = scaleOf(zero, high, topCode, rule);
+      const [storedScale, storedZero] = [stored(scale), stored(zero)];
+      // Codes as in affine_group.ts, but for ties.
+      const steps = scale > 0 && scale < Infinity ? 1 / scale : 0;
+      for (let t = i, at = first; at < rows.length; t += blockChannels, at += headDim) {
+        const x = rows[at]!;
+        const code = ((x - zero) * steps + ROUND - ROUND) | 0;
+        const error = Math.min(Math.max(code, 0), topCode) * storedScale + storedZero - x;
+        errors[t] = Math.min(Math.max(error, -MOST_ERROR), MOST_ERROR);
+      }
+    }
+    const matrix = this.#corrections![head]!.subarray(offset, offset + later * blockChannels);
+    multiplyRows(errors, groupSize, matrix, later, blockChannels, update);
+    for (let t = 0; t < groupSize; t++) {
+      const row = (t + 1) * headDim - later;
+      for (let j = 0; j < later; j++) {
+        const sum = rows[row + j]! + update[t * later + j]!;
+        rows[row + j] = sum > MOST_VALUE ? MOST_VALUE : sum < -MOST_VALUE ? -MOST_VALUE : sum;
       }
     }
   }
@@ -156,13 +202,18 @@ function throwIfNotFinite(
   to: number,
 ): void {
   const { data, heads, capacity, headDim } = keys;
-  let sum = 0;
+  // 0 times anything finite is 0. Two sums, as each waits for the one before.
+  let [sum, other] = [0, 0];
   for (let head = 0; head < heads; head++) {
     const start = (head * capacity + from) * headDim;
-    // 0 times anything finite is 0.
-    for (let i = start, end = start + (to - from) * headDim; i < end; i++) sum += data[i]! * 0;
+    const end = start + (to - from) * headDim;
+    for (let i = start; i + 1 < end; i += 2) {
+      sum += data[i]! * 0;
+      other += data[i + 1]! * 0;
+    }
+    sum += data[end - 1]! * 0;
   }
-  if (sum !== 0) throwNotFinite(source, keys, from, to);
+  if (sum + other !== 0) throwNotFinite(source, keys, from, to);
 }
 
 /** The corrections of every KV head. */

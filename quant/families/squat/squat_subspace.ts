@@ -18,6 +18,7 @@
  * @module
  */
 import { Matrix } from "ml-matrix";
+import { multiplyRows } from "../../numerics/multiply_rows.ts";
 import { symmetricEigen } from "../../numerics/symmetric_eigen.ts";
 import { correctionBlocks, correctionSize, type SquatCorrection } from "./squat_settings.ts";
 
@@ -61,12 +62,15 @@ function weightMatrix(
   const largest = values.map((_, i) => i)
     .sort((a, b) => values[b]! - values[a]!)
     .slice(0, rank);
-  const scaled = vectors.subMatrixColumn(largest);
+  const scaled = new Float64Array(headDim * rank);
   largest.forEach((from, column) => {
-    scaled.mulColumn(column, Math.sqrt(lambda * Math.max(0, values[from]!)));
+    const sigma = Math.sqrt(lambda * Math.max(0, values[from]!));
+    for (let i = 0; i < headDim; i++) scaled[i * rank + column] = vectors.get(i, from) * sigma;
   });
-  const matrix = scaled.mmul(scaled.transpose()).add(Matrix.eye(headDim));
-  return Float64Array.from(matrix.to1DArray());
+  const matrix = new Float64Array(headDim * headDim);
+  multiplyRows(scaled, headDim, scaled, headDim, rank, matrix);
+  for (let i = 0; i < headDim; i++) matrix[i * (headDim + 1)]! += 1;
+  return matrix;
 }
 
 /** Sweeps a square matrix over index `k`, in place. */
