@@ -144,6 +144,14 @@ export interface Engine<T extends KvShape = KvShape> {
    * are seen costs nothing.
    */
   readonly placesKv?: boolean;
+  /**
+   * Makes sure that there is memory for replaying so many tokens and steps beside the model; absent
+   * where nobody can tell.
+   *
+   * @returns a sentence to tell, where it takes much
+   * @throws {UserError} where there is not enough
+   */
+  checkRoom?(tokens: number, steps: number): Promise<string | undefined>;
   /** Tokens of a prompt of so many that go through at once; absent where it hardly matters. */
   prefillChunk?(tokens: number): number;
   forward(input: ForwardInput<T>): Promise<ForwardOutput<T>>;

@@ -82,8 +82,14 @@ export async function runSlice<T extends KvShape>(run: SliceRun<T>): Promise<Sli
   const left = new TimeLeft(examples.map(({ prompt }) => prompt.length + run.maxNewTokens));
   const aside = <V>(work: () => Promise<V>) => left.aside(work);
   const references = new References(run, examples);
-  const shortage = fitting.length === 0 ? undefined : await references.shortage();
-  if (shortage !== undefined) events?.notice?.(shortage);
+  if (fitting.length > 0) {
+    const longest = Math.max(...examples.map(({ prompt }) => prompt.length));
+    const said = [
+      await references.shortage(),
+      await engine.checkRoom?.(longest, run.maxNewTokens),
+    ];
+    for (const sentence of said) if (sentence !== undefined) events?.notice?.(sentence);
+  }
   for (const host of fitting) {
     signal?.throwIfAborted();
     await policies.start(host, () => PolicyRun.start({ ...run, aside }, host, examples));

@@ -17,6 +17,13 @@ import { checkSizes } from "./feeds.ts";
 import { fingerprint } from "./fingerprint.ts";
 import { GpuDecoder } from "./gpu/decoder.ts";
 import { uploadWeights } from "./gpu/decoder_weights.ts";
+import {
+  passBytes,
+  type PlacedModel,
+  replayBytes,
+  requireRoom,
+  weightBytes,
+} from "./gpu/device_room.ts";
 import type { FloatName } from "./gpu/float_words.ts";
 import { LogitComparison } from "./gpu/logit_comparison.ts";
 import { openTransfers } from "./transfers.ts";
@@ -64,6 +71,9 @@ export async function openWebGpuEngine(
   const device = await openDevice(found.adapter);
   try {
     const transfers = await openTransfers(device);
+    const placed = { bench: Workbench.of(device), model, precision, name: found.description };
+    const said = await requireRoom(placed, openingBytes(placed), "The model takes");
+    if (said !== undefined) notice?.(said);
     const weights = await uploadWeights(Workbench.of(device), model, precision);
     if (weights.saturated > 0) {
       notice?.(
@@ -76,11 +86,26 @@ export async function openWebGpuEngine(
     const computes = ["webgpu", found.description, String(GPU_DECODER_VERSION), precision];
     const id = await fingerprint(model, computes);
     const name = `${found.description}, ${transfers} transfers`;
-    return new WebGpuEngine(decoder, device, model, id, name);
+    return new WebGpuEngine(decoder, placed, id, name);
   } catch (error) {
     device.destroy();
     throw error;
   }
+}
+
+/** Bytes of the weights, and of reading a prompt and a step. */
+function openingBytes(placed: PlacedModel): number {
+  const rows = prefillChunk(placed);
+  return weightBytes(placed) + passBytes(placed, { rows, logits: 1, past: 0 });
+}
+
+/** As many tokens at once as memory has room for: a launch costs the same for few and for many. */
+function prefillChunk({ bench, model: { shape, config } }: PlacedModel): number {
+  const row = Float32Array.BYTES_PER_ELEMENT * Math.max(shape.hidden, 2 * config.intermediate);
+  const most = Math.min(bench.device.limits.maxStorageBufferBindingSize, MOST_PRODUCT_BYTES);
+  let chunk = Math.min(MOST_PREFILL_CHUNK, shape.maxPositions);
+  while (chunk > PREFILL_CHUNK && chunk * row > most) chunk /= 2;
+  return chunk;
 }
 
 class WebGpuEngine implements GpuEngine {
@@ -88,20 +113,20 @@ class WebGpuEngine implements GpuEngine {
   readonly placesKv = true;
   readonly backend: GpuBackend;
   readonly shape: ModelShape;
-  readonly #intermediate: number;
+  readonly gpu: GPUDevice;
   readonly #comparison: LogitComparison;
 
   constructor(
     private readonly decoder: GpuDecoder,
-    readonly gpu: GPUDevice,
-    { shape, config }: Model,
+    private readonly placed: PlacedModel,
     readonly fingerprint: string,
     readonly gpuName: string,
   ) {
+    const { bench: { device }, model: { shape } } = placed;
     this.shape = shape;
-    this.#intermediate = config.intermediate;
-    this.backend = new GpuBackend(gpu);
-    this.#comparison = new LogitComparison(gpu, shape.vocab);
+    this.gpu = device;
+    this.backend = new GpuBackend(device);
+    this.#comparison = new LogitComparison(device, shape.vocab);
   }
 
   async forward(input: ForwardInput<GpuTensor>): Promise<ForwardOutput<GpuTensor>> {
@@ -133,15 +158,14 @@ class WebGpuEngine implements GpuEngine {
     }));
   }
 
-  /** As many as memory has room for: a launch costs the same for few and for many. */
   prefillChunk(): number {
-    const { hidden } = this.shape;
-    const row = Float32Array.BYTES_PER_ELEMENT * Math.max(hidden, 2 * this.#intermediate);
-    const { maxStorageBufferBindingSize } = this.gpu.limits;
-    const most = Math.min(maxStorageBufferBindingSize, MOST_PRODUCT_BYTES);
-    let chunk = MOST_PREFILL_CHUNK;
-    while (chunk > PREFILL_CHUNK && chunk * row > most) chunk /= 2;
-    return chunk;
+    return prefillChunk(this.placed);
+  }
+
+  async checkRoom(tokens: number, steps: number): Promise<string | undefined> {
+    const counts = `${tokens.toLocaleString("en")} tokens and ${steps.toLocaleString("en")} steps`;
+    const bytes = replayBytes(this.placed, tokens, steps);
+    return await requireRoom(this.placed, bytes, `Beside the model, ${counts} take`);
   }
 
   close(): Promise<void> {

@@ -28,6 +28,9 @@ const SMALLEST = 64;
 /** Parameter blocks of one submission: the device has begun with the first when the last is recorded. */
 const SLOTS = 64;
 
+/** Bytes that are taken at once to find out whether there are so many. */
+const TAKEN_AT_ONCE = 2 ** 28;
+
 /** Words that are brought back together at most. */
 const MOST_READ_TOGETHER = 1 << 22;
 
@@ -82,6 +85,8 @@ export class Workbench {
   /** Buffers that were made here and are not freed yet, and their number. */
   readonly #made = new WeakSet<GPUBuffer>();
   #live = 0;
+  /** What there was no memory for, if anything: from then on nothing comes out right. */
+  #exhausted: string | undefined;
   /** Buffers that stores share, by what they were made for. */
   #shared = new WeakMap<object, Readonly<Record<string, GPUBuffer>>>();
   readonly #allShared = new Set<GPUBuffer>();
@@ -117,15 +122,55 @@ export class Workbench {
   /** A buffer of zeros with room for so many words, or one that holds `contents`. */
   buffer(label: string, contents: number | Words): GPUBuffer {
     const words = typeof contents === "number" ? contents : contents.length;
+    const size = Math.max(SMALLEST, 4 * words);
+    // The scope answers before anything that is read comes back.
+    this.device.pushErrorScope("out-of-memory");
     const buffer = this.device.createBuffer({
       label,
-      size: Math.max(SMALLEST, 4 * words),
+      size,
       usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST,
     });
+    this.device.popErrorScope().then(
+      (error) => {
+        if (error !== null) this.#exhausted ??= `${size} bytes (${label})`;
+      },
+      // A device that is lost answers nothing; what is read from it says so.
+      () => {},
+    );
     this.#made.add(buffer);
     this.#live++;
     if (typeof contents !== "number") this.write(buffer, 0, contents);
     return buffer;
+  }
+
+  /**
+   * How many of so many bytes the device still has. Nothing tells how much memory it has, so they are
+   * taken, and given back at once.
+   */
+  async available(bytes: number): Promise<number> {
+    const { device } = this;
+    let most = Math.min(TAKEN_AT_ONCE, device.limits.maxBufferSize, bytes);
+    // What is less than that is not looked for.
+    const least = Math.max(SMALLEST, most / 64);
+    const taken: GPUBuffer[] = [];
+    let had = 0;
+    try {
+      while (had < bytes && most >= least) {
+        const size = Math.max(SMALLEST, 4 * Math.ceil(Math.min(most, bytes - had) / 4));
+        device.pushErrorScope("out-of-memory");
+        const buffer = device.createBuffer({ label: "room", size, usage: GPUBufferUsage.STORAGE });
+        taken.push(buffer);
+        if (await device.popErrorScope() === null) {
+          had += size;
+        } else {
+          taken.pop()!.destroy();
+          most /= 2;
+        }
+      }
+    } finally {
+      for (const buffer of taken) buffer.destroy();
+    }
+    return Math.min(had, bytes);
   }
 
   /** A buffer of zeros, for kernels that have nothing to read in the place of one. */
@@ -271,7 +316,7 @@ export class Workbench {
       const came = new Uint32Array(staging.getMappedRange(0, 4 * words).slice(0));
       staging.unmap();
       whole = true;
-      return came;
+      if (this.#exhausted === undefined) return came;
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       throw new UserError(
@@ -281,6 +326,9 @@ export class Workbench {
       if (whole && this.#staging === undefined) this.#staging = staging;
       else staging?.destroy();
     }
+    throw new UserError(
+      `The GPU has no memory left for ${this.#exhausted}: use --precision float16, shorter prompts, a smaller model or --device cpu`,
+    );
   }
 
   /** A buffer that can be mapped, the kept one if it is large enough. */

@@ -10,33 +10,17 @@
 import { UserError } from "../../../errors.ts";
 import { type BoundKernel, Kernels } from "../../../quant/gpu/kernels.ts";
 import { Workbench } from "../../../quant/gpu/workbench.ts";
-import type { WgslValues } from "../../../quant/gpu/wgsl_layout.ts";
 import type { GpuTensor } from "../../../quant/tensor.ts";
 import type { Model } from "../../checkpoint/model.ts";
 import type { ForwardInput, LayerOutput, ModelShape } from "../../engine.ts";
-import { attentionText, type AttentionTile, attentionTile } from "./attention_text.ts";
+import { attentionText, type AttentionTile } from "./attention_text.ts";
 import decoderText from "./decoder.wgsl" with { type: "text" };
 import type { DecoderWeights, Linear } from "./decoder_weights.ts";
-import { FLOAT_BYTES, type FloatName, floatWords } from "./float_words.ts";
+import { attentionPlan, FOUR, PRODUCT_TILES, productPlan, scratchWords } from "./decoder_plan.ts";
+import { type FloatName, floatWords } from "./float_words.ts";
 import { maskBits } from "./mask_bits.ts";
-import { productText, type Tile } from "./product_text.ts";
+import { productText } from "./product_text.ts";
 import { RotaryRows } from "./rotary_rows.ts";
-
-/** Tiles of a product by the most rows that they are for. */
-const PRODUCT_TILES: readonly (Tile & { readonly most: number })[] = [
-  { most: 8, rows: 8, columns: 64, depth: 32, down: 2 },
-  { most: 64, rows: 32, columns: 64, depth: 32, down: 8 },
-  { most: Infinity, rows: 128, columns: 128, depth: 16, down: 16 },
-];
-
-/** Workgroups that keep a large device busy. */
-const BUSY = 512;
-
-/** Numbers of the inner axis in a split of it at least, and of the entries in one of attention. */
-const LEAST_SPLIT = 64;
-
-/** Numbers that lie together. */
-const FOUR = 4;
 
 /** The logits of a pass. */
 export interface Logits {
@@ -116,36 +100,22 @@ export class GpuDecoder {
     const capacity = past[0]!.key.capacity;
     const seen = maskBits(input);
     const attention = this.#attentionPlan(rows, seen.causal ?? capacity);
-    const { splits } = attention.job;
+    const { splits } = attention;
 
-    const floats = (name: string, numbers: number) => this.#room(name, numbers);
-    const fours = (name: string, numbers: number) =>
-      this.#room(name, numbers * FLOAT_BYTES[this.precision] / FLOAT_BYTES.float32);
     const given = (name: string, words: Uint32Array<ArrayBuffer> | Float32Array<ArrayBuffer>) => {
-      const buffer = floats(name, words.length);
+      const buffer = this.#room(name, words.length);
       this.#bench.write(buffer, 0, words);
       return buffer;
     };
     // All memory first: what is bound must not be freed by what follows.
-    const anyLayer = weights.layers[0]!;
-    const linears = [anyLayer.projections, anyLayer.output, anyLayer.gateAndUp, anyLayer.down];
-    const products = linears.flatMap((linear) =>
-      [rows, logits].map((of) => this.#plan(linear, of).words)
-    );
-    const product = floats("product", Math.max(...products));
-    const residual = floats("residual", rows * hidden);
-    const normed = fours("normed", rows * hidden);
-    const activated = fours("activated", rows * intermediate);
-    const gathered = floats("gathered", splits * rows * attended);
-    const shares = floats("shares", 2 * splits * rows * queryHeads);
-    const context = fours("context", rows * attended);
-    const own = {
-      keys: floats("keys", rows * kvHeads * headDim),
-      values: floats("values", rows * kvHeads * headDim),
-      queries: floats("queries", rows * attended),
-    };
+    const words = scratchWords(this.model, this.precision, { rows, logits, splits });
+    const room = (name: keyof typeof words) => this.#room(name, words[name]);
+    const [product, residual, normed] = [room("product"), room("residual"), room("normed")];
+    const [activated, context] = [room("activated"), room("context")];
+    const [gathered, shares] = [room("gathered"), room("shares")];
+    const own = { keys: room("keys"), values: room("values"), queries: room("queries") };
     const stride = FOUR * Math.ceil(vocab / FOUR);
-    const logitsOut = floats("logits", logits * stride);
+    const logitsOut = room("logits");
     const idsIn = given("ids", Uint32Array.from(ids));
     const turns = given("turns", this.#rotary.of(positions));
     const maskIn = given("mask", seen.bits);
@@ -215,9 +185,10 @@ export class GpuDecoder {
         gathered,
         weights: shares,
       });
-      attending({ workgroups: attention.job.tiles }, {
+      attending({ workgroups: attention.rowTiles * kvHeads * splits }, {
         job: {
-          ...attention.job,
+          ...{ folded: queryHeads / kvHeads, splits, row_tiles: attention.rowTiles },
+          tiles: attention.rowTiles * kvHeads * splits,
           ...{ rows, past: capacity, kv_heads: kvHeads, scale },
           ...{ fed_capacity: fed.capacity, fed_first: fed.first },
           ...{ causal: seen.causal !== undefined, seen: seen.causal ?? 0 },
@@ -279,53 +250,36 @@ export class GpuDecoder {
       readonly whole?: boolean;
     },
   ): number {
-    const plan = this.#plan(linear, rows, whole);
-    const { kernels, job, parts, tiles } = plan;
-    this.#bind(`${name}, ${plan.tile}`, kernels, "multiply", {
-      ...{ rows_in: input, matrix: linear.matrix, product },
-    })({ workgroups: tiles }, { job: { ...job, first_row: first } });
-    return parts;
-  }
-
-  /** How a product is computed. */
-  #plan({ rows: columns, columns: inner }: Linear, rows: number, whole = false) {
-    const tile = PRODUCT_TILES.findIndex(({ most }) => rows <= most);
-    const { rows: tileRows, columns: tileColumns, depth } = PRODUCT_TILES[tile]!;
-    const rowTiles = Math.ceil(rows / tileRows);
-    const columnTiles = Math.ceil(columns / tileColumns);
-    const wanted = whole ? 1 : Math.floor(BUSY / (rowTiles * columnTiles));
-    const most = Math.max(1, Math.min(wanted, Math.floor(inner / LEAST_SPLIT)));
-    const split = depth * Math.ceil(inner / most / depth);
-    const parts = Math.ceil(inner / split);
-    const outWidth = Math.ceil(columns / FOUR);
+    const { tile, rowTiles, columnTiles, split, parts, outWidth } = productPlan(
+      linear,
+      rows,
+      whole,
+    );
     const tiles = rowTiles * columnTiles * parts;
-    const job: WgslValues = {
-      ...{ rows, columns, out_width: outWidth, inner: inner / FOUR, split: split / FOUR },
-      ...{ row_tiles: rowTiles, column_tiles: columnTiles, tiles, first_row: 0 },
-    };
-    return {
-      ...{ kernels: this.#products[tile]!, tile, job, parts, tiles },
-      words: parts * rows * FOUR * outWidth,
-    };
+    this.#bind(`${name}, ${tile}`, this.#products[tile]!, "multiply", {
+      ...{ rows_in: input, matrix: linear.matrix, product },
+    })({ workgroups: tiles }, {
+      job: {
+        ...{ rows, columns: linear.rows, out_width: outWidth, first_row: first, tiles },
+        ...{ inner: linear.columns / FOUR, split: split / FOUR },
+        ...{ row_tiles: rowTiles, column_tiles: columnTiles },
+      },
+    });
+    return parts;
   }
 
   /** How attention of so many fed tokens is computed. */
   #attentionPlan(rows: number, past: number) {
     const { device } = this.#bench;
-    const { queryHeads, kvHeads, headDim } = this.#shape;
-    const folded = queryHeads / kvHeads;
+    const { headDim } = this.#shape;
     const memory = device.limits.maxComputeWorkgroupStorageSize;
-    const tile = attentionTile(headDim, folded * rows, memory);
-    let kernels = this.#attentions.get(tile);
+    const plan = attentionPlan(this.#shape, rows, past, memory);
+    let kernels = this.#attentions.get(plan.tile);
     if (kernels === undefined) {
-      kernels = Kernels.of(device, "attention", [attentionText(tile, headDim)]);
-      this.#attentions.set(tile, kernels);
+      kernels = Kernels.of(device, "attention", [attentionText(plan.tile, headDim)]);
+      this.#attentions.set(plan.tile, kernels);
     }
-    const rowTiles = Math.ceil(folded * rows / tile.rows);
-    const most = Math.ceil((past + rows) / LEAST_SPLIT);
-    const splits = Math.max(1, Math.min(most, Math.floor(BUSY / (kvHeads * rowTiles))));
-    const tiles = rowTiles * kvHeads * splits;
-    return { kernels, job: { folded, splits, row_tiles: rowTiles, tiles } };
+    return { kernels, ...plan };
   }
 
   /** A kernel over some buffers: bound as the last time under this name where they are the same. */

@@ -1,0 +1,138 @@
+/**
+ * How a pass of a decoder is cut into workgroups, and what memory it takes beside weights and cache.
+ *
+ * @module
+ */
+import type { Model } from "../../checkpoint/model.ts";
+import type { ModelShape } from "../../engine.ts";
+import { type AttentionTile, attentionTile } from "./attention_text.ts";
+import { FLOAT_BYTES, type FloatName } from "./float_words.ts";
+import type { Tile } from "./product_text.ts";
+
+/** Numbers that lie together. */
+export const FOUR = 4;
+
+/** Tiles of a product by the most rows that they are for. */
+export const PRODUCT_TILES: readonly (Tile & { readonly most: number })[] = [
+  { most: 8, rows: 8, columns: 64, depth: 32, down: 2 },
+  { most: 64, rows: 32, columns: 64, depth: 32, down: 8 },
+  { most: Infinity, rows: 128, columns: 128, depth: 16, down: 16 },
+];
+
+/** Workgroups that keep a large device busy. */
+const BUSY = 512;
+
+/** Numbers of the inner axis in a split of it at least, and of the entries in one of attention. */
+const LEAST_SPLIT = 64;
+
+/** Rows and columns of a matrix as Hugging Face stores it. */
+export interface MatrixSize {
+  readonly rows: number;
+  readonly columns: number;
+}
+
+/** How a product is computed. */
+export interface ProductPlan {
+  /** Which of the tiles. */
+  readonly tile: number;
+  readonly rowTiles: number;
+  readonly columnTiles: number;
+  /** Numbers of the inner axis in a part, and how many parts there are. */
+  readonly split: number;
+  readonly parts: number;
+  /** Fours of a row of the product. */
+  readonly outWidth: number;
+}
+
+/**
+ * The plan of a product of so many rows.
+ *
+ * @param whole whether it must come in one part
+ */
+export function productPlan(matrix: MatrixSize, rows: number, whole = false): ProductPlan {
+  const tile = PRODUCT_TILES.findIndex(({ most }) => rows <= most);
+  const { rows: tileRows, columns: tileColumns, depth } = PRODUCT_TILES[tile]!;
+  const { rows: columns, columns: inner } = matrix;
+  const rowTiles = Math.ceil(rows / tileRows);
+  const columnTiles = Math.ceil(columns / tileColumns);
+  const wanted = whole ? 1 : Math.floor(BUSY / (rowTiles * columnTiles));
+  const most = Math.max(1, Math.min(wanted, Math.floor(inner / LEAST_SPLIT)));
+  const split = depth * Math.ceil(inner / most / depth);
+  const parts = Math.ceil(inner / split);
+  return { tile, rowTiles, columnTiles, split, parts, outWidth: Math.ceil(columns / FOUR) };
+}
+
+/** How attention of some fed tokens is computed. */
+export interface AttentionPlan {
+  readonly tile: AttentionTile;
+  readonly rowTiles: number;
+  readonly splits: number;
+}
+
+/**
+ * The plan of attention.
+ *
+ * @param past entries of the past that are looked at
+ * @param memory bytes of a workgroup's memory
+ * @throws {UserError} for heads that are too large
+ */
+export function attentionPlan(
+  { queryHeads, kvHeads, headDim }: ModelShape,
+  rows: number,
+  past: number,
+  memory: number,
+): AttentionPlan {
+  const folded = queryHeads / kvHeads * rows;
+  const tile = attentionTile(headDim, folded, memory);
+  const rowTiles = Math.ceil(folded / tile.rows);
+  const most = Math.ceil((past + rows) / LEAST_SPLIT);
+  const splits = Math.max(1, Math.min(most, Math.floor(BUSY / (kvHeads * rowTiles))));
+  return { tile, rowTiles, splits };
+}
+
+/** What a pass computes, as far as its memory depends on it. */
+export interface PassSize {
+  readonly rows: number;
+  /** Rows with logits. */
+  readonly logits: number;
+  /** Splits of attention. */
+  readonly splits: number;
+}
+
+/** Words of each buffer that a pass computes in. */
+export function scratchWords(
+  { shape, config: { intermediate } }: Pick<Model, "shape" | "config">,
+  precision: FloatName,
+  { rows, logits, splits }: PassSize,
+) {
+  const { hidden, vocab, queryHeads, kvHeads, headDim } = shape;
+  const attended = queryHeads * headDim;
+  const kept = kvHeads * headDim;
+  const matrices: readonly MatrixSize[] = [
+    { rows: attended + 2 * kept, columns: hidden },
+    { rows: hidden, columns: attended },
+    { rows: 2 * intermediate, columns: hidden },
+    { rows: hidden, columns: intermediate },
+  ];
+  const products = matrices.flatMap((matrix) =>
+    [rows, logits].map((of) => {
+      const { parts, outWidth } = productPlan(matrix, of);
+      return parts * of * FOUR * outWidth;
+    })
+  );
+  const inPrecision = (numbers: number) =>
+    Math.ceil(numbers * FLOAT_BYTES[precision] / FLOAT_BYTES.float32);
+  return {
+    product: Math.max(...products),
+    residual: rows * hidden,
+    normed: inPrecision(rows * hidden),
+    activated: inPrecision(rows * intermediate),
+    gathered: splits * rows * attended,
+    shares: 2 * splits * rows * queryHeads,
+    context: inPrecision(rows * attended),
+    keys: rows * kept,
+    values: rows * kept,
+    queries: rows * attended,
+    logits: logits * FOUR * Math.ceil(vocab / FOUR),
+  };
+}
