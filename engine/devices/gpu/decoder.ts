@@ -2,8 +2,8 @@
  * A decoder of the Llama kind as kernels of ours: what `buildDecoder` writes down as a graph, for a GPU.
  *
  * A pass is some two hundred launches that are recorded at once and submitted together. The residual
- * stream, products and the softmax are float32; weights and what goes into products are in the
- * precision of the engine.
+ * stream and the softmax are float32; weights and what goes into products are in the precision of the
+ * engine, and sums of products in float32, in float16 over a few of them where there are many rows.
  *
  * @module
  */
@@ -16,7 +16,16 @@ import type { ForwardInput, LayerOutput, ModelShape } from "../../engine.ts";
 import { attentionText, type AttentionTile } from "./attention_text.ts";
 import decoderText from "./decoder.wgsl" with { type: "text" };
 import type { DecoderWeights, Linear } from "./decoder_weights.ts";
-import { attentionPlan, FOUR, PRODUCT_TILES, productPlan, scratchWords } from "./decoder_plan.ts";
+import {
+  attentionPlan,
+  FOUR,
+  multipliesHalves,
+  PRODUCT_TILES,
+  productPlan,
+  scratchWords,
+  TOPS,
+} from "./decoder_plan.ts";
+import { halfProductText } from "./half_product_text.ts";
 import { type FloatName, floatWords } from "./float_words.ts";
 import { maskBits } from "./mask_bits.ts";
 import { productText } from "./product_text.ts";
@@ -42,10 +51,24 @@ interface Binding {
   readonly bound: BoundKernel;
 }
 
+/** Rows that are multiplied with a matrix. */
+interface LeftFactor {
+  readonly buffer: GPUBuffer;
+  readonly rows: number;
+  /** First row that counts. */
+  readonly first: number;
+  readonly product: GPUBuffer;
+  /** Largest numbers of rows, and the place of the first row's. */
+  readonly tops: GPUBuffer;
+  readonly topsAt: number;
+  /** Whether the product must come in one part. */
+  readonly whole: boolean;
+}
+
 const NO_JOB = {
   ...{ rows: 0, width: 0, parts: 0, first_row: 0, has_bias: 0, eps: 0, query_heads: 0 },
   ...{ kv_heads: 0, head_dim: 0, has_norms: 0, wants_before: 0, splits: 0 },
-  ...{ kv_capacity: 0, kv_first: 0 },
+  ...{ kv_capacity: 0, kv_first: 0, tops: 0 },
 };
 
 /** See the module. */
@@ -73,9 +96,12 @@ export class GpuDecoder {
     checkFours(model);
     const words = floatWords(precision);
     this.#small = Kernels.of(device, "decoder", [words, decoderText]);
-    this.#products = PRODUCT_TILES.map((tile) =>
-      Kernels.of(device, `product of ${tile.rows} rows`, [words, productText(tile)])
-    );
+    this.#products = PRODUCT_TILES.map((tile) => {
+      const name = `product of ${tile.rows} rows`;
+      return tile.halves
+        ? Kernels.of(device, `${name} in halves`, [halfProductText(tile)])
+        : Kernels.of(device, name, [words, productText(tile)]);
+    });
     // Refuses heads that are too large.
     this.#attentionPlan(1, 1);
     this.#rotary = new RotaryRows(shape.rotary);
@@ -108,14 +134,28 @@ export class GpuDecoder {
       return buffer;
     };
     // All memory first: what is bound must not be freed by what follows.
-    const words = scratchWords(this.model, this.precision, { rows, logits, splits });
+    const { halves } = weights;
+    const size = { rows, logits, splits, halves };
+    const words = scratchWords(this.model, this.precision, size);
     const room = (name: keyof typeof words) => this.#room(name, words[name]);
     const [product, residual, normed] = [room("product"), room("residual"), room("normed")];
     const [activated, context] = [room("activated"), room("context")];
-    const [gathered, shares] = [room("gathered"), room("shares")];
+    const [gathered, shares, tops] = [room("gathered"), room("shares"), room("tops")];
+    const kept = { tops: multipliesHalves(rows, halves) ? rows : 0 };
     const own = { keys: room("keys"), values: room("values"), queries: room("queries") };
     const stride = FOUR * Math.ceil(vocab / FOUR);
     const logitsOut = room("logits");
+    const factors = { normed, context, activated };
+    const multiply = (
+      name: string,
+      linear: Linear,
+      of: { input: typeof TOPS[number]; rows: number; first: number; into?: GPUBuffer },
+    ) =>
+      this.#product(name, linear, {
+        ...{ buffer: factors[of.input], rows: of.rows, first: of.first },
+        ...{ product: of.into ?? product, whole: of.into !== undefined },
+        ...{ tops, topsAt: TOPS.indexOf(of.input) * rows },
+      });
     const idsIn = given("ids", Uint32Array.from(ids));
     const turns = given("turns", this.#rotary.of(positions));
     const maskIn = given("mask", seen.bits);
@@ -127,10 +167,11 @@ export class GpuDecoder {
       of: { rows: number; first: number; parts: number; bias?: GPUBuffer | undefined },
     ) =>
       this.#bind(name, small, "add_and_norm", {
-        ...{ residual, product, weight, rows_out: normed, bias: of.bias },
+        ...{ residual, product, weight, rows_out: normed, tops, bias: of.bias },
       })({ workgroups: of.rows }, {
         job: {
           ...NO_JOB,
+          ...kept,
           ...{ rows: of.rows, width, parts: of.parts, first_row: of.first, eps: rmsNormEps },
           has_bias: of.bias !== undefined,
         },
@@ -150,8 +191,8 @@ export class GpuDecoder {
       const values = target?.value.buffer ?? own.values;
       const queries = target?.query?.buffer ?? own.queries;
       const before = target?.preRopeKey?.buffer;
-      const projected = this.#product(`projections ${l}`, layer.projections, {
-        ...{ input: normed, product, rows, first: 0 },
+      const projected = multiply(`projections ${l}`, layer.projections, {
+        ...{ input: "normed", rows, first: 0 },
       });
       const heads = {
         projected: product,
@@ -197,72 +238,60 @@ export class GpuDecoder {
         },
       });
       this.#bind("join splits", small, "join_splits", {
-        ...{ gathered, weights: shares, rows_out: context },
+        ...{ gathered, weights: shares, rows_out: context, tops },
       })({ threads: rows * attended / FOUR }, {
-        job: { ...NO_JOB, rows, query_heads: queryHeads, head_dim: headDim, splits },
+        job: { ...NO_JOB, ...kept, rows, query_heads: queryHeads, head_dim: headDim, splits },
       });
       // A row without logits is done once its key and value exist.
       const count = l + 1 === layers ? logits : rows;
       const first = rows - count;
-      const output = this.#product(`output ${l}`, layer.output, {
-        ...{ input: context, product, rows: count, first },
+      const output = multiply(`output ${l}`, layer.output, {
+        ...{ input: "context", rows: count, first },
       });
       norm(`MLP norm ${l}`, layer.mlpNorm, {
         ...{ rows: count, first, parts: output, bias: layer.output.bias },
       });
-      const both = this.#product(`gate and up ${l}`, layer.gateAndUp, {
-        ...{ input: normed, product, rows: count, first: 0 },
+      const both = multiply(`gate and up ${l}`, layer.gateAndUp, {
+        ...{ input: "normed", rows: count, first: 0 },
       });
       this.#bind(`gate ${l}`, small, "gate", {
-        ...{ product, bias: layer.gateAndUp.bias, rows_out: activated },
+        ...{ product, bias: layer.gateAndUp.bias, rows_out: activated, tops },
       })({ threads: count * intermediate / FOUR }, {
         job: {
           ...NO_JOB,
+          ...kept,
           ...{ rows: count, width: intermediate / FOUR, parts: both },
           has_bias: layer.gateAndUp.bias !== undefined,
         },
       });
-      const down = this.#product(`down ${l}`, layer.down, {
-        ...{ input: activated, product, rows: count, first: 0 },
+      const down = multiply(`down ${l}`, layer.down, {
+        ...{ input: "activated", rows: count, first: 0 },
       });
       const next = weights.layers[l + 1]?.attentionNorm ?? weights.finalNorm;
       norm(`next norm ${l}`, next, {
         ...{ rows: count, first, parts: down, bias: layer.down.bias },
       });
     }
-    this.#product("head", weights.head, {
-      ...{ input: normed, product: logitsOut, rows: logits, first: 0, whole: true },
-    });
+    multiply("head", weights.head, { input: "normed", rows: logits, first: 0, into: logitsOut });
     return { buffer: logitsOut, stride };
   }
 
   /** Launches a product; returns its parts. */
-  #product(
-    name: string,
-    linear: Linear,
-    { input, product, rows, first, whole = false }: {
-      readonly input: GPUBuffer;
-      readonly product: GPUBuffer;
-      readonly rows: number;
-      /** First row of the input that counts. */
-      readonly first: number;
-      /** Whether it must come in one part. */
-      readonly whole?: boolean;
-    },
-  ): number {
-    const { tile, rowTiles, columnTiles, split, parts, outWidth } = productPlan(
-      linear,
-      rows,
-      whole,
-    );
+  #product(name: string, linear: Linear, factor: LeftFactor): number {
+    const { buffer, rows, first, product, tops, topsAt, whole } = factor;
+    const plan = productPlan(linear, rows, this.weights.halves, whole);
+    const { tile, rowTiles, columnTiles, split, parts, outWidth } = plan;
+    const { halves } = PRODUCT_TILES[tile]!;
     const tiles = rowTiles * columnTiles * parts;
     this.#bind(`${name}, ${tile}`, this.#products[tile]!, "multiply", {
-      ...{ rows_in: input, matrix: linear.matrix, product },
+      ...{ rows_in: buffer, matrix: linear.matrix, product },
+      ...(halves ? { tops } : {}),
     })({ workgroups: tiles }, {
       job: {
         ...{ rows, columns: linear.rows, out_width: outWidth, first_row: first, tiles },
         ...{ inner: linear.columns / FOUR, split: split / FOUR },
         ...{ row_tiles: rowTiles, column_tiles: columnTiles },
+        ...(halves ? { tops_at: topsAt } : {}),
       },
     });
     return parts;

@@ -21,6 +21,8 @@ struct Job {
   // Tokens that there is room for where keys and values go, and the place of the first.
   kv_capacity: u32,
   kv_first: u32,
+  // Rows whose largest numbers are kept, if they are: of each kind so many.
+  tops: u32,
 }
 
 @group(0) @binding(2) var<storage, read> ids: array<u32>;
@@ -43,6 +45,18 @@ struct Job {
 // Of attention: what each split gathered, and the top and the sum of its weights.
 @group(0) @binding(17) var<storage, read> gathered: array<vec4f>;
 @group(0) @binding(18) var<storage, read> weights: array<vec2f>;
+
+// The largest magnitude of each row that is multiplied in float16, as the bits of a float: of what
+// comes out of a norm, then of attention, then of a gate.
+@group(0) @binding(19) var<storage, read_write> tops: array<atomic<u32>>;
+
+const of_attention = 1u;
+const of_gate = 2u;
+
+fn magnitude(numbers: vec4f) -> u32 {
+  let most = max(max(abs(numbers.x), abs(numbers.y)), max(abs(numbers.z), abs(numbers.w)));
+  return bitcast<u32>(most);
+}
 
 // The rows of a table.
 @compute @workgroup_size(workgroup_threads)
@@ -94,8 +108,20 @@ fn add_and_norm(
     workgroupBarrier();
   }
   let scale = 1.0 / sqrt(square_sums[0] / f32(4u * job.width) + job.eps);
+  if (job.tops != 0u && lane == 0u) {
+    atomicStore(&tops[row], 0u);
+    atomicStore(&tops[of_attention * job.tops + row], 0u);
+    atomicStore(&tops[of_gate * job.tops + row], 0u);
+  }
+  storageBarrier();
+  var most = 0u;
   for (var i = lane; i < job.width; i += norm_threads) {
-    rows_out[row * job.width + i] = four_of(residual[start + i] * scale * weight[i]);
+    let normed = residual[start + i] * scale * weight[i];
+    rows_out[row * job.width + i] = four_of(normed);
+    most = max(most, magnitude(normed));
+  }
+  if (job.tops != 0u) {
+    atomicMax(&tops[row], most);
   }
 }
 
@@ -205,8 +231,11 @@ fn join_splits(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups
   }
   let head = place / job.rows;
   let row = place % job.rows;
-  rows_out[(row * job.query_heads + head) * width + column] =
-    four_of(select(vec4f(), numbers / sum, sum > 0.0));
+  let joined = select(vec4f(), numbers / sum, sum > 0.0);
+  rows_out[(row * job.query_heads + head) * width + column] = four_of(joined);
+  if (job.tops != 0u) {
+    atomicMax(&tops[of_attention * job.tops + row], magnitude(joined));
+  }
 }
 
 // silu(gate) * up.
@@ -230,5 +259,9 @@ fn gate(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) workg
     gates += bias[column];
     ups += bias[column + job.width];
   }
-  rows_out[index] = four_of(gates / (1.0 + exp(-gates)) * ups);
+  let gated = gates / (1.0 + exp(-gates)) * ups;
+  rows_out[index] = four_of(gated);
+  if (job.tops != 0u) {
+    atomicMax(&tops[of_gate * job.tops + row], magnitude(gated));
+  }
 }

@@ -12,15 +12,35 @@ import type { Tile } from "./product_text.ts";
 /** Numbers that lie together. */
 export const FOUR = 4;
 
-/** Tiles of a product by the most rows that they are for. */
-export const PRODUCT_TILES: readonly (Tile & { readonly most: number })[] = [
-  { most: 8, rows: 8, columns: 64, depth: 32, down: 2 },
-  { most: 64, rows: 32, columns: 64, depth: 32, down: 8 },
-  { most: Infinity, rows: 128, columns: 128, depth: 16, down: 16 },
+/** A tile, and the most rows that it is for; whether it is multiplied in float16. */
+export interface ProductTile extends Tile {
+  readonly most: number;
+  readonly halves: boolean;
+}
+
+/** Tiles of a product. With few rows, bringing the matrix takes longer than multiplying. */
+export const PRODUCT_TILES: readonly ProductTile[] = [
+  { most: 8, halves: false, rows: 8, columns: 64, depth: 32, down: 2 },
+  { most: 64, halves: false, rows: 32, columns: 64, depth: 32, down: 8 },
+  { most: Infinity, halves: true, rows: 128, columns: 128, depth: 32, down: 16 },
+  { most: Infinity, halves: false, rows: 128, columns: 128, depth: 16, down: 16 },
 ];
 
-/** Workgroups that keep a large device busy. */
+/** The tile for so many rows, by its place among them. */
+function productTile(rows: number, halves: boolean): number {
+  return PRODUCT_TILES.findIndex((tile) => rows <= tile.most && (halves || !tile.halves));
+}
+
+/** Whether so many rows are multiplied in float16 where they can be. */
+export function multipliesHalves(rows: number, halves: boolean): boolean {
+  return PRODUCT_TILES[productTile(rows, halves)]!.halves;
+}
+
+/** Workgroups of a product that keep a large device busy. */
 const BUSY = 512;
+
+/** The same of attention, whose workgroups have more or less to look at. */
+const ATTENTION_BUSY = 2048;
 
 /** Numbers of the inner axis in a split of it at least, and of the entries in one of attention. */
 const LEAST_SPLIT = 64;
@@ -47,10 +67,16 @@ export interface ProductPlan {
 /**
  * The plan of a product of so many rows.
  *
+ * @param halves whether it may be multiplied in float16
  * @param whole whether it must come in one part
  */
-export function productPlan(matrix: MatrixSize, rows: number, whole = false): ProductPlan {
-  const tile = PRODUCT_TILES.findIndex(({ most }) => rows <= most);
+export function productPlan(
+  matrix: MatrixSize,
+  rows: number,
+  halves: boolean,
+  whole = false,
+): ProductPlan {
+  const tile = productTile(rows, halves);
   const { rows: tileRows, columns: tileColumns, depth } = PRODUCT_TILES[tile]!;
   const { rows: columns, columns: inner } = matrix;
   const rowTiles = Math.ceil(rows / tileRows);
@@ -86,9 +112,12 @@ export function attentionPlan(
   const tile = attentionTile(headDim, folded, memory);
   const rowTiles = Math.ceil(folded / tile.rows);
   const most = Math.ceil((past + rows) / LEAST_SPLIT);
-  const splits = Math.max(1, Math.min(most, Math.floor(BUSY / (kvHeads * rowTiles))));
+  const splits = Math.max(1, Math.min(most, Math.floor(ATTENTION_BUSY / (kvHeads * rowTiles))));
   return { tile, rowTiles, splits };
 }
+
+/** Rows that are multiplied, the largest of each of which is kept. */
+export const TOPS = ["normed", "context", "activated"] as const;
 
 /** What a pass computes, as far as its memory depends on it. */
 export interface PassSize {
@@ -97,13 +126,15 @@ export interface PassSize {
   readonly logits: number;
   /** Splits of attention. */
   readonly splits: number;
+  /** Whether products may be multiplied in float16. */
+  readonly halves: boolean;
 }
 
 /** Words of each buffer that a pass computes in. */
 export function scratchWords(
   { shape, config: { intermediate } }: Pick<Model, "shape" | "config">,
   precision: FloatName,
-  { rows, logits, splits }: PassSize,
+  { rows, logits, splits, halves }: PassSize,
 ) {
   const { hidden, vocab, queryHeads, kvHeads, headDim } = shape;
   const attended = queryHeads * headDim;
@@ -116,7 +147,7 @@ export function scratchWords(
   ];
   const products = matrices.flatMap((matrix) =>
     [rows, logits].map((of) => {
-      const { parts, outWidth } = productPlan(matrix, of);
+      const { parts, outWidth } = productPlan(matrix, of, halves);
       return parts * of * FOUR * outWidth;
     })
   );
@@ -129,6 +160,7 @@ export function scratchWords(
     activated: inPrecision(rows * intermediate),
     gathered: splits * rows * attended,
     shares: 2 * splits * rows * queryHeads,
+    tops: TOPS.length * rows,
     context: inPrecision(rows * attended),
     keys: rows * kept,
     values: rows * kept,

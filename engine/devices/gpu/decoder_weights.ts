@@ -12,6 +12,7 @@ import pack from "../../../quant/packing/pack.wgsl" with { type: "text" };
 import type { StoredTensor } from "../../checkpoint/checkpoint.ts";
 import { tensorOf } from "../weight_values.ts";
 import { FLOAT_BYTES, type FloatName } from "./float_words.ts";
+import { LARGEST_WEIGHT } from "./half_product_text.ts";
 import weightsText from "./weights.wgsl" with { type: "text" };
 
 /** Numbers that lie together. */
@@ -53,6 +54,8 @@ export interface DecoderWeights {
   readonly head: Linear;
   /** Numbers that float16 does not hold; they became its largest. */
   readonly saturated: number;
+  /** Whether products can be gathered in float16: that is the precision, and no weight is too large. */
+  readonly halves: boolean;
 }
 
 /** Brings the weights of a model to a device. */
@@ -68,7 +71,7 @@ class Upload {
   readonly #kernels: Kernels;
   /** What came last, still as it is stored. */
   readonly #brought: GPUBuffer;
-  readonly #saturated: GPUBuffer;
+  readonly #counts: GPUBuffer;
   #underWay = 0;
 
   constructor(
@@ -78,7 +81,7 @@ class Upload {
   ) {
     this.#kernels = Kernels.of(bench.device, "weights", [pack, weightsText]);
     this.#brought = bench.buffer("brought", MOST_BROUGHT / Uint32Array.BYTES_PER_ELEMENT);
-    this.#saturated = bench.buffer("saturated", 1);
+    this.#counts = bench.buffer("counts", 2);
   }
 
   async all(): Promise<DecoderWeights> {
@@ -125,16 +128,16 @@ class Upload {
       head: tiedEmbeddings
         ? embedding
         : await this.#linear("", [names.head], [vocab, hidden], false),
-      saturated: await this.#finished(),
+      ...await this.#finished(),
     };
   }
 
-  /** How many weights were beyond float16, now that all are there. */
-  async #finished(): Promise<number> {
-    const { bench } = this;
-    const [count] = await bench.read([{ buffer: this.#saturated, at: 0, words: 1 }]);
-    bench.free(this.#brought, this.#saturated);
-    return count!;
+  /** What was seen of the weights, now that all are there. */
+  async #finished(): Promise<Pick<DecoderWeights, "saturated" | "halves">> {
+    const { bench, precision } = this;
+    const [saturated, large] = await bench.read([{ buffer: this.#counts, at: 0, words: 2 }]);
+    bench.free(this.#brought, this.#counts);
+    return { saturated: saturated!, halves: precision === "float16" && large === 0 };
   }
 
   async #linear(
@@ -210,12 +213,12 @@ class Upload {
   #turn(kernel: string, matrix: GPUBuffer, first: number, numbers: number): number {
     const count = numbers / FOUR;
     this.#kernels.run(kernel, { threads: count }, {
-      job: { count, first: first / FOUR },
+      job: { count, first: first / FOUR, largest: LARGEST_WEIGHT },
       brain_floats: this.#brought,
       floats: this.#brought,
       floats_out: matrix,
       halves_out: matrix,
-      saturated: this.#saturated,
+      counts: this.#counts,
     });
     return first + numbers;
   }

@@ -47,7 +47,8 @@ export function passBytes({ bench, model, precision }: PlacedModel, pass: PassEx
   const memory = bench.device.limits.maxComputeWorkgroupStorageSize;
   const { rows, logits, past } = pass;
   const { splits } = attentionPlan(model.shape, rows, past, memory);
-  const words = Object.values(scratchWords(model, precision, { rows, logits, splits }));
+  const size = { rows, logits, splits, halves: precision === "float16" };
+  const words = Object.values(scratchWords(model, precision, size));
   return WORD * words.reduce((sum, of) => sum + of, 0);
 }
 

@@ -4,13 +4,16 @@ struct Job {
   // Fours that came, and the place of the first.
   count: u32,
   first: u32,
+  // The largest number that is multiplied in float16.
+  largest: f32,
 }
 
 @group(0) @binding(2) var<storage, read> brain_floats: array<vec2u>;
 @group(0) @binding(3) var<storage, read> floats: array<vec4f>;
 @group(0) @binding(4) var<storage, read_write> floats_out: array<vec4f>;
 @group(0) @binding(5) var<storage, read_write> halves_out: array<vec2u>;
-@group(0) @binding(6) var<storage, read_write> saturated: atomic<u32>;
+// How many numbers are beyond float16, and how many above those that are multiplied in it.
+@group(0) @binding(6) var<storage, read_write> counts: array<atomic<u32>, 2>;
 
 fn of_brain_floats(words: vec2u) -> vec4f {
   return vec4f(
@@ -28,7 +31,10 @@ fn half_of(number: f32) -> u32 {
     return 0x7e00u;
   }
   if (magnitude > bitcast<u32>(half_max)) {
-    atomicAdd(&saturated, 1u);
+    atomicAdd(&counts[0], 1u);
+  }
+  if (magnitude > bitcast<u32>(job.largest)) {
+    atomicAdd(&counts[1], 1u);
   }
   return half_bits(number);
 }
