@@ -1,9 +1,8 @@
 // QAQ (ClubieDong/QAQ-KVCacheQuantization, src/quantizer.py): groups inside one token, one workgroup
 // each. Layout: qaq_settings.ts and qaq_packed_cpu.ts; arithmetic: qaq_rule.ts and qaq_groups.ts.
+// Before it stand `fixed_heads`, `fixed_head_dim`, `fixed_groups` of a token and `fixed_group_size`.
 
 struct Job {
-  heads: u32,
-  head_dim: u32,
   // Distances in the buffer that is read: between layers, between heads; and its first entry.
   layer_stride: u32,
   head_stride: u32,
@@ -11,8 +10,6 @@ struct Job {
   // Tokens of this dispatch.
   first: u32,
   tokens: u32,
-  groups: u32,
-  group_size: u32,
   low_rank: u32,
   high_rank: u32,
   // Outliers of a group without ties.

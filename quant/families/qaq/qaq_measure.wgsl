@@ -11,14 +11,14 @@ fn measure_groups(
   @builtin(local_invocation_index) lane: u32,
 ) {
   let index = flat_workgroup(id, workgroups);
-  if (index >= job.tokens * job.groups) {
+  if (index >= job.tokens * fixed_groups) {
     return;
   }
-  let group = index % job.groups;
-  group_entry = group * job.group_size;
-  group_token = index / job.groups;
+  let group = index % fixed_groups;
+  group_entry = group * fixed_group_size;
+  group_token = index / fixed_groups;
   let token = job.first + group_token;
-  let count = job.group_size;
+  let count = fixed_group_size;
 
   keep_elements(count, lane);
   var low = 0.0;
@@ -42,8 +42,8 @@ fn measure_groups(
   for (var i = lane; i < count; i += workgroup_threads) {
     let x = kept_element(count, i);
     if (!is_finite_value(x)) {
-      let heads = job.groups * job.group_size / job.head_dim;
-      report_not_finite(token, heads, (group_entry + i) / job.head_dim);
+      let heads = fixed_groups * fixed_group_size / fixed_head_dim;
+      report_not_finite(token, heads, (group_entry + i) / fixed_head_dim);
     }
     if (is_outlier(x, low, high)) {
       mine++;

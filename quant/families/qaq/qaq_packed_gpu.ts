@@ -121,8 +121,9 @@ export class QaqPackedGpu extends DeviceStore<Role> {
     this.#sources = sources;
     this.#settings = settings;
     this.#attention = attention;
+    const fixed = fixedSizes(layout);
     const kernels = (...texts: string[]) =>
-      Kernels.of(device, "qaq", texts, {
+      Kernels.of(device, "qaq", [fixed, ...texts], {
         sparse: settings.outliersRatio > 0,
         symmetric: settings.symmetric,
         normal: settings.method === "normal",
@@ -361,13 +362,9 @@ export class QaqPackedGpu extends DeviceStore<Role> {
     moment = 0,
   ) {
     const settings = this.#settings;
-    const { heads, headDim, groups, groupSize, lowRank, highRank } = this.layout;
+    const { lowRank, highRank } = this.layout;
     return {
       ...place,
-      heads,
-      head_dim: headDim,
-      groups,
-      group_size: groupSize,
       low_rank: Math.max(0, lowRank),
       high_rank: highRank,
       nominal: this.layout.nominalOutliers,
@@ -379,6 +376,12 @@ export class QaqPackedGpu extends DeviceStore<Role> {
       error: moment === 0 ? 0 : Math.min(largestError(settings, moment), 3e38),
     };
   }
+}
+
+/** Sizes as constants, by which the kernels divide. */
+function fixedSizes({ heads, headDim, groups, groupSize }: QaqLayout): string {
+  const sizes = { heads, head_dim: headDim, groups, group_size: groupSize };
+  return Object.entries(sizes).map(([name, size]) => `const fixed_${name} = ${size}u;`).join("\n");
 }
 
 const NOTHING: QaqTotals = { codes: 0, codeBits: 0, outliers: 0, exceptions: 0 };

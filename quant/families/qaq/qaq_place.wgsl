@@ -7,7 +7,7 @@
 @group(0) @binding(4) var<storage, read_write> totals: array<vec4u>;
 
 fn counts(record: Record) -> vec4u {
-  let codes = job.group_size - record.outliers;
+  let codes = fixed_group_size - record.outliers;
   return vec4u(
     select(codes, 0u, record.bits == 0u),
     codes * record.bits,
@@ -22,7 +22,7 @@ fn counts(record: Record) -> vec4u {
 fn counts_of_token(token: u32) -> vec4u {
   var sum = vec4u(0u);
   if (token < job.tokens) {
-    for (var g = token * job.groups; g < (token + 1u) * job.groups; g++) {
+    for (var g = token * fixed_groups; g < (token + 1u) * fixed_groups; g++) {
       sum += counts(records[g]);
     }
   }
@@ -79,7 +79,7 @@ fn place(
   if (token >= job.tokens) {
     return;
   }
-  for (var g = token * job.groups; g < (token + 1u) * job.groups; g++) {
+  for (var g = token * fixed_groups; g < (token + 1u) * fixed_groups; g++) {
     let record = records[g];
     records[g].code_bit = at.y;
     records[g].outlier = at.z;

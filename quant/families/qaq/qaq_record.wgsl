@@ -34,7 +34,7 @@ fn note_group(
 ) {
   let token = job.first + group_token;
   let mean = select(own_mean, 0.0, symmetric);
-  var bits = group_bits[index % job.groups];
+  var bits = group_bits[index % fixed_groups];
   if (adaptive) {
     bits = job.least_bits;
     if (token >= job.recent) {
@@ -43,8 +43,8 @@ fn note_group(
       var error = job.error;
       if (attentive) {
         var most = 0.0;
-        let first_head = group_entry / job.head_dim;
-        for (var head = first_head; head < first_head + job.group_size / job.head_dim; head++) {
+        let first_head = group_entry / fixed_head_dim;
+        for (var head = first_head; head < first_head + fixed_group_size / fixed_head_dim; head++) {
           most = max(most, attention[head * job.tokens + group_token]);
         }
         // Without attention any error will do.
@@ -55,7 +55,7 @@ fn note_group(
       }
     }
   }
-  let place = job.first * job.groups + index;
+  let place = job.first * fixed_groups + index;
   let scale = select(range / exp2(f32(bits)), deviation, normal);
   if (symmetric) {
     store_parameter(place, scale);

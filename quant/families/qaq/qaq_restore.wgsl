@@ -10,7 +10,7 @@
 
 fn width_of(group: u32) -> u32 {
   if (!adaptive) {
-    return group_bits[group % job.groups];
+    return group_bits[group % fixed_groups];
   }
   let bit = group * width_bits;
   let shift = bit & 31u;
@@ -44,7 +44,7 @@ const groups_each = 8u;
 
 fn group_blocks() -> u32 {
   let each = workgroup_threads * groups_each;
-  return (job.tokens * job.groups + each - 1u) / each;
+  return (job.tokens * fixed_groups + each - 1u) / each;
 }
 
 // An invocation's groups: the next one, the first behind them, and the exception to look at.
@@ -55,7 +55,7 @@ struct Walk {
 }
 
 fn walk_of(block: u32, lane: u32) -> Walk {
-  let count = job.tokens * job.groups;
+  let count = job.tokens * fixed_groups;
   let first = min((block * workgroup_threads + lane) * groups_each, count);
   return Walk(first, min(first + groups_each, count), exception_from(first));
 }
@@ -71,7 +71,7 @@ fn next_sizes(walk: ptr<function, Walk>) -> vec3u {
   }
   (*walk).group++;
   let width = width_of(group);
-  return vec3u((job.group_size - outliers) * width, outliers, width);
+  return vec3u((fixed_group_size - outliers) * width, outliers, width);
 }
 
 fn summed_sizes(walk: Walk) -> vec2u {
@@ -265,16 +265,17 @@ fn restore(
   @builtin(local_invocation_index) lane: u32,
 ) {
   let index = flat_workgroup(id, workgroups) * 256u + lane;
-  if (index >= job.heads * job.tokens * job.head_dim) {
+  if (index >= fixed_heads * job.tokens * fixed_head_dim) {
     return;
   }
-  let channel = index % job.head_dim;
-  let token = index / job.head_dim % job.tokens;
-  let head = index / job.head_dim / job.tokens;
-  let entry = job.base + head * job.head_dim + channel;
-  let place = entry % job.group_size;
-  var group = restored_from(token * job.groups + entry / job.group_size, place);
-  restored[head * job.head_stride + token * job.head_dim + channel] = restored_entry(&group, place);
+  let channel = index % fixed_head_dim;
+  let row = index / fixed_head_dim;
+  let head = row / job.tokens;
+  let token = row - head * job.tokens;
+  let entry = job.base + head * fixed_head_dim + channel;
+  let place = entry % fixed_group_size;
+  var group = restored_from(token * fixed_groups + entry / fixed_group_size, place);
+  restored[head * job.head_stride + token * fixed_head_dim + channel] = restored_entry(&group, place);
 }
 
 // The same binding, four entries at a time; an invocation has four, of heads whose channels are fours.
@@ -286,17 +287,18 @@ fn restore_quads(
   @builtin(num_workgroups) workgroups: vec3u,
   @builtin(local_invocation_index) lane: u32,
 ) {
-  let quads = job.head_dim / 4u;
+  let quads = fixed_head_dim / 4u;
   let index = flat_workgroup(id, workgroups) * 256u + lane;
-  if (index >= job.heads * job.tokens * quads) {
+  if (index >= fixed_heads * job.tokens * quads) {
     return;
   }
   let quad = index % quads;
-  let token = index / quads % job.tokens;
-  let head = index / quads / job.tokens;
-  let entry = job.base + head * job.head_dim + 4u * quad;
-  let place = entry % job.group_size;
-  var group = restored_from(token * job.groups + entry / job.group_size, place);
+  let row = index / quads;
+  let head = row / job.tokens;
+  let token = row - head * job.tokens;
+  let entry = job.base + head * fixed_head_dim + 4u * quad;
+  let place = entry % fixed_group_size;
+  var group = restored_from(token * fixed_groups + entry / fixed_group_size, place);
   var x: vec4f;
   for (var i = 0u; i < 4u; i++) {
     x[i] = restored_entry(&group, place + i);

@@ -99,12 +99,12 @@ fn measure_rows(
   @builtin(local_invocation_index) thread: u32,
 ) {
   let first = flat_workgroup(id, workgroups) * row_groups;
-  let count = job.tokens * job.groups;
+  let count = job.tokens * fixed_groups;
   let lane = thread % row_lanes;
   // All have to come to the barriers.
   let index = min(first + thread / row_lanes, count - 1u);
-  group_entry = index % job.groups * job.group_size;
-  group_token = index / job.groups;
+  group_entry = index % fixed_groups * fixed_group_size;
+  group_token = index / fixed_groups;
 ${
     lines(quads, (q) =>
       `  let x${q} = source_quads[address_of(4u * (lane + ${q}u * row_lanes)) / 4u];`)
@@ -113,12 +113,12 @@ ${lines(entries.length, (i) => `  let k${i} = ordered(${entry(i)});`)}
   let least = ${folded("min", entries.map((i) => `k${i}`))};
   let most = ${folded("max", entries.map((i) => `k${i}`))};
   if (!(is_finite_value(float_of(least)) && is_finite_value(float_of(most)))) {
-    let heads = job.groups * job.group_size / job.head_dim;
+    let heads = fixed_groups * fixed_group_size / fixed_head_dim;
 ${
     lines(entries.length, (i) =>
       `    if (!is_finite_value(${entry(i)})) {
       let entry = group_entry + 4u * (lane + ${i >> 2}u * row_lanes);
-      report_not_finite(job.first + group_token, heads, entry / job.head_dim);
+      report_not_finite(job.first + group_token, heads, entry / fixed_head_dim);
     }`)
   }
   }
@@ -182,7 +182,7 @@ ${
   }
   let part = 4u * thread;
   let outliers = u32(part_inner[part + 2u]);
-  let kept = job.group_size - outliers;
+  let kept = fixed_group_size - outliers;
   var mean = 0.0;
   var range = 0.0;
   if (kept > 0u) {
@@ -190,8 +190,8 @@ ${
     mean = sum / f32(kept);
     range = range_of(float_of(part_inner[part]), float_of(part_inner[part + 1u]));
   }
-  group_entry = (first + thread) % job.groups * job.group_size;
-  group_token = (first + thread) / job.groups;
+  group_entry = (first + thread) % fixed_groups * fixed_group_size;
+  group_token = (first + thread) / fixed_groups;
   let bounds = vec2f(row_bounds[thread], row_bounds[row_groups + thread]);
   note_group(first + thread, mean, range, 0.0, bounds.x, bounds.y, outliers);
 }
@@ -214,12 +214,12 @@ fn write_rows(
   @builtin(local_invocation_index) thread: u32,
 ) {
   let place = flat_workgroup(id, workgroups) * row_groups + thread / row_lanes;
-  let count = job.tokens * job.groups;
+  let count = job.tokens * fixed_groups;
   let lane = thread % row_lanes;
   // All have to come to the barrier.
   let index = min(place, count - 1u);
-  group_entry = index % job.groups * job.group_size;
-  group_token = index / job.groups;
+  group_entry = index % fixed_groups * fixed_group_size;
+  group_token = index / fixed_groups;
   let record = records[index];
   let first = ${entries.length}u * lane;
 ${lines(quads, (q) => `  let x${q} = source_quads[address_of(first + ${4 * q}u) / 4u];`)}

@@ -7,10 +7,10 @@ var<private> group_token: u32;
 // Where entry `index` of the group lies; entries of a token are layers, heads, channels.
 fn address_of(index: u32) -> u32 {
   let entry = group_entry + index;
-  let head = entry / job.head_dim;
-  let layer = head / job.heads;
-  return job.base + layer * job.layer_stride + head % job.heads * job.head_stride +
-    group_token * job.head_dim + entry % job.head_dim;
+  let head = entry / fixed_head_dim;
+  let layer = head / fixed_heads;
+  return job.base + layer * job.layer_stride + head % fixed_heads * job.head_stride +
+    group_token * fixed_head_dim + entry % fixed_head_dim;
 }
 
 fn element(index: u32) -> f32 {

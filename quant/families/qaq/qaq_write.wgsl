@@ -73,7 +73,7 @@ fn put_entry(record: Record, x: f32, i: u32, writing: ptr<function, Writing>) {
 
 fn note_exception(record: Record, index: u32) {
   if (record.exception != no_exception) {
-    exceptions[2u * record.exception] = job.first * job.groups + index;
+    exceptions[2u * record.exception] = job.first * fixed_groups + index;
     exceptions[2u * record.exception + 1u] = record.outliers;
   }
 }
@@ -85,24 +85,24 @@ fn write_groups(
   @builtin(local_invocation_index) lane: u32,
 ) {
   let index = flat_workgroup(id, workgroups);
-  if (index >= job.tokens * job.groups) {
+  if (index >= job.tokens * fixed_groups) {
     return;
   }
-  group_entry = index % job.groups * job.group_size;
-  group_token = index / job.groups;
-  keep_elements(job.group_size, lane);
+  group_entry = index % fixed_groups * fixed_group_size;
+  group_token = index / fixed_groups;
+  keep_elements(fixed_group_size, lane);
   let record = records[index];
   // Each invocation has a run of consecutive entries, and counts the outliers before it.
-  let run = (job.group_size + workgroup_threads - 1u) / workgroup_threads;
-  let first = min(lane * run, job.group_size);
-  let end = min(first + run, job.group_size);
+  let run = (fixed_group_size + workgroup_threads - 1u) / workgroup_threads;
+  let first = min(lane * run, fixed_group_size);
+  let end = min(first + run, fixed_group_size);
   var mine = 0u;
   for (var i = first; i < end; i++) {
-    mine += select(0u, 1u, is_outlier(kept_element(job.group_size, i), record.low, record.high));
+    mine += select(0u, 1u, is_outlier(kept_element(fixed_group_size, i), record.low, record.high));
   }
   var writing = Writing(sum_before(vec4u(mine), lane).x, 0u, 0u);
   for (var i = first; i < end; i++) {
-    put_entry(record, kept_element(job.group_size, i), i, &writing);
+    put_entry(record, kept_element(fixed_group_size, i), i, &writing);
   }
   write_word(writing.at, writing.word);
   if (lane == 0u) {

@@ -152,9 +152,9 @@ ${upTo(8).map((i) => `    errors_here[${i}u * sum_threads + lane] = e${i};`).joi
     at += 8u * step;
 ${loads("")}
     if (lane < sum_columns) {
-      for (var i = lane; i < sum_tile; i += 16u * sum_columns) {
-${upTo(16).map((i) => `        let a${i} = errors_here[i + ${i}u * sum_columns];`).join("\n")}
-${upTo(16).map((i) => `        sum += a${i};`).join("\n")}
+      for (var i = lane; i < sum_tile; i += 64u * sum_columns) {
+${upTo(64).map((i) => `        let a${i} = errors_here[i + ${i}u * sum_columns];`).join("\n")}
+${upTo(64).map((i) => `        sum += a${i};`).join("\n")}
       }
     }
   }
