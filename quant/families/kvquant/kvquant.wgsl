@@ -1,5 +1,6 @@
 // KVQuant (SqueezeAILab/KVQuant, quant/kvquant/simquant_module_quantizer.py): one workgroup codes the
 // channels of all heads of one token. Layout: kvquant_settings.ts; arithmetic: kvquant_rule.ts.
+// Before it stand `fixed_heads` and `fixed_head_dim`.
 
 struct CodeRow {
   first_code: u32,
@@ -14,8 +15,6 @@ struct CodeRow {
 }
 
 struct Job {
-  heads: u32,
-  head_dim: u32,
   // Tokens of room in the tensor that is read or written.
   capacity: u32,
   // First quantized token of the cache.

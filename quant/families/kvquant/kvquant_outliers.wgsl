@@ -75,7 +75,7 @@ fn write_outliers(
     return;
   }
   let unit = job.first + step;
-  token_address = (job.from_token + unit) * job.head_dim;
+  token_address = (job.from_token + unit) * fixed_head_dim;
   var at = ends_before(unit) - ends_before(job.first);
   for (var other = 0u; other < word; other++) {
     at += countOneBits(marks[mark + other]);

@@ -33,8 +33,8 @@ fn overlay(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) wo
       x = half_value(outlier_words[o] & 0xffffu);
       position = outlier_words[o] >> 16u;
     }
-    let head = position / job.head_dim;
+    let head = position / fixed_head_dim;
     let token = job.from_token + unit;
-    restored[(head * job.capacity + token) * job.head_dim + position % job.head_dim] = x;
+    restored[(head * job.capacity + token) * fixed_head_dim + position % fixed_head_dim] = x;
   }
 }

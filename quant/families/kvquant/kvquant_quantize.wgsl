@@ -10,10 +10,10 @@ fn quantize(
   if (step >= job.tokens) {
     return;
   }
-  let count = job.heads * job.head_dim;
+  let count = fixed_heads * fixed_head_dim;
   let unit = job.first + step;
   let token = job.from_token + unit;
-  token_address = token * job.head_dim;
+  token_address = token * fixed_head_dim;
 
   keep_elements(count, lane);
   var low = 0.0;
@@ -29,7 +29,7 @@ fn quantize(
   for (var i = lane; i < count; i += workgroup_threads) {
     let x = kept_element(count, i);
     if (!is_finite_value(x)) {
-      report_not_finite(token, job.heads, i / job.head_dim);
+      report_not_finite(token, fixed_heads, i / fixed_head_dim);
     }
     if (is_outlier(i, x, low, high)) {
       mine++;

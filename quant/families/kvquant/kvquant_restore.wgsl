@@ -65,14 +65,15 @@ fn restore(
   @builtin(local_invocation_index) lane: u32,
 ) {
   let index = flat_workgroup(id, workgroups) * restore_threads + lane;
-  if (index >= job.heads * job.tokens * job.head_dim) {
+  if (index >= fixed_heads * job.tokens * fixed_head_dim) {
     return;
   }
-  let channel = index % job.head_dim;
-  let unit = index / job.head_dim % job.tokens;
-  let head = index / job.head_dim / job.tokens;
-  let place = place_of(unit, head * job.head_dim + channel);
-  restored[(head * job.capacity + job.from_token + unit) * job.head_dim + channel] =
+  let channel = index % fixed_head_dim;
+  let token_row = index / fixed_head_dim;
+  let head = token_row / job.tokens;
+  let unit = token_row - head * job.tokens;
+  let place = place_of(unit, head * fixed_head_dim + channel);
+  restored[(head * job.capacity + job.from_token + unit) * fixed_head_dim + channel] =
     entry_of(place, codes_at(place, place.row.bits), 0u);
 }
 
@@ -85,15 +86,16 @@ fn restore_quads(
   @builtin(num_workgroups) workgroups: vec3u,
   @builtin(local_invocation_index) lane: u32,
 ) {
-  let quads = job.head_dim / 4u;
+  let quads = fixed_head_dim / 4u;
   let index = flat_workgroup(id, workgroups) * restore_threads + lane;
-  if (index >= job.heads * job.tokens * quads) {
+  if (index >= fixed_heads * job.tokens * quads) {
     return;
   }
   let quad = index % quads;
-  let unit = index / quads % job.tokens;
-  let head = index / quads / job.tokens;
-  let place = place_of(unit, head * job.head_dim + 4u * quad);
+  let token_row = index / quads;
+  let head = token_row / job.tokens;
+  let unit = token_row - head * job.tokens;
+  let place = place_of(unit, head * fixed_head_dim + 4u * quad);
   let part = codes_at(place, 4u * place.row.bits);
   restored_quads[(head * job.capacity + job.from_token + unit) * quads + quad] = vec4f(
     entry_of(place, part, 0u),

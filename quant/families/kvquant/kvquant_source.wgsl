@@ -7,8 +7,8 @@
 var<private> token_address: u32;
 
 fn address_of(index: u32) -> u32 {
-  let head = index / job.head_dim;
-  return token_address + head * job.capacity * job.head_dim + index % job.head_dim;
+  let head = index / fixed_head_dim;
+  return token_address + head * job.capacity * fixed_head_dim + index % fixed_head_dim;
 }
 
 fn element(index: u32) -> f32 {

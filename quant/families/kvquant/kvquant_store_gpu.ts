@@ -118,8 +118,11 @@ export class KvquantStoreGpu extends GrowingStore<KvquantSettings, Role> {
     const { rows, bounds, values, channels } = modelTables(settings, layout, tensor.headDim);
     const { from, to } = kvquantRange(settings, tokens);
     const room = to - from;
+    // Constants, since kernels divide by them.
+    const fixed =
+      `const fixed_heads = ${tensor.heads}u;\nconst fixed_head_dim = ${tensor.headDim}u;`;
     const kernels = (...texts: string[]) =>
-      Kernels.of(device, "kvquant", [pack, common, ...texts], {
+      Kernels.of(device, "kvquant", [fixed, pack, common, ...texts], {
         calibrated: settings.axis === "channel",
         whole: settings.quantizer === "int",
         round_zero: settings.roundZero,
@@ -255,8 +258,6 @@ export class KvquantStoreGpu extends GrowingStore<KvquantSettings, Role> {
     const low = quantileRank(1 - t, heads * headDim);
     const high = quantileRank(t, heads * headDim);
     return {
-      heads,
-      head_dim: headDim,
       capacity,
       from_token: this.quantized.from,
       first,

@@ -215,7 +215,7 @@ fn quantize_tokens(
     return;
   }
   let token = job.from_token + job.first + step;
-  token_address = token * job.head_dim;
+  token_address = token * fixed_head_dim;
 ${
     lines(quads, (q) =>
       `  let quad${q} = lane + ${q}u * workgroup_threads;
@@ -232,7 +232,7 @@ ${entries.map((i) => `  let k${i} = ordered_key(${entry(i)});`).join("\n")}
 ${
     entries.map((i) =>
       `    if (!is_finite_value(${entry(i)})) {
-      report_not_finite(token, job.heads, 4u * quad${i >> 2} / job.head_dim);
+      report_not_finite(token, fixed_heads, 4u * quad${i >> 2} / fixed_head_dim);
     }`
     ).join("\n")
   }
