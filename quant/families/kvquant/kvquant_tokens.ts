@@ -44,10 +44,8 @@ fn entry_at(address: u32) -> f32 {
 /**
  * Text of the kernel `quantize_tokens`, one workgroup per token; it stands behind
  * `kvquant_record.wgsl`.
- *
- * @param words words of the codes of a token
  */
-export function quantizeTokens(channels: number, words: number): string {
+export function quantizeTokens(channels: number): string {
   const quads = Math.ceil(channels / 4 / THREADS);
   /** Invocations have as many quads as each other, but for the last. */
   const whole = channels / 4 % THREADS === 0;
@@ -56,7 +54,8 @@ export function quantizeTokens(channels: number, words: number): string {
   const here = (q: number) => `has${q}`;
   return `
 const token_quads = ${channels / 4}u;
-const packed_words = ${words}u;
+// Of codes of eight bits, the widest.
+const packed_words = ${channels / 4}u;
 
 // Keys of every invocation's smallest and largest entries; the latter are turned around, so that the
 // outermost is the smallest.
@@ -268,8 +267,8 @@ ${
       `  if (${here(q)}) { put_codes(x${q}, quad${q}, found${q}, range.x, range.y); }`)
   }
   workgroupBarrier();
-  for (var w = lane; w < packed_words; w += workgroup_threads) {
-    codes[(job.first + step) * packed_words + w] = atomicLoad(&packed[w]);
+  for (var w = lane; w < job.token_words; w += workgroup_threads) {
+    codes[(job.first + step) * job.token_words + w] = atomicLoad(&packed[w]);
   }
 }
 `;
