@@ -44,6 +44,9 @@ export async function openCpuEngine(
   const options: InferenceSession.SessionOptions = {
     executionProviders: ["cpu"],
     intraOpNumThreads: threads,
+    // A thread that waits for work by spinning takes a core from stores and from guests' processes:
+    // on two cores, half of an example's processor time went there.
+    extra: { session: { intra_op: { allow_spinning: "0" } } },
   };
   const id = await fingerprint(model, ["cpu", runtime.env.versions.common]);
   const layout = new WeightsLayout(decoderGraph(model, "host, mapped"));
