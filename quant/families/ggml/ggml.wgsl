@@ -36,7 +36,7 @@ fn fixed_level(code: u32) -> f32 {
 }
 
 // The nearest fixed level, the higher of two that are as near.
-fn nearest_level(x: f32) -> u32 {
+fn nearest_fixed_level(x: f32) -> u32 {
   if (x <= fixed_level(0u)) {
     return 0u;
   }
@@ -59,7 +59,7 @@ fn fit_fixed_levels(first: u32, largest: f32) -> Fit {
   var squares = 0.0;
   for (var i = first; i < first + block_entries; i++) {
     let x = row[i];
-    let level = fixed_level(nearest_level(rounded_product(id, x)));
+    let level = fixed_level(nearest_fixed_level(rounded_product(id, x)));
     let weighed = rounded_product(rounded_product(x, x), level);
     products = alone(products + rounded_product(weighed, x));
     squares = alone(squares + rounded_product(weighed, level));
@@ -83,6 +83,7 @@ fn fit_block(first: u32, constant: f32) -> Fit {
     if (abs(x) > abs(largest)) {
       largest = x;
     }
+    // Of zeros of both signs a device may take either.
     low = min(low, x);
     high = max(high, x);
   }
@@ -112,7 +113,7 @@ fn code_of(x: f32, coding: vec2f, constant: f32) -> u32 {
     return bitcast<u32>(select(steps, -steps, level < 0.0)) & 0xffu;
   }
   if (ggml_type == type_iq4_nl) {
-    return select(0u, nearest_level(rounded_product(coding.x, x)), coding.y == 1.0);
+    return select(0u, nearest_fixed_level(rounded_product(coding.x, x)), coding.y == 1.0);
   }
   if (is_ranged()) {
     let level = rounded_product(alone(x - coding.y), coding.x) + 0.5;

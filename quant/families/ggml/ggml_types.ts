@@ -73,8 +73,9 @@ function ranged(levels: number): RowArithmetic {
     quantize(entries, _, codes, stored) {
       let [low, high] = [Infinity, -Infinity];
       for (let i = 0; i < entries.length; i++) {
-        low = Math.min(low, entries[i]!);
-        high = Math.max(high, entries[i]!);
+        // Of zeros of both signs the first stays, as there.
+        if (entries[i]! < low) low = entries[i]!;
+        if (entries[i]! > high) high = entries[i]!;
       }
       const d = fround(fround(high - low) / top);
       const id = inverse(d);

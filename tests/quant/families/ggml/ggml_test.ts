@@ -1,6 +1,7 @@
 /** What llama.cpp refuses, and where it rotates. */
 import { assertEquals, assertThrows } from "@std/assert";
 import { ggml } from "../../../../quant/families/ggml/ggml.ts";
+import { GGML_TYPES } from "../../../../quant/families/ggml/ggml_types.ts";
 import { QuantizerError } from "../../../../quant/quantizer_error.ts";
 import { settingsFor } from "../../../../quant/settings_for.ts";
 import type { KvKind } from "../../../../quant/family.ts";
@@ -39,4 +40,17 @@ Deno.test("keys are rotated over the largest power of two that divides them, val
   assertEquals(rotations(256), [256, 64]);
   assertEquals(rotations(96), [1, 1]);
   assertEquals(resolve(16, "f16", 128).rotation, 1);
+});
+
+Deno.test("of zeros of both signs the first is the least entry, as in ggml's own comparisons", () => {
+  for (const type of ["q4_1", "q5_1"] as const) {
+    const leastOf = (first: number, others: number) => {
+      const entries = new Float32Array(32).fill(others).with(0, first);
+      const stored = new Uint32Array(2);
+      GGML_TYPES[type].arithmetic.quantize(entries, 1, new Int32Array(32), stored);
+      return stored[1];
+    };
+    assertEquals(leastOf(0, -0), 0);
+    assertEquals(leastOf(-0, 0), 0x8000);
+  }
 });
