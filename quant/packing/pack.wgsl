@@ -158,3 +158,19 @@ fn nearest_level(steps: f32, top: f32) -> f32 {
   let mantissa = bitcast<u32>(clamp(steps, 0.0, top) + 8388608.0) & 0xffffu;
   return bitcast<f32>(mantissa | 0x4b000000u) - 8388608.0;
 }
+
+// Codes of quotients, by the product with the inverse of what divides (packed_codes.ts): the bits of
+// 2^23 more than the code. `far` becomes the greatest distance of a quotient from its code so far.
+fn quick_code(a: f32, inverse: f32, top: f32, far: ptr<function, f32>) -> u32 {
+  let steps = clamp(a * inverse, 0.0, top);
+  // The mask changes nothing, but compilers would see that what is added is subtracted.
+  let bits = bitcast<u32>(steps + 8388608.0) & 0x4b00ffffu;
+  *far = max(*far, abs(steps - (bitcast<f32>(bits) - 8388608.0)));
+  return bits;
+}
+
+// Up to this distance the product has decided like the quotient: it is off by less than a millionth of
+// itself, and what is above the largest code is clamped.
+fn quick_limit(top: f32) -> f32 {
+  return 0.5 - (top + 1.0) * 1e-6;
+}

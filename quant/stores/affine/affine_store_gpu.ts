@@ -80,7 +80,7 @@ function kernelTexts(layout: GroupLayout, heads: number): {
       quantize: inRegisters ? "quantize_columns" : "quantize",
       restore: inEights ? "restore_columns" : "restore",
       texts: {
-        quantize: inRegisters ? columnQuantize(groupSize, bits) : groupQuantize,
+        quantize: inRegisters ? places + columnQuantize(groupSize, bits) : groupQuantize,
         restore: inEights ? places + columnRestore : groupRestore,
       },
     };
@@ -97,7 +97,9 @@ function kernelTexts(layout: GroupLayout, heads: number): {
     quantize: inStream ? "quantize_stream" : "quantize",
     restore: inFours ? restored.restore : "restore",
     texts: {
-      quantize: inStream ? stream + streamGroups + streamQuantize(groupSize, bits) : groupQuantize,
+      quantize: inStream
+        ? stream + streamGroups + streamQuantize(groupSize, bits, true)
+        : groupQuantize,
       restore: inFours ? restored.text : groupRestore,
     },
   };

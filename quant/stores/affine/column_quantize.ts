@@ -6,14 +6,15 @@
  * @module
  */
 
-import { ORDERED_FLOATS, packedWord } from "../stream/stream_quantize.ts";
+import { folded, ORDERED_FLOATS } from "../stream/stream_quantize.ts";
+import { quotientCodes } from "../stream/packed_codes.ts";
 
 const cached = new Map<string, string>();
 
 /** Entries of a group that registers take. */
 export const MOST_IN_REGISTERS = 64;
 
-/** Text of the kernel `quantize_columns`, to stand behind `group.wgsl`; one invocation per group. */
+/** Text of the kernel `quantize_columns`, to stand behind `group.wgsl` and `groupPlaces`; one invocation per group. */
 export function columnQuantize(groupSize: number, bits: number): string {
   const key = `${groupSize}/${bits}`;
   let text = cached.get(key);
@@ -23,7 +24,8 @@ export function columnQuantize(groupSize: number, bits: number): string {
 
 function written(groupSize: number, bits: number): string {
   const entries = Array.from({ length: groupSize }, (_, i) => i);
-  const words = Math.ceil(groupSize * bits / 32);
+  const words = Array.from({ length: Math.ceil(groupSize * bits / 32) }, (_, w) => w);
+  const keys = entries.map((i) => `ordered(x${i})`);
   return `
 const column_threads = 256u;
 
@@ -31,9 +33,14 @@ const column_threads = 256u;
 @group(0) @binding(4) var<storage, read_write> codes: array<u32>;
 
 ${ORDERED_FLOATS}
-fn column_code(x: f32, parameter: vec2f, top_code: f32, codes: bool) -> u32 {
-  let steps = code_of(x, parameter.x, parameter.y, top_code);
-  return select(0u, nearest_code(steps, top_code), codes);
+const top_code = f32(fixed_top_code);
+
+fn code_entry(x: f32, fitted: vec2f) -> u32 {
+  return nearest_code(code_of(x, fitted.x, fitted.y, top_code), top_code);
+}
+
+fn quick_fits(fitted: vec2f) -> bool {
+  return !half_arithmetic && fitted.x > 1e-30 && fitted.x < 1e30;
 }
 
 @compute @workgroup_size(column_threads)
@@ -43,45 +50,30 @@ fn quantize_columns(
   @builtin(local_invocation_index) lane: u32,
 ) {
   let index = flat_workgroup(id, workgroups) * column_threads + lane;
-  if (index >= job.units * job.heads * job.head_dim) {
+  if (index >= job.units * fixed_heads * fixed_head_dim) {
     return;
   }
-  let channel = index % job.head_dim;
-  let head = index / job.head_dim % job.heads;
-  let unit = job.first_unit + index / job.head_dim / job.heads;
-  let band = bands[head];
+  let channel = index % fixed_head_dim;
+  let head = index / fixed_head_dim % fixed_heads;
+  let unit = job.first_unit + index / fixed_head_dim / fixed_heads;
+  let place = place_of(unit, head, channel);
   let token = job.from_token + unit * job.unit_tokens;
-  let first = (head * job.capacity + token) * job.head_dim + channel;
-${entries.map((i) => `  let x${i} = source[first + ${i}u * job.head_dim];`).join("\n")}
-  var low = ordered(x0);
-  var high = low;
-${
-    entries.slice(1).map((i) =>
-      `  low = min(low, ordered(x${i}));\n  high = max(high, ordered(x${i}));`
-    ).join("\n")
+  let first = (head * job.capacity + token) * fixed_head_dim + channel;
+${entries.map((i) => `  let x${i} = source[first + ${i}u * fixed_head_dim];`).join("\n")}
+  let low = float_of(${folded("min", keys)});
+  let high = float_of(${folded("max", keys)});
+  if (!(is_finite_value(low) && is_finite_value(high))) {
+    for (var i = 0u; i < ${groupSize}u; i++) {
+      if (!is_finite_value(source[first + i * fixed_head_dim])) {
+        report_not_finite(token + i, fixed_heads, head);
+      }
+    }
   }
-  if (!(is_finite_value(float_of(low)) && is_finite_value(float_of(high)))) {
-${
-    entries.map((i) =>
-      `    if (!is_finite_value(x${i})) { report_not_finite(token + ${i}u, job.heads, head); }`
-    ).join("\n")
-  }
-  }
-  let top_code = f32(band.top_code);
-  let parameter = scale_zero(float_of(low), float_of(high), top_code);
-  store_parameters(
-    unit * job.unit_groups + band.group_offset + channel,
-    parameter.x,
-    parameter.y,
-  );
-  let coded = parameter.x > 0.0 && is_finite_value(parameter.x);
-${entries.map((i) => `  let c${i} = column_code(x${i}, parameter, top_code, coded);`).join("\n")}
-  let word = unit * job.unit_words + band.word_offset + channel * band.row_words;
-${
-    Array.from({ length: words }, (_, w) =>
-      `  codes[word + ${w}u] = ${packedWord(groupSize, bits, w)};`)
-      .join("\n")
-  }
+  let fitted0 = scale_zero(low, high, top_code);
+  store_parameters(place.group, fitted0.x, fitted0.y);
+  let coded0 = fitted0.x > 0.0 && is_finite_value(fitted0.x);
+${quotientCodes({ count: groupSize, bits, groupSize, entry: (i) => `x${i}` })}
+${words.map((w) => `  codes[place.word + ${w}u] = word${w};`).join("\n")}
 }
 `;
 }

@@ -18,6 +18,10 @@ fn code_entry(x: f32, fitted: vec2f) -> u32 {
   return nearest_code(code_of(x, fitted.x, fitted.y, top_code), top_code);
 }
 
+fn quick_fits(fitted: vec2f) -> bool {
+  return !half_arithmetic && fitted.x > 1e-30 && fitted.x < 1e30;
+}
+
 fn store_fitted(group: u32, fitted: vec2f) {
   store_parameters(group, fitted.x, fitted.y);
 }

@@ -44,6 +44,8 @@ export interface BlockKernels {
   readonly arithmetic: string;
   /** Values of the family's `override` declarations. */
   readonly constants: Readonly<Record<string, number>>;
+  /** Whether codes are quotients (x - fitted.y) / fitted.x, and `quick_fits` is there (packed_codes.ts). */
+  readonly quotients?: boolean;
   /**
    * A search between fitting and packing that moves zero points: what an entry adds to a round
    * (`searched` in hf_hqq_search.wgsl), and the most rounds.
@@ -55,7 +57,7 @@ export interface BlockKernels {
  * The fastest kernels that a layout allows: blocks in flat order whose heads have one width are one
  * stream of codes. Whatever else there is is left to kernels that take any layout.
  */
-function kernelTexts(layout: BlockLayout, refines: boolean) {
+function kernelTexts(layout: BlockLayout, refines: boolean, quotients: boolean) {
   const { order, groupSize, headDim, tenPerWord, segments, tokens } = layout;
   const [{ bits } = { bits: 0 }] = segments;
   const isStream = order === "flat" && !tenPerWord && tokens > 0 &&
@@ -78,7 +80,7 @@ function kernelTexts(layout: BlockLayout, refines: boolean) {
         ...stream,
         streamGroups,
         refines ? streamRefine(groupSize) : streamFit,
-        streamQuantize(groupSize, bits),
+        streamQuantize(groupSize, bits, quotients),
       ]
       : [blockQuantize, refines ? blockRefine : ""],
     restoresStream,
@@ -108,7 +110,7 @@ export class BlockGpu extends DeviceStore<"codes" | "parameters" | "segments">
     tensor: GpuTensor,
     tokens: number,
     scheme: BlockShape & { readonly format: BlockFormat },
-    { name, arithmetic, constants, refine }: BlockKernels,
+    { name, arithmetic, constants, quotients = false, refine }: BlockKernels,
   ) {
     const layout = blockLayout(scheme, tensor, tokens);
     const kernels = (...texts: string[]) =>
@@ -119,7 +121,7 @@ export class BlockGpu extends DeviceStore<"codes" | "parameters" | "segments">
         joined: layout.joined,
         ten_per_word: layout.tenPerWord,
       });
-    const texts = kernelTexts(layout, (refine?.rounds ?? 0) > 0);
+    const texts = kernelTexts(layout, (refine?.rounds ?? 0) > 0, quotients);
     const quantize = kernels(storeParameters, refine?.wgsl ?? "", ...texts.quantize);
     const segments = layout.segments.map((segment) => ({
       bits: segment.bits,

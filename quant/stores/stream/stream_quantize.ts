@@ -7,6 +7,7 @@
  * @module
  */
 import { lines } from "../../gpu/wgsl_lines.ts";
+import { exactCodes, quotientCodes } from "./packed_codes.ts";
 
 /** Invocations of a workgroup. */
 const THREADS = 128;
@@ -38,11 +39,13 @@ const cached = new Map<string, string>();
  *     fn has_codes(fitted: vec2f) -> bool                 else they are all 0
  *     fn code_entry(x: f32, fitted: vec2f) -> u32
  *     fn store_fitted(group: u32, fitted: vec2f)
+ *
+ * @param quotients whether codes are quotients; then there stands `quick_fits`, too (packed_codes.ts)
  */
-export function streamQuantize(groupSize: number, bits: number): string {
-  const key = `${groupSize}/${bits}`;
+export function streamQuantize(groupSize: number, bits: number, quotients: boolean): string {
+  const key = `${groupSize}/${bits}/${quotients}`;
   let text = cached.get(key);
-  if (text === undefined) cached.set(key, text = written(groupSize, bits));
+  if (text === undefined) cached.set(key, text = written(groupSize, bits, quotients));
   return text;
 }
 
@@ -58,15 +61,6 @@ export function folded(by: "min" | "max", list: readonly string[]): string {
   return `${by}(${folded(by, list.slice(0, half))}, ${folded(by, list.slice(half))})`;
 }
 
-/** The codes `c0`, `c1`, ... as far as they lie in a word, shifted to where they do. */
-export function packedWord(count: number, bits: number, word: number): string {
-  return upTo(count).flatMap((i) => {
-    const at = i * bits - 32 * word;
-    if (at <= -bits || at >= 32) return [];
-    return [at < 0 ? `(c${i} >> ${-at}u)` : at === 0 ? `c${i}` : `(c${i} << ${at}u)`];
-  }).join(" | ");
-}
-
 /** Floats in their order as integers, -0 below 0, and back. */
 export const ORDERED_FLOATS = `
 fn ordered(x: f32) -> i32 {
@@ -79,7 +73,7 @@ fn float_of(key: i32) -> f32 {
 }
 `;
 
-function written(groupSize: number, bits: number): string {
+function written(groupSize: number, bits: number, quotients: boolean): string {
   const entries = streamEntries(bits);
   /** Invocations that share a group, or groups that one has. */
   const lanes = Math.max(1, groupSize / entries);
@@ -87,7 +81,7 @@ function written(groupSize: number, bits: number): string {
   const size = entries / groups;
   const words = entries * bits / 32;
   const keysOf = (group: number) => upTo(size).map((i) => `ordered(${entry(group * size + i)})`);
-  const code = (i: number) => `code_entry(${entry(i)}, fitted${Math.floor(i / size)})`;
+  const codes = quotients ? quotientCodes : exactCodes;
   return `
 const stream_threads = ${THREADS}u;
 
@@ -116,12 +110,7 @@ ${
       `  var low${g} = ${folded("min", keysOf(g))};
   var high${g} = ${folded("max", keysOf(g))};
   if (!(is_finite_value(float_of(low${g})) && is_finite_value(float_of(high${g})))) {
-${
-        lines(size, (i) => {
-          const at = g * size + i;
-          return `    if (!is_finite_value(${entry(at)})) { report_entry(position + ${at}u); }`;
-        })
-      }
+    report_entry(position);
   }`)
   }
 ${
@@ -148,19 +137,10 @@ ${
     store_fitted(group, fitted0);
   }`
   }
-${
-    lines(entries, (i) =>
-      groups === 1
-        ? `  let c${i} = ${code(i)};`
-        : `  let c${i} = select(0u, ${code(i)}, coded${Math.floor(i / size)});`)
-  }
+  let top_code = f32(fixed_top_code);
+${codes({ count: entries, bits, groupSize: size, entry })}
   let word = stream_first_word() + index * ${words}u;
-${
-    lines(words, (w) => {
-      const packed = packedWord(entries, bits, w);
-      return `  codes[word + ${w}u] = ${groups === 1 ? `select(0u, ${packed}, coded0)` : packed};`;
-    })
-  }
+${lines(words, (w) => `  codes[word + ${w}u] = word${w};`)}
 }
 `;
 }

@@ -1,0 +1,109 @@
+/**
+ * WGSL that codes the entries in an invocation's registers and packs them into whole words.
+ *
+ * Codes of most families are quotients, rounded: (x - zero) / scale. Exact ones take many instructions,
+ * and only matter where a quotient is nearly halfway between two codes. So all entries are coded by the
+ * product with the inverse of the scale first; where one of them came near a tie, which is one
+ * invocation in some thousands for codes of few bits, all of them are coded exactly, in a loop.
+ *
+ * @module
+ */
+import { lines } from "../../gpu/wgsl_lines.ts";
+
+/** What is coded. */
+export interface CodedEntries {
+  readonly count: number;
+  readonly bits: number;
+  /** Entries of a group, of which there are `count / groupSize`. */
+  readonly groupSize: number;
+  /** The WGSL of an entry, a float in registers. */
+  readonly entry: (i: number) => string;
+}
+
+const upTo = (count: number) => Array.from({ length: count }, (_, i) => i);
+
+/** The codes `c0`, `c1`, ... as far as they lie in a word, shifted to where they do. */
+function packedWord(count: number, bits: number, word: number): string {
+  return upTo(count).flatMap((i) => {
+    const at = i * bits - 32 * word;
+    if (at <= -bits || at >= 32) return [];
+    return [at < 0 ? `(c${i} >> ${-at}u)` : at === 0 ? `c${i}` : `(c${i} << ${at}u)`];
+  }).join(" | ");
+}
+
+/** A code's bits as a float's that is 2^23 more. */
+const FLOAT_BITS = 0x4b000000n;
+
+/** As `packedWord`, of codes whose bits are those of floats: sums, less what the floats' exponents add. */
+function packedFloats(count: number, bits: number, word: number): string {
+  let extra = 0n;
+  const parts = upTo(count).flatMap((i) => {
+    const at = i * bits - 32 * word;
+    if (at <= -bits || at >= 32) return [];
+    extra += at < 0 ? FLOAT_BITS >> BigInt(-at) : FLOAT_BITS << BigInt(at);
+    return [at < 0 ? `(b${i} >> ${-at}u)` : at === 0 ? `b${i}` : `(b${i} << ${at}u)`];
+  });
+  return `${parts.join(" + ")} - ${BigInt.asUintN(32, extra)}u`;
+}
+
+/**
+ * Declares `word0`, `word1`, ... Before it stand, for every group, `fitted0`, ... and `coded0`, ...: whether
+ * it has codes other than 0; and `code_entry(x, fitted)`.
+ */
+export function exactCodes({ count, bits, groupSize, entry }: CodedEntries): string {
+  const group = (i: number) => Math.floor(i / groupSize);
+  return `
+${
+    lines(count, (i) =>
+      `  let c${i} = select(0u, code_entry(${entry(i)}, fitted${group(i)}), coded${group(i)});`)
+  }
+${lines(Math.ceil(count * bits / 32), (w) => `  let word${w} = ${packedWord(count, bits, w)};`)}`;
+}
+
+/**
+ * The same for quotients (x - fitted.y) / fitted.x. Before it also stand `top_code`, a float, and
+ * `quick_fits(fitted)`: whether an inverse will do.
+ */
+export function quotientCodes({ count, bits, groupSize, entry }: CodedEntries): string {
+  const groups = count / groupSize;
+  const words = Math.ceil(count * bits / 32);
+  const group = (i: number) => Math.floor(i / groupSize);
+  const none = `${FLOAT_BITS}u`;
+  const every = (part: (g: number) => string) => upTo(groups).map(part).join(" && ");
+  return `
+${lines(groups, (g) => `  let inverse${g} = 1.0 / fitted${g}.x;`)}
+  // Of a quotient and the nearest code.
+  var far = 0.0;
+${
+    lines(count, (i) => {
+      const g = group(i);
+      const bits = `quick_code(${entry(i)} - fitted${g}.y, inverse${g}, top_code, &far)`;
+      return `  let b${i} = ${groups === 1 ? bits : `select(${none}, ${bits}, coded${g})`};`;
+    })
+  }
+${
+    lines(words, (w) => {
+      const packed = packedFloats(count, bits, w);
+      return `  var word${w} = ${groups === 1 ? `select(0u, ${packed}, coded0)` : packed};`;
+    })
+  }
+  if (!(far < quick_limit(top_code) && ${every((g) => `quick_fits(fitted${g})`)})) {
+    var entries = array<f32, ${count}>(${upTo(count).map(entry).join(", ")});
+    var fitted = array<vec2f, ${groups}>(${upTo(groups).map((g) => `fitted${g}`).join(", ")});
+    var coded = array<bool, ${groups}>(${upTo(groups).map((g) => `coded${g}`).join(", ")});
+    var words = array<u32, ${words}>();
+    for (var i = 0u; i < ${count}u; i++) {
+      let group = i / ${groupSize}u;
+      let code = select(0u, code_entry(entries[i], fitted[group]), coded[group]);
+      let at = i * ${bits}u;
+      words[at >> 5u] |= code << (at & 31u);
+${
+    32 % bits === 0 ? "" : `      // Nothing is left of a code beyond the last word.
+      if ((at & 31u) + ${bits}u > 32u) {
+        words[(at >> 5u) + 1u] |= code >> (32u - (at & 31u));
+      }`
+  }
+    }
+${lines(words, (w) => `    word${w} = words[${w}];`)}
+  }`;
+}
