@@ -29,7 +29,8 @@ export function codecFamily(pair: CodecPair): Family {
     }),
     needs: () => pair.observes ? { queries: true } : {},
     quantizedRange: ({ kind }, n) => codedTokens(pair.rules[kind === "key" ? 0 : 1], n),
-    openCpu: (source) => new CodecStore(new CpuBackend(), source, pair),
-    openGpu: (device, source) => new CodecStore(new GpuBackend(device), source, pair),
+    openCpu: (source, _, tokens) => new CodecStore(new CpuBackend(), source, pair, tokens),
+    openGpu: (device, source, _, tokens) =>
+      new CodecStore(new GpuBackend(device), source, pair, tokens),
   };
 }

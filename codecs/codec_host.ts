@@ -22,10 +22,12 @@ export class CodecHost implements PolicyHost {
   readonly fullPrecision = false;
   readonly outsideBudget = false;
   readonly readsStats = false;
+  readonly hearsSizes: boolean;
   readonly family: Family;
 
   /** @param told whether its encoder is told what an example is about */
   constructor(private readonly pair: CodecPair, private readonly told = false) {
+    this.hearsSizes = told;
     this.family = codecFamily(pair);
   }
 

@@ -168,6 +168,7 @@ export class CodecPair implements CodecDoor {
     if (this.#rules !== undefined) return;
     this.#model = model;
     await this.#reset();
+    this.#getReady();
   }
 
   /**
@@ -183,6 +184,7 @@ export class CodecPair implements CodecDoor {
     // How blocks are cut may be part of what was learned.
     this.#rules = undefined;
     await this.#reset();
+    this.#getReady();
   }
 
   /** The session that a store of this layer and kind belongs to: each example has one. */
@@ -210,6 +212,11 @@ export class CodecPair implements CodecDoor {
     this.#example.check(session);
     if (this.#codeAgain === undefined) this.#shown?.add({ layer, tokens, tensors });
     await orEnded(this, () => this.encoder.observe(layer, tokens, tensors));
+  }
+
+  /** Says that the stores of an example are free: both processes get ready for the next one. */
+  ended(session: CodecSession): void {
+    if (this.#example.is(session)) this.#getReady();
   }
 
   /** Codes blocks. */
@@ -255,6 +262,13 @@ export class CodecPair implements CodecDoor {
       this.decoder.close(),
       this.#check,
     ]));
+  }
+
+  /** Lets both processes make what the next example begins in, while nobody waits for it. */
+  #getReady(): void {
+    if (this.#closing !== undefined) return;
+    this.encoder.getReady();
+    this.decoder.getReady();
   }
 
   /** Begins anew in both processes, which must cut blocks alike, and as before. */

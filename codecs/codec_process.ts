@@ -11,7 +11,7 @@ import { RunTime } from "../sandbox/run_time.ts";
 import { SandboxError } from "../sandbox/sandbox_error.ts";
 import type { Hello } from "../sandbox/child_main.ts";
 import type { BudgetState, RequestMeta } from "../policies/policy.ts";
-import { FRESH_REALM } from "../sandbox/worker_main.ts";
+import { REALM_QUESTIONS } from "../sandbox/worker_main.ts";
 import { shown } from "../sandbox/shown.ts";
 import { KV_KINDS } from "../quant/family.ts";
 import { DEFAULT_RULE, type FullRule } from "./block_rule.ts";
@@ -97,6 +97,8 @@ export class CodecProcess {
   #link: ChildLink;
   #used = false;
   #closed = false;
+  /** What the next example begins in is made meanwhile. */
+  #ahead: Promise<unknown> | undefined;
 
   private constructor(
     private readonly runner: CodecRunner,
@@ -144,6 +146,7 @@ export class CodecProcess {
     facts?: ExampleFacts,
   ): Promise<readonly [FullRule, FullRule]> {
     const { wasm } = this;
+    await this.#ahead;
     await this.#renew();
     const question: CodecQuestion = {
       ask: "reset",
@@ -153,8 +156,15 @@ export class CodecProcess {
       ...facts,
     };
     const parts = wasm === undefined ? [lesson] : [lesson, wasm];
-    const rules = await this.#answer(question, parts, "blocks()", FRESH_REALM);
+    const rules = await this.#answer(question, parts, "blocks()", REALM_QUESTIONS.fresh);
     return rulesOf(rules);
+  }
+
+  /** Begins to make what the next example begins in. */
+  getReady(): void {
+    this.#ahead = this.runner.once ? this.#renew() : this.#realm();
+    // What goes wrong is told when the next example begins.
+    this.#ahead.catch(() => {});
   }
 
   /** Shows the prompt of a layer: queries, keys, values and scores. */
@@ -185,7 +195,7 @@ export class CodecProcess {
     };
     // Floats first: they must begin at a multiple of four bytes.
     const parts = [...samples.map(bytesOf), ...(wasm === undefined ? [] : [wasm])];
-    return await this.#bytes(question, parts, "calibrate()", FRESH_REALM);
+    return await this.#bytes(question, parts, "calibrate()", REALM_QUESTIONS.fresh);
   }
 
   /**
@@ -247,6 +257,17 @@ export class CodecProcess {
     this.#link = this.#start();
     this.#used = false;
     await this.#load();
+  }
+
+  /** Has a realm made in which nothing was asked before. */
+  async #realm(): Promise<void> {
+    const what = "its being loaded again";
+    const question = Uint8Array.of(REALM_QUESTIONS.ahead);
+    const reply = await this.#time.within(
+      this.limits.stepMs,
+      (ms) => this.#link.askBytes([question], ms, `No answer to ${what}`),
+    );
+    answerOf(new TextDecoder().decode(reply), what, this.limits, "codec");
   }
 
   async #bytes(

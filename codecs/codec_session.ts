@@ -6,6 +6,7 @@
  */
 import type { CpuTensor } from "../quant/tensor.ts";
 import type { KvKind } from "../quant/family.ts";
+import { readBlocks } from "./block_entries.ts";
 import { attentionReceived } from "./attention_received.ts";
 import { firstTokens } from "./first_tokens.ts";
 import type { BlockRun, BlockShape, CodedBlocks } from "./codec_process.ts";
@@ -42,6 +43,7 @@ export interface CodecDoor {
   readonly observes: boolean;
   readonly shape: BlockShape;
   begin(session: CodecSession): Promise<void>;
+  ended(session: CodecSession): void;
   observe(
     session: CodecSession,
     layer: number,
@@ -57,6 +59,7 @@ type Floats = Float32Array<ArrayBuffer>;
 /** The stores of one example, while they grow. */
 export class CodecSession {
   readonly #joined = new Set<string>();
+  readonly #left = new Set<string>();
   readonly #observed: (() => Promise<ObservedLayer>)[] = [];
   #pending: PendingRun[] = [];
   #begun: Promise<void> | undefined;
@@ -73,6 +76,12 @@ export class CodecSession {
   /** Takes in a store. */
   join(layer: number, kind: KvKind): void {
     this.#joined.add(`${layer} ${kind}`);
+  }
+
+  /** Lets a store go; with the last of them the example ends. */
+  leave(layer: number, kind: KvKind): void {
+    this.#left.add(`${layer} ${kind}`);
+    if (this.#left.size === this.#joined.size && this.#begun !== undefined) this.pair.ended(this);
   }
 
   /** Says how the prompt of a layer is looked at. */
@@ -185,16 +194,10 @@ async function gathered(
   const fits = 4 * entries <= memory.byteLength;
   const all = fits ? new Float32Array(memory, 0, entries) : new Float32Array(entries);
   let at = 0;
-  for (const [r, { first, tokens, count }] of runs.entries()) {
-    const { heads, capacity, headDim, data } = tensors[r]!;
-    const piece = tokens * headDim;
-    for (let b = 0; b < count; b++) {
-      for (let head = 0; head < heads; head++) {
-        const from = (head * capacity + first + b * tokens) * headDim;
-        all.set(data.subarray(from, from + piece), at);
-        at += piece;
-      }
-    }
+  for (const [r, run] of runs.entries()) {
+    const { heads, headDim } = tensors[r]!;
+    readBlocks(tensors[r]!, run, all, at);
+    at += run.count * heads * run.tokens * headDim;
   }
   return all;
 }

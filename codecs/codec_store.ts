@@ -13,18 +13,17 @@ import type {
   StoredBuffer,
 } from "../quant/family.ts";
 import type { Backend, CpuTensor, KvShape, TokenRange } from "../quant/tensor.ts";
+import { writeBlocks } from "./block_entries.ts";
 import { codedSince, codedTokens, type FullRule } from "./block_rule.ts";
 import type { CodecPair } from "./codec_pair.ts";
 import type { CodedBlocks } from "./codec_process.ts";
 import type { CodecSession } from "./codec_session.ts";
 
-/** Consecutive blocks. */
+/** What consecutive blocks were coded as. */
 interface CodedRun {
   /** First token. */
   readonly first: number;
   readonly coded: CodedBlocks;
-  /** One block after the other, `[heads, tokens, headDim]` each. */
-  readonly restored: Float32Array<ArrayBuffer>;
 }
 
 /** A store over tensors of any backend; blocks are coded by `settle`. */
@@ -34,6 +33,8 @@ export class CodecStore<T extends KvShape> implements Store<T> {
   readonly #rule: FullRule;
   readonly #session: CodecSession;
   readonly #runs: CodedRun[] = [];
+  /** What was restored of all blocks so far, each token at its position. */
+  #restored: CpuTensor | undefined;
   /** First token that is in no block yet. */
   #next: number;
   #real: Promise<CpuTensor> | undefined;
@@ -42,6 +43,8 @@ export class CodecStore<T extends KvShape> implements Store<T> {
     private readonly backend: Pick<Backend<T>, "read" | "upload" | "copy" | "free">,
     private readonly source: Source<T>,
     private readonly pair: CodecPair,
+    /** Length of the longest snapshot. */
+    private readonly tokens: number,
   ) {
     const { layer, kind, siblings } = source;
     this.#rule = pair.rules[indexOf(kind)];
@@ -69,30 +72,17 @@ export class CodecStore<T extends KvShape> implements Store<T> {
         ...{ layer, kind: indexOf(kind), first, tokens, count },
         since: Math.max(promptTokens, codedSince(this.#rule, this.#next)),
         real: () => this.#tensor(),
-        take: (from, coded, restored) => this.#runs.push({ first: from, coded, restored }),
+        take: (from, coded, restored) => this.#take({ first: from, coded }, restored),
       });
     }
   }
 
   restore(target: T): void {
-    const { heads, headDim } = target;
-    const { tokens } = this.#rule;
     const { from, to } = this.quantized;
-    const count = to - from;
-    if (count === 0) return;
-    const data = new Float32Array(heads * count * headDim);
-    const piece = tokens * headDim;
-    for (const { first, coded, restored } of this.#runs) {
-      let at = 0;
-      for (let b = 0; b < coded.lengths.length; b++) {
-        for (let head = 0; head < heads; head++) {
-          const entry = (head * count + first + b * tokens - from) * headDim;
-          data.set(restored.subarray(at, at += piece), entry);
-        }
-      }
-    }
-    const whole = this.backend.upload(data, { heads, capacity: count, headDim });
-    this.backend.copy(whole, 0, count, target, from);
+    if (to === from) return;
+    const { data, ...shape } = this.#restored!;
+    const whole = this.backend.upload(data, shape);
+    this.backend.copy(whole, from, to - from, target, from);
     this.backend.free(whole);
   }
 
@@ -131,7 +121,21 @@ export class CodecStore<T extends KvShape> implements Store<T> {
 
   free(): void {
     this.#runs.length = 0;
+    this.#restored = undefined;
     this.#real = undefined;
+    const { layer, kind } = this.source;
+    this.#session.leave(layer, kind);
+  }
+
+  #take(run: CodedRun, restored: Float32Array): void {
+    const { tensor: { heads, headDim } } = this.source;
+    this.#runs.push(run);
+    this.#restored ??= {
+      ...{ heads, capacity: this.tokens, headDim },
+      data: new Float32Array(heads * this.tokens * headDim),
+    };
+    const blocks = { first: run.first, tokens: this.#rule.tokens, count: run.coded.lengths.length };
+    writeBlocks(this.#restored, blocks, restored);
   }
 
   /** The real tensor in cpu memory. */

@@ -30,9 +30,14 @@ export class CurrentExample<S extends ExampleStores> {
     return this.#session;
   }
 
+  /** Whether no other example has begun since. */
+  is(session: S): boolean {
+    return session === this.#session;
+  }
+
   /** @throws {InternalError} when another example has begun since */
   check(session: S): void {
-    if (session === this.#session) return;
+    if (this.is(session)) return;
     throw new InternalError(`Quantizer ${this.name} was asked about an example that has ended`);
   }
 }

@@ -64,6 +64,8 @@ export interface PolicyHost extends AsyncDisposable {
   readonly claimed?: boolean;
   /** Whether the policy has read token statistics, as far as is known. */
   readonly readsStats: boolean;
+  /** False where no answer depends on what earlier steps stored: their sizes are told together. */
+  readonly hearsSizes?: boolean;
   /** A family that it brings: no other policy may choose it. */
   readonly family?: Family;
   /** False when the policy has no `calibrate`, so that no statistics need be computed for it. */

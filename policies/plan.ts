@@ -65,6 +65,11 @@ export class Planner {
     private readonly allowance: Allowance = new Allowance(),
   ) {}
 
+  /** Whether a question's answers may depend on what the steps before it stored. */
+  get hearsSizes(): boolean {
+    return this.host.hearsSizes ?? true;
+  }
+
   /** Hooks that the policy defines and a family it chose does not use, as `hook (family)`. */
   get ignoredHooks(): string[] {
     return [...this.#ignored];

@@ -72,6 +72,8 @@ class ExampleReplay<T extends KvShape> {
   #cache: QuantizedCache<T> | undefined;
   #needs = "";
   #pass: PassStep[] = [];
+  /** Notes the sizes of steps of the pass that are told together. */
+  #unnoted: (() => void)[] = [];
   #seconds = 0;
 
   constructor(private readonly input: ReplayInput<T>) {
@@ -145,17 +147,34 @@ class ExampleReplay<T extends KvShape> {
 
     const start = performance.now();
     cache.grow(planned.plan, tokens, stepwise);
-    if (cache.sizesNeedSettle) await cache.settle();
+    // What a policy is told of earlier sizes must be known by its next question.
+    const later = cache.sizesNeedSettle && this.input.planner.hearsSizes === false;
+    if (cache.sizesNeedSettle && !later) await cache.settle();
     const ranges = cache.ranges();
     this.#seconds += (performance.now() - start) / 1000;
     this.#pass.push({ step, tokens, ranges });
-    this.#ledger.note(cache, planned, step, tokens, ranges);
+    this.#unnoted.push(() => this.#ledger.note(cache, planned, step, tokens, ranges));
+    if (!later) this.#note();
+  }
+
+  #note(): void {
+    for (const note of this.#unnoted.splice(0)) note();
+  }
+
+  /** Settles the steps of the pass whose sizes are told together. */
+  async #settle(): Promise<void> {
+    if (this.#unnoted.length === 0) return;
+    const start = performance.now();
+    await this.#cache!.settle();
+    this.#seconds += (performance.now() - start) / 1000;
+    this.#note();
   }
 
   /** Restores the pass, predicts its tokens again and compares. */
   async #predict(): Promise<void> {
     const pass = this.#pass;
     if (pass.length === 0) return;
+    await this.#settle();
     this.#pass = [];
     const { engine, reference } = this.input;
     const { shape } = engine;

@@ -17,7 +17,7 @@ export interface PolicyOnExample<T extends KvShape> extends Questions<T> {
   readonly open: OpenStore<T>;
   /** The full-precision run; a generated reply begins with its prefilled tokens. */
   readonly reference: Reference<T>;
-  readonly planner: Pick<Planner, "plan">;
+  readonly planner: Pick<Planner, "plan"> & Partial<Pick<Planner, "hearsSizes">>;
   readonly rope: () => RotaryTables<T>;
   /** What the codes of a step may take on average, in bits. */
   readonly mostCodeBits: number;

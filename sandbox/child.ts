@@ -10,7 +10,7 @@ import { childMain } from "./child_main.ts";
 import { FRAME_KINDS, frameCodec } from "./frame.ts";
 import type { SandboxLimits } from "./limits.ts";
 import { SLATE_BYTES, slateSide } from "./slate.ts";
-import { FRESH_REALM, workerMain } from "./worker_main.ts";
+import { REALM_QUESTIONS, workerMain } from "./worker_main.ts";
 
 /** The hidden argument with which a compiled binary starts itself as the sandbox's process. */
 export const SANDBOX_CHILD_ARGUMENT = "--sandbox-child";
@@ -66,7 +66,7 @@ function workerSource(guest: Guest): string {
       realmSource: JSON.stringify(guest.realmSource()),
       globals: JSON.stringify(guest.globals),
       binary: String(guest.binary),
-      fresh: String(FRESH_REALM),
+      realms: JSON.stringify(REALM_QUESTIONS),
     });
 }
 

@@ -24,8 +24,8 @@ export interface SlateSide {
   peek(): number;
 }
 
-/** Bytes of shared memory that two sides need. */
-export const SLATE_BYTES = 2 ** 21;
+/** Bytes of shared memory that two sides need: 2 MiB of tensors and what is said of them go at once. */
+export const SLATE_BYTES = 2 ** 21 + 2 ** 17;
 
 /**
  * One side of the slate in `memory`; side 0 begins. What is longer than the memory goes in pieces.
