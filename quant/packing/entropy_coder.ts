@@ -33,7 +33,7 @@ const SLOT_BITS = 6;
 const SLOT_SHIFT = FREQUENCY_BITS - SLOT_BITS;
 const LOWEST_STATE = 1 << STATE_BITS;
 /** Before a symbol is taken in, the state is at least its frequency times 2 to this power. */
-const QUOTIENT_BITS = STATE_BITS - FREQUENCY_BITS;
+export const QUOTIENT_BITS = STATE_BITS - FREQUENCY_BITS;
 
 /** Alphabets of one size. */
 export interface Alphabets {
@@ -45,11 +45,6 @@ export interface Alphabets {
   readonly frequencies: Uint16Array<ArrayBuffer>;
   /** `[alphabets][symbols]`: sum of the frequencies up to and including each symbol's. */
   readonly ends: Uint16Array<ArrayBuffer>;
-  /**
-   * `[alphabets][symbols]`: 1 over the frequency, and a little more, so that a state times it has the
-   * whole part of the quotient: that lies at least `2^-12` below the next whole number.
-   */
-  readonly reciprocals: Float64Array<ArrayBuffer>;
   /**
    * `[alphabets][symbols]`: what a symbol adds to a stream at least, its raw bits included, in whole
    * `COST_SHARE`ths of a bit, see `leastBitsOf`.
@@ -77,7 +72,6 @@ export function alphabetsOf(
   for (let i = 0; i < given.length; i++) {
     ends[i] = given[i]! + (i % symbols === 0 ? 0 : ends[i - 1]!);
   }
-  const reciprocals = Float64Array.from(given, (frequency) => (1 + 2 ** -40) / frequency);
   const firsts = new Uint8Array(given.length / symbols << SLOT_BITS);
   for (let i = 0; i < firsts.length; i++) {
     const base = (i >>> SLOT_BITS) * symbols;
@@ -89,7 +83,6 @@ export function alphabetsOf(
     exact,
     frequencies: given,
     ends,
-    reciprocals,
     costs: Uint16Array.from(given, (frequency, i) => {
       const escapes = (i + 1) % symbols === 0;
       const raw = !escapes ? 0 : Math.floor(i / symbols) === exact ? WORD_BITS : BYTE_BITS;
@@ -138,82 +131,14 @@ export function frequenciesOf(counts: readonly number[]): number[] {
 }
 
 /**
- * Codes rows of symbols.
- *
- * @param row which alphabet each position of a row has
- * @param symbols as many whole rows as there are
- * @param raw what follows each escape, at the escape's place: a byte, and above it two more
- * @param words where the stream goes, behind its first bits; 0 as far as it reaches
- * @param first bits of the words that are taken already
- * @returns bits of the words that are taken then
- *
- * @example
- * ```ts
- * import { assertEquals } from "@std/assert";
- * import { alphabetsOf, decode, encode } from "./entropy_coder.ts";
- *
- * // Two alphabets of three symbols; the second one's first symbol is nearly certain.
- * const alphabets = alphabetsOf(3, [1024, 2048, 1024, 4000, 95, 1]);
- * const [row, words] = [Uint16Array.of(0, 1), new Uint32Array(8)];
- * const bits = encode(alphabets, row, Uint8Array.of(1, 0, 2, 0), Uint32Array.of(0, 0, 77, 0), words);
- * assertEquals(bits, 16 + 1 + 2 + 8);
- * const [symbols, raw] = [new Uint8Array(4), new Uint32Array(4)];
- * decode(alphabets, row, words, bits, symbols, raw);
- * assertEquals([...symbols, raw[2]], [1, 0, 2, 0, 77]);
- * ```
- */
-export function encode(
-  { symbols: size, exact, frequencies, ends, reciprocals }: Alphabets,
-  row: Uint16Array,
-  symbols: Uint8Array,
-  raw: Uint32Array,
-  words: Uint32Array,
-  first = 0,
-): number {
-  const escape = size - 1;
-  let state = LOWEST_STATE;
-  let bits = first;
-  let position = row.length;
-  for (let i = symbols.length - 1; i >= 0; i--) {
-    position = (position === 0 ? row.length : position) - 1;
-    const alphabet = row[position]!;
-    const base = alphabet * size;
-    const symbol = symbols[i]!;
-    if (symbol === escape) {
-      const byte = raw[i]! & 0xff;
-      if (alphabet === exact || (byte & MORE_FOLLOWS) === MORE_FOLLOWS) {
-        pushBits(words, bits, raw[i]! >>> BYTE_BITS, WORD_BITS);
-        bits += WORD_BITS;
-      }
-      if (alphabet !== exact) {
-        pushBits(words, bits, byte, BYTE_BITS);
-        bits += BYTE_BITS;
-      }
-    }
-    const frequency = frequencies[base + symbol]!;
-    let leaving = Math.clz32(frequency) - (31 - FREQUENCY_BITS);
-    if (state >>> leaving < frequency << QUOTIENT_BITS) leaving--;
-    if (leaving > 0) {
-      pushBits(words, bits, state & ((1 << leaving) - 1), leaving);
-      bits += leaving;
-      state >>>= leaving;
-    }
-    // 2^12 times the quotient, and what is left over, which is the state less the quotient's share.
-    const quotient = (state * reciprocals[base + symbol]!) | 0;
-    state += quotient * (TOTAL - frequency) + ends[base + symbol]! - frequency;
-  }
-  pushBits(words, bits, state - LOWEST_STATE, STATE_BITS);
-  return bits + STATE_BITS;
-}
-
-/**
- * Decodes rows of symbols.
+ * Decodes rows of symbols one by one: the reference of `decodeStreams`, which asks it where alphabets
+ * are large.
  *
  * @param row which alphabet each position of a row has
  * @param words what `encode` wrote to
  * @param bits what it returned
  * @param symbols filled
- * @param raw what follows each escape, at the escape's place
+ * @param raw what follows the escapes, in their order, from index 0 on
  */
 export function decode(
   { symbols: size, exact, frequencies, ends, firsts }: Alphabets,
@@ -224,6 +149,7 @@ export function decode(
   raw: Uint32Array,
 ): void {
   const escape = size - 1;
+  let escapes = 0;
   let at = bits - STATE_BITS;
   let state = LOWEST_STATE | readBits(words, at, STATE_BITS);
   let position = 0;
@@ -248,11 +174,11 @@ export function decode(
         at -= BYTE_BITS;
         byte = readBits(words, at, BYTE_BITS);
       }
-      raw[i] = byte;
       if ((byte & MORE_FOLLOWS) === MORE_FOLLOWS) {
         at -= WORD_BITS;
-        raw[i]! |= readBits(words, at, WORD_BITS) << BYTE_BITS;
+        byte |= readBits(words, at, WORD_BITS) << BYTE_BITS;
       }
+      raw[escapes++] = byte;
     }
   }
 }

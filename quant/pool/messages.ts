@@ -14,10 +14,16 @@ export interface SharedTensor extends KvShape {
   readonly memory: SharedArrayBuffer;
 }
 
-/** What a store is opened on; layers that are coupled are not for other threads. */
+/** What a store is opened on. */
 export type SharedSource =
   & Pick<Source<SharedTensor>, "layer" | "kind" | "promptTokens" | "tensor">
   & Pick<Source<SharedTensor>, "preRope" | "rope" | "queries" | "keys">;
+
+/** Sources of all layers of one kind, of which each store may read any: they are on one thread. */
+export interface SharedSiblings {
+  readonly id: number;
+  readonly sources: readonly SharedSource[];
+}
 
 /** What was learned; the arrays are sent once. */
 export interface SentCalibration {
@@ -31,12 +37,16 @@ export type Request =
     /** The number under which the store is known from then on. */
     readonly open: number;
     readonly source: SharedSource;
+    /** Where the family couples layers. */
+    readonly siblings?: SharedSiblings;
     readonly settings: Settings;
     readonly calibration?: SentCalibration;
     readonly tokens: number;
   }
   /** Answered by `Grown`. */
   | { readonly grow: number; readonly n: number }
+  /** Answered by `StoredBuffer[]`: of a store that is coupled. */
+  | { readonly buffers: number; readonly n: number }
   /** Writes what is quantized into `into`, tokens where they are in the source; the answer has no value. */
   | { readonly restore: number; readonly into: SharedArrayBuffer; readonly room: number }
   /** Answered by `BufferContents[]`. */
@@ -48,14 +58,15 @@ export type Request =
 /** What is told of a store that has grown. */
 export interface Grown {
   readonly quantized: TokenRange;
-  readonly buffers: readonly StoredBuffer[];
+  /** Absent of a store that is coupled: sizes of streams may take longer than all the rest. */
+  readonly buffers?: readonly StoredBuffer[];
   /** The first length at which it would rewrite what it has; absent where there is none. */
   readonly rewritesAt?: number;
 }
 
 /** How a request ended. */
 export type Answer =
-  | { readonly value?: Grown | readonly BufferContents[] }
+  | { readonly value?: Grown | readonly StoredBuffer[] | readonly BufferContents[] }
   | { readonly name: string; readonly message: string };
 
 /** The first message to a thread. */

@@ -15,6 +15,7 @@ import {
   type Grown,
   READY,
   type Request,
+  type SharedSiblings,
   type SharedSource,
   type SharedTensor,
 } from "./messages.ts";
@@ -25,9 +26,19 @@ interface Held {
   readonly error?: unknown;
   readonly source: Source<CpuTensor>;
   readonly tokens: number;
+  /** The layers that it is coupled with. */
+  readonly layers?: Layers;
+}
+
+/** All layers of one kind, and how many stores look at them. */
+interface Layers {
+  readonly id: number;
+  readonly siblings: readonly Source<CpuTensor>[];
+  stores: number;
 }
 
 const held = new Map<number, Held>();
+const layersById = new Map<number, Layers>();
 const tensors = new Map<number, CpuTensor>();
 const calibrations = new Map<number, Calibration>();
 let begin: Begin | undefined;
@@ -60,6 +71,7 @@ function tell(what: number): void {
 function done(request: Request): undefined | Answer | Promise<Answer> {
   if ("open" in request) return void open(request);
   if ("grow" in request) return { value: grown(request.grow, request.n) };
+  if ("buffers" in request) return { value: store(request.buffers).buffers(request.n) };
   if ("restore" in request) {
     const { heads, headDim } = held.get(request.restore)!.source.tensor;
     const data = floats(request.into, heads * request.room * headDim);
@@ -70,8 +82,10 @@ function done(request: Request): undefined | Answer | Promise<Answer> {
     return store(request.contents).contents().then((value) => ({ value }));
   }
   if ("free" in request) {
-    held.get(request.free)?.store?.free();
+    const { store, layers } = held.get(request.free) ?? {};
+    store?.free();
     held.delete(request.free);
+    if (layers !== undefined && --layers.stores === 0) layersById.delete(layers.id);
     return undefined;
   }
   tensors.delete(request.forget);
@@ -86,8 +100,12 @@ function store(id: number): Store<CpuTensor> {
 }
 
 /** What is wrong is told when it is first asked for something. */
-function open({ open: id, source: sent, settings, calibration, tokens }: OpenRequest): void {
-  const source = sourceOf(sent);
+function open({ open: id, source: sent, siblings, ...rest }: OpenRequest): void {
+  const { settings, calibration, tokens } = rest;
+  const layers = siblings === undefined ? undefined : layersOf(siblings);
+  const source = layers?.siblings.find(({ layer }) => layer === sent.layer) ??
+    sourceOf(sent, [], new Map());
+  const common = { source, tokens, ...(layers === undefined ? {} : { layers }) };
   if (calibration?.arrays !== undefined) calibrations.set(calibration.id, calibration.arrays);
   const learned = calibration === undefined
     ? {}
@@ -95,16 +113,31 @@ function open({ open: id, source: sent, settings, calibration, tokens }: OpenReq
   try {
     const family = builtInFamilies.of(settings.family);
     const store = family.openCpu(source, { ...settings, ...learned }, tokens);
-    held.set(id, { store, source, tokens });
+    held.set(id, { store, ...common });
   } catch (error) {
-    held.set(id, { error, source, tokens });
+    held.set(id, { error, ...common });
   }
 }
 
 type OpenRequest = Extract<Request, { readonly open: number }>;
 
-function sourceOf(sent: SharedSource): Source<CpuTensor> {
-  const siblings: Source<CpuTensor>[] = [];
+function layersOf({ id, sources }: SharedSiblings): Layers {
+  let layers = layersById.get(id);
+  if (layers === undefined) {
+    const [siblings, shared] = [[] as Source<CpuTensor>[], new Map<string, unknown>()];
+    for (const source of sources) sourceOf(source, siblings, shared);
+    layersById.set(id, layers = { id, siblings, stores: 0 });
+  }
+  layers.stores++;
+  return layers;
+}
+
+/** A source, which joins its siblings. */
+function sourceOf(
+  sent: SharedSource,
+  siblings: Source<CpuTensor>[],
+  shared: Map<string, unknown>,
+): Source<CpuTensor> {
   const { layer, kind, promptTokens, preRope, rope, queries, keys } = sent;
   const source: Source<CpuTensor> = {
     layer,
@@ -112,7 +145,7 @@ function sourceOf(sent: SharedSource): Source<CpuTensor> {
     promptTokens,
     tensor: tensorOf(sent.tensor),
     siblings,
-    shared: new Map(),
+    shared,
     ...(preRope === undefined ? {} : { preRope: tensorOf(preRope) }),
     ...(rope === undefined ? {} : { rope: { cos: tensorOf(rope.cos), sin: tensorOf(rope.sin) } }),
     ...(queries === undefined ? {} : { queries: tensorOf(queries) }),
@@ -139,7 +172,7 @@ function floats(memory: SharedArrayBuffer, count: number): Float32Array<ArrayBuf
 }
 
 function grown(id: number, n: number): Grown {
-  const { tokens } = held.get(id)!;
+  const { tokens, layers } = held.get(id)!;
   const grown = store(id);
   grown.grow(n);
   const { from, to } = grown.quantized;
@@ -147,7 +180,7 @@ function grown(id: number, n: number): Grown {
   while (at <= tokens && !grown.rewrites(at)) at++;
   return {
     quantized: { from, to },
-    buffers: grown.buffers(n),
+    ...(layers === undefined ? { buffers: grown.buffers(n) } : {}),
     ...(at > tokens ? {} : { rewritesAt: at }),
   };
 }

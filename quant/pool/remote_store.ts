@@ -13,8 +13,8 @@ import type { SharedMemory } from "./shared_memory.ts";
 /** A store on a thread of a pool. */
 export class RemoteStore implements Store<CpuTensor> {
   readonly carriesState: boolean;
-  readonly #buffers = new Map<number, readonly StoredBuffer[]>();
-  #grown: Grown = { quantized: { from: 0, to: 0 }, buffers: [] };
+  readonly #buffers = new Map<number, Waited<readonly StoredBuffer[]>>();
+  #grown: Grown = { quantized: { from: 0, to: 0 } };
   #growing: { readonly n: number; readonly grown: Waited<Grown> } | undefined;
   #restored: { readonly memory: SharedArrayBuffer; readonly written: Waited<void> } | undefined;
 
@@ -26,6 +26,8 @@ export class RemoteStore implements Store<CpuTensor> {
     private readonly thread: PoolThread,
     private readonly memory: SharedMemory,
     private readonly source: Source<CpuTensor>,
+    /** The sources that it may read. */
+    private readonly read: readonly Source<CpuTensor>[],
     private readonly local: Store<CpuTensor>,
   ) {
     this.carriesState = local.carriesState ?? false;
@@ -43,9 +45,10 @@ export class RemoteStore implements Store<CpuTensor> {
 
   grow(n: number): void {
     this.finish();
-    const { tensor, preRope, queries, keys } = this.source;
-    for (const read of [tensor, preRope, queries, keys]) {
-      if (read !== undefined) this.memory.fill(read, Math.min(n, read.capacity));
+    for (const { tensor, preRope, queries, keys } of this.read) {
+      for (const read of [tensor, preRope, queries, keys]) {
+        if (read !== undefined) this.memory.fill(read, Math.min(n, read.capacity));
+      }
     }
     this.#growing = { n, grown: this.thread.ask<Grown>({ grow: this.id, n }) };
   }
@@ -55,7 +58,11 @@ export class RemoteStore implements Store<CpuTensor> {
     const { n, grown } = this.#growing;
     this.#growing = undefined;
     this.#grown = grown();
-    this.#buffers.set(n, this.#grown.buffers);
+    const { buffers } = this.#grown;
+    const waited = buffers === undefined
+      ? this.thread.ask<readonly StoredBuffer[]>({ buffers: this.id, n })
+      : () => buffers;
+    this.#buffers.set(n, waited);
   }
 
   prepare(): void {
@@ -87,12 +94,14 @@ export class RemoteStore implements Store<CpuTensor> {
 
   settle(): Promise<void> {
     this.finish();
-    return Promise.resolve();
+    return this.local.settle();
   }
 
   buffers(n: number): readonly StoredBuffer[] {
     this.finish();
-    return this.#buffers.get(n) ?? [];
+    const buffers = this.#buffers.get(n)?.() ?? [];
+    this.#buffers.set(n, () => buffers);
+    return buffers;
   }
 
   contents(): Promise<readonly BufferContents[]> {
@@ -106,7 +115,8 @@ export class RemoteStore implements Store<CpuTensor> {
 
   free(): void {
     // Answers that nobody waited for are taken in; what failed is freed all the same.
-    for (const wait of [() => this.finish(), () => this.#restored?.written()]) {
+    const waits = [() => this.finish(), () => this.#restored?.written()];
+    for (const wait of [...waits, ...this.#buffers.values()]) {
       try {
         wait();
       } catch { /* told to who asked */ }

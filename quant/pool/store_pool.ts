@@ -8,18 +8,19 @@ import type { Calibration } from "../calibration.ts";
 import type { Settings, Source, Store } from "../family.ts";
 import { builtInFamilies, type FamilyName } from "../registry.ts";
 import type { CpuTensor } from "../tensor.ts";
-import type { SentCalibration } from "./messages.ts";
+import type { SentCalibration, SharedSource } from "./messages.ts";
 import { PoolThread } from "./pool_thread.ts";
 import { RemoteStore } from "./remote_store.ts";
 import { SharedMemory } from "./shared_memory.ts";
 
 /**
  * Families whose stores are worth their messages to another thread; those of others are as fast here,
- * or look at several layers at once.
+ * or look at keys and values at once.
  */
 export const WORTH: readonly FamilyName[] = [
   "hf_hqq",
   "kvquant",
+  "kvtc",
   "nova",
   "nvfp4",
   "squat",
@@ -30,12 +31,20 @@ export const WORTH: readonly FamilyName[] = [
 /** Entries of a tensor from which on they are: 1,024 tokens of two heads of 64 channels. */
 const LEAST_ENTRIES = 2 ** 17;
 
+/** Layers of one kind whose stores are on one thread: that one, or absent the one that replays. */
+interface Coupled {
+  readonly id: number;
+  readonly thread: PoolThread | undefined;
+}
+
 /** Threads that share the layers of a cache with the one that replays. */
 export class StorePool {
   readonly #threads: (PoolThread | undefined)[] = [];
   readonly #memory: SharedMemory;
   readonly #calibrations = new WeakMap<Calibration, number>();
   readonly #gone: FinalizationRegistry<number>;
+  /** Layers of one kind that are coupled: who holds their stores, all of them. */
+  readonly #coupled = new WeakMap<readonly Source<CpuTensor>[], Coupled>();
   #ids = 0;
   #started = false;
 
@@ -60,34 +69,62 @@ export class StorePool {
       heads * tokens * headDim >= LEAST_ENTRIES;
     if (this.helpers === 0 || !worth) return undefined;
     this.#start();
+    const family = builtInFamilies.of(settings.family);
+    const coupled = family.couplesLayers?.(settings) ? this.#coupledOf(source) : undefined;
     // The last layers of a round are for the thread that replays.
-    const thread = this.#threads[settings.layer % (this.helpers + 1)];
-    if (thread === undefined || !thread.ready) return undefined;
-    const share = (tensor: CpuTensor) => this.#memory.share(tensor);
-    const { layer, kind, promptTokens, preRope, rope, queries, keys } = source;
+    const thread = coupled === undefined
+      ? this.#ready(settings.layer % (this.helpers + 1))
+      : coupled.thread;
+    if (thread === undefined) return undefined;
     const { calibration, ...rest } = settings;
     const id = this.#ids++;
     thread.tell({
       open: id,
-      source: {
-        layer,
-        kind,
-        promptTokens,
-        tensor: share(source.tensor),
-        ...(preRope === undefined ? {} : { preRope: share(preRope) }),
-        ...(rope === undefined ? {} : { rope: { cos: share(rope.cos), sin: share(rope.sin) } }),
-        ...(queries === undefined ? {} : { queries: share(queries) }),
-        ...(keys === undefined ? {} : { keys: share(keys) }),
-      },
+      source: this.#shared(source),
+      ...(coupled === undefined ? {} : {
+        siblings: { id: coupled.id, sources: source.siblings.map((s) => this.#shared(s)) },
+      }),
       settings: rest,
       ...(calibration === undefined ? {} : { calibration: this.#sent(calibration, thread) }),
       tokens,
     });
-    if (rope !== undefined) {
-      for (const table of Object.values(rope)) this.#memory.fill(table, table.capacity);
+    const read = coupled === undefined ? [source] : source.siblings;
+    for (const { rope } of read) {
+      for (const table of Object.values(rope ?? {})) this.#memory.fill(table, table.capacity);
     }
-    const local = builtInFamilies.of(settings.family).openCpu(source, settings, 0);
-    return new RemoteStore(id, thread, this.#memory, source, local);
+    const local = family.openCpu(source, settings, 0);
+    return new RemoteStore(id, thread, this.#memory, source, read, local);
+  }
+
+  /** A thread that can be asked; undefined for the one that replays. */
+  #ready(index: number): PoolThread | undefined {
+    const thread = this.#threads[index];
+    return thread?.ready ? thread : undefined;
+  }
+
+  /** Keys are held by one thread and values by the next, or by the one that replays. */
+  #coupledOf({ siblings, kind }: Source<CpuTensor>): Coupled {
+    let coupled = this.#coupled.get(siblings);
+    if (coupled === undefined) {
+      coupled = { id: this.#ids++, thread: this.#ready(kind === "key" ? 0 : 1) };
+      this.#coupled.set(siblings, coupled);
+    }
+    return coupled;
+  }
+
+  #shared(source: Source<CpuTensor>): SharedSource {
+    const share = (tensor: CpuTensor) => this.#memory.share(tensor);
+    const { layer, kind, promptTokens, tensor, preRope, rope, queries, keys } = source;
+    return {
+      layer,
+      kind,
+      promptTokens,
+      tensor: share(tensor),
+      ...(preRope === undefined ? {} : { preRope: share(preRope) }),
+      ...(rope === undefined ? {} : { rope: { cos: share(rope.cos), sin: share(rope.sin) } }),
+      ...(queries === undefined ? {} : { queries: share(queries) }),
+      ...(keys === undefined ? {} : { keys: share(keys) }),
+    };
   }
 
   /** Is told that a tensor is no longer used. */

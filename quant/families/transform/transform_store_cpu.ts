@@ -3,31 +3,23 @@
  *
  * @module
  */
+import type { Calibration } from "../../calibration.ts";
 import type { BufferContents, ConstantBuffer, Source, Store, StoredBuffer } from "../../family.ts";
 import { throwNotFinite } from "../../finite_input.ts";
 import { paddedTo4, rowsTimesColumns } from "../../numerics/rows_times_columns.ts";
+import { COST_SHARE, pushBits, readBits, STATE_BITS } from "../../packing/entropy_coder.ts";
+import { type CodedStream, decodeStreams, encode } from "../../packing/entropy_streams.ts";
 import { fromBfloat16Bits } from "../../packing/bfloat16.ts";
-import {
-  BYTE_BITS,
-  COST_SHARE,
-  decode,
-  encode,
-  MORE_FOLLOWS,
-  pushBits,
-  readBits,
-  STATE_BITS,
-} from "../../packing/entropy_coder.ts";
-import { finiteHalf, fromHalfBits, toHalfBits } from "../../packing/half.ts";
+import { settingsKey } from "../../settings_key.ts";
 import type { CpuTensor, TokenRange } from "../../tensor.ts";
-import { DEAD_ZONE } from "./component_codes.ts";
+import { centreRows } from "./centred_rows.ts";
+import { type LevelSteps, levelSteps, toSymbols, toValues } from "./component_symbols.ts";
 import { fitBands } from "./fit_bands.ts";
-import { CERTAIN_ESCAPE } from "./component_alphabets.ts";
 import {
   BAND_COMPONENTS,
   bandsOf,
   GROUP_TOKENS,
   groupBits,
-  isExact,
   LEVEL_BITS,
   LEVEL_FACTORS,
   meansOf,
@@ -55,29 +47,52 @@ const TILE_TOKENS = TILE_GROUPS * GROUP_TOKENS;
 const BAND_SHIFT = Math.log2(BAND_COMPONENTS);
 const UNSHIFTED = SHIFT_QUARTERS.indexOf(0);
 
+/** A block, and what its channels lose and are multiplied by on the way forth, and divided by back. */
+interface PreparedBlock extends TransformBlock {
+  readonly mean: Float32Array;
+  readonly scales: Float32Array;
+  readonly inverses: Float32Array;
+}
+
 /** What follows from settings alone; every example's store shares it. */
 interface Prepared {
   readonly layout: TransformLayout;
+  readonly blocks: readonly PreparedBlock[];
   /** Bits that each group may add to all before it. */
   readonly groupBits: number;
   /** `[level][shift]`: the alphabets of a token's stored components. */
   readonly rows: readonly (readonly Uint16Array[])[];
+  /** Steps of the stored components, level after level. */
+  readonly levels: readonly LevelSteps[];
 }
 
-const prepared = new WeakMap<TransformSettings, Prepared>();
+/** By what was learned, and by settings: those of an example are seldom those of another. */
+const prepared = new WeakMap<Calibration, Map<string, Prepared>>();
 
 function prepare(settings: TransformSettings): Prepared {
-  let known = prepared.get(settings);
+  const calibration = settings.calibration!;
+  let bySettings = prepared.get(calibration);
+  if (bySettings === undefined) prepared.set(calibration, bySettings = new Map());
+  const key = settingsKey(settings);
+  let known = bySettings.get(key);
   if (known === undefined) {
     const layout = transformLayout(settings);
+    const steps = Float32Array.from(layout.steps, fromBfloat16Bits);
     known = {
       layout,
+      blocks: layout.blocks.map((block) => {
+        const first = block.firstHead * settings.headDim;
+        const mean = meansOf(layout, first, block.channels);
+        const scales = scalesOf(layout, first, block.channels);
+        return { ...block, mean, scales, inverses: scales.map(inverseOf) };
+      }),
       groupBits: groupBits(settings),
       rows: LEVEL_FACTORS.map((_, level) =>
         SHIFT_QUARTERS.map((_, shift) => rowOfTables(layout, level, shift))
       ),
+      levels: LEVEL_FACTORS.map((_, level) => levelSteps(steps, level)),
     };
-    prepared.set(settings, known);
+    bySettings.set(key, known);
   }
   return known;
 }
@@ -128,7 +143,7 @@ export class TransformStoreCpu implements Store<CpuTensor> {
       this.#quantized = range;
       return;
     }
-    const { stored, blocks } = this.#prepared.layout;
+    const { layout: { stored }, blocks } = this.#prepared;
     const matrices = blocks.map((block) => this.#unpacked(block, true));
     const values = new Float32Array(TILE_TOKENS * stored);
     for (let token = start; token < range.to; token += TILE_TOKENS) {
@@ -148,18 +163,14 @@ export class TransformStoreCpu implements Store<CpuTensor> {
   }
 
   restore(target: CpuTensor): void {
-    const { layout } = this.#prepared;
+    const { layout, blocks } = this.#prepared;
     const { from, to } = this.#quantized;
-    const group = GROUP_TOKENS * layout.stored;
-    const values = new Float32Array(TILE_GROUPS * group);
-    const matrices = layout.blocks.map((block) => this.#unpacked(block, false));
+    const values = new Float32Array(TILE_TOKENS * layout.stored);
+    const matrices = blocks.map((block) => this.#unpacked(block, false));
     for (let token = from; token < to; token += TILE_TOKENS) {
       const count = Math.min(TILE_TOKENS, to - token);
-      for (let g = 0; g < count / GROUP_TOKENS; g++) {
-        const index = (token - from) / GROUP_TOKENS + g;
-        this.#readStream(index, values.subarray(g * group, (g + 1) * group));
-      }
-      for (const [b, block] of layout.blocks.entries()) {
+      this.#readStreams((token - from) / GROUP_TOKENS, values.subarray(0, count * layout.stored));
+      for (const [b, block] of blocks.entries()) {
         this.#restoreTile(block, matrices[b]!, token, count, values, target);
       }
     }
@@ -204,41 +215,25 @@ export class TransformStoreCpu implements Store<CpuTensor> {
 
   /** One block's components of `count` tokens; false where an entry is not finite. */
   #transformTile(
-    block: TransformBlock,
+    block: PreparedBlock,
     { forth }: UnpackedMatrix,
     token: number,
     count: number,
     values: Float32Array,
   ): boolean {
-    const { data, capacity, headDim } = this.#input;
-    const { layout } = this.#prepared;
-    const { stored } = layout;
-    const firstChannel = block.firstHead * headDim;
-    const mean = meansOf(layout, firstChannel, block.channels);
-    const scales = scalesOf(layout, firstChannel, block.channels);
+    const { stored } = this.#prepared.layout;
+    const { firstHead, mean, scales } = block;
     const [channels, columns] = [paddedTo4(block.channels), paddedTo4(block.components)];
     const rows = new Float32Array(count * channels);
-    let sum = 0;
-    for (let h = 0; h < block.heads; h++) {
-      const channel = h * headDim;
-      for (let t = 0; t < count; t++) {
-        const from = ((block.firstHead + h) * capacity + token + t) * headDim;
-        const to = t * channels + channel;
-        for (let d = 0; d < headDim; d++) {
-          const x = data[from + d]!;
-          sum += x * 0;
-          rows[to + d] = Math.fround(x - mean[channel + d]!) * scales[channel + d]!;
-        }
-      }
-    }
-    // 0 times anything finite is 0.
-    if (sum !== 0) return false;
-    const components = new Float32Array(count * columns);
+    if (!centreRows(this.#input, firstHead, token, mean, scales, rows, channels)) return false;
+    // Where all components are this block's, they are in their places at once.
+    const whole = block.components === stored && columns === stored;
+    const components = whole ? values : new Float32Array(count * columns);
     rowsTimesColumns(rows, count, forth, columns, channels, components);
+    if (whole) return true;
     for (let t = 0; t < count; t++) {
-      for (let k = 0; k < block.components; k++) {
-        values[t * stored + block.first + k] = finiteHalf(components[t * columns + k]!);
-      }
+      const from = t * columns;
+      values.set(components.subarray(from, from + block.components), t * stored + block.first);
     }
     return true;
   }
@@ -280,9 +275,9 @@ export class TransformStoreCpu implements Store<CpuTensor> {
   ): number | undefined {
     words[0] = level;
     if (level === NOTHING_CODED) return LEVEL_BITS;
-    const { layout: { alphabets }, rows } = this.#prepared;
-    const [symbols, raw, row, shifts] = [this.#symbols, this.#raw, this.#row, this.#shifts];
-    this.#toSymbols(values, level);
+    const { layout: { alphabets }, rows, levels } = this.#prepared;
+    const [symbols, row, shifts] = [this.#symbols, this.#row, this.#shifts];
+    const escapes = toSymbols(values, levels[level]!, alphabets.symbols, symbols, this.#raw);
     const costs = fitBands(alphabets, rows[level]![UNSHIFTED]!, symbols, shifts);
     const head = LEVEL_BITS + SHIFT_BITS * shifts.length;
     // Most levels that are too fine are so by far, which is told without coding: a state ends below
@@ -291,89 +286,52 @@ export class TransformStoreCpu implements Store<CpuTensor> {
     for (let b = 0; b < shifts.length; b++) {
       pushBits(words, LEVEL_BITS + SHIFT_BITS * b, shifts[b]!, SHIFT_BITS);
     }
-    this.#shiftRow(level);
-    const bits = encode(alphabets, row, symbols, raw, words, head);
+    this.#shiftRow(level, shifts, row);
+    const bits = encode(alphabets, row, symbols, this.#raw.subarray(0, escapes), words, head);
     if (keepsTo(bits)) return bits;
     words.fill(0, 0, streamWords(bits));
     return undefined;
   }
 
-  /** Codes components in the steps of a level. */
-  #toSymbols(values: Float32Array, level: number): void {
-    const { alphabets, steps, stored } = this.#prepared.layout;
-    const [symbols, raw] = [this.#symbols, this.#raw];
-    const bits = new Int32Array(values.buffer, values.byteOffset, values.length);
-    const escape = alphabets.symbols - 1;
-    const most = alphabets.symbols / 2;
-    const factor = LEVEL_FACTORS[level]!;
-    for (let k = 0; k < stored; k++) {
-      const planned = fromBfloat16Bits(steps[k]!);
-      const step = Math.fround(Math.abs(planned) * factor);
-      const exact = isExact(planned, level);
-      for (let at = k; at < values.length; at += stored) {
-        const value = values[at]!;
-        const magnitude = Math.floor(Math.abs(value) / step + (0.5 - DEAD_ZONE));
-        if (exact || magnitude >= most) {
-          symbols[at] = escape;
-          const beyond = exact ? MORE_FOLLOWS : Math.min(magnitude - most, MORE_FOLLOWS);
-          raw[at] = beyond | (value < 0 ? MORE_FOLLOWS + 1 : 0);
-          if (beyond === MORE_FOLLOWS) raw[at]! |= toHalfBits(value) << BYTE_BITS;
-          continue;
-        }
-        // `symbolOf`, without branches, which could not be predicted: 1 less above zero.
-        symbols[at] = 2 * magnitude - ((~bits[at]! & -magnitude) >>> 31);
-      }
-    }
-  }
-
   /** The alphabets of all components at a level, with the bands' shifts. */
-  #shiftRow(level: number): void {
+  #shiftRow(level: number, shifts: Uint8Array, row: Uint16Array): void {
     const rows = this.#prepared.rows[level]!;
-    for (let k = 0; k < this.#row.length; k++) {
-      this.#row[k] = rows[this.#shifts[k >> BAND_SHIFT]!]![k]!;
-    }
+    for (let k = 0; k < row.length; k++) row[k] = rows[shifts[k >> BAND_SHIFT]!]![k]!;
   }
 
-  /** Components of a group. */
-  #readStream(index: number, values: Float32Array): void {
-    const first = streamWords(this.#ends[index - 1] ?? 0);
-    const words = this.#streams.subarray(first);
-    const level = words[0]! & ((1 << LEVEL_BITS) - 1);
-    if (level === NOTHING_CODED) {
-      values.fill(0);
-      return;
-    }
-    const { layout } = this.#prepared;
-    const { alphabets, steps, stored } = layout;
-    const [symbols, raw] = [this.#symbols, this.#raw];
-    const [row, shifts] = [this.#row, this.#shifts];
-    for (let b = 0; b < shifts.length; b++) {
-      shifts[b] = readBits(words, LEVEL_BITS + SHIFT_BITS * b, SHIFT_BITS);
-    }
-    this.#shiftRow(level);
-    decode(alphabets, row, words, this.#ends[index]! - 32 * first, symbols, raw);
-    const escape = alphabets.symbols - 1;
-    const most = alphabets.symbols / 2;
-    const factor = LEVEL_FACTORS[level]!;
-    for (let k = 0; k < stored; k++) {
-      const step = Math.fround(Math.abs(fromBfloat16Bits(steps[k]!)) * factor);
-      const table = row[k]! * alphabets.symbols;
-      for (let at = k; at < values.length; at += stored) {
-        const symbol = symbols[at]!;
-        if (symbol !== escape) {
-          values[at] = alphabets.levels[table + symbol]! * step;
-          continue;
-        }
-        const beyond = raw[at]! & MORE_FOLLOWS;
-        values[at] = row[k] === CERTAIN_ESCAPE || beyond === MORE_FOLLOWS
-          ? fromHalfBits(raw[at]! >>> BYTE_BITS)
-          : (raw[at]! > MORE_FOLLOWS ? -most - beyond : most + beyond) * step;
+  /** Components of the groups from number `first` on, as many as there is room for. */
+  #readStreams(first: number, values: Float32Array): void {
+    const { layout: { alphabets, stored }, levels } = this.#prepared;
+    const entries = GROUP_TOKENS * stored;
+    const shifts = new Uint8Array(this.#shifts.length);
+    const streams: (CodedStream & { readonly level: LevelSteps; readonly values: Float32Array })[] =
+      [];
+    for (let at = 0, index = first; at < values.length; at += entries, index++) {
+      const own = values.subarray(at, at + entries);
+      const start = streamWords(this.#ends[index - 1] ?? 0);
+      const bits = this.#ends[index]! - 32 * start;
+      const words = this.#streams.subarray(start);
+      const level = words[0]! & ((1 << LEVEL_BITS) - 1);
+      if (level === NOTHING_CODED) {
+        own.fill(0);
+        continue;
       }
+      for (let b = 0; b < shifts.length; b++) {
+        shifts[b] = readBits(words, LEVEL_BITS + SHIFT_BITS * b, SHIFT_BITS);
+      }
+      const row = new Uint16Array(stored);
+      this.#shiftRow(level, shifts, row);
+      const [symbols, raw] = [new Uint8Array(entries), new Uint32Array(entries)];
+      streams.push({ row, words, bits, symbols, raw, level: levels[level]!, values: own });
+    }
+    decodeStreams(alphabets, streams);
+    for (const { row, symbols, raw, level, values } of streams) {
+      toValues(alphabets, row, symbols, raw, level, values);
     }
   }
 
   #restoreTile(
-    block: TransformBlock,
+    block: PreparedBlock,
     { back }: UnpackedMatrix,
     token: number,
     count: number,
@@ -394,7 +352,7 @@ export class TransformStoreCpu implements Store<CpuTensor> {
 
   /** Takes off the scales, adds the mean, turns keys to their positions, and writes them to their tokens. */
   #writeRows(
-    block: TransformBlock,
+    block: PreparedBlock,
     rows: Float32Array,
     channels: number,
     token: number,
@@ -402,10 +360,7 @@ export class TransformStoreCpu implements Store<CpuTensor> {
     target: CpuTensor,
   ): void {
     const { headDim } = this.#settings;
-    const { layout } = this.#prepared;
-    const firstChannel = block.firstHead * headDim;
-    const mean = meansOf(layout, firstChannel, block.channels);
-    const inverses = scalesOf(layout, firstChannel, block.channels).map(inverseOf);
+    const { mean, inverses } = block;
     const rope = this.#settings.kind === "key" ? this.#source.rope : undefined;
     const half = headDim / 2;
     for (let h = 0; h < block.heads; h++) {

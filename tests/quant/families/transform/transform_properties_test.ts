@@ -11,7 +11,7 @@ import type { Calibration } from "../../../../quant/calibration.ts";
 import { bytesOfConstant, type HookAnswers, type KvKind } from "../../../../quant/family.ts";
 import { QuantizerError } from "../../../../quant/quantizer_error.ts";
 import { principalAxes } from "../../../../quant/numerics/principal_axes.ts";
-import { encode } from "../../../../quant/packing/entropy_coder.ts";
+import { encode } from "../../../../quant/packing/entropy_streams.ts";
 import { probit } from "../../../../quant/numerics/probit.ts";
 import { toHalfBits } from "../../../../quant/packing/half.ts";
 import {
@@ -370,7 +370,7 @@ testOnBackends(
             // Four steps are the first that escape; 127 further ones would need the number itself.
             const byte = exact(i) ? 127 : magnitude - 4;
             assert(exact(i) || byte < 127);
-            raw.push(escapes ? byte | (x < 0 ? 128 : 0) | (exact(i) ? toHalfBits(x) << 8 : 0) : 0);
+            if (escapes) raw.push(byte | (x < 0 ? 128 : 0) | (exact(i) ? toHalfBits(x) << 8 : 0));
             given.push(exact(i) ? x : Math.fround(Math.sign(x) * magnitude * step(i, level)));
           }
         }
