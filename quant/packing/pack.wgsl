@@ -128,6 +128,18 @@ fn divide(a: f32, b: f32) -> f32 {
   return quotient + ((a - near) - rest) / b;
 }
 
+// The same for a whole `b` from 1 to 255, a constant: parts of the quotient times it are exact.
+fn divide_by_whole(a: f32, b: f32) -> f32 {
+  if (abs(a) < 1e-20 || abs(a) > 1e30 || !is_finite_value(a)) {
+    return divide(a, b);
+  }
+  let inverse = 1.0 / b;
+  let quotient = alone(a * inverse);
+  let high = bitcast<f32>(bitcast<u32>(quotient) & 0xfffff000u);
+  let low = quotient - high;
+  return quotient + ((a - high * b) - low * b) * inverse;
+}
+
 // A quotient that is about to be rounded to an integer of at most eight bits: exact only where that
 // decides. The product with the inverse is off by less than a millionth of itself, so by a quarter of
 // the distance to a tie that is looked at, or less.

@@ -4,7 +4,7 @@
 fn scale_zero(low: f32, high: f32, top_code: f32) -> vec2f {
   let zero = rounded(rounded_product(low, job.clip_ratio));
   let top = rounded(rounded_product(high, job.clip_ratio));
-  let scale = rounded(divide(rounded(top - zero), top_code));
+  let scale = rounded(divide_by_whole(rounded(top - zero), top_code));
   return vec2f(max(scale, rounded(job.scale_floor)), zero);
 }
 

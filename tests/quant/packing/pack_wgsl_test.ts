@@ -1,5 +1,5 @@
 /** The number formats of `pack.wgsl`, for every bit pattern that is stored. */
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { fromFloat8Bits, toFloat8Bits } from "../../../quant/packing/float8.ts";
 import { roundEven } from "../../../quant/numerics/round_even.ts";
 import { fromHalfBits, toHalfBits } from "../../../quant/packing/half.ts";
@@ -118,15 +118,39 @@ gpuTest("divide rounds as float32 division does", async (device) => {
   assertEquals(Array.from(quotients), pairs.map(([a, b]) => Math.fround(a / b)));
 });
 
+gpuTest("divide_by_whole rounds as float32 division does", async (device) => {
+  const random = randomNumbers(10);
+  const pairs = Array.from({ length: 20000 }, (_, i) => {
+    const b = 1 + i % 255;
+    const a = i % 2 === 0
+      ? (random() - 0.5) * 2 ** Math.round(random() * 120 - 60)
+      : Math.floor(random() * 65536) * b * 2 ** (i % 64 - 32);
+    return [Math.fround(a), b] as const;
+  });
+  const words = new Uint32Array(Float32Array.from(pairs, ([a]) => a).buffer);
+  const quotient = "bitcast<u32>(divide_by_whole(bitcast<f32>(x), f32(1u + id.x % 255u)))";
+  const got = await mapWords(device, quotient, words);
+  assertEquals(
+    Array.from(new Float32Array(got.buffer)),
+    pairs.map(([a, b]) => Math.fround(a / b)),
+  );
+});
+
 const CODER = `
-  struct Job { count: u32 }
+  struct Job { count: u32, top: f32 }
   @group(0) @binding(2) var<storage, read> differences: array<f32>;
   @group(0) @binding(3) var<storage, read> scales: array<f32>;
   @group(0) @binding(4) var<storage, read_write> codes: array<u32>;
   @compute @workgroup_size(workgroup_threads)
   fn code(@builtin(global_invocation_id) id: vec3u) {
     if (id.x < job.count) {
-      codes[id.x] = nearest_code(divide_to_round(differences[id.x], scales[id.x]), 255.0);
+      let difference = differences[id.x];
+      let scale = scales[id.x];
+      let exact = nearest_code(divide_to_round(difference, scale), job.top);
+      var far = 0.0;
+      let quick = quick_code(difference, 1.0 / scale, job.top, &far) & 0xffffu;
+      let decided = far < quick_limit(job.top);
+      codes[id.x] = exact | select(exact, quick, decided) << 8u | select(0u, 1u << 16u, decided);
     }
   }`;
 
@@ -151,11 +175,18 @@ gpuTest("codes are those of exact quotients, on ties, beside them and outside", 
     codes: bench.buffer("codes", count),
   };
   const kernels = Kernels.of(device, "coder", [pack, CODER]);
-  kernels.run("code", { threads: count }, { job: { count }, ...buffers });
-  const codes = await bench.read([{ buffer: buffers.codes, at: 0, words: count }]);
-  const expected = differences.map((x, i) =>
-    Math.min(Math.max(roundEven(Math.fround(x / scales[i]!)), 0), 255)
-  );
-  assertEquals([...codes], expected.map((code) => code + 0));
+  for (const top of [1, 3, 15, 255]) {
+    kernels.run("code", { threads: count }, { job: { count, top }, ...buffers });
+    const codes = await bench.read([{ buffer: buffers.codes, at: 0, words: count }]);
+    const expected = differences.map((x, i) =>
+      Math.min(Math.max(roundEven(Math.fround(x / scales[i]!)), 0), top)
+    );
+    assertEquals(
+      [...codes].map((word) => [word & 255, word >> 8 & 255]),
+      expected.map((code) => [code + 0, code + 0]),
+    );
+    const undecided = [...codes].filter((word) => word >> 16 === 0).length;
+    assert(undecided > 0 && undecided < count, `${undecided} of ${count} are near a tie`);
+  }
   bench.free(...Object.values(buffers));
 });
