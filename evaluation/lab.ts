@@ -181,7 +181,10 @@ export interface ReplayOptions {
   readonly passOver?: readonly string[];
   /** Ends the run before its next example or policy. */
   readonly signal?: AbortSignal;
-  /** `done` of `total` pieces of work (one example under one policy, or one reference). */
+  /**
+   * `done` of `total` pieces of work: policies that learn before the first example, then examples under
+   * a policy each, and references.
+   */
   readonly progress?: (done: number, total: number, what: string) => void;
   /** Takes a sentence for the user: an example that is refused, a policy that failed. */
   readonly notice?: (sentence: string) => void;

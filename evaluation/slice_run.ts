@@ -90,8 +90,13 @@ export async function runSlice<T extends KvShape>(run: SliceRun<T>): Promise<Sli
     ];
     for (const sentence of said) if (sentence !== undefined) events?.notice?.(sentence);
   }
+  const learners = fitting.filter(({ calibrates }) => calibrates);
   for (const host of fitting) {
     signal?.throwIfAborted();
+    if (host.calibrates) {
+      const what = `${host.name} learns from the calibration set`;
+      events?.progress?.(learners.indexOf(host), learners.length, what);
+    }
     await policies.start(host, () => PolicyRun.start({ ...run, aside }, host, examples));
   }
   const total = examples.length * (fitting.length + 1);

@@ -193,10 +193,14 @@ Deno.test("whatever calibration throws is its policy's failure alone", async () 
   };
   // In a built-in too: what there is to learn from is not in its hands.
   for (const whose of ["own", "built-in"] as const) {
+    const told: (readonly [number, number, string])[] = [];
     assertEquals(
-      await between(new InProcessHost("mine", policy, whose)),
+      await between(new InProcessHost("mine", policy, whose), {
+        events: { progress: (...work) => told.push(work) },
+      }),
       "Policy mine: rejected: It threw RangeError: no such percentile",
     );
+    assertEquals(told[0], [0, 1, "mine learns from the calibration set"]);
   }
 });
 
