@@ -7,7 +7,6 @@ import type { BufferContents, ConstantBuffer, Source, Store, StoredBuffer } from
 import { throwNotFinite } from "../../finite_input.ts";
 import { gaussianPairs } from "../../numerics/gaussian_pairs.ts";
 import { packRow, unpackRow } from "../../packing/bit_packing.ts";
-import { finiteHalf } from "../../packing/half.ts";
 import { RestoredTokens } from "../../stores/coupled/restored_tokens.ts";
 import { beforeRope, placeToken } from "../../stores/rope/rope_restore.ts";
 import type { CpuTensor, TokenRange } from "../../tensor.ts";
@@ -22,6 +21,7 @@ import {
 } from "./aquakv_settings.ts";
 import { decodeHiggs, encodeHiggs, type HiggsShape } from "./higgs.ts";
 import { predict } from "./predict.ts";
+import { putBack, takeOff } from "./residual_rows.ts";
 import { type ChainLink, RestoredChain } from "./restored_chain.ts";
 
 /** Tokens that go through all steps together, so that what one writes is at hand for the next. */
@@ -130,27 +130,16 @@ export class AquakvStoreCpu implements Store<CpuTensor>, ChainLink<Float32Array>
    */
   #code(first: number, count: number, input: CpuTensor): void {
     const { channels, pairs, scales } = this.#layout;
-    const { heads, headDim } = this.settings;
     const predicted = this.#predicted(first, count);
     const left = new Float32Array(count * channels);
-    const { data } = input;
-    for (let h = 0; h < heads; h++) {
-      let from = (h * input.capacity + this.#quantized.from + first) * headDim;
-      for (let t = 0; t < count; t++) {
-        let at = t * channels + h * headDim;
-        for (const end = at + headDim; at < end; at++) {
-          left[at] = finiteHalf(data[from++]!) - predicted[at]!;
-        }
-      }
-    }
+    takeOff(input, this.#quantized.from + first, predicted, left);
     const own = this.#scales.subarray(first * scales);
     const codes = new Int32Array(count * pairs);
     encodeHiggs(left, count, this.#shape, codes, own);
     this.#write(first, count, codes);
     this.#read(first, count, codes);
     decodeHiggs(codes, own, count, this.#shape, left);
-    const rows = this.#rows.subarray(first * channels);
-    for (let i = 0; i < left.length; i++) rows[i] = finiteHalf(left[i]! + predicted[i]!);
+    putBack(left, predicted, this.#rows.subarray(first * channels));
   }
 
   #write(first: number, count: number, codes: Int32Array): void {
