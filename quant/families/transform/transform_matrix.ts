@@ -131,7 +131,31 @@ export interface UnpackedMatrix {
 }
 
 /**
- * Unpacks what turns components back, and unless it is not asked for what turns vectors forth.
+ * Unpacks axes.
+ *
+ * @param words of all blocks; the block's begin at word `at`
+ * @returns `[axes][channels]`, both padded to a multiple of 4
+ */
+export function unpackAxes(
+  words: Uint32Array,
+  at: number,
+  axes: number,
+  channels: number,
+): Float32Array {
+  const width = paddedTo4(channels);
+  const unit = new Float32Array(paddedTo4(axes) * width);
+  const codes = new Int32Array(channels);
+  for (let k = 0; k < axes; k++) {
+    const bits = axisBits(k, channels);
+    const scale = unpackAxis(words, at, channels, bits, codes);
+    at += wordsPerRow(channels, bits);
+    for (let c = 0; c < channels; c++) unit[k * width + c] = codes[c]! * scale;
+  }
+  return unit;
+}
+
+/**
+ * Unpacks what turns vectors forth, and components back.
  *
  * @param words of all blocks; the block's begin at word `at`
  */
@@ -140,21 +164,14 @@ export function unpackMatrix(
   at: number,
   axes: number,
   channels: number,
-  forth: boolean,
 ): UnpackedMatrix {
   const [rows, width] = [paddedTo4(axes), paddedTo4(channels)];
-  const unit = new Float32Array(rows * width);
+  const unit = unpackAxes(words, at, axes, channels);
   const back = new Float32Array(width * rows);
-  const codes = new Int32Array(channels);
   for (let k = 0; k < axes; k++) {
-    const bits = axisBits(k, channels);
-    const scale = unpackAxis(words, at, channels, bits, codes);
-    at += wordsPerRow(channels, bits);
-    for (let c = 0; c < channels; c++) {
-      back[c * rows + k] = unit[k * width + c] = codes[c]! * scale;
-    }
+    for (let c = 0; c < channels; c++) back[c * rows + k] = unit[k * width + c]!;
   }
-  if (!forth || rows === 0) return { forth: unit, back };
+  if (rows === 0) return { forth: unit, back };
   // What the axes make of themselves, off the identity: each term of the series takes it once more.
   const rest = new Float32Array(rows * rows);
   rowsTimesColumns(unit, rows, unit, rows, width, rest);

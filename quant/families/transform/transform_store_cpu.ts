@@ -7,6 +7,7 @@ import type { Calibration } from "../../calibration.ts";
 import type { BufferContents, ConstantBuffer, Source, Store, StoredBuffer } from "../../family.ts";
 import { throwNotFinite } from "../../finite_input.ts";
 import { paddedTo4, rowsTimesColumns } from "../../numerics/rows_times_columns.ts";
+import { sparseRowsProduct } from "../../numerics/sparse_rows_product.ts";
 import { COST_SHARE, pushBits, readBits, STATE_BITS } from "../../packing/entropy_coder.ts";
 import { type CodedStream, decodeStreams, encode } from "../../packing/entropy_streams.ts";
 import { fromBfloat16Bits } from "../../packing/bfloat16.ts";
@@ -37,7 +38,7 @@ import {
   transformRange,
   worstStreamWords,
 } from "./transform_layout.ts";
-import { type UnpackedMatrix, unpackMatrix } from "./transform_matrix.ts";
+import { unpackAxes, unpackMatrix } from "./transform_matrix.ts";
 import type { TransformSettings } from "./transform_settings.ts";
 
 /** Groups that go through a matrix at a time. */
@@ -144,7 +145,11 @@ export class TransformStoreCpu implements Store<CpuTensor> {
       return;
     }
     const { layout: { stored }, blocks } = this.#prepared;
-    const matrices = blocks.map((block) => this.#unpacked(block, true));
+    const { matrix } = this.#prepared.layout;
+    // They are unpacked while vectors go through them, and no longer.
+    const matrices = blocks.map(({ firstWord, components, channels }) =>
+      unpackMatrix(matrix, firstWord, components, channels).forth
+    );
     const values = new Float32Array(TILE_TOKENS * stored);
     for (let token = start; token < range.to; token += TILE_TOKENS) {
       const count = Math.min(TILE_TOKENS, range.to - token);
@@ -166,12 +171,14 @@ export class TransformStoreCpu implements Store<CpuTensor> {
     const { layout, blocks } = this.#prepared;
     const { from, to } = this.#quantized;
     const values = new Float32Array(TILE_TOKENS * layout.stored);
-    const matrices = blocks.map((block) => this.#unpacked(block, false));
+    const axes = blocks.map(({ firstWord, components, channels }) =>
+      unpackAxes(layout.matrix, firstWord, components, channels)
+    );
     for (let token = from; token < to; token += TILE_TOKENS) {
       const count = Math.min(TILE_TOKENS, to - token);
       this.#readStreams((token - from) / GROUP_TOKENS, values.subarray(0, count * layout.stored));
       for (const [b, block] of blocks.entries()) {
-        this.#restoreTile(block, matrices[b]!, token, count, values, target);
+        this.#restoreTile(block, axes[b]!, token, count, values, target);
       }
     }
   }
@@ -208,15 +215,10 @@ export class TransformStoreCpu implements Store<CpuTensor> {
     return this.#settings.kind === "key" ? this.#source.preRope! : this.#source.tensor;
   }
 
-  /** A block's matrices; they are unpacked while vectors go through them, and no longer. */
-  #unpacked({ firstWord, components, channels }: TransformBlock, forth: boolean): UnpackedMatrix {
-    return unpackMatrix(this.#prepared.layout.matrix, firstWord, components, channels, forth);
-  }
-
   /** One block's components of `count` tokens; false where an entry is not finite. */
   #transformTile(
     block: PreparedBlock,
-    { forth }: UnpackedMatrix,
+    forth: Float32Array,
     token: number,
     count: number,
     values: Float32Array,
@@ -332,7 +334,7 @@ export class TransformStoreCpu implements Store<CpuTensor> {
 
   #restoreTile(
     block: PreparedBlock,
-    { back }: UnpackedMatrix,
+    axes: Float32Array,
     token: number,
     count: number,
     values: Float32Array,
@@ -340,13 +342,17 @@ export class TransformStoreCpu implements Store<CpuTensor> {
   ): void {
     const { stored } = this.#prepared.layout;
     const [channels, columns] = [paddedTo4(block.channels), paddedTo4(block.components)];
-    const components = new Float32Array(count * columns);
-    for (let t = 0; t < count; t++) {
-      const from = t * stored + block.first;
-      components.set(values.subarray(from, from + block.components), t * columns);
+    let components = values;
+    if (block.components !== stored || columns !== stored) {
+      components = new Float32Array(count * columns);
+      for (let t = 0; t < count; t++) {
+        const from = t * stored + block.first;
+        components.set(values.subarray(from, from + block.components), t * columns);
+      }
     }
     const rows = new Float32Array(count * channels);
-    rowsTimesColumns(components, count, back, channels, columns, rows);
+    // Many symbols stand for 0.
+    sparseRowsProduct(components, count, axes, channels, columns, rows);
     this.#writeRows(block, rows, channels, token, count, target);
   }
 

@@ -190,7 +190,7 @@ function axesOf({ heads, headDim, calibration }: TransformSettings) {
   const columns = (channels + 3) & ~3;
   const axes: Float32Array[] = [];
   for (let at = 0; axes.length < heads * headDim; at += axisWords(channels, channels)) {
-    const { forth } = unpackMatrix(words, at, channels, channels, true);
+    const { forth } = unpackMatrix(words, at, channels, channels);
     for (let k = 0; k < channels; k++) {
       axes.push(forth.subarray(k * columns, k * columns + channels));
     }
@@ -226,7 +226,7 @@ Deno.test("transform: packed axes are close to those that were learned, and of l
       assert(along > 1 - 2 * n / 4 ** bits, `${along} with ${bits} bits`);
     }
     // Way forth and way back undo each other on what the axes span.
-    const { forth, back } = unpackMatrix(packed, 0, chosen.length, n, true);
+    const { forth, back } = unpackMatrix(packed, 0, chosen.length, n);
     const columns = (n + 3) & ~3;
     const stored = back.length / columns;
     for (let i = 0; i < chosen.length; i++) {
