@@ -23,8 +23,9 @@ const LANES = 4;
 /** Steps of the stored components at a level. */
 export interface LevelSteps {
   readonly steps: Float32Array;
-  /** The same in float64, as many as go side by side; those that there are none of are infinite. */
-  readonly divisors: Float64Array;
+  /** The same, as many as go side by side, those that there are none of infinite; and in float64. */
+  readonly divisors: Float32Array;
+  readonly wideDivisors: Float64Array;
   /** `BEYOND` for components that are exact, else 0. */
   readonly beyond: Uint32Array;
 }
@@ -34,11 +35,11 @@ export function levelSteps(planned: Float32Array, level: number): LevelSteps {
   const factor = LEVEL_FACTORS[level]!;
   const steps = planned.map((step) => Math.abs(step) * factor);
   const padded = Math.ceil(steps.length / LANES) * LANES;
-  const divisors = new Float64Array(padded).fill(Infinity);
+  const divisors = new Float32Array(padded).fill(Infinity);
   divisors.set(steps);
   const beyond = new Uint32Array(padded);
   for (const [k, step] of planned.entries()) beyond[k] = isExact(step, level) ? BEYOND : 0;
-  return { steps, divisors, beyond };
+  return { steps, divisors, wideDivisors: Float64Array.from(divisors), beyond };
 }
 
 /**
@@ -52,7 +53,7 @@ export function levelSteps(planned: Float32Array, level: number): LevelSteps {
  */
 export function toSymbols(
   values: Float32Array,
-  { steps, divisors, beyond }: LevelSteps,
+  { steps, divisors, wideDivisors, beyond }: LevelSteps,
   size: number,
   symbols: Uint8Array,
   raw: Uint32Array,
@@ -61,12 +62,14 @@ export function toSymbols(
   if (stored === 0) return 0;
   const entries = values.length;
   const stepsAt = free;
-  const beyondAt = stepsAt + 8 * divisors.length;
+  const narrowAt = stepsAt + 8 * divisors.length;
+  const beyondAt = narrowAt + 4 * divisors.length;
   const valuesAt = beyondAt + 4 * divisors.length;
   const escapesAt = valuesAt + 4 * (entries + LANES);
   const symbolsAt = escapesAt + 8 * entries;
   const views = memoryViews(memory, symbolsAt + entries + LANES);
-  views.doubles.set(divisors, stepsAt / 8);
+  views.doubles.set(wideDivisors, stepsAt / 8);
+  views.floats.set(divisors, narrowAt / 4);
   views.words.set(beyond, beyondAt / 4);
   views.floats.set(values, valuesAt / 4);
   const end = to_symbols(
@@ -74,6 +77,7 @@ export function toSymbols(
     entries / stored,
     stored,
     stepsAt,
+    narrowAt,
     beyondAt,
     ROUNDING,
     size / 2,
