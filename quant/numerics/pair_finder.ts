@@ -58,6 +58,23 @@ export class PairFinder {
     this.#candidates = Uint16Array.from(candidates);
   }
 
+  /**
+   * The nearest points of pairs one behind the other.
+   *
+   * @param rows pairs at the indices `from` to `to`
+   * @param scale what both of a pair are multiplied by first
+   * @param codes filled, a pair's point at half its index
+   */
+  find(rows: Float32Array, from: number, to: number, scale: number, codes: Int32Array): void {
+    const only = this.#only;
+    for (let at = from; at < to; at += 2) {
+      const [x, y] = [rows[at]! * scale, rows[at + 1]! * scale];
+      const inside = x > -REACH && x < REACH && y > -REACH && y < REACH;
+      const found = inside ? only[cellOf(x, y)]! : -1;
+      codes[at >> 1] = found >= 0 ? found : this.nearest(x, y);
+    }
+  }
+
   /** The index of the nearest point; the lowest of several. */
   nearest(x: number, y: number): number {
     const [points, halfSquares] = [this.points, this.#halfSquares];
@@ -69,10 +86,7 @@ export class PairFinder {
       }
       return found;
     }
-    // Both are above 0 here.
-    const cell = (((y + REACH) / SIDE) | 0) * CELLS + (((x + REACH) / SIDE) | 0);
-    const only = this.#only[cell]!;
-    if (only >= 0) return only;
+    const cell = cellOf(x, y);
     for (let at = this.#starts[cell]!; at < this.#starts[cell + 1]!; at++) {
       const i = this.#candidates[at]!;
       const score = x * points[2 * i]! + y * points[2 * i + 1]! - halfSquares[i]!;
@@ -80,4 +94,10 @@ export class PairFinder {
     }
     return found;
   }
+}
+
+/** The cell of a place that the lattice covers. */
+function cellOf(x: number, y: number): number {
+  // Both are above 0 once they are moved.
+  return (((y + REACH) / SIDE) | 0) * CELLS + (((x + REACH) / SIDE) | 0);
 }

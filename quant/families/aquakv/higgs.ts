@@ -52,9 +52,8 @@ export function encodeHiggs(
     const scale = Math.sqrt(square / hadamardSize);
     scales[g] = toHalfBits(scale);
     const inverse = scale > 0 ? 1 / scale : 0;
-    for (; at < end; at += 2) {
-      codes[at / 2] = finder.nearest(rows[at]! * inverse, rows[at + 1]! * inverse);
-    }
+    finder.find(rows, at, end, inverse, codes);
+    at = end;
   }
 }
 

@@ -20,5 +20,12 @@ Deno.test("a finder of pairs finds what looking at all points finds", () => {
       }
       assertEquals(finder.nearest(x, y), found, `${x}, ${y} of ${bits} bits`);
     }
+    const pairs = Float32Array.from({ length: 2002 }, draw);
+    const codes = new Int32Array(1001).fill(-1);
+    finder.find(pairs, 2, 2000, 0.75, codes);
+    const alone = codes.map((_, i) =>
+      finder.nearest(0.75 * pairs[2 * i]!, 0.75 * pairs[2 * i + 1]!)
+    );
+    assertEquals(codes, Int32Array.of(-1, ...alone.subarray(1, 1000), -1));
   }
 });
