@@ -17,8 +17,11 @@
 import { InternalError } from "../../errors.ts";
 import { openDevice } from "../../engine/devices/adapter.ts";
 import { openTransfers } from "../../engine/devices/transfers.ts";
+import { plainRotary } from "../../engine/rotary.ts";
 import { families } from "../../quant/mod.ts";
-import type { Axis, Family, HookAnswers, KvKind } from "../../quant/family.ts";
+import type { Axis, Family, HookAnswers, KvKind, Settings } from "../../quant/family.ts";
+import { learn } from "../../quant/learned.ts";
+import { keepSamples } from "../../quant/sample_keeper.ts";
 import { Kernels } from "../../quant/gpu/kernels.ts";
 import { Workbench } from "../../quant/gpu/workbench.ts";
 import type { GpuTensor } from "../../quant/tensor.ts";
@@ -65,7 +68,10 @@ interface Case {
 /** With a codebook that need not be learned. */
 const KVQUANT: Partial<HookAnswers> = { quantizationMethod: "normal", outliersRatio: 0.01 };
 
-/** Families that learn nothing before, with their policies' settings. */
+/** Tokens that a family learns from, if it has to. */
+const LEARNED_TOKENS = 1024;
+
+/** With their policies' settings. */
 const CASES: readonly Case[] = [
   { name: "uniform", family: "uniform", kind: "key", axis: "token" },
   { name: "kivi keys", family: "kivi", kind: "key", axis: "channel" },
@@ -77,6 +83,13 @@ const CASES: readonly Case[] = [
   { name: "qaq", family: "qaq", kind: "value", axis: "token" },
   { name: "kvquant values", family: "kvquant", kind: "value", axis: "token", changes: KVQUANT },
   { name: "hf_hqq", family: "hf_hqq", kind: "value", axis: "token" },
+  {
+    name: "transform",
+    family: "transform",
+    kind: "value",
+    axis: "token",
+    changes: { calibrationMode: "offline" },
+  },
 ];
 
 const [mebibytes = "256", named = ""] = Deno.args;
@@ -171,7 +184,7 @@ for (const { name, family: familyName, kind, axis, changes } of cases) {
       calibrationMode: "none",
       ...changes,
     };
-    const settings = settingsFor(family, answers, shape);
+    const settings = learned(family, settingsFor(family, answers, shape));
     const open = () =>
       family.openGpu(
         device,
@@ -205,6 +218,17 @@ for (const { name, family: familyName, kind, axis, changes } of cases) {
     await store.settle();
     store.free();
   }
+}
+
+/** Settings with what they learn from numbers like those that are quantized. */
+function learned(family: Family, settings: Settings): Settings {
+  if (!settings.calibrated) return settings;
+  const data = new Float32Array(HEADS * LEARNED_TOKENS * HEAD_DIM)
+    .map((_, i) => pattern[i % PATTERN]!);
+  const sample = { heads: HEADS, capacity: LEARNED_TOKENS, headDim: HEAD_DIM, data };
+  const layer = { keys: [sample], preRopeKeys: [sample], values: [sample], queries: [] };
+  const samples = { layers: [layer], rotary: plainRotary(HEAD_DIM, 10_000) };
+  return { ...settings, calibration: learn(family, keepSamples(samples), settings) };
 }
 
 interface Time {
