@@ -1,7 +1,8 @@
-// From vectors to components and back: one workgroup per token.
+// From vectors to components and back. One workgroup has eight tokens of a block of channels: an
+// invocation is a channel in turn and a stored component, and what it reads of an axis serves all eight.
+// It stands behind `transform_axes.wgsl` and `series_terms`, the terms behind the first of
+// the series that inverts the axes; `block_threads` are at least the channels of a block.
 
-// Of every stored axis its bits of an entry, above them its block and the word it begins with.
-@group(0) @binding(2) var<storage, read> axes: array<u32>;
 // Of every channel its mean, and above it its scale, both bfloat16.
 @group(0) @binding(3) var<storage, read> channels: array<u32>;
 // Every stored component.
@@ -9,15 +10,28 @@
 @group(0) @binding(5) var<storage, read_write> tensor: array<f32>;
 @group(0) @binding(6) var<storage, read> cosine: array<f32>;
 @group(0) @binding(7) var<storage, read> sine: array<f32>;
-// Packed rows of the stored axes, and what makes the length of each one 1.
-@group(0) @binding(8) var<storage, read> matrix: array<u32>;
-@group(0) @binding(9) var<storage, read> lengths: array<f32>;
+// What `transform_unpack.wgsl` has unpacked.
+@group(0) @binding(8) var<storage, read> by_axis: array<f32>;
+@group(0) @binding(9) var<storage, read> by_channel: array<f32>;
 
-// Terms of the series that inverts the axes, behind the first.
-override series_terms: u32 = 3u;
+const tile_tokens = 8u;
+const block_numbers = 2u * block_threads;
 
-var<workgroup> rest: array<f32, most_channels>;
-var<workgroup> component: array<f32, most_channels>;
+// Numbers of eight tokens, of a channel or a component.
+struct Eight {
+  a: vec4f,
+  b: vec4f,
+}
+
+// What the invocations of a workgroup have last put there.
+var<workgroup> shown: array<vec4f, block_numbers>;
+
+fn show(own: Eight, thread: u32) {
+  workgroupBarrier();
+  shown[2u * thread] = own.a;
+  shown[2u * thread + 1u] = own.b;
+  workgroupBarrier();
+}
 
 fn mean_of(c: u32) -> f32 {
   return bitcast<f32>(channels[c] << 16u);
@@ -27,111 +41,147 @@ fn scale_of(c: u32) -> f32 {
   return bitcast<f32>(channels[c] & 0xffff0000u);
 }
 
-// Block of a stored component.
-fn block_of(k: u32) -> u32 {
-  return axes[k] >> 4u & 0xffu;
+// Where a channel of a token is in the tensor.
+fn place_of(c: u32, token: u32) -> u32 {
+  return (c / job.head_dim * job.capacity + token) * job.head_dim + c % job.head_dim;
 }
 
-// Entry of a stored axis at a channel of its block.
-fn axis_entry(k: u32, c: u32) -> f32 {
-  let axis = axes[k];
-  let bits = axis & 0xfu;
-  let bit = c * bits;
-  let word = (axis >> 12u) + (bit >> 5u);
-  let shift = bit & 31u;
-  var code = matrix[word] >> shift;
-  if (shift + bits > 32u) {
-    code |= matrix[word + 1u] << (32u - shift);
-  }
-  let offset = (1 << (bits - 1u)) - 1;
-  return f32(i32(code & ((1u << bits) - 1u)) - offset) * lengths[k];
-}
-
-// What the components of a block make of one of its channels.
-fn turned_back(block: u32, c: u32) -> f32 {
-  var sum = 0.0;
-  for (var k = 0u; k < job.stored; k++) {
-    if (block_of(k) == block) {
-      sum += component[k] * axis_entry(k, c);
-    }
+// What the components of a block, which are shown, make of one of its channels.
+fn turned_back(block: vec2u, c: u32) -> Eight {
+  var sum = Eight(vec4f(0.0), vec4f(0.0));
+  for (var k = 0u; k < block.y; k++) {
+    let entry = by_axis[(block.x + k) * block_channels + c];
+    sum.a += shown[2u * k] * entry;
+    sum.b += shown[2u * k + 1u] * entry;
   }
   return sum;
 }
 
-// What the rest has along an axis.
-fn along(k: u32, block_channels: u32) -> f32 {
-  let first = block_of(k) * block_channels;
-  var sum = 0.0;
+// What the rest, which is shown, has along the `k`th axis of a block.
+fn along(block: vec2u, k: u32) -> Eight {
+  let first = block.x * block_channels + k;
+  var sum = Eight(vec4f(0.0), vec4f(0.0));
   for (var c = 0u; c < block_channels; c++) {
-    sum += axis_entry(k, c) * rest[first + c];
+    let entry = by_channel[first + c * block.y];
+    sum.a += entry * shown[2u * c];
+    sum.b += entry * shown[2u * c + 1u];
   }
   return sum;
 }
 
-@compute @workgroup_size(workgroup_threads)
+@compute @workgroup_size(block_threads)
 fn transform(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(num_workgroups) groups: vec3u,
+  @builtin(workgroup_id) id: vec3u,
+  @builtin(num_workgroups) workgroups: vec3u,
   @builtin(local_invocation_index) thread: u32,
 ) {
-  let index = flat_workgroup(group, groups);
-  if (index >= job.tokens) {
+  let index = flat_workgroup(id, workgroups);
+  let block_count = job.heads / job.block_heads;
+  let first = index / block_count * tile_tokens;
+  if (first >= job.tokens) {
     return;
   }
-  let token = job.first + index;
-  for (var c = thread; c < most_channels; c += workgroup_threads) {
-    let x = channel_of(c, token, token);
-    vector[c] = (x - mean_of(c)) * scale_of(c);
+  let block = block_at(index % block_count);
+  let is_channel = thread < block_channels;
+  let is_component = thread < block.y;
+  let c = index % block_count * block_channels + thread;
+  var vector = Eight(vec4f(0.0), vec4f(0.0));
+  if (is_channel) {
+    let mean = mean_of(c);
+    let scale = scale_of(c);
+    for (var t = 0u; t < 4u; t++) {
+      vector.a[t] = (channel_of(c, job.first + first + t) - mean) * scale;
+      vector.b[t] = (channel_of(c, job.first + first + t + 4u) - mean) * scale;
+    }
   }
-  let block_channels = job.block_heads * job.head_dim;
-  for (var k = thread; k < job.stored; k += workgroup_threads) {
-    component[k] = 0.0;
-  }
-  for (var c = thread; c < most_channels; c += workgroup_threads) {
-    rest[c] = vector[c];
-  }
-  workgroupBarrier();
+  var component = Eight(vec4f(0.0), vec4f(0.0));
+  show(vector, thread);
   // Axes are nearly orthogonal: what they leave goes through them again.
   for (var term = 0u; term < series_terms; term++) {
-    for (var k = thread; k < job.stored; k += workgroup_threads) {
-      component[k] += along(k, block_channels);
+    if (is_component) {
+      let more = along(block, thread);
+      component.a += more.a;
+      component.b += more.b;
     }
-    workgroupBarrier();
-    for (var c = thread; c < most_channels; c += workgroup_threads) {
-      rest[c] = vector[c] - turned_back(c / block_channels, c % block_channels);
+    show(component, thread);
+    var rest = vector;
+    if (is_channel) {
+      let back = turned_back(block, thread);
+      rest.a -= back.a;
+      rest.b -= back.b;
     }
-    workgroupBarrier();
+    show(rest, thread);
   }
-  for (var k = thread; k < job.stored; k += workgroup_threads) {
-    values[index * job.stored + k] = finite_half(component[k] + along(k, block_channels));
+  if (is_component) {
+    let more = along(block, thread);
+    for (var t = 0u; t < 4u; t++) {
+      let at = (first + t) * job.stored + block.x + thread;
+      values[at] = finite_half(component.a[t] + more.a[t]);
+      values[at + 4u * job.stored] = finite_half(component.b[t] + more.b[t]);
+    }
   }
 }
 
-@compute @workgroup_size(workgroup_threads)
+// A channel of a token.
+fn channel_of(c: u32, token: u32) -> f32 {
+  let x = tensor[place_of(c, token)];
+  if (!is_finite_value(x)) {
+    report_not_finite(token, job.heads, c / job.head_dim);
+  }
+  return x;
+}
+
+@compute @workgroup_size(block_threads)
 fn rebuild(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(num_workgroups) groups: vec3u,
+  @builtin(workgroup_id) id: vec3u,
+  @builtin(num_workgroups) workgroups: vec3u,
   @builtin(local_invocation_index) thread: u32,
 ) {
-  let index = flat_workgroup(group, groups);
-  if (index >= job.tokens) {
+  let index = flat_workgroup(id, workgroups);
+  let block_count = job.heads / job.block_heads;
+  let first = index / block_count * tile_tokens;
+  if (first >= job.tokens) {
     return;
   }
-  let token = job.first + index;
-  for (var k = thread; k < job.stored; k += workgroup_threads) {
-    component[k] = values[index * job.stored + k];
-  }
-  workgroupBarrier();
-  let block_channels = job.block_heads * job.head_dim;
-  for (var c = thread; c < most_channels; c += workgroup_threads) {
-    let back = turned_back(c / block_channels, c % block_channels);
-    // A channel of scale 0 is its mean.
-    let scale = scale_of(c);
-    vector[c] = mean_of(c);
-    if (scale != 0.0) {
-      vector[c] += back / scale;
+  let block = block_at(index % block_count);
+  var component = Eight(vec4f(0.0), vec4f(0.0));
+  if (thread < block.y) {
+    for (var t = 0u; t < 4u; t++) {
+      let at = (first + t) * job.stored + block.x + thread;
+      component.a[t] = values[at];
+      component.b[t] = values[at + 4u * job.stored];
     }
   }
-  workgroupBarrier();
-  place_vector(token, thread);
+  show(component, thread);
+  let c = index % block_count * block_channels + thread;
+  var vector = Eight(vec4f(0.0), vec4f(0.0));
+  if (thread < block_channels) {
+    let back = turned_back(block, thread);
+    // A channel of scale 0 is its mean.
+    let scale = scale_of(c);
+    vector = Eight(vec4f(mean_of(c)), vec4f(mean_of(c)));
+    if (scale != 0.0) {
+      vector.a += back.a / scale;
+      vector.b += back.b / scale;
+    }
+  }
+  show(vector, thread);
+  if (thread >= block_channels) {
+    return;
+  }
+  let half = job.head_dim / 2u;
+  let d = thread % job.head_dim;
+  // The channel that it is turned with.
+  let partner = select(thread + half, thread - half, d >= half);
+  for (var t = 0u; t < tile_tokens; t++) {
+    let token = job.first + first + t;
+    var x = shown[2u * thread + t / 4u][t % 4u];
+    if (job.rotate != 0u) {
+      let angle = token * half + d % half;
+      let beside = shown[2u * partner + t / 4u][t % 4u];
+      let other = select(-beside, beside, d >= half);
+      x = x * cosine[angle] + other * sine[angle];
+    }
+    tensor[place_of(c, token)] = x;
+  }
 }

@@ -10,13 +10,15 @@
 import type { BufferContents, Source, StoredBuffer } from "../../family.ts";
 import { GrowingStore } from "../../gpu/growing_store.ts";
 import { Kernels } from "../../gpu/kernels.ts";
+import type { WgslValues } from "../../gpu/wgsl_layout.ts";
 import { SettledStream, type StreamPart } from "../../gpu/settled_stream.ts";
 import { type WordRegion, Workbench } from "../../gpu/workbench.ts";
 import { wordsPerRow } from "../../packing/bit_packing.ts";
 import pack from "../../packing/pack.wgsl" with { type: "text" };
 import type { GpuTensor } from "../../tensor.ts";
 import { DEAD_ZONE } from "./component_codes.ts";
-import tokenVector from "../../stores/rope/token_vector.wgsl" with { type: "text" };
+import axesAccess from "./transform_axes.wgsl" with { type: "text" };
+import unpackKernel from "./transform_unpack.wgsl" with { type: "text" };
 import componentKernels from "./transform_components.wgsl" with { type: "text" };
 import streamKernels from "./transform_streams.wgsl" with { type: "text" };
 import common from "./transform.wgsl" with { type: "text" };
@@ -38,6 +40,9 @@ import type { TransformSettings } from "./transform_settings.ts";
 
 /** Groups of one launch at most: one invocation goes through the levels of all of them. */
 const MOST_GROUPS = 4096;
+
+/** Tokens that a workgroup turns (`tile_tokens`); groups are whole tiles. */
+const TILE_TOKENS = 8;
 
 /** Most words that the codes or the streams of one launch may take. */
 const MOST_WORDS = 1 << 23;
@@ -114,6 +119,7 @@ function deviceTables(device: GPUDevice, settings: TransformSettings) {
 export class TransformStoreGpu extends GrowingStore<TransformSettings, "stream_ends"> {
   readonly sizesNeedSettle = true;
   readonly #model: Model;
+  readonly #unpacking: Kernels;
   readonly #components: Kernels;
   readonly #coder: Kernels;
   readonly #streams: SettledStream;
@@ -134,15 +140,13 @@ export class TransformStoreGpu extends GrowingStore<TransformSettings, "stream_e
     super(device, source, settings, transformRange, { stream_ends: (to - from) / GROUP_TOKENS });
     this.#model = model;
     this.tables = deviceTables(device, settings);
-    this.#components = Kernels.of(device, "transform", [
-      pack,
-      common,
-      tokenVector,
-      componentKernels,
-    ], {
-      most_channels: settings.heads * settings.headDim,
-      series_terms: SERIES_TERMS,
-    });
+    const { channels } = model.layout.blocks[0]!;
+    const sizes = `const block_channels = ${channels}u;
+const block_threads = ${32 * Math.ceil(channels / 32)}u;`;
+    const kernels = (text: string) =>
+      Kernels.of(device, "transform", [pack, common, sizes, axesAccess, text]);
+    this.#unpacking = kernels(unpackKernel);
+    this.#components = kernels(`const series_terms = ${SERIES_TERMS}u;\n${componentKernels}`);
     this.#coder = Kernels.of(device, "transform", [pack, common, streamKernels], {
       rounding: 0.5 - DEAD_ZONE,
     });
@@ -211,8 +215,9 @@ export class TransformStoreGpu extends GrowingStore<TransformSettings, "stream_e
         bench.buffer("shifts", Math.max(1, groups * bands)),
       ];
       const job = this.#job(input, first, groups, first);
-      const vectors = { job, values, tensor: input.buffer };
-      this.run(this.#components, "transform", { workgroups: tokens }, vectors);
+      const axes = this.#unpackAxes(job);
+      const vectors = { job, values, tensor: input.buffer, ...axes };
+      this.run(this.#components, "transform", { workgroups: this.#tiles(tokens) }, vectors);
       const streams = {
         job,
         values,
@@ -229,7 +234,7 @@ export class TransformStoreGpu extends GrowingStore<TransformSettings, "stream_e
       this.run(this.#coder, "choose_levels", { workgroups: 1 }, streams);
       this.run(this.#coder, "write_streams", { threads: groups }, streams);
       this.run(this.#coder, "close_ranks", { workgroups: groups }, streams);
-      bench.free(values, loose, stream_lengths, chosen, shifts);
+      bench.free(values, loose, stream_lengths, chosen, shifts, ...Object.values(axes));
     });
     this.#streams.add({ first, items: groups, words });
   }
@@ -242,16 +247,35 @@ export class TransformStoreGpu extends GrowingStore<TransformSettings, "stream_e
       const values = this.bench.buffer("values", tokens * this.#model.layout.stored);
       const job = this.#job(target, part.first + done, groups, part.first);
       const streams = { job, values, streams: part.words };
+      const axes = this.#unpackAxes(job);
       this.run(this.#coder, "read_streams", { threads: groups }, streams);
-      this.run(this.#components, "rebuild", { workgroups: tokens }, {
+      this.run(this.#components, "rebuild", { workgroups: this.#tiles(tokens) }, {
         job,
         values,
+        ...axes,
         tensor: target.buffer,
         cosine: rope?.cos.buffer,
         sine: rope?.sin.buffer,
       });
-      this.bench.free(values);
+      this.bench.free(values, ...Object.values(axes));
     });
+  }
+
+  /** The axes as floats, for one launch: what is kept of them are the packed rows. */
+  #unpackAxes(job: WgslValues) {
+    const { stored, blocks } = this.#model.layout;
+    const words = stored * blocks[0]!.channels;
+    const axes = {
+      by_axis: this.bench.buffer("axes", words),
+      by_channel: this.bench.buffer("axes by channel", words),
+    };
+    this.run(this.#unpacking, "unpack_axes", { workgroups: stored }, { job, ...axes });
+    return axes;
+  }
+
+  /** Tiles of so many tokens, each of one block. */
+  #tiles(tokens: number): number {
+    return tokens / TILE_TOKENS * this.#model.layout.blocks.length;
   }
 
   #job(tensor: GpuTensor, firstGroup: number, groups: number, firstBound: number) {
