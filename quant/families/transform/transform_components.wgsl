@@ -1,7 +1,8 @@
 // From vectors to components and back. One workgroup has eight tokens of a block of channels: an
-// invocation is a channel in turn and a stored component, and what it reads of an axis serves all eight.
-// It stands behind `transform_axes.wgsl` and `series_terms`, the terms behind the first of
-// the series that inverts the axes; `block_threads` are at least the channels of a block.
+// invocation has a channel in turn and a stored component, or `each` of them, and what it reads of an
+// axis serves all eight tokens. It stands behind `transform_axes.wgsl`, `block_threads` and `each`, whose
+// product is at least the channels of a block, and `series_terms`, the terms behind the first of the series
+// that inverts the axes.
 
 // Of every channel its mean, and above it its scale, both bfloat16.
 @group(0) @binding(3) var<storage, read> channels: array<u32>;
@@ -15,7 +16,7 @@
 @group(0) @binding(9) var<storage, read> by_channel: array<f32>;
 
 const tile_tokens = 8u;
-const block_numbers = 2u * block_threads;
+const block_numbers = 2u * each * block_threads;
 
 // Numbers of eight tokens, of a channel or a component.
 struct Eight {
@@ -26,10 +27,14 @@ struct Eight {
 // What the invocations of a workgroup have last put there.
 var<workgroup> shown: array<vec4f, block_numbers>;
 
-fn show(own: Eight, thread: u32) {
+fn show(own: array<Eight, each>, thread: u32) {
+  var numbers = own;
   workgroupBarrier();
-  shown[2u * thread] = own.a;
-  shown[2u * thread + 1u] = own.b;
+  for (var e = 0u; e < each; e++) {
+    let place = thread + e * block_threads;
+    shown[2u * place] = numbers[e].a;
+    shown[2u * place + 1u] = numbers[e].b;
+  }
   workgroupBarrier();
 }
 
@@ -82,42 +87,53 @@ fn transform(
     return;
   }
   let block = block_at(index % block_count);
-  let is_channel = thread < block_channels;
-  let is_component = thread < block.y;
-  let c = index % block_count * block_channels + thread;
-  var vector = Eight(vec4f(0.0), vec4f(0.0));
-  if (is_channel) {
-    let mean = mean_of(c);
-    let scale = scale_of(c);
-    for (var t = 0u; t < 4u; t++) {
-      vector.a[t] = (channel_of(c, job.first + first + t) - mean) * scale;
-      vector.b[t] = (channel_of(c, job.first + first + t + 4u) - mean) * scale;
+  let first_channel = index % block_count * block_channels;
+  var vector = array<Eight, each>();
+  for (var e = 0u; e < each; e++) {
+    let place = thread + e * block_threads;
+    if (place < block_channels) {
+      let c = first_channel + place;
+      let mean = mean_of(c);
+      let scale = scale_of(c);
+      for (var t = 0u; t < 4u; t++) {
+        vector[e].a[t] = (channel_of(c, job.first + first + t) - mean) * scale;
+        vector[e].b[t] = (channel_of(c, job.first + first + t + 4u) - mean) * scale;
+      }
     }
   }
-  var component = Eight(vec4f(0.0), vec4f(0.0));
+  var component = array<Eight, each>();
   show(vector, thread);
   // Axes are nearly orthogonal: what they leave goes through them again.
   for (var term = 0u; term < series_terms; term++) {
-    if (is_component) {
-      let more = along(block, thread);
-      component.a += more.a;
-      component.b += more.b;
+    for (var e = 0u; e < each; e++) {
+      let place = thread + e * block_threads;
+      if (place < block.y) {
+        let more = along(block, place);
+        component[e].a += more.a;
+        component[e].b += more.b;
+      }
     }
     show(component, thread);
     var rest = vector;
-    if (is_channel) {
-      let back = turned_back(block, thread);
-      rest.a -= back.a;
-      rest.b -= back.b;
+    for (var e = 0u; e < each; e++) {
+      let place = thread + e * block_threads;
+      if (place < block_channels) {
+        let back = turned_back(block, place);
+        rest[e].a -= back.a;
+        rest[e].b -= back.b;
+      }
     }
     show(rest, thread);
   }
-  if (is_component) {
-    let more = along(block, thread);
-    for (var t = 0u; t < 4u; t++) {
-      let at = (first + t) * job.stored + block.x + thread;
-      values[at] = finite_half(component.a[t] + more.a[t]);
-      values[at + 4u * job.stored] = finite_half(component.b[t] + more.b[t]);
+  for (var e = 0u; e < each; e++) {
+    let place = thread + e * block_threads;
+    if (place < block.y) {
+      let more = along(block, place);
+      for (var t = 0u; t < 4u; t++) {
+        let at = (first + t) * job.stored + block.x + place;
+        values[at] = finite_half(component[e].a[t] + more.a[t]);
+        values[at + 4u * job.stored] = finite_half(component[e].b[t] + more.b[t]);
+      }
     }
   }
 }
@@ -144,38 +160,52 @@ fn rebuild(
     return;
   }
   let block = block_at(index % block_count);
-  var component = Eight(vec4f(0.0), vec4f(0.0));
-  if (thread < block.y) {
-    for (var t = 0u; t < 4u; t++) {
-      let at = (first + t) * job.stored + block.x + thread;
-      component.a[t] = values[at];
-      component.b[t] = values[at + 4u * job.stored];
+  let first_channel = index % block_count * block_channels;
+  var component = array<Eight, each>();
+  for (var e = 0u; e < each; e++) {
+    let place = thread + e * block_threads;
+    if (place < block.y) {
+      for (var t = 0u; t < 4u; t++) {
+        let at = (first + t) * job.stored + block.x + place;
+        component[e].a[t] = values[at];
+        component[e].b[t] = values[at + 4u * job.stored];
+      }
     }
   }
   show(component, thread);
-  let c = index % block_count * block_channels + thread;
-  var vector = Eight(vec4f(0.0), vec4f(0.0));
-  if (thread < block_channels) {
-    let back = turned_back(block, thread);
-    // A channel of scale 0 is its mean.
-    let scale = scale_of(c);
-    vector = Eight(vec4f(mean_of(c)), vec4f(mean_of(c)));
-    if (scale != 0.0) {
-      vector.a += back.a / scale;
-      vector.b += back.b / scale;
+  var vector = array<Eight, each>();
+  for (var e = 0u; e < each; e++) {
+    let place = thread + e * block_threads;
+    if (place < block_channels) {
+      let back = turned_back(block, place);
+      // A channel of scale 0 is its mean.
+      let c = first_channel + place;
+      let scale = scale_of(c);
+      vector[e] = Eight(vec4f(mean_of(c)), vec4f(mean_of(c)));
+      if (scale != 0.0) {
+        vector[e].a += back.a / scale;
+        vector[e].b += back.b / scale;
+      }
     }
   }
   show(vector, thread);
-  if (thread >= block_channels) {
-    return;
+  for (var e = 0u; e < each; e++) {
+    let place = thread + e * block_threads;
+    if (place < block_channels) {
+      place_channel(first_channel + place, place, first);
+    }
   }
+}
+
+// Puts a channel where eight tokens are in the tensor, turned to their positions where the job says so.
+fn place_channel(c: u32, place: u32, first: u32) {
   let half = job.head_dim / 2u;
-  let d = thread % job.head_dim;
+  let d = place % job.head_dim;
   // The channel that it is turned with.
-  let partner = select(thread + half, thread - half, d >= half);
+  let partner = select(place + half, place - half, d >= half);
   for (var t = 0u; t < tile_tokens; t++) {
     let token = job.first + first + t;
-    var x = shown[2u * thread + t / 4u][t % 4u];
+    var x = shown[2u * place + t / 4u][t % 4u];
     if (job.rotate != 0u) {
       let angle = token * half + d % half;
       let beside = shown[2u * partner + t / 4u][t % 4u];

@@ -41,6 +41,9 @@ import type { TransformSettings } from "./transform_settings.ts";
 /** Groups of one launch at most: one invocation goes through the levels of all of them. */
 const MOST_GROUPS = 4096;
 
+/** Invocations of a workgroup that WebGPU promises. */
+const MOST_THREADS = 256;
+
 /** Tokens that a workgroup turns (`tile_tokens`); groups are whole tiles. */
 const TILE_TOKENS = 8;
 
@@ -141,12 +144,17 @@ export class TransformStoreGpu extends GrowingStore<TransformSettings, "stream_e
     this.#model = model;
     this.tables = deviceTables(device, settings);
     const { channels } = model.layout.blocks[0]!;
-    const sizes = `const block_channels = ${channels}u;
-const block_threads = ${32 * Math.ceil(channels / 32)}u;`;
+    const threads = Math.min(MOST_THREADS, 32 * Math.ceil(channels / 32));
+    const sizes = Object.entries({
+      block_channels: channels,
+      block_threads: threads,
+      each: Math.ceil(channels / threads),
+      series_terms: SERIES_TERMS,
+    }).map(([name, value]) => `const ${name} = ${value}u;`).join("\n");
     const kernels = (text: string) =>
       Kernels.of(device, "transform", [pack, common, sizes, axesAccess, text]);
     this.#unpacking = kernels(unpackKernel);
-    this.#components = kernels(`const series_terms = ${SERIES_TERMS}u;\n${componentKernels}`);
+    this.#components = kernels(componentKernels);
     this.#coder = Kernels.of(device, "transform", [pack, common, streamKernels], {
       rounding: 0.5 - DEAD_ZONE,
     });
