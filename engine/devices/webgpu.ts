@@ -135,8 +135,11 @@ class WebGpuEngine implements GpuEngine {
     const placed = outputs === "kv" ? into : undefined;
     const layers = placed === undefined ? this.#layers(input) : [];
     try {
-      const logits = this.decoder.run(input, placed ?? { layers, at: 0 });
-      return { ...await this.#comparison.answer(input, logits), layers };
+      const answer = this.placed.bench.batch(() => {
+        const logits = this.decoder.run(input, placed ?? { layers, at: 0 });
+        return this.#comparison.answer(input, logits);
+      });
+      return { ...await answer, layers };
     } catch (error) {
       const made = layers.flatMap(({ key, value, preRopeKey, query }) => [
         ...[key, value, preRopeKey, query].filter((tensor) => tensor !== undefined),

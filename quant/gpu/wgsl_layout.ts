@@ -129,6 +129,11 @@ function structLayout(
     end = offset + layout.size;
   }
   const align = Math.max(...members.map(({ layout }) => layout.align));
+  // Made once: a launch of a small kernel takes no longer than making them.
+  const places = members.map(({ name, layout }) => ({
+    ...{ name, layout, offset: offsets[name]! },
+    place: `Member "${name}" of struct ${struct}`,
+  }));
   return {
     size: roundUp(end, align),
     align,
@@ -138,20 +143,20 @@ function structLayout(
         throw new InternalError(`${place} is not an object with the members of struct ${struct}`);
       }
       const values = value as WgslValues;
-      for (const name of Object.keys(values)) {
-        if (!(name in offsets)) {
-          throw new InternalError(
-            `Struct ${struct} has no member "${name}"; it has ${Object.keys(offsets).join(", ")}`,
-          );
-        }
-      }
-      for (const { name, layout } of members) {
+      for (const { name, layout, offset, place } of places) {
         const member = values[name];
         if (member === undefined) {
           throw new InternalError(`Struct ${struct} is written without its member "${name}"`);
         }
-        layout.write(view, at + offsets[name]!, member, `Member "${name}" of struct ${struct}`);
+        layout.write(view, at + offset, member, place);
       }
+      let count = 0;
+      for (const _ in values) count++;
+      if (count === places.length) return;
+      const unknown = Object.keys(values).find((name) => !(name in offsets));
+      throw new InternalError(
+        `Struct ${struct} has no member "${unknown}"; it has ${Object.keys(offsets).join(", ")}`,
+      );
     },
   };
 }

@@ -262,13 +262,14 @@ export class Workbench {
   }
 
   /**
-   * The words of some regions in cpu memory, one region after the other; not inside a batch. A round
-   * trip costs more than what it carries, so what is asked for in one turn comes back by the same one:
-   * the regions are to stay until then.
+   * The words of some regions in cpu memory, one region after the other. A round trip costs more than
+   * what it carries, so what is asked for in one turn comes back by the same one: the regions are to
+   * stay until then. Inside a batch they are as they are where this is called.
    */
   read(regions: readonly WordRegion[]): Promise<Uint32Array<ArrayBuffer>> {
     const words = regions.reduce((sum, region) => sum + region.words, 0);
     if (words === 0) return Promise.resolve(new Uint32Array(0));
+    if (this.#depth > 0) return this.#bring(regions, words);
     return new Promise((resolve, reject) => {
       this.#asked.push({ regions, words, resolve, reject });
       if (this.#asked.length === 1) queueMicrotask(() => this.#bringAsked());
@@ -312,6 +313,8 @@ export class Workbench {
           to += words;
         }
       });
+      // A batch that this is in is over then, and submitted.
+      await Promise.resolve();
       await staging.mapAsync(GPUMapMode.READ, 0, 4 * words);
       const came = new Uint32Array(staging.getMappedRange(0, 4 * words).slice(0));
       staging.unmap();

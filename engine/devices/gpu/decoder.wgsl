@@ -69,6 +69,21 @@ fn look_up(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) wo
   residual[index] = numbers_of(matrix[ids[row] * job.width + index % job.width]);
 }
 
+// The sum of a product's parts. Those of few rows are many, and each would be waited for by itself.
+fn sum_of_parts(at: u32, step: u32) -> vec4f {
+  var sum = vec4f();
+  var part = 0u;
+  for (; part + 4u <= job.parts; part += 4u) {
+    let first = at + part * step;
+    sum += (product[first] + product[first + step]) +
+      (product[first + 2u * step] + product[first + 3u * step]);
+  }
+  for (; part < job.parts; part++) {
+    sum += product[at + part * step];
+  }
+  return sum;
+}
+
 // More than elsewhere: with few rows there is nothing else to wait for.
 const norm_threads = 256u;
 
@@ -89,10 +104,7 @@ fn add_and_norm(
   let step = job.rows * job.width;
   var squares = 0.0;
   for (var i = lane; i < job.width; i += norm_threads) {
-    var sum = residual[start + i];
-    for (var part = 0u; part < job.parts; part++) {
-      sum += product[part * step + row * job.width + i];
-    }
+    var sum = residual[start + i] + sum_of_parts(row * job.width + i, step);
     if (job.has_bias != 0u) {
       sum += bias[i];
     }
@@ -127,9 +139,17 @@ fn add_and_norm(
 
 fn projection(row: u32, channel: u32) -> f32 {
   let channels = (job.query_heads + 2u * job.kv_heads) * job.head_dim;
+  let step = job.rows * channels;
+  let at = row * channels + channel;
   var sum = select(0.0, projected_bias[channel], job.has_bias != 0u);
-  for (var part = 0u; part < job.parts; part++) {
-    sum += projected[(part * job.rows + row) * channels + channel];
+  var part = 0u;
+  for (; part + 4u <= job.parts; part += 4u) {
+    let first = at + part * step;
+    sum += (projected[first] + projected[first + step]) +
+      (projected[first + 2u * step] + projected[first + 3u * step]);
+  }
+  for (; part < job.parts; part++) {
+    sum += projected[at + part * step];
   }
   return sum;
 }
@@ -206,6 +226,14 @@ fn part_heads(
   }
 }
 
+const lowest = -3.0e38;
+
+// The top and the sum of a split's weights; no weight at all for a split that is not there.
+fn split_weights(split: u32, all_rows: u32, place: u32) -> vec2f {
+  let own = weights[min(split, job.splits - 1u) * all_rows + place];
+  return select(vec2f(lowest, 0.0), own, split < job.splits);
+}
+
 // What the splits of attention gathered, together; heads become the columns of a token.
 @compute @workgroup_size(workgroup_threads)
 fn join_splits(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) workgroups: vec3u) {
@@ -217,17 +245,28 @@ fn join_splits(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups
   }
   let place = index / width;
   let column = index % width;
-  var top = -3.0e38;
-  for (var split = 0u; split < job.splits; split++) {
-    top = max(top, weights[split * all_rows + place].x);
-  }
+  var top = lowest;
   var sum = 0.0;
   var numbers = vec4f();
-  for (var split = 0u; split < job.splits; split++) {
-    let own = weights[split * all_rows + place];
-    let share = exp2(own.x - top);
-    sum += own.y * share;
-    numbers += gathered[(split * all_rows + place) * width + column] * share;
+  // Four at a time, all of which are waited for together; the last four may have some that are not there.
+  for (var split = 0u; split < job.splits; split += 4u) {
+    let own = array(
+      split_weights(split, all_rows, place),
+      split_weights(split + 1u, all_rows, place),
+      split_weights(split + 2u, all_rows, place),
+      split_weights(split + 3u, all_rows, place),
+    );
+    let last = job.splits - 1u;
+    let larger = max(top, max(max(own[0].x, own[1].x), max(own[2].x, own[3].x)));
+    let shares = exp2(vec4f(own[0].x, own[1].x, own[2].x, own[3].x) - larger);
+    let shrunk = exp2(top - larger);
+    top = larger;
+    sum = sum * shrunk + dot(vec4f(own[0].y, own[1].y, own[2].y, own[3].y), shares);
+    numbers = numbers * shrunk +
+      (gathered[(split * all_rows + place) * width + column] * shares.x +
+        gathered[(min(split + 1u, last) * all_rows + place) * width + column] * shares.y) +
+      (gathered[(min(split + 2u, last) * all_rows + place) * width + column] * shares.z +
+        gathered[(min(split + 3u, last) * all_rows + place) * width + column] * shares.w);
   }
   let head = place / job.rows;
   let row = place % job.rows;
@@ -249,12 +288,8 @@ fn gate(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) workg
   let column = index % job.width;
   let step = 2u * job.rows * job.width;
   let at = 2u * row * job.width + column;
-  var gates = vec4f();
-  var ups = vec4f();
-  for (var part = 0u; part < job.parts; part++) {
-    gates += product[part * step + at];
-    ups += product[part * step + at + job.width];
-  }
+  var gates = sum_of_parts(at, step);
+  var ups = sum_of_parts(at + job.width, step);
   if (job.has_bias != 0u) {
     gates += bias[column];
     ups += bias[column + job.width];

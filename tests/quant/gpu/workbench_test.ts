@@ -107,3 +107,33 @@ gpuTest("what is asked for in one turn comes back by one round trip", async (dev
     bench.free(words);
   }
 });
+
+gpuTest(
+  "what is read inside a batch is what was there, and comes back by the same submission",
+  async (device) => {
+    const bench = Workbench.of(device);
+    const buffers = [[1, 2], [3, 4], [5, 6]].map((words) =>
+      bench.buffer("words", Uint32Array.from(words))
+    );
+    const [first, second, target] = buffers as [GPUBuffer, GPUBuffer, GPUBuffer];
+    const { submit } = device.queue;
+    let submissions = 0;
+    device.queue.submit = (commands) => {
+      submissions++;
+      submit.call(device.queue, commands);
+    };
+    try {
+      const reads = bench.batch(() => {
+        bench.copy(first, 0, target, 0, 2);
+        const before = bench.read([{ buffer: target, at: 0, words: 2 }]);
+        bench.copy(second, 0, target, 0, 2);
+        return [before, bench.read([{ buffer: target, at: 1, words: 1 }])];
+      });
+      assertEquals((await Promise.all(reads)).map((words) => [...words]), [[1, 2], [4]]);
+      assertEquals(submissions, 1);
+    } finally {
+      device.queue.submit = submit;
+      bench.free(...buffers);
+    }
+  },
+);
