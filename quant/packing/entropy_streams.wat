@@ -95,7 +95,9 @@
     (local $words0 i32) (local $words1 i32) (local $words2 i32) (local $words3 i32)
     (local $row0 i32) (local $row1 i32) (local $row2 i32) (local $row3 i32)
     (local $out0 i32) (local $out1 i32) (local $out2 i32) (local $out3 i32)
-    (local $position i32) (local $end i32) (local $i i32) (local $symbol i32)
+    (local $position i32) (local $end i32) (local $i i32)
+    (local $table i32) (local $slot i32) (local $slots v128) (local $symbol i32) (local $entry i32)
+    (local $entering i32)
     (local.set $words0 (i32.load (local.get $streams)))
     (local.set $words1 (i32.load offset=20 (local.get $streams)))
     (local.set $words2 (i32.load offset=40 (local.get $streams)))
@@ -127,76 +129,128 @@
         (local.set $rows (i32.sub (local.get $rows) (i32.const 1)))
         (local.set $position (i32.const 0))
         (loop $each_position
-          (call $step (local.get $state0) (local.get $at0) (local.get $words0)
-            (i32.load (i32.add (local.get $row0) (local.get $position)))
-            (i32.add (local.get $out0) (local.get $i)) (local.get $escape))
-          (local.set $symbol) (local.set $at0) (local.set $state0)
-          (if (local.get $symbol) (then (local.set $at0 (call $raw
-            (local.get $words0) (local.get $at0)
-            (i32.add (local.get $streams) (i32.const 16))
-            (i32.eq (local.get $exact)
-              (i32.load (i32.add (local.get $row0) (local.get $position))))))))
-          (call $step (local.get $state1) (local.get $at1) (local.get $words1)
-            (i32.load (i32.add (local.get $row1) (local.get $position)))
-            (i32.add (local.get $out1) (local.get $i)) (local.get $escape))
-          (local.set $symbol) (local.set $at1) (local.set $state1)
-          (if (local.get $symbol) (then (local.set $at1 (call $raw
-            (local.get $words1) (local.get $at1)
-            (i32.add (local.get $streams) (i32.const 36))
-            (i32.eq (local.get $exact)
-              (i32.load (i32.add (local.get $row1) (local.get $position))))))))
-          (call $step (local.get $state2) (local.get $at2) (local.get $words2)
-            (i32.load (i32.add (local.get $row2) (local.get $position)))
-            (i32.add (local.get $out2) (local.get $i)) (local.get $escape))
-          (local.set $symbol) (local.set $at2) (local.set $state2)
-          (if (local.get $symbol) (then (local.set $at2 (call $raw
-            (local.get $words2) (local.get $at2)
-            (i32.add (local.get $streams) (i32.const 56))
-            (i32.eq (local.get $exact)
-              (i32.load (i32.add (local.get $row2) (local.get $position))))))))
-          (call $step (local.get $state3) (local.get $at3) (local.get $words3)
-            (i32.load (i32.add (local.get $row3) (local.get $position)))
-            (i32.add (local.get $out3) (local.get $i)) (local.get $escape))
-          (local.set $symbol) (local.set $at3) (local.set $state3)
-          (if (local.get $symbol) (then (local.set $at3 (call $raw
-            (local.get $words3) (local.get $at3)
-            (i32.add (local.get $streams) (i32.const 76))
-            (i32.eq (local.get $exact)
-              (i32.load (i32.add (local.get $row3) (local.get $position))))))))
+          ;; Takes a symbol out of every state. It is as many sums as are not above the slot; calls for
+          ;; what is the same of all four take longer than to say it four times.
+          (local.set $table (i32.load (i32.add (local.get $row0) (local.get $position))))
+          (local.set $slot (i32.and (local.get $state0) (i32.const 4095)))
+          (local.set $slots (i16x8.splat (local.get $slot)))
+          (local.set $symbol (i32.popcnt (i8x16.bitmask (i8x16.narrow_i16x8_s
+            (i16x8.ge_s (local.get $slots) (v128.load (local.get $table)))
+            (i16x8.ge_s (local.get $slots) (v128.load offset=16 (local.get $table)))))))
+          (i32.store8 (i32.add (local.get $out0) (local.get $i)) (local.get $symbol))
+          (local.set $entry (i32.load offset=32
+            (i32.add (local.get $table) (i32.shl (local.get $symbol) (i32.const 2)))))
+          (local.set $state0 (i32.sub
+            (i32.add (local.get $slot)
+              (i32.mul
+                (i32.and (local.get $entry) (i32.const 65535))
+                (i32.shr_u (local.get $state0) (i32.const 12))))
+            (i32.shr_u (local.get $entry) (i32.const 16))))
+          (local.set $entering (i32.sub (i32.clz (local.get $state0)) (i32.const 15)))
+          (local.set $at0 (i32.sub (local.get $at0) (local.get $entering)))
+          (local.set $state0 (i32.or
+            (i32.shl (local.get $state0) (local.get $entering))
+            (i32.and
+              (i32.sub (i32.shl (i32.const 1) (local.get $entering)) (i32.const 1))
+              (i32.shr_u
+                (i32.load (i32.add (local.get $words0) (i32.shr_u (local.get $at0) (i32.const 3))))
+                (i32.and (local.get $at0) (i32.const 7))))))
+          (if (i32.eq (local.get $symbol) (local.get $escape))
+            (then (local.set $at0 (call $raw
+              (local.get $words0) (local.get $at0)
+              (i32.add (local.get $streams) (i32.const 16))
+              (i32.eq (local.get $exact) (local.get $table))))))
+          (local.set $table (i32.load (i32.add (local.get $row1) (local.get $position))))
+          (local.set $slot (i32.and (local.get $state1) (i32.const 4095)))
+          (local.set $slots (i16x8.splat (local.get $slot)))
+          (local.set $symbol (i32.popcnt (i8x16.bitmask (i8x16.narrow_i16x8_s
+            (i16x8.ge_s (local.get $slots) (v128.load (local.get $table)))
+            (i16x8.ge_s (local.get $slots) (v128.load offset=16 (local.get $table)))))))
+          (i32.store8 (i32.add (local.get $out1) (local.get $i)) (local.get $symbol))
+          (local.set $entry (i32.load offset=32
+            (i32.add (local.get $table) (i32.shl (local.get $symbol) (i32.const 2)))))
+          (local.set $state1 (i32.sub
+            (i32.add (local.get $slot)
+              (i32.mul
+                (i32.and (local.get $entry) (i32.const 65535))
+                (i32.shr_u (local.get $state1) (i32.const 12))))
+            (i32.shr_u (local.get $entry) (i32.const 16))))
+          (local.set $entering (i32.sub (i32.clz (local.get $state1)) (i32.const 15)))
+          (local.set $at1 (i32.sub (local.get $at1) (local.get $entering)))
+          (local.set $state1 (i32.or
+            (i32.shl (local.get $state1) (local.get $entering))
+            (i32.and
+              (i32.sub (i32.shl (i32.const 1) (local.get $entering)) (i32.const 1))
+              (i32.shr_u
+                (i32.load (i32.add (local.get $words1) (i32.shr_u (local.get $at1) (i32.const 3))))
+                (i32.and (local.get $at1) (i32.const 7))))))
+          (if (i32.eq (local.get $symbol) (local.get $escape))
+            (then (local.set $at1 (call $raw
+              (local.get $words1) (local.get $at1)
+              (i32.add (local.get $streams) (i32.const 36))
+              (i32.eq (local.get $exact) (local.get $table))))))
+          (local.set $table (i32.load (i32.add (local.get $row2) (local.get $position))))
+          (local.set $slot (i32.and (local.get $state2) (i32.const 4095)))
+          (local.set $slots (i16x8.splat (local.get $slot)))
+          (local.set $symbol (i32.popcnt (i8x16.bitmask (i8x16.narrow_i16x8_s
+            (i16x8.ge_s (local.get $slots) (v128.load (local.get $table)))
+            (i16x8.ge_s (local.get $slots) (v128.load offset=16 (local.get $table)))))))
+          (i32.store8 (i32.add (local.get $out2) (local.get $i)) (local.get $symbol))
+          (local.set $entry (i32.load offset=32
+            (i32.add (local.get $table) (i32.shl (local.get $symbol) (i32.const 2)))))
+          (local.set $state2 (i32.sub
+            (i32.add (local.get $slot)
+              (i32.mul
+                (i32.and (local.get $entry) (i32.const 65535))
+                (i32.shr_u (local.get $state2) (i32.const 12))))
+            (i32.shr_u (local.get $entry) (i32.const 16))))
+          (local.set $entering (i32.sub (i32.clz (local.get $state2)) (i32.const 15)))
+          (local.set $at2 (i32.sub (local.get $at2) (local.get $entering)))
+          (local.set $state2 (i32.or
+            (i32.shl (local.get $state2) (local.get $entering))
+            (i32.and
+              (i32.sub (i32.shl (i32.const 1) (local.get $entering)) (i32.const 1))
+              (i32.shr_u
+                (i32.load (i32.add (local.get $words2) (i32.shr_u (local.get $at2) (i32.const 3))))
+                (i32.and (local.get $at2) (i32.const 7))))))
+          (if (i32.eq (local.get $symbol) (local.get $escape))
+            (then (local.set $at2 (call $raw
+              (local.get $words2) (local.get $at2)
+              (i32.add (local.get $streams) (i32.const 56))
+              (i32.eq (local.get $exact) (local.get $table))))))
+          (local.set $table (i32.load (i32.add (local.get $row3) (local.get $position))))
+          (local.set $slot (i32.and (local.get $state3) (i32.const 4095)))
+          (local.set $slots (i16x8.splat (local.get $slot)))
+          (local.set $symbol (i32.popcnt (i8x16.bitmask (i8x16.narrow_i16x8_s
+            (i16x8.ge_s (local.get $slots) (v128.load (local.get $table)))
+            (i16x8.ge_s (local.get $slots) (v128.load offset=16 (local.get $table)))))))
+          (i32.store8 (i32.add (local.get $out3) (local.get $i)) (local.get $symbol))
+          (local.set $entry (i32.load offset=32
+            (i32.add (local.get $table) (i32.shl (local.get $symbol) (i32.const 2)))))
+          (local.set $state3 (i32.sub
+            (i32.add (local.get $slot)
+              (i32.mul
+                (i32.and (local.get $entry) (i32.const 65535))
+                (i32.shr_u (local.get $state3) (i32.const 12))))
+            (i32.shr_u (local.get $entry) (i32.const 16))))
+          (local.set $entering (i32.sub (i32.clz (local.get $state3)) (i32.const 15)))
+          (local.set $at3 (i32.sub (local.get $at3) (local.get $entering)))
+          (local.set $state3 (i32.or
+            (i32.shl (local.get $state3) (local.get $entering))
+            (i32.and
+              (i32.sub (i32.shl (i32.const 1) (local.get $entering)) (i32.const 1))
+              (i32.shr_u
+                (i32.load (i32.add (local.get $words3) (i32.shr_u (local.get $at3) (i32.const 3))))
+                (i32.and (local.get $at3) (i32.const 7))))))
+          (if (i32.eq (local.get $symbol) (local.get $escape))
+            (then (local.set $at3 (call $raw
+              (local.get $words3) (local.get $at3)
+              (i32.add (local.get $streams) (i32.const 76))
+              (i32.eq (local.get $exact) (local.get $table))))))
           (local.set $i (i32.add (local.get $i) (i32.const 1)))
           (local.set $position (i32.add (local.get $position) (i32.const 4)))
           (br_if $each_position (i32.lt_u (local.get $position) (local.get $end))))
         (br $each_row))))
-
-  ;; Takes a symbol out of a state: the state then, the bit before which the stream goes on, and whether
-  ;; the symbol escapes.
-  (func $step
-    (param $state i32) (param $at i32) (param $words i32) (param $table i32) (param $out i32)
-    (param $escape i32)
-    (result i32 i32 i32)
-    (local $slot i32) (local $slots v128) (local $symbol i32) (local $entry i32)
-    (local $entering i32)
-    (local.set $slot (i32.and (local.get $state) (i32.const 4095)))
-    (local.set $slots (i16x8.splat (local.get $slot)))
-    ;; As many sums as are not above the slot.
-    (local.set $symbol (i32.popcnt (i8x16.bitmask (i8x16.narrow_i16x8_s
-      (i16x8.ge_s (local.get $slots) (v128.load (local.get $table)))
-      (i16x8.ge_s (local.get $slots) (v128.load offset=16 (local.get $table)))))))
-    (i32.store8 (local.get $out) (local.get $symbol))
-    (local.set $entry (i32.load offset=32
-      (i32.add (local.get $table) (i32.shl (local.get $symbol) (i32.const 2)))))
-    (local.set $state (i32.sub
-      (i32.add (local.get $slot)
-        (i32.mul
-          (i32.and (local.get $entry) (i32.const 65535))
-          (i32.shr_u (local.get $state) (i32.const 12))))
-      (i32.shr_u (local.get $entry) (i32.const 16))))
-    (local.set $entering (i32.sub (i32.clz (local.get $state)) (i32.const 15)))
-    (local.set $at (i32.sub (local.get $at) (local.get $entering)))
-    (call $read (local.get $words) (local.get $at)
-      (i32.shl (local.get $state) (local.get $entering)) (local.get $entering))
-    (local.get $at)
-    (i32.eq (local.get $symbol) (local.get $escape)))
 
   ;; `above`, and below it the bits of a stream from `at` on.
   (func $read
