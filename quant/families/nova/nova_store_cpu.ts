@@ -24,6 +24,7 @@ import {
   novaTokenWords,
   novaValueTables,
 } from "./nova_settings.ts";
+import { codeValues } from "./value_codes.ts";
 
 /** Tokens that go through all steps together, so that what one writes is at hand for the next. */
 const TILE = 128;
@@ -224,34 +225,13 @@ function valueCoders(settings: NovaSettings): HeadCoder[] {
   for (let i = 0; i < rotation.length; i++) {
     inverse[i % headDim * headDim + Math.floor(i / headDim)] = rotation[i]!;
   }
-  // As many as are as large as what the others are clipped to, or larger.
-  const largest = new Float64Array(headDim - clipPlace(settings));
+  const unclipped = headDim - clipPlace(settings);
   const coder: HeadCoder = {
     forward: rotation,
     inverse,
     mean: new Float32Array(headDim),
     encode(rows, count, { codes, codeStep, numbers, numberStep }) {
-      for (let t = 0, at = 0; t < count; t++, at += headDim) {
-        const most = leastOfLargest(rows, at, headDim, largest);
-        let [low, high] = [Infinity, -Infinity];
-        for (let i = at; i < at + headDim; i++) {
-          const x = rows[i] = Math.min(Math.max(rows[i]!, -most), most);
-          low = Math.min(low, x);
-          high = Math.max(high, x);
-        }
-        const scale = Math.fround(Math.max(Math.fround(high - low), LEAST_RANGE) / 3);
-        const zero = Math.fround(-low / scale);
-        numbers[t * numberStep] = toHalfBits(scale);
-        numbers[t * numberStep + 1] = toHalfBits(zero);
-        for (let i = at, byte = t * codeStep; i < at + headDim; byte++) {
-          let code = 0;
-          for (let shift = 0; shift < 8; shift += 2, i++) {
-            const level = Math.floor(Math.fround(Math.fround(rows[i]! / scale) + zero) + 0.5);
-            code |= Math.min(Math.max(level, 0), 3) << shift;
-          }
-          codes[byte] = code;
-        }
-      }
+      codeValues(rows, count, headDim, unclipped, codes, codeStep, numbers, numberStep);
     },
     decode({ codes, codeStep, numbers, numberStep }, count, rows) {
       for (let t = 0, at = 0; t < count; t++) {
@@ -268,29 +248,3 @@ function valueCoders(settings: NovaSettings): HeadCoder[] {
   };
   return new Array<HeadCoder>(heads).fill(coder);
 }
-
-/**
- * The least of the largest magnitudes of a row.
- *
- * @param largest as many as are asked for; overwritten
- */
-function leastOfLargest(
-  row: Float32Array,
-  from: number,
-  count: number,
-  largest: Float64Array,
-): number {
-  largest.fill(0);
-  const last = largest.length - 1;
-  for (let i = from; i < from + count; i++) {
-    const x = Math.abs(row[i]!);
-    if (x <= largest[0]!) continue;
-    let place = 0;
-    for (; place < last && largest[place + 1]! < x; place++) largest[place] = largest[place + 1]!;
-    largest[place] = x;
-  }
-  return largest[0]!;
-}
-
-/** What components differ by at least, for a scale. */
-const LEAST_RANGE = Math.fround(1e-8);
