@@ -126,12 +126,12 @@ export class KvtcPackCpu implements LayerPack<CpuTensor> {
     const components = new Float32Array(count * columns);
     const { forth } = matrices(this.#layout);
     rowsTimesColumns(vectors, count, forth, columns, width, components);
+    for (let i = 0; i < components.length; i++) components[i] = finiteHalf(components[i]!);
     const bytes = new Uint8Array(count * rowBytes);
     for (let t = 0, at = 0; t < count; t++) {
-      const row = components.subarray(t * columns, t * columns + stored).map(finiteHalf);
-      let k = 0;
+      let k = t * columns;
       for (const block of blocks) {
-        writeBlock(block, row, k, bytes, at);
+        writeBlock(block, components, k, bytes, at);
         k += block.size;
         at += blockBytes(block);
       }
@@ -150,12 +150,16 @@ export class KvtcPackCpu implements LayerPack<CpuTensor> {
     // Padded columns are those of the next layer, or none; nobody reads what they give.
     const width = paddedTo4(size);
     const components = this.#components(first, count);
-    const rows = new Float32Array(count * width);
-    rowsTimesColumns(components, count, back, width, columns, rows);
-    for (let t = 0; t < count; t++) {
-      const row = rows.subarray(t * width, t * width + size);
-      for (let c = 0; c < size; c++) row[c]! += mean[layer * size + c]!;
-      placeToken(row, rope, first + t, tensor);
+    const rows = new Float32Array(TILE * width);
+    for (let done = 0; done < count; done += TILE) {
+      const tile = Math.min(TILE, count - done);
+      const own = components.subarray(done * columns);
+      rowsTimesColumns(own, tile, back, width, columns, rows);
+      for (let t = 0; t < tile; t++) {
+        const row = rows.subarray(t * width, t * width + size);
+        for (let c = 0; c < size; c++) row[c]! += mean[layer * size + c]!;
+        placeToken(row, rope, first + done + t, tensor);
+      }
     }
   }
 
