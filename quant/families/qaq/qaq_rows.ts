@@ -13,7 +13,7 @@ import { folded, ORDERED_FLOATS } from "../../stores/stream/stream_quantize.ts";
 const MOST_ENDS = 4;
 
 /** Invocations of a workgroup, and those that share a group. */
-const THREADS = 256;
+const THREADS = 128;
 const LANES = 16;
 
 /** Groups of a workgroup. */
@@ -66,12 +66,12 @@ export function measureRows(groupSize: number, lows: number, highs: number): str
     lines(count, (e) => `    var ${name}${e}: i32 = ${none[name]};`);
   const put = (name: "low" | "high", count: number) =>
     lines(count, (e) => `    ${name}_ends[${e}u * row_threads + thread] = ${name}${e};`);
-  const found = (name: "low" | "high", count: number) => `
+  const found = (name: "low" | "high", count: number, at: string) => `
 ${declare(name, count)}
     for (var i = group * row_lanes; i < (group + 1u) * row_lanes; i++) {
 ${lines(count, (e) => insert(name, count, `${name}_ends[${e}u * row_threads + i]`))}
     }
-    row_bounds[thread] = float_of(${name}${count - 1});`;
+    row_bounds[${at}] = float_of(${name}${count - 1});`;
   const others = (value: string) =>
     upTo(LANES).map((lane) => value.replace("LANE", `(first_lane + ${lane}u)`));
   return `
@@ -134,10 +134,13 @@ ${put("low", lows)}
 ${put("high", highs)}
   }
   workgroupBarrier();
+  // In different halves of the workgroup, so that they need not wait for each other.
   if (sparse && thread < row_groups) {
-    let group = thread;${lows === 0 ? "" : found("low", lows)}
-  } else if (sparse && thread < row_sides) {
-    let group = thread - row_groups;${highs === 0 ? "" : found("high", highs)}
+    let group = thread;${lows === 0 ? "" : found("low", lows, "group")}
+  } else if (sparse && thread >= row_threads / 2u && thread < row_threads / 2u + row_groups) {
+    let group = thread - row_threads / 2u;${
+    highs === 0 ? "" : found("high", highs, "row_groups + group")
+  }
   }
   workgroupBarrier();
   let low = row_bounds[thread / row_lanes];
