@@ -88,7 +88,7 @@ function kernelTexts(layout: GroupLayout, heads: number): {
   const inFours = groupSize % 4 === 0 && headDim % 4 === 0;
   const isStream = alike && bands.every((band) => band.rowCodes * bits % 32 === 0);
   const stream = places + streamPlaces;
-  const inStream = isStream && heads * headDim % streamEntries(bits) === 0 &&
+  const inStream = isStream && heads * headDim % streamEntries(groupSize, bits) === 0 &&
     quantizesStream(groupSize, bits, headDim);
   const restored = isStream
     ? { restore: "restore_stream", text: stream + streamValues + streamRestore } as const
@@ -182,7 +182,8 @@ export class AffineStoreGpu extends GrowingStore<AffineSettings, "codes" | "scal
     const { heads, headDim } = tensor;
     const threads = {
       quantize: units * this.#unitChunks,
-      quantize_stream: units * heads * headDim / streamEntries(this.settings.bits[0]!),
+      quantize_stream: units * heads * headDim /
+        streamEntries(this.layout.groupSize, this.settings.bits[0]!),
       quantize_columns: units * heads * headDim,
     };
     this.run(this.#quantize, quantize, { threads: threads[quantize] }, {

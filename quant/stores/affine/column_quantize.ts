@@ -24,7 +24,6 @@ export function columnQuantize(groupSize: number, bits: number): string {
 
 function written(groupSize: number, bits: number): string {
   const entries = Array.from({ length: groupSize }, (_, i) => i);
-  const words = Array.from({ length: Math.ceil(groupSize * bits / 32) }, (_, w) => w);
   const keys = entries.map((i) => `ordered(x${i})`);
   return `
 const column_threads = 256u;
@@ -72,8 +71,16 @@ ${entries.map((i) => `  let x${i} = source[first + ${i}u * fixed_head_dim];`).jo
   let fitted0 = scale_zero(low, high, top_code);
   store_parameters(place.group, fitted0.x, fitted0.y);
   let coded0 = fitted0.x > 0.0 && is_finite_value(fitted0.x);
-${quotientCodes({ count: groupSize, bits, groupSize, entry: (i) => `x${i}` })}
-${words.map((w) => `  codes[place.word + ${w}u] = word${w};`).join("\n")}
+${
+    quotientCodes({
+      count: groupSize,
+      bits,
+      groupSize,
+      entry: (i) => `x${i}`,
+      stored: "source[first + i * fixed_head_dim]",
+      word: "place.word",
+    })
+  }
 }
 `;
 }

@@ -209,7 +209,7 @@ export class BlockGpu extends DeviceStore<"codes" | "parameters" | "segments">
       }, upTo);
       this.run(kernels, "sum_errors", { workgroups: ROUNDS_TOGETHER }, upTo);
     }
-    const threads = groups * groupSize / streamEntries(segment!.bits);
+    const threads = groups * groupSize / streamEntries(groupSize, segment!.bits);
     this.run(kernels, "quantize_stream", { threads }, bindings);
     this.bench.free(...Object.values(searched));
   }

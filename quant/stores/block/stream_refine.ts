@@ -12,7 +12,7 @@
 import { folded } from "../stream/stream_quantize.ts";
 
 /** Rounds of one launch. */
-export const ROUNDS_TOGETHER = 4;
+export const ROUNDS_TOGETHER = 10;
 
 /** Columns that the errors of a round are added up in (`workgroup_threads`). */
 export const COLUMNS = 64;

@@ -18,6 +18,10 @@ export interface CodedEntries {
   readonly groupSize: number;
   /** The WGSL of an entry, a float in registers. */
   readonly entry: (i: number) => string;
+  /** The WGSL of entry `i`, a variable, in memory. */
+  readonly stored: string;
+  /** The WGSL of where the first word belongs in `codes`. */
+  readonly word: string;
 }
 
 const upTo = (count: number) => Array.from({ length: count }, (_, i) => i);
@@ -47,29 +51,39 @@ function packedFloats(count: number, bits: number, word: number): string {
 }
 
 /**
- * Declares `word0`, `word1`, ... Before it stand, for every group, `fitted0`, ... and `coded0`, ...: whether
- * it has codes other than 0; and `code_entry(x, fitted)`.
+ * Puts words into `codes`. Before it stand, for every group, `fitted0`, ... and `coded0`, ...: whether it
+ * has codes other than 0; and `code_entry(x, fitted)`.
  */
-export function exactCodes({ count, bits, groupSize, entry }: CodedEntries): string {
+export function exactCodes({ count, bits, groupSize, entry, word }: CodedEntries): string {
   const group = (i: number) => Math.floor(i / groupSize);
   return `
 ${
     lines(count, (i) =>
       `  let c${i} = select(0u, code_entry(${entry(i)}, fitted${group(i)}), coded${group(i)});`)
   }
-${lines(Math.ceil(count * bits / 32), (w) => `  let word${w} = ${packedWord(count, bits, w)};`)}`;
+${lines(wordsOf(count, bits), (w) => `  codes[${word} + ${w}u] = ${packedWord(count, bits, w)};`)}`;
 }
+
+const wordsOf = (count: number, bits: number) => Math.ceil(count * bits / 32);
 
 /**
  * The same for quotients (x - fitted.y) / fitted.x. Before it also stand `top_code`, a float, and
  * `quick_fits(fitted)`: whether an inverse will do.
  */
-export function quotientCodes({ count, bits, groupSize, entry }: CodedEntries): string {
+export function quotientCodes(
+  { count, bits, groupSize, entry, stored, word }: CodedEntries,
+): string {
   const groups = count / groupSize;
-  const words = Math.ceil(count * bits / 32);
+  const words = wordsOf(count, bits);
   const group = (i: number) => Math.floor(i / groupSize);
   const none = `${FLOAT_BITS}u`;
   const every = (part: (g: number) => string) => upTo(groups).map(part).join(" && ");
+  /** Of the group that entry `i`, a variable, is in. */
+  const ofGroup = (name: string) =>
+    upTo(groups).slice(1).reduce(
+      (chosen, g) => `select(${chosen}, ${name}${g}, i >= ${g * groupSize}u)`,
+      `${name}0`,
+    );
   return `
 ${lines(groups, (g) => `  let inverse${g} = 1.0 / fitted${g}.x;`)}
   // Of a quotient and the nearest code.
@@ -81,29 +95,28 @@ ${
       return `  let b${i} = ${groups === 1 ? bits : `select(${none}, ${bits}, coded${g})`};`;
     })
   }
+  if (far < quick_limit(top_code) && ${every((g) => `quick_fits(fitted${g})`)}) {
 ${
     lines(words, (w) => {
       const packed = packedFloats(count, bits, w);
-      return `  var word${w} = ${groups === 1 ? `select(0u, ${packed}, coded0)` : packed};`;
+      return `    codes[${word} + ${w}u] = ${
+        groups === 1 ? `select(0u, ${packed}, coded0)` : packed
+      };`;
     })
   }
-  if (!(far < quick_limit(top_code) && ${every((g) => `quick_fits(fitted${g})`)})) {
-    var entries = array<f32, ${count}>(${upTo(count).map(entry).join(", ")});
-    var fitted = array<vec2f, ${groups}>(${upTo(groups).map((g) => `fitted${g}`).join(", ")});
-    var coded = array<bool, ${groups}>(${upTo(groups).map((g) => `coded${g}`).join(", ")});
-    var words = array<u32, ${words}>();
-    for (var i = 0u; i < ${count}u; i++) {
-      let group = i / ${groupSize}u;
-      let code = select(0u, code_entry(entries[i], fitted[group]), coded[group]);
-      let at = i * ${bits}u;
-      words[at >> 5u] |= code << (at & 31u);
-${
-    32 % bits === 0 ? "" : `      // Nothing is left of a code beyond the last word.
-      if ((at & 31u) + ${bits}u > 32u) {
-        words[(at >> 5u) + 1u] |= code >> (32u - (at & 31u));
-      }`
+    return;
   }
+  // Written out it would be in the way of what comes before: a compiler is not told how often it goes.
+  var packed = 0u;
+  var at = 0u;
+  for (var i = 0u; i < min(${count}u, arrayLength(&source)); i++) {
+    let code = select(0u, code_entry(${stored}, ${ofGroup("fitted")}), ${ofGroup("coded")});
+    packed |= code << (at & 31u);
+    at += ${bits}u;
+    if ((at & 31u) < ${bits}u) {
+      codes[${word} + (at >> 5u) - 1u] = packed;
+      packed = select(code >> (${bits}u - (at & 31u)), 0u, (at & 31u) == 0u);
     }
-${lines(words, (w) => `    word${w} = words[${w}];`)}
-  }`;
+  }
+${count * bits % 32 === 0 ? "" : `  codes[${word} + ${words - 1}u] = packed;`}`;
 }

@@ -12,14 +12,15 @@ import { exactCodes, quotientCodes } from "./packed_codes.ts";
 /** Invocations of a workgroup. */
 const THREADS = 128;
 
-/** Entries that an invocation takes: 16 if their codes fill whole words, else 32. */
-export function streamEntries(bits: number): number {
+/** Entries that an invocation takes: as few as fill whole words, but 16 or more of a large group. */
+export function streamEntries(groupSize: number, bits: number): number {
+  if (8 * bits % 32 === 0 && groupSize <= 64) return 8;
   return 16 * bits % 32 === 0 ? 16 : 32;
 }
 
 /** Whether the kernel can be written out for a stream of groups of this size, and codes of this width. */
 export function quantizesStream(groupSize: number, bits: number, headDim: number): boolean {
-  const entries = streamEntries(bits);
+  const entries = streamEntries(groupSize, bits);
   return groupSize % 4 === 0 && headDim % entries === 0 &&
     (entries % groupSize === 0 ||
       groupSize % entries === 0 && THREADS % (groupSize / entries) === 0);
@@ -74,7 +75,7 @@ fn float_of(key: i32) -> f32 {
 `;
 
 function written(groupSize: number, bits: number, quotients: boolean): string {
-  const entries = streamEntries(bits);
+  const entries = streamEntries(groupSize, bits);
   /** Invocations that share a group, or groups that one has. */
   const lanes = Math.max(1, groupSize / entries);
   const groups = Math.max(1, entries / groupSize);
@@ -138,9 +139,17 @@ ${
   }`
   }
   let top_code = f32(fixed_top_code);
-${codes({ count: entries, bits, groupSize: size, entry })}
   let word = stream_first_word() + index * ${words}u;
-${lines(words, (w) => `  codes[word + ${w}u] = word${w};`)}
+${
+    codes({
+      count: entries,
+      bits,
+      groupSize: size,
+      entry,
+      stored: "source[quad + (i >> 2u)][i & 3u]",
+      word: "word",
+    })
+  }
 }
 `;
 }
