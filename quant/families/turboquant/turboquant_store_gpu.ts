@@ -48,7 +48,7 @@ function deviceTables(device: GPUDevice, settings: TurboquantSettings, kernels: 
 
 /** Channels that `turboquant_tile.wgsl` is made for, and what a tile holds of them. */
 const TILED_CHANNELS = [32, 64, 128, 256];
-const TILE_ENTRIES = 2048;
+const TILE_ENTRIES = 8192;
 
 /** Store of `turboquant` over GPU tensors; `settle` throws on non-finite input. */
 export class TurboquantStoreGpu extends GrowingStore<TurboquantSettings, "codes" | "norms"> {
