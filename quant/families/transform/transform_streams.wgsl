@@ -74,9 +74,21 @@ fn planned_step(k: u32) -> f32 {
   return bitcast<f32>(planned[k] & 0xffff0000u);
 }
 
+// A level with what the tables above say of it: a constant array is written to memory by whoever looks
+// something up in it, which is too much to do for every symbol.
+struct Level {
+  index: u32,
+  factor: f32,
+  quarters: i32,
+}
+
+fn level_at(index: u32) -> Level {
+  return Level(index, factors[index], level_quarters[index]);
+}
+
 // Step of a stored component at a level.
-fn step_of(k: u32, level: u32) -> f32 {
-  return abs(planned_step(k)) * factors[level];
+fn step_of(k: u32, level: Level) -> f32 {
+  return abs(planned_step(k)) * level.factor;
 }
 
 fn bands() -> u32 {
@@ -84,12 +96,12 @@ fn bands() -> u32 {
 }
 
 // Whether a component is exact at a level.
-fn is_exact(k: u32, level: u32) -> bool {
-  return level <= planned_level && planned_step(k) < 0.0;
+fn is_exact(k: u32, level: Level) -> bool {
+  return level.index <= planned_level && planned_step(k) < 0.0;
 }
 
 // Symbol of a component, and above it what follows an escape: a byte, and above that two.
-fn code_of(value: f32, k: u32, level: u32) -> u32 {
+fn code_of(value: f32, k: u32, level: Level) -> u32 {
   let escape = job.symbols - 1u;
   let most = job.symbols / 2u;
   let magnitude = u32(min(floor(abs(value) / step_of(k, level) + rounding), 65535.0));
@@ -114,13 +126,13 @@ fn coarser_table(table: u32, quarters: i32) -> u32 {
   return table - ratio + u32(clamp(i32(ratio) + quarters, 0, i32(ratios) - 1));
 }
 
-// Where the alphabet of a stored component begins.
-fn base_of(k: u32, level: u32, shift: u32) -> u32 {
+// Where the alphabet of a stored component begins, whose band is shifted by so many quarters.
+fn base_of(k: u32, level: Level, shifted: i32) -> u32 {
   if (is_exact(k, level)) {
     return certain_escape * job.symbols;
   }
-  let table = coarser_table(planned[k] & 0xffffu, level_quarters[level]);
-  return coarser_table(table, shift_quarters[shift]) * job.symbols;
+  let table = coarser_table(planned[k] & 0xffffu, level.quarters);
+  return coarser_table(table, shifted) * job.symbols;
 }
 
 // One invocation per group, level and band: its tables are shifted to where its symbols cost least.
@@ -134,7 +146,7 @@ fn fit_bands(
     return;
   }
   let group = index / (job.levels * bands());
-  let level = job.first_level + index / bands() % job.levels;
+  let level = level_at(job.first_level + index / bands() % job.levels);
   let band = index % bands();
   let end = min(job.stored, (band + 1u) * band_components);
   var costs = array<u32, 8>();
@@ -142,7 +154,7 @@ fn fit_bands(
     for (var k = band * band_components; k < end; k++) {
       let symbol = code_of(values[(group * group_tokens + token) * job.stored + k], k, level) & 0xffu;
       for (var shift = 0u; shift < shift_count; shift++) {
-        costs[shift] += alphabets[base_of(k, level, shift) + symbol].z;
+        costs[shift] += alphabets[base_of(k, level, shift_quarters[shift]) + symbol].z;
       }
     }
   }
@@ -156,26 +168,32 @@ fn fit_bands(
 }
 
 // Bits of a group's stream at a level; written or only measured.
-fn stream_of(group: u32, level: u32, written: bool) -> u32 {
-  if (level == nothing_coded) {
+fn stream_of(group: u32, index: u32, written: bool) -> u32 {
+  if (index == nothing_coded) {
     if (written) {
-      push_bits(group * job.room * 32u, level, level_bits);
+      push_bits(group * job.room * 32u, index, level_bits);
     }
     return level_bits;
   }
+  let level = level_at(index);
   let start = group * job.room * 32u;
   let first = group * group_tokens * job.stored;
   var bits = level_bits + shift_bits * bands();
   var state = 1u << state_bits;
-  let first_shift = (group * job.levels + level - job.first_level) * bands();
+  let first_shift = (group * job.levels + index - job.first_level) * bands();
   if (written) {
-    push_bits(start, level, level_bits);
+    push_bits(start, index, level_bits);
     for (var band = 0u; band < bands(); band++) {
       push_bits(start + level_bits + shift_bits * band, shifts[first_shift + band], shift_bits);
     }
   }
+  var k = 0u;
+  var shifted = 0;
   for (var left = group_tokens * job.stored; left > 0u; left--) {
-    let k = (left - 1u) % job.stored;
+    k = select(k - 1u, job.stored - 1u, k == 0u);
+    if (k % band_components == band_components - 1u || k == job.stored - 1u) {
+      shifted = shift_quarters[shifts[first_shift + k / band_components]];
+    }
     let code = code_of(values[first + left - 1u], k, level);
     let symbol = code & 0xffu;
     if (symbol == job.symbols - 1u) {
@@ -194,8 +212,7 @@ fn stream_of(group: u32, level: u32, written: bool) -> u32 {
         bits += byte_bits;
       }
     }
-    let shift = shifts[first_shift + k / band_components];
-    let entry = alphabets[base_of(k, level, shift) + symbol].x;
+    let entry = alphabets[base_of(k, level, shifted) + symbol].x;
     let frequency = entry & 0xffffu;
     var leaving = countLeadingZeros(frequency) - (31u - frequency_bits);
     if ((state >> leaving) < (frequency << (state_bits - frequency_bits))) {
@@ -336,20 +353,27 @@ fn read_streams(
   }
   let first = group * group_tokens * job.stored;
   let start = 32u * (first_word(job.first_group + group) - first_word(job.first_bound));
-  let level = read_bits(start, level_bits);
-  if (level == nothing_coded) {
+  let index = read_bits(start, level_bits);
+  if (index == nothing_coded) {
     for (var i = 0u; i < group_tokens * job.stored; i++) {
       values[first + i] = 0.0;
     }
     return;
   }
+  let level = level_at(index);
   var at = stream_ends[job.first_group + group] - 32u * first_word(job.first_bound) - state_bits;
   var state = (1u << state_bits) | read_bits(at, state_bits);
+  var next = 0u;
+  var shifted = 0;
   for (var i = 0u; i < group_tokens * job.stored; i++) {
     let slot = state & ((1u << frequency_bits) - 1u);
-    let k = i % job.stored;
-    let shift = read_bits(start + level_bits + shift_bits * (k / band_components), shift_bits);
-    let base = base_of(k, level, shift);
+    let k = next;
+    next = select(k + 1u, 0u, k + 1u == job.stored);
+    if (k % band_components == 0u) {
+      let place = start + level_bits + shift_bits * (k / band_components);
+      shifted = shift_quarters[read_bits(place, shift_bits)];
+    }
+    let base = base_of(k, level, shifted);
     let symbol = symbol_at(base, slot);
     let entry = alphabets[base + symbol];
     let frequency = entry.x & 0xffffu;
