@@ -153,6 +153,6 @@ export const hfQuanto: Family<QuantoSettings, never, QuantoOptions> = {
     name: family,
     arithmetic,
     constants: { half_arithmetic: precision === "f16" ? 1 : 0 },
-    quotients: true,
+    quotients: precision !== "f16",
   })),
 };

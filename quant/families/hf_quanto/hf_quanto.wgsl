@@ -28,7 +28,7 @@ fn code_of(x: f32, fitted: vec2f, top_code: f32) -> f32 {
 }
 
 fn quick_fits(fitted: vec2f) -> bool {
-  return !half_arithmetic && fitted.x > 1e-30 && fitted.x < 1e30;
+  return fitted.x > 1e-30 && fitted.x < 1e30;
 }
 
 fn stored_pair(fitted: vec2f) -> vec2f {

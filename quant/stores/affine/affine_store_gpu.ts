@@ -60,11 +60,16 @@ function bandTable({ bands, groupSize }: GroupLayout) {
   return { table, chunks };
 }
 
+/** Whether codes are quotients, rounded once: not where every operation is. */
+function areQuotients({ arithmetic }: AffineSettings): boolean {
+  return arithmetic !== "f16";
+}
+
 /**
  * The fastest kernels that a layout allows. What is unusual, such as heads of different widths or groups
  * that reach from one head into the next, is left to kernels that take any layout.
  */
-function kernelTexts(layout: GroupLayout, heads: number): {
+function kernelTexts(layout: GroupLayout, heads: number, quotients: boolean): {
   readonly quantize: "quantize" | "quantize_stream" | "quantize_columns";
   readonly restore: "restore" | "restore_rows" | "restore_stream" | "restore_columns";
   readonly texts: Readonly<Record<"quantize" | "restore", string>>;
@@ -88,8 +93,9 @@ function kernelTexts(layout: GroupLayout, heads: number): {
   const inFours = groupSize % 4 === 0 && headDim % 4 === 0;
   const isStream = alike && bands.every((band) => band.rowCodes * bits % 32 === 0);
   const stream = places + streamPlaces;
-  const inStream = isStream && heads * headDim % streamEntries(groupSize, bits) === 0 &&
-    quantizesStream(groupSize, bits, headDim);
+  const codes = { groupSize, bits, quotients };
+  const inStream = isStream && heads * headDim % streamEntries(codes) === 0 &&
+    quantizesStream(codes, headDim);
   const restored = isStream
     ? { restore: "restore_stream", text: stream + streamValues + streamRestore } as const
     : { restore: "restore_rows", text: places + rowRestore } as const;
@@ -97,9 +103,7 @@ function kernelTexts(layout: GroupLayout, heads: number): {
     quantize: inStream ? "quantize_stream" : "quantize",
     restore: inFours ? restored.restore : "restore",
     texts: {
-      quantize: inStream
-        ? stream + streamGroups + streamQuantize(groupSize, bits, true)
-        : groupQuantize,
+      quantize: inStream ? stream + streamGroups + streamQuantize(codes) : groupQuantize,
       restore: inFours ? restored.text : groupRestore,
     },
   };
@@ -136,7 +140,11 @@ export class AffineStoreGpu extends GrowingStore<AffineSettings, "codes" | "scal
         half_arithmetic: settings.arithmetic === "f16",
         parameter_type: PARAMETER_TYPES[settings.paramDtype],
       });
-    const { texts, ...entryPoints } = kernelTexts(layout, source.tensor.heads);
+    const { texts, ...entryPoints } = kernelTexts(
+      layout,
+      source.tensor.heads,
+      areQuotients(settings),
+    );
     const quantize = kernels(storeParameters, texts.quantize);
     super(device, source, settings, affineRange, {
       codes: units * layout.unitWords,
@@ -183,7 +191,11 @@ export class AffineStoreGpu extends GrowingStore<AffineSettings, "codes" | "scal
     const threads = {
       quantize: units * this.#unitChunks,
       quantize_stream: units * heads * headDim /
-        streamEntries(this.layout.groupSize, this.settings.bits[0]!),
+        streamEntries({
+          groupSize: this.layout.groupSize,
+          bits: this.settings.bits[0]!,
+          quotients: areQuotients(this.settings),
+        }),
       quantize_columns: units * heads * headDim,
     };
     this.run(this.#quantize, quantize, { threads: threads[quantize] }, {

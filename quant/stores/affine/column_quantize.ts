@@ -7,7 +7,7 @@
  */
 
 import { folded, ORDERED_FLOATS } from "../stream/stream_quantize.ts";
-import { quotientCodes } from "../stream/packed_codes.ts";
+import { exactCodes } from "../stream/packed_codes.ts";
 
 const cached = new Map<string, string>();
 
@@ -36,10 +36,6 @@ const top_code = f32(fixed_top_code);
 
 fn code_entry(x: f32, fitted: vec2f) -> u32 {
   return nearest_code(code_of(x, fitted.x, fitted.y, top_code), top_code);
-}
-
-fn quick_fits(fitted: vec2f) -> bool {
-  return !half_arithmetic && fitted.x > 1e-30 && fitted.x < 1e30;
 }
 
 @compute @workgroup_size(column_threads)
@@ -72,12 +68,11 @@ ${entries.map((i) => `  let x${i} = source[first + ${i}u * fixed_head_dim];`).jo
   store_parameters(place.group, fitted0.x, fitted0.y);
   let coded0 = fitted0.x > 0.0 && is_finite_value(fitted0.x);
 ${
-    quotientCodes({
+    exactCodes({
       count: groupSize,
       bits,
       groupSize,
       entry: (i) => `x${i}`,
-      stored: "source[first + i * fixed_head_dim]",
       word: "place.word",
     })
   }

@@ -19,7 +19,7 @@ fn code_entry(x: f32, fitted: vec2f) -> u32 {
 }
 
 fn quick_fits(fitted: vec2f) -> bool {
-  return !half_arithmetic && fitted.x > 1e-30 && fitted.x < 1e30;
+  return fitted.x > 1e-30 && fitted.x < 1e30;
 }
 
 fn store_fitted(group: u32, fitted: vec2f) {

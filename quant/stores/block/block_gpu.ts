@@ -71,7 +71,8 @@ function kernelTexts(layout: BlockLayout, refines: boolean, quotients: boolean) 
   }).map(([name, value]) => `const fixed_${name} = ${value}u;`).join("\n");
   const stream = [fixed, streamPlaces];
   const restoresStream = isStream && groupSize % 4 === 0 && headDim % 4 === 0;
-  const quantizesInStream = isStream && quantizesStream(groupSize, bits, headDim) &&
+  const codes = { groupSize, bits, quotients };
+  const quantizesInStream = isStream && quantizesStream(codes, headDim) &&
     (!refines || headDim % groupSize === 0 && groupSize <= MOST_REFINED);
   return {
     restore: restoresStream ? [...stream, streamValues, streamRestore] : [blockRestore],
@@ -80,7 +81,7 @@ function kernelTexts(layout: BlockLayout, refines: boolean, quotients: boolean) 
         ...stream,
         streamGroups,
         refines ? streamRefine(groupSize) : streamFit,
-        streamQuantize(groupSize, bits, quotients),
+        streamQuantize(codes),
       ]
       : [blockQuantize, refines ? blockRefine : ""],
     restoresStream,
@@ -95,6 +96,7 @@ export class BlockGpu extends DeviceStore<"codes" | "parameters" | "segments">
   readonly #layout: BlockLayout;
   /** Of refining. */
   readonly #rounds: number;
+  readonly #quotients: boolean;
   readonly #quantizeKernels: Kernels;
   readonly #restoreKernels: Kernels;
   readonly #quantizesInStream: boolean;
@@ -136,6 +138,7 @@ export class BlockGpu extends DeviceStore<"codes" | "parameters" | "segments">
     });
     this.#layout = layout;
     this.#rounds = refine?.rounds ?? 0;
+    this.#quotients = quotients;
     this.buffers = blockBuffers(layout, scheme.format, scheme.bits);
     this.#quantizeKernels = quantize;
     this.#restoreKernels = kernels(loadParameters, ...texts.restore);
@@ -209,7 +212,8 @@ export class BlockGpu extends DeviceStore<"codes" | "parameters" | "segments">
       }, upTo);
       this.run(kernels, "sum_errors", { workgroups: ROUNDS_TOGETHER }, upTo);
     }
-    const threads = groups * groupSize / streamEntries(groupSize, segment!.bits);
+    const threads = groups * groupSize /
+      streamEntries({ groupSize, bits: segment!.bits, quotients: this.#quotients });
     this.run(kernels, "quantize_stream", { threads }, bindings);
     this.bench.free(...Object.values(searched));
   }

@@ -18,8 +18,6 @@ export interface CodedEntries {
   readonly groupSize: number;
   /** The WGSL of an entry, a float in registers. */
   readonly entry: (i: number) => string;
-  /** The WGSL of entry `i`, a variable, in memory. */
-  readonly stored: string;
   /** The WGSL of where the first word belongs in `codes`. */
   readonly word: string;
 }
@@ -69,9 +67,11 @@ const wordsOf = (count: number, bits: number) => Math.ceil(count * bits / 32);
 /**
  * The same for quotients (x - fitted.y) / fitted.x. Before it also stand `top_code`, a float, and
  * `quick_fits(fitted)`: whether an inverse will do.
+ *
+ * @param stored the WGSL of entry `i`, a variable, in memory
  */
 export function quotientCodes(
-  { count, bits, groupSize, entry, stored, word }: CodedEntries,
+  { count, bits, groupSize, entry, word, stored }: CodedEntries & { readonly stored: string },
 ): string {
   const groups = count / groupSize;
   const words = wordsOf(count, bits);

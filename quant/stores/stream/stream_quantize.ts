@@ -12,15 +12,30 @@ import { exactCodes, quotientCodes } from "./packed_codes.ts";
 /** Invocations of a workgroup. */
 const THREADS = 128;
 
-/** Entries that an invocation takes: as few as fill whole words, but 16 or more of a large group. */
-export function streamEntries(groupSize: number, bits: number): number {
-  if (8 * bits % 32 === 0 && groupSize <= 64) return 8;
+/** Narrower codes are found as fast exactly (PERFORMANCE.md). */
+const LEAST_QUICK_BITS = 4;
+
+/** How groups of a stream are quantized. */
+export interface StreamCodes {
+  readonly groupSize: number;
+  readonly bits: number;
+  /** Whether codes are quotients; then there stands `quick_fits`, too (packed_codes.ts). */
+  readonly quotients: boolean;
+}
+
+const isQuick = ({ bits, quotients }: StreamCodes) => quotients && bits >= LEAST_QUICK_BITS;
+
+/** Entries that an invocation takes: as few as fill whole words, but 16 or more where each is much work. */
+export function streamEntries(codes: StreamCodes): number {
+  const { groupSize, bits } = codes;
+  if (isQuick(codes) && 8 * bits % 32 === 0 && groupSize <= 64) return 8;
   return 16 * bits % 32 === 0 ? 16 : 32;
 }
 
 /** Whether the kernel can be written out for a stream of groups of this size, and codes of this width. */
-export function quantizesStream(groupSize: number, bits: number, headDim: number): boolean {
-  const entries = streamEntries(groupSize, bits);
+export function quantizesStream(codes: StreamCodes, headDim: number): boolean {
+  const { groupSize } = codes;
+  const entries = streamEntries(codes);
   return groupSize % 4 === 0 && headDim % entries === 0 &&
     (entries % groupSize === 0 ||
       groupSize % entries === 0 && THREADS % (groupSize / entries) === 0);
@@ -40,13 +55,11 @@ const cached = new Map<string, string>();
  *     fn has_codes(fitted: vec2f) -> bool                 else they are all 0
  *     fn code_entry(x: f32, fitted: vec2f) -> u32
  *     fn store_fitted(group: u32, fitted: vec2f)
- *
- * @param quotients whether codes are quotients; then there stands `quick_fits`, too (packed_codes.ts)
  */
-export function streamQuantize(groupSize: number, bits: number, quotients: boolean): string {
-  const key = `${groupSize}/${bits}/${quotients}`;
+export function streamQuantize(codes: StreamCodes): string {
+  const key = JSON.stringify([codes.groupSize, codes.bits, codes.quotients]);
   let text = cached.get(key);
-  if (text === undefined) cached.set(key, text = written(groupSize, bits, quotients));
+  if (text === undefined) cached.set(key, text = written(codes));
   return text;
 }
 
@@ -74,15 +87,16 @@ fn float_of(key: i32) -> f32 {
 }
 `;
 
-function written(groupSize: number, bits: number, quotients: boolean): string {
-  const entries = streamEntries(groupSize, bits);
+function written(how: StreamCodes): string {
+  const { groupSize, bits } = how;
+  const entries = streamEntries(how);
   /** Invocations that share a group, or groups that one has. */
   const lanes = Math.max(1, groupSize / entries);
   const groups = Math.max(1, entries / groupSize);
   const size = entries / groups;
   const words = entries * bits / 32;
   const keysOf = (group: number) => upTo(size).map((i) => `ordered(${entry(group * size + i)})`);
-  const codes = quotients ? quotientCodes : exactCodes;
+  const codes = isQuick(how) ? quotientCodes : exactCodes;
   return `
 const stream_threads = ${THREADS}u;
 
