@@ -48,7 +48,7 @@ export interface GpuEngine extends Engine<GpuTensor> {
 }
 
 /** Part of every cache key: raise it when the kernels compute anything differently. */
-const GPU_DECODER_VERSION = 7;
+const GPU_DECODER_VERSION = 8;
 
 /**
  * Opens a model on a WebGPU adapter.

@@ -19,6 +19,7 @@ export interface AttentionTile {
 
 /** From the largest on: large tiles read keys and values less often. */
 const TILES: readonly AttentionTile[] = [
+  { rows: 64, entries: 64 },
   { rows: 128, entries: 16 },
   { rows: 64, entries: 32 },
   { rows: 32, entries: 32 },
@@ -50,7 +51,7 @@ export function attentionTile(headDim: number, rows: number, memory: number): At
 }
 
 function tileBytes({ rows, entries }: AttentionTile, headDim: number): number {
-  return 4 * (rows * headDim + entries * headDim + rows * entries + rows * entries / 4);
+  return 4 * (rows * headDim + entries * headDim + rows * entries);
 }
 
 /** Channels that a loop takes at a time: its end is watched, and its index checked, once for them. */
@@ -84,6 +85,10 @@ export function attentionText({ rows, entries }: AttentionTile, headDim: number)
       across * step
     }u][${flat} / ${across}u % ${step}u][${flat} % ${across}u]`;
   };
+  const of = (place: number | "x") =>
+    place === "x"
+      ? `shares[x / ${together}u][x % ${together}u][y]`
+      : `shares[${Math.floor(place / together)}][${place % together}][y]`;
   return `
 struct Job {
   // Tokens that are fed, and entries of the past.
@@ -123,8 +128,8 @@ const lowest = -3.0e38;
 var<workgroup> asked: array<array<array<vec4f, ${down}>, ${step}>, ${headDim / step}>;
 // Keys, a channel after the other; then values, an entry after the other.
 var<workgroup> brought: array<array<array<vec4f, ${across}>, ${step}>, ${headDim / step}>;
+// Before that the tops of an invocation's entries, and at the end the sums of its weights.
 var<workgroup> shares: array<array<array<vec4f, ${down}>, ${together}>, ${entries / together}>;
-var<workgroup> tops: array<array<vec4f, ${down}>, ${across}>;
 
 // Which of four entries a row sees, a bit each.
 fn seen_of(token: u32, in_past: bool, entry: u32) -> u32 {
@@ -244,13 +249,14 @@ fn attend(
       score${i} = select(vec4f(lowest), score${i}, bits == vec4u(1u));
     }`)
   }
-    tops[x][y] = vec4f(${
+    ${of("x")} = vec4f(${
     [0, 1, 2, 3].map((i) => `max(max(score${i}.x, score${i}.y), max(score${i}.z, score${i}.w))`)
       .join(", ")
   });
     workgroupBarrier();
     var larger = top;
-    ${lines(across, (i) => `larger = max(larger, tops[${i}][y]);`)}
+    ${lines(across, (i) => `larger = max(larger, ${of(i)});`)}
+    workgroupBarrier();
     let shrunk = exp2(top - larger);
     top = larger;
     ${
@@ -302,10 +308,10 @@ fn attend(
 
   // Weights of all entries of a row: each invocation of it has those of its own.
   workgroupBarrier();
-  tops[x][y] = weight;
+  ${of("x")} = weight;
   workgroupBarrier();
   var all = vec4f();
-  ${lines(across, (i) => `all += tops[${i}][y];`)}
+  ${lines(across, (i) => `all += ${of(i)};`)}
   ${
     lines(4, (i) => `
   { let row = own_row + ${i}u;

@@ -22,7 +22,7 @@ export interface ProductTile extends Tile {
 export const PRODUCT_TILES: readonly ProductTile[] = [
   { most: 8, halves: false, rows: 8, columns: 64, depth: 32, down: 2 },
   { most: 64, halves: false, rows: 32, columns: 64, depth: 32, down: 8 },
-  { most: Infinity, halves: true, rows: 128, columns: 128, depth: 32, down: 16 },
+  { most: Infinity, halves: true, rows: 64, columns: 64, depth: 64, down: 16 },
   { most: Infinity, halves: false, rows: 128, columns: 128, depth: 16, down: 16 },
 ];
 

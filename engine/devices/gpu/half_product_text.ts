@@ -4,8 +4,8 @@
  * floats, two at a time.
  *
  * Pairs of neighbours along the inner axis are multiplied together, so that both factors lie in a
- * workgroup's memory as they do in the device's. As many products as a tile is deep are gathered in the
- * two halves of a pair, and the sums of those in float32. None is beyond float16: rows of the left factor
+ * workgroup's memory as they do in the device's. `GATHERED` products are summed in the two halves of a
+ * pair, and these sums in float32. None is beyond float16: rows of the left factor
  * are taken times a power of two with which their largest number is below 32, and no weight is above
  * `LARGEST_WEIGHT`.
  *
@@ -27,14 +27,18 @@ const EIGHT = 8;
 /** Exponent of the largest number of a row. */
 const TOP_EXPONENT = 4;
 
-/** Weights up to here: 32 products of them and numbers below 32 are within float16. */
+/** Products that are summed in float16, half of them in each half of a pair. */
+const GATHERED = 32;
+
+/** Weights up to here: so many products with numbers below 32 are within float16. */
 export const LARGEST_WEIGHT = 60;
 
-/** The text; the tile's units of eight are a multiple of its invocations. */
+/** The text, for tiles that are as deep as some `GATHERED` and whose eights all invocations share. */
 export function halfProductText({ rows, columns, depth, down }: Tile): string {
   const threads = ACROSS * down;
   const [own, ownColumns] = [rows / down, columns / ACROSS];
   const across = depth / EIGHT;
+  const eights = GATHERED / EIGHT;
   const each = (rows + columns) * across / threads;
   const pair = (i: number, j: number) => `pair${i}_${j}`;
   const sum = (i: number, j: number) => `sum${i}_${j}`;
@@ -73,13 +77,20 @@ export function halfProductText({ rows, columns, depth, down }: Tile): string {
         ${
       lines(ownColumns, (j) => {
         const p = pair(i, j);
-        return `${p} = ${k === 0 ? `a.low.xy * b${j}.low.xy` : `fma(a.low.xy, b${j}.low.xy, ${p})`};
+        return `${p} = ${
+          k % eights === 0 ? `a.low.xy * b${j}.low.xy` : `fma(a.low.xy, b${j}.low.xy, ${p})`
+        };
         ${p} = fma(a.low.zw, b${j}.low.zw, ${p});
         ${p} = fma(a.high.xy, b${j}.high.xy, ${p});
         ${p} = fma(a.high.zw, b${j}.high.zw, ${p});`;
       })
     }
       }`)
+  }
+      ${
+    (k + 1) % eights === 0
+      ? ofOwn((i, j) => `${sum(i, j)} += f32(${pair(i, j)}.x) + f32(${pair(i, j)}.y);`)
+      : ""
   }
     }`);
   return `enable f16;
@@ -179,7 +190,6 @@ fn multiply(
       ${bring}
     }
     ${multiply}
-    ${ofOwn((i, j) => `${sum(i, j)} += f32(${pair(i, j)}.x) + f32(${pair(i, j)}.y);`)}
     if (first >= end) {
       break;
     }
