@@ -9,6 +9,7 @@ import { sha256 } from "../digest.ts";
 import { type Engine, type LayerKv, MASKED } from "../engine.ts";
 import type { Model } from "../checkpoint/model.ts";
 import { GRAPH_VERSION } from "../onnx/decoder.ts";
+import { GPU_DECODER_VERSION } from "./gpu/decoder.ts";
 import { allocLayers, feed, freeLayers } from "../prefill.ts";
 import type { KvShape } from "../../quant/tensor.ts";
 
@@ -43,6 +44,7 @@ export function timesKey({ shape, config }: Model, adapter: string): Promise<str
   return sha256(JSON.stringify([
     "device times",
     GRAPH_VERSION,
+    GPU_DECODER_VERSION,
     WORK,
     adapter,
     navigator.hardwareConcurrency,

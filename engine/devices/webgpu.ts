@@ -15,7 +15,7 @@ import { PREFILL_CHUNK } from "../prefill.ts";
 import { type FoundAdapter, openDevice } from "./adapter.ts";
 import { checkSizes } from "./feeds.ts";
 import { fingerprint } from "./fingerprint.ts";
-import { GpuDecoder } from "./gpu/decoder.ts";
+import { GPU_DECODER_VERSION, GpuDecoder } from "./gpu/decoder.ts";
 import { uploadWeights } from "./gpu/decoder_weights.ts";
 import {
   passBytes,
@@ -46,9 +46,6 @@ export interface GpuEngine extends Engine<GpuTensor> {
   readonly gpu: GPUDevice;
   readonly gpuName: string;
 }
-
-/** Part of every cache key: raise it when the kernels compute anything differently. */
-const GPU_DECODER_VERSION = 8;
 
 /**
  * Opens a model on a WebGPU adapter.

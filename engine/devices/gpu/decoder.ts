@@ -31,6 +31,9 @@ import { maskBits } from "./mask_bits.ts";
 import { productText } from "./product_text.ts";
 import { RotaryRows } from "./rotary_rows.ts";
 
+/** Part of every cache key: raise it when the kernels compute anything differently, or in another time. */
+export const GPU_DECODER_VERSION = 8;
+
 /** The logits of a pass. */
 export interface Logits {
   readonly buffer: GPUBuffer;
