@@ -190,6 +190,7 @@ fn attend(
   let last_row = min(row0 + ${rows - 1}u, all_rows - 1u);
   let one_head = row0 / job.rows == last_row / job.rows;
   let last_token = select(job.rows - 1u, last_row % job.rows, one_head);
+  let first_token = select(0u, row0 % job.rows, one_head);
   let seen_past = select(job.past, job.seen, job.causal != 0u);
   let seen_fed = select(job.rows, last_token + 1u, job.causal != 0u);
   let past_tiles = (seen_past + ${entries - 1}u) / ${entries}u;
@@ -241,6 +242,9 @@ fn attend(
       }`)
   }
     }
+    // Most tiles of a causal pass are seen by all rows.
+    let seen_by_all = select(first_token + 1u, job.seen, in_past);
+    if (job.causal == 0u || entry0 + ${entries}u > seen_by_all) {
     ${
     lines(4, (i) => `
     { let row = own_row + ${i}u;
@@ -249,6 +253,7 @@ fn attend(
       score${i} = select(vec4f(lowest), score${i}, bits == vec4u(1u));
     }`)
   }
+    }
     ${of("x")} = vec4f(${
     [0, 1, 2, 3].map((i) => `max(max(score${i}.x, score${i}.y), max(score${i}.z, score${i}.w))`)
       .join(", ")
