@@ -43,7 +43,7 @@ export const REALM_QUESTIONS = {
   /** It is asked in a realm in which nothing was asked before. */
   fresh: 1,
   /** It asks for such a realm alone, to be there when it is needed; the reply says that it is. */
-  ahead: 2,
+  ahead: 255,
 } as const;
 
 /** The first text on the slate. */
