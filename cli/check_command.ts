@@ -62,8 +62,14 @@ async function kindOf(
     : [new RegExp(`^class ${TENSOR_CLASS}\\b`, "m").test(text) ? quantizer : policy];
   for (const kind of kinds) {
     try {
-      await (await kind.open()).close();
-      return kind;
+      let opened: PolicyHost | undefined = await kind.open();
+      // An interpreter takes long to start: what told the kind is tried first.
+      const open = () => {
+        const host = opened;
+        opened = undefined;
+        return host === undefined ? kind.open() : Promise.resolve(host);
+      };
+      return { what: kind.what, open };
     } catch (error) {
       if (!(error instanceof MissingMethodError)) throw error;
     }

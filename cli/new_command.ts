@@ -29,7 +29,9 @@ const TEXTS = {
  *
  * @throws {UserError} when one of them is there, or cannot be written
  */
-export async function writeNew({ kind, name, out, python }: NewOptions): Promise<number> {
+export async function writeNew(
+  { kind, name, out, python, interpreter = PYTHON }: NewOptions,
+): Promise<number> {
   const taken = builtinLike(name) ?? builtInFamilies.names.find((n) => n === name.toLowerCase());
   if (taken !== undefined) {
     throw new UserError(`There is a built-in ${taken}; give your ${kind} another name`);
@@ -37,7 +39,7 @@ export async function writeNew({ kind, name, out, python }: NewOptions): Promise
   const made = `${name}.${python ? "py" : "ts"}`;
   const files = {
     [made]: TEXTS[kind][python ? "py" : "ts"],
-    [`${name}_test.ts`]: testText(kind, name, made),
+    [`${name}_test.ts`]: testText(kind, name, made, interpreter),
   };
   const written: string[] = [];
   try {
@@ -60,14 +62,20 @@ export async function writeNew({ kind, name, out, python }: NewOptions): Promise
   const [file, test] = written as [string, string];
   const flag = kind === "policy" ? "--policy" : "--quantizer";
   const needsTorch = kind === "quantizer" && python;
-  const how = needsTorch ? ` --python ${PYTHON}` : "";
+  const how = needsTorch ? ` --python ${interpreter}` : "";
   for (
     const line of [
       `Wrote ${file} and ${test}`,
-      ...(needsTorch ? ["It runs in an interpreter that has PyTorch; name yours:"] : []),
+      ...(needsTorch
+        ? [
+          `It runs in an interpreter that has PyTorch${
+            interpreter === PYTHON ? "; name yours:" : ":"
+          }`,
+        ]
+        : []),
       `  ${commandText(`check ${file}${how}`)}`,
       `  ${commandText(`longbench ${flag} ${file}${how}`)}`,
-      `  ${needsTorch ? `PYTHON=${PYTHON} ` : ""}deno test --allow-all ${test}`,
+      `  ${needsTorch ? `PYTHON=${interpreter} ` : ""}deno test --allow-all ${test}`,
     ]
   ) print(shownLine(line));
   return 0;

@@ -126,19 +126,22 @@ class AdaptiveKVQuantizer:
 
     def quantize_key(self, layer_id, key_states, cache_meta):
         # [1, kv_heads, tokens, head_dim], the whole cache: give back what a decoder would restore.
+        top = 2**self.bits - 1
         low, high = key_states.amin(-1, keepdim=True), key_states.amax(-1, keepdim=True)
-        scale = ((high - low) / (2**self.bits - 1)).clamp_min(1e-8)
-        restored = ((key_states - low) / scale).round() * scale + low
+        scale = ((high - low) / top).clamp_min(1e-7).half().float()
+        zero = low.half().float()
+        codes = ((key_states - zero) / scale).round().clamp(0, top)
         # And its average bits: codes, and a scale and a zero point in half precision.
-        return restored, self.bits + 32 / key_states.shape[-1]
+        return codes * scale + zero, self.bits + 32 / key_states.shape[-1]
 
     def quantize_value(self, layer_id, value_states, cache_meta):
         return self.quantize_key(layer_id, value_states, cache_meta)
 `;
 
 /** What a test says of the interpreter that it needs. */
-const INTERPRETER = `// An interpreter that has PyTorch.
-const python = Deno.env.get("PYTHON") ?? "${PYTHON}";
+const interpreterText = (path: string) =>
+  `// An interpreter that has PyTorch.
+const python = Deno.env.get("PYTHON") ?? ${JSON.stringify(path)};
 
 `;
 
@@ -146,8 +149,14 @@ const python = Deno.env.get("PYTHON") ?? "${PYTHON}";
  * A test that replays one prompt.
  *
  * @param file the policy or quantizer
+ * @param interpreter for a quantizer in Python
  */
-export function testText(kind: NewKind, name: string, file: string): string {
+export function testText(
+  kind: NewKind,
+  name: string,
+  file: string,
+  interpreter: string,
+): string {
   const torch = kind === "quantizer" && file.endsWith(".py");
   const given = torch ? ", { python }" : "";
   const [from, opens] = kind === "policy"
@@ -158,7 +167,11 @@ import { fileURLToPath } from "node:url";
 import { open } from "@kvreplay/kvreplay";
 import { ${opens} } from "@kvreplay/kvreplay/${from}";
 
-${torch ? INTERPRETER : ""}Deno.test("${name} loses little of a short prompt", async () => {
+${
+    torch
+      ? interpreterText(interpreter)
+      : ""
+  }Deno.test("${name} loses little of a short prompt", async () => {
   await using ${kind} = await ${opens}(fileURLToPath(new URL("${file}", import.meta.url))${given});
   await using lab = await open("mini", { device: "cpu" });
   const prompt = "Count the words of this sentence. ".repeat(20);

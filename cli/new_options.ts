@@ -14,7 +14,10 @@ export const NEW_OPERAND = "policy|quantizer NAME";
 /** Every option of `kvreplay new`, without dashes. */
 export const NEW_OPTIONS = {
   out: { value: "DIR", help: "folder of the new files (default: the current one)" },
-  python: { help: "in Python; a quantizer then needs an interpreter of yours with PyTorch" },
+  python: {
+    help:
+      "in Python; a quantizer then needs an interpreter with PyTorch: --python PATH names yours",
+  },
   help: { help: "this text" },
 } as const satisfies Record<string, OptionRow>;
 
@@ -29,6 +32,8 @@ export interface NewOptions {
   readonly out: string;
   /** Whether it is written in Python. */
   readonly python: boolean;
+  /** The interpreter for it, where one is named. */
+  readonly interpreter?: string;
 }
 
 /**
@@ -54,8 +59,10 @@ export function parseNewOptions(args: readonly string[]): NewOptions | undefined
     unknown: refuseUnknownOptions(NEW_OPTIONS),
   });
   if (parsed.help) return undefined;
-  const [kind, name, ...more] = parsed._.map(String);
-  if (kind === undefined || name === undefined || more.length > 0) {
+  // No name has a slash, and every path of an interpreter does.
+  const paths = parsed.python ? parsed._.map(String).filter((word) => word.includes("/")) : [];
+  const [kind, name, ...more] = parsed._.map(String).filter((word) => !paths.includes(word));
+  if (kind === undefined || name === undefined || more.length > 0 || paths.length > 1) {
     const given = parsed._.length === 0 ? "nothing" : JSON.stringify(parsed._.join(" "));
     throw new UsageError(`The command new takes ${NEW_OPERAND}, and got ${given}`);
   }
@@ -72,5 +79,6 @@ export function parseNewOptions(args: readonly string[]): NewOptions | undefined
     name,
     out: new OptionValues(parsed, { out: "mine" }).text("out") ?? ".",
     python: parsed.python,
+    ...(paths[0] === undefined ? {} : { interpreter: paths[0] }),
   };
 }

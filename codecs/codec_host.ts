@@ -48,6 +48,10 @@ export class CodecHost implements PolicyHost {
     return this.pair.remarks;
   }
 
+  get startsOften(): boolean {
+    return this.pair.startsOften;
+  }
+
   /** What the evaluator does and keeps for it at most. */
   get work(): WorkLimits {
     return this.pair.limits;

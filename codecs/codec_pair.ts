@@ -137,6 +137,11 @@ export class CodecPair implements CodecDoor {
     return this.#remarks;
   }
 
+  /** Whether its processes are good for one example. */
+  get startsOften(): boolean {
+    return this.runner.once;
+  }
+
   /** Whether the codec looks at prompts. */
   get observes(): boolean {
     return this.methods.includes("observe");

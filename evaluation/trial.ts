@@ -15,6 +15,8 @@ import { TRIAL_SHAPE, TrialEngine } from "./trial_engine.ts";
 /** Prompts of the trial, in tokens: one that most windows cover, one that they do not. */
 const PROMPTS = [60, 300];
 const MAX_NEW_TOKENS = 12;
+/** The same where stores opened afresh, as at every step of a run step by step, cost seconds. */
+const FEW = { prompts: [300], maxNewTokens: 2 };
 /** Samples to learn from. */
 const SAMPLE_TOKENS = [200, 120];
 
@@ -47,6 +49,9 @@ export async function trial(
   const notices: string[] = [];
   const run = async (stepwise: boolean): Promise<PolicyResult> => {
     await using host = await open();
+    const { prompts, maxNewTokens } = host.startsOften
+      ? FEW
+      : { prompts: PROMPTS, maxNewTokens: MAX_NEW_TOKENS };
     const engine = new TrialEngine(seed);
     const calibration = new Calibrator({
       engine,
@@ -57,14 +62,14 @@ export async function trial(
       slice: "trial",
       engine,
       families: builtInFamilies,
-      examples: PROMPTS.map((tokens) => ({
+      examples: prompts.map((tokens) => ({
         id: `random-${tokens}`,
         dataset: "random",
         prompt: ids(tokens),
         score: () => 0,
       })),
       hosts: [host],
-      maxNewTokens: MAX_NEW_TOKENS,
+      maxNewTokens,
       budgetBits,
       seed,
       eosIds: [],

@@ -66,6 +66,8 @@ export interface PolicyHost extends AsyncDisposable {
   readonly readsStats: boolean;
   /** False where no answer depends on what earlier steps stored: their sizes are told together. */
   readonly hearsSizes?: boolean;
+  /** Whether every example begins in processes of its own, which take seconds to start. */
+  readonly startsOften?: boolean;
   /** A family that it brings: no other policy may choose it. */
   readonly family?: Family;
   /** False when the policy has no `calibrate`, so that no statistics need be computed for it. */

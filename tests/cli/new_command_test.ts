@@ -117,6 +117,11 @@ Deno.test("a new quantizer in Python says which interpreter it needs", async () 
     assertStringIncludes(made.stdout, `check ${folder}/fresh.py --python /usr/bin/python3`);
     assertStringIncludes(await Deno.readTextFile(`${folder}/fresh_test.ts`), "{ python }");
     const { code, stderr } = await kvreplay("check", "check", `${folder}/fresh.py`);
+    const named = ["other", "--python", "/opt/env/bin/python", "--out", folder];
+    const other = await kvreplay("new", "new", "quantizer", ...named);
+    assertStringIncludes(other.stdout, `check ${folder}/other.py --python /opt/env/bin/python`);
+    const test = await Deno.readTextFile(`${folder}/other_test.ts`);
+    assertStringIncludes(test, '"/opt/env/bin/python"');
     assertEquals(code, 1);
     assertMatch(stderr, /AdaptiveKVQuantizer needs PyTorch, so name an interpreter that has it/);
   });

@@ -3,6 +3,7 @@
  * documents cannot run.
  */
 import { assert, assertEquals } from "@std/assert";
+import type { Codec } from "../../codecs/codec.ts";
 import { CodecHost } from "../../codecs/codec_host.ts";
 import { trial } from "../../evaluation/trial.ts";
 
@@ -30,3 +31,17 @@ for (const [i, name] of ["vector_pairs", "delta_rice"].entries()) {
     assertEquals(numbers.constants_mb > 0, name === "vector_pairs");
   });
 }
+
+Deno.test("delta_rice restores channels of any size that float32 has", async () => {
+  const module = `data:application/typescript,${encodeURIComponent(examples[1]!)}`;
+  const codec = (await import(module)).default as Codec;
+  for (const size of [0, 1e-6, 1, 131_072, 1e9, 1e37]) {
+    const place = { first: 0, tokens: 16, heads: 1, headDim: 2 };
+    const data = Float32Array.from({ length: 32 }, (_, i) => size * Math.sin(i));
+    const restored = codec.decode(0, "key", codec.encode(0, "key", { ...place, data }), place);
+    for (const [i, x] of data.entries()) {
+      // Half a step of half the channel's root mean square, or of the least step.
+      assert(Math.abs(restored[i]! - x) <= Math.max(0.26 * size, 5e-5), `${restored[i]} for ${x}`);
+    }
+  }
+});
