@@ -39,9 +39,8 @@ fn quantize(
       most_key = max(most_key, ordered_key(x));
     }
   }
-  let span = whole_span(vec3u(mine, least_key, most_key), lane);
-  let range = range_of(span, low, count);
-  note_token(step, span.x, range, lane);
+  let range = whole_range(mine, least_key, most_key, low, count);
+  note_token(step, range, lane);
 
   // Each invocation fills whole words, so codes that straddle two words are computed twice.
   for (var w = lane; w < job.token_words; w += workgroup_threads) {

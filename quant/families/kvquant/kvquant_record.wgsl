@@ -9,10 +9,10 @@
 @group(0) @binding(8) var<storage, read_write> marks: array<u32>;
 
 var<workgroup> masks: array<atomic<u32>, mask_words>;
-// Of every invocation, and then of every eight: how many outliers there are, and of what is none the
-// smallest and the largest key.
-var<workgroup> lane_spans: array<vec3u, workgroup_threads>;
-var<workgroup> eight_spans: array<vec3u, 8>;
+// Of what is no outlier the smallest key, turned around, and the largest one.
+var<workgroup> inner_low: atomic<u32>;
+var<workgroup> inner_high: atomic<u32>;
+var<workgroup> outliers: atomic<u32>;
 
 fn between(low: f32, high: f32, weight: f32) -> f32 {
   let step = high - low;
@@ -30,36 +30,17 @@ fn quantile_ranks(count: u32) -> vec4u {
   );
 }
 
-fn joined(a: vec3u, b: vec3u) -> vec3u {
-  return vec3u(a.x + b.x, min(a.y, b.y), max(a.z, b.z));
-}
-
-// Outliers of a token and the span of what is none, from those that each invocation has.
-fn whole_span(mine: vec3u, lane: u32) -> vec3u {
-  lane_spans[lane] = mine;
+// Scale and zero point of a token, from the outliers and the span of keys that each invocation has.
+fn whole_range(mine: u32, least: u32, most: u32, low: f32, count: u32) -> vec2f {
+  atomicAdd(&outliers, mine);
+  atomicMax(&inner_low, ~least);
+  atomicMax(&inner_high, most);
   workgroupBarrier();
-  if (lane < 8u) {
-    var span = lane_spans[lane];
-    for (var other = lane + 8u; other < workgroup_threads; other += 8u) {
-      span = joined(span, lane_spans[other]);
-    }
-    eight_spans[lane] = span;
-  }
-  workgroupBarrier();
-  var span = eight_spans[0];
-  for (var other = 1u; other < 8u; other++) {
-    span = joined(span, eight_spans[other]);
-  }
-  return span;
-}
-
-// Scale and zero point of a token.
-fn range_of(span: vec3u, low: f32, count: u32) -> vec2f {
-  if (calibrated || span.x >= count) {
+  if (calibrated || atomicLoad(&outliers) >= count) {
     return vec2f(0.0, low);
   }
-  let bottom = from_ordered_key(span.y);
-  let top = from_ordered_key(span.z);
+  let bottom = from_ordered_key(~atomicLoad(&inner_low));
+  let top = from_ordered_key(atomicLoad(&inner_high));
   let scale = (top - bottom) / 2.0;
   var zero = select((top + bottom) / 2.0, bottom, whole);
   if (whole && round_zero && scale > 0.0) {
@@ -70,11 +51,11 @@ fn range_of(span: vec3u, low: f32, count: u32) -> vec2f {
   return vec2f(scale, zero);
 }
 
-fn note_token(step: u32, outliers: u32, range: vec2f, lane: u32) {
+fn note_token(step: u32, range: vec2f, lane: u32) {
   if (sparse) {
     let mark = step * (1u + mask_words);
     if (lane == 0u) {
-      marks[mark] = outliers;
+      marks[mark] = atomicLoad(&outliers);
     }
     for (var w = lane; w < mask_words; w += workgroup_threads) {
       marks[mark + 1u + w] = atomicLoad(&masks[w]);

@@ -20,7 +20,7 @@ const MOST_ENTRIES = 32;
  * @param farthest the rank, counted from the nearest end, of the farthest value that quantiles need
  */
 export function isShortToken(channels: number, headDim: number, farthest: number): boolean {
-  return headDim % 4 === 0 && channels <= THREADS * MOST_ENTRIES && farthest < THREADS / 2;
+  return headDim % 4 === 0 && channels <= THREADS * MOST_ENTRIES && farthest < THREADS;
 }
 
 /** The tensor, one entry or four entries at a time. */
@@ -57,10 +57,9 @@ const token_quads = ${channels / 4}u;
 // Of codes of eight bits, the widest.
 const packed_words = ${channels / 4}u;
 
-// Keys of the smallest and the largest entry of every invocation, and then of every two; the latter are
-// turned around, so that the outermost is the smallest.
+// Keys of every invocation's smallest and largest entries; the latter are turned around, so that the
+// outermost is the smallest.
 var<workgroup> token_ends: array<vec2u, workgroup_threads>;
-var<workgroup> pair_ends: array<u32, workgroup_threads>;
 // Up to these, keys are looked at.
 var<workgroup> end_bounds: array<u32, 2>;
 // How many these are, and what they are.
@@ -76,28 +75,27 @@ fn ranked(key: u32, less: u32, up_to: u32, rank: u32, slot: u32, flips: u32) {
   }
 }
 
-// Bounds of what may be at the ranks of both quantiles. Every two invocations know their own outermost
-// values, and of those the one of the farthest rank has that many values on its far side, or more: what
-// lies beyond it need not be looked at. Half of the workgroup sees to either end.
-fn bound_ends(least: u32, most: u32, ranks: vec4u, lane: u32) {
+// The values at the ranks of both quantiles. Every invocation knows its own outermost values, and of
+// those the one of the farthest rank has that many values on its far side, or more: what lies beyond it
+// need not be looked at.
+fn quantile_keys(least: u32, most: u32, ranks: vec4u, lane: u32) {
+  let last = 4u * token_quads - 1u;
   token_ends[lane] = vec2u(least, ~most);
   workgroupBarrier();
-  let pairs = workgroup_threads / 2u;
-  let pair = lane % pairs;
-  let high = lane / pairs;
-  let mine = min(token_ends[pair][high], token_ends[pair + pairs][high]);
-  pair_ends[lane] = mine;
-  workgroupBarrier();
-  let far = select(ranks.y, 4u * token_quads - 1u - ranks.z, high == 1u);
-  var less = 0u;
-  var up_to = 0u;
-  for (var other = 0u; other < pairs; other++) {
-    let key = pair_ends[high * pairs + other];
-    less += select(0u, 1u, key < mine);
-    up_to += select(0u, 1u, key <= mine);
+  let far = vec2u(ranks.y, last - ranks.z);
+  let mine = token_ends[lane];
+  var less = vec2u(0u);
+  var up_to = vec2u(0u);
+  for (var other = 0u; other < workgroup_threads; other++) {
+    let key = token_ends[other];
+    less += select(vec2u(0u), vec2u(1u), key < mine);
+    up_to += select(vec2u(0u), vec2u(1u), key <= mine);
   }
-  if (less <= far && far < up_to) {
-    end_bounds[high] = mine;
+  if (less.x <= far.x && far.x < up_to.x) {
+    end_bounds[0] = mine.x;
+  }
+  if (less.y <= far.y && far.y < up_to.y) {
+    end_bounds[1] = mine.y;
   }
   workgroupBarrier();
 }
@@ -243,7 +241,7 @@ ${
   if (sparse && !calibrated) {
     let ranks = quantile_ranks(4u * token_quads);
     let own = has0;
-    bound_ends(select(no_key, least, own), select(0u, most, own), ranks, lane);
+    quantile_keys(select(no_key, least, own), select(0u, most, own), ranks, lane);
     let bounds = vec2u(end_bounds[0], end_bounds[1]);
     if (least <= bounds.x || ~most <= bounds.y) {
 ${lines(quads, (q) => `      if (${here(q)}) { note_near_quad(x${q}, bounds); }`)}
@@ -262,9 +260,8 @@ ${
   let mine = ${
     entries.filter((i) => i % 4 === 0).map((i) => `countOneBits(found${i >> 2})`).join(" + ")
   };
-  let token_span = whole_span(vec3u(mine, span), lane);
-  let range = range_of(token_span, low, 4u * token_quads);
-  note_token(step, token_span.x, range, lane);
+  let range = whole_range(mine, span.x, span.y, low, 4u * token_quads);
+  note_token(step, range, lane);
 ${
     lines(quads, (q) =>
       `  if (${here(q)}) { put_codes(x${q}, quad${q}, found${q}, range.x, range.y); }`)

@@ -164,24 +164,25 @@ fn outlier_value(outlier: u32) -> f32 {
 // A group that is being restored: its scale and mean, and the first outlier not before the next entry.
 struct Restored {
   found: vec4u,
-  scale_and_mean: vec2f,
+  scale: f32,
+  mean: f32,
   outlier: u32,
   // Of that one.
   position: u32,
+  // The next codes, where they have eight bits at most: those of four entries.
+  part: u32,
 }
 
-// Outliers of a group that are looked at together.
-const few_outliers = 4u;
-
-fn scale_mean_of(group: u32) -> vec2f {
-  if (symmetric) {
-    return vec2f(stored_float(group), 0.0);
-  }
-  return vec2f(stored_float(2u * group), stored_float(2u * group + 1u));
-}
-
-fn restored_from(group: u32, found: vec4u, place: u32) -> Restored {
+// Outliers of a group before an entry.
+fn outliers_before(found: vec4u, place: u32) -> u32 {
   var low = 0u;
+  if (found.z <= 4u) {
+    // Loads that do not wait for each other.
+    for (var o = 0u; o < found.z; o++) {
+      low += select(0u, 1u, outlier_position(found.y + o) < place);
+    }
+    return low;
+  }
   var high = found.z;
   while (low < high) {
     let middle = (low + high) / 2u;
@@ -191,18 +192,35 @@ fn restored_from(group: u32, found: vec4u, place: u32) -> Restored {
       high = middle;
     }
   }
-  var walked = Restored(found, scale_mean_of(group), low, no_exception);
-  if (low < found.z) {
-    walked.position = outlier_position(found.y + low);
-  }
-  return walked;
+  return low;
 }
 
-fn value_of(code: u32, width: u32, scale_and_mean: vec2f) -> f32 {
-  if (normal) {
-    return centres[(1u << width) - 2u + code] * scale_and_mean.x + scale_and_mean.y;
+fn restored_from(group: u32, place: u32) -> Restored {
+  let found = located[group];
+  var scale = 0.0;
+  var mean = 0.0;
+  if (symmetric) {
+    scale = stored_float(group);
+  } else {
+    scale = stored_float(2u * group);
+    mean = stored_float(2u * group + 1u);
   }
-  return (f32(code) - exp2(f32(width)) / 2.0) * scale_and_mean.x + scale_and_mean.y;
+  let before = outliers_before(found, place);
+  var walked = Restored(found, scale, mean, before, no_exception, 0u);
+  if (before < found.z) {
+    walked.position = outlier_position(found.y + before);
+  }
+  let width = found.w;
+  if (width > 0u && width <= 8u) {
+    let bit = found.x + (place - before) * width;
+    let shift = bit & 31u;
+    walked.part = codes[bit >> 5u] >> shift;
+    // May be read in vain, behind the last code.
+    if (shift + 4u * width > 32u) {
+      walked.part |= codes[(bit >> 5u) + 1u] << (32u - shift);
+    }
+  }
+  return walked;
 }
 
 // The next entry of a group.
@@ -219,15 +237,23 @@ fn restored_entry(walked: ptr<function, Restored>, place: u32) -> f32 {
   }
   let width = found.w;
   if (width == 0u) {
-    return (*walked).scale_and_mean.y;
+    return (*walked).mean;
   }
-  let bit = found.x + (place - (*walked).outlier) * width;
-  let shift = bit & 31u;
-  var code = codes[bit >> 5u] >> shift;
-  if (shift + width > 32u) {
-    code |= codes[(bit >> 5u) + 1u] << (32u - shift);
+  var code = (*walked).part;
+  (*walked).part >>= width;
+  if (width > 8u) {
+    let bit = found.x + (place - (*walked).outlier) * width;
+    let shift = bit & 31u;
+    code = codes[bit >> 5u] >> shift;
+    if (shift + width > 32u) {
+      code |= codes[(bit >> 5u) + 1u] << (32u - shift);
+    }
   }
-  return value_of(code & ((1u << width) - 1u), width, (*walked).scale_and_mean);
+  code &= (1u << width) - 1u;
+  if (normal) {
+    return centres[(1u << width) - 2u + code] * (*walked).scale + (*walked).mean;
+  }
+  return (f32(code) - exp2(f32(width)) / 2.0) * (*walked).scale + (*walked).mean;
 }
 
 // Entries of one layer, in the order of the tensor that is written; `base` is the layer's first entry of
@@ -248,52 +274,12 @@ fn restore(
   let token = row - head * job.tokens;
   let entry = job.base + head * fixed_head_dim + channel;
   let place = entry % fixed_group_size;
-  let group = token * fixed_groups + entry / fixed_group_size;
-  var walked = restored_from(group, located[group], place);
-  restored[head * job.head_stride + token * fixed_head_dim + channel] = restored_entry(&walked, place);
+  var group = restored_from(token * fixed_groups + entry / fixed_group_size, place);
+  restored[head * job.head_stride + token * fixed_head_dim + channel] = restored_entry(&group, place);
 }
 
 // The same binding, four entries at a time; an invocation has four, of heads whose channels are fours.
 @group(0) @binding(12) var<storage, read_write> restored_quads: array<vec4f>;
-
-// Four neighbouring entries of a group with codes of eight bits at most and few outliers: nothing that
-// is read waits for anything but where the group begins.
-fn restored_quad(group: u32, found: vec4u, place: u32) -> vec4f {
-  let width = found.w;
-  // More outliers than these cannot lie before.
-  let skipped = min(found.z, place);
-  let first = found.x + (place - skipped) * width;
-  let words = vec3u(codes[first >> 5u], codes[(first >> 5u) + 1u], codes[(first >> 5u) + 2u]);
-  let scale_and_mean = scale_mean_of(group);
-  var positions = vec4u(no_exception);
-  var outliers = vec4f(0.0);
-  for (var o = 0u; o < few_outliers; o++) {
-    if (o < found.z) {
-      positions[o] = outlier_position(found.y + o);
-      outliers[o] = outlier_value(found.y + o);
-    }
-  }
-  var x: vec4f;
-  for (var i = 0u; i < 4u; i++) {
-    let less = select(vec4u(0u), vec4u(1u), positions < vec4u(place + i));
-    let before = less.x + less.y + less.z + less.w;
-    let bit = (first & 31u) + (skipped + i - before) * width;
-    let shift = bit & 31u;
-    let low = select(select(words.x, words.y, bit >= 32u), words.z, bit >= 64u);
-    let high = select(words.y, words.z, bit >= 32u);
-    var code = low >> shift;
-    if (shift + width > 32u) {
-      code |= high << (32u - shift);
-    }
-    x[i] = value_of(code & ((1u << width) - 1u), width, scale_and_mean);
-    let here = positions == vec4u(place + i);
-    x[i] = select(x[i], outliers.x, here.x);
-    x[i] = select(x[i], outliers.y, here.y);
-    x[i] = select(x[i], outliers.z, here.z);
-    x[i] = select(x[i], outliers.w, here.w);
-  }
-  return x;
-}
 
 @compute @workgroup_size(256)
 fn restore_quads(
@@ -312,17 +298,10 @@ fn restore_quads(
   let token = row - head * job.tokens;
   let entry = job.base + head * fixed_head_dim + 4u * quad;
   let place = entry % fixed_group_size;
-  let group = token * fixed_groups + entry / fixed_group_size;
-  let found = located[group];
-  let at = head * (job.head_stride / 4u) + token * quads + quad;
-  if (found.z <= few_outliers && found.w > 0u && found.w <= 8u) {
-    restored_quads[at] = restored_quad(group, found, place);
-    return;
-  }
-  var walked = restored_from(group, found, place);
+  var group = restored_from(token * fixed_groups + entry / fixed_group_size, place);
   var x: vec4f;
   for (var i = 0u; i < 4u; i++) {
-    x[i] = restored_entry(&walked, place + i);
+    x[i] = restored_entry(&group, place + i);
   }
-  restored_quads[at] = x;
+  restored_quads[head * (job.head_stride / 4u) + token * quads + quad] = x;
 }
