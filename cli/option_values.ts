@@ -29,13 +29,12 @@ export function refuseUnknown(
         `There is no option --${key} any more; give --${now}, with one or several names`,
       );
     }
-    if (/^-\d/.test(arg)) {
-      throw new UsageError(`A negative number is written behind "=", as in --name=${arg}`);
-    }
     throw new UsageError(
       key === undefined
         ? `Unexpected argument ${JSON.stringify(arg)}; expected only options: ${known}`
-        : `Unknown option ${arg.split("=")[0]}; expected one of ${known}`,
+        : `Unknown option ${arg.split("=")[0]}; expected one of ${known}${
+          /^-\d/.test(arg) ? ` (a negative number is written --NAME=${arg})` : ""
+        }`,
     );
   };
 }

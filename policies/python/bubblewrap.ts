@@ -27,8 +27,6 @@ const ENVIRONMENT = {
   LANG: "C.UTF-8",
   PYTHONHASHSEED: "0",
   PYTHONDONTWRITEBYTECODE: "1",
-  // Threads of PyTorch sleep while they wait: by spinning they take the cores from who is awaited.
-  OMP_WAIT_POLICY: "PASSIVE",
 };
 
 /** An interpreter that was found. */

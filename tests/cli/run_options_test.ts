@@ -62,7 +62,7 @@ Deno.test("a wrong command line says what would be right", () => {
     ],
     ["ruler:vt --shots-from x", "--shots-from x is where --shots are taken from"],
     ["--benchmark b.ts --shots-from x", "--shots-from x is where --shots are taken from"],
-    ["gsm8k --limit -1", 'A negative number is written behind "=", as in --name=-1'],
+    ["gsm8k --limit -1", "(a negative number is written --NAME=-1)"],
     ["gsm8k --limit=-1", "--limit must be an integer of at least 1"],
     ["gsm8k --nope", "Unknown option --nope; expected one of "],
   ];
