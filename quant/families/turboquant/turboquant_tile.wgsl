@@ -81,47 +81,27 @@ fn add_products(quarter: u32, group: u32, column: u32, sums: ptr<function, Produ
     let m1 = tables[first + (4u * i + 1u) * quads];
     let m2 = tables[first + (4u * i + 2u) * quads];
     let m3 = tables[first + (4u * i + 3u) * quads];
-    let x0 = slab[(group + 0u * vector_groups) * slab_row + i];
-    (*sums).a0 += m0 * x0.x;
-    (*sums).a0 += m1 * x0.y;
-    (*sums).a0 += m2 * x0.z;
-    (*sums).a0 += m3 * x0.w;
-    let x1 = slab[(group + 1u * vector_groups) * slab_row + i];
-    (*sums).a1 += m0 * x1.x;
-    (*sums).a1 += m1 * x1.y;
-    (*sums).a1 += m2 * x1.z;
-    (*sums).a1 += m3 * x1.w;
-    let x2 = slab[(group + 2u * vector_groups) * slab_row + i];
-    (*sums).a2 += m0 * x2.x;
-    (*sums).a2 += m1 * x2.y;
-    (*sums).a2 += m2 * x2.z;
-    (*sums).a2 += m3 * x2.w;
-    let x3 = slab[(group + 3u * vector_groups) * slab_row + i];
-    (*sums).a3 += m0 * x3.x;
-    (*sums).a3 += m1 * x3.y;
-    (*sums).a3 += m2 * x3.z;
-    (*sums).a3 += m3 * x3.w;
-    let x4 = slab[(group + 4u * vector_groups) * slab_row + i];
-    (*sums).a4 += m0 * x4.x;
-    (*sums).a4 += m1 * x4.y;
-    (*sums).a4 += m2 * x4.z;
-    (*sums).a4 += m3 * x4.w;
-    let x5 = slab[(group + 5u * vector_groups) * slab_row + i];
-    (*sums).a5 += m0 * x5.x;
-    (*sums).a5 += m1 * x5.y;
-    (*sums).a5 += m2 * x5.z;
-    (*sums).a5 += m3 * x5.w;
-    let x6 = slab[(group + 6u * vector_groups) * slab_row + i];
-    (*sums).a6 += m0 * x6.x;
-    (*sums).a6 += m1 * x6.y;
-    (*sums).a6 += m2 * x6.z;
-    (*sums).a6 += m3 * x6.w;
-    let x7 = slab[(group + 7u * vector_groups) * slab_row + i];
-    (*sums).a7 += m0 * x7.x;
-    (*sums).a7 += m1 * x7.y;
-    (*sums).a7 += m2 * x7.z;
-    (*sums).a7 += m3 * x7.w;
+    let at = group * slab_row + i;
+    let step = vector_groups * slab_row;
+    (*sums).a0 = plus((*sums).a0, slab[at], m0, m1, m2, m3);
+    (*sums).a1 = plus((*sums).a1, slab[at + step], m0, m1, m2, m3);
+    (*sums).a2 = plus((*sums).a2, slab[at + 2u * step], m0, m1, m2, m3);
+    (*sums).a3 = plus((*sums).a3, slab[at + 3u * step], m0, m1, m2, m3);
+    (*sums).a4 = plus((*sums).a4, slab[at + 4u * step], m0, m1, m2, m3);
+    (*sums).a5 = plus((*sums).a5, slab[at + 5u * step], m0, m1, m2, m3);
+    (*sums).a6 = plus((*sums).a6, slab[at + 6u * step], m0, m1, m2, m3);
+    (*sums).a7 = plus((*sums).a7, slab[at + 7u * step], m0, m1, m2, m3);
   }
+}
+
+// A sum and the products of a vector's four numbers, one after the other.
+fn plus(sum: vec4f, x: vec4f, m0: vec4f, m1: vec4f, m2: vec4f, m3: vec4f) -> vec4f {
+  var all = sum;
+  all += m0 * x.x;
+  all += m1 * x.y;
+  all += m2 * x.z;
+  all += m3 * x.w;
+  return all;
 }
 
 // Lengths of the vectors of a batch, which are scaled so that no square overflows or vanishes.
@@ -341,36 +321,19 @@ fn restore_tiles(
       add_products(quarter, group, quad, &sums);
     }
   }
-  if (group + 0u * vector_groups < found.vectors) {
-    tensor[quad_address(found, group + 0u * vector_groups, quad)] =
-      scales[group + 0u * vector_groups] * sums.a0;
-  }
-  if (group + 1u * vector_groups < found.vectors) {
-    tensor[quad_address(found, group + 1u * vector_groups, quad)] =
-      scales[group + 1u * vector_groups] * sums.a1;
-  }
-  if (group + 2u * vector_groups < found.vectors) {
-    tensor[quad_address(found, group + 2u * vector_groups, quad)] =
-      scales[group + 2u * vector_groups] * sums.a2;
-  }
-  if (group + 3u * vector_groups < found.vectors) {
-    tensor[quad_address(found, group + 3u * vector_groups, quad)] =
-      scales[group + 3u * vector_groups] * sums.a3;
-  }
-  if (group + 4u * vector_groups < found.vectors) {
-    tensor[quad_address(found, group + 4u * vector_groups, quad)] =
-      scales[group + 4u * vector_groups] * sums.a4;
-  }
-  if (group + 5u * vector_groups < found.vectors) {
-    tensor[quad_address(found, group + 5u * vector_groups, quad)] =
-      scales[group + 5u * vector_groups] * sums.a5;
-  }
-  if (group + 6u * vector_groups < found.vectors) {
-    tensor[quad_address(found, group + 6u * vector_groups, quad)] =
-      scales[group + 6u * vector_groups] * sums.a6;
-  }
-  if (group + 7u * vector_groups < found.vectors) {
-    tensor[quad_address(found, group + 7u * vector_groups, quad)] =
-      scales[group + 7u * vector_groups] * sums.a7;
+  put_restored(found, group, quad, sums.a0);
+  put_restored(found, group + vector_groups, quad, sums.a1);
+  put_restored(found, group + 2u * vector_groups, quad, sums.a2);
+  put_restored(found, group + 3u * vector_groups, quad, sums.a3);
+  put_restored(found, group + 4u * vector_groups, quad, sums.a4);
+  put_restored(found, group + 5u * vector_groups, quad, sums.a5);
+  put_restored(found, group + 6u * vector_groups, quad, sums.a6);
+  put_restored(found, group + 7u * vector_groups, quad, sums.a7);
+}
+
+// Four channels of a vector, if the tile has it.
+fn put_restored(found: Tile, vector: u32, quad: u32, sum: vec4f) {
+  if (vector < found.vectors) {
+    tensor[quad_address(found, vector, quad)] = scales[vector] * sum;
   }
 }
