@@ -71,7 +71,7 @@ export async function openWebGpuEngine(
     const placed = { bench: Workbench.of(device), model, precision, name: found.description };
     const said = await requireRoom(placed, openingBytes(placed), "The model takes");
     if (said !== undefined) notice?.(said);
-    const weights = await uploadWeights(Workbench.of(device), model, precision);
+    const weights = await uploadWeights(placed.bench, model, precision);
     if (weights.saturated > 0) {
       notice?.(
         `${

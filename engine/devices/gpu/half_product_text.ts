@@ -12,10 +12,7 @@
  * @module
  */
 import { lines } from "../../../quant/gpu/wgsl_lines.ts";
-import type { Tile } from "./product_text.ts";
-
-/** Invocations along the columns of a tile. */
-const ACROSS = 16;
+import { ACROSS, jobText, multiplyBegins, type Tile } from "./product_text.ts";
 
 /** Invocations of a subgroup along the columns: what they read together lies close together so. */
 const ACROSS_SUBGROUP = 4;
@@ -34,7 +31,8 @@ const GATHERED = 32;
 export const LARGEST_WEIGHT = 60;
 
 /** The text, for tiles that are as deep as some `GATHERED` and whose eights all invocations share. */
-export function halfProductText({ rows, columns, depth, down }: Tile): string {
+export function halfProductText(tile: Tile): string {
+  const { rows, columns, depth, down } = tile;
   const threads = ACROSS * down;
   const [own, ownColumns] = [rows / down, columns / ACROSS];
   const across = depth / EIGHT;
@@ -95,23 +93,11 @@ export function halfProductText({ rows, columns, depth, down }: Tile): string {
     }`);
   return `enable f16;
 
-struct Job {
-  rows: u32,
-  // Of the product, and fours of a row of it.
-  columns: u32,
-  out_width: u32,
-  // Fours of the inner axis, and of each split of it.
-  inner: u32,
-  split: u32,
-  row_tiles: u32,
-  column_tiles: u32,
-  // First row of the left factor that counts.
-  first_row: u32,
-  tiles: u32,
-  // Place of the largest number of the left factor's first row.
+${
+    jobText(`  // Place of the largest number of the left factor's first row.
   tops_at: u32,
-}
-
+`)
+  }
 struct Eight {
   low: vec4<f16>,
   high: vec4<f16>,
@@ -150,23 +136,7 @@ fn power(exponent: i32) -> f32 {
   return bitcast<f32>(u32(exponent + 127) << 23u);
 }
 
-@compute @workgroup_size(${threads})
-fn multiply(
-  @builtin(workgroup_id) id: vec3u,
-  @builtin(num_workgroups) workgroups: vec3u,
-  @builtin(local_invocation_index) lane: u32,
-) {
-  let tile = flat_workgroup(id, workgroups);
-  if (tile >= job.tiles) {
-    return;
-  }
-  let row_tile = tile % job.row_tiles;
-  let column_tile = tile / job.row_tiles % job.column_tiles;
-  let part = tile / (job.row_tiles * job.column_tiles);
-  let row0 = row_tile * ${rows}u;
-  let column0 = column_tile * ${columns}u;
-  let end = min(job.inner, (part + 1u) * job.split);
-  let of_subgroup = lane % ${SUBGROUP}u;
+${multiplyBegins(tile)}  let of_subgroup = lane % ${SUBGROUP}u;
   let subgroup = lane / ${SUBGROUP}u;
   let x = subgroup % ${ACROSS / ACROSS_SUBGROUP}u * ${ACROSS_SUBGROUP}u +
     of_subgroup % ${ACROSS_SUBGROUP}u;

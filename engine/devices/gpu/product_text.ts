@@ -21,7 +21,47 @@ export interface Tile {
 }
 
 /** Invocations along the columns of a tile. */
-const ACROSS = 16;
+export const ACROSS = 16;
+
+/** What a launch is told. */
+export function jobText(more = ""): string {
+  return `struct Job {
+  rows: u32,
+  // Of the product, and fours of a row of it.
+  columns: u32,
+  out_width: u32,
+  // Fours of the inner axis, and of each split of it.
+  inner: u32,
+  split: u32,
+  row_tiles: u32,
+  column_tiles: u32,
+  // First row of the left factor that counts.
+  first_row: u32,
+  tiles: u32,
+${more}}
+`;
+}
+
+/** How a kernel begins: which tile and which split of the inner axis its workgroup has. */
+export function multiplyBegins({ rows, columns, down }: Tile): string {
+  return `@compute @workgroup_size(${ACROSS * down})
+fn multiply(
+  @builtin(workgroup_id) id: vec3u,
+  @builtin(num_workgroups) workgroups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let tile = flat_workgroup(id, workgroups);
+  if (tile >= job.tiles) {
+    return;
+  }
+  let row_tile = tile % job.row_tiles;
+  let column_tile = tile / job.row_tiles % job.column_tiles;
+  let part = tile / (job.row_tiles * job.column_tiles);
+  let row0 = row_tile * ${rows}u;
+  let column0 = column_tile * ${columns}u;
+  let end = min(job.inner, (part + 1u) * job.split);
+`;
+}
 
 /** The text, behind `floatWords`. */
 export function productText(tile: Tile): string {
@@ -84,21 +124,7 @@ export function productText(tile: Tile): string {
   }
     }`);
   return `
-struct Job {
-  rows: u32,
-  // Of the product, and fours of a row of it.
-  columns: u32,
-  out_width: u32,
-  // Fours of the inner axis, and of each split of it.
-  inner: u32,
-  split: u32,
-  row_tiles: u32,
-  column_tiles: u32,
-  // First row of the left factor that counts.
-  first_row: u32,
-  tiles: u32,
-}
-
+${jobText()}
 @group(0) @binding(2) var<storage, read> rows_in: array<Four>;
 @group(0) @binding(3) var<storage, read> matrix: array<Four>;
 @group(0) @binding(4) var<storage, read_write> product: array<vec4f>;
@@ -106,23 +132,7 @@ struct Job {
 var<workgroup> left: array<array<array<vec4f, ${down}>, ${own / 4}>, ${depth}>;
 var<workgroup> right: array<array<array<vec4f, ${ACROSS}>, ${ownColumns}>, ${depth}>;
 
-@compute @workgroup_size(${threads})
-fn multiply(
-  @builtin(workgroup_id) id: vec3u,
-  @builtin(num_workgroups) workgroups: vec3u,
-  @builtin(local_invocation_index) lane: u32,
-) {
-  let tile = flat_workgroup(id, workgroups);
-  if (tile >= job.tiles) {
-    return;
-  }
-  let row_tile = tile % job.row_tiles;
-  let column_tile = tile / job.row_tiles % job.column_tiles;
-  let part = tile / (job.row_tiles * job.column_tiles);
-  let row0 = row_tile * ${rows}u;
-  let column0 = column_tile * ${columns}u;
-  let end = min(job.inner, (part + 1u) * job.split);
-  let x = lane % ${ACROSS}u;
+${multiplyBegins(tile)}  let x = lane % ${ACROSS}u;
   let y = lane / ${ACROSS}u;
   ${lines(own, (i) => lines(ownColumns, (j) => `var sum${i}_${j} = vec4f();`))}
   ${lines(each, (u) => lines(4, (i) => `var got${u}_${i} = vec4f();`))}
