@@ -4,7 +4,12 @@
  * @module
  */
 
+/** The numbers below `count`. */
+export function upTo(count: number): number[] {
+  return Array.from({ length: count }, (_, i) => i);
+}
+
 /** Lines of WGSL, one for each number below `count`. */
 export function lines(count: number, line: (i: number) => string): string {
-  return Array.from({ length: count }, (_, i) => line(i)).join("\n");
+  return upTo(count).map((i) => line(i)).join("\n");
 }

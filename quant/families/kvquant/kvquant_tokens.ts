@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { lines } from "../../gpu/wgsl_lines.ts";
+import { lines, upTo } from "../../gpu/wgsl_lines.ts";
 import { folded } from "../../stores/stream/stream_quantize.ts";
 
 /** Invocations of a workgroup (`workgroup_threads`), which has one token. */
@@ -49,7 +49,7 @@ export function quantizeTokens(channels: number): string {
   const quads = Math.ceil(channels / 4 / THREADS);
   /** Invocations have as many quads as each other, but for the last. */
   const whole = channels / 4 % THREADS === 0;
-  const entries = Array.from({ length: 4 * quads }, (_, i) => i);
+  const entries = upTo(4 * quads);
   const entry = (i: number) => `x${i >> 2}[${i & 3}]`;
   const here = (q: number) => `has${q}`;
   return `

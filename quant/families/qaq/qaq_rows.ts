@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { lines } from "../../gpu/wgsl_lines.ts";
+import { lines, upTo } from "../../gpu/wgsl_lines.ts";
 import { folded, ORDERED_FLOATS } from "../../stores/stream/stream_quantize.ts";
 
 /** Most ranks from either end of a group that are looked for among the ends of each invocation. */
@@ -23,8 +23,6 @@ export const ROW_GROUPS = THREADS / LANES;
 export function isRow(groupSize: number, farthest: number): boolean {
   return groupSize % 64 === 0 && groupSize <= 256 && farthest < MOST_ENDS;
 }
-
-const upTo = (count: number) => Array.from({ length: count }, (_, i) => i);
 
 /** Sum over the sixteen of a group as `sum_of` adds up 64 values, of which each has four. */
 function treeSum(value: (lane: number) => string): string {

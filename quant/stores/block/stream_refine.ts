@@ -9,6 +9,7 @@
  * @module
  */
 
+import { upTo } from "../../gpu/wgsl_lines.ts";
 import { folded } from "../stream/stream_quantize.ts";
 
 /** Rounds of one launch. */
@@ -178,8 +179,6 @@ fn sum_errors(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_index)
 }
 `;
 }
-
-const upTo = (count: number) => Array.from({ length: count }, (_, i) => i);
 
 /** Next errors of an invocation; there are none behind the last group. */
 const loads = (variable: string) =>

@@ -8,7 +8,7 @@
  *
  * @module
  */
-import { lines } from "../../gpu/wgsl_lines.ts";
+import { lines, upTo } from "../../gpu/wgsl_lines.ts";
 
 /** What is coded. */
 export interface CodedEntries {
@@ -21,8 +21,6 @@ export interface CodedEntries {
   /** The WGSL of where the first word belongs in `codes`. */
   readonly word: string;
 }
-
-const upTo = (count: number) => Array.from({ length: count }, (_, i) => i);
 
 /** The codes `c0`, `c1`, ... as far as they lie in a word, shifted to where they do. */
 function packedWord(count: number, bits: number, word: number): string {

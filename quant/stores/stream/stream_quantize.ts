@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { lines } from "../../gpu/wgsl_lines.ts";
+import { lines, upTo } from "../../gpu/wgsl_lines.ts";
 import { exactCodes, quotientCodes } from "./packed_codes.ts";
 
 /** Invocations of a workgroup. */
@@ -62,8 +62,6 @@ export function streamQuantize(codes: StreamCodes): string {
   if (text === undefined) cached.set(key, text = written(codes));
   return text;
 }
-
-const upTo = (count: number) => Array.from({ length: count }, (_, i) => i);
 
 /** A name for one entry of those in registers. */
 const entry = (i: number) => `x${i >> 2}[${i & 3}]`;
