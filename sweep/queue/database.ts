@@ -141,7 +141,9 @@ export class QueueDatabase implements AsyncDisposable {
 
   /** Calls back whenever somebody says that something has changed. */
   async listen(changed: (what: string) => void): Promise<() => Promise<void>> {
-    const handle = await this.boss.getDb().listen?.(CHANNEL, changed, () => changed(""));
+    const handle = await this.patiently(async () =>
+      await this.boss.getDb().listen?.(CHANNEL, changed, () => changed(""))
+    );
     return async () => await handle?.close();
   }
 

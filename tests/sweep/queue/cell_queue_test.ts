@@ -149,6 +149,28 @@ Deno.test({
     }),
 });
 
+Deno.test({
+  name: "who begins to listen while the server is away waits for it",
+  ignore: postgres === undefined,
+  fn: async () => {
+    await using server = await PostgresServer.start();
+    const [away, heard] = [Promise.withResolvers<string>(), Promise.withResolvers<string>()];
+    await using database = await QueueDatabase.open({ url: server.url }, away.resolve);
+    let listening: Promise<() => Promise<void>>;
+    await server.without(async () => {
+      // That it hears again is said with nothing.
+      listening = database.listen((what) => {
+        if (what !== "") heard.resolve(what);
+      });
+      assertStringIncludes(await away.promise, "is away: ");
+    });
+    const unlisten = await listening!;
+    await database.tell("something");
+    assertEquals(await heard.promise, "something");
+    await unlisten();
+  },
+});
+
 Deno.test("a server that is not there is told without the password", async () => {
   const url = "postgres://me:secret@127.0.0.1:1/db";
   const { message } = await QueueDatabase.open({ url }, none).then(none, (error) => error as Error);

@@ -60,6 +60,13 @@ export class PostgresServer implements AsyncDisposable {
     await this.#control("restart");
   }
 
+  /** Stops it, does something, and starts it again. */
+  async without(work: () => Promise<void>): Promise<void> {
+    await this.#control("stop");
+    await work();
+    await this.#control("start");
+  }
+
   async #control(action: string): Promise<void> {
     await asPostgres("pg_ctl", [
       ...["-D", `${this.folder}/data`, "-l", `${this.folder}/log`, "-w", "-m", "immediate"],
