@@ -163,7 +163,7 @@ export class CodecProcess {
   /** Begins to make what the next example begins in. */
   getReady(): void {
     this.#ahead = this.runner.once ? this.#renew() : this.#realm();
-    // What goes wrong is told when the next example begins.
+    // What goes wrong is told when something is asked next.
     this.#ahead.catch(() => {});
   }
 
@@ -306,6 +306,7 @@ export class CodecProcess {
     new DataView(head.buffer).setUint32(4, text.length, true);
     head.set(text, HEADER);
     const { stepMs, calibrateMs } = this.limits;
+    await this.#ahead;
     if (question.ask !== "reset") this.#used = true;
     return await this.#time.within(
       question.ask === "calibrate" ? calibrateMs : stepMs,

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { UserError } from "../errors.ts";
+import { InternalError, UserError } from "../errors.ts";
 import type { Hello } from "./child_main.ts";
 import { type Frame, FRAME_KINDS, frameCodec, type FrameReader } from "./frame.ts";
 import type { SandboxLimits } from "./limits.ts";
@@ -31,6 +31,8 @@ export class ChildLink {
   readonly #stderr: Promise<string>;
   readonly #nonce = crypto.getRandomValues(new Uint8Array(16));
   #seq = 0;
+  /** Whether a question is open. */
+  #asked = false;
   #failed: SandboxError | undefined;
   #closed: Promise<void> | undefined;
 
@@ -105,6 +107,9 @@ export class ChildLink {
     awaited: string,
   ): Promise<Uint8Array<ArrayBuffer>> {
     if (this.#failed !== undefined) throw this.#failed;
+    // Parts of a reply would reach whoever reads next.
+    if (this.#asked) throw new InternalError(`${awaited}, and a question before it is open`);
+    this.#asked = true;
     const seq = ++this.#seq;
     let late = false;
     const timer = setTimeout(() => {
@@ -127,6 +132,7 @@ export class ChildLink {
       throw failure;
     } finally {
       clearTimeout(timer);
+      this.#asked = false;
     }
   }
 

@@ -6,6 +6,7 @@ import { CodecHost } from "../../codecs/codec_host.ts";
 import { ShownPrompt } from "../../codecs/shown_prompt.ts";
 import { PolicyError } from "../../policies/check.ts";
 import { runSlice } from "../../evaluation/slice_run.ts";
+import { trial } from "../../evaluation/trial.ts";
 import { numbersOf, tinyRun, tinySlice } from "../sandbox/tiny_run.ts";
 
 async function run(text: string, stepwise = false) {
@@ -57,6 +58,21 @@ Deno.test("one that looks at prompts is shown its prompt again, and must code th
   assertEquals([failures, results[0]!.remarks], [[], []]);
   const { failures: [random] } = await run(text("Math.random()"));
   assertMatch(random!.reason, /not deterministic: Given the run's first \d+ blocks in a fresh/);
+});
+
+Deno.test("one that takes long to load may learn", async () => {
+  const text = `
+    for (const start = Date.now(); Date.now() < start + 20;);
+    let lesson = 0;
+    export default {
+      calibrate: () => Uint8Array.of(7),
+      reset: (_, [learned]) => lesson = learned,
+      encode: (_l, _k, { data }) => new Uint8Array(Float32Array.from(data, (x) => x * lesson).buffer),
+      decode: (_l, _k, bytes) => new Float32Array(bytes.buffer).map((x) => x / lesson),
+    };`;
+  const open = () => CodecHost.open({ name: "slow", text, language: "ts" });
+  const { result } = await trial(open, { budgetBits: 4, seed: 0 });
+  assert(result.numbers.cache_error < 1e-6);
 });
 
 Deno.test("a prompt that is too large to be shown again is not kept", () => {
