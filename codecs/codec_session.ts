@@ -147,7 +147,7 @@ export class CodecSession {
   }
 }
 
-/** Runs by messages; one that is too long for a message is cut. */
+/** Runs by messages, those of a step in messages of their own; one that is too long is cut. */
 function* messages(
   pending: readonly PendingRun[],
   { heads, headDim }: BlockShape,
@@ -157,6 +157,13 @@ function* messages(
   let most = ENTRIES_IN_FIRST;
   let room = most;
   for (const run of pending) {
+    // A quantizer can read the whole message that a block is in: what a later step stores is in none
+    // with what an earlier step restores.
+    if (runs.length > 0 && run.since !== runs[0]!.since) {
+      yield runs;
+      runs = [];
+      room = most;
+    }
     const entries = heads * run.tokens * headDim;
     for (let done = 0; done < run.count;) {
       const fits = Math.min(run.count - done, Math.floor(room / entries));

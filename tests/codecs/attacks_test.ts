@@ -20,6 +20,7 @@ const ATTACKS: Readonly<Record<string, RegExp | "nothing restored" | "exact">> =
   "remember_examples.js": "exact",
   "read_after.js": "nothing restored",
   "leave_realm.js": "exact",
+  "store_later.js": "exact",
   "clock.js":
     /^not deterministic: Given the run's first \d+ blocks in a fresh process, it returned/,
   "changing_rule.js":
