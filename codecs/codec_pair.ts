@@ -14,7 +14,7 @@ import type { KvKind } from "../quant/family.ts";
 import type { FullRule } from "./block_rule.ts";
 import type { CodecModel } from "./codec.ts";
 import { notTriedAgain, type ShownLayer, ShownPrompt } from "./shown_prompt.ts";
-import { CurrentExample, orEnded } from "./current_example.ts";
+import { CurrentExample, type EndedTogether, orEnded } from "./current_example.ts";
 import {
   type BlockRun,
   type BlockShape,
@@ -43,7 +43,7 @@ export const CODEC_LIMITS: SandboxLimits = {
 };
 
 /** A codec, loaded twice. */
-export class CodecPair implements CodecDoor {
+export class CodecPair implements CodecDoor, EndedTogether {
   readonly #example: CurrentExample<CodecSession>;
   #model: CodecModel | undefined;
   #lesson: Bytes = new Uint8Array(0);
@@ -58,6 +58,7 @@ export class CodecPair implements CodecDoor {
   #remarks: readonly string[] = [];
   /** What the next example is about; the processes of a codec in TypeScript are not told. */
   facts: ExampleFacts | undefined;
+  failed: unknown;
 
   private constructor(
     readonly name: string,

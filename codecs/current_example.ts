@@ -42,15 +42,20 @@ export class CurrentExample<S extends ExampleStores> {
   }
 }
 
+/** Processes that end together. */
+export interface EndedTogether {
+  close(): Promise<void>;
+  /** What went wrong first; that the others ended is its consequence. */
+  failed?: unknown;
+}
+
 /** Does something with processes that are ended when it fails: nothing is asked of them then. */
-export async function orEnded<V>(
-  processes: { close(): Promise<void> },
-  work: () => Promise<V>,
-): Promise<V> {
+export async function orEnded<V>(processes: EndedTogether, work: () => Promise<V>): Promise<V> {
   try {
     return await work();
   } catch (error) {
+    processes.failed ??= error;
     await processes.close();
-    throw error;
+    throw processes.failed;
   }
 }

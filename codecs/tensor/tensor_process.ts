@@ -17,6 +17,7 @@ import pythonChild from "../../policies/python/python_child.py" with { type: "te
 import { MOST_METHODS } from "../../policies/methods.ts";
 import { bytesOf } from "../bytes_of.ts";
 import type { CodecRunner } from "../codec_process.ts";
+import type { EndedTogether } from "../current_example.ts";
 import tensorCodec from "./tensor_codec.py" with { type: "text" };
 import tensorForm from "./tensor_form.py" with { type: "text" };
 
@@ -106,7 +107,8 @@ export function codecRunner(interpreter: TensorInterpreter, source: TensorSource
 }
 
 /** A process that holds a quantizer. */
-export class TensorProcess {
+export class TensorProcess implements EndedTogether {
+  failed: unknown;
   readonly #time: RunTime;
 
   private constructor(
