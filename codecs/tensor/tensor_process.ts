@@ -12,8 +12,7 @@ import { answerOf, spoilt } from "../../sandbox/reply_answer.ts";
 import { RunTime } from "../../sandbox/run_time.ts";
 import { SandboxError } from "../../sandbox/sandbox_error.ts";
 import { shown } from "../../sandbox/shown.ts";
-import askPolicy from "../../policies/python/ask_policy.py" with { type: "text" };
-import pythonChild from "../../policies/python/python_child.py" with { type: "text" };
+import { pythonProgram } from "../../policies/python/python_program.ts";
 import { MOST_METHODS } from "../../policies/methods.ts";
 import { bytesOf } from "../bytes_of.ts";
 import type { CodecRunner } from "../codec_process.ts";
@@ -25,8 +24,8 @@ import tensorForm from "./tensor_form.py" with { type: "text" };
 export const TENSOR_CLASS = "AdaptiveKVQuantizer";
 
 const REQUIRED = ["quantize_key", "quantize_value"] as const;
-const PROGRAM = `${askPolicy}\n${tensorForm}\n${pythonChild}`;
-const CODEC_PROGRAM = `${askPolicy}\n${tensorForm}\n${tensorCodec}\n${pythonChild}`;
+const PROGRAM = pythonProgram(tensorForm);
+const CODEC_PROGRAM = pythonProgram(tensorForm, tensorCodec);
 /** Widest entry that can be claimed: float32 as it is. */
 const WIDEST = 32;
 /** What an entry counts of which nothing is claimed, as that of a full-precision cache does. */

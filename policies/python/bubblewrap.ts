@@ -7,6 +7,7 @@ import { resolve } from "node:path";
 import { PolicyError } from "../check.ts";
 import { shown } from "../../sandbox/shown.ts";
 import { quoted } from "../../sandbox/sandbox_error.ts";
+import { WALLED_ARGUMENT } from "./python_program.ts";
 
 /** Where Linux distributions have it. The tasks may start this program and no other of its name. */
 export const BUBBLEWRAP = "/usr/bin/bwrap";
@@ -119,8 +120,11 @@ export function startInterpreter(
     ...bound(SYSTEM),
     ...["--dev", "/dev", "--proc", "/proc", "--size", `${SCRATCH_BYTES}`, "--tmpfs", "/tmp"],
     ...bound(folders),
-    ...["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/tmp"],
-    ...["--", executable, "-s", "-c", program],
+    // Memory that is shared through it has no limit.
+    ...["--dev-bind", "/dev/null", "/dev/zero"],
+    // Root's settings of the kernel are in /proc, and may be written without any capability.
+    ...["--remount-ro", "/dev", "--remount-ro", "/proc", "--remount-ro", "/", "--chdir", "/tmp"],
+    ...["--", executable, "-s", "-c", program, WALLED_ARGUMENT],
   ]).spawn();
 }
 

@@ -9,10 +9,9 @@ import { shown } from "../../sandbox/shown.ts";
 import { ChildLink } from "../../sandbox/child_link.ts";
 import { DEFAULT_LIMITS, type SandboxLimits } from "../../sandbox/limits.ts";
 import type { OpenPolicyLink } from "../guest/policy_link.ts";
-import askPolicy from "./ask_policy.py" with { type: "text" };
 import { askerArguments } from "./asker_words.ts";
 import { type Interpreter, startInterpreter } from "./bubblewrap.ts";
-import pythonChild from "./python_child.py" with { type: "text" };
+import { pythonProgram } from "./python_program.ts";
 
 /** What a policy may use unless others are given: PyTorch is large and slow to load. */
 export const INTERPRETER_LIMITS: SandboxLimits = {
@@ -21,7 +20,7 @@ export const INTERPRETER_LIMITS: SandboxLimits = {
   memoryMib: 4096,
 };
 
-const PROGRAM = `${askPolicy}\n${pythonChild}`;
+const PROGRAM = pythonProgram();
 
 /** Starts processes for policies in Python, behind walls. */
 export function interpreterLinks(interpreter: Interpreter): OpenPolicyLink {
