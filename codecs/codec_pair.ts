@@ -42,14 +42,25 @@ export const CODEC_LIMITS: SandboxLimits = {
   messageBytes: 2 ** 26,
 };
 
+/** The run's first blocks, and what became of them. */
+interface FirstBlocks {
+  readonly runs: readonly BlockRun[];
+  readonly data: Floats;
+  readonly coded: CodedBlocks;
+  /** What the encoder was shown before them; undefined where it is too much to keep. */
+  readonly shown: readonly ShownLayer[] | undefined;
+  readonly facts: ExampleFacts | undefined;
+  restored?: Floats;
+}
+
 /** A codec, loaded twice. */
 export class CodecPair implements CodecDoor, EndedTogether {
   readonly #example: CurrentExample<CodecSession>;
   #model: CodecModel | undefined;
   #lesson: Bytes = new Uint8Array(0);
   #rules: readonly [FullRule, FullRule] | undefined;
-  /** Codes the run's first blocks again; a process of its own would take time from those of the run. */
-  #codeAgain: (() => Promise<void>) | undefined;
+  /** The run's first blocks; they are coded again at its end, since that takes time from the run. */
+  #first: FirstBlocks | undefined;
   #check: Promise<void> | undefined;
   /** What the encoder was shown before the run's first blocks; undefined where it is too much to keep. */
   #shown: ShownPrompt | undefined;
@@ -204,7 +215,7 @@ export class CodecPair implements CodecDoor, EndedTogether {
   async begin(session: CodecSession): Promise<void> {
     this.#example.check(session);
     this.#excess = 0;
-    if (this.#codeAgain === undefined) this.#shown = new ShownPrompt(this.limits.heldMib);
+    if (this.#first === undefined) this.#shown = new ShownPrompt(this.limits.heldMib);
     await this.#reset();
   }
 
@@ -216,7 +227,7 @@ export class CodecPair implements CodecDoor, EndedTogether {
     tensors: readonly [Floats, Floats, Floats, Floats],
   ): Promise<void> {
     this.#example.check(session);
-    if (this.#codeAgain === undefined) this.#shown?.add({ layer, tokens, tensors });
+    if (this.#first === undefined) this.#shown?.add({ layer, tokens, tensors });
     await orEnded(this, () => this.encoder.observe(layer, tokens, tensors));
   }
 
@@ -234,10 +245,10 @@ export class CodecPair implements CodecDoor, EndedTogether {
     this.#example.check(session);
     const coded = await orEnded(this, () => this.encoder.encode(runs, this.shape, data));
     await orEnded(this, () => this.#hold(coded.bytes.length - data.byteLength));
-    if (this.#codeAgain === undefined) {
-      const [again, shown, facts] = [data.slice(), this.#shown, this.facts];
+    if (this.#first === undefined) {
+      const { layers } = this.#shown ?? {};
       this.#shown = undefined;
-      this.#codeAgain = () => this.#coded(runs, again, coded, shown?.layers, facts);
+      this.#first = { runs, data: data.slice(), coded, shown: layers, facts: this.facts };
     }
     return coded;
   }
@@ -249,16 +260,20 @@ export class CodecPair implements CodecDoor, EndedTogether {
     coded: CodedBlocks,
   ): Promise<Floats> {
     this.#example.check(session);
-    return await orEnded(this, () => this.decoder.decode(runs, this.shape, coded));
+    const restored = await orEnded(this, () => this.decoder.decode(runs, this.shape, coded));
+    if (this.#first?.runs === runs) this.#first.restored = restored.slice();
+    return restored;
   }
 
   /**
-   * Compares the run's first blocks with what a third process codes them as.
+   * Compares the run's first blocks with what a third process codes them as, and restores from that.
    *
-   * @throws {SandboxError} `not deterministic`, when they were coded into other bytes
+   * @throws {SandboxError} `not deterministic`, when they were coded into other bytes, or others were
+   *   restored from the same bytes
    */
   async verifyDeterminism(): Promise<void> {
-    await (this.#check ??= this.#codeAgain?.());
+    const first = this.#first;
+    await (this.#check ??= first === undefined ? undefined : this.#again(first));
   }
 
   /** Ends both processes. */
@@ -298,35 +313,26 @@ export class CodecPair implements CodecDoor, EndedTogether {
     });
   }
 
-  /**
-   * Codes the same blocks in a process that has seen nothing else.
-   *
-   * @param shown what the encoder was shown; undefined where that was not kept
-   */
-  async #coded(
-    runs: readonly BlockRun[],
-    data: Floats,
-    coded: CodedBlocks,
-    shown: readonly ShownLayer[] | undefined,
-    facts: ExampleFacts | undefined,
-  ): Promise<void> {
+  /** Codes and restores the same blocks in a process that has seen nothing else. */
+  async #again({ runs, data, coded, shown, facts, restored }: FirstBlocks): Promise<void> {
     if (shown === undefined) {
       this.#remarks = [notTriedAgain(this.limits)];
       return;
     }
+    const model = this.#known(this.#model);
     const { process } = await CodecProcess.open(this.runner, this.wasm, this.limits);
     try {
-      await process.reset(this.#known(this.#model), this.#lesson, facts);
+      await process.reset(model, this.#lesson, facts);
       for (const { layer, tokens, tensors } of shown) {
         await process.observe(layer, tokens, tensors);
       }
-      const again = await process.encode(runs, this.shape, data);
-      if (sameBytes(again, coded)) return;
-      const blocks = coded.lengths.length;
-      throw new SandboxError(
-        "not deterministic",
-        `Given the run's first ${blocks} blocks in a fresh process, it returned other bytes`,
-      );
+      const bytes = await process.encode(runs, this.shape, data);
+      if (!sameBytes(bytes, coded)) throw differs(coded, "returned other bytes");
+      if (restored === undefined) return;
+      await process.reset(model, this.#lesson, sharedFacts(facts));
+      const entries = await process.decode(runs, this.shape, coded);
+      if (same(bits(entries), bits(restored))) return;
+      throw differs(coded, "restored other entries from the same bytes");
     } finally {
       await process.close();
     }
@@ -360,11 +366,24 @@ function sharedFacts(facts: ExampleFacts | undefined): ExampleFacts | undefined 
   return { request: {}, budget: { budget_bits, layers, kv_heads, head_dim } as BudgetState };
 }
 
+function differs({ lengths }: CodedBlocks, what: string): SandboxError {
+  return new SandboxError(
+    "not deterministic",
+    `Given the run's first ${lengths.length} blocks in a fresh process, it ${what}`,
+  );
+}
+
 function sameBytes(a: CodedBlocks, b: CodedBlocks): boolean {
-  const same = (x: ArrayLike<number>, y: ArrayLike<number>) => {
-    if (x.length !== y.length) return false;
-    for (let i = 0; i < x.length; i++) if (x[i] !== y[i]) return false;
-    return true;
-  };
   return same(a.lengths, b.lengths) && same(a.bytes, b.bytes);
+}
+
+function same(x: ArrayLike<number>, y: ArrayLike<number>): boolean {
+  if (x.length !== y.length) return false;
+  for (let i = 0; i < x.length; i++) if (x[i] !== y[i]) return false;
+  return true;
+}
+
+/** Entries as they stand in memory: zeros of either sign are told apart. */
+function bits({ buffer, byteOffset, length }: Floats): Uint32Array {
+  return new Uint32Array(buffer, byteOffset, length);
 }

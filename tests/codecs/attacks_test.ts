@@ -23,6 +23,8 @@ const ATTACKS: Readonly<Record<string, RegExp | "nothing restored" | "exact">> =
   "store_later.js": "exact",
   "clock.js":
     /^not deterministic: Given the run's first \d+ blocks in a fresh process, it returned/,
+  "restore_at_random.js":
+    /^not deterministic: Given the run's first \d+ blocks in a fresh process, it restored other/,
   "changing_rule.js":
     /^not deterministic: Asked for blocks\(\) again, it answered \[.*\] instead of \[.*\]$/,
   "loop_in_encode.js": /^timed out: No answer to encode\(\) of \d+ blocks within 1 s$/,
