@@ -3,12 +3,12 @@
  *
  * @module
  */
-import { codecFileHash, openCodecFile } from "../codecs/codec_file.ts";
+import { type CodecFile, codecHash, openReadCodec, readCodecFile } from "../codecs/codec_file.ts";
 import type { BroughtQuantizer } from "../evaluation/brought_quantizer.ts";
 import { policyFileName } from "../policies/user_policy.ts";
 import type { QuantizerOptions } from "./quantizer_options.ts";
 
-/** The files, ready to be opened as often as they are judged. */
+/** The files, read once and opened as often as they are judged. */
 export function broughtQuantizers(
   { quantizers, python, trust, limits }: QuantizerOptions,
   notice: (sentence: string) => void,
@@ -19,9 +19,14 @@ export function broughtQuantizers(
     told.add(sentence);
   };
   const options = { trust, limits, notice: once, ...(python === undefined ? {} : { python }) };
-  return quantizers.map((path) => ({
-    name: policyFileName(path),
-    hash: () => codecFileHash(path, options),
-    open: () => openCodecFile(path, options),
-  }));
+  return quantizers.map((path) => {
+    // Read once: what is judged is what its hash says, though it be edited meanwhile.
+    let read: Promise<CodecFile> | undefined;
+    const file = () => read ??= readCodecFile(path, options);
+    return {
+      name: policyFileName(path),
+      hash: async () => await codecHash(await file(), options),
+      open: async () => await openReadCodec(await file(), options),
+    };
+  });
 }

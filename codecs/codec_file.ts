@@ -18,7 +18,6 @@ import {
 } from "../policies/user_file.ts";
 import { builtInFamilies } from "../quant/registry.ts";
 import { CodecHost } from "./codec_host.ts";
-import type { CodecSource } from "./codec_process.ts";
 
 const QUANTIZER: FileKind = {
   what: "Quantizer",
@@ -66,17 +65,52 @@ export async function openCodecFile(
   path: string,
   options: PolicyFileOptions = {},
 ): Promise<PolicyHost> {
+  return await openReadCodec(await readCodecFile(path, options), options);
+}
+
+/** A quantizer's file and what lies beside it, read: whatever becomes of them, this stays. */
+export interface CodecFile {
+  /** Name under which results are reported. */
+  readonly name: string;
+  readonly language: "ts" | "js" | "py";
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  /** The WebAssembly beside it. */
+  readonly wasm?: Uint8Array<ArrayBuffer>;
+}
+
+/**
+ * Reads a quantizer's file.
+ *
+ * @throws {PolicyError} for a file that cannot be read or be a quantizer
+ */
+export async function readCodecFile(
+  path: string,
+  { limits = {} }: Pick<PolicyFileOptions, "limits"> = {},
+): Promise<CodecFile> {
   const ending = endingOf(path, QUANTIZER);
   const name = reportedName(path, QUANTIZER);
-  const bytes = await readUserFile(
-    path,
-    QUANTIZER.what,
-    limitsWith(options.limits ?? {}).messageBytes,
-  );
+  const read = await readUserFile(path, QUANTIZER.what, limitsWith(limits).messageBytes);
+  const bytes = Uint8Array.from(read);
+  if (ending === ".py") return { name, language: "py", bytes };
+  const wasm = await besides(path, ending);
+  const language = ending.endsWith("ts") ? "ts" : "js";
+  return { name, language, bytes, ...(wasm === undefined ? {} : { wasm }) };
+}
+
+/**
+ * Opens a quantizer whose file was read.
+ *
+ * @throws {PolicyError} as `openCodecFile`
+ */
+export async function openReadCodec(
+  { name, language, bytes, wasm }: CodecFile,
+  options: PolicyFileOptions,
+): Promise<PolicyHost> {
   const text = new TextDecoder().decode(bytes);
   try {
-    if (ending === ".py") return await openTensorFile({ name, text }, options);
-    return await CodecHost.open(await moduleSource(path, ending, name, text), options);
+    if (language === "py") return await openTensorFile({ name, text }, options);
+    const source = { name, text, language, ...(wasm === undefined ? {} : { wasm }) };
+    return await CodecHost.open(source, options);
   } catch (error) {
     if (!(error instanceof SandboxError)) throw error;
     throw new PolicyError(`Quantizer ${name}: ${error.message}`, { cause: error });
@@ -86,37 +120,16 @@ export async function openCodecFile(
 /**
  * SHA-256 of what decides a quantizer's numbers beside this project: its file, the WebAssembly beside
  * it, and for one in Python which interpreter runs it.
- *
- * @throws {PolicyError} for a file that cannot be read
  */
-export async function codecFileHash(
-  path: string,
-  { limits = {}, python }: Pick<PolicyFileOptions, "limits" | "python"> = {},
+export async function codecHash(
+  { language, bytes, wasm }: CodecFile,
+  { python }: Pick<PolicyFileOptions, "python"> = {},
 ): Promise<string> {
-  const ending = endingOf(path, QUANTIZER);
-  const bytes = await readUserFile(path, QUANTIZER.what, limitsWith(limits).messageBytes);
-  const parts = ending === ".py"
-    ? [Uint8Array.from(bytes), new TextEncoder().encode(python ?? "")]
-    : [Uint8Array.from(bytes), await besides(path, ending) ?? new Uint8Array(0)];
+  const other = language === "py" ? new TextEncoder().encode(python ?? "") : wasm;
   const hex = async (part: Uint8Array<ArrayBuffer>) =>
     new Uint8Array(await crypto.subtle.digest("SHA-256", part)).toHex();
-  const hashes = await Promise.all(parts.map(hex));
+  const hashes = await Promise.all([bytes, other ?? new Uint8Array(0)].map(hex));
   return await hex(new TextEncoder().encode(hashes.join(" ")));
-}
-
-async function moduleSource(
-  path: string,
-  ending: string,
-  name: string,
-  text: string,
-): Promise<CodecSource> {
-  const wasm = await besides(path, ending);
-  return {
-    name,
-    text,
-    language: ending.endsWith("ts") ? "ts" : "js",
-    ...(wasm === undefined ? {} : { wasm }),
-  };
 }
 
 /** The WebAssembly beside a codec; undefined when there is none. */

@@ -42,6 +42,9 @@ export const CODEC_LIMITS: SandboxLimits = {
   messageBytes: 2 ** 26,
 };
 
+/** Bytes of a file beyond which there may be more in it than code. */
+const LARGE_FILE = 2 ** 16;
+
 /** The run's first blocks, and what became of them. */
 interface FirstBlocks {
   readonly runs: readonly BlockRun[];
@@ -146,7 +149,8 @@ export class CodecPair implements CodecDoor, EndedTogether {
 
   /** What a reader of its numbers should know, one clause each. */
   get remarks(): readonly string[] {
-    return this.#remarks;
+    const bytes = this.runner.hello.source.length + (this.wasm?.length ?? 0);
+    return bytes <= LARGE_FILE ? this.#remarks : [uncounted(bytes), ...this.#remarks];
   }
 
   /** Whether its processes are good for one example. */
@@ -364,6 +368,13 @@ function sharedFacts(facts: ExampleFacts | undefined): ExampleFacts | undefined 
   if (facts === undefined) return undefined;
   const { budget_bits, layers, kv_heads, head_dim } = facts.budget;
   return { request: {}, budget: { budget_bits, layers, kv_heads, head_dim } as BudgetState };
+}
+
+function uncounted(bytes: number): string {
+  return `its file, with the WebAssembly beside it, has ${
+    (bytes / 2 ** 20).toFixed(2)
+  } MiB, which ` +
+    `no number counts: tables in it are known to decode() and not stored`;
 }
 
 function differs({ lengths }: CodedBlocks, what: string): SandboxError {
