@@ -190,7 +190,7 @@ export interface SliceNumbers {
   readonly task_score: number;
   /** Mean score of the reference's answers, 0..100. */
   readonly task_score_ref: number;
-  /** Bytes at 16 bits per entry over stored bytes, at the step of the peak. */
+  /** Bytes at 16 bits per entry over stored bytes, at least one, at the step of the peak. */
   readonly kv_compression_ratio: number;
   /**
    * Mean width of the codes alone, in bits: what the budget caps. 0 where nothing was coded; 16 under
@@ -274,7 +274,7 @@ export function summarize(
     replay_agreement: agreement,
     task_score: 100 * mean(outcomes.map((o) => o.score)),
     task_score_ref: 100 * mean(outcomes.map((o) => o.referenceScore)),
-    kv_compression_ratio: peak.elements * 2 / peak.bytes,
+    kv_compression_ratio: peak.elements * 2 / Math.max(1, peak.bytes),
     code_bits: codes > 0
       ? sum(steps.map((s) => s.codeBits)) / codes
       : fullPrecision

@@ -92,6 +92,8 @@ class TensorAsker(Asker):
                 claimed = self.policy.estimate_bits(
                     layer, kind, meta["tokens"], meta["head_dim"], meta
                 )
+            if isinstance(claimed, (str, bytes, bytearray, bool)):
+                raise TypeError(f"its bits are a {type(claimed).__name__}; expected a number")
             bits.append(math.nan if claimed is None else float(claimed))
             at = end
         struct.pack_into(f"<{len(bits)}f", reply, 4, *bits)

@@ -106,6 +106,17 @@ Deno.test("memory is saved from where coded tokens have paid for the constants",
   assertEquals(saves(held), 0);
 });
 
+Deno.test("a quantizer that stores nothing has numbers that can be told", () => {
+  for (const bytes of [0, 1e-30]) {
+    const numbers = summarize([{
+      ...{ steps: [step({ bytes, elements: 400 })], seconds: 1 },
+      ...{ score: 1, referenceScore: 1, prefillMs: 1 },
+    }]);
+    assertEquals(numbers.kv_compression_ratio, 800);
+    assertEquals(Object.values(numbers).filter((number) => !Number.isFinite(number)), []);
+  }
+});
+
 Deno.test("quality: a cache error above 1 takes no more than its tenth", () => {
   assertEquals(quality(1, 1, 0), 100);
   assertEquals(quality(1, 1, 3), 90);

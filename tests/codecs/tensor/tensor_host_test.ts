@@ -162,6 +162,10 @@ const HOSTILE: Readonly<Record<string, readonly [text: string, outcome: RegExp]>
     `${HEAD}${VALUE}${KEY}return x, -1\n`,
     /^rejected: Of quantize_key\(0\) -1 bits are claimed; expected a number from 0 to 32$/,
   ],
+  "bits in words": [
+    `${HEAD}${VALUE}${KEY}return x, "3.5"\n`,
+    /^rejected: quantize_key\(0\) threw TypeError: its bits are a str; expected a number$/,
+  ],
   "not finite": [
     `${HEAD}${VALUE}${KEY}\n    x.values[3] = float("nan")\n    return x\n`,
     /^rejected: Layer 0 keys: what was restored of token 0 is not finite/,
