@@ -15,6 +15,8 @@ const BYTES_PER_UNIT = 3;
 const encoder = new TextEncoder();
 /** Last bytes of standard error that are kept, to tell an exhausted heap from another crash. */
 const STDERR_BYTES = 4096;
+/** How long last words are waited for: a process that it has started may hold its output open. */
+const LAST_WORDS_MS = 1000;
 /** How much later than the evaluator the process itself ends what takes too long. */
 const AFTER_MS = 1000;
 const NO_NONCE = new Uint8Array(16);
@@ -28,7 +30,7 @@ export class ChildLink {
   readonly #reader: FrameReader;
   readonly #writer: WritableStreamDefaultWriter<Uint8Array<ArrayBuffer>>;
   readonly #stdout: ReadableStreamDefaultReader<Uint8Array>;
-  readonly #stderr: Promise<string>;
+  readonly #stderr: Tail;
   readonly #nonce = crypto.getRandomValues(new Uint8Array(16));
   #seq = 0;
   /** Whether a question is open. */
@@ -48,7 +50,7 @@ export class ChildLink {
     );
     this.#writer = this.#child.stdin.getWriter();
     this.#stdout = this.#child.stdout.getReader();
-    this.#stderr = tail(this.#child.stderr, STDERR_BYTES);
+    this.#stderr = new Tail(this.#child.stderr, STDERR_BYTES);
   }
 
   /** Process id, for tests that look at the process from outside. */
@@ -115,6 +117,8 @@ export class ChildLink {
     const timer = setTimeout(() => {
       late = true;
       this.#kill();
+      // What it has started may hold its output open.
+      this.#child.status.then(() => this.#stdout.cancel()).catch(() => {});
     }, ms);
     try {
       // A process that has ended takes no more bytes; reading says how it ended.
@@ -179,7 +183,8 @@ export class ChildLink {
   /** How the process ended. */
   async #ending(): Promise<SandboxError> {
     const { code, signal } = await this.#child.status;
-    if (/out of memory|heap limit/i.test(await this.#stderr)) return outOfMemory(this.limits);
+    const said = await this.#stderr.text(LAST_WORDS_MS);
+    if (/out of memory|heap limit/i.test(said)) return outOfMemory(this.limits);
     return new SandboxError(
       "crashed",
       signal === null ? `Its process ended with exit code ${code}` : `Its process got ${signal}`,
@@ -202,7 +207,7 @@ export class ChildLink {
     await Promise.allSettled([
       this.#writer.abort(),
       this.#stdout.cancel(),
-      this.#stderr,
+      this.#stderr.cancel(),
     ]);
   }
 }
@@ -232,14 +237,38 @@ function endedBy(reason: string, limits: SandboxLimits): SandboxError {
   return new SandboxError("crashed", quoted(reason));
 }
 
-/** The last `most` bytes of a stream, as text. */
-async function tail(stream: ReadableStream<Uint8Array>, most: number): Promise<string> {
-  let kept = new Uint8Array(0);
-  for await (const bytes of stream) {
-    const both = new Uint8Array(kept.length + bytes.length);
-    both.set(kept);
-    both.set(bytes, kept.length);
-    kept = both.slice(-most);
+/** The last bytes of a stream. */
+class Tail {
+  readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
+  readonly #read: Promise<void>;
+  #kept = new Uint8Array(0);
+
+  constructor(stream: ReadableStream<Uint8Array>, private readonly most: number) {
+    this.#reader = stream.getReader();
+    this.#read = this.#keep().catch(() => {});
   }
-  return new TextDecoder().decode(kept);
+
+  /** As text, once the stream has ended; after so many milliseconds as far as it has come. */
+  async text(ms: number): Promise<string> {
+    const timer = setTimeout(() => this.cancel(), ms);
+    await this.#read;
+    clearTimeout(timer);
+    return new TextDecoder().decode(this.#kept);
+  }
+
+  /** Reads no more. */
+  async cancel(): Promise<void> {
+    await this.#reader.cancel().catch(() => {});
+  }
+
+  async #keep(): Promise<void> {
+    for (;;) {
+      const { value, done } = await this.#reader.read();
+      if (done) return;
+      const both = new Uint8Array(this.#kept.length + value.length);
+      both.set(this.#kept);
+      both.set(value, this.#kept.length);
+      this.#kept = both.slice(-this.most);
+    }
+  }
 }

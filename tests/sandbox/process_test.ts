@@ -1,5 +1,5 @@
 /** The sandbox's process from outside: that it ends when the evaluator does, and what it may do. */
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { miniQuestion } from "../../bench/sandbox/questions.ts";
 import { type LaunchChild, launchDeno, SANDBOX_CHILD_ARGUMENT } from "../../sandbox/child.ts";
 import { childMain } from "../../sandbox/child_main.ts";
@@ -48,6 +48,27 @@ for (const what of ["wait", "ask"]) {
     assert(await soon(() => !isRunning(pid)), `process ${pid} goes on`);
   });
 }
+
+Deno.test({
+  name: "a process that left another behind, with its output open, keeps nobody waiting",
+  ignore: Deno.build.os === "windows",
+  fn: async () => {
+    const start = () =>
+      new Deno.Command("/bin/sh", {
+        args: ["-c", "sleep 600 & exit 3"],
+        ...{ stdin: "piped", stdout: "piped", stderr: "piped", detached: true },
+      }).spawn();
+    const link = new ChildLink(start, { ...DEFAULT_LIMITS, startMs: 300 });
+    const { message } = await assertRejects(
+      () => link.hello({ source: "", language: "js" }),
+      Error,
+    );
+    assertEquals(message, "timed out: Not ready within 0.3 s");
+    await link.close();
+    // It still runs: this throws when there is none in the group.
+    Deno.kill(-link.pid, "SIGKILL");
+  },
+});
 
 Deno.test("the process is given no environment, no folder and no permission", async () => {
   Deno.env.set("HF_TOKEN", "hf_secret");
