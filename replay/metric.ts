@@ -300,7 +300,8 @@ function breakEven(
   if (saved <= 0) return -1;
   if (constants === undefined) return 0;
   const { bytes: constantBytes, entriesPerToken } = constants;
-  const coded = Math.min(codes, elements) / entriesPerToken;
+  // One that is judged by its bytes says of no entry whether it is coded: each saves its share.
+  const coded = (codes === 0 ? elements : Math.min(codes, elements)) / entriesPerToken;
   const exact = elements / entriesPerToken - coded;
   return Math.ceil(exact + constantBytes * coded / saved);
 }

@@ -104,6 +104,10 @@ Deno.test("memory is saved from where coded tokens have paid for the constants",
   assertEquals(saves({ ...held, bytes: 800 }, constants(3000)), -1);
   assertEquals(saves({ ...held, bytes: 900 }, constants(0)), -1);
   assertEquals(saves(held), 0);
+  // A quantizer that is judged by its bytes has no codes: twenty tokens save 20 bytes each.
+  const brought = { elements: 400, bytes: 20 * 20, codes: 0 };
+  assertEquals(saves(brought, constants(3000)), 150);
+  assertEquals(saves(brought, constants(0)), 0);
 });
 
 Deno.test("a quantizer that stores nothing has numbers that can be told", () => {
