@@ -36,15 +36,29 @@ export interface Interpreter {
   readonly executable: string;
   /** Folders that it consists of: its prefix, and that of the one a virtual environment is made of. */
   readonly folders: readonly string[];
+  /** The program and what leads to it, where that lies in none of these: `~/bin/python`. */
+  readonly files: readonly string[];
 }
 
 const PROBE = `
-import json, os, sys
-own = [sys.executable, os.path.realpath(sys.executable)]
-folders = [sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix]
-folders += [os.path.dirname(os.path.dirname(path)) for path in own]
-real = [os.path.realpath(path) for path in folders]
-print(json.dumps({"executable": sys.executable, "folders": sorted({*folders, *real})}))
+import json, os, pwd, sys
+folders = {sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix}
+folders |= {os.path.realpath(path) for path in folders}
+files = [sys.executable]
+while os.path.islink(files[-1]) and len(files) < 40:
+    files.append(os.path.join(os.path.dirname(files[-1]), os.readlink(files[-1])))
+files = [os.path.normpath(path) for path in files]
+inside = lambda path: any(os.path.commonpath([path, folder]) == folder for folder in folders)
+try:
+    home = pwd.getpwuid(os.getuid()).pw_dir
+except KeyError:
+    home = ""
+print(json.dumps({
+    "executable": sys.executable,
+    "folders": sorted(folders),
+    "files": [path for path in files if not inside(path)],
+    "home": home,
+}))
 `;
 
 /**
@@ -84,34 +98,38 @@ export async function findInterpreter(python: string): Promise<Interpreter> {
 }
 
 function checked(python: string, said: string): Interpreter {
-  let found: Partial<Interpreter> = {};
+  let found: Partial<Interpreter & { readonly home: string }> = {};
   try {
     found = Object(JSON.parse(said));
   } catch {
     // It is none.
   }
-  const { executable, folders } = found;
-  if (typeof executable !== "string" || !Array.isArray(folders)) {
+  const { executable, folders, files, home } = found;
+  if (typeof executable !== "string" || !Array.isArray(folders) || !Array.isArray(files)) {
     throw new PolicyError(
       `--python is ${shown(python)}, which is no Python interpreter; expected one such as ` +
         `/usr/bin/python3`,
     );
   }
   // Seen by the policy, so it must be a folder of Python and nothing else.
-  const here = `${Deno.cwd()}/`;
-  const open = folders.find((folder) => here.startsWith(`${folder.replace(/\/$/, "")}/`));
-  if (open !== undefined) {
+  const places = [["the folder that you are in", Deno.cwd()], [
+    "your home",
+    home || "/root",
+  ]] as const;
+  for (const [what, place] of places) {
+    const open = folders.find((folder) => `${place}/`.startsWith(`${folder.replace(/\/$/, "")}/`));
+    if (open === undefined) continue;
     throw new PolicyError(
-      `The interpreter ${shown(python)} lives in ${shown(open)}, which holds the folder that you ` +
-        `are in; expected one in a folder of its own, such as a virtual environment`,
+      `The interpreter ${shown(python)} lives in ${shown(open)}, which holds ${what}; ` +
+        `expected one in a folder of its own, such as a virtual environment`,
     );
   }
-  return { executable, folders };
+  return { executable, folders, files };
 }
 
 /** Starts the interpreter with a program, its standard streams piped. */
 export function startInterpreter(
-  { executable, folders }: Interpreter,
+  { executable, folders, files }: Interpreter,
   program: string,
 ): Deno.ChildProcess {
   const bound = (paths: readonly string[]) =>
@@ -119,7 +137,7 @@ export function startInterpreter(
   return bubblewrap("piped", [
     ...bound(SYSTEM),
     ...["--dev", "/dev", "--proc", "/proc", "--size", `${SCRATCH_BYTES}`, "--tmpfs", "/tmp"],
-    ...bound(folders),
+    ...bound([...folders, ...files]),
     // Memory that is shared through it has no limit.
     ...["--dev-bind", "/dev/null", "/dev/zero"],
     // Root's settings of the kernel are in /proc, and may be written without any capability.

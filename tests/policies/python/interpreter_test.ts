@@ -6,6 +6,7 @@ import type { CalibrationStatistics } from "../../../policies/calibration_statis
 import { openPyodideLink } from "../../../policies/python/pyodide_link.ts";
 import { PolicyError } from "../../../policies/check.ts";
 import type { PolicyHost } from "../../../policies/host.ts";
+import { findInterpreter } from "../../../policies/python/bubblewrap.ts";
 import { interpreterLinks } from "../../../policies/python/interpreter_link.ts";
 import { hostBuiltin, isBuiltinName } from "../../../policies/registry.ts";
 import { SandboxHost } from "../../../policies/guest/sandbox_host.ts";
@@ -86,6 +87,30 @@ for (const [file, outcome] of Object.entries(ATTACKS)) {
     },
   });
 }
+
+Deno.test({
+  name: "a link to an interpreter shows nothing of the folders that it lies in",
+  ignore,
+  fn: async () => {
+    const home = await Deno.makeTempDir({ prefix: "kvreplay-test-" });
+    await Deno.mkdir(`${home}/bin`);
+    await Deno.symlink(PYTHON, `${home}/bin/python`);
+    await Deno.writeTextFile(`${home}/secret`, "");
+    const text = `import os\nraise ValueError(os.listdir(${JSON.stringify(home)}))`;
+    const linked = await findInterpreter(`${home}/bin/python`);
+    await assertRejects(
+      () =>
+        SandboxHost.open(
+          { name: "looks", text, language: "py" },
+          {},
+          interpreterLinks(linked),
+        ),
+      PolicyError,
+      "It cannot be loaded: ValueError: ['bin'], at line 2",
+    );
+    await Deno.remove(home, { recursive: true });
+  },
+});
 
 Deno.test({
   name: "what the evaluator has open is closed before a file is loaded",
