@@ -97,6 +97,8 @@ export class CodecProcess {
   #link: ChildLink;
   #used = false;
   #closed = false;
+  /** Memory for what is restored, which is used again. */
+  #restored = new Uint8Array(0);
   /** What the next example begins in is made meanwhile. */
   #ahead: Promise<unknown> | undefined;
 
@@ -217,7 +219,7 @@ export class CodecProcess {
   /**
    * Restores blocks from their bytes.
    *
-   * @returns all blocks, one after the other, `[heads, tokens, headDim]` each
+   * @returns all blocks, one after the other, `[heads, tokens, headDim]` each, until the next call
    */
   async decode(
     runs: readonly BlockRun[],
@@ -226,7 +228,8 @@ export class CodecProcess {
   ): Promise<Floats> {
     const what = `decode() of ${lengths.length} blocks`;
     const given = [bytesOf(lengths), bytes];
-    const reply = await this.#bytes(question("decode", runs, shape), given, what);
+    const room = (bytes: number) => this.#room(bytes);
+    const reply = await this.#bytes(question("decode", runs, shape), given, what, 0, room);
     const perToken = shape.heads * shape.headDim;
     const entries = runs.reduce((sum, run) => sum + run.count * run.tokens * perToken, 0);
     if (reply.length !== 4 * entries) throw spoilt(what);
@@ -270,13 +273,19 @@ export class CodecProcess {
     answerOf(new TextDecoder().decode(reply), what, this.limits, "codec");
   }
 
+  #room(bytes: number): Bytes {
+    if (bytes > this.#restored.length) this.#restored = new Uint8Array(bytes);
+    return this.#restored.subarray(0, bytes);
+  }
+
   async #bytes(
     question: CodecQuestion,
     parts: readonly Bytes[],
     what: string,
     fresh = 0,
+    room?: (bytes: number) => Bytes,
   ): Promise<Bytes> {
-    const reply = await this.#ask(question, parts, what, fresh);
+    const reply = await this.#ask(question, parts, what, fresh, room);
     if (reply.length < REPLY_HEADER || reply[0] !== 0) {
       answerOf(new TextDecoder().decode(reply), what, this.limits, "codec");
       throw spoilt(what);
@@ -299,6 +308,7 @@ export class CodecProcess {
     parts: readonly Bytes[],
     what: string,
     fresh: number,
+    room?: (bytes: number) => Bytes,
   ): Promise<Bytes> {
     const text = encoder.encode(JSON.stringify(question));
     const head = new Uint8Array(HEADER + 4 * Math.ceil(text.length / 4));
@@ -310,7 +320,7 @@ export class CodecProcess {
     if (question.ask !== "reset") this.#used = true;
     return await this.#time.within(
       question.ask === "calibrate" ? calibrateMs : stepMs,
-      (ms) => this.#link.askBytes([head, ...parts], ms, `No answer to ${what}`),
+      (ms) => this.#link.askBytes([head, ...parts], ms, `No answer to ${what}`, room),
     );
   }
 }

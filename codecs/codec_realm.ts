@@ -13,6 +13,7 @@ import type { exportProblem, policyOf } from "../sandbox/default_export.ts";
 import type { describeThrown, sealRealm } from "../sandbox/realm_seal.ts";
 import type { encodeValue } from "../sandbox/reply_value.ts";
 import type { RealmGuest } from "../sandbox/worker_main.ts";
+import type { KvKind } from "../quant/family.ts";
 import type { Codec, CodecModel, CodecSamples } from "./codec.ts";
 
 /** What the realm's code is given; all of it comes as text from this project. */
@@ -22,7 +23,7 @@ export interface CodecRealmParts {
   readonly encode: typeof encodeValue;
   readonly exportProblem: typeof exportProblem;
   readonly policyOf: typeof policyOf;
-  readonly kinds: readonly ("key" | "value")[];
+  readonly kinds: readonly KvKind[];
   /** Global names that stay. */
   readonly globals: readonly string[];
 }
@@ -52,16 +53,19 @@ export type CodecQuestion =
     /** Entries of queries, keys, values and scores, which follow in this order. */
     readonly entries: readonly [number, number, number, number];
   }
-  | {
-    readonly ask: "encode" | "decode";
-    readonly heads: number;
-    readonly headDim: number;
-    /**
-     * `[layer, kind, first token, tokens of a block, blocks]`. To encode, the tensors follow; to
-     * decode, the bytes of every block in 32 bits each, and then the blocks.
-     */
-    readonly runs: readonly (readonly [number, number, number, number, number])[];
-  };
+  | BlocksQuestion;
+
+/** Blocks to encode or to decode. */
+export interface BlocksQuestion {
+  readonly ask: "encode" | "decode";
+  readonly heads: number;
+  readonly headDim: number;
+  /**
+   * `[layer, kind, first token, tokens of a block, blocks]`. To encode, the tensors follow; to
+   * decode, the bytes of every block in 32 bits each, and then the blocks.
+   */
+  readonly runs: readonly (readonly [number, number, number, number, number])[];
+}
 
 /** What a codec has. */
 export interface CodecStarted {
@@ -76,10 +80,17 @@ export function codecRealm(
   const { parse, stringify } = JSON;
   const { fromCharCode } = String;
   const HEADER = 8;
+  const HEADER_OF_REPLY = 4;
   parts.seal(parts.globals);
 
   return (exports) => {
     let room = new Uint8Array(0);
+    /** Whether the codec was given views of it, which may be all that it keeps of a block. */
+    let given = false;
+    /** Memory of replies with blocks, and where what is in it ends. */
+    let memory = new Uint8Array(0);
+    let restored = new Float32Array(0);
+    let end = 0;
     let reply: string | Uint8Array | undefined;
     let codec: Codec | undefined;
     /** The call that the codec is in, for the sentence that says where it threw. */
@@ -168,25 +179,31 @@ export function codecRealm(
       Promise.resolve(codec!.calibrate!(samples, model))
         .then((lesson) => {
           const bytes = checkBytes(lesson);
-          const all = new Uint8Array(4 + bytes.length);
-          all.set(bytes, 4);
+          const all = new Uint8Array(HEADER_OF_REPLY + bytes.length);
+          all.set(bytes, HEADER_OF_REPLY);
           reply = all;
         })
         .catch(threw);
     }
 
-    function encode(
-      { runs, heads, headDim }: CodecQuestion & { ask: "encode" | "decode" },
-      at: { byte: number },
-    ): void {
+    function makeRoom(bytes: number): void {
+      if (bytes <= memory.length) return;
+      const more = new Uint8Array(4 * Math.ceil(bytes / 4));
+      more.set(memory.subarray(0, end));
+      memory = more;
+      restored = new Float32Array(more.buffer);
+    }
+
+    function encode({ runs, heads, headDim }: BlocksQuestion, at: { byte: number }): void {
       let blocks = 0;
-      for (const [, , , , count] of runs) blocks += count;
-      let end = 4 + 4 * blocks;
-      // Most codecs need less than the tensors; one that needs more gets more.
-      let all = new Uint8Array(end + room.length);
+      for (let r = 0; r < runs.length; r++) blocks += runs[r]![4];
       const lengths = new Uint32Array(blocks);
       let block = 0;
-      for (const [layer, kind, from, tokens, count] of runs) {
+      end = HEADER_OF_REPLY + 4 * blocks;
+      // Most codecs need less than the tensors; one that needs more gets more.
+      makeRoom(end + room.length);
+      for (let r = 0; r < runs.length; r++) {
+        const [layer, kind, from, tokens, count] = runs[r]!;
         const name = parts.kinds[kind]!;
         call = `encode(${layer}, "${name}")`;
         for (let b = 0; b < count; b++) {
@@ -195,36 +212,30 @@ export function codecRealm(
           const bytes = checkBytes(
             codec!.encode(layer, name, { first, tokens, heads, headDim, data }),
           );
-          if (end + bytes.length > all.length) {
-            const more = new Uint8Array(2 * (end + bytes.length));
-            more.set(all);
-            all = more;
-          }
+          if (end + bytes.length > memory.length) makeRoom(2 * (end + bytes.length));
           // A copy: the codec may write its next block where it wrote this one.
-          all.set(bytes, end);
+          memory.set(bytes, end);
           end += bytes.length;
           lengths[block++] = bytes.length;
         }
       }
-      all.set(new Uint8Array(lengths.buffer), 4);
-      reply = all.subarray(0, end);
+      memory.set(new Uint8Array(lengths.buffer), HEADER_OF_REPLY);
+      reply = memory.subarray(0, end);
     }
 
-    function decode(
-      { runs, heads, headDim }: CodecQuestion & { ask: "encode" | "decode" },
-      at: { byte: number },
-    ): void {
+    function decode({ runs, heads, headDim }: BlocksQuestion, at: { byte: number }): void {
       let [blocks, entries] = [0, 0];
-      for (const [, , , tokens, count] of runs) {
-        blocks += count;
-        entries += count * heads * tokens * headDim;
+      for (let r = 0; r < runs.length; r++) {
+        blocks += runs[r]![4];
+        entries += runs[r]![3] * runs[r]![4] * heads * headDim;
       }
       const lengths = new Uint32Array(room.buffer, at.byte, blocks);
       at.byte += 4 * blocks;
-      const all = new Uint8Array(4 + 4 * entries);
-      const restored = new Float32Array(all.buffer, 4);
-      let [block, end] = [0, 0];
-      for (const [layer, kind, from, tokens, count] of runs) {
+      let block = 0;
+      end = HEADER_OF_REPLY;
+      makeRoom(end + 4 * entries);
+      for (let r = 0; r < runs.length; r++) {
+        const [layer, kind, from, tokens, count] = runs[r]!;
         const name = parts.kinds[kind]!;
         call = `decode(${layer}, "${name}")`;
         const expected = heads * tokens * headDim;
@@ -239,11 +250,11 @@ export function codecRealm(
           if (values.length !== expected) {
             throw new TypeError(`It returned ${values.length} entries; expected ${expected}`);
           }
-          restored.set(values, end);
-          end += expected;
+          restored.set(values, end / 4);
+          end += 4 * expected;
         }
       }
-      reply = all;
+      reply = memory.subarray(0, end);
     }
 
     function text(from: number, to: number): string {
@@ -262,6 +273,7 @@ export function codecRealm(
       const length = new DataView(room.buffer).getUint32(4, true);
       const question = parse(text(HEADER, HEADER + length)) as CodecQuestion;
       const at = { byte: HEADER + 4 * Math.ceil(length / 4) };
+      given = question.ask !== "decode";
       if (question.ask === "reset") reset(question, at);
       else if (question.ask === "calibrate") calibrate(question, at);
       else if (question.ask === "encode") encode(question, at);
@@ -281,7 +293,11 @@ export function codecRealm(
     }
 
     return {
-      room: (bytes) => room = new Uint8Array(bytes),
+      room(bytes) {
+        if (given || bytes > room.length) room = new Uint8Array(bytes);
+        given = false;
+        return room;
+      },
       put() {
         reply = undefined;
         call = "";

@@ -63,8 +63,8 @@ export class CodecSession {
   readonly #observed: (() => Promise<ObservedLayer>)[] = [];
   #pending: PendingRun[] = [];
   #begun: Promise<void> | undefined;
-  /** Memory for the tensors of a message, which are sent before those of the next are gathered. */
-  readonly #memory = new ArrayBuffer(4 * ENTRIES_IN_MESSAGE);
+  /** Memory for the tensors of a message that is sent, and of the next, which are gathered meanwhile. */
+  readonly #memory = [0, 1].map(() => new ArrayBuffer(4 * ENTRIES_IN_MESSAGE));
 
   constructor(private readonly pair: CodecDoor) {}
 
@@ -106,16 +106,24 @@ export class CodecSession {
     );
     this.#pending = [];
     await (this.#begun ??= this.#begin());
-    // The decoder works on one message while the encoder works on the next.
-    let decoding: Promise<void> = Promise.resolve();
+    // The encoder works on a message, the decoder on one before it, and the next is gathered.
+    let [coding, decoding] = [Promise.resolve(), Promise.resolve()];
+    const failures: unknown[] = [];
+    const failed = (error: unknown) => void failures.push(error);
     for (const runs of messages(pending, this.pair.shape)) {
-      const coded = await this.pair.encode(this, runs, await gathered(runs, this.#memory));
-      await decoding;
-      decoding = this.#decode(runs, coded);
-      // What it throws is thrown where it is awaited.
-      decoding.catch(() => {});
+      this.#memory.reverse();
+      const data = await gathered(runs, this.#memory[0]!);
+      await coding;
+      if (failures.length > 0) break;
+      const coded = this.pair.encode(this, runs, data);
+      coding = coded.then(() => {}, failed);
+      decoding = Promise.all([coded, decoding]).then(([blocks]) =>
+        failures.length > 0 ? undefined : this.#decode(runs, blocks)
+      ).catch(failed);
     }
     await decoding;
+    // One process that fails ends the other: what came first says why.
+    if (failures.length > 0) throw failures[0];
   }
 
   async #begin(): Promise<void> {

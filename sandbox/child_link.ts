@@ -10,6 +10,8 @@ import { type Frame, FRAME_KINDS, frameCodec, type FrameReader } from "./frame.t
 import type { SandboxLimits } from "./limits.ts";
 import { quoted, SandboxError } from "./sandbox_error.ts";
 
+type Bytes = Uint8Array<ArrayBuffer>;
+
 /** UTF-8 bytes that one UTF-16 unit of a reply can take. */
 const BYTES_PER_UNIT = 3;
 const encoder = new TextEncoder();
@@ -29,7 +31,11 @@ export class ChildLink {
   readonly #codec = frameCodec();
   readonly #reader: FrameReader;
   readonly #writer: WritableStreamDefaultWriter<Uint8Array<ArrayBuffer>>;
-  readonly #stdout: ReadableStreamDefaultReader<Uint8Array>;
+  readonly #stdout: ReadableStreamBYOBReader;
+  /** Memory for what is read at once: as much as a pipe holds. */
+  #piece = new Uint8Array(2 ** 16);
+  /** Memory for the open question's reply. */
+  #room: ((bytes: number) => Bytes) | undefined;
   readonly #stderr: Tail;
   readonly #nonce = crypto.getRandomValues(new Uint8Array(16));
   #seq = 0;
@@ -47,9 +53,10 @@ export class ChildLink {
     this.#reader = this.#codec.reader(
       this.#nonce,
       BYTES_PER_UNIT * limits.messageBytes + STDERR_BYTES,
+      (bytes) => this.#room?.(bytes) ?? new Uint8Array(bytes),
     );
     this.#writer = this.#child.stdin.getWriter();
-    this.#stdout = this.#child.stdout.getReader();
+    this.#stdout = this.#child.stdout.getReader({ mode: "byob" });
     this.#stderr = new Tail(this.#child.stderr, STDERR_BYTES);
   }
 
@@ -88,13 +95,18 @@ export class ChildLink {
     return this.#text(await this.askBytes([encoder.encode(text)], ms, awaited));
   }
 
-  /** The same in bytes; the parts of a question are sent as one. */
+  /**
+   * The same in bytes; the parts of a question are sent as one.
+   *
+   * @param room memory for a reply of so many bytes; absent for memory of its own
+   */
   askBytes(
-    question: readonly Uint8Array<ArrayBuffer>[],
+    question: readonly Bytes[],
     ms: number,
     awaited: string,
-  ): Promise<Uint8Array<ArrayBuffer>> {
-    return this.#exchange(FRAME_KINDS.ask, question, ms, awaited);
+    room?: (bytes: number) => Bytes,
+  ): Promise<Bytes> {
+    return this.#exchange(FRAME_KINDS.ask, question, ms, awaited, room);
   }
 
   /** Kills the process, if it runs still, and waits for its end. */
@@ -104,14 +116,16 @@ export class ChildLink {
 
   async #exchange(
     kind: number,
-    question: readonly Uint8Array<ArrayBuffer>[],
+    question: readonly Bytes[],
     ms: number,
     awaited: string,
-  ): Promise<Uint8Array<ArrayBuffer>> {
+    room?: (bytes: number) => Bytes,
+  ): Promise<Bytes> {
     if (this.#failed !== undefined) throw this.#failed;
     // Parts of a reply would reach whoever reads next.
     if (this.#asked) throw new InternalError(`${awaited}, and a question before it is open`);
     this.#asked = true;
+    this.#room = room;
     const seq = ++this.#seq;
     let late = false;
     const timer = setTimeout(() => {
@@ -141,7 +155,7 @@ export class ChildLink {
   }
 
   /** Sends a question: in one piece, or what is large as it is, behind its header. */
-  async #send(kind: number, seq: number, question: readonly Uint8Array<ArrayBuffer>[]) {
+  async #send(kind: number, seq: number, question: readonly Bytes[]) {
     const bytes = question.reduce((sum, part) => sum + part.length, 0);
     const pieces = bytes <= ONE_PIECE ? [joined(question, bytes)] : question;
     const [first = new Uint8Array(0), ...others] = pieces.filter((piece) => piece.length > 0);
@@ -155,8 +169,10 @@ export class ChildLink {
    */
   async #receive(): Promise<Frame | undefined> {
     for (;;) {
-      const { value, done } = await this.#stdout.read();
+      const { value, done } = await this.#stdout.read(this.#piece);
       if (done) return undefined;
+      // Reading has moved the memory.
+      this.#piece = new Uint8Array(value.buffer);
       const [frame, ...more] = this.#reader.push(value);
       if (frame === undefined) continue;
       if (more.length > 0) throw new UserError(`${1 + more.length} messages for one question`);
@@ -164,7 +180,7 @@ export class ChildLink {
     }
   }
 
-  #accept({ kind, seq, body }: Frame, asked: number): Uint8Array<ArrayBuffer> {
+  #accept({ kind, seq, body }: Frame, asked: number): Bytes {
     if (kind === FRAME_KINDS.end) throw endedBy(new TextDecoder().decode(body), this.limits);
     if (kind !== FRAME_KINDS.reply) throw new UserError(`A message of unknown kind ${kind}`);
     if (seq !== asked) throw new UserError(`A reply to question ${seq} instead of ${asked}`);
@@ -212,7 +228,7 @@ export class ChildLink {
   }
 }
 
-function joined(parts: readonly Uint8Array<ArrayBuffer>[], bytes: number): Uint8Array<ArrayBuffer> {
+function joined(parts: readonly Bytes[], bytes: number): Bytes {
   const all = new Uint8Array(bytes);
   let at = 0;
   for (const part of parts) {

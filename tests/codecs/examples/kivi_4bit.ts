@@ -4,6 +4,11 @@ const GROUP = 32;
 const WINDOW = 128;
 const TOP = 15;
 
+/** Memory of a block: what `encode` and `decode` return is copied before they are called again. */
+let bytes = new Uint8Array(0);
+let parameters = new Float16Array(0);
+let restored = new Float32Array(0);
+
 /**
  * The family `kivi` at 4 bits: keys in groups of 32 tokens of a channel, values in groups of 32
  * channels of a token; codes, then a scale and a zero point a group.
@@ -11,64 +16,65 @@ const TOP = 15;
 export default {
   blocks: (kind) => kind === "key" ? { tokens: WINDOW } : { window: WINDOW },
 
-  encode(_layer, kind, { heads, tokens, headDim, data }) {
+  encode(_layer, kind, { headDim, data }) {
+    makeRoom(data.length);
     // Entries of a group lie next to each other, or one token apart.
     const stride = kind === "key" ? headDim : 1;
-    const groups = data.length / GROUP;
-    const bytes = new Uint8Array(data.length / 2 + 4 * groups);
-    const parameters = new Float16Array(bytes.buffer, data.length / 2);
-    let group = 0;
-    for (const first of starts(kind, heads, tokens, headDim)) {
-      let low = Infinity, high = -Infinity;
-      for (let i = first; i < first + GROUP * stride; i += stride) {
-        const x = data[i]!;
-        if (x < low) low = x;
-        if (x > high) high = x;
-      }
-      const scale = Math.fround(Math.fround(high - low) / TOP);
-      parameters[2 * group] = scale;
-      parameters[2 * group + 1] = low;
-      if (scale > 0) {
-        for (let j = 0, i = first; j < GROUP; j += 2, i += 2 * stride) {
-          bytes[(group * GROUP + j) >> 1] = code(data[i]!, low, scale) |
-            code(data[i + stride]!, low, scale) << 4;
-        }
-      }
-      group++;
+    for (let group = 0; group < data.length / GROUP; group++) {
+      encodeGroup(data, firstOf(group, stride), stride, group);
     }
     return bytes;
   },
 
-  decode(_layer, kind, bytes, { heads, tokens, headDim }) {
+  decode(_layer, kind, coded, { heads, tokens, headDim }) {
+    makeRoom(heads * tokens * headDim);
+    bytes.set(coded);
     const stride = kind === "key" ? headDim : 1;
-    const restored = new Float32Array(heads * tokens * headDim);
-    const parameters = new Float16Array(bytes.buffer, restored.length / 2);
-    let group = 0;
-    for (const first of starts(kind, heads, tokens, headDim)) {
-      const scale = parameters[2 * group]!, zero = parameters[2 * group + 1]!;
-      for (let j = 0, i = first; j < GROUP; j += 2, i += 2 * stride) {
-        const two = bytes[(group * GROUP + j) >> 1]!;
-        restored[i] = Math.fround((two & TOP) * scale) + zero;
-        restored[i + stride] = Math.fround((two >> 4) * scale) + zero;
-      }
-      group++;
+    for (let group = 0; group < restored.length / GROUP; group++) {
+      decodeGroup(firstOf(group, stride), stride, group);
     }
     return restored;
   },
 } satisfies Codec;
 
-/** Index of the first entry of every group. */
-function starts(kind: "key" | "value", heads: number, tokens: number, headDim: number): number[] {
-  const all: number[] = [];
-  const entries = heads * tokens * headDim;
-  if (kind === "value") {
-    for (let i = 0; i < entries; i += GROUP) all.push(i);
-    return all;
+function makeRoom(entries: number) {
+  if (restored.length === entries) return;
+  restored = new Float32Array(entries);
+  bytes = new Uint8Array(entries / 2 + 4 * entries / GROUP);
+  parameters = new Float16Array(bytes.buffer, entries / 2);
+}
+
+/** Index of the first entry of a group; as many groups as a token has channels stand side by side. */
+function firstOf(group: number, stride: number): number {
+  const beside = group % stride;
+  return (group - beside) * GROUP + beside;
+}
+
+function encodeGroup(data: Float32Array, first: number, stride: number, group: number) {
+  let low = data[first]!, high = low;
+  for (let j = 0, i = first; j < GROUP; j++, i += stride) {
+    const x = data[i]!;
+    if (x < low) low = x;
+    if (x > high) high = x;
   }
-  for (let row = 0; row < heads * tokens; row += GROUP) {
-    for (let channel = 0; channel < headDim; channel++) all.push(row * headDim + channel);
+  const scale = Math.fround(Math.fround(high - low) / TOP);
+  parameters[2 * group] = scale;
+  parameters[2 * group + 1] = low;
+  const at = group * GROUP / 2;
+  if (scale === 0) return void bytes.fill(0, at, at + GROUP / 2);
+  for (let j = 0, i = first; j < GROUP / 2; j++, i += 2 * stride) {
+    bytes[at + j] = code(data[i]!, low, scale) | code(data[i + stride]!, low, scale) << 4;
   }
-  return all;
+}
+
+function decodeGroup(first: number, stride: number, group: number) {
+  const scale = parameters[2 * group]!, zero = parameters[2 * group + 1]!;
+  const at = group * GROUP / 2;
+  for (let j = 0, i = first; j < GROUP / 2; j++, i += 2 * stride) {
+    const two = bytes[at + j]!;
+    restored[i] = Math.fround((two & TOP) * scale) + zero;
+    restored[i + stride] = Math.fround((two >> 4) * scale) + zero;
+  }
 }
 
 /** Ties to even, as float32 arithmetic rounds them. */

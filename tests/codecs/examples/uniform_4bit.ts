@@ -3,45 +3,62 @@ import type { Codec } from "@kvreplay/kvreplay/codecs";
 const GROUP = 64;
 const TOP = 15;
 
+/** Memory of a block: what `encode` and `decode` return is copied before they are called again. */
+let bytes = new Uint8Array(0);
+let parameters = new Float16Array(0);
+let restored = new Float32Array(0);
+
 /** The family `uniform` at 4 bits: codes of all heads, then a scale and a zero point a group. */
 export default {
-  encode(_layer, _kind, { heads, headDim, data }) {
-    const groups = heads * headDim / GROUP;
-    const bytes = new Uint8Array(data.length / 2 + 4 * groups);
-    const parameters = new Float16Array(bytes.buffer, data.length / 2);
-    for (let group = 0; group < groups; group++) {
-      const from = group * GROUP;
-      let low = Infinity, high = -Infinity;
-      for (let i = from; i < from + GROUP; i++) {
-        const x = data[i]!;
-        if (x < low) low = x;
-        if (x > high) high = x;
-      }
-      const scale = Math.fround(Math.fround(high - low) / TOP);
-      parameters[2 * group] = scale;
-      parameters[2 * group + 1] = low;
-      if (scale === 0) continue;
-      for (let i = from; i < from + GROUP; i += 2) {
-        bytes[i >> 1] = code(data[i]!, low, scale) | code(data[i + 1]!, low, scale) << 4;
-      }
+  encode(_layer, _kind, { data }) {
+    makeRoom(data.length);
+    for (let from = 0, at = 0; from < data.length; from += GROUP, at += 2) {
+      encodeGroup(data, from, at);
     }
     return bytes;
   },
 
-  decode(_layer, _kind, bytes, { heads, tokens, headDim }) {
-    const restored = new Float32Array(heads * tokens * headDim);
-    const parameters = new Float16Array(bytes.buffer, restored.length / 2);
+  decode(_layer, _kind, coded, { heads, tokens, headDim }) {
+    makeRoom(heads * tokens * headDim);
+    bytes.set(coded);
     for (let from = 0, at = 0; from < restored.length; from += GROUP, at += 2) {
-      const scale = parameters[at]!, zero = parameters[at + 1]!;
-      for (let i = from; i < from + GROUP; i += 2) {
-        const two = bytes[i >> 1]!;
-        restored[i] = Math.fround((two & TOP) * scale) + zero;
-        restored[i + 1] = Math.fround((two >> 4) * scale) + zero;
-      }
+      decodeGroup(from, at);
     }
     return restored;
   },
 } satisfies Codec;
+
+function makeRoom(entries: number) {
+  if (restored.length === entries) return;
+  restored = new Float32Array(entries);
+  bytes = new Uint8Array(entries / 2 + 4 * entries / GROUP);
+  parameters = new Float16Array(bytes.buffer, entries / 2);
+}
+
+function encodeGroup(data: Float32Array, from: number, at: number) {
+  let low = data[from]!, high = low;
+  for (let i = from; i < from + GROUP; i++) {
+    const x = data[i]!;
+    if (x < low) low = x;
+    if (x > high) high = x;
+  }
+  const scale = Math.fround(Math.fround(high - low) / TOP);
+  parameters[at] = scale;
+  parameters[at + 1] = low;
+  if (scale === 0) return void bytes.fill(0, from >> 1, (from + GROUP) >> 1);
+  for (let i = from; i < from + GROUP; i += 2) {
+    bytes[i >> 1] = code(data[i]!, low, scale) | code(data[i + 1]!, low, scale) << 4;
+  }
+}
+
+function decodeGroup(from: number, at: number) {
+  const scale = parameters[at]!, zero = parameters[at + 1]!;
+  for (let i = from; i < from + GROUP; i += 2) {
+    const two = bytes[i >> 1]!;
+    restored[i] = Math.fround((two & TOP) * scale) + zero;
+    restored[i + 1] = Math.fround((two >> 4) * scale) + zero;
+  }
+}
 
 /** Ties to even, as float32 arithmetic rounds them. */
 function code(x: number, zero: number, scale: number): number {
