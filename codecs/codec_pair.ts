@@ -31,7 +31,7 @@ type Bytes = Uint8Array<ArrayBuffer>;
 type Floats = Float32Array<ArrayBuffer>;
 
 /**
- * What a codec may use unless others are given: a message holds up to 2 MiB of tensors, and a run as
+ * What a codec may use unless others are given: a message holds up to 512 KiB of tensors, and a run as
  * many as there are.
  */
 export const CODEC_LIMITS: SandboxLimits = {
@@ -189,7 +189,7 @@ export class CodecPair implements CodecDoor, EndedTogether {
     if (this.#rules !== undefined) return;
     this.#model = model;
     await this.#reset();
-    this.#getReady();
+    if (!this.calibrates) this.#beginNext();
   }
 
   /**
@@ -205,7 +205,7 @@ export class CodecPair implements CodecDoor, EndedTogether {
     // How blocks are cut may be part of what was learned.
     this.#rules = undefined;
     await this.#reset();
-    this.#getReady();
+    this.#beginNext();
   }
 
   /** The session that a store of this layer and kind belongs to: each example has one. */
@@ -235,9 +235,9 @@ export class CodecPair implements CodecDoor, EndedTogether {
     await orEnded(this, () => this.encoder.observe(layer, tokens, tensors));
   }
 
-  /** Says that the stores of an example are free: both processes get ready for the next one. */
+  /** Says that the stores of an example are free: both processes begin the next one. */
   ended(session: CodecSession): void {
-    if (this.#example.is(session)) this.#getReady();
+    if (this.#example.is(session)) this.#beginNext();
   }
 
   /** Codes blocks. */
@@ -289,11 +289,12 @@ export class CodecPair implements CodecDoor, EndedTogether {
     ]));
   }
 
-  /** Lets both processes make what the next example begins in, while nobody waits for it. */
-  #getReady(): void {
+  /** Lets both processes begin the next example while nobody waits for it. */
+  #beginNext(): void {
     if (this.#closing !== undefined) return;
-    this.encoder.getReady();
-    this.decoder.getReady();
+    for (const process of [this.encoder, this.decoder]) {
+      process.begin(this.#known(this.#model), this.#lesson);
+    }
   }
 
   /** Begins anew in both processes, which must cut blocks alike, and as before. */

@@ -11,7 +11,7 @@ import { RunTime } from "../sandbox/run_time.ts";
 import { SandboxError } from "../sandbox/sandbox_error.ts";
 import type { Hello } from "../sandbox/child_main.ts";
 import type { BudgetState, RequestMeta } from "../policies/policy.ts";
-import { REALM_QUESTIONS } from "../sandbox/worker_main.ts";
+import { FRESH_REALM } from "../sandbox/worker_main.ts";
 import { shown } from "../sandbox/shown.ts";
 import { KV_KINDS } from "../quant/family.ts";
 import { DEFAULT_RULE, type FullRule } from "./block_rule.ts";
@@ -91,6 +91,13 @@ export interface ExampleFacts {
   readonly budget: Partial<BudgetState>;
 }
 
+/** An example that was begun. */
+interface Begun {
+  readonly lesson: Bytes;
+  /** How keys and values are cut. */
+  readonly rules: readonly [FullRule, FullRule];
+}
+
 /** A process that holds a codec. */
 export class CodecProcess {
   readonly #time: RunTime;
@@ -99,8 +106,8 @@ export class CodecProcess {
   #closed = false;
   /** Memory for what is restored, which is used again. */
   #restored = new Uint8Array(0);
-  /** What the next example begins in is made meanwhile. */
-  #ahead: Promise<unknown> | undefined;
+  /** The next example is begun meanwhile; what comes of it, where it can be. */
+  #ahead: Promise<Begun | undefined> | undefined;
 
   private constructor(
     private readonly runner: CodecRunner,
@@ -138,7 +145,8 @@ export class CodecProcess {
   }
 
   /**
-   * Begins an example in a realm made afresh, so that nothing of an earlier one is left.
+   * Begins an example in a realm made afresh, so that nothing of an earlier one is left; at once,
+   * where it was begun ahead.
    *
    * @returns how keys and values are cut
    */
@@ -147,9 +155,42 @@ export class CodecProcess {
     lesson: Bytes,
     facts?: ExampleFacts,
   ): Promise<readonly [FullRule, FullRule]> {
-    const { wasm } = this;
-    await this.#ahead;
+    const begun = await this.#meanwhile();
+    if (begun !== undefined && begun.lesson === lesson) return begun.rules;
     await this.#renew();
+    return await this.#reset(model, lesson, facts);
+  }
+
+  /**
+   * Begins the next example while nobody waits for it, as far as can be: a process that is good for one
+   * example is told what that is about.
+   */
+  begin(model: CodecModel, lesson: Bytes): void {
+    this.#ahead = this.#begin(model, lesson, this.#ahead);
+    // What goes wrong is told when something is asked next.
+    this.#ahead.catch(() => {});
+  }
+
+  async #begin(
+    model: CodecModel,
+    lesson: Bytes,
+    before: Promise<unknown> | undefined,
+  ): Promise<Begun | undefined> {
+    await before;
+    if (!this.runner.once) return { lesson, rules: await this.#reset(model, lesson) };
+    await this.#renew();
+    return undefined;
+  }
+
+  /** Waits for what is done meanwhile; what is asked next makes something else of it. */
+  async #meanwhile(): Promise<Begun | undefined> {
+    const begun = await this.#ahead;
+    this.#ahead = undefined;
+    return begun;
+  }
+
+  async #reset(model: CodecModel, lesson: Bytes, facts?: ExampleFacts): Promise<Begun["rules"]> {
+    const { wasm } = this;
     const question: CodecQuestion = {
       ask: "reset",
       model: sizes(model),
@@ -158,15 +199,7 @@ export class CodecProcess {
       ...facts,
     };
     const parts = wasm === undefined ? [lesson] : [lesson, wasm];
-    const rules = await this.#answer(question, parts, "blocks()", REALM_QUESTIONS.fresh);
-    return rulesOf(rules);
-  }
-
-  /** Begins to make what the next example begins in. */
-  getReady(): void {
-    this.#ahead = this.runner.once ? this.#renew() : this.#realm();
-    // What goes wrong is told when something is asked next.
-    this.#ahead.catch(() => {});
+    return rulesOf(await this.#answer(question, parts, "blocks()", FRESH_REALM));
   }
 
   /** Shows the prompt of a layer: queries, keys, values and scores. */
@@ -197,7 +230,7 @@ export class CodecProcess {
     };
     // Floats first: they must begin at a multiple of four bytes.
     const parts = [...samples.map(bytesOf), ...(wasm === undefined ? [] : [wasm])];
-    return await this.#bytes(question, parts, "calibrate()", REALM_QUESTIONS.fresh);
+    return await this.#bytes(question, parts, "calibrate()", FRESH_REALM);
   }
 
   /**
@@ -262,17 +295,6 @@ export class CodecProcess {
     await this.#load();
   }
 
-  /** Has a realm made in which nothing was asked before. */
-  async #realm(): Promise<void> {
-    const what = "its being loaded again";
-    const question = Uint8Array.of(REALM_QUESTIONS.ahead);
-    const reply = await this.#time.within(
-      this.limits.stepMs,
-      (ms) => this.#link.askBytes([question], ms, `No answer to ${what}`),
-    );
-    answerOf(new TextDecoder().decode(reply), what, this.limits, "codec");
-  }
-
   #room(bytes: number): Bytes {
     if (bytes > this.#restored.length) this.#restored = new Uint8Array(bytes);
     return this.#restored.subarray(0, bytes);
@@ -316,8 +338,10 @@ export class CodecProcess {
     new DataView(head.buffer).setUint32(4, text.length, true);
     head.set(text, HEADER);
     const { stepMs, calibrateMs } = this.limits;
-    await this.#ahead;
-    if (question.ask !== "reset") this.#used = true;
+    if (question.ask !== "reset") {
+      await this.#meanwhile();
+      this.#used = true;
+    }
     return await this.#time.within(
       question.ask === "calibrate" ? calibrateMs : stepMs,
       (ms) => this.#link.askBytes([head, ...parts], ms, `No answer to ${what}`, room),

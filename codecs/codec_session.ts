@@ -11,11 +11,14 @@ import { attentionReceived } from "./attention_received.ts";
 import { firstTokens } from "./first_tokens.ts";
 import type { BlockRun, BlockShape, CodedBlocks } from "./codec_process.ts";
 
-/** Entries of the blocks in one message: 2 MiB in float32, so that both processes work at once. */
-const ENTRIES_IN_MESSAGE = 2 ** 19;
+/**
+ * Entries of the blocks in one message: 512 KiB in float32, so that both processes work at once, on
+ * memory that they find in their caches.
+ */
+const ENTRIES_IN_MESSAGE = 2 ** 17;
 
 /** Entries in an example's first message; each that follows has twice as many as the one before. */
-const ENTRIES_IN_FIRST = 2 ** 16;
+const ENTRIES_IN_FIRST = 2 ** 15;
 
 /** Blocks that wait to be coded. */
 export interface PendingRun extends BlockRun {

@@ -10,7 +10,7 @@ import { childMain } from "./child_main.ts";
 import { FRAME_KINDS, frameCodec } from "./frame.ts";
 import type { SandboxLimits } from "./limits.ts";
 import { SLATE_BYTES, slateSide } from "./slate.ts";
-import { REALM_QUESTIONS, workerMain } from "./worker_main.ts";
+import { FRESH_REALM, workerMain } from "./worker_main.ts";
 
 /** The hidden argument with which a compiled binary starts itself as the sandbox's process. */
 export const SANDBOX_CHILD_ARGUMENT = "--sandbox-child";
@@ -66,7 +66,7 @@ function workerSource(guest: Guest): string {
       realmSource: JSON.stringify(guest.realmSource()),
       globals: JSON.stringify(guest.globals),
       binary: String(guest.binary),
-      realms: JSON.stringify(REALM_QUESTIONS),
+      fresh: String(FRESH_REALM),
     });
 }
 
@@ -141,13 +141,18 @@ export interface SandboxOptions {
 }
 
 /** Flags of the second Deno: nothing is allowed, nothing is asked, nothing is fetched or written. */
-export function denoFlags({ memoryMib }: SandboxLimits): string[] {
+export function denoFlags(
+  { memoryMib }: SandboxLimits,
+  { binary }: Pick<Guest, "binary"> = { binary: false },
+): string[] {
   const denied = ["read", "write", "net", "env", "run", "sys", "ffi", "import"];
   return [
     ...["--no-prompt", "--no-config", "--no-remote", "--no-npm", "--no-lock", "--cached-only"],
     ...["--no-code-cache", "--no-check", "--unstable-worker-options"],
     ...denied.map((name) => `--deny-${name}`),
-    `--v8-flags=--max-old-space-size=${memoryMib},--disallow-code-generation-from-strings`,
+    `--v8-flags=--max-old-space-size=${memoryMib},--disallow-code-generation-from-strings` +
+    // Two such guests and the evaluator work at once: other threads of a guest would be in the way.
+    (binary ? ",--single-threaded-gc" : ""),
   ];
 }
 
@@ -161,7 +166,7 @@ export const launchDeno: LaunchChild = (limits, guest) => {
     workerSource: JSON.stringify(workerSource(guest)),
   });
   const url = `data:application/javascript,${encodeURIComponent(program)}`;
-  return spawn(["run", ...denoFlags(limits), url]);
+  return spawn(["run", ...denoFlags(limits, guest), url]);
 };
 
 /** Starts this very program again; `before` are arguments that lead to its own (none in a binary). */

@@ -18,8 +18,8 @@ export interface WorkerParts {
   readonly realmSource: string;
   /** Whether the guest may compile WebAssembly, and is asked and replies in bytes. */
   readonly binary: boolean;
-  /** First bytes of questions that a binary guest's realm is made afresh for. */
-  readonly realms: typeof REALM_QUESTIONS;
+  /** First byte of a question that a binary guest is asked in a realm made afresh. */
+  readonly fresh: number;
   /** Global names that stay in the worker, too. */
   readonly globals: readonly string[];
   readonly slateSide: typeof slateSide;
@@ -38,13 +38,8 @@ export interface RealmGuest {
   take(): string | Uint8Array | undefined;
 }
 
-/** First bytes of questions that a binary guest's realm is made afresh for. */
-export const REALM_QUESTIONS = {
-  /** It is asked in a realm in which nothing was asked before. */
-  fresh: 1,
-  /** It asks for such a realm alone, to be there when it is needed; the reply says that it is. */
-  ahead: 255,
-} as const;
+/** First byte of a question that a binary guest is asked in a realm made afresh. */
+export const FRESH_REALM = 1;
 
 /** The first text on the slate. */
 export interface WorkerStart {
@@ -210,16 +205,11 @@ export function workerMain(parts: WorkerParts): void {
       }
       if (typeof guest === "string") return slate.send(text(guest));
       slate.send(await replyOf(guest, given.mostUnits));
-      for (let unused = false;;) {
-        const question = parts.binary ? slate.peek() : 0;
-        const ahead = question === parts.realms.ahead;
-        if (ahead || question === parts.realms.fresh && !unused) guest = await load(source);
-        unused = ahead;
-        if (ahead || typeof guest === "string") {
+      for (;;) {
+        if (parts.binary && slate.peek() === parts.fresh) guest = await load(source);
+        if (typeof guest === "string") {
           slate.receive();
-          if (typeof guest === "string") return slate.send(text(guest));
-          slate.send(text("Anull"));
-          continue;
+          return slate.send(text(guest));
         }
         put(slate, guest);
         slate.send(await replyOf(guest, given.mostUnits));
