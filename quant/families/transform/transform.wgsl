@@ -9,13 +9,10 @@ struct Job {
   first: u32,
   tokens: u32,
   first_group: u32,
-  // Heads of a block; stored components of a token; symbols of an alphabet.
+  // Heads of a block; stored components of a token.
   block_heads: u32,
   stored: u32,
-  symbols: u32,
   rotate: u32,
-  // Words that a stream has room for before streams are put together.
-  room: u32,
   // Group whose stream comes first in the bound streams.
   first_bound: u32,
   // Levels that streams are measured at, and the first of them; whether they are bounded, and bits that each group may add to

@@ -14,13 +14,16 @@ import type { WgslValues } from "../../gpu/wgsl_layout.ts";
 import { SettledStream, type StreamPart } from "../../gpu/settled_stream.ts";
 import { type WordRegion, Workbench } from "../../gpu/workbench.ts";
 import { wordsPerRow } from "../../packing/bit_packing.ts";
+import { FREQUENCY_BITS } from "../../packing/entropy_coder.ts";
 import pack from "../../packing/pack.wgsl" with { type: "text" };
 import type { GpuTensor } from "../../tensor.ts";
 import { DEAD_ZONE } from "./component_codes.ts";
 import axesAccess from "./transform_axes.wgsl" with { type: "text" };
 import unpackKernel from "./transform_unpack.wgsl" with { type: "text" };
 import componentKernels from "./transform_components.wgsl" with { type: "text" };
-import streamKernels from "./transform_streams.wgsl" with { type: "text" };
+import readKernel from "./transform_read.wgsl" with { type: "text" };
+import streamAccess from "./transform_streams.wgsl" with { type: "text" };
+import writeKernels from "./transform_write.wgsl" with { type: "text" };
 import common from "./transform.wgsl" with { type: "text" };
 import {
   bandsOf,
@@ -48,7 +51,16 @@ const MOST_THREADS = 256;
 const TILE_TOKENS = 8;
 
 /** Most words that the codes or the streams of one launch may take. */
-const MOST_WORDS = 1 << 23;
+const MOST_WORDS = 1 << 25;
+
+/** Streams that a workgroup reads (`reading_streams`). */
+const READING_STREAMS = 4;
+
+/** Words that are kept of each part of a stream between measuring and writing it. */
+const PART_WORDS = 2;
+
+/** In the place of an entry of an alphabet: behind every slot. */
+const NEVER_REACHED = 0xffffffff;
 
 /** Model constants; every example's store shares them. */
 interface Model {
@@ -98,15 +110,25 @@ function deviceTables(device: GPUDevice, settings: TransformSettings) {
   const { alphabets, matrix, steps, tables } = layout;
   const bench = Workbench.of(device);
   const shared = bench.shared(alphabets, () => {
-    const { frequencies, ends, levels, costs } = alphabets;
+    const { symbols, frequencies, ends, levels, costs } = alphabets;
     const entries = new Uint32Array(4 * frequencies.length);
     const values = new Float32Array(entries.buffer);
     for (const [i, frequency] of frequencies.entries()) {
-      entries[4 * i] = frequency | ends[i]! << 16;
+      // How many bits leave a state before the symbol comes in at most; that does not occur without any.
+      const most = Math.clz32(frequency) - (31 - FREQUENCY_BITS);
+      entries[4 * i] = frequency | most << 13 | (ends[i]! - frequency) << 17;
       values[4 * i + 1] = levels[i]!;
       entries[4 * i + 2] = costs[i]!;
     }
-    return { alphabets: bench.buffer("alphabets", entries) };
+    // Rows as `transform_read.wgsl` has them.
+    const width = Math.min(16, Math.max(4, symbols));
+    const rows = new Uint32Array(frequencies.length / symbols * width).fill(NEVER_REACHED);
+    const step = Math.max(1, symbols / width);
+    for (let i = 0; i < frequencies.length / step; i++) {
+      const [table, place] = [Math.floor(i * step / symbols), i % Math.min(width, symbols)];
+      rows[table * width + place] = entries[4 * i * step]!;
+    }
+    return { alphabets: bench.buffer("alphabets", entries), rows: bench.buffer("rows", rows) };
   });
   const own = bench.shared(settings, () => ({
     axes: bench.buffer("axes", axes),
@@ -124,7 +146,8 @@ export class TransformStoreGpu extends GrowingStore<TransformSettings, "stream_e
   readonly #model: Model;
   readonly #unpacking: Kernels;
   readonly #components: Kernels;
-  readonly #coder: Kernels;
+  readonly #writer: Kernels;
+  readonly #reader: Kernels;
   readonly #streams: SettledStream;
   /** Level of the last group; what is stored does not need it. */
   readonly #lastLevel: GPUBuffer;
@@ -155,12 +178,16 @@ export class TransformStoreGpu extends GrowingStore<TransformSettings, "stream_e
       Kernels.of(device, "transform", [pack, common, sizes, axesAccess, text]);
     this.#unpacking = kernels(unpackKernel);
     this.#components = kernels(componentKernels);
-    this.#coder = Kernels.of(device, "transform", [pack, common, streamKernels], {
-      rounding: 0.5 - DEAD_ZONE,
-    });
+    const { stored, alphabets } = model.layout;
+    const coder = (text: string, constants = {}) => {
+      const symbols = `const symbols = ${alphabets.symbols}u;`;
+      const texts = [pack, common, symbols, streamAccess, text];
+      return Kernels.of(device, "transform", texts, constants);
+    };
+    this.#writer = coder(writeKernels, { rounding: 0.5 - DEAD_ZONE });
+    this.#reader = coder(readKernel);
     this.#streams = new SettledStream(this.bench, "streams", streamWords);
     this.#lastLevel = this.bench.buffer("last level", 1);
-    const { stored } = model.layout;
     this.#room = worstStreamWords(stored);
     const words = Math.max(this.#room, GROUP_TOKENS * stored);
     this.#most = Math.max(1, Math.min(MOST_GROUPS, Math.floor(MOST_WORDS / words)));
@@ -214,35 +241,37 @@ export class TransformStoreGpu extends GrowingStore<TransformSettings, "stream_e
     const tokens = groups * GROUP_TOKENS;
     const words = bench.buffer("waiting streams", groups * this.#room);
     bench.batch(() => {
-      const bands = LEVEL_FACTORS.length * bandsOf(stored);
-      const [values, loose, stream_lengths, chosen, shifts] = [
-        bench.buffer("values", tokens * stored),
-        bench.buffer("loose streams", groups * this.#room),
-        bench.buffer("stream lengths", groups * LEVEL_FACTORS.length),
-        bench.buffer("chosen", groups),
-        bench.buffer("shifts", Math.max(1, groups * bands)),
-      ];
       const job = this.#job(input, first, groups, first);
+      const measured = groups * job.levels;
+      const [values, stream_lengths, parts, chosen, shifts] = [
+        bench.buffer("values", tokens * stored),
+        bench.buffer("stream lengths", measured),
+        bench.buffer(
+          "parts",
+          measured * PART_WORDS * this.#writer.workgroupThreads("write_streams"),
+        ),
+        bench.buffer("chosen", groups),
+        bench.buffer("shifts", measured * bandsOf(stored)),
+      ];
       const axes = this.#unpackAxes(job);
       const vectors = { job, values, tensor: input.buffer, ...axes };
       this.run(this.#components, "transform", { workgroups: this.#tiles(tokens) }, vectors);
       const streams = {
         job,
         values,
-        loose,
         stream_lengths,
+        parts,
         chosen,
         shifts,
         last_level: this.#lastLevel,
         streams: words,
       };
-      const fits = groups * job.levels * bandsOf(stored);
-      if (fits > 0) this.run(this.#coder, "fit_bands", { threads: fits }, streams);
-      this.run(this.#coder, "measure_streams", { threads: groups * job.levels }, streams);
-      this.run(this.#coder, "choose_levels", { workgroups: 1 }, streams);
-      this.run(this.#coder, "write_streams", { threads: groups }, streams);
-      this.run(this.#coder, "close_ranks", { workgroups: groups }, streams);
-      bench.free(values, loose, stream_lengths, chosen, shifts, ...Object.values(axes));
+      const fits = measured * bandsOf(stored);
+      this.run(this.#writer, "fit_bands", { threads: fits }, streams);
+      this.run(this.#writer, "measure_streams", { workgroups: measured }, streams);
+      this.run(this.#writer, "choose_levels", { workgroups: 1 }, streams);
+      this.run(this.#writer, "write_streams", { workgroups: groups }, streams);
+      bench.free(values, stream_lengths, parts, chosen, shifts, ...Object.values(axes));
     });
     this.#streams.add({ first, items: groups, words });
   }
@@ -256,7 +285,8 @@ export class TransformStoreGpu extends GrowingStore<TransformSettings, "stream_e
       const job = this.#job(target, part.first + done, groups, part.first);
       const streams = { job, values, streams: part.words };
       const axes = this.#unpackAxes(job);
-      this.run(this.#coder, "read_streams", { threads: groups }, streams);
+      const workgroups = Math.ceil(groups / READING_STREAMS);
+      this.run(this.#reader, "read_streams", { workgroups }, streams);
       this.run(this.#components, "rebuild", { workgroups: this.#tiles(tokens) }, {
         job,
         values,
@@ -287,7 +317,7 @@ export class TransformStoreGpu extends GrowingStore<TransformSettings, "stream_e
   }
 
   #job(tensor: GpuTensor, firstGroup: number, groups: number, firstBound: number) {
-    const { alphabets, blocks, stored } = this.#model.layout;
+    const { blocks, stored } = this.#model.layout;
     const most = groupBits(this.settings);
     const bounded = Number.isFinite(most);
     return {
@@ -299,9 +329,7 @@ export class TransformStoreGpu extends GrowingStore<TransformSettings, "stream_e
       first_group: firstGroup,
       block_heads: blocks[0]!.heads,
       stored,
-      symbols: alphabets.symbols,
       rotate: this.settings.kind === "key",
-      room: this.#room,
       first_bound: firstBound,
       levels: bounded ? LEVEL_FACTORS.length : 1,
       first_level: bounded ? 0 : PLANNED_LEVEL,
