@@ -65,7 +65,7 @@ function tileOf(device: GPUDevice, channels: number) {
   return fits ?? tiles.at(-1)!;
 }
 
-/** Most words that the codes or the streams of one launch may take. */
+/** Most words of anything that one launch makes for itself: what WebGPU promises to bind. */
 const MOST_WORDS = 1 << 25;
 
 /** Streams that a workgroup reads (`reading_streams`). */
@@ -155,6 +155,16 @@ function deviceTables(device: GPUDevice, settings: TransformSettings) {
   return { ...shared, ...own };
 }
 
+/** Groups of one launch, of so many words each. */
+function groupsOf(words: number): number {
+  return Math.max(1, Math.min(MOST_GROUPS, Math.floor(MOST_WORDS / words)));
+}
+
+/** Levels that every stream is measured at. */
+function levelsOf(settings: TransformSettings): number {
+  return Number.isFinite(groupBits(settings)) ? LEVEL_FACTORS.length : 1;
+}
+
 /** Store of `transform` over GPU tensors; `settle` throws on non-finite input. */
 export class TransformStoreGpu extends GrowingStore<TransformSettings, "stream_ends"> {
   readonly sizesNeedSettle = true;
@@ -168,9 +178,11 @@ export class TransformStoreGpu extends GrowingStore<TransformSettings, "stream_e
   readonly #streams: SettledStream;
   /** Level of the last group; what is stored does not need it. */
   readonly #lastLevel: GPUBuffer;
-  /** Words of a stream at most, and groups that one launch takes. */
+  /** Words of a stream at most. */
   readonly #room: number;
-  readonly #most: number;
+  /** Groups that one launch reads, and writes. */
+  readonly #mostRead: number;
+  readonly #mostWritten: number;
 
   constructor(
     device: GPUDevice,
@@ -206,14 +218,15 @@ export class TransformStoreGpu extends GrowingStore<TransformSettings, "stream_e
     this.#streams = new SettledStream(this.bench, "streams", streamWords);
     this.#lastLevel = this.bench.buffer("last level", 1);
     this.#room = worstStreamWords(stored);
-    const words = Math.max(this.#room, GROUP_TOKENS * stored);
-    this.#most = Math.max(1, Math.min(MOST_GROUPS, Math.floor(MOST_WORDS / words)));
+    const symbols = Math.max(1, GROUP_TOKENS * stored);
+    this.#mostRead = groupsOf(symbols);
+    this.#mostWritten = groupsOf(Math.max(this.#room, symbols * levelsOf(settings)));
   }
 
   restore(target: GpuTensor): void {
     for (const part of this.#streams.parts) {
-      for (let done = 0; done < part.items; done += this.#most) {
-        this.#restorePart(target, part, done, Math.min(this.#most, part.items - done));
+      for (let done = 0; done < part.items; done += this.#mostRead) {
+        this.#restorePart(target, part, done, Math.min(this.#mostRead, part.items - done));
       }
     }
   }
@@ -245,8 +258,8 @@ export class TransformStoreGpu extends GrowingStore<TransformSettings, "stream_e
 
   protected quantize(first: number, tokens: number): void {
     const end = (first + tokens) / GROUP_TOKENS;
-    for (let group = first / GROUP_TOKENS; group < end; group += this.#most) {
-      this.#quantizeGroups(group, Math.min(this.#most, end - group));
+    for (let group = first / GROUP_TOKENS; group < end; group += this.#mostWritten) {
+      this.#quantizeGroups(group, Math.min(this.#mostWritten, end - group));
     }
   }
 
@@ -260,13 +273,14 @@ export class TransformStoreGpu extends GrowingStore<TransformSettings, "stream_e
     bench.batch(() => {
       const job = this.#job(input, first, groups, first);
       const measured = groups * job.levels;
-      const [values, stream_lengths, parts, chosen, shifts] = [
+      const [values, stream_lengths, parts, entries, chosen, shifts] = [
         bench.buffer("values", tokens * stored),
         bench.buffer("stream lengths", measured),
         bench.buffer(
           "parts",
           measured * PART_WORDS * this.#writer.workgroupThreads("write_streams"),
         ),
+        bench.buffer("entries", measured * GROUP_TOKENS * stored),
         bench.buffer("chosen", groups),
         bench.buffer("shifts", measured * bandsOf(stored)),
       ];
@@ -278,6 +292,7 @@ export class TransformStoreGpu extends GrowingStore<TransformSettings, "stream_e
         values,
         stream_lengths,
         parts,
+        entries,
         chosen,
         shifts,
         last_level: this.#lastLevel,
@@ -285,10 +300,12 @@ export class TransformStoreGpu extends GrowingStore<TransformSettings, "stream_e
       };
       const fits = measured * bandsOf(stored);
       this.run(this.#writer, "fit_bands", { threads: fits }, streams);
+      const symbols = measured * GROUP_TOKENS * stored;
+      this.run(this.#writer, "find_entries", { threads: symbols }, streams);
       this.run(this.#writer, "measure_streams", { workgroups: measured }, streams);
       this.run(this.#writer, "choose_levels", { workgroups: 1 }, streams);
       this.run(this.#writer, "write_streams", { workgroups: groups }, streams);
-      bench.free(values, stream_lengths, parts, chosen, shifts, ...Object.values(axes));
+      bench.free(values, stream_lengths, parts, entries, chosen, shifts, ...Object.values(axes));
     });
     this.#streams.add({ first, items: groups, words });
   }
@@ -349,7 +366,7 @@ export class TransformStoreGpu extends GrowingStore<TransformSettings, "stream_e
       stored,
       rotate: this.settings.kind === "key",
       first_bound: firstBound,
-      levels: bounded ? LEVEL_FACTORS.length : 1,
+      levels: levelsOf(this.settings),
       first_level: bounded ? 0 : PLANNED_LEVEL,
       bounded,
       group_bits: bounded ? most : 0,

@@ -99,6 +99,7 @@ fn base_of(k: u32, level: Level, shifted: i32) -> u32 {
 // The parts of an entry of `alphabets`.
 const most_shift = 13u;
 const start_shift = 17u;
+const bytes_shift = 29u;
 
 fn frequency_in(entry: u32) -> u32 {
   return entry & ((1u << most_shift) - 1u);
@@ -109,5 +110,5 @@ fn most_leaving_in(entry: u32) -> u32 {
 }
 
 fn start_in(entry: u32) -> u32 {
-  return entry >> start_shift;
+  return entry >> start_shift & ((1u << frequency_bits) - 1u);
 }

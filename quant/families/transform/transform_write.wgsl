@@ -8,14 +8,17 @@
 @group(0) @binding(6) var<storage, read_write> stream_lengths: array<u32>;
 // Of each group's stream at each level, part after part, the state and the bit that it begins with.
 @group(0) @binding(7) var<storage, read_write> parts: array<vec2u>;
+// Of each group's stream at each level, symbol after symbol, its entry of `alphabets`, and above it how
+// many bytes follow.
+@group(0) @binding(8) var<storage, read_write> entries: array<u32>;
 // Level of each group's stream.
-@group(0) @binding(8) var<storage, read_write> chosen: array<u32>;
+@group(0) @binding(9) var<storage, read_write> chosen: array<u32>;
 // Shift of each group's bands, level after level.
-@group(0) @binding(9) var<storage, read_write> shifts: array<u32>;
+@group(0) @binding(10) var<storage, read_write> shifts: array<u32>;
 // Level of the last group of all.
-@group(0) @binding(10) var<storage, read_write> last_level: array<u32>;
+@group(0) @binding(11) var<storage, read_write> last_level: array<u32>;
 // Streams behind each other, of zeros.
-@group(0) @binding(11) var<storage, read_write> streams: array<atomic<u32>>;
+@group(0) @binding(12) var<storage, read_write> streams: array<atomic<u32>>;
 
 // Half a step, less the dead zone.
 override rounding: f32 = 0.4;
@@ -73,15 +76,49 @@ fn fit_bands(
   shifts[index] = best;
 }
 
+fn group_symbols() -> u32 {
+  return group_tokens * job.stored;
+}
+
+// How many bytes follow a symbol.
+fn raw_bytes(code: u32, exact: bool) -> u32 {
+  if ((code & 0xffu) < escape) {
+    return 0u;
+  }
+  if (exact) {
+    return 2u;
+  }
+  return select(1u, 3u, (code >> 8u & more_follows) == more_follows);
+}
+
+// One invocation per symbol of each group's stream at each level.
+@compute @workgroup_size(workgroup_threads)
+fn find_entries(
+  @builtin(global_invocation_id) id: vec3u,
+  @builtin(num_workgroups) workgroups: vec3u,
+) {
+  let index = flat_index(id, workgroups);
+  if (index >= groups_of_job() * job.levels * group_symbols()) {
+    return;
+  }
+  let stream = index / group_symbols();
+  let at = index % group_symbols();
+  let k = at % job.stored;
+  let level = level_at(job.first_level + stream % job.levels);
+  let code = code_of(values[stream / job.levels * group_symbols() + at], k, level);
+  let shifted = shift_quarters[shifts[stream * bands() + k / band_components]];
+  let entry = alphabets[base_of(k, level, shifted) + (code & 0xffu)].x;
+  entries[index] = entry | raw_bytes(code, is_exact(k, level)) << bytes_shift;
+}
+
 // Symbols of a part. The last ones come first: a stream is read backwards.
 fn part_symbols() -> u32 {
-  let all = group_tokens * job.stored;
-  return max(least_part, (all + workgroup_threads - 1u) / workgroup_threads);
+  return max(least_part, (group_symbols() + workgroup_threads - 1u) / workgroup_threads);
 }
 
 // Parts that have symbols; the first of all need not.
 fn part_count() -> u32 {
-  return max(1u, (group_tokens * job.stored + part_symbols() - 1u) / part_symbols());
+  return max(1u, (group_symbols() + part_symbols() - 1u) / part_symbols());
 }
 
 // Bits ahead of the first symbol's.
@@ -104,38 +141,28 @@ struct Place {
   bit: u32,
 }
 
-// Where a part of a group's stream ends that begins at a place; its bits are written, or only counted.
-fn passed(group: u32, level: Level, part: u32, place: Place, written: bool) -> Place {
-  let first = group * group_tokens * job.stored;
-  let first_shift = (group * job.levels + level.index - job.first_level) * bands();
-  let all = group_tokens * job.stored;
-  let end = all - min(all, part * part_symbols());
-  let begin = all - min(all, (part + 1u) * part_symbols());
+// Where a part of a group's stream at a level ends that begins at a place; its bits are written, or only
+// counted.
+fn passed(group: u32, level: u32, part: u32, place: Place, written: bool) -> Place {
+  let first = (group * job.levels + level - job.first_level) * group_symbols();
+  let end = group_symbols() - min(group_symbols(), part * part_symbols());
+  let begin = group_symbols() - min(group_symbols(), (part + 1u) * part_symbols());
   var state = place.state;
   var bit = place.bit;
-  var k = end % max(1u, job.stored);
   for (var left = end; left > begin; left--) {
-    k = select(k, job.stored, k == 0u) - 1u;
-    let shifted = shift_quarters[shifts[first_shift + k / band_components]];
-    let code = code_of(values[first + left - 1u], k, level);
-    let symbol = code & 0xffu;
-    if (symbol == escape) {
-      let byte = code >> 8u & 0xffu;
-      let exact = is_exact(k, level);
-      if (exact || (byte & more_follows) == more_follows) {
-        if (written) {
-          push_bits(bit, code >> (8u + byte_bits), word_bits);
-        }
-        bit += word_bits;
+    let entry = entries[first + left - 1u];
+    let bytes = entry >> bytes_shift;
+    if (written && bytes > 0u) {
+      let value = values[group * group_symbols() + left - 1u];
+      let raw = code_of(value, (left - 1u) % job.stored, level_at(level)) >> 8u;
+      if (bytes > 1u) {
+        push_bits(bit, raw >> byte_bits, word_bits);
       }
-      if (!exact) {
-        if (written) {
-          push_bits(bit, byte, byte_bits);
-        }
-        bit += byte_bits;
+      if (bytes != 2u) {
+        push_bits(bit + (bytes - 1u) * byte_bits, raw & 0xffu, byte_bits);
       }
     }
-    let entry = alphabets[base_of(k, level, shifted) + symbol].x;
+    bit += bytes * byte_bits;
     let frequency = frequency_in(entry);
     var leaving = most_leaving_in(entry);
     if ((state >> leaving) < (frequency << (state_bits - frequency_bits))) {
@@ -168,7 +195,7 @@ fn measure_streams(
     return;
   }
   let group = index / job.levels;
-  let level = level_at(job.first_level + index % job.levels);
+  let level = job.first_level + index % job.levels;
   var first = lowest_state;
   var end = passed(group, level, part, Place(first, 0u), false);
   loop {
@@ -252,7 +279,7 @@ fn write_streams(
     push_bits(start + level_bits + shift_bits * band, shifts[stream * bands() + band], shift_bits);
   }
   let begin = parts[stream * workgroup_threads + part];
-  let end = passed(group, level_at(index), part, Place(begin.x, start + begin.y), true);
+  let end = passed(group, index, part, Place(begin.x, start + begin.y), true);
   if (part == part_count() - 1u) {
     push_bits(end.bit, end.state & (lowest_state - 1u), state_bits);
   }
