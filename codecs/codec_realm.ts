@@ -164,7 +164,8 @@ export function codecRealm(
     function named(value: unknown): string {
       if (value === null || value === undefined) return `${value}`;
       if (typeof value !== "object") return `a ${typeof value}`;
-      return `a ${Object.getPrototypeOf(value)?.constructor?.name ?? "object"}`;
+      const name = `${Object.getPrototypeOf(value)?.constructor?.name ?? "object"}`;
+      return `${/^[aeio]/i.test(name) ? "an" : "a"} ${name}`;
     }
 
     function calibrate(question: CodecQuestion & { ask: "calibrate" }, at: { byte: number }): void {
@@ -281,14 +282,14 @@ export function codecRealm(
       else if (question.ask === "observe") {
         const { layer, tokens, entries: [q, k, v, s] } = question;
         call = `observe(${layer})`;
-        codec!.observe!(layer, {
+        const seen: unknown = codec!.observe!(layer, {
           tokens,
           queries: floats(at, q),
           keys: floats(at, k),
           values: floats(at, v),
           scores: floats(at, s),
         });
-        answer(null);
+        Promise.resolve(seen).then(() => answer(null)).catch(threw);
       }
     }
 

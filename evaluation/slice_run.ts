@@ -76,8 +76,8 @@ export async function runSlice<T extends KvShape>(run: SliceRun<T>): Promise<Sli
   for (const host of run.hosts) {
     const misfit = await misfitOf(host, { shape: engine.shape, families, budgetBits });
     if (misfit === undefined) fitting.push(host);
-    else if (run.passOver?.includes(host.name)) policies.passOver(host.name, misfit);
-    else policies.reject(host.name, misfit);
+    else if (run.passOver?.includes(host.name)) policies.passOver(host, misfit);
+    else policies.reject(host, misfit);
   }
   const left = new TimeLeft(examples.map(({ prompt }) => prompt.length + run.maxNewTokens));
   const aside = <V>(work: () => Promise<V>) => left.aside(work);
@@ -242,6 +242,11 @@ export function refusalOf(
     `${maxNewTokens} new ones need ${needed} positions, the model has ${maxPositions}`;
 }
 
+/** What a host runs, in a sentence: one that brings its family is a quantizer. */
+function called({ name, family }: PolicyHost): string {
+  return `${family === undefined ? "Policy" : "Quantizer"} ${name}`;
+}
+
 /** The policies of a run that have not failed. */
 class Policies<T extends KvShape> {
   readonly alive: PolicyRun<T>[] = [];
@@ -254,7 +259,7 @@ class Policies<T extends KvShape> {
     try {
       this.alive.push(await open());
     } catch (error) {
-      this.#fail(host.name, error);
+      this.#fail(host, error);
     }
   }
 
@@ -264,7 +269,7 @@ class Policies<T extends KvShape> {
       try {
         await work(policy);
       } catch (error) {
-        this.#fail(policy.host.name, error);
+        this.#fail(policy.host, error);
         this.alive.splice(this.alive.indexOf(policy), 1);
       }
     }
@@ -287,21 +292,21 @@ class Policies<T extends KvShape> {
     }
   }
 
-  passOver(policy: string, why: string): void {
-    const reason = `Policy ${policy}: not applicable: ${why}`;
-    this.notApplicable.push({ policy, reason });
+  passOver(host: PolicyHost, why: string): void {
+    const reason = `${called(host)}: not applicable: ${why}`;
+    this.notApplicable.push({ policy: host.name, reason });
     this.events?.notice?.(reason);
   }
 
-  reject(policy: string, why: string, how = "rejected: "): void {
+  reject(host: PolicyHost, why: string, how = "rejected: "): void {
     // A message may quote the policy: a name of a setting, say.
-    const reason = `Policy ${policy}: ${how}${quoted(why, 600)}`;
-    this.failures.push({ policy, reason });
+    const reason = `${called(host)}: ${how}${quoted(why, 600)}`;
+    this.failures.push({ policy: host.name, reason });
     this.events?.notice?.(reason);
   }
 
-  #fail(policy: string, error: unknown): void {
+  #fail(host: PolicyHost, error: unknown): void {
     if (!(error instanceof PolicyError || error instanceof QuantizerError)) throw error;
-    this.reject(policy, error.message, error instanceof SandboxError ? "" : undefined);
+    this.reject(host, error.message, error instanceof SandboxError ? "" : undefined);
   }
 }

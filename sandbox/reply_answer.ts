@@ -26,7 +26,8 @@ export function answerOf(
   if (reply[0] === "T") {
     const [call, message] = texts(decoded(rest, what));
     if (message.includes(NO_IMPORT)) throw importing("something while it runs", guest);
-    throw new SandboxError("rejected", `${quoted(call, 120)} threw ${quoted(message)}`);
+    const did = OUR_OWN.test(message) ? message.replace(OUR_OWN, "") : `threw ${message}`;
+    throw new SandboxError("rejected", `${quoted(call, 120)} ${quoted(did)}`);
   }
   if (reply[0] === "I") throw importing(shown(quoted(rest, 60)), guest);
   if (reply[0] === "L") {
@@ -51,6 +52,9 @@ function texts(value: unknown): [string, string] {
   const text = (part: unknown) => typeof part === "string" ? part : "something";
   return [text(call), text(message)];
 }
+
+/** How an answer of the wrong kind is told by what asks the guest: the guest threw nothing. */
+const OUR_OWN = /^TypeError: it (?=returned )/i;
 
 /** How Deno refuses `import()` in a guest's realm. */
 const NO_IMPORT = "A dynamic import callback was not specified";

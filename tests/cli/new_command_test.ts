@@ -79,7 +79,7 @@ Deno.test("what a file does wrong is told in one sentence, with exit code 1", as
   const cases: [text: string, sentence: RegExp][] = [
     [policy("5"), /choose_bits\(0, "key", 0\) returned 5 bits/],
     [policy("Math.random() < 0.5 ? 2 : 3"), /not deterministic/],
-    [codec("new Float32Array(1)"), /It returned 1 entries; expected \d+/],
+    [codec("new Float32Array(1)"), /returned 1 entries; expected \d+/],
     [codec("new Float32Array(bytes.length / 4).fill(NaN)"), /is not finite/],
     ["export default {};", /is neither a policy nor a quantizer/],
     ["export default { encode() {} };", /is neither a policy nor a quantizer/],

@@ -33,12 +33,9 @@ const ATTACKS: Readonly<Record<string, RegExp | "nothing restored" | "exact">> =
   "memory.js": /^out of memory: It took more than 128 MiB$/,
   "wasm_memory.js": /^out of memory: It took more than 128 MiB$/,
   "long_bytes.js": /^(rejected: More than \d+ bytes in|out of memory: It took more than 128 MiB$)/,
-  "wrong_bytes.js":
-    /^rejected: encode\(0, "key"\) threw TypeError: It returned a string; expected a Uint8Array$/,
-  "wrong_length.js":
-    /^rejected: decode\(0, "key"\) threw TypeError: It returned 3 entries; expected \d+$/,
-  "wrong_floats.js":
-    /^rejected: decode\(0, "key"\) threw TypeError: It returned a Array; expected a Float32Array$/,
+  "wrong_bytes.js": /^rejected: encode\(0, "key"\) returned a string; expected a Uint8Array$/,
+  "wrong_length.js": /^rejected: decode\(0, "key"\) returned 3 entries; expected \d+$/,
+  "wrong_floats.js": /^rejected: decode\(0, "key"\) returned an Array; expected a Float32Array$/,
   "not_finite.js": /^rejected: Layer 0 keys: what was restored of token 0 is not finite/,
   "spoilt_realm.js": /^(rejected|crashed|timed out): /,
   "forge_error.js": /^rejected: encode\(0, "key"\) threw Error: x \[2K TEST METRICS: slice=tiny/,
@@ -74,7 +71,7 @@ async function attack(name: string, text: string, limits: Partial<SandboxLimits>
   }
   try {
     const result = await tinyRun([host, hostBuiltin(BESIDE)]);
-    const sentence = result.failures[0]?.reason.replace(`Policy ${name}: `, "");
+    const sentence = result.failures[0]?.reason.replace(`Quantizer ${name}: `, "");
     return { result, sentence };
   } finally {
     await host.close();

@@ -4,6 +4,7 @@ import wabt from "wabt";
 import { openCodecFile } from "../../codecs/codec_file.ts";
 import { CodecHost } from "../../codecs/codec_host.ts";
 import { ShownPrompt } from "../../codecs/shown_prompt.ts";
+import { UserError } from "../../errors.ts";
 import { PolicyError } from "../../policies/check.ts";
 import { runSlice } from "../../evaluation/slice_run.ts";
 import { trial } from "../../evaluation/trial.ts";
@@ -127,8 +128,38 @@ Deno.test("methods may be async but where a step waits for them", async () => {
     codec("encode: (_l, _k, { data }) => new Uint8Array(data.slice().buffer)"),
   );
   assertEquals(good.failures, []);
+  const shown = await run(codec(`
+    async observe() { await null; this.shown = true; },
+    encode(_l, _k, { data }) {
+      if (!this.shown) throw new Error("not shown");
+      return new Uint8Array(data.slice().buffer);
+    }`));
+  assertEquals(shown.failures, []);
   const bad = await run(codec("encode: async () => new Uint8Array(0)"));
-  assertMatch(bad.failures[0]!.reason, /It returned a Promise; expected a Uint8Array/);
+  assertMatch(
+    bad.failures[0]!.reason,
+    /encode\(0, "key"\) returned a Promise; expected a Uint8Array/,
+  );
+});
+
+Deno.test("a decoder that fails while the encoder works is what is told", async () => {
+  const text = `
+    let calls = 0;
+    export default {
+      encode(_l, _k, { data }) {
+        // The decoder has failed long before the second message is coded.
+        for (const start = Date.now(); calls === 512 && Date.now() < start + 300;);
+        calls++;
+        return new Uint8Array(data.slice().buffer);
+      },
+      decode: (_l, _k, bytes) => new Float64Array(bytes.length / 4),
+    };`;
+  const open = () => CodecHost.open({ name: "mine", text, language: "ts" });
+  await assertRejects(
+    () => trial(open, { budgetBits: 4, seed: 0 }),
+    UserError,
+    'Quantizer mine: rejected: decode(0, "key") returned a Float64Array; expected a Float32Array',
+  );
 });
 
 Deno.test("WebAssembly beside the file is given to it, in both processes", async () => {
@@ -206,6 +237,6 @@ Deno.test("what the evaluator does and holds for a codec has its limits", async 
   for (const [limits, sentence] of limited) {
     await using host = await CodecHost.open({ name: "mine", text, language: "js" }, { limits });
     const { failures } = await tinyRun([host]);
-    assertMatch(failures[0]!.reason.replace(/^Policy mine: /, ""), sentence);
+    assertMatch(failures[0]!.reason.replace(/^Quantizer mine: /, ""), sentence);
   }
 });

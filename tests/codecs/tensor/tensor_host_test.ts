@@ -152,11 +152,11 @@ const HOSTILE: Readonly<Record<string, readonly [text: string, outcome: RegExp]>
   "loops when loaded": ["while True: pass\n", /timed out: Not ready within 3 s$/],
   "another shape": [
     `${HEAD}${VALUE}${KEY}return torch.Tensor(x.values[:64], (1, 1, 1, 64))\n`,
-    /^rejected: quantize_key\(0\) threw TypeError: it returned a tensor \[1, 1, 1, 64\]; expected \[1, /,
+    /^rejected: quantize_key\(0\) returned a tensor \[1, 1, 1, 64\]; expected \[1, /,
   ],
   "no tensor": [
     `${HEAD}${VALUE}${KEY}return None\n`,
-    /^rejected: quantize_key\(0\) threw TypeError: it returned a NoneType; expected a tensor/,
+    /^rejected: quantize_key\(0\) returned a NoneType; expected a tensor/,
   ],
   "negative bits": [
     `${HEAD}${VALUE}${KEY}return x, -1\n`,
@@ -194,7 +194,7 @@ const HOSTILE: Readonly<Record<string, readonly [text: string, outcome: RegExp]>
   ],
   "encodes no bytes": [
     `${HEAD}  def encode(self, layer, kind, x, meta): return 7\n  def decode(self, *given): pass\n`,
-    /^rejected: encode\(0, "key"\) threw TypeError: it returned a int; expected bytes$/,
+    /^rejected: encode\(0, "key"\) returned a int; expected bytes$/,
   ],
   "encodes and loops": [
     `${HEAD}  def encode(self, layer, kind, x, meta): return b"1"\n` +
@@ -229,7 +229,7 @@ Deno.test({ name: "hostile quantizers in Python end in one sentence", ignore }, 
       }
       await using _ = host;
       const { failures } = await tinyRun([host]);
-      assertMatch(failures[0]?.reason.replace(/^Policy hostile: /, "") ?? "no failure", outcome);
+      assertMatch(failures[0]?.reason.replace(/^Quantizer hostile: /, "") ?? "no failure", outcome);
     });
   }
 });
