@@ -94,6 +94,8 @@ struct Job {
   // Tokens that are fed, and entries of the past.
   rows: u32,
   past: u32,
+  // Fed tokens that look, the last ones.
+  looking: u32,
   kv_heads: u32,
   // Query heads of a KV head.
   folded: u32,
@@ -159,7 +161,8 @@ fn attend(
   let row_tile = job.row_tiles - 1u - place / (job.kv_heads * job.splits);
   let kv_head = place / job.splits % job.kv_heads;
   let split = place % job.splits;
-  let all_rows = job.folded * job.rows;
+  let all_rows = job.folded * job.looking;
+  let first_looking = job.rows - job.looking;
   let row0 = row_tile * ${rows}u;
   let head_rows = kv_head * all_rows;
   let past0 = kv_head * job.past;
@@ -188,9 +191,9 @@ fn attend(
 
   // Tiles of the past that are seen, then those of the fed tokens.
   let last_row = min(row0 + ${rows - 1}u, all_rows - 1u);
-  let one_head = row0 / job.rows == last_row / job.rows;
-  let last_token = select(job.rows - 1u, last_row % job.rows, one_head);
-  let first_token = select(0u, row0 % job.rows, one_head);
+  let one_head = row0 / job.looking == last_row / job.looking;
+  let last_token = first_looking + select(job.looking - 1u, last_row % job.looking, one_head);
+  let first_token = first_looking + select(0u, row0 % job.looking, one_head);
   let seen_past = select(job.past, job.seen, job.causal != 0u);
   let seen_fed = select(job.rows, last_token + 1u, job.causal != 0u);
   let past_tiles = (seen_past + ${entries - 1}u) / ${entries}u;
@@ -248,7 +251,8 @@ fn attend(
     ${
     lines(4, (i) => `
     { let row = own_row + ${i}u;
-      let seen = select(0u, seen_of(row % job.rows, in_past, entry0 + 4u * x), row < all_rows);
+      let token = first_looking + row % job.looking;
+      let seen = select(0u, seen_of(token, in_past, entry0 + 4u * x), row < all_rows);
       let bits = (vec4u(seen) >> vec4u(0u, 1u, 2u, 3u)) & vec4u(1u);
       score${i} = select(vec4f(lowest), score${i}, bits == vec4u(1u));
     }`)

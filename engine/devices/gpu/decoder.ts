@@ -32,7 +32,7 @@ import { productText } from "./product_text.ts";
 import { RotaryRows } from "./rotary_rows.ts";
 
 /** Part of every cache key: raise it when the kernels compute anything differently, or in another time. */
-export const GPU_DECODER_VERSION = 8;
+export const GPU_DECODER_VERSION = 9;
 
 /** The logits of a pass. */
 export interface Logits {
@@ -128,8 +128,8 @@ export class GpuDecoder {
     const attended = queryHeads * headDim;
     const capacity = past[0]!.key.capacity;
     const seen = maskBits(input);
-    const attention = this.#attentionPlan(rows, seen.causal ?? capacity);
-    const { splits } = attention;
+    const entries = (seen.causal ?? capacity) + rows;
+    const attention = this.#attentionPlan(rows, entries);
 
     const given = (name: string, words: Uint32Array<ArrayBuffer> | Float32Array<ArrayBuffer>) => {
       const buffer = this.#room(name, words.length);
@@ -138,7 +138,7 @@ export class GpuDecoder {
     };
     // All memory first: what is bound must not be freed by what follows.
     const { halves } = weights;
-    const size = { rows, logits, splits, halves };
+    const size = { rows, logits, splits: attention.splits, halves };
     const words = scratchWords(this.model, this.precision, size);
     const room = (name: keyof typeof words) => this.#room(name, words[name]);
     const [product, residual, normed] = [room("product"), room("residual"), room("normed")];
@@ -207,11 +207,15 @@ export class GpuDecoder {
         values,
         keys_before: before ?? this.#unused,
       };
+      // A row without logits is done once its key and value exist.
+      const count = l + 1 === layers ? logits : rows;
+      const first = rows - count;
+      const looking = target?.query === undefined ? count : rows;
       const parting = this.#bind(`part heads ${l}`, small, "part_heads", heads);
       parting({ workgroups: rows * (queryHeads + 2 * kvHeads) }, {
         job: {
           ...NO_JOB,
-          ...{ rows, parts: projected, eps: rmsNormEps },
+          ...{ rows, parts: projected, eps: rmsNormEps, first_row: rows - looking },
           ...{ kv_capacity: fed.capacity, kv_first: fed.first },
           ...{ query_heads: queryHeads, kv_heads: kvHeads, head_dim: headDim },
           has_bias: layer.projections.bias !== undefined,
@@ -219,7 +223,10 @@ export class GpuDecoder {
           wants_before: before !== undefined,
         },
       });
-      const attending = this.#bind(`attend ${l}`, attention.kernels, "attend", {
+      const { kernels, rowTiles, splits } = looking === rows
+        ? attention
+        : this.#attentionPlan(looking, entries, Math.floor(attention.splits * rows / looking));
+      const attending = this.#bind(`attend ${l}`, kernels, "attend", {
         queries,
         past_keys: past[l]!.key.buffer,
         past_values: past[l]!.value.buffer,
@@ -229,11 +236,11 @@ export class GpuDecoder {
         gathered,
         weights: shares,
       });
-      attending({ workgroups: attention.rowTiles * kvHeads * splits }, {
+      const tiles = rowTiles * kvHeads * splits;
+      attending({ workgroups: tiles }, {
         job: {
-          ...{ folded: queryHeads / kvHeads, splits, row_tiles: attention.rowTiles },
-          tiles: attention.rowTiles * kvHeads * splits,
-          ...{ rows, past: capacity, kv_heads: kvHeads, scale },
+          ...{ folded: queryHeads / kvHeads, splits, row_tiles: rowTiles, tiles },
+          ...{ rows, looking, past: capacity, kv_heads: kvHeads, scale },
           ...{ fed_capacity: fed.capacity, fed_first: fed.first },
           ...{ causal: seen.causal !== undefined, seen: seen.causal ?? 0 },
           ...{ mask_words: seen.words, past_words: seen.pastWords },
@@ -242,14 +249,14 @@ export class GpuDecoder {
       });
       this.#bind("join splits", small, "join_splits", {
         ...{ gathered, weights: shares, rows_out: context, tops },
-      })({ threads: rows * attended / FOUR }, {
-        job: { ...NO_JOB, ...kept, rows, query_heads: queryHeads, head_dim: headDim, splits },
+      })({ threads: looking * attended / FOUR }, {
+        job: {
+          ...{ ...NO_JOB, ...kept, rows: looking, splits },
+          ...{ query_heads: queryHeads, head_dim: headDim },
+        },
       });
-      // A row without logits is done once its key and value exist.
-      const count = l + 1 === layers ? logits : rows;
-      const first = rows - count;
       const output = multiply(`output ${l}`, layer.output, {
-        ...{ input: "context", rows: count, first },
+        ...{ input: "context", rows: count, first: looking - count },
       });
       norm(`MLP norm ${l}`, layer.mlpNorm, {
         ...{ rows: count, first, parts: output, bias: layer.output.bias },
@@ -301,11 +308,11 @@ export class GpuDecoder {
   }
 
   /** How attention of so many fed tokens is computed. */
-  #attentionPlan(rows: number, past: number) {
+  #attentionPlan(rows: number, entries: number, mostSplits?: number) {
     const { device } = this.#bench;
     const { headDim } = this.#shape;
     const memory = device.limits.maxComputeWorkgroupStorageSize;
-    const plan = attentionPlan(this.#shape, rows, past, memory);
+    const plan = attentionPlan(this.#shape, rows, entries, memory, mostSplits);
     let kernels = this.#attentions.get(plan.tile);
     if (kernels === undefined) {
       kernels = Kernels.of(device, "attention", [attentionText(plan.tile, headDim)]);

@@ -7,7 +7,7 @@ struct Job {
   width: u32,
   // Parts of the product that is taken in.
   parts: u32,
-  // First row of the residual stream that is still needed.
+  // First row of the residual stream that is still needed, or that has queries.
   first_row: u32,
   has_bias: u32,
   eps: f32,
@@ -173,7 +173,7 @@ fn part_heads(
   let row = place / heads;
   let head = place % heads;
   let half = job.head_dim / 2u;
-  let there = row < job.rows;
+  let there = row < job.rows && (head >= job.query_heads || row >= job.first_row);
   let normed = job.has_norms != 0u && head < rotated;
   let channel = head * job.head_dim;
   var scale = 1.0;
@@ -209,7 +209,7 @@ fn part_heads(
     let turned_low = low * turn.x - high * turn.y;
     let turned_high = high * turn.x + low * turn.y;
     if (head < job.query_heads) {
-      let at = (head * job.rows + row) * job.head_dim + i;
+      let at = (head * (job.rows - job.first_row) + row - job.first_row) * job.head_dim + i;
       queries[at] = turned_low;
       queries[at + half] = turned_high;
       continue;

@@ -98,21 +98,24 @@ export interface AttentionPlan {
 /**
  * The plan of attention.
  *
- * @param past entries of the past that are looked at
+ * @param rows fed tokens that look
+ * @param entries what is looked at, fed tokens among it
  * @param memory bytes of a workgroup's memory
+ * @param mostSplits splits that there is room for
  * @throws {UserError} for heads that are too large
  */
 export function attentionPlan(
   { queryHeads, kvHeads, headDim }: ModelShape,
   rows: number,
-  past: number,
+  entries: number,
   memory: number,
+  mostSplits = Infinity,
 ): AttentionPlan {
   const folded = queryHeads / kvHeads * rows;
   const tile = attentionTile(headDim, folded, memory);
   const rowTiles = Math.ceil(folded / tile.rows);
-  const most = Math.ceil((past + rows) / LEAST_SPLIT);
-  const splits = Math.max(1, Math.min(most, Math.floor(ATTENTION_BUSY / (kvHeads * rowTiles))));
+  const wanted = Math.floor(ATTENTION_BUSY / (kvHeads * rowTiles));
+  const splits = Math.min(Math.max(1, wanted), Math.ceil(entries / LEAST_SPLIT), mostSplits);
   return { tile, rowTiles, splits };
 }
 

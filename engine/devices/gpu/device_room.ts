@@ -46,7 +46,7 @@ export function weightBytes({ model, precision }: PlacedModel): number {
 export function passBytes({ bench, model, precision }: PlacedModel, pass: PassExtent): number {
   const memory = bench.device.limits.maxComputeWorkgroupStorageSize;
   const { rows, logits, past } = pass;
-  const { splits } = attentionPlan(model.shape, rows, past, memory);
+  const { splits } = attentionPlan(model.shape, rows, past + rows, memory);
   const size = { rows, logits, splits, halves: precision === "float16" };
   const words = Object.values(scratchWords(model, precision, size));
   return WORD * words.reduce((sum, of) => sum + of, 0);

@@ -6,7 +6,7 @@ import { loadModel } from "../../../../engine/checkpoint/model.ts";
 import { allocLayers, feed } from "../../../../engine/prefill.ts";
 import type { Engine } from "../../../../engine/engine.ts";
 import { device as gpu } from "../../../quant/backends.ts";
-import { runCausally } from "../causal_run.ts";
+import { causalMask, runCausally } from "../causal_run.ts";
 import { assertNoBuffersLeft } from "../engines.ts";
 
 const golden = (name: string) =>
@@ -86,6 +86,42 @@ Deno.test({
       const [said, read] = [await known(false), await known(true)];
       for (const [i, data] of said.entries()) assert(difference(data, read[i]!) <= 1e-6);
     });
+  },
+});
+
+Deno.test({
+  name: "logits are the same where the last layer looks from their rows alone",
+  ignore: gpu === undefined,
+  fn: async () => {
+    const model = await loadModel(golden("sharded-bf16"));
+    const ids = Array.from({ length: TOKENS }, (_, i) => (5 * i + 1) % model.shape.vocab);
+    for (const [precision, bound] of [["float32", 1e-6], ["float16", 5e-3]] as const) {
+      await withEngine(() => openEngine(model, "webgpu", { precision }), async (engine) => {
+        const { backend, shape: { layers, kvHeads, headDim } } = engine;
+        const entries = () => backend.alloc({ heads: kvHeads, capacity: 1, headDim });
+        const past = Array.from({ length: layers }, () => ({ key: entries(), value: entries() }));
+        const run = async (logits: number, said: boolean, all: boolean) => {
+          const out = await engine.forward({
+            ...{ ids, positions: ids.map((_, i) => i), past, logits, maskLayers: 1 },
+            mask: said ? new Float32Array() : causalMask(TOKENS, 1, false),
+            ...(said ? { causal: 0 } : {}),
+            outputs: all ? "all" : "none",
+          });
+          for (const { key, value, preRopeKey, query } of out.layers) {
+            for (const tensor of [key, value, preRopeKey!, query!]) backend.free(tensor);
+          }
+          return out.logits;
+        };
+        for (const logits of [1, 11, 90]) {
+          const wanted = await run(logits, true, true);
+          for (const said of [true, false]) {
+            const off = difference(await run(logits, said, false), wanted);
+            assert(off <= bound, `${logits} rows differ by ${off} in ${precision}`);
+          }
+        }
+        for (const { key, value } of past) [key, value].forEach((t) => backend.free(t));
+      });
+    }
   },
 });
 
