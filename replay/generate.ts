@@ -99,15 +99,16 @@ class Generation<T extends KvShape> {
       await this.#stats.load(attentionStats);
     });
     const cache = await this.#cacheFor(planned);
-    cache.grow(planned.plan, tokens);
-    if (cache.sizesNeedSettle) await cache.settle();
+    const { backend } = engine;
+    backend.together(() => cache.grow(planned.plan, tokens));
+    if (cache.sizesNeedSettle) await backend.together(() => cache.settle());
     const ranges = cache.ranges();
     this.#ledger.note(cache, planned, step, tokens, ranges);
     const pass = [{ step, tokens, ranges }];
     const { logits, layers } = await predict(engine, this.#live, cache, pass, [id], {
       outputs: "all",
     });
-    this.#keep(layers, tokens);
+    backend.together(() => this.#keep(layers, tokens));
     if (!logits.every(Number.isFinite)) {
       throw new QuantizerError(
         `The logits that the restored cache gives at step ${step} of a generated reply are not finite`,

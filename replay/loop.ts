@@ -138,7 +138,7 @@ class ExampleReplay<T extends KvShape> {
     step: number,
     tokens: number,
   ): Promise<void> {
-    const { stepwise } = this.input;
+    const { stepwise, engine: { backend } } = this.input;
     const asked = performance.now();
     const ends = this.#pass.length === MOST_STEPS ||
       this.#pass.length > 0 && (stepwise || cache.breaks(planned.plan, tokens));
@@ -146,10 +146,10 @@ class ExampleReplay<T extends KvShape> {
     if (ends) await this.#predict();
 
     const start = performance.now();
-    cache.grow(planned.plan, tokens, stepwise);
+    backend.together(() => cache.grow(planned.plan, tokens, stepwise));
     // What a policy is told of earlier sizes must be known by its next question.
     const later = cache.sizesNeedSettle && this.input.planner.hearsSizes === false;
-    if (cache.sizesNeedSettle && !later) await cache.settle();
+    if (cache.sizesNeedSettle && !later) await backend.together(() => cache.settle());
     const ranges = cache.ranges();
     this.#seconds += (performance.now() - start) / 1000;
     this.#pass.push({ step, tokens, ranges });
@@ -165,7 +165,7 @@ class ExampleReplay<T extends KvShape> {
   async #settle(): Promise<void> {
     if (this.#unnoted.length === 0) return;
     const start = performance.now();
-    await this.#cache!.settle();
+    await this.input.engine.backend.together(() => this.#cache!.settle());
     this.#seconds += (performance.now() - start) / 1000;
     this.#note();
   }

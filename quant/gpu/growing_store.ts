@@ -3,8 +3,7 @@
  * left to a family is how some tokens are quantized and restored, and which buffers that takes.
  *
  * Growing only notes how far. All tokens that the range has moved over since are quantized by one
- * launch when something asks for them: a kernel of the store, `settle` or `contents`. A store whose
- * sizes are due after every step has to keep up with the steps.
+ * launch when something asks for them: a kernel of the store, `settle` or `contents`.
  *
  * @module
  */
@@ -50,8 +49,6 @@ export abstract class GrowingStore<S extends Settings, Role extends string>
   grow(n: number): void {
     this.length = n;
     this.#quantized = this.rangeOf(this.settings, n);
-    const { sizesNeedSettle }: Store<GpuTensor> = this;
-    if (sizesNeedSettle) this.catchUp();
   }
 
   override free(): void {

@@ -50,6 +50,21 @@ interface Kernel {
   /** In the order of their bindings. */
   readonly reached: readonly Reached[];
   readonly threads: number;
+  /** Buffers in its places that it was launched with, by their numbers; the oldest goes first. */
+  readonly groups: Map<string, GPUBindGroup>;
+}
+
+/** Groups of buffers that are kept for a kernel. */
+const MOST_GROUPS = 256;
+
+const numbers = new WeakMap<GPUBuffer, number>();
+let numbered = 0;
+
+/** Tells buffers apart. */
+function numberOf(buffer: GPUBuffer): number {
+  let number = numbers.get(buffer);
+  if (number === undefined) numbers.set(buffer, number = ++numbered);
+  return number;
 }
 
 const known = new WeakMap<GPUDevice, Map<string, Kernels>>();
@@ -167,17 +182,16 @@ export class Kernels {
    * @returns launches it with the values of its uniform variables
    */
   bind(entryPoint: string, buffers: Bindings): BoundKernel {
-    const { pipeline, layout, reached, threads } = this.#kernel(entryPoint);
-    const { device, parameters } = this.#bench;
-    const group = device.createBindGroup({
-      layout,
-      entries: reached.map((variable) => ({
-        binding: variable.binding,
-        resource: variable.access === "uniform"
-          ? { buffer: parameters, size: variable.layout.size }
-          : { buffer: this.#bound(variable, buffers[variable.name]) },
-      })),
-    });
+    const kernel = this.#kernel(entryPoint);
+    const { pipeline, reached, threads } = kernel;
+    const group = this.#group(
+      kernel,
+      reached.map((variable) =>
+        variable.access === "uniform"
+          ? { buffer: this.#bench.parameters, size: variable.layout.size }
+          : { buffer: this.#bound(variable, buffers[variable.name]) }
+      ),
+    );
     const uniform = reached.filter(({ access }) => access === "uniform");
     return (over, values) => {
       const workgroups = "threads" in over ? Math.ceil(over.threads / threads) : over.workgroups;
@@ -189,6 +203,18 @@ export class Kernels {
         workgroups: [Math.ceil(workgroups / rows), rows],
       });
     };
+  }
+
+  /** Buffers in the places of a kernel, the same group for the same buffers. */
+  #group({ layout, reached, groups }: Kernel, bound: readonly GPUBufferBinding[]): GPUBindGroup {
+    const key = bound.map(({ buffer }) => numberOf(buffer)).join();
+    const known = groups.get(key);
+    if (known !== undefined) return known;
+    const entries = bound.map((resource, i) => ({ binding: reached[i]!.binding, resource }));
+    const group = this.#bench.device.createBindGroup({ layout, entries });
+    if (groups.size === MOST_GROUPS) groups.delete(groups.keys().next().value!);
+    groups.set(key, group);
+    return group;
   }
 
   /** Invocations of a workgroup of an entry point. */
@@ -246,7 +272,7 @@ export class Kernels {
       layout: device.createPipelineLayout({ bindGroupLayouts: [layout] }),
       compute: { module: this.#module, entryPoint, constants: this.#constants },
     });
-    return { pipeline, layout, reached, threads };
+    return { pipeline, layout, reached, threads, groups: new Map() };
   }
 
   #layoutOf(name: string): TypeLayout {

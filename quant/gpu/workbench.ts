@@ -14,7 +14,11 @@
  * batch with more blocks than there are slots is submitted in pieces.
  *
  * A buffer that is freed inside a batch may still be in what the batch recorded, so it is destroyed
- * behind the submission. And WebGPU neither binds an empty buffer nor one that is smaller than an
+ * behind the submission. Small ones are not destroyed but cleared and used again: wgpu looks through
+ * as many places as there are buffers whenever something is bound, recorded or submitted, and one that
+ * is destroyed keeps its place until JavaScript collects what stands for it, which it hardly does.
+ *
+ * WebGPU neither binds an empty buffer nor one that is smaller than an
  * element of its array: no buffer here is smaller than `SMALLEST`, and where a kernel has nothing to
  * read, `nothing` is bound.
  *
@@ -24,6 +28,10 @@ import { UserError } from "../../errors.ts";
 
 /** Bytes of the smallest buffer: any element of any kernel's arrays fits. */
 const SMALLEST = 64;
+
+/** Bytes of the largest buffer that is used again, and of all that wait for it. */
+const LARGEST_SPARE = 2 ** 22;
+const MOST_SPARE = 2 ** 26;
 
 /** Parameter blocks of one submission: the device has begun with the first when the last is recorded. */
 const SLOTS = 64;
@@ -78,7 +86,14 @@ export class Workbench {
   #encoder: GPUCommandEncoder | undefined;
   #pass: GPUComputePassEncoder | undefined;
   #depth = 0;
+  /** Freed buffers, to be destroyed behind the next submission, or to be cleared by it. */
   #discarded: GPUBuffer[] = [];
+  #cleared: GPUBuffer[] = [];
+  /** Those to be cleared, and those that are. */
+  readonly #freed = new WeakSet<GPUBuffer>();
+  /** Cleared buffers by their sizes, the one that waits longest first, and the bytes of all. */
+  readonly #spare = new Map<number, GPUBuffer[]>();
+  #spareBytes = 0;
   #asked: AskedRead[] = [];
   /** Into which the last words came back, for the next. */
   #staging: GPUBuffer | undefined;
@@ -119,10 +134,19 @@ export class Workbench {
     return Math.min(maxStorageBufferBindingSize, maxBufferSize);
   }
 
-  /** A buffer of zeros with room for so many words, or one that holds `contents`. */
+  /** A buffer of zeros with room for so many words or somewhat more, or one that holds `contents`. */
   buffer(label: string, contents: number | Words): GPUBuffer {
-    const words = typeof contents === "number" ? contents : contents.length;
-    const size = Math.max(SMALLEST, 4 * words);
+    const size = typeof contents === "number"
+      ? roomFor(4 * contents)
+      : Math.max(SMALLEST, contents.byteLength);
+    const buffer = this.#takeSpare(size) ?? this.#create(label, size);
+    this.#made.add(buffer);
+    this.#live++;
+    if (typeof contents !== "number") this.write(buffer, 0, contents);
+    return buffer;
+  }
+
+  #create(label: string, size: number): GPUBuffer {
     // The scope answers before anything that is read comes back.
     this.device.pushErrorScope("out-of-memory");
     const buffer = this.device.createBuffer({
@@ -137,9 +161,6 @@ export class Workbench {
       // A device that is lost answers nothing; what is read from it says so.
       () => {},
     );
-    this.#made.add(buffer);
-    this.#live++;
-    if (typeof contents !== "number") this.write(buffer, 0, contents);
     return buffer;
   }
 
@@ -149,6 +170,7 @@ export class Workbench {
    */
   async available(bytes: number): Promise<number> {
     const { device } = this;
+    this.#destroySpare();
     let most = Math.min(TAKEN_AT_ONCE, device.limits.maxBufferSize, bytes);
     // What is less than that is not looked for.
     const least = Math.max(SMALLEST, most / 64);
@@ -208,8 +230,15 @@ export class Workbench {
   /** Frees buffers, at the latest when what was recorded is submitted. */
   free(...buffers: readonly GPUBuffer[]): void {
     for (const buffer of buffers) {
-      if (this.#made.delete(buffer)) this.#live--;
-      this.#discarded.push(buffer);
+      if (this.#freed.has(buffer)) continue;
+      const known = this.#made.delete(buffer);
+      if (known) this.#live--;
+      if (known && buffer.size <= LARGEST_SPARE) {
+        this.#freed.add(buffer);
+        this.#cleared.push(buffer);
+      } else {
+        this.#discarded.push(buffer);
+      }
     }
     if (this.#depth === 0) this.#destroyDiscarded();
   }
@@ -357,6 +386,7 @@ export class Workbench {
     this.#allShared.clear();
     this.#shared = new WeakMap();
     if (this.#nothing !== undefined) this.free(this.#nothing);
+    this.#destroySpare();
     this.#parameters?.destroy();
     this.#staging?.destroy();
     this.#nothing = this.#parameters = this.#staging = undefined;
@@ -374,6 +404,7 @@ export class Workbench {
   #submit(): void {
     if (this.#encoder === undefined) return;
     this.#endPass();
+    this.#clearFreed(this.#encoder);
     if (this.#usedSlots > 0) {
       this.write(this.parameters, 0, this.#blocks.subarray(0, this.#slot * this.#usedSlots));
       this.#usedSlots = 0;
@@ -386,6 +417,38 @@ export class Workbench {
     for (const buffer of this.#discarded.splice(0)) buffer.destroy();
   }
 
+  /** Clears what was freed behind all that may still use it, and keeps it as far as there is room. */
+  #clearFreed(encoder: GPUCommandEncoder): void {
+    for (const buffer of this.#cleared.splice(0)) {
+      const { size } = buffer;
+      if (this.#spareBytes + size > MOST_SPARE) {
+        this.#discarded.push(buffer);
+        continue;
+      }
+      encoder.clearBuffer(buffer);
+      this.#spareBytes += size;
+      const alike = this.#spare.get(size);
+      if (alike === undefined) this.#spare.set(size, [buffer]);
+      else alike.push(buffer);
+    }
+  }
+
+  /** In turn, so that steps that do the same are given the same buffers. */
+  #takeSpare(size: number): GPUBuffer | undefined {
+    const buffer = this.#spare.get(size)?.shift();
+    if (buffer === undefined) return undefined;
+    this.#spareBytes -= size;
+    this.#freed.delete(buffer);
+    return buffer;
+  }
+
+  #destroySpare(): void {
+    const freed = [...this.#cleared.splice(0), ...[...this.#spare.values()].flat()];
+    for (const buffer of freed) buffer.destroy();
+    this.#spare.clear();
+    this.#spareBytes = 0;
+  }
+
   /**
    * The only way that data takes to the device: ahead of what a batch has recorded so far.
    *
@@ -395,4 +458,12 @@ export class Workbench {
     // Deno 2.9.6 aborts when it is asked to write nothing.
     if (data.length > 0) this.device.queue.writeBuffer(buffer, at, data);
   }
+}
+
+/** Bytes of a buffer that has room for so many: small ones come in four sizes to a doubling. */
+function roomFor(bytes: number): number {
+  const least = Math.max(SMALLEST, bytes);
+  if (least > LARGEST_SPARE) return least;
+  const step = 2 ** (Math.floor(Math.log2(least)) - 2);
+  return step * Math.ceil(least / step);
 }

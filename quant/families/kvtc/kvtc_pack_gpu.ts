@@ -48,7 +48,9 @@ export class KvtcPackGpu extends DeviceStore<never> implements LayerPack<GpuTens
   /** Tokens of the stream, and their components once a layer has asked for them. */
   #settled = 0;
   #components: GPUBuffer | undefined;
+  /** Where the quantized tokens end, and where those of them that are encoded do. */
   #to = 0;
+  #encoded = 0;
 
   /** @param sources of the layers that are coded together */
   constructor(
@@ -69,11 +71,22 @@ export class KvtcPackGpu extends DeviceStore<never> implements LayerPack<GpuTens
     this.tables = this.bench.shared(settings, () => this.#constants());
   }
 
+  /** Notes what a snapshot of `n` tokens quantizes: it is encoded when something asks for it. */
   grow(n: number): void {
-    const { from, to } = kvtcRange(this.#settings, n);
-    const token = Math.max(from, this.#to);
+    this.#to = kvtcRange(this.#settings, n).to;
+  }
+
+  override settle(): Promise<void> {
+    this.#catchUp();
+    return super.settle();
+  }
+
+  /** Encodes what is not yet encoded. */
+  #catchUp(): void {
+    const to = this.#to;
+    const token = Math.max(this.#settings.sinkTokens, this.#encoded);
     if (to <= token) return;
-    this.#to = to;
+    this.#encoded = to;
     this.bench.batch(() => {
       const tokens = to - token;
       const rows = this.bench.buffer("rows", tokens * this.#rowWords);
@@ -98,6 +111,7 @@ export class KvtcPackGpu extends DeviceStore<never> implements LayerPack<GpuTens
 
   restore(layer: number, target: GpuTensor): void {
     this.bench.batch(() => {
+      this.#catchUp();
       if (this.#settled > 0) {
         const token = this.#settings.sinkTokens;
         this.#rebuild(layer, target, token, this.#settled, this.#settledComponents());

@@ -80,6 +80,8 @@ export class QaqPackedGpu extends DeviceStore<Role> {
   #pending: Pending[] = [];
   /** Totals up to and including each token, as far as they have been read back. */
   readonly #totals: QaqTotals[] = [];
+  /** Tokens that are quantized, and those of them that are measured. */
+  #to = 0;
   #tokens = 0;
 
   /**
@@ -144,11 +146,21 @@ export class QaqPackedGpu extends DeviceStore<Role> {
     this.#restoreKernels = kernels(pack, common, restoreKernels);
   }
 
-  /** Measures what a snapshot of `n` tokens quantizes and is not yet packed. */
+  /** Notes what a snapshot of `n` tokens quantizes: it is measured when something asks for it. */
   grow(n: number): void {
+    this.#to = qaqRange(this.#settings, n).to;
+  }
+
+  override settle(): Promise<void> {
+    this.#catchUp();
+    return super.settle();
+  }
+
+  /** Measures what is not yet packed. */
+  #catchUp(): void {
     const settings = this.#settings;
     const { promptTokens } = this.#sources[0]!;
-    const { to } = qaqRange(settings, n);
+    const to = this.#to;
     while (this.#tokens < to) {
       const moment = momentOf(settings, this.#tokens, promptTokens);
       let end = to;
@@ -164,8 +176,9 @@ export class QaqPackedGpu extends DeviceStore<Role> {
 
   /** Writes the restored tokens of one of the layers to their positions in `target`. */
   restore(layer: number, target: GpuTensor): void {
-    if (this.#tokens === 0) return;
+    if (this.#to === 0) return;
     this.bench.batch(() => {
+      this.#catchUp();
       this.#writeUnsettled();
       const { heads, headDim, groups } = this.layout;
       const count = this.#tokens * groups;

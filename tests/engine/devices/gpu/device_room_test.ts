@@ -87,6 +87,8 @@ Deno.test({
     const placed = { bench, model, precision: "float32", name: "it" } as const;
     const prompt = Array.from({ length: 40 }, (_, i) => i);
     freeReference(engine, await runReference(engine, prompt, 8, []));
+    // Gives back what was kept to be used again.
+    assertEquals(await engine.checkRoom!(40, 8), undefined);
     const { used } = memory;
     memory.limit = used + replayBytes(placed, 40, 8);
     assertEquals(await engine.checkRoom!(40, 8), undefined);
