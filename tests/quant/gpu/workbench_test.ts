@@ -73,38 +73,41 @@ gpuTest("shared buffers are made once for a key, and freed when the bench is clo
   assertEquals(bench.live, 2);
 });
 
-gpuTest("a freed buffer is used again, cleared, by one that asks for about as much", async (device) => {
-  const bench = Workbench.of(device);
-  bench.close();
-  const [target, sink] = [bench.buffer("target", 300), bench.buffer("sink", 1000)];
-  const [first, second] = [bench.buffer("first", 100), bench.buffer("second", 98)];
-  bench.write(first, 0, count(1, 100));
-  bench.batch(() => {
-    bench.copy(first, 0, target, 0, 100);
-    bench.free(first);
-    // What was recorded still reads it.
-    const other = bench.buffer("other", count(501, 100));
-    assertNotStrictEquals(other, first);
-    bench.copy(other, 0, target, 100, 100);
-    bench.free(other, second);
-  });
-  const [again, larger] = [bench.buffer("again", 100), bench.buffer("larger", 200)];
-  assertStrictEquals(again, first);
-  assertNotStrictEquals(larger, second);
-  const found = await bench.read([
-    { buffer: target, at: 98, words: 4 },
-    { buffer: again, at: 0, words: 100 },
-  ]);
-  assertEquals([...found.subarray(0, 4)], [99, 100, 501, 502]);
-  assertEquals(new Set(found.subarray(4)), new Set([0]));
-  // Freed twice, it is given away once.
-  bench.free(again, larger);
-  bench.free(again);
-  bench.copy(target, 0, sink, 0, 1);
-  const taken = [1, 2, 3].map(() => bench.buffer("taken", 100));
-  assertEquals(new Set(taken).size, 3);
-  bench.free(target, sink, ...taken);
-});
+gpuTest(
+  "a freed buffer is used again, cleared, by one that asks for about as much",
+  async (device) => {
+    const bench = Workbench.of(device);
+    bench.close();
+    const [target, sink] = [bench.buffer("target", 300), bench.buffer("sink", 1000)];
+    const [first, second] = [bench.buffer("first", 100), bench.buffer("second", 98)];
+    bench.write(first, 0, count(1, 100));
+    bench.batch(() => {
+      bench.copy(first, 0, target, 0, 100);
+      bench.free(first);
+      // What was recorded still reads it.
+      const other = bench.buffer("other", count(501, 100));
+      assertNotStrictEquals(other, first);
+      bench.copy(other, 0, target, 100, 100);
+      bench.free(other, second);
+    });
+    const [again, larger] = [bench.buffer("again", 100), bench.buffer("larger", 200)];
+    assertStrictEquals(again, first);
+    assertNotStrictEquals(larger, second);
+    const found = await bench.read([
+      { buffer: target, at: 98, words: 4 },
+      { buffer: again, at: 0, words: 100 },
+    ]);
+    assertEquals([...found.subarray(0, 4)], [99, 100, 501, 502]);
+    assertEquals(new Set(found.subarray(4)), new Set([0]));
+    // Freed twice, it is given away once.
+    bench.free(again, larger);
+    bench.free(again);
+    bench.copy(target, 0, sink, 0, 1);
+    const taken = [1, 2, 3].map(() => bench.buffer("taken", 100));
+    assertEquals(new Set(taken).size, 3);
+    bench.free(target, sink, ...taken);
+  },
+);
 
 gpuTest("a buffer that is freed twice counts once", (device) => {
   const bench = Workbench.of(device);
