@@ -143,14 +143,17 @@ fn read_codes(reader: Reader, own: u32, count: u32) -> Reader {
     at -= most - beyond;
     var code = found.symbol;
     if (code == escape) {
+      // What comes first on the way back is what has been written last.
+      var following = bits_below(at);
       var raw = more_follows;
       if (base != certain_escape * symbols) {
         at -= byte_bits;
-        raw = read_bits(at, byte_bits);
+        raw = following >> (32u - byte_bits);
+        following <<= byte_bits;
       }
       if ((raw & more_follows) == more_follows) {
         at -= word_bits;
-        raw |= read_bits(at, word_bits) << byte_bits;
+        raw |= (following >> (32u - word_bits)) << byte_bits;
       }
       code |= raw << 8u;
     }

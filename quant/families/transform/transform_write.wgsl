@@ -226,52 +226,37 @@ fn measure_streams(
   }
 }
 
-// Lengths of the streams of some groups, level after level.
-const most_lengths = workgroup_threads * level_count;
-var<workgroup> lengths: array<u32, most_lengths>;
-
-// One workgroup: every group has the finest level at which all streams keep to their bound, but not finer
-// than the group before it by more than one. One invocation goes from group to group, and all bring it
-// what it needs.
-@compute @workgroup_size(workgroup_threads)
-fn choose_levels(@builtin(local_invocation_index) lane: u32) {
+// One invocation: every group has the finest level at which all streams keep to their bound, but not
+// finer than the group before it by more than one.
+@compute @workgroup_size(1)
+fn choose_levels() {
   var word = first_word(job.first_group);
   var last = last_level[0];
   if (job.first_group == 0u) {
     last = planned_level;
   }
-  for (var first = 0u; first < groups_of_job(); first += workgroup_threads) {
-    let count = min(workgroup_threads, groups_of_job() - first);
-    workgroupBarrier();
-    for (var i = lane; i < count * job.levels; i += workgroup_threads) {
-      lengths[i] = stream_lengths[first * job.levels + i];
+  for (var group = 0u; group < groups_of_job(); group++) {
+    let groups = job.first_group + group + 1u;
+    var level = job.first_level;
+    if (job.bounded != 0u && last > 0u) {
+      level = last - 1u;
     }
-    workgroupBarrier();
-    for (var group = 0u; group < select(0u, count, lane == 0u); group++) {
-      let groups = job.first_group + first + group + 1u;
-      var level = job.first_level;
-      if (job.bounded != 0u && last > 0u) {
-        level = last - 1u;
+    var length = stream_lengths[group * job.levels + level - job.first_level];
+    while (job.bounded != 0u && level < nothing_coded
+        && 32u * (word + (length + 31u) / 32u + groups) > groups * job.group_bits) {
+      level++;
+      length = level_bits;
+      if (level < nothing_coded) {
+        length = stream_lengths[group * job.levels + level];
       }
-      var length = lengths[group * job.levels + level - job.first_level];
-      while (job.bounded != 0u && level < nothing_coded
-          && 32u * (word + (length + 31u) / 32u + groups) > groups * job.group_bits) {
-        level++;
-        length = level_bits;
-        if (level < nothing_coded) {
-          length = lengths[group * job.levels + level];
-        }
-      }
-      chosen[first + group] = level;
-      last = level;
-      let end = 32u * word + length;
-      stream_ends[groups - 1u] = end;
-      word = (end + 31u) / 32u;
     }
+    chosen[group] = level;
+    last = level;
+    let end = 32u * word + length;
+    stream_ends[groups - 1u] = end;
+    word = (end + 31u) / 32u;
   }
-  if (lane == 0u) {
-    last_level[0] = last;
-  }
+  last_level[0] = last;
 }
 
 // One workgroup per group.
