@@ -32,7 +32,7 @@ import { productText } from "./product_text.ts";
 import { RotaryRows } from "./rotary_rows.ts";
 
 /** Part of every cache key: raise it when the kernels compute anything differently, or in another time. */
-export const GPU_DECODER_VERSION = 9;
+export const GPU_DECODER_VERSION = 10;
 
 /** The logits of a pass. */
 export interface Logits {
@@ -68,9 +68,12 @@ interface LeftFactor {
   readonly whole: boolean;
 }
 
+/** Invocations that part the heads of many rows: the rest comes when they are done. */
+const PARTING = 2 ** 18;
+
 const NO_JOB = {
   ...{ rows: 0, width: 0, parts: 0, first_row: 0, has_bias: 0, eps: 0, query_heads: 0 },
-  ...{ kv_heads: 0, head_dim: 0, has_norms: 0, wants_before: 0, splits: 0 },
+  ...{ kv_heads: 0, head_dim: 0, wants_before: 0, splits: 0 },
   ...{ kv_capacity: 0, kv_first: 0, tops: 0 },
 };
 
@@ -211,15 +214,19 @@ export class GpuDecoder {
       const count = l + 1 === layers ? logits : rows;
       const first = rows - count;
       const looking = target?.query === undefined ? count : rows;
-      const parting = this.#bind(`part heads ${l}`, small, "part_heads", heads);
-      parting({ workgroups: rows * (queryHeads + 2 * kvHeads) }, {
+      const allHeads = rows * (queryHeads + 2 * kvHeads);
+      const parting = headNorms ? "part_normed_heads" : "part_heads";
+      this.#bind(`part heads ${l}`, small, parting, heads)({
+        ...(headNorms
+          ? { workgroups: allHeads }
+          : { threads: Math.min(allHeads * headDim / 2, PARTING) }),
+      }, {
         job: {
           ...NO_JOB,
           ...{ rows, parts: projected, eps: rmsNormEps, first_row: rows - looking },
           ...{ kv_capacity: fed.capacity, kv_first: fed.first },
           ...{ query_heads: queryHeads, kv_heads: kvHeads, head_dim: headDim },
           has_bias: layer.projections.bias !== undefined,
-          has_norms: headNorms,
           wants_before: before !== undefined,
         },
       });

@@ -15,7 +15,6 @@ struct Job {
   query_heads: u32,
   kv_heads: u32,
   head_dim: u32,
-  has_norms: u32,
   wants_before: u32,
   splits: u32,
   // Tokens that there is room for where keys and values go, and the place of the first.
@@ -159,70 +158,94 @@ fn kv_place(kv_head: u32, row: u32) -> u32 {
   return (kv_head * job.kv_capacity + job.kv_first + row) * job.head_dim;
 }
 
-// Queries, keys and values of each head; queries and keys are normed where there are norms for them,
-// and turned by their position. A head of a row a workgroup, two channels that turn together a lane.
+// Puts two channels of a head that turn together in their place, among queries and keys turned by
+// their position.
+fn place_channels(row: u32, head: u32, i: u32, low: f32, high: f32) {
+  let half = job.head_dim / 2u;
+  if (head >= job.query_heads + job.kv_heads) {
+    let at = kv_place(head - job.query_heads - job.kv_heads, row) + i;
+    values[at] = kept(low);
+    values[at + half] = kept(high);
+    return;
+  }
+  let turn = turns[row * half + i];
+  let turned_low = low * turn.x - high * turn.y;
+  let turned_high = high * turn.x + low * turn.y;
+  if (head < job.query_heads) {
+    let at = (head * (job.rows - job.first_row) + row - job.first_row) * job.head_dim + i;
+    queries[at] = turned_low;
+    queries[at + half] = turned_high;
+    return;
+  }
+  let kv_head = head - job.query_heads;
+  let at = kv_place(kv_head, row) + i;
+  keys[at] = kept(turned_low);
+  keys[at + half] = kept(turned_high);
+  if (job.wants_before != 0u) {
+    let before = (kv_head * job.rows + row) * job.head_dim + i;
+    keys_before[before] = kept(low);
+    keys_before[before + half] = kept(high);
+  }
+}
+
+// Whether a head of a row is needed: the first rows may have no queries.
+fn is_needed(row: u32, head: u32) -> bool {
+  return row < job.rows && (head >= job.query_heads || row >= job.first_row);
+}
+
+// Queries, keys and values of each head. Two channels at a time, and as often as it takes: starting
+// a workgroup for each head takes longer than what it does.
 @compute @workgroup_size(workgroup_threads)
-fn part_heads(
+fn part_heads(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) workgroups: vec3u) {
+  let half = job.head_dim / 2u;
+  let heads = job.query_heads + 2u * job.kv_heads;
+  let step = workgroups.x * workgroups.y * workgroup_threads;
+  for (var index = flat_index(id, workgroups); index < job.rows * heads * half; index += step) {
+    let row = index / (heads * half);
+    let head = index / half % heads;
+    let i = index % half;
+    if (is_needed(row, head)) {
+      let channel = head * job.head_dim + i;
+      place_channels(row, head, i, projection(row, channel), projection(row, channel + half));
+    }
+  }
+}
+
+// The same where queries and keys are normed before they are turned: a head of a row a workgroup.
+@compute @workgroup_size(workgroup_threads)
+fn part_normed_heads(
   @builtin(workgroup_id) id: vec3u,
   @builtin(num_workgroups) workgroups: vec3u,
   @builtin(local_invocation_index) lane: u32,
 ) {
   let heads = job.query_heads + 2u * job.kv_heads;
-  let rotated = job.query_heads + job.kv_heads;
   let place = flat_workgroup(id, workgroups);
   let row = place / heads;
   let head = place % heads;
   let half = job.head_dim / 2u;
-  let there = row < job.rows && (head >= job.query_heads || row >= job.first_row);
-  let normed = job.has_norms != 0u && head < rotated;
+  let needed = is_needed(row, head);
+  let normed = head < job.query_heads + job.kv_heads;
   let channel = head * job.head_dim;
-  var scale = 1.0;
-  if (job.has_norms != 0u) {
-    var squares = 0.0;
-    if (there && normed) {
-      for (var i = lane; i < job.head_dim; i += workgroup_threads) {
-        let x = projection(row, channel + i);
-        squares += x * x;
-      }
+  var squares = 0.0;
+  if (needed && normed) {
+    for (var i = lane; i < job.head_dim; i += workgroup_threads) {
+      let x = projection(row, channel + i);
+      squares += x * x;
     }
-    let mean = sum_of(squares, lane) / f32(job.head_dim);
-    scale = select(1.0, 1.0 / sqrt(mean + job.eps), normed);
   }
-  if (!there) {
+  let scale = 1.0 / sqrt(sum_of(squares, lane) / f32(job.head_dim) + job.eps);
+  if (!needed) {
     return;
   }
+  let norms = select(0u, job.head_dim, head >= job.query_heads);
   for (var i = lane; i < half; i += workgroup_threads) {
-    var low = projection(row, channel + i) * scale;
-    var high = projection(row, channel + half + i) * scale;
+    var low = projection(row, channel + i);
+    var high = projection(row, channel + half + i);
     if (normed) {
-      let norms = select(0u, job.head_dim, head >= job.query_heads);
-      low *= head_norms[norms + i];
-      high *= head_norms[norms + half + i];
+      low = low * scale * head_norms[norms + i];
+      high = high * scale * head_norms[norms + half + i];
     }
-    if (head >= rotated) {
-      let at = kv_place(head - rotated, row) + i;
-      values[at] = kept(low);
-      values[at + half] = kept(high);
-      continue;
-    }
-    let turn = turns[row * half + i];
-    let turned_low = low * turn.x - high * turn.y;
-    let turned_high = high * turn.x + low * turn.y;
-    if (head < job.query_heads) {
-      let at = (head * (job.rows - job.first_row) + row - job.first_row) * job.head_dim + i;
-      queries[at] = turned_low;
-      queries[at + half] = turned_high;
-      continue;
-    }
-    let kv_head = head - job.query_heads;
-    let at = kv_place(kv_head, row) + i;
-    keys[at] = kept(turned_low);
-    keys[at + half] = kept(turned_high);
-    if (job.wants_before != 0u) {
-      let before = (kv_head * job.rows + row) * job.head_dim + i;
-      keys_before[before] = kept(low);
-      keys_before[before + half] = kept(high);
-    }
+    place_channels(row, head, i, low, high);
   }
 }
 
