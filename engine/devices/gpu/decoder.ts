@@ -32,7 +32,7 @@ import { productText } from "./product_text.ts";
 import { RotaryRows } from "./rotary_rows.ts";
 
 /** Part of every cache key: raise it when the kernels compute anything differently, or in another time. */
-export const GPU_DECODER_VERSION = 10;
+export const GPU_DECODER_VERSION = 11;
 
 /** The logits of a pass. */
 export interface Logits {

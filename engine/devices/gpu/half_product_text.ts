@@ -151,15 +151,12 @@ ${multiplyBegins(tile)}  let of_subgroup = lane % ${SUBGROUP}u;
   }
   ${ofOwn((i, j) => `var ${sum(i, j)} = 0.0; var ${pair(i, j)} = vec2<f16>();`)}
   var first = part * job.split;
-  ${bring}
   loop {
+    ${bring}
     ${lay}
     workgroupBarrier();
-    first += ${depth / 4}u;
-    if (first < end) {
-      ${bring}
-    }
     ${multiply}
+    first += ${depth / 4}u;
     if (first >= end) {
       break;
     }
