@@ -14,7 +14,7 @@ export default {
   reset({ kv_heads: heads, head_dim: headDim }) {
     const place = { first: 0, tokens: 1, heads, headDim };
     const data = Float32Array.from({ length: heads * headDim }, (_, i) => Math.sin(i));
-    for (let token = 0; token < 2048; token++) {
+    for (let token = 0; token < 512; token++) {
       this.decode(0, "key", this.encode(0, "key", { ...place, data }), place);
     }
   },
