@@ -78,6 +78,10 @@ class GroupedHost implements PolicyHost {
     return this.host.readsStats;
   }
 
+  get hearsSizes(): boolean {
+    return this.host.hearsSizes ?? true;
+  }
+
   calibrationMode(workload: WorkloadMeta, budget: BudgetState): Promise<"none" | "offline"> {
     return this.host.calibrationMode(workload, budget);
   }

@@ -155,6 +155,11 @@ export class InProcessHost implements PolicyHost {
     return this.whose === "reference";
   }
 
+  /** No policy of this project looks at what was stored. */
+  get hearsSizes(): boolean {
+    return this.whose === "own";
+  }
+
   // deno-lint-ignore require-await -- what it throws is a rejection
   async calibrationMode(
     workload: WorkloadMeta,

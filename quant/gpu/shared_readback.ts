@@ -49,10 +49,12 @@ export class Readbacks {
     const regions = clients.map((c) => c.regions());
     const words = await bench.read(regions.flat());
     let at = 0;
-    for (const [i, c] of clients.entries()) {
-      const count = regions[i]!.reduce((sum, region) => sum + region.words, 0);
-      c.accept(words.slice(at, at + count));
-      at += count;
-    }
+    bench.batch(() => {
+      for (const [i, c] of clients.entries()) {
+        const count = regions[i]!.reduce((sum, region) => sum + region.words, 0);
+        c.accept(words.slice(at, at + count));
+        at += count;
+      }
+    });
   }
 }

@@ -31,7 +31,7 @@ const SMALLEST = 64;
 
 /** Bytes of the largest buffer that is used again, and of all that wait for it. */
 const LARGEST_SPARE = 2 ** 22;
-const MOST_SPARE = 2 ** 26;
+const MOST_SPARE = 2 ** 27;
 
 /** Parameter blocks of one submission: the device has begun with the first when the last is recorded. */
 const SLOTS = 64;
@@ -91,7 +91,7 @@ export class Workbench {
   #cleared: GPUBuffer[] = [];
   /** Those to be cleared, and those that are. */
   readonly #freed = new WeakSet<GPUBuffer>();
-  /** Cleared buffers by their sizes, the one that waits longest first, and the bytes of all. */
+  /** Cleared buffers by their sizes, what was not wanted for longest first, and the bytes of all. */
   readonly #spare = new Map<number, GPUBuffer[]>();
   #spareBytes = 0;
   #asked: AskedRead[] = [];
@@ -420,22 +420,31 @@ export class Workbench {
   /** Clears what was freed behind all that may still use it, and keeps it as far as there is room. */
   #clearFreed(encoder: GPUCommandEncoder): void {
     for (const buffer of this.#cleared.splice(0)) {
-      const { size } = buffer;
-      if (this.#spareBytes + size > MOST_SPARE) {
-        this.#discarded.push(buffer);
-        continue;
-      }
       encoder.clearBuffer(buffer);
-      this.#spareBytes += size;
-      const alike = this.#spare.get(size);
-      if (alike === undefined) this.#spare.set(size, [buffer]);
-      else alike.push(buffer);
+      this.#spareBytes += buffer.size;
+      this.#sparesOf(buffer.size).push(buffer);
     }
+    for (const [size, alike] of this.#spare) {
+      while (this.#spareBytes > MOST_SPARE && alike.length > 0) {
+        this.#spareBytes -= size;
+        this.#discarded.push(alike.shift()!);
+      }
+      if (alike.length > 0) break;
+      this.#spare.delete(size);
+    }
+  }
+
+  /** Those of a size, which is the one that was wanted last from here on. */
+  #sparesOf(size: number): GPUBuffer[] {
+    const alike = this.#spare.get(size) ?? [];
+    this.#spare.delete(size);
+    this.#spare.set(size, alike);
+    return alike;
   }
 
   /** In turn, so that steps that do the same are given the same buffers. */
   #takeSpare(size: number): GPUBuffer | undefined {
-    const buffer = this.#spare.get(size)?.shift();
+    const buffer = this.#sparesOf(size).shift();
     if (buffer === undefined) return undefined;
     this.#spareBytes -= size;
     this.#freed.delete(buffer);

@@ -4,7 +4,8 @@ import { miniQuestion } from "../../bench/sandbox/questions.ts";
 import type { CalibrationStatistics } from "../../policies/calibration_statistics.ts";
 import { PolicyError } from "../../policies/check.ts";
 import { InProcessHost } from "../../policies/host.ts";
-import type { Policy } from "../../policies/policy.ts";
+import type { Policy, WorkloadMeta } from "../../policies/policy.ts";
+import { hostBuiltin, policyNames } from "../../policies/registry.ts";
 import { SandboxHost } from "../../policies/guest/sandbox_host.ts";
 
 const GOOD: Policy = {
@@ -57,6 +58,36 @@ Deno.test("answers that a policy changes later are those that it gave", () => {
   const [first] = host.plan(miniQuestion(0));
   options.zero = false;
   assertEquals(first!.optional, { family_options: { zero: true } });
+});
+
+Deno.test("no policy of this project asks what was stored, so their sizes are told together", async () => {
+  const question = miniQuestion(1);
+  const { used_bits: _, remaining_bits: __, ...known } = question.budget;
+  const told = (what: string) => ({
+    get: () => {
+      throw new Error(`asked for ${what}`);
+    },
+    enumerable: true,
+  });
+  const budget = Object.defineProperties({ ...known }, {
+    used_bits: told("used_bits"),
+    remaining_bits: told("remaining_bits"),
+  }) as typeof question.budget;
+  const component = { variance: 1, energy: 1, bits: [[2, 1]], error: [[0.1, 0.2]] };
+  const layer = { key: [component], value: [component], sensitivity: { key: 1, value: 1 } };
+  const transform = { widths: [2], steps: [1, 0.5], layers: new Array(8).fill(layer) };
+  for (const name of policyNames) {
+    const host = hostBuiltin(name);
+    // What it learns from decides, too; it has no other.
+    if (name.startsWith("adaptive")) {
+      await host.calibrationMode({} as WorkloadMeta, budget);
+      await host.calibrate({ families: { transform } } as unknown as CalibrationStatistics);
+    }
+    assertEquals(host.hearsSizes, false, name);
+    assertEquals(await host.plan({ ...question, budget }), await host.plan(question), name);
+  }
+  assertEquals(hostBuiltin("kivi_overlap_4bit@g64").hearsSizes, false);
+  assertEquals(hostOf({}).hearsSizes, true);
 });
 
 Deno.test("an outside_budget that is no truth value is refused, in and out of the sandbox", async () => {
