@@ -224,6 +224,7 @@ export class TransformStoreGpu extends GrowingStore<TransformSettings, "stream_e
   }
 
   restore(target: GpuTensor): void {
+    this.catchUp();
     for (const part of this.#streams.parts) {
       for (let done = 0; done < part.items; done += this.#mostRead) {
         this.#restorePart(target, part, done, Math.min(this.#mostRead, part.items - done));
