@@ -104,8 +104,10 @@ export class CodecProcess {
   #link: ChildLink;
   #used = false;
   #closed = false;
-  /** Memory for what is restored, which is used again. */
-  #restored = new Uint8Array(0);
+  /** Memory for what is restored by a question, and by the next. */
+  readonly #restored = [new Uint8Array(0), new Uint8Array(0)];
+  /** When the reply to the last question is there. */
+  #replied = Promise.resolve();
   /** The next example is begun meanwhile; what comes of it, where it can be. */
   #ahead: Promise<Begun | undefined> | undefined;
 
@@ -252,7 +254,7 @@ export class CodecProcess {
   /**
    * Restores blocks from their bytes.
    *
-   * @returns all blocks, one after the other, `[heads, tokens, headDim]` each, until the next call
+   * @returns all blocks, one after the other, `[heads, tokens, headDim]` each, until the call after the next
    */
   async decode(
     runs: readonly BlockRun[],
@@ -296,8 +298,9 @@ export class CodecProcess {
   }
 
   #room(bytes: number): Bytes {
-    if (bytes > this.#restored.length) this.#restored = new Uint8Array(bytes);
-    return this.#restored.subarray(0, bytes);
+    const memory = this.#restored.reverse();
+    if (bytes > memory[0]!.length) memory[0] = new Uint8Array(bytes);
+    return memory[0]!.subarray(0, bytes);
   }
 
   async #bytes(
@@ -338,14 +341,22 @@ export class CodecProcess {
     new DataView(head.buffer).setUint32(4, text.length, true);
     head.set(text, HEADER);
     const { stepMs, calibrateMs } = this.limits;
+    const ms = question.ask === "calibrate" ? calibrateMs : stepMs;
     if (question.ask !== "reset") {
       await this.#meanwhile();
       this.#used = true;
     }
-    return await this.#time.within(
-      question.ask === "calibrate" ? calibrateMs : stepMs,
-      (ms) => this.#link.askBytes([head, ...parts], ms, `No answer to ${what}`, room),
-    );
+    // It is sent at once; its time begins with the reply to the one before.
+    const reply = this.#link.send([head, ...parts], room);
+    const before = this.#replied;
+    const replied = Promise.withResolvers<void>();
+    this.#replied = replied.promise;
+    try {
+      await before;
+      return await this.#time.within(ms, (left) => reply(left, `No answer to ${what}`));
+    } finally {
+      replied.resolve();
+    }
   }
 }
 

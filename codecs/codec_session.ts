@@ -20,6 +20,9 @@ const ENTRIES_IN_MESSAGE = 2 ** 17;
 /** Entries in an example's first message; each that follows has twice as many as the one before. */
 const ENTRIES_IN_FIRST = 2 ** 15;
 
+/** Messages that a process is sent at most before it has answered. */
+const SENT = 2;
+
 /** Blocks that wait to be coded. */
 export interface PendingRun extends BlockRun {
   /** Length of the snapshot in which they are coded first: blocks go in the order of time. */
@@ -66,8 +69,11 @@ export class CodecSession {
   readonly #observed: (() => Promise<ObservedLayer>)[] = [];
   #pending: PendingRun[] = [];
   #begun: Promise<void> | undefined;
-  /** Memory for the tensors of a message that is sent, and of the next, which are gathered meanwhile. */
-  readonly #memory = [0, 1].map(() => new ArrayBuffer(4 * ENTRIES_IN_MESSAGE));
+  /** Memory for the tensors of messages that are sent, and of the next, which are gathered meanwhile. */
+  readonly #memory = Array.from(
+    { length: SENT + 1 },
+    () => new ArrayBuffer(4 * ENTRIES_IN_MESSAGE),
+  );
 
   constructor(private readonly pair: CodecDoor) {}
 
@@ -109,22 +115,24 @@ export class CodecSession {
     );
     this.#pending = [];
     await (this.#begun ??= this.#begin());
-    // The encoder works on a message, the decoder on one before it, and the next is gathered.
-    let [coding, decoding] = [Promise.resolve(), Promise.resolve()];
+    // Each process works on a message while it is sent the next, and the one after that is gathered.
+    const coding: Promise<void>[] = [];
+    const decoding: Promise<void>[] = [];
     const failures: unknown[] = [];
     const failed = (error: unknown) => void failures.push(error);
     for (const runs of messages(pending, this.pair.shape)) {
-      this.#memory.reverse();
-      const data = await gathered(runs, this.#memory[0]!);
-      await coding;
+      const data = await gathered(runs, this.#memory[coding.length % this.#memory.length]!);
+      await coding.at(-SENT);
       if (failures.length > 0) break;
       const coded = this.pair.encode(this, runs, data);
-      coding = coded.then(() => {}, failed);
-      decoding = Promise.all([coded, decoding]).then(([blocks]) =>
-        failures.length > 0 ? undefined : this.#decode(runs, blocks)
-      ).catch(failed);
+      coding.push(coded.then(() => {}, failed));
+      decoding.push(
+        Promise.all([coded, decoding.at(-SENT)])
+          .then(([blocks]) => failures.length > 0 ? undefined : this.#decode(runs, blocks))
+          .catch(failed),
+      );
     }
-    await decoding;
+    await Promise.all(decoding);
     // One process that fails ends the other: what came first says why.
     if (failures.length > 0) throw failures[0];
   }

@@ -34,13 +34,17 @@ export class ChildLink {
   readonly #stdout: ReadableStreamBYOBReader;
   /** Memory for what is read at once: as much as a pipe holds. */
   #piece = new Uint8Array(2 ** 16);
-  /** Memory for the open question's reply. */
-  #room: ((bytes: number) => Bytes) | undefined;
+  /** Memory for the replies that have not begun to come, the next first. */
+  readonly #rooms: (((bytes: number) => Bytes) | undefined)[] = [];
+  /** Messages that came with the one before them. */
+  readonly #arrived: Frame[] = [];
   readonly #stderr: Tail;
   readonly #nonce = crypto.getRandomValues(new Uint8Array(16));
   #seq = 0;
-  /** Whether a question is open. */
-  #asked = false;
+  /** Questions that are open. */
+  #open = 0;
+  /** Whether one's reply is waited for. */
+  #awaited = false;
   #failed: SandboxError | undefined;
   #closed: Promise<void> | undefined;
 
@@ -53,7 +57,7 @@ export class ChildLink {
     this.#reader = this.#codec.reader(
       this.#nonce,
       BYTES_PER_UNIT * limits.messageBytes + STDERR_BYTES,
-      (bytes) => this.#room?.(bytes) ?? new Uint8Array(bytes),
+      (bytes) => this.#rooms.shift()?.(bytes) ?? new Uint8Array(bytes),
     );
     this.#writer = this.#child.stdin.getWriter();
     this.#stdout = this.#child.stdout.getReader({ mode: "byob" });
@@ -95,18 +99,23 @@ export class ChildLink {
     return this.#text(await this.askBytes([encoder.encode(text)], ms, awaited));
   }
 
+  /** The same in bytes; the parts of a question are sent as one. */
+  askBytes(question: readonly Bytes[], ms: number, awaited: string): Promise<Bytes> {
+    return this.#exchange(FRAME_KINDS.ask, question, ms, awaited);
+  }
+
   /**
-   * The same in bytes; the parts of a question are sent as one.
+   * Sends a question, be another one open or not.
    *
    * @param room memory for a reply of so many bytes; absent for memory of its own
+   * @returns what waits for the reply, as `askBytes` does, once those of the questions before are there
+   * @throws {SandboxError} when the process has ended
    */
-  askBytes(
+  send(
     question: readonly Bytes[],
-    ms: number,
-    awaited: string,
     room?: (bytes: number) => Bytes,
-  ): Promise<Bytes> {
-    return this.#exchange(FRAME_KINDS.ask, question, ms, awaited, room);
+  ): (ms: number, awaited: string) => Promise<Bytes> {
+    return this.#put(FRAME_KINDS.ask, question, room);
   }
 
   /** Kills the process, if it runs still, and waits for its end. */
@@ -119,14 +128,30 @@ export class ChildLink {
     question: readonly Bytes[],
     ms: number,
     awaited: string,
-    room?: (bytes: number) => Bytes,
   ): Promise<Bytes> {
+    if (this.#open > 0) throw beforeIt(awaited);
+    return await this.#put(kind, question)(ms, awaited);
+  }
+
+  #put(
+    kind: number,
+    question: readonly Bytes[],
+    room?: (bytes: number) => Bytes,
+  ): (ms: number, awaited: string) => Promise<Bytes> {
+    if (this.#failed !== undefined) throw this.#failed;
+    const seq = ++this.#seq;
+    this.#open++;
+    this.#rooms.push(room);
+    // A process that has ended takes no more bytes; reading says how it ended.
+    const sent = this.#send(kind, seq, question).catch(() => {});
+    return (ms, awaited) => this.#reply(seq, sent, ms, awaited);
+  }
+
+  async #reply(seq: number, sent: Promise<void>, ms: number, awaited: string): Promise<Bytes> {
     if (this.#failed !== undefined) throw this.#failed;
     // Parts of a reply would reach whoever reads next.
-    if (this.#asked) throw new InternalError(`${awaited}, and a question before it is open`);
-    this.#asked = true;
-    this.#room = room;
-    const seq = ++this.#seq;
+    if (this.#awaited) throw beforeIt(awaited);
+    this.#awaited = true;
     let late = false;
     const timer = setTimeout(() => {
       late = true;
@@ -135,8 +160,6 @@ export class ChildLink {
       this.#child.status.then(() => this.#stdout.cancel()).catch(() => {});
     }, ms);
     try {
-      // A process that has ended takes no more bytes; reading says how it ended.
-      const sent = this.#send(kind, seq, question).catch(() => {});
       const frame = await this.#receive();
       await sent;
       if (frame === undefined || late) throw await this.#ending();
@@ -150,7 +173,8 @@ export class ChildLink {
       throw failure;
     } finally {
       clearTimeout(timer);
-      this.#asked = false;
+      this.#awaited = false;
+      this.#open--;
     }
   }
 
@@ -164,19 +188,22 @@ export class ChildLink {
   }
 
   /**
-   * The next message; undefined when the process has closed its standard output. One question is
-   * open at a time, so more than one message is a violation.
+   * The next message; undefined when the process has closed its standard output. More messages than
+   * there are open questions are a violation.
    */
   async #receive(): Promise<Frame | undefined> {
     for (;;) {
+      const frame = this.#arrived.shift();
+      if (frame !== undefined) return frame;
       const { value, done } = await this.#stdout.read(this.#piece);
       if (done) return undefined;
       // Reading has moved the memory.
       this.#piece = new Uint8Array(value.buffer);
-      const [frame, ...more] = this.#reader.push(value);
-      if (frame === undefined) continue;
-      if (more.length > 0) throw new UserError(`${1 + more.length} messages for one question`);
-      return frame;
+      this.#arrived.push(...this.#reader.push(value));
+      const [messages, open] = [this.#arrived.length, this.#open];
+      if (messages > open) {
+        throw new UserError(`${messages} messages where ${open} were asked for`);
+      }
     }
   }
 
@@ -236,6 +263,10 @@ function joined(parts: readonly Bytes[], bytes: number): Bytes {
     at += part.length;
   }
   return all;
+}
+
+function beforeIt(awaited: string): InternalError {
+  return new InternalError(`${awaited}, and a question before it is open`);
 }
 
 function explained(error: Error): SandboxError {
