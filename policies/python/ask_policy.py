@@ -77,9 +77,10 @@ class Asker:
     def load(self):
         """Runs the file and makes the policy; replies with what it has."""
         try:
-            module = types.ModuleType(self.name)
+            # A file that is called like a module may import that.
+            module = types.ModuleType(f"{self.name}_py")
             module.__file__ = self.file
-            sys.modules.setdefault(self.name, module)
+            sys.modules.setdefault(module.__name__, module)
             lines = self.text.splitlines(keepends=True)
             linecache.cache[self.file] = (len(self.text), None, lines, self.file)
             exec(compile(self.text, self.file, "exec"), module.__dict__)

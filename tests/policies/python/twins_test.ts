@@ -46,14 +46,15 @@ for (const [python, twin] of Object.entries(TWINS)) {
   });
 }
 
-Deno.test("what stands for an integer is the integer it is, and None says nothing", async () => {
+Deno.test("what stands for an integer is it, None says nothing, and a file imports its namesake", async () => {
   const text = await Deno.readTextFile(
     new URL("./twins/py_uniform_quant_2bit.py", import.meta.url),
   );
-  const whole = "class Whole:\n    def __index__(self):\n        return 3\n";
+  const whole = "from fractions import Fraction\nclass Whole:\n    def __index__(self):\n        " +
+    "return Fraction(3).numerator\n";
   const more = "\n    def group_size(self, layer_id, kv_kind, request_meta):\n        pass\n";
   const source = {
-    name: "whole",
+    name: "fractions",
     text: whole + text.replace(/return min.*/, "return Whole()") + more,
     language: "py",
   } as const;
