@@ -20,7 +20,7 @@ import { EXIT } from "./failure.ts";
 import { foreignLeaderboard, type ForeignResult } from "./foreign_command.ts";
 import { InterruptListener } from "./interrupt.ts";
 import type { LeaderboardOptions } from "./leaderboard_options.ts";
-import { made, type Making, quantizerInputs } from "./provenance.ts";
+import { inputFiles, made, type Making, quantizerInputs } from "./provenance.ts";
 import { runCache } from "./run_cache.ts";
 import { terminalColumns } from "./surroundings.ts";
 import { VERSION } from "./version.ts";
@@ -41,6 +41,12 @@ export async function leaderboard(
   using interrupts = new InterruptListener({
     outcome: `finished cells are in ${cellFolder}, and the same command goes on from there`,
   }, bar);
+  const { calibrationData: texts } = options;
+  // What they are now is what is judged.
+  const inputs = await inputFiles([
+    ...await quantizerInputs(options.quantizers),
+    ...(texts === undefined ? [] : [{ path: texts }]),
+  ]);
   const commit = await projectCommit();
   for (const folder of [options.out, cellFolder]) openOutputFolder(folder);
   const cache = await runCache(options, inform);
@@ -82,11 +88,6 @@ export async function leaderboard(
   if (filled.cells.length === 0) return noCell(status);
   const board = new Board({ ...filled, ...options });
   const text = boardText(board);
-  const { calibrationData: texts } = options;
-  const inputs = [
-    ...await quantizerInputs(options.quantizers),
-    ...(texts === undefined ? [] : [{ path: texts }]),
-  ];
   const manifest = manifestOf(board, {
     ...{ version: VERSION, commit, versions: libraryVersions() },
     made: await made(making, filled.cells[0]!.key.engine, inputs),

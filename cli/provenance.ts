@@ -61,13 +61,13 @@ export async function provenance(...parameters: Parameters<typeof made>): Promis
 export async function made(
   { command }: Making,
   device: string,
-  inputs: readonly Input[],
+  files: readonly InputFile[],
   leaving: readonly string[] = [],
 ): Promise<Made> {
   return {
     command: [...withoutOptions(command, [...PLACES, "device", ...leaving]), "--device", device],
     source: await programHash(VERSION),
-    files: await Promise.all(inputs.map(inputFile)),
+    files,
   };
 }
 
@@ -126,6 +126,11 @@ export async function quantizerInputs(quantizers: readonly string[]): Promise<In
 
 async function isThere(path: string): Promise<boolean> {
   return await Deno.stat(path).then(({ isFile }) => isFile, () => false);
+}
+
+/** Files and folders with their sizes and hashes. */
+export async function inputFiles(inputs: readonly Input[]): Promise<InputFile[]> {
+  return await Promise.all(inputs.map(inputFile));
 }
 
 /** A file or folder with its size and hash. */

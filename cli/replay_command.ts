@@ -44,7 +44,7 @@ import { InterruptListener } from "./interrupt.ts";
 import type { LastWords } from "./last_words.ts";
 import { openPolicies } from "./policy_hosts.ts";
 import type { ReplayOptions } from "./replay_options.ts";
-import { inputsOf, type Making, provenance } from "./provenance.ts";
+import { inputFiles, inputsOf, type Making, provenance } from "./provenance.ts";
 import { runCache } from "./run_cache.ts";
 import { Seldom } from "./seldom.ts";
 import { terminalColumns } from "./surroundings.ts";
@@ -419,7 +419,10 @@ async function originOf(
     })),
   );
   making.found?.({ models, slices });
-  const files = [...await inputsOf(options, learned), ...more.map((path) => ({ path }))];
+  const files = await inputFiles([
+    ...await inputsOf(options, learned),
+    ...more.map((path) => ({ path })),
+  ]);
   return {
     ...await provenance(making, device, files, learned ? [] : ["calibration"]),
     engine: { device, precision: options.precision, machines: [machineText(gpuName)] },

@@ -14,7 +14,7 @@ import { cellText, type SweepDefinition } from "../sweep/definition.ts";
 import type { Joined } from "../sweep/join.ts";
 import { EXIT } from "./failure.ts";
 import type { InterruptListener } from "./interrupt.ts";
-import { made } from "./provenance.ts";
+import { inputFiles, made } from "./provenance.ts";
 import type { SweepOptions } from "./sweep_options.ts";
 import { VERSION } from "./version.ts";
 
@@ -73,10 +73,10 @@ async function madeOf(
   const files = benchmarks.flatMap(filesOf).map(({ path, code }) =>
     [path, { path, ...code && { kept: code } }] as const
   );
-  const inputs = [
+  const inputs = await inputFiles([
     ...new Map(files).values(),
     ...(calibration_data === null ? [] : [{ path: calibration_data }]),
-  ];
+  ]);
   if (!("models" in again)) return await made({ command: again }, device, inputs);
   const text = `${JSON.stringify(again, undefined, 1)}\n`;
   const { source, files: read } = await made({ command: [] }, device, inputs);

@@ -117,9 +117,12 @@ Deno.test("help and mistakes need no model", async () => {
   assertStringIncludes(wrong.stderr, 'Unknown slice "haystack"');
 });
 
-Deno.test("a folder that cannot be written is found before anything is run", async () => {
+Deno.test("what cannot be read or written is found before anything is run", async () => {
   const file = await Deno.makeTempFile();
   try {
+    const missing = await run("--limit=1", "--quantizer=./none.ts", `--out=${file}.out`);
+    assertEquals([missing.code, missing.stdout], [1, ""]);
+    assertMatch(missing.stderr, /^kvreplay: Cannot read \.\/none\.ts: [^\n]*\n$/);
     const { code, stdout, stderr } = await run("--limit=1", "--device=cpu", `--out=${file}`);
     assertEquals([code, stdout, stderr.trimEnd().split("\n").length], [1, "", 1]);
     assertStringIncludes(stderr, "it is a file; expected a folder");
