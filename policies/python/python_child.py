@@ -59,6 +59,10 @@ def limit(hello):
         (resource.RLIMIT_CORE, 0),
     ):
         resource.setrlimit(what, (most, most))
+    # Its own stack is not in RLIMIT_DATA.
+    now, _ = resource.getrlimit(resource.RLIMIT_STACK)
+    most = 2**26 if now == resource.RLIM_INFINITY else min(now, 2**26)
+    resource.setrlimit(resource.RLIMIT_STACK, (most, most))
 
 
 main()

@@ -85,7 +85,9 @@ def filter_of(machine):
     families = [1, 2, 10, 16]
     # A thread that ends is waited for with a futex that is not private; nobody needs to wake by one.
     waits = [0, 9, 256, 265]
-    new_spaces, shared_memory, private = 0x7E020000, 0x21, 128
+    new_spaces, private = 0x7E020000, 128
+    # Memory without a file that is shared, or that grows downwards as a stack does, is not counted.
+    shared, stack = 0x21, 0x100
     looked_at = {
         (72, 25): [argument(1), *one_of(locks, refuse(errno.EPERM), allow)],
         (41, 198): [argument(0), *one_of(families, allow, refuse(errno.EAFNOSUPPORT))],
@@ -94,7 +96,8 @@ def filter_of(machine):
             *(refuse(errno.EPERM), allow),
         ],
         (9, 222): [
-            *(argument(3), (AND, 0, 0, shared_memory), (EQUAL, 0, 1, shared_memory)),
+            *(argument(3), (AND, 0, 0, shared), (EQUAL, 3, 0, shared)),
+            *(argument(3), (AND, 0, 0, stack), (EQUAL, 1, 0, 0)),
             *(refuse(errno.ENOMEM), allow),
         ],
         (202, 98): [

@@ -1,5 +1,5 @@
 """Tries what leads around walls of namespaces: all sandboxes share one kernel."""
-import ctypes, fcntl, mmap, os, socket, struct, subprocess, threading
+import ctypes, fcntl, mmap, os, resource, socket, struct, subprocess, threading
 
 SHARED = "/usr/bin/env"
 LIBC = ctypes.CDLL(None, use_errno=True)
@@ -77,6 +77,8 @@ DOORS = {
     "user namespace by clone": in_child(syscall(56, 220, 0x10000000 | 17, 0, 0, 0, 0)),
     "shared memory": takes(1),
     "shared memory of a device": lambda: takes(1, os.open("/dev/zero", os.O_RDWR))(),
+    "memory as a stack": lambda: mmap.mmap(-1, 4096, flags=0x122),
+    "a longer stack": lambda: resource.setrlimit(resource.RLIMIT_STACK, (2**30, 2**30)),
     "memory as a file": lambda: os.memfd_create("x"),
     "memory of System V": called("shmget", 0, ctypes.c_size_t(4096), 0o1600),
     "settings of the kernel": writes("/proc/sys/kernel/printk_ratelimit"),
