@@ -7,8 +7,9 @@ import { openCodecFile } from "../codecs/codec_file.ts";
 import { TENSOR_CLASS } from "../codecs/tensor/tensor_process.ts";
 import { trial } from "../evaluation/trial.ts";
 import { PolicyError } from "../policies/check.ts";
+import { POLICY_CLASS } from "../policies/python/asker_words.ts";
 import type { PolicyHost } from "../policies/host.ts";
-import { MissingMethodError, REQUIRED_METHODS } from "../policies/methods.ts";
+import { MissingMethodError } from "../policies/methods.ts";
 import { openPolicyFile, type PolicyFileOptions } from "../policies/user_policy.ts";
 import { print, shownLine } from "../report/terminal.ts";
 import type { CheckOptions } from "./check_options.ts";
@@ -55,11 +56,18 @@ async function kindOf(
 ): Promise<{ readonly what: string; readonly open: () => Promise<PolicyHost> }> {
   const policy = { what: "policy", open: () => openPolicyFile(file, options) };
   const quantizer = { what: "quantizer", open: () => openCodecFile(file, options) };
-  // A Python file is told by its class; one that cannot be read, by whoever opens it.
-  const text = file.endsWith(".py") ? await Deno.readTextFile(file).catch(() => "") : undefined;
-  const kinds = text === undefined
-    ? [policy, quantizer]
-    : [new RegExp(`^class ${TENSOR_CLASS}\\b`, "m").test(text) ? quantizer : policy];
+  // One that cannot be read is told by whoever opens it.
+  const text = await Deno.readTextFile(file).catch(() => "");
+  if (file.endsWith(".py") && text !== "" && ![POLICY_CLASS, TENSOR_CLASS].some(mentioned(text))) {
+    throw new PolicyError(
+      `File ${file} is neither a policy, which is a class ${POLICY_CLASS}, nor a quantizer, which ` +
+        `is a class ${TENSOR_CLASS}`,
+    );
+  }
+  const kinds = kindsBy(text, file.endsWith(".py")).map((what) =>
+    what === "policy" ? policy : quantizer
+  );
+  const lacks: string[] = [];
   for (const kind of kinds) {
     try {
       let opened: PolicyHost | undefined = await kind.open();
@@ -71,12 +79,24 @@ async function kindOf(
       };
       return { what: kind.what, open };
     } catch (error) {
-      if (!(error instanceof MissingMethodError)) throw error;
+      if (!(error instanceof MissingMethodError) || kinds.length === 1) throw error;
+      lacks.push(error.message);
     }
   }
   throw new PolicyError(
-    `File ${file} is neither a policy nor a quantizer: a policy has ${
-      REQUIRED_METHODS.join(", ")
-    }, and a quantizer encode and decode`,
+    `File ${file} is neither a policy nor a quantizer: ${lacks.join("; ")}`,
   );
+}
+
+function mentioned(text: string): (name: string) => boolean {
+  return (name) => new RegExp(`\\b${name}\\b`).test(text);
+}
+
+/** What a file may be, the likelier first: in Python its class tells, else the methods' names. */
+function kindsBy(text: string, python: boolean): readonly ("policy" | "quantizer")[] {
+  const has = mentioned(text);
+  if (python) return [has(TENSOR_CLASS) && !has(POLICY_CLASS) ? "quantizer" : "policy"];
+  return has("choose_bits") || !has("encode") && !has("decode")
+    ? ["policy", "quantizer"]
+    : ["quantizer", "policy"];
 }

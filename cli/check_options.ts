@@ -18,7 +18,8 @@ export const CHECK_OPTIONS = {
   "budget-bits": { value: "N", help: "widest code a policy may choose, 1 to 8 (default: 4)" },
   python: {
     value: "PATH",
-    help: "interpreter of yours for a policy in Python, run inside bubblewrap (default: Pyodide)",
+    help:
+      "interpreter of yours for a file in Python, run inside bubblewrap (default for policies: Pyodide)",
   },
   seed: { value: "N", help: "seed of the random caches (default: 0)" },
   help: { help: "this text" },

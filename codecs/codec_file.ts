@@ -109,6 +109,12 @@ export async function openReadCodec(
   const text = new TextDecoder().decode(bytes);
   try {
     if (language === "py") return await openTensorFile({ name, text }, options);
+    if (options.trust) {
+      const notice = options.notice ?? ((sentence) => console.error(sentence));
+      notice(
+        `Quantizer ${name} runs in the sandbox all the same: --trust is for policies and Python`,
+      );
+    }
     const source = { name, text, language, ...(wasm === undefined ? {} : { wasm }) };
     return await CodecHost.open(source, options);
   } catch (error) {

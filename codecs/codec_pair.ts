@@ -5,7 +5,6 @@
  * @module
  */
 import { InternalError } from "../errors.ts";
-import { MissingMethodError } from "../policies/methods.ts";
 import type { BudgetState } from "../policies/policy.ts";
 import { launchChild, type SandboxOptions } from "../sandbox/child.ts";
 import { DEFAULT_LIMITS, limitsWith, type SandboxLimits } from "../sandbox/limits.ts";
@@ -14,6 +13,7 @@ import type { KvKind } from "../quant/family.ts";
 import type { FullRule } from "./block_rule.ts";
 import type { CodecModel } from "./codec.ts";
 import { notTriedAgain, type ShownLayer, ShownPrompt } from "./shown_prompt.ts";
+import { remarksOnMethods } from "./codec_methods.ts";
 import { CurrentExample, type EndedTogether, orEnded } from "./current_example.ts";
 import {
   type BlockRun,
@@ -69,7 +69,7 @@ export class CodecPair implements CodecDoor, EndedTogether {
   #shown: ShownPrompt | undefined;
   #excess = 0;
   #closing: Promise<unknown> | undefined;
-  #remarks: readonly string[] = [];
+  #notTried: readonly string[] = [];
   /** What the next example is about; the processes of a codec in TypeScript are not told. */
   facts: ExampleFacts | undefined;
   failed: unknown;
@@ -83,6 +83,7 @@ export class CodecPair implements CodecDoor, EndedTogether {
     private readonly encoder: CodecProcess,
     private readonly decoder: CodecProcess,
     private readonly methods: readonly string[],
+    private readonly unasked: readonly string[],
   ) {
     this.#example = new CurrentExample(name, () => new CodecSession(this));
   }
@@ -90,7 +91,7 @@ export class CodecPair implements CodecDoor, EndedTogether {
   /**
    * Starts both processes.
    *
-   * @throws {MissingMethodError} when the codec lacks a method
+   * @throws {PolicyError} when the codec lacks a method, or has a field in place of one
    * @throws {SandboxError} when it cannot be loaded or exceeds a limit
    */
   static async open(source: CodecSource, options: SandboxOptions = {}): Promise<CodecPair> {
@@ -102,7 +103,7 @@ export class CodecPair implements CodecDoor, EndedTogether {
   /**
    * Starts both processes, however they are started.
    *
-   * @throws {MissingMethodError} when the codec lacks a method
+   * @throws {PolicyError} when the codec lacks a method, or has a field in place of one
    * @throws {SandboxError} when it cannot be loaded or exceeds a limit
    */
   static async start(
@@ -124,22 +125,15 @@ export class CodecPair implements CodecDoor, EndedTogether {
     const [encoder, decoder] = opened.map((one) =>
       (one as PromiseFulfilledResult<Awaited<ReturnType<typeof CodecProcess.open>>>).value
     );
-    const { missing, methods } = encoder!.started;
-    if (missing !== undefined) {
+    try {
+      const remarks = remarksOnMethods(name, encoder!.started);
+      const { methods } = encoder!.started;
+      const processes = [encoder!.process, decoder!.process] as const;
+      return new CodecPair(name, runner, wasm, limits, ...processes, methods, remarks);
+    } catch (error) {
       await close();
-      throw new MissingMethodError(
-        `Quantizer ${name} has no method ${missing}; expected encode and decode`,
-      );
+      throw error;
     }
-    return new CodecPair(
-      name,
-      runner,
-      wasm,
-      limits,
-      encoder!.process,
-      decoder!.process,
-      methods,
-    );
   }
 
   /** Process ids of the encoder and the decoder, for tests that look at them from outside. */
@@ -150,7 +144,8 @@ export class CodecPair implements CodecDoor, EndedTogether {
   /** What a reader of its numbers should know, one clause each. */
   get remarks(): readonly string[] {
     const bytes = this.runner.hello.source.length + (this.wasm?.length ?? 0);
-    return bytes <= LARGE_FILE ? this.#remarks : [uncounted(bytes), ...this.#remarks];
+    const large = bytes <= LARGE_FILE ? [] : [uncounted(bytes)];
+    return [...large, ...this.unasked, ...this.#notTried];
   }
 
   /** Whether its processes are good for one example. */
@@ -321,7 +316,7 @@ export class CodecPair implements CodecDoor, EndedTogether {
   /** Codes and restores the same blocks in a process that has seen nothing else. */
   async #again({ runs, data, coded, shown, facts, restored }: FirstBlocks): Promise<void> {
     if (shown === undefined) {
-      this.#remarks = [notTriedAgain(this.limits)];
+      this.#notTried = [notTriedAgain(this.limits)];
       return;
     }
     const model = this.#known(this.#model);

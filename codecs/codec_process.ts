@@ -17,6 +17,8 @@ import { KV_KINDS } from "../quant/family.ts";
 import { DEFAULT_RULE, type FullRule } from "./block_rule.ts";
 import { bytesOf } from "./bytes_of.ts";
 import type { CodecModel } from "./codec.ts";
+import { MOST_METHODS } from "../policies/methods.ts";
+import { OPTIONAL_CODEC_METHODS } from "./codec_methods.ts";
 import { codecGuest } from "./codec_guest.ts";
 import type { CodecQuestion, CodecStarted } from "./codec_realm.ts";
 
@@ -374,14 +376,18 @@ function question(
   return { ask, heads, headDim, runs: runs.map(numbers) };
 }
 
-/** What the codec has, of the names that exist. */
+/** What the codec has. */
 function startedWith(value: unknown): CodecStarted {
-  const { missing, methods } = Object(value) as Partial<Record<keyof CodecStarted, unknown>>;
-  const lacks = ["encode", "decode"].find((name) => name === missing);
-  const known = ["blocks", "calibrate", "reset", "observe"];
+  const started = Object(value) as Partial<Record<keyof CodecStarted, unknown>>;
+  const { methods } = started;
+  const missing = ["encode", "decode"].find((name) => name === started.missing);
+  const field = OPTIONAL_CODEC_METHODS.find((name) => name === started.field);
   return {
-    ...(lacks === undefined ? {} : { missing: lacks }),
-    methods: known.filter((name) => Array.isArray(methods) && methods.includes(name)),
+    ...(missing === undefined ? {} : { missing }),
+    ...(field === undefined ? {} : { field }),
+    methods: Array.isArray(methods)
+      ? methods.filter((name) => typeof name === "string").slice(0, MOST_METHODS)
+      : [],
   };
 }
 

@@ -9,6 +9,7 @@
  *
  * @module
  */
+import type { fieldForMethod, methodsOf } from "../policies/methods.ts";
 import type { exportProblem, policyOf } from "../sandbox/default_export.ts";
 import type { describeThrown, sealRealm } from "../sandbox/realm_seal.ts";
 import type { encodeValue } from "../sandbox/reply_value.ts";
@@ -23,6 +24,11 @@ export interface CodecRealmParts {
   readonly encode: typeof encodeValue;
   readonly exportProblem: typeof exportProblem;
   readonly policyOf: typeof policyOf;
+  readonly methodsOf: typeof methodsOf;
+  readonly fieldForMethod: typeof fieldForMethod;
+  /** Most methods that are told, and most letters of a name. */
+  readonly mostMethods: number;
+  readonly optional: readonly ("blocks" | "calibrate" | "reset" | "observe")[];
   readonly kinds: readonly KvKind[];
   /** Global names that stay. */
   readonly globals: readonly string[];
@@ -70,6 +76,8 @@ export interface BlocksQuestion {
 /** What a codec has. */
 export interface CodecStarted {
   readonly missing?: string;
+  /** What stands where a method may be, and is none. */
+  readonly field?: string;
   readonly methods: readonly string[];
 }
 
@@ -118,8 +126,12 @@ export function codecRealm(
       const real = codec = parts.policyOf(exports.default) as Codec;
       const has = (name: string) => typeof real[name as keyof Codec] === "function";
       const missing = ["encode", "decode"].find((name) => !has(name));
-      const methods = ["blocks", "calibrate", "reset", "observe"].filter(has);
-      answer({ ...(missing === undefined ? {} : { missing }), methods });
+      const field = parts.fieldForMethod(real, parts.optional);
+      answer({
+        ...(missing === undefined ? {} : { missing }),
+        ...(field === undefined ? {} : { field }),
+        methods: parts.methodsOf(real, parts.mostMethods),
+      });
     }
 
     /** A view of what follows the text of the question; `at` moves on. */

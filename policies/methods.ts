@@ -118,9 +118,23 @@ export function missingMethodError(
   missing: string,
   methods: readonly string[],
 ): PolicyError {
-  const meant = methods.find((name) => !KNOWN.includes(name) && nearest(name, [missing]));
-  const has = meant === undefined ? "" : `; it has ${shown(meant)}`;
-  return new MissingMethodError(`Policy ${shown(policy)} has no method ${missing}${has}`);
+  const has = meantInstead(missing, methods, KNOWN);
+  const other = ["encode", "decode"].every((name) => methods.includes(name))
+    ? "; a quantizer, which has encode and decode, is given to --quantizer"
+    : "";
+  return new MissingMethodError(
+    `Policy ${shown(policy)} has no method ${missing}${has}${other}`,
+  );
+}
+
+/** The clause that says which of some methods a missing one may have been called; empty where none. */
+export function meantInstead(
+  missing: string,
+  methods: readonly string[],
+  known: readonly string[],
+): string {
+  const meant = methods.find((name) => !known.includes(name) && nearest(name, [missing]));
+  return meant === undefined ? "" : `; it has ${shown(meant)}`;
 }
 
 /** What was given lacks a method that it must have, and so may be something else. */
@@ -131,6 +145,8 @@ export class MissingMethodError extends PolicyError {
 /**
  * What a policy's author should know about methods that nothing will ask, one clause each: those
  * that look like a hook with the hook that they look like, the others in one breath.
+ *
+ * @param known methods that are asked for, those of a policy where none are given
  *
  * @example
  * ```ts
@@ -143,11 +159,11 @@ export class MissingMethodError extends PolicyError {
  * ]);
  * ```
  */
-export function unaskedMethods(methods: readonly string[]): string[] {
-  const free = KNOWN.filter((name) => !methods.includes(name));
+export function unaskedMethods(methods: readonly string[], known = KNOWN): string[] {
+  const free = known.filter((name) => !methods.includes(name));
   const clauses: string[] = [];
   const others: string[] = [];
-  for (const name of methods.filter((method) => !KNOWN.includes(method))) {
+  for (const name of methods.filter((method) => !known.includes(method))) {
     const meant = nearest(name, free);
     if (meant === undefined || clauses.length === MOST_TOLD) others.push(shown(name));
     else clauses.push(`its method ${shown(name)} is no hook; did you mean ${meant}?`);

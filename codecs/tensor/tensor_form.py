@@ -67,6 +67,14 @@ class TensorAsker(Asker):
             restored.copy_(tensor)
         return end
 
+    def number(self, bits):
+        """Claimed bits, which NaN would pass off as none."""
+        if isinstance(bits, (str, bytes, bytearray, bool)):
+            raise TypeError(f"its bits are a {type(bits).__name__}; expected a number")
+        if math.isnan(float(bits)):
+            raise TypeError("it returned NaN bits; expected a number from 0 to 32")
+        return float(bits)
+
     def observe(self, question, floats):
         meta, tokens = question["meta"], question["tokens"]
         at, tensors = 0, []
@@ -85,16 +93,18 @@ class TensorAsker(Asker):
             given, end = self.view(floats, at, shape)
             self.call = [f"quantize_{kind}", layer]
             made = getattr(self.policy, f"quantize_{kind}")(layer, given, meta)
-            tensor, claimed = made if isinstance(made, (tuple, list)) else (made, None)
+            made = made if isinstance(made, (tuple, list)) else (made, None)
+            if len(made) != 2:
+                what = f"it returned {len(made)} values; expected a tensor, or a tensor and bits"
+                raise TypeError(what)
+            tensor, claimed = made
             self.put(reply, 1 + len(question["items"]) + at, shape, tensor)
             if claimed is None and callable(getattr(self.policy, "estimate_bits", None)):
                 self.call = ["estimate_bits", layer, kind]
                 claimed = self.policy.estimate_bits(
                     layer, kind, meta["tokens"], meta["head_dim"], meta
                 )
-            if isinstance(claimed, (str, bytes, bytearray, bool)):
-                raise TypeError(f"its bits are a {type(claimed).__name__}; expected a number")
-            bits.append(math.nan if claimed is None else float(claimed))
+            bits.append(math.nan if claimed is None else self.number(claimed))
             at = end
         struct.pack_into(f"<{len(bits)}f", reply, 4, *bits)
         return bytes(reply)

@@ -89,12 +89,24 @@ export async function findInterpreter(python: string): Promise<Interpreter> {
     if (!missing && said.startsWith("bwrap:")) {
       throw sentence(`it cannot be used here: ${quoted(said)}`);
     }
-    throw new PolicyError(
-      `--python is ${shown(python)}, which is no Python interpreter (${quoted(said)}); ` +
-        `expected one such as /usr/bin/python3`,
-    );
+    throw noInterpreter(python, whyNot(said));
   }
   return checked(python, new TextDecoder().decode(output.stdout));
+}
+
+/** What a program said instead of where it lives; undefined where that would say nothing. */
+function whyNot(said: string): string | undefined {
+  if (said.includes("Permission denied")) return "it may not be run, or is a folder";
+  if (said.includes("execvp")) return "there is no such program";
+  // It took the question for a file's name or the like.
+  return said === "" || said.includes(PROBE.trim().split("\n")[0]!) ? undefined : quoted(said);
+}
+
+function noInterpreter(python: string, why?: string): PolicyError {
+  return new PolicyError(
+    `--python is ${shown(python)}, which is no Python interpreter` +
+      `${why === undefined ? "" : ` (${why})`}; expected one such as /usr/bin/python3`,
+  );
 }
 
 function checked(python: string, said: string): Interpreter {
@@ -106,10 +118,7 @@ function checked(python: string, said: string): Interpreter {
   }
   const { executable, folders, files, home } = found;
   if (typeof executable !== "string" || !Array.isArray(folders) || !Array.isArray(files)) {
-    throw new PolicyError(
-      `--python is ${shown(python)}, which is no Python interpreter; expected one such as ` +
-        `/usr/bin/python3`,
-    );
+    throw noInterpreter(python);
   }
   // Seen by the policy, so it must be a folder of Python and nothing else.
   const places = [["the folder that you are in", Deno.cwd()], [

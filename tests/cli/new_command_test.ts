@@ -82,7 +82,11 @@ Deno.test("what a file does wrong is told in one sentence, with exit code 1", as
     [codec("new Float32Array(1)"), /returned 1 entries; expected \d+/],
     [codec("new Float32Array(bytes.length / 4).fill(NaN)"), /is not finite/],
     ["export default {};", /is neither a policy nor a quantizer/],
-    ["export default { encode() {} };", /is neither a policy nor a quantizer/],
+    [
+      "export default { encode() {}, decod() {} };",
+      /is neither a policy nor a quantizer: Quantizer mine has no method decode; .*it has "decod"; Policy/,
+    ],
+    ["export default { encode() {}, decode() {} ", /^kvreplay: Quantizer mine: .*SyntaxError/],
   ];
   await inFolder(async (folder) => {
     for (const [text, sentence] of cases) {

@@ -162,6 +162,29 @@ Deno.test("a decoder that fails while the encoder works is what is told", async 
   );
 });
 
+Deno.test("methods that nothing asks for are told, and what is missing with its likeness", async () => {
+  const open = (methods: string) => {
+    const text = `export default {
+      encode: (_l, _k, { data }) => new Uint8Array(data.slice().buffer),
+      ${methods},
+    };`;
+    return CodecHost.open({ name: "mine", text, language: "js" });
+  };
+  const decode = "decode: (_l, _k, bytes) => new Float32Array(bytes.buffer)";
+  await using host = await open(`${decode}, calibrat() {}, _helper() {}, pack() {}`);
+  assertEquals([host.calibrates, host.remarks], [false, [
+    'its method "calibrat" is no hook; did you mean calibrate?',
+    'nothing asks for its method "pack"; a name that begins with _ marks a helper',
+  ]]);
+  const refused = {
+    "decod: () => 1": 'no method decode; expected encode and decode; it has "decod"',
+    [`${decode}, blocks: { tokens: 8 }`]: "a field blocks; expected a method of that name",
+  };
+  for (const [methods, what] of Object.entries(refused)) {
+    await assertRejects(() => open(methods), PolicyError, `Quantizer mine has ${what}`);
+  }
+});
+
 Deno.test("WebAssembly beside the file is given to it, in both processes", async () => {
   const folder = await Deno.makeTempDir({ prefix: "kvreplay-test-" });
   const path = `${folder}/halved.js`;

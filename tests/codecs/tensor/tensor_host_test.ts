@@ -166,6 +166,14 @@ const HOSTILE: Readonly<Record<string, readonly [text: string, outcome: RegExp]>
     `${HEAD}${VALUE}${KEY}return x, "3.5"\n`,
     /^rejected: quantize_key\(0\) threw TypeError: its bits are a str; expected a number$/,
   ],
+  "no number of bits": [
+    `${HEAD}${VALUE}${KEY}return x, float("nan")\n`,
+    /^rejected: quantize_key\(0\) returned NaN bits; expected a number from 0 to 32$/,
+  ],
+  "more than a pair": [
+    `${HEAD}${VALUE}${KEY}return x, 4, 5\n`,
+    /^rejected: quantize_key\(0\) returned 3 values; expected a tensor, or a tensor and bits$/,
+  ],
   "not finite": [
     `${HEAD}${VALUE}${KEY}\n    x.values[3] = float("nan")\n    return x\n`,
     /^rejected: Layer 0 keys: what was restored of token 0 is not finite/,

@@ -189,11 +189,19 @@ Deno.test({
   ignore,
   fn: async () => {
     const path = fileURLToPath(new URL("./twins/spread.py", import.meta.url));
-    for (const python of ["./no/python", "/bin/true", "no_such_python"]) {
+    const why = {
+      "./no/python": " (there is no such program)",
+      "/bin/true": "",
+      "/bin/ls": "",
+      "/usr": " (it may not be run, or is a folder)",
+      "no_such_python": " (there is no such program)",
+    };
+    for (const [python, reason] of Object.entries(why)) {
       await assertRejects(
         () => openPolicyFile(path, { python }),
         PolicyError,
-        `--python is "${python}", which is no Python interpreter`,
+        `--python is "${python}", which is no Python interpreter${reason}; expected one such as ` +
+          `/usr/bin/python3`,
       );
     }
   },
