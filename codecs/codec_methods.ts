@@ -7,6 +7,7 @@ import { PolicyError } from "../policies/check.ts";
 import {
   meantInstead,
   MissingMethodError,
+  MOST_METHODS,
   REQUIRED_METHODS,
   unaskedMethods,
 } from "../policies/methods.ts";
@@ -25,6 +26,12 @@ export const OPTIONAL_CODEC_METHODS = [
 ] as const satisfies readonly (keyof Codec)[];
 
 const KNOWN: readonly string[] = [...REQUIRED, ...OPTIONAL_CODEC_METHODS];
+
+/** Names of methods that a process sent, whatever it has sent. */
+export function methodsIn({ methods }: { readonly methods?: unknown }): readonly string[] {
+  if (!Array.isArray(methods)) return [];
+  return methods.filter((name) => typeof name === "string").slice(0, MOST_METHODS);
+}
 
 /**
  * What its author should know about methods of a codec that nothing will ask, one clause each.

@@ -97,12 +97,14 @@ export class CodecPair implements CodecDoor, EndedTogether {
   static async open(source: CodecSource, options: SandboxOptions = {}): Promise<CodecPair> {
     const limits = limitsWith({ ...CODEC_LIMITS, ...options.limits });
     const runner = realmRunner(options.launch ?? launchChild, source);
-    return await CodecPair.start(source.name, runner, limits, source.wasm);
+    const { name, wasm } = source;
+    return await CodecPair.start(name, runner, limits, wasm === undefined ? {} : { wasm });
   }
 
   /**
    * Starts both processes, however they are started.
    *
+   * @param unasked what was said of the codec's methods before
    * @throws {PolicyError} when the codec lacks a method, or has a field in place of one
    * @throws {SandboxError} when it cannot be loaded or exceeds a limit
    */
@@ -110,7 +112,7 @@ export class CodecPair implements CodecDoor, EndedTogether {
     name: string,
     runner: CodecRunner,
     limits: SandboxLimits,
-    wasm?: Bytes,
+    { wasm, unasked = [] }: { readonly wasm?: Bytes; readonly unasked?: readonly string[] } = {},
   ): Promise<CodecPair> {
     const opened = await Promise.allSettled(
       [0, 1].map(() => CodecProcess.open(runner, wasm, limits)),
@@ -126,7 +128,7 @@ export class CodecPair implements CodecDoor, EndedTogether {
       (one as PromiseFulfilledResult<Awaited<ReturnType<typeof CodecProcess.open>>>).value
     );
     try {
-      const remarks = remarksOnMethods(name, encoder!.started);
+      const remarks = [...unasked, ...remarksOnMethods(name, encoder!.started)];
       const { methods } = encoder!.started;
       const processes = [encoder!.process, decoder!.process] as const;
       return new CodecPair(name, runner, wasm, limits, ...processes, methods, remarks);

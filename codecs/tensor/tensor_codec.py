@@ -87,7 +87,8 @@ class CodecAsker(TensorAsker):
             given = bytes(data[byte : byte + length])
             byte += length
             self.call = ["decode", layer, kind]
-            at = self.put(reply, at, shape, self.policy.decode(layer, kind, given, meta))
+            made = self.policy.decode(layer, kind, given, meta)
+            at = self.put(reply, at, shape, made, "a tensor")
         return bytes(reply)
 
 

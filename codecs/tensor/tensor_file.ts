@@ -64,7 +64,8 @@ async function opened(
   const host = await TensorHost.open(source, interpreter, limits);
   if (!host.encodes) return host;
   await host.close();
-  const pair = await CodecPair.start(source.name, codecRunner(interpreter, source), limits);
+  const runner = codecRunner(interpreter, source);
+  const pair = await CodecPair.start(source.name, runner, limits, { unasked: host.unasked });
   return new CodecHost(pair, true);
 }
 

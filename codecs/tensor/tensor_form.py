@@ -15,7 +15,7 @@ class TensorAsker(Asker):
         encodes = has("encode") and has("decode")
         missing = [name for name in self.words["required"] if not has(name)]
         if missing and not encodes:
-            return {"missing": missing[0]}
+            return {"missing": missing[0], "methods": self.methods()}
         self.call = ["import torch"]
         import torch
 
@@ -26,7 +26,12 @@ class TensorAsker(Asker):
         if observes and has("query_observation_position"):
             self.call = ["query_observation_position"]
             position = policy.query_observation_position()
-        return {"encodes": encodes, "observes": bool(observes), "position": encode(position)}
+        return {
+            "encodes": encodes,
+            "observes": bool(observes),
+            "position": encode(position),
+            "methods": self.methods(),
+        }
 
     def ask(self, body):
         """Replies to a question: 32 bits of the length of a text, the text, and tensors."""
@@ -55,11 +60,11 @@ class TensorAsker(Asker):
         )
         return flat.reshape(*shape), at + count
 
-    def put(self, memory, at, shape, tensor):
+    def put(self, memory, at, shape, tensor, expected="a tensor, or a tensor and bits"):
         """Writes what a call returned into a part of memory, if it is a tensor of that shape."""
         if not isinstance(tensor, self.torch.Tensor):
             name = type(tensor).__name__
-            raise TypeError(f"it returned a {name}; expected a tensor, or a tensor and bits")
+            raise TypeError(f"it returned a {name}; expected {expected}")
         if tuple(tensor.shape) != shape:
             raise TypeError(f"it returned a tensor {list(tensor.shape)}; expected {list(shape)}")
         restored, end = self.view(memory, at, shape)

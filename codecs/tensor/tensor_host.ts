@@ -6,7 +6,6 @@
 import { InternalError } from "../../errors.ts";
 import type { RawAnswers, StepQuestion } from "../../policies/ask.ts";
 import type { PolicyHost } from "../../policies/host.ts";
-import { MissingMethodError } from "../../policies/methods.ts";
 import { CpuBackend } from "../../quant/backend_cpu.ts";
 import type { Family } from "../../quant/family.ts";
 import { GpuBackend } from "../../quant/gpu/backend_gpu.ts";
@@ -24,6 +23,7 @@ import {
   type TensorSource,
   type TensorStarted,
 } from "./tensor_process.ts";
+import { remarksOnTensorMethods } from "./tensor_methods.ts";
 import { type TensorDoor, type TensorReader, TensorSession } from "./tensor_session.ts";
 import { TensorStore } from "./tensor_store.ts";
 
@@ -51,7 +51,7 @@ export class TensorHost implements PolicyHost, TensorDoor {
   #check: Promise<void> | undefined;
   /** What it was shown before the run's first tensors. */
   #shown: ShownPrompt<ShownTensors> | undefined;
-  #remarks: readonly string[] = [];
+  #notTried: readonly string[] = [];
 
   private constructor(
     private readonly source: TensorSource,
@@ -59,6 +59,8 @@ export class TensorHost implements PolicyHost, TensorDoor {
     readonly work: SandboxLimits,
     private readonly process: TensorProcess,
     private readonly started: TensorStarted,
+    /** What its author should know of methods that nothing asks for. */
+    readonly unasked: readonly string[],
   ) {
     this.family = this.#family();
     this.#example = new CurrentExample(source.name, () => new TensorSession(this));
@@ -75,14 +77,13 @@ export class TensorHost implements PolicyHost, TensorDoor {
     limits: SandboxLimits,
   ): Promise<TensorHost> {
     const { process, started } = await TensorProcess.open(interpreter, source, limits);
-    if (started.missing === undefined) {
-      return new TensorHost(source, interpreter, limits, process, started);
+    try {
+      const unasked = remarksOnTensorMethods(source.name, started);
+      return new TensorHost(source, interpreter, limits, process, started, unasked);
+    } catch (error) {
+      await process.close();
+      throw error;
     }
-    await process.close();
-    throw new MissingMethodError(
-      `Quantizer ${source.name} has no method ${started.missing}; ` +
-        `expected quantize_key and quantize_value`,
-    );
   }
 
   get name(): string {
@@ -90,7 +91,7 @@ export class TensorHost implements PolicyHost, TensorDoor {
   }
 
   get remarks(): readonly string[] {
-    return this.#remarks;
+    return [...this.unasked, ...this.#notTried];
   }
 
   /** Whether it has encode and decode, too. */
@@ -200,7 +201,7 @@ export class TensorHost implements PolicyHost, TensorDoor {
     shown: readonly ShownTensors[] | undefined,
   ): Promise<void> {
     if (shown === undefined) {
-      this.#remarks = [notTriedAgain(this.work)];
+      this.#notTried = [notTriedAgain(this.work)];
       return;
     }
     const { process } = await TensorProcess.open(this.interpreter, this.source, this.work);

@@ -14,6 +14,7 @@ import { SandboxError } from "../../sandbox/sandbox_error.ts";
 import { shown } from "../../sandbox/shown.ts";
 import { pythonProgram } from "../../policies/python/python_program.ts";
 import { MOST_METHODS } from "../../policies/methods.ts";
+import { methodsIn } from "../codec_methods.ts";
 import { bytesOf } from "../bytes_of.ts";
 import type { CodecRunner } from "../codec_process.ts";
 import type { EndedTogether } from "../current_example.ts";
@@ -52,6 +53,8 @@ export interface TensorSource {
 /** What a quantizer says of itself. */
 export interface TensorStarted {
   readonly missing?: string;
+  /** Names of its methods. */
+  readonly methods: readonly string[];
   /** Whether it also has encode and decode, so that its bits need not be claimed. */
   readonly encodes: boolean;
   /** Whether it looks at prompts. */
@@ -227,9 +230,11 @@ function claimed(bits: number, layer: number, kind: KvKind): number {
 const NOTHING_SAID = { encodes: false, observes: false, preRope: false };
 
 function startedWith(value: unknown): TensorStarted {
-  const { missing, encodes, observes, position } = Object(value) as Record<string, unknown>;
+  const started = Object(value) as Record<string, unknown>;
+  const { missing, encodes, observes, position } = started;
+  const methods = methodsIn(started);
   const lacks = REQUIRED.find((name) => name === missing);
-  if (lacks !== undefined) return { missing: lacks, ...NOTHING_SAID };
+  if (lacks !== undefined) return { missing: lacks, methods, ...NOTHING_SAID };
   if (position !== "pre_rope" && position !== "post_rope") {
     throw new SandboxError(
       "rejected",
@@ -238,6 +243,7 @@ function startedWith(value: unknown): TensorStarted {
     );
   }
   return {
+    methods,
     ...{ encodes: encodes === true, observes: observes === true },
     preRope: position === "pre_rope",
   };

@@ -61,6 +61,9 @@ Deno.test({
     const [codecResult, tensorResult] = result.results;
     assertEquals([codecResult!.claimed, tensorResult!.claimed], [false, true]);
     assert(tensorResult!.remarks.includes("its bits and memory are claimed, not stored"));
+    assertEquals(tensors.remarks.filter((what) => what.includes("method")), [
+      'nothing asks for its method "rounded"; a name that begins with _ marks a helper',
+    ]);
     assertEquals(
       [...new Set(tensorResult!.audit!.tensors.flatMap((t) => t.buffers.map((b) => b.role)))],
       ["claimed"],
@@ -217,6 +220,10 @@ const HOSTILE: Readonly<Record<string, readonly [text: string, outcome: RegExp]>
   "no method": [
     `${HEAD}${VALUE}`,
     /^Quantizer hostile has no method quantize_key; expected quantize_key and quantize_value$/,
+  ],
+  "half a codec": [
+    `${HEAD}  def encode(self): pass\n  def decod(self): pass\n`,
+    /^Quantizer hostile has no method decode; expected encode and decode; it has "decod"$/,
   ],
   "a policy": [
     "class AdaptiveQuantPolicy: pass\n",
