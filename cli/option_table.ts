@@ -62,7 +62,7 @@ export const QUANTIZER_OPTIONS = {
   quantizer: {
     value: "FILE[,FILE...]",
     help:
-      "quantizers of yours, replayed behind the policies: each in two sandboxed processes, judged by the bytes it stores; in Python (with --python), by what it claims",
+      "quantizers of yours, replayed behind the policies: each in two sandboxed processes, judged by the bytes it stores; in Python (with --python), by what it claims unless it encodes",
   },
   python: {
     value: "PATH",
@@ -74,16 +74,21 @@ export const QUANTIZER_OPTIONS = {
   },
   "policy-step-ms": {
     value: "N",
-    help: "longest answer of a policy file to one step (default: 2000)",
+    help:
+      "longest answer of a policy file to one step (default: 2000; of a quantizer to one message: 30000, in Python 60000)",
   },
   "policy-run-ms": {
     value: "N",
-    help: "longest wait for a policy file in one run (default: 600000)",
+    help: "longest wait for a policy file in one run (default: 600000; quantizers: 3600000)",
   },
-  "policy-memory-mib": { value: "N", help: "memory a policy file may add (default: 512)" },
+  "policy-memory-mib": {
+    value: "N",
+    help: "memory a policy file may add (default: 512; quantizers: 1024; with --python: 4096)",
+  },
   "policy-message-bytes": {
     value: "N",
-    help: "longest policy file, and longest reply of one (default: 4194304)",
+    help:
+      "longest policy file, and longest reply of one (default: 4194304; a reply of a quantizer: 67108864)",
   },
   "policy-calibrations": {
     value: "N",
