@@ -53,9 +53,10 @@ export async function openPolicies(
     } catch (error) {
       if (!(error instanceof PolicyError)) throw error;
       failures.push({ policy, reason: error.message });
-      notice(error.message);
     }
   }
+  // Where there is nothing to run, the first of them is what the run ends with.
+  for (const { reason } of hosts.length > 0 ? failures : failures.slice(1)) notice(reason);
   return { hosts, failures };
 }
 

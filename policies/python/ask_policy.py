@@ -53,7 +53,7 @@ def encode(value):
     # Arrays and scalars of any other type.
     if callable(getattr(value, "tolist", None)):
         return encode(value.tolist())
-    raise TypeError(f"a {type(value).__name__} is no plain data")
+    raise TypeError(f"it returned a {type(value).__name__}; expected plain data")
 
 
 def answered(value):
@@ -170,7 +170,6 @@ class Asker:
             else:
                 self.call = ["calibrate"]
                 answer = self.policy.calibrate(question["samples"])
-            self.call = ["Reading its answer"]
             return "A" + json.dumps(answered(answer))
         except BaseException as error:
             return self.threw(error)
@@ -179,9 +178,7 @@ class Asker:
         """Rows `[bits, axis, residual, ...hooks]`, or the kind whose statistics are missing."""
         self.needed = None
         try:
-            rows = self.rows(question)
-            self.call = ["Reading its answers"]
-            text = "A" + json.dumps([[encode(bits), *map(answered, row)] for bits, *row in rows])
+            text = "A" + json.dumps(self.rows(question))
         except BaseException as error:
             text = self.threw(error)
         # Even a policy that swallows the error must be asked again, with statistics.
@@ -200,16 +197,17 @@ class Asker:
                     else:
                         row = dict(zip(self.words["stats"], stats[layer][head]))
                     self.call = ["choose_bits", layer, kind, head]
-                    bits.append(policy.choose_bits(layer, kind, head, row, budget))
+                    bits.append(encode(policy.choose_bits(layer, kind, head, row, budget)))
                 optional = []
                 for hook in self.hooks:
                     self.call = [hook, layer, kind]
                     given = (request, budget) if hook == "bit_range" else (request,)
-                    optional.append(getattr(policy, hook)(layer, kind, *given))
+                    optional.append(answered(getattr(policy, hook)(layer, kind, *given)))
                 self.call = ["choose_axis", layer, kind]
-                axis = policy.choose_axis(layer, kind)
+                axis = answered(policy.choose_axis(layer, kind))
                 self.call = ["residual_length", layer]
-                rows.append((bits, axis, policy.residual_length(layer, request), *optional))
+                residual = answered(policy.residual_length(layer, request))
+                rows.append([bits, axis, residual, *optional])
         return rows
 
 

@@ -54,3 +54,15 @@ Deno.test("a table that cannot be used is the failure of that policy alone", asy
     assertStringIncludes(failures[0]!.reason, says);
   }
 });
+
+Deno.test("why a policy cannot be opened is told once, also where nothing else is left to run", async () => {
+  const told = async (policies: string) => {
+    const said: string[] = [];
+    const options = parseReplayOptions("needle", ["--policy", policies])!;
+    const { failures } = await openPolicies(options, (sentence) => said.push(sentence));
+    assertEquals(failures.length, 1);
+    return said.length;
+  };
+  // What the run ends with is said by whoever ends it.
+  assertEquals([await told("./none.ts"), await told("./none.ts,reference")], [0, 1]);
+});

@@ -24,7 +24,7 @@ const ATTACKS: Readonly<Record<string, RegExp | "harmless">> = {
   "exits.py": /^rejected: choose_bits\(0, "key", 0\) threw SystemExit: 0, at line 6$/,
   "kills.py": /^rejected: /,
   "recursion.py": /^rejected: choose_bits\(0, "key", 0\) threw RecursionError: .*, at line 2$/,
-  "cyclic.py": /^rejected: Reading its answers threw RecursionError/,
+  "cyclic.py": /^rejected: choose_bits\(0, "key", 0\) threw RecursionError/,
   "spoilt_asker.py": /^rejected: Expected 4 rows of 3 answers in the plan of step 0$/,
   "doors.py": "harmless",
 };

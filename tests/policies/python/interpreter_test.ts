@@ -29,7 +29,7 @@ const ATTACKS: Readonly<Record<string, RegExp | "harmless">> = {
   "attacks/exits.py": /^rejected: choose_bits\(0, "key", 0\) threw SystemExit: 0, at line 6$/,
   "attacks/recursion.py":
     /^rejected: choose_bits\(0, "key", 0\) threw RecursionError: .*, at line 2$/,
-  "attacks/cyclic.py": /^rejected: Reading its answers threw RecursionError/,
+  "attacks/cyclic.py": /^rejected: choose_bits\(0, "key", 0\) threw RecursionError/,
   "attacks/spoilt_asker.py": /^rejected: Expected 4 rows of 3 answers in the plan of step 0$/,
   "interpreter_attacks/memory.py": /^out of memory: It took more than 512 MiB$/,
   "interpreter_attacks/kills.py": /^crashed: Its process /,
@@ -204,6 +204,25 @@ Deno.test({
           `/usr/bin/python3`,
       );
     }
+  },
+});
+
+Deno.test({
+  name: "an answer that is no plain data is told with the method that gave it",
+  ignore,
+  fn: async () => {
+    const folder = await Deno.makeTempDir();
+    const path = `${folder}/mine.py`;
+    const spread = fileURLToPath(new URL("./twins/spread.py", import.meta.url));
+    const text = await Deno.readTextFile(spread);
+    await Deno.writeTextFile(path, text.replace("def choose_axis", "async def choose_axis"));
+    await using host = await openPolicyFile(path, { python: PYTHON });
+    await Deno.remove(folder, { recursive: true });
+    const { failures } = await tinyRun([host]);
+    assertMatch(
+      failures[0]!.reason,
+      /^Policy mine: rejected: choose_axis\(0, "key"\) returned a coroutine; expected plain data$/,
+    );
   },
 });
 
