@@ -104,6 +104,10 @@ fn alone(x: f32) -> f32 {
   return select(x, 0.0, bitcast<u32>(x) == 0x7fc12345u);
 }
 
+fn alone_quad(x: vec4f) -> vec4f {
+  return select(x, vec4f(0.0), bitcast<vec4u>(x) == vec4u(0x7fc12345u));
+}
+
 // A product that stays rounded to float32.
 fn rounded_product(a: f32, b: f32) -> f32 {
   return alone(a * b);
@@ -169,6 +173,11 @@ fn nearest_code(steps: f32, top: f32) -> u32 {
 fn nearest_level(steps: f32, top: f32) -> f32 {
   let mantissa = bitcast<u32>(clamp(steps, 0.0, top) + 8388608.0) & 0xffffu;
   return bitcast<f32>(mantissa | 0x4b000000u) - 8388608.0;
+}
+
+fn nearest_levels(steps: vec4f, top: f32) -> vec4f {
+  let bits = bitcast<vec4u>(clamp(steps, vec4f(0.0), vec4f(top)) + 8388608.0);
+  return bitcast<vec4f>((bits & vec4u(0xffffu)) | vec4u(0x4b000000u)) - 8388608.0;
 }
 
 // Codes of quotients, by the product with the inverse of what divides (packed_codes.ts): the bits of

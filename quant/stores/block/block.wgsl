@@ -18,8 +18,6 @@ struct Job {
   segments: u32,
   // Chunks of the longest segment.
   chunks: u32,
-  // Rounds of a search up to and with this launch (stream_refine.ts).
-  rounds: u32,
 }
 
 struct Segment {

@@ -7,13 +7,7 @@ import block from "./block.wgsl" with { type: "text" };
 import blockQuantize from "./block_quantize.wgsl" with { type: "text" };
 import loadParameters from "./block_load_parameters.wgsl" with { type: "text" };
 import blockRefine from "./block_refine.wgsl" with { type: "text" };
-import {
-  COLUMNS,
-  MOST_REFINED,
-  ROUNDS_TOGETHER,
-  streamRefine,
-  SUM_WORKGROUPS,
-} from "./stream_refine.ts";
+import { COLUMNS, MOST_REFINED, streamRefine, SUM_WORKGROUPS } from "./stream_refine.ts";
 import storeParameters from "./block_store_parameters.wgsl" with { type: "text" };
 import blockRestore from "./block_restore.wgsl" with { type: "text" };
 import pack from "../../packing/pack.wgsl" with { type: "text" };
@@ -57,7 +51,8 @@ export interface BlockKernels {
  * The fastest kernels that a layout allows: blocks in flat order whose heads have one width are one
  * stream of codes. Whatever else there is is left to kernels that take any layout.
  */
-function kernelTexts(layout: BlockLayout, refines: boolean, quotients: boolean) {
+function kernelTexts(layout: BlockLayout, rounds: number, quotients: boolean) {
+  const refines = rounds > 0;
   const { order, groupSize, headDim, tenPerWord, segments, tokens } = layout;
   const [{ bits } = { bits: 0 }] = segments;
   const isStream = order === "flat" && !tenPerWord && tokens > 0 &&
@@ -80,7 +75,7 @@ function kernelTexts(layout: BlockLayout, refines: boolean, quotients: boolean) 
       ? [
         ...stream,
         streamGroups,
-        refines ? streamRefine(groupSize) : streamFit,
+        refines ? streamRefine(groupSize, rounds) : streamFit,
         streamQuantize(codes),
       ]
       : [blockQuantize, refines ? blockRefine : ""],
@@ -123,7 +118,7 @@ export class BlockGpu extends DeviceStore<"codes" | "parameters" | "segments">
         joined: layout.joined,
         ten_per_word: layout.tenPerWord,
       });
-    const texts = kernelTexts(layout, (refine?.rounds ?? 0) > 0, quotients);
+    const texts = kernelTexts(layout, refine?.rounds ?? 0, quotients);
     const quantize = kernels(storeParameters, refine?.wgsl ?? "", ...texts.quantize);
     const segments = layout.segments.map((segment) => ({
       bits: segment.bits,
@@ -198,19 +193,17 @@ export class BlockGpu extends DeviceStore<"codes" | "parameters" | "segments">
     const kernels = this.#quantizeKernels;
     const rounds = this.#rounds;
     const searched = rounds === 0 ? {} : {
-      errors: this.bench.buffer("errors", ROUNDS_TOGETHER * groups),
-      zeros: this.bench.buffer("zeros", ROUNDS_TOGETHER * groups),
+      errors: this.bench.buffer("errors", rounds * groups),
+      zeros: this.bench.buffer("zeros", rounds * groups),
       sums: this.bench.buffer("sums", rounds),
-      columns: this.bench.buffer("columns", COLUMNS * ROUNDS_TOGETHER),
+      columns: this.bench.buffer("columns", COLUMNS * rounds),
     };
-    const bindings = { job: this.#job(tensor, rounds), source: tensor.buffer, ...searched };
-    for (let end = ROUNDS_TOGETHER; end <= rounds; end += ROUNDS_TOGETHER) {
-      const upTo = { ...bindings, job: this.#job(tensor, end) };
-      this.run(kernels, "refine_stream", { threads: groups }, upTo);
-      this.run(kernels, "sum_columns_of_errors", {
-        workgroups: SUM_WORKGROUPS * ROUNDS_TOGETHER,
-      }, upTo);
-      this.run(kernels, "sum_errors", { workgroups: ROUNDS_TOGETHER }, upTo);
+    const bindings = { job: this.#job(tensor), source: tensor.buffer, ...searched };
+    if (rounds > 0) {
+      this.run(kernels, "refine_stream", { threads: groups }, bindings);
+      const workgroups = SUM_WORKGROUPS * rounds;
+      this.run(kernels, "sum_columns_of_errors", { workgroups }, bindings);
+      this.run(kernels, "sum_errors", { workgroups: rounds }, bindings);
     }
     const threads = groups * groupSize /
       streamEntries({ groupSize, bits: segment!.bits, quotients: this.#quotients });
@@ -224,7 +217,7 @@ export class BlockGpu extends DeviceStore<"codes" | "parameters" | "segments">
     return Math.max(...segments.map((s) => Math.ceil(s.groups / s.chunkGroups)));
   }
 
-  #job({ heads, headDim, capacity }: GpuTensor, rounds = 0) {
+  #job({ heads, headDim, capacity }: GpuTensor) {
     const { tokens, groupSize, segments } = this.#layout;
     return {
       heads,
@@ -235,7 +228,6 @@ export class BlockGpu extends DeviceStore<"codes" | "parameters" | "segments">
       groups: segments[0]!.groups,
       segments: segments.length,
       chunks: this.#chunks,
-      rounds,
     };
   }
 }

@@ -1,19 +1,17 @@
 /**
  * Kernels of a search that moves the zero points of all groups of a block, where each group is a run of
- * neighbouring entries: an invocation has a group in registers and goes through several rounds at once.
+ * neighbouring entries: an invocation has a group in registers and goes through all rounds at once.
  *
  * The search ends for all groups at the first round whose error, summed over the block, is not below
  * that of the round before it. Rounds that were gone through beyond it are passed over, so that nothing
- * has to wait for a sum but the next launch.
+ * has to wait for a sum but the launch that codes. (Keys and values of models mostly take all
+ * rounds.)
  *
  * @module
  */
 
 import { upTo } from "../../gpu/wgsl_lines.ts";
 import { folded } from "../stream/stream_quantize.ts";
-
-/** Rounds of one launch. */
-export const ROUNDS_TOGETHER = 10;
 
 /** Columns that the errors of a round are added up in (`workgroup_threads`). */
 export const COLUMNS = 64;
@@ -26,17 +24,17 @@ export const MOST_REFINED = 64;
 
 /**
  * Text of the kernels `refine_stream`, one invocation per group, `sum_columns_of_errors` and `sum_errors`,
- * `SUM_WORKGROUPS` and one workgroup per round of a launch; and of `refined_zero`. It stands behind `stream_places.wgsl` and the family's
- * `searched`.
+ * `SUM_WORKGROUPS` and one workgroup per round; and of `fit_entries`, which takes the zero point of the
+ * round that ends the search. It stands behind `stream_places.wgsl` and the family's `searched_quad`.
  */
-export function streamRefine(groupSize: number): string {
+export function streamRefine(groupSize: number, rounds: number): string {
   const quads = upTo(groupSize / 4);
   const keys = quads.flatMap((q) => [0, 1, 2, 3].map((i) => `ordered(x${q}[${i}])`));
   return `
-const rounds_together = ${ROUNDS_TOGETHER}u;
+const rounds = ${rounds}u;
 const refine_threads = 128u;
 
-// Errors of all groups, and their zero points, after each round of a launch.
+// Errors of all groups, and their zero points, after each round.
 @group(0) @binding(7) var<storage, read_write> errors: array<f32>;
 @group(0) @binding(9) var<storage, read_write> zeros: array<f32>;
 // Errors over the block of every round.
@@ -46,21 +44,15 @@ fn stream_groups() -> u32 {
   return stream_entries() / fixed_group_size;
 }
 
-// Rounds after which the search ends, as far as it is known.
-fn rounds_searched(known: u32) -> u32 {
-  var best = 3.4028234663852886e38;
-  for (var round = 0u; round < known; round++) {
-    if (!(sums[round] < best)) {
-      return round + 1u;
-    }
-    best = sums[round];
-  }
-  return known;
-}
-
+// Zero point of a group after the round that ends the search.
 fn refined_zero(group: u32) -> f32 {
-  let last = rounds_searched(job.rounds) - 1u;
-  return zeros[last % rounds_together * stream_groups() + group];
+  var best = 3.4028234663852886e38;
+  var last = 0u;
+  while (last < rounds - 1u && sums[last] < best) {
+    best = sums[last];
+    last++;
+  }
+  return zeros[last * stream_groups() + group];
 }
 
 fn fit_entries(low: f32, high: f32, group: u32) -> vec2f {
@@ -74,8 +66,7 @@ fn refine_stream(
   @builtin(local_invocation_index) lane: u32,
 ) {
   let group = flat_workgroup(id, workgroups) * refine_threads + lane;
-  let before = job.rounds - rounds_together;
-  if (group >= stream_groups() || before > 0u && rounds_searched(before) < before) {
+  if (group >= stream_groups()) {
     return;
   }
   let quad = stream_quad(group * ${groupSize}u);
@@ -84,32 +75,26 @@ ${quads.map((q) => `  let x${q} = source[quad + ${q}u];`).join("\n")}
   let high = float_of(${folded("max", keys)});
   let top_code = f32(fixed_top_code);
   var fitted = fit_group(low, high, top_code);
-  if (before > 0u) {
-    fitted.y = zeros[(rounds_together - 1u) * stream_groups() + group];
-  }
-  for (var round = 0u; round < rounds_together; round++) {
-    var total = 0.0;
-    if (fitted.x != 0.0) {
+  // A zero point that a round leaves where it was stays there, and its group's error, too.
+  var settled = fitted.x == 0.0;
+  var total = 0.0;
+  for (var round = 0u; round < rounds; round++) {
+    if (!settled) {
+      total = 0.0;
       var fitting = 0.0;
-${quads.map((q) => `      searched_quad(x${q}, fitted, top_code, &total, &fitting);`).join("\n")}
-      fitted.y = fitting / ${groupSize}.0;
+${
+    quads.map((q) =>
+      `      let s${q} = searched_quad(x${q}, fitted, top_code);
+      total = (((total + s${q}.sizes.x) + s${q}.sizes.y) + s${q}.sizes.z) + s${q}.sizes.w;
+      fitting = (((fitting + s${q}.fits.x) + s${q}.fits.y) + s${q}.fits.z) + s${q}.fits.w;`
+    ).join("\n")
+  }
+      let zero = fitting / ${groupSize}.0;
+      settled = bitcast<u32>(zero) == bitcast<u32>(fitted.y);
+      fitted.y = zero;
     }
     errors[round * stream_groups() + group] = total;
     zeros[round * stream_groups() + group] = fitted.y;
-  }
-}
-
-fn searched_quad(
-  x: vec4f,
-  fitted: vec2f,
-  top_code: f32,
-  total: ptr<function, f32>,
-  fitting: ptr<function, f32>,
-) {
-  for (var i = 0u; i < 4u; i++) {
-    let found = searched(x[i], fitted, top_code);
-    *total += found.x;
-    *fitting += found.y;
   }
 }
 
@@ -130,10 +115,6 @@ fn sum_columns_of_errors(
   @builtin(workgroup_id) id: vec3u,
   @builtin(local_invocation_index) lane: u32,
 ) {
-  let before = job.rounds - rounds_together;
-  if (before > 0u && rounds_searched(before) < before) {
-    return;
-  }
   let groups = stream_groups();
   let parts = workgroup_threads / sum_columns;
   let round = id.x / parts;
@@ -164,17 +145,13 @@ ${upTo(64).map((i) => `        sum += a${i};`).join("\n")}
   }
 }
 
-// One workgroup for each round of a launch.
+// One workgroup for each round.
 @compute @workgroup_size(workgroup_threads)
 fn sum_errors(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_index) lane: u32) {
   let round = id.x;
-  let before = job.rounds - rounds_together;
-  if (before > 0u && rounds_searched(before) < before) {
-    return;
-  }
   let sum = sum_of(columns[round * workgroup_threads + lane], lane);
   if (lane == 0u) {
-    sums[before + round] = sum;
+    sums[round] = sum;
   }
 }
 `;
