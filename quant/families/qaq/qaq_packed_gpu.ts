@@ -18,7 +18,7 @@ import pack from "../../packing/pack.wgsl" with { type: "text" };
 import common from "./qaq.wgsl" with { type: "text" };
 import measureKernel from "./qaq_measure.wgsl" with { type: "text" };
 import recordText from "./qaq_record.wgsl" with { type: "text" };
-import { isRow, measureRows, ROW_GROUPS, writeRows } from "./qaq_rows.ts";
+import { isRow, measureRows, rowGroups, writeRows } from "./qaq_rows.ts";
 import placeKernel from "./qaq_place.wgsl" with { type: "text" };
 import restoreKernels from "./qaq_restore.wgsl" with { type: "text" };
 import sourceAccess from "./qaq_source.wgsl" with { type: "text" };
@@ -202,7 +202,8 @@ export class QaqPackedGpu extends DeviceStore<Role> {
       this.run(kernels, "locate", { workgroups: blocks }, bindings);
       const entries = heads * this.#tokens * headDim;
       if (headDim % 4 === 0) {
-        this.run(kernels, "restore_quads", { threads: entries / 4 }, bindings);
+        const threads = entries / (4 * restoredRun(headDim));
+        this.run(kernels, "restore_quads", { threads }, bindings);
       } else {
         this.run(kernels, "restore", { threads: entries }, bindings);
       }
@@ -336,7 +337,7 @@ export class QaqPackedGpu extends DeviceStore<Role> {
 
   #runGroups(kernels: Kernels, name: string, groups: number, bindings: Bindings): void {
     const [entryPoint, workgroups] = this.#rows
-      ? [`${name}_rows`, Math.ceil(groups / ROW_GROUPS)]
+      ? [`${name}_rows`, Math.ceil(groups / rowGroups(this.layout.groupSize))]
       : [`${name}_groups`, groups];
     this.run(kernels, entryPoint, { workgroups }, bindings);
   }
@@ -391,9 +392,15 @@ export class QaqPackedGpu extends DeviceStore<Role> {
   }
 }
 
+/** Fours of entries that an invocation restores, so that it looks for outliers before them once. */
+function restoredRun(headDim: number): number {
+  return headDim % 8 === 0 ? 2 : 1;
+}
+
 /** Sizes as constants, by which the kernels divide. */
 function fixedSizes({ heads, headDim, groups, groupSize }: QaqLayout): string {
-  const sizes = { heads, head_dim: headDim, groups, group_size: groupSize };
+  const run = restoredRun(headDim);
+  const sizes = { heads, head_dim: headDim, groups, group_size: groupSize, run };
   return Object.entries(sizes).map(([name, size]) => `const fixed_${name} = ${size}u;`).join("\n");
 }
 

@@ -161,38 +161,17 @@ fn outlier_value(outlier: u32) -> f32 {
   return half_in(outlier_values[outlier / 2u], outlier);
 }
 
-// A group that is being restored: its scale and mean, and the first outlier not before the next entry.
+// A group that is being restored, from some entry on.
 struct Restored {
   found: vec4u,
   scale: f32,
   mean: f32,
+  // The first outlier that is not before the next entry, its entry, and the first behind the group's.
   outlier: u32,
-  // Of that one.
   position: u32,
-  // The next codes, where they have eight bits at most: those of four entries.
-  part: u32,
-}
-
-// Outliers of a group before an entry.
-fn outliers_before(found: vec4u, place: u32) -> u32 {
-  var low = 0u;
-  if (found.z <= 4u) {
-    // Loads that do not wait for each other.
-    for (var o = 0u; o < found.z; o++) {
-      low += select(0u, 1u, outlier_position(found.y + o) < place);
-    }
-    return low;
-  }
-  var high = found.z;
-  while (low < high) {
-    let middle = (low + high) / 2u;
-    if (outlier_position(found.y + middle) < place) {
-      low = middle + 1u;
-    } else {
-      high = middle;
-    }
-  }
-  return low;
+  outliers_end: u32,
+  // Of the next entry's code.
+  bit: u32,
 }
 
 fn restored_from(group: u32, place: u32) -> Restored {
@@ -205,55 +184,94 @@ fn restored_from(group: u32, place: u32) -> Restored {
     scale = stored_float(2u * group);
     mean = stored_float(2u * group + 1u);
   }
-  let before = outliers_before(found, place);
-  var walked = Restored(found, scale, mean, before, no_exception, 0u);
-  if (before < found.z) {
-    walked.position = outlier_position(found.y + before);
-  }
-  let width = found.w;
-  if (width > 0u && width <= 8u) {
-    let bit = found.x + (place - before) * width;
-    let shift = bit & 31u;
-    walked.part = codes[bit >> 5u] >> shift;
-    // May be read in vain, behind the last code.
-    if (shift + 4u * width > 32u) {
-      walked.part |= codes[(bit >> 5u) + 1u] << (32u - shift);
+  let end = found.y + found.z;
+  var first = found.y;
+  var behind = end;
+  // By bisection, until few are left.
+  while (behind - first > 4u) {
+    let middle = (first + behind) / 2u;
+    if (outlier_position(middle) < place) {
+      first = middle + 1u;
+    } else {
+      behind = middle;
     }
   }
-  return walked;
+  var position = no_exception;
+  while (first < end) {
+    position = outlier_position(first);
+    if (position >= place) {
+      break;
+    }
+    position = no_exception;
+    first++;
+  }
+  let bit = found.x + (place - (first - found.y)) * found.w;
+  return Restored(found, scale, mean, first, position, end, bit);
 }
 
-// The next entry of a group.
-fn restored_entry(walked: ptr<function, Restored>, place: u32) -> f32 {
-  let found = (*walked).found;
+// As many bits of the codes as a word has, or fewer behind the last one.
+fn codes_at(bit: u32) -> u32 {
+  let shift = bit & 31u;
+  let part = codes[bit >> 5u] >> shift;
+  if (shift == 0u) {
+    return part;
+  }
+  return part | codes[(bit >> 5u) + 1u] << (32u - shift);
+}
+
+// The next entry of a group; `part` begins with its code, if it has one.
+fn restored_entry(walked: ptr<function, Restored>, place: u32, part: ptr<function, u32>) -> f32 {
   if ((*walked).position == place) {
-    let x = outlier_value(found.y + (*walked).outlier);
+    let x = outlier_value((*walked).outlier);
     (*walked).outlier++;
     (*walked).position = no_exception;
-    if ((*walked).outlier < found.z) {
-      (*walked).position = outlier_position(found.y + (*walked).outlier);
+    if ((*walked).outlier < (*walked).outliers_end) {
+      (*walked).position = outlier_position((*walked).outlier);
     }
     return x;
   }
-  let width = found.w;
+  let width = (*walked).found.w;
   if (width == 0u) {
     return (*walked).mean;
   }
-  var code = (*walked).part;
-  (*walked).part >>= width;
-  if (width > 8u) {
-    let bit = found.x + (place - (*walked).outlier) * width;
-    let shift = bit & 31u;
-    code = codes[bit >> 5u] >> shift;
-    if (shift + width > 32u) {
-      code |= codes[(bit >> 5u) + 1u] << (32u - shift);
-    }
-  }
-  code &= (1u << width) - 1u;
+  let code = *part & ((1u << width) - 1u);
+  *part >>= width;
+  (*walked).bit += width;
   if (normal) {
     return centres[(1u << width) - 2u + code] * (*walked).scale + (*walked).mean;
   }
   return (f32(code) - exp2(f32(width)) / 2.0) * (*walked).scale + (*walked).mean;
+}
+
+// An entry whose code is read by itself.
+fn restored_alone(walked: ptr<function, Restored>, place: u32) -> f32 {
+  var part = codes_at((*walked).bit);
+  return restored_entry(walked, place, &part);
+}
+
+// The next four.
+fn restored_quad(walked: ptr<function, Restored>, place: u32) -> vec4f {
+  let width = (*walked).found.w;
+  if (width > 8u) {
+    return vec4f(
+      restored_alone(walked, place),
+      restored_alone(walked, place + 1u),
+      restored_alone(walked, place + 2u),
+      restored_alone(walked, place + 3u),
+    );
+  }
+  var part = codes_at((*walked).bit);
+  if (normal || width == 0u || (*walked).position < place + 4u) {
+    return vec4f(
+      restored_entry(walked, place, &part),
+      restored_entry(walked, place + 1u, &part),
+      restored_entry(walked, place + 2u, &part),
+      restored_entry(walked, place + 3u, &part),
+    );
+  }
+  (*walked).bit += 4u * width;
+  let four = (vec4u(part) >> (vec4u(0u, 1u, 2u, 3u) * width)) & vec4u((1u << width) - 1u);
+  return (vec4f(four) - exp2(f32(width)) / 2.0) * (*walked).scale + (*walked).mean;
 }
 
 // Entries of one layer, in the order of the tensor that is written; `base` is the layer's first entry of
@@ -275,10 +293,11 @@ fn restore(
   let entry = job.base + head * fixed_head_dim + channel;
   let place = entry % fixed_group_size;
   var group = restored_from(token * fixed_groups + entry / fixed_group_size, place);
-  restored[head * job.head_stride + token * fixed_head_dim + channel] = restored_entry(&group, place);
+  restored[head * job.head_stride + token * fixed_head_dim + channel] = restored_alone(&group, place);
 }
 
-// The same binding, four entries at a time; an invocation has four, of heads whose channels are fours.
+// The same binding, four entries at a time; an invocation has `fixed_run` fours, of heads whose channels
+// are as many fours or a multiple.
 @group(0) @binding(12) var<storage, read_write> restored_quads: array<vec4f>;
 
 @compute @workgroup_size(256)
@@ -287,21 +306,20 @@ fn restore_quads(
   @builtin(num_workgroups) workgroups: vec3u,
   @builtin(local_invocation_index) lane: u32,
 ) {
-  let quads = fixed_head_dim / 4u;
+  let runs = fixed_head_dim / (4u * fixed_run);
   let index = flat_workgroup(id, workgroups) * 256u + lane;
-  if (index >= fixed_heads * job.tokens * quads) {
+  if (index >= fixed_heads * job.tokens * runs) {
     return;
   }
-  let quad = index % quads;
-  let row = index / quads;
+  let quad = index % runs * fixed_run;
+  let row = index / runs;
   let head = row / job.tokens;
   let token = row - head * job.tokens;
   let entry = job.base + head * fixed_head_dim + 4u * quad;
   let place = entry % fixed_group_size;
   var group = restored_from(token * fixed_groups + entry / fixed_group_size, place);
-  var x: vec4f;
-  for (var i = 0u; i < 4u; i++) {
-    x[i] = restored_entry(&group, place + i);
+  let target_quad = head * (job.head_stride / 4u) + token * (fixed_head_dim / 4u) + quad;
+  for (var q = 0u; q < fixed_run; q++) {
+    restored_quads[target_quad + q] = restored_quad(&group, place + 4u * q);
   }
-  restored_quads[head * (job.head_stride / 4u) + token * quads + quad] = x;
 }

@@ -1,54 +1,69 @@
 /**
  * Kernels of QAQ that measure and write groups of some tens of neighbouring entries, such as a head's
- * channels of a token, written out for one group size: sixteen invocations share a group and have its
- * entries in registers, and a workgroup takes as many groups as it has sixteens. What they compute, and
- * the order of sums, is that of `qaq_measure.wgsl` and `qaq_write.wgsl`, which take any group.
+ * channels of a token, written out for one group size: a few invocations share a group and have its
+ * entries in registers, and a workgroup takes many groups. What they compute, and the order of sums, is
+ * that of `qaq_measure.wgsl` and `qaq_write.wgsl`, which take any group.
  *
  * @module
  */
-import { lines, upTo } from "../../gpu/wgsl_lines.ts";
+import { halvedSum, lines, upTo } from "../../gpu/wgsl_lines.ts";
 import { folded, ORDERED_FLOATS } from "../../stores/stream/stream_quantize.ts";
 
 /** Most ranks from either end of a group that are looked for among the ends of each invocation. */
 const MOST_ENDS = 4;
 
-/** Invocations of a workgroup, and those that share a group. */
+/** Invocations of a workgroup. */
 const THREADS = 128;
-const LANES = 16;
+
+/** Fours that `sum_of` adds up, each the sum of a group's fours that lie so far from each other. */
+const SUMMED = 16;
+
+/** Invocations that share a group, each of which has 32 entries of it or fewer. */
+function readersOf(groupSize: number): number {
+  return 2 ** Math.ceil(Math.log2(groupSize / 32));
+}
 
 /** Groups of a workgroup. */
-export const ROW_GROUPS = THREADS / LANES;
+export function rowGroups(groupSize: number): number {
+  return THREADS / readersOf(groupSize);
+}
 
 /** Whether groups of this size, with outliers up to so many ranks from an end, can be measured so. */
 export function isRow(groupSize: number, farthest: number): boolean {
   return groupSize % 64 === 0 && groupSize <= 256 && farthest < MOST_ENDS;
 }
 
-/** Sum over the sixteen of a group as `sum_of` adds up 64 values, of which each has four. */
-function treeSum(value: (lane: number) => string): string {
-  const sum = (lane: number, step: number): string =>
-    step === LANES ? value(lane) : `(${sum(lane, 2 * step)} + ${sum(lane + step, 2 * step)})`;
-  return sum(0, 1);
-}
-
-const ROW_TEXT = `
+function rowText(groupSize: number): string {
+  return `
 const row_threads = ${THREADS}u;
-const row_lanes = ${LANES}u;
-const row_groups = ${ROW_GROUPS}u;
+const row_readers = ${readersOf(groupSize)}u;
+const row_groups = ${rowGroups(groupSize)}u;
 
 // The same binding as \`source\`, four entries at a time.
 @group(0) @binding(2) var<storage, read> source_quads: array<vec4f>;
 `;
+}
+
+/** Where an invocation's group is; all have to come to the barriers, those behind the last group, too. */
+const PLACE = `
+  let row = thread / row_readers;
+  let reader = thread % row_readers;
+  let place = flat_workgroup(id, workgroups) * row_groups + row;
+  let count = job.tokens * fixed_groups;
+  let index = min(place, count - 1u);
+  group_entry = index % fixed_groups * fixed_group_size;
+  group_token = index / fixed_groups;`;
 
 /**
- * Text of the kernel `measure_rows`, one workgroup per `ROW_GROUPS` groups; it stands behind
+ * Text of the kernel `measure_rows`, one workgroup per `rowGroups` groups; it stands behind
  * `qaq_record.wgsl`.
  *
  * @param lows how many of the smallest entries have to be known to find the outliers, 0 for none
  * @param highs how many of the largest
  */
 export function measureRows(groupSize: number, lows: number, highs: number): string {
-  const quads = groupSize / (4 * LANES);
+  const readers = readersOf(groupSize);
+  const quads = groupSize / (4 * readers);
   const entries = upTo(4 * quads);
   const entry = (i: number) => `x${i >> 2}[${i & 3}]`;
   /** Puts a key among the few smallest or largest. */
@@ -59,53 +74,46 @@ export function measureRows(groupSize: number, lows: number, highs: number): str
       return `    ${name}${e} = ${by}(${name}${e}, ${put});`;
     }).join("\n");
   };
-  const none = { low: "0x7fffffff", high: "-0x7fffffff - 1" };
-  const declare = (name: "low" | "high", count: number) =>
-    lines(count, (e) => `    var ${name}${e}: i32 = ${none[name]};`);
-  const put = (name: "low" | "high", count: number) =>
-    lines(count, (e) => `    ${name}_ends[${e}u * row_threads + thread] = ${name}${e};`);
-  const found = (name: "low" | "high", count: number, at: string) => `
-${declare(name, count)}
-    for (var i = group * row_lanes; i < (group + 1u) * row_lanes; i++) {
-${lines(count, (e) => insert(name, count, `${name}_ends[${e}u * row_threads + i]`))}
-    }
-    row_bounds[${at}] = float_of(${name}${count - 1});`;
-  const others = (value: string) =>
-    upTo(LANES).map((lane) => value.replace("LANE", `(first_lane + ${lane}u)`));
+  const ends = [
+    ...upTo(lows).map((e) => ({ name: `low${e}`, none: "0x7fffffff" })),
+    ...upTo(highs).map((e) => ({ name: `high${e}`, none: "-0x7fffffff - 1" })),
+  ];
+  const others = upTo(readers);
+  /** Sums of fours that lie \`SUMMED\` from each other, of which an invocation has all. */
+  const summed = SUMMED / readers;
+  const inner = (by: "min" | "max", part: string) =>
+    folded(by, others.map((r) => `row_inner[row][${r}u].${part}`));
   return `
-${ROW_TEXT}
-const row_lows = ${Math.max(1, lows) * THREADS}u;
-const row_highs = ${Math.max(1, highs) * THREADS}u;
-const row_sides = ${2 * ROW_GROUPS}u;
-const row_parts = ${4 * ROW_GROUPS}u;
+${rowText(groupSize)}
+const row_ends = ${Math.max(1, ends.length)}u;
 ${ORDERED_FLOATS}
 // Keys of every invocation's smallest and largest entries.
-var<workgroup> low_ends: array<i32, row_lows>;
-var<workgroup> high_ends: array<i32, row_highs>;
-// Of every group: what is at most the first is an outlier, and what is above the second.
-var<workgroup> row_bounds: array<f32, row_sides>;
-// Without outliers: sums, smallest and largest keys; and how many outliers there are.
-var<workgroup> row_sums: array<vec4f, row_threads>;
-var<workgroup> row_inner: array<vec3i, row_threads>;
-var<workgroup> part_sums: array<f32, row_parts>;
-var<workgroup> part_inner: array<i32, row_parts>;
+var<workgroup> end_keys: array<array<array<i32, row_ends>, row_readers>, row_groups>;
+// Of every invocation, without outliers: sums, smallest and largest keys; and how many outliers it has.
+var<workgroup> row_sums: array<array<vec4f, row_readers>, row_groups>;
+var<workgroup> row_inner: array<array<vec3i, row_readers>, row_groups>;
+
+// What four entries without their outliers add to the smallest and largest keys and to the outliers.
+fn inner_of(inner: vec3i, keys: vec4i, outliers: vec4<bool>) -> vec3i {
+  let low = select(keys, vec4i(0x7fffffff), outliers);
+  let high = select(keys, vec4i(-0x7fffffff - 1), outliers);
+  let ones = select(vec4i(0), vec4i(1), outliers);
+  return vec3i(
+    min(inner.x, min(min(low.x, low.y), min(low.z, low.w))),
+    max(inner.y, max(max(high.x, high.y), max(high.z, high.w))),
+    inner.z + ((ones.x + ones.y) + (ones.z + ones.w)),
+  );
+}
 
 @compute @workgroup_size(row_threads)
 fn measure_rows(
   @builtin(workgroup_id) id: vec3u,
   @builtin(num_workgroups) workgroups: vec3u,
   @builtin(local_invocation_index) thread: u32,
-) {
-  let first = flat_workgroup(id, workgroups) * row_groups;
-  let count = job.tokens * fixed_groups;
-  let lane = thread % row_lanes;
-  // All have to come to the barriers.
-  let index = min(first + thread / row_lanes, count - 1u);
-  group_entry = index % fixed_groups * fixed_group_size;
-  group_token = index / fixed_groups;
+) {${PLACE}
 ${
     lines(quads, (q) =>
-      `  let x${q} = source_quads[address_of(4u * (lane + ${q}u * row_lanes)) / 4u];`)
+      `  let x${q} = source_quads[address_of(4u * (reader + ${q}u * row_readers)) / 4u];`)
   }
 ${lines(entries.length, (i) => `  let k${i} = ordered(${entry(i)});`)}
   let least = ${folded("min", entries.map((i) => `k${i}`))};
@@ -115,132 +123,168 @@ ${lines(entries.length, (i) => `  let k${i} = ordered(${entry(i)});`)}
 ${
     lines(entries.length, (i) =>
       `    if (!is_finite_value(${entry(i)})) {
-      let entry = group_entry + 4u * (lane + ${i >> 2}u * row_lanes);
+      let entry = group_entry + 4u * (reader + ${i >> 2}u * row_readers);
       report_not_finite(job.first + group_token, heads, entry / fixed_head_dim);
     }`)
   }
   }
+  var low = 0.0;
+  var high = 0.0;
   if (sparse) {
-${declare("low", lows)}
-${declare("high", highs)}
+${ends.map(({ name, none }) => `    var ${name}: i32 = ${none};`).join("\n")}
 ${
     entries.map((i) => `${insert("low", lows, `k${i}`)}\n${insert("high", highs, `k${i}`)}`).join(
       "\n",
     )
   }
-${put("low", lows)}
-${put("high", highs)}
-  }
-  workgroupBarrier();
-  // In different halves of the workgroup, so that they need not wait for each other.
-  if (sparse && thread < row_groups) {
-    let group = thread;${lows === 0 ? "" : found("low", lows, "group")}
-  } else if (sparse && thread >= row_threads / 2u && thread < row_threads / 2u + row_groups) {
-    let group = thread - row_threads / 2u;${
-    highs === 0 ? "" : found("high", highs, "row_groups + group")
-  }
-  }
-  workgroupBarrier();
-  let low = row_bounds[thread / row_lanes];
-  let high = row_bounds[row_groups + thread / row_lanes];
-  var sums = vec4f(0.0);
-  var inner = vec3i(${none.low}, ${none.high}, 0);
+${ends.map(({ name }, e) => `    end_keys[row][reader][${e}] = ${name};`).join("\n")}
+    workgroupBarrier();
+${ends.map(({ name, none }) => `    ${name} = ${none};`).join("\n")}
 ${
-    lines(quads, (q) => {
-      const of = upTo(4).map((c) => 4 * q + c);
-      return `${of.map((i) => `  let o${i} = is_outlier(${entry(i)}, low, high);`).join("\n")}
-  let o${4 * q}_3 = vec4<bool>(${of.map((i) => `o${i}`).join(", ")});
-  sums += select(x${q}, vec4f(0.0), o${4 * q}_3);
+    others.map((r) =>
+      ends.map(({ name }, e) =>
+        name.startsWith("low")
+          ? insert("low", lows, `end_keys[row][${r}][${e}]`)
+          : insert("high", highs, `end_keys[row][${r}][${e}]`)
+      ).join("\n")
+    ).join("\n")
+  }
+${lows === 0 ? "" : `    low = float_of(low${lows - 1});`}
+${highs === 0 ? "" : `    high = float_of(high${highs - 1});`}
+  }
+${lines(summed, (s) => `  var sum${s} = vec4f(0.0);`)}
+  var inner = vec3i(0x7fffffff, -0x7fffffff - 1, 0);
 ${
-        of.map((i) =>
-          `  inner = select(
-    vec3i(min(inner.x, k${i}), max(inner.y, k${i}), inner.z),
-    vec3i(inner.xy, inner.z + 1),
-    o${i},
-  );`
-        ).join("\n")
-      }`;
-    })
+    lines(quads, (q) =>
+      `  let o${q} = vec4<bool>(
+    is_outlier(x${q}.x, low, high),
+    is_outlier(x${q}.y, low, high),
+    is_outlier(x${q}.z, low, high),
+    is_outlier(x${q}.w, low, high),
+  );
+  sum${q % summed} += select(x${q}, vec4f(0.0), o${q});
+  inner = inner_of(inner, vec4i(k${4 * q}, k${4 * q + 1}, k${4 * q + 2}, k${4 * q + 3}), o${q});`)
   }
-  row_sums[thread] = sums;
-  row_inner[thread] = inner;
+  row_sums[row][reader] = ${halvedSum(0, 1, summed, (s) => `sum${s}`)};
+  row_inner[row][reader] = inner;
   workgroupBarrier();
-  if (thread < row_parts) {
-    let first_lane = thread / 4u * row_lanes;
-    let part = thread % 4u;
-    part_sums[thread] = ${treeSum((lane) => `row_sums[first_lane + ${lane}u][part]`)};
-    if (part == 0u) {
-      part_inner[thread] = ${folded("min", others("row_inner[LANE].x"))};
-    } else if (part == 1u) {
-      part_inner[thread] = ${folded("max", others("row_inner[LANE].y"))};
-    } else if (part == 2u) {
-      part_inner[thread] = ${others("row_inner[LANE].z").join(" + ")};
-    }
-  }
-  workgroupBarrier();
-  if (thread >= row_groups || first + thread >= count) {
+  if (reader > 0u || place >= count) {
     return;
   }
-  let part = 4u * thread;
-  let outliers = u32(part_inner[part + 2u]);
+  let outliers = u32(${others.map((r) => `row_inner[row][${r}u].z`).join(" + ")});
   let kept = fixed_group_size - outliers;
   var mean = 0.0;
   var range = 0.0;
   if (kept > 0u) {
-    let sum = (part_sums[part] + part_sums[part + 2u]) + (part_sums[part + 1u] + part_sums[part + 3u]);
-    mean = sum / f32(kept);
-    range = range_of(float_of(part_inner[part]), float_of(part_inner[part + 1u]));
+    let parts = ${halvedSum(0, 1, readers, (r) => `row_sums[row][${r}u]`)};
+    mean = ((parts.x + parts.z) + (parts.y + parts.w)) / f32(kept);
+    range = range_of(float_of(${inner("min", "x")}), float_of(${inner("max", "y")}));
   }
-  group_entry = (first + thread) % fixed_groups * fixed_group_size;
-  group_token = (first + thread) / fixed_groups;
-  let bounds = vec2f(row_bounds[thread], row_bounds[row_groups + thread]);
-  note_group(first + thread, mean, range, 0.0, bounds.x, bounds.y, outliers);
+  note_group(index, mean, range, 0.0, low, high, outliers);
 }
 `;
 }
 
 /** Text of the kernel `write_rows`, which stands behind `qaq_write.wgsl`. */
 export function writeRows(groupSize: number): string {
-  const quads = groupSize / (4 * LANES);
-  const entry = (i: number) => `x${i >> 2}[${i & 3}]`;
-  const entries = upTo(4 * quads);
+  const readers = readersOf(groupSize);
+  const quads = groupSize / (4 * readers);
   return `
-${ROW_TEXT}
-var<workgroup> row_outliers: array<u32, row_threads>;
+${rowText(groupSize)}
+var<workgroup> row_outliers: array<array<u32, row_readers>, row_groups>;
+
+// Outliers of four entries as bits.
+fn outlier_bits(x: vec4f, record: Record) -> u32 {
+  let out = vec4<bool>(
+    is_outlier(x.x, record.low, record.high),
+    is_outlier(x.y, record.low, record.high),
+    is_outlier(x.z, record.low, record.high),
+    is_outlier(x.w, record.low, record.high),
+  );
+  let bits = select(vec4u(0u), vec4u(1u, 2u, 4u, 8u), out);
+  return bits.x | bits.y | bits.z | bits.w;
+}
+
+// A word that codes are put into, and how many bits it has.
+struct Filling {
+  at: u32,
+  fill: u32,
+  word: u32,
+}
+
+// Adds some bits, 32 at most.
+fn append(filling: ptr<function, Filling>, bits: u32, count: u32) {
+  let fill = (*filling).fill;
+  (*filling).word |= bits << fill;
+  (*filling).fill = fill + count;
+  if (fill + count >= 32u) {
+    write_word((*filling).at, (*filling).word);
+    (*filling).at++;
+    (*filling).fill = fill + count - 32u;
+    (*filling).word = select(bits >> (32u - fill), 0u, fill == 0u);
+  }
+}
+
+// Codes of four entries but for their outliers.
+fn append_quad(filling: ptr<function, Filling>, record: Record, x: vec4f, out: u32) {
+  let width = record.bits;
+  let four = codes_of(record, x);
+  let there = (vec4u(out) & vec4u(1u, 2u, 4u, 8u)) == vec4u(0u);
+  if (width > 8u) {
+    append_entry(filling, four.x, width, there.x);
+    append_entry(filling, four.y, width, there.y);
+    append_entry(filling, four.z, width, there.z);
+    append_entry(filling, four.w, width, there.w);
+    return;
+  }
+  // Each behind those before it that are there.
+  let widths = select(vec4u(0u), vec4u(width), there);
+  let kept = select(vec4u(0u), four, there);
+  let third = widths.x + widths.y;
+  let last = third + widths.z;
+  let bits = kept.x | kept.y << widths.x | kept.z << third | kept.w << last;
+  append(filling, bits, last + widths.w);
+}
+
+fn append_entry(filling: ptr<function, Filling>, code: u32, width: u32, there: bool) {
+  if (there) {
+    append(filling, code, width);
+  }
+}
 
 @compute @workgroup_size(row_threads)
 fn write_rows(
   @builtin(workgroup_id) id: vec3u,
   @builtin(num_workgroups) workgroups: vec3u,
   @builtin(local_invocation_index) thread: u32,
-) {
-  let place = flat_workgroup(id, workgroups) * row_groups + thread / row_lanes;
-  let count = job.tokens * fixed_groups;
-  let lane = thread % row_lanes;
-  // All have to come to the barrier.
-  let index = min(place, count - 1u);
-  group_entry = index % fixed_groups * fixed_group_size;
-  group_token = index / fixed_groups;
+) {${PLACE}
   let record = records[index];
-  let first = ${entries.length}u * lane;
+  let first = ${4 * quads}u * reader;
 ${lines(quads, (q) => `  let x${q} = source_quads[address_of(first + ${4 * q}u) / 4u];`)}
-  row_outliers[thread] = ${
-    entries.map((i) => `select(0u, 1u, is_outlier(${entry(i)}, record.low, record.high))`).join(
-      " +\n    ",
-    )
-  };
+  let out = ${upTo(quads).map((q) => `outlier_bits(x${q}, record) << ${4 * q}u`).join(" |\n    ")};
+  row_outliers[row][reader] = countOneBits(out);
   workgroupBarrier();
   if (place >= count) {
     return;
   }
-  var before = 0u;
-  for (var other = 0u; other < lane; other++) {
-    before += row_outliers[thread - lane + other];
+  let before = ${
+    upTo(readers).map((r) => `select(0u, row_outliers[row][${r}u], reader > ${r}u)`).join(
+      " +\n    ",
+    )
+  };
+  var outlier = record.outlier + before;
+  for (var left = out; left != 0u; left &= left - 1u) {
+    let i = first + firstTrailingBit(left);
+    put_outlier(outlier, source_quads[address_of(i) / 4u][i & 3u], i);
+    outlier++;
   }
-  var writing = Writing(before, 0u, 0u);
-${lines(entries.length, (i) => `  put_entry(record, ${entry(i)}, first + ${i}u, &writing);`)}
-  write_word(writing.at, writing.word);
-  if (lane == 0u) {
+  if (record.bits > 0u) {
+    let bit = record.code_bit + (first - before) * record.bits;
+    var filling = Filling(bit >> 5u, bit & 31u, 0u);
+${lines(quads, (q) => `    append_quad(&filling, record, x${q}, (out >> ${4 * q}u) & 15u);`)}
+    write_word(filling.at, filling.word);
+  }
+  if (reader == 0u) {
     note_exception(record, index);
   }
 }

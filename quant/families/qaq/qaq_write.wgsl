@@ -19,15 +19,38 @@ fn code_of(record: Record, x: f32) -> u32 {
     }
     return code;
   }
+  return codes_of(record, vec4f(x)).x;
+}
+
+// Four codes of the uniform method.
+fn codes_of(record: Record, x: vec4f) -> vec4u {
   let half = exp2(f32(record.bits)) / 2.0;
   let scale = record.spread / (2.0 * half);
-  let steps = select(round((x - record.mean) / scale), 0.0, scale == 0.0);
-  return u32(clamp(steps, -half, half - 1.0) + half);
+  var steps = vec4f(0.0);
+  if (scale != 0.0) {
+    steps = round((x - record.mean) / scale);
+  }
+  return vec4u(clamp(steps, vec4f(-half), vec4f(half - 1.0)) + half);
 }
 
 fn write_word(at: u32, word: u32) {
   if (word != 0u) {
     atomicOr(&codes[at], word);
+  }
+}
+
+// Entry `i` of a group as an outlier of the dispatch.
+fn put_outlier(outlier: u32, x: f32, i: u32) {
+  let bit = outlier * job.position_bits;
+  let shift = bit & 31u;
+  atomicOr(&outlier_positions[bit >> 5u], i << shift);
+  if (shift + job.position_bits > 32u) {
+    atomicOr(&outlier_positions[(bit >> 5u) + 1u], i >> (32u - shift));
+  }
+  if (wide) {
+    atomicStore(&outlier_values[outlier], bitcast<u32>(x));
+  } else {
+    atomicOr(&outlier_values[outlier / 2u], half_into(x, outlier));
   }
 }
 
@@ -40,18 +63,7 @@ struct Writing {
 
 fn put_entry(record: Record, x: f32, i: u32, writing: ptr<function, Writing>) {
   if (is_outlier(x, record.low, record.high)) {
-    let outlier = record.outlier + (*writing).before;
-    let bit = outlier * job.position_bits;
-    let shift = bit & 31u;
-    atomicOr(&outlier_positions[bit >> 5u], i << shift);
-    if (shift + job.position_bits > 32u) {
-      atomicOr(&outlier_positions[(bit >> 5u) + 1u], i >> (32u - shift));
-    }
-    if (wide) {
-      atomicStore(&outlier_values[outlier], bitcast<u32>(x));
-    } else {
-      atomicOr(&outlier_values[outlier / 2u], half_into(x, outlier));
-    }
+    put_outlier(record.outlier + (*writing).before, x, i);
     (*writing).before++;
   } else if (record.bits > 0u) {
     let code = code_of(record, x);
