@@ -20,8 +20,8 @@ var<workgroup> select_found: array<u32, 4>;
 
 // Integers that compare like the floats.
 fn ordered_key(x: f32) -> u32 {
-  let bits = bitcast<u32>(x);
-  return select(bits | 0x80000000u, ~bits, (bits & 0x80000000u) != 0u);
+  let bits = bitcast<i32>(x);
+  return bitcast<u32>(bits) ^ (bitcast<u32>(bits >> 31u) | 0x80000000u);
 }
 
 fn from_ordered_key(key: u32) -> f32 {

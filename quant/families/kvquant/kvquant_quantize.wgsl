@@ -39,7 +39,9 @@ fn quantize(
       most_key = max(most_key, ordered_key(x));
     }
   }
-  let range = whole_range(mine, least_key, most_key, low, count);
+  add_span(mine, least_key, most_key);
+  workgroupBarrier();
+  let range = added_range(low, count);
   note_token(step, range, lane);
 
   // Each invocation fills whole words, so codes that straddle two words are computed twice.

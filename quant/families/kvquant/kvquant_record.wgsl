@@ -30,17 +30,26 @@ fn quantile_ranks(count: u32) -> vec4u {
   );
 }
 
-// Scale and zero point of a token, from the outliers and the span of keys that each invocation has.
-fn whole_range(mine: u32, least: u32, most: u32, low: f32, count: u32) -> vec2f {
+// Counts an invocation's outliers, and adds the span of its other keys to the token's.
+fn add_span(mine: u32, least: u32, most: u32) {
   atomicAdd(&outliers, mine);
   atomicMax(&inner_low, ~least);
   atomicMax(&inner_high, most);
-  workgroupBarrier();
+}
+
+// Scale and zero point of a token, from the spans that were added before a barrier.
+fn added_range(low: f32, count: u32) -> vec2f {
   if (calibrated || atomicLoad(&outliers) >= count) {
     return vec2f(0.0, low);
   }
-  let bottom = from_ordered_key(~atomicLoad(&inner_low));
-  let top = from_ordered_key(atomicLoad(&inner_high));
+  return range_between(
+    from_ordered_key(~atomicLoad(&inner_low)),
+    from_ordered_key(atomicLoad(&inner_high)),
+  );
+}
+
+// The same, from the smallest and the largest entry that are no outliers.
+fn range_between(bottom: f32, top: f32) -> vec2f {
   let scale = (top - bottom) / 2.0;
   var zero = select((top + bottom) / 2.0, bottom, whole);
   if (whole && round_zero && scale > 0.0) {
@@ -100,7 +109,11 @@ fn code_of(row: CodeRow, index: u32, x: f32, outlier: bool, scale: f32, zero: f3
   } else if (scale > 0.0) {
     z = (x - zero) / scale;
   }
-  // Boundaries below it, by bisection, since they ascend.
+  return code_below(row, z);
+}
+
+// Boundaries below a number, by bisection, since they ascend.
+fn code_below(row: CodeRow, z: f32) -> u32 {
   var code = 0u;
   for (var half = 1u << (row.bits - 1u); half > 0u; half >>= 1u) {
     code += select(0u, half, z > bounds[row.first_bound + code + half - 1u]);

@@ -139,7 +139,7 @@ export class KvquantStoreGpu extends GrowingStore<KvquantSettings, Role> {
       short ? SOURCE_QUADS : SOURCE,
       sourceAccess,
       record,
-      short ? quantizeTokens(entries) : quantizeKernel,
+      short ? quantizeTokens(entries, layout) : quantizeKernel,
     );
     super(device, source, settings, kvquantRange, {
       codes: room * layout.words,

@@ -1,12 +1,13 @@
 /**
  * The kernel that quantizes tokens of KVQuant whose channels come in fours and fit into the registers of
- * a workgroup, written out for their number: the tensor is read once. What it computes is what
- * `kvquant_quantize.wgsl` does, which takes any number of channels.
+ * a workgroup, written out for their number and for the widths of their codes: the tensor is read once.
+ * What it computes is what `kvquant_quantize.wgsl` does, which takes any number of channels.
  *
  * @module
  */
 import { lines, upTo } from "../../gpu/wgsl_lines.ts";
 import { folded } from "../../stores/stream/stream_quantize.ts";
+import type { TokenRows } from "./kvquant_settings.ts";
 
 /** Invocations of a workgroup (`workgroup_threads`), which has one token. */
 const THREADS = 64;
@@ -20,7 +21,8 @@ const MOST_ENTRIES = 32;
  * @param farthest the rank, counted from the nearest end, of the farthest value that quantiles need
  */
 export function isShortToken(channels: number, headDim: number, farthest: number): boolean {
-  return headDim % 4 === 0 && channels <= THREADS * MOST_ENTRIES && farthest < THREADS;
+  return headDim % 4 === 0 && channels <= THREADS * MOST_ENTRIES &&
+    farthest < Math.min(THREADS, channels / 4);
 }
 
 /** The tensor, one entry or four entries at a time. */
@@ -41,143 +43,238 @@ fn entry_at(address: u32) -> f32 {
 }
 `;
 
+/** Codes up to this width are found among boundaries in registers. */
+const MOST_HELD_BITS = 4;
+
+/** WGSL of `code`, how many of the held boundaries of a width are below each of four numbers `z`. */
+function heldCode(bits: number): string {
+  // The bits of a code from the highest on, each by the boundary that those above it choose.
+  const boundary = (bit: number, above: number, code: number): string =>
+    above === bit
+      ? `vec4f(bound${code + 2 ** bit - 1})`
+      : `select(${boundary(bit, above - 1, code)}, ${
+        boundary(bit, above - 1, code + 2 ** above)
+      }, above${above})`;
+  const descending = upTo(bits).reverse();
+  return `${
+    descending.map((bit) => `  let above${bit} = z > ${boundary(bit, bits - 1, 0)};`).join("\n")
+  }
+  let code = ${
+    descending.map((bit) => `select(vec4u(0u), vec4u(${2 ** bit}u), above${bit})`).join(" |\n    ")
+  };`;
+}
+
+/** Names of the boundaries of a width that are held, and what they are read from. */
+function heldBounds(bits: number | undefined): string[] {
+  return bits === undefined ? [] : upTo(2 ** bits - 1).map((i) => `bound${i}`);
+}
+
+/** WGSL of `put_quad`, which puts the codes of four entries where they belong. */
+function putQuad(bits: number | undefined): string {
+  const parameters = [
+    "x: vec4f",
+    "quad: u32",
+    "found: u32",
+    "range: vec2f",
+    "row: CodeRow",
+    ...heldBounds(bits).map((bound) => `${bound}: f32`),
+  ];
+  return `
+fn put_quad(
+  ${parameters.join(",\n  ")},
+) {
+  let width = ${bits === undefined ? "row.bits" : `${bits}u`};
+  let top_code = f32((1u << width) - 1u);
+  let z = quad_steps(x, 4u * quad, range, top_code);
+  var found_codes = vec4u(0u);
+  if (whole) {
+    found_codes = vec4u(clamp(round(z), vec4f(0.0), vec4f(top_code)));
+  } else {
+${
+    bits !== undefined ? heldCode(bits) : `  let code = vec4u(
+    code_below(row, z.x),
+    code_below(row, z.y),
+    code_below(row, z.z),
+    code_below(row, z.w),
+  );`
+  }
+    found_codes = code;
+  }
+  let masked = (vec4u(found) & vec4u(1u, 2u, 4u, 8u)) != vec4u(0u);
+  found_codes = select(found_codes, vec4u(row.masked_code), masked);
+  let part = found_codes.x | found_codes.y << width | found_codes.z << (2u * width) |
+    found_codes.w << (3u * width);
+  let bit = (4u * quad - row.first_code) * width;
+  let word = row.word_offset + (bit >> 5u);
+  let shift = bit & 31u;
+  atomicOr(&packed[word], part << shift);
+  if (shift + 4u * width > 32u) {
+    atomicOr(&packed[word + 1u], part >> (32u - shift));
+  }
+}
+`;
+}
+
 /**
  * Text of the kernel `quantize_tokens`, one workgroup per token; it stands behind
- * `kvquant_record.wgsl`.
+ * `kvquant_record.wgsl`. It is the same for all layouts but those of one narrow width, whose boundaries
+ * are held in registers.
  */
-export function quantizeTokens(channels: number): string {
+export function quantizeTokens(channels: number, { rows, words }: TokenRows): string {
   const quads = Math.ceil(channels / 4 / THREADS);
   /** Invocations have as many quads as each other, but for the last. */
   const whole = channels / 4 % THREADS === 0;
+  const [{ bits } = { bits: Infinity }] = rows;
+  const width = rows.length === 1 && bits <= MOST_HELD_BITS ? bits : undefined;
   const entries = upTo(4 * quads);
   const entry = (i: number) => `x${i >> 2}[${i & 3}]`;
-  const here = (q: number) => `has${q}`;
+  const has = (q: number) => whole ? "" : `if (quad${q} < token_quads) `;
+  /** Keys of an invocation that are near an end, as bits. */
+  const near = (compared: (key: string) => string) =>
+    lines(quads, (q) => {
+      const of = upTo(4).map((c) => 4 * q + c);
+      const bits = of.map((i) => `select(0u, ${2 ** i}u, ${compared(`k${i}`)})`).join(
+        " |\n        ",
+      );
+      return `      ${has(q)}{ near |= ${bits}; }`;
+    });
+  const put = (q: number) =>
+    `put_quad(${
+      [`x${q}`, `quad${q}`, `found${q}`, "range", "row", ...heldBounds(width)].join(", ")
+    });`;
   return `
 const token_quads = ${channels / 4}u;
-// Of codes of eight bits, the widest.
-const packed_words = ${channels / 4}u;
+// Of codes of eight bits, the widest, where there may be others.
+const packed_words = ${width === undefined ? channels / 4 : words}u;
+// Keys near an end that are ranked one by one.
+const near_room = 64u;
 
 // Keys of every invocation's smallest and largest entries; the latter are turned around, so that the
 // outermost is the smallest.
 var<workgroup> token_ends: array<vec2u, workgroup_threads>;
 // Up to these, keys are looked at.
-var<workgroup> end_bounds: array<u32, 2>;
+var<workgroup> end_bounds: array<atomic<u32>, 2>;
 // How many these are, and what they are.
 var<workgroup> near_counts: array<atomic<u32>, 2>;
-var<workgroup> near_low: array<u32, workgroup_threads>;
-var<workgroup> near_high: array<u32, workgroup_threads>;
+var<workgroup> near_keys: array<array<u32, near_room>, 2>;
+// Keys of the four ranks that quantiles need.
+var<workgroup> quantile_keys: array<u32, 4>;
+var<workgroup> crowd: u32;
+// Where there is a crowd: how many keys are up to the one that is tried, and the nearest above those.
+var<workgroup> tried_counts: array<atomic<u32>, 66>;
+var<workgroup> nearest_above: array<atomic<u32>, 2>;
 var<workgroup> packed: array<atomic<u32>, packed_words>;
 
-// Keys among those near the end, of one rank and the next.
-fn ranked(key: u32, less: u32, up_to: u32, rank: u32, slot: u32, flips: u32) {
-  if (less <= rank && rank < up_to) {
-    select_found[slot] = key ^ flips;
-  }
-}
-
-// The values at the ranks of both quantiles. Every invocation knows its own outermost values, and of
-// those the one of the farthest rank has that many values on its far side, or more: what lies beyond it
-// need not be looked at.
-fn quantile_keys(least: u32, most: u32, ranks: vec4u, lane: u32) {
-  let last = 4u * token_quads - 1u;
-  token_ends[lane] = vec2u(least, ~most);
+// Of every invocation's outermost keys, the one of the farthest rank has that many keys on its far side,
+// or more: what lies beyond it need not be looked at.
+fn find_bounds(least: u32, most: u32, far: vec2u, lane: u32) {
+  let mine = vec2u(least, ~most);
+  token_ends[lane] = mine;
   workgroupBarrier();
-  let far = vec2u(ranks.y, last - ranks.z);
-  let mine = token_ends[lane];
   var less = vec2u(0u);
-  var up_to = vec2u(0u);
-  for (var other = 0u; other < workgroup_threads; other++) {
-    let key = token_ends[other];
-    less += select(vec2u(0u), vec2u(1u), key < mine);
-    up_to += select(vec2u(0u), vec2u(1u), key <= mine);
+${lines(THREADS, (i) => `  less += select(vec2u(0u), vec2u(1u), token_ends[${i}u] < mine);`)}
+  if (less.x <= far.x) {
+    atomicMax(&end_bounds[0], mine.x);
   }
-  if (less.x <= far.x && far.x < up_to.x) {
-    end_bounds[0] = mine.x;
-  }
-  if (less.y <= far.y && far.y < up_to.y) {
-    end_bounds[1] = mine.y;
+  if (less.y <= far.y) {
+    atomicMax(&end_bounds[1], mine.y);
   }
   workgroupBarrier();
 }
 
-// Notes a key that is near an end.
-fn note_near(key: u32, bounds: vec2u) {
-  if (key <= bounds.x) {
-    let at = atomicAdd(&near_counts[0], 1u);
-    if (at < workgroup_threads) {
-      near_low[at] = key;
+// Notes an invocation's keys near one end, of which \`near\` has bits.
+fn note_near(near: u32, end: u32, lane: u32) {
+  var at = atomicAdd(&near_counts[end], countOneBits(near));
+  for (var left = near; left != 0u; left &= left - 1u) {
+    let i = firstTrailingBit(left);
+    let x = element(4u * (lane + (i >> 2u) * workgroup_threads) + (i & 3u));
+    if (at < near_room) {
+      near_keys[end][at] = ordered_key(x) ^ (0u - end);
     }
+    at++;
   }
-  if (~key <= bounds.y) {
-    let at = atomicAdd(&near_counts[1], 1u);
-    if (at < workgroup_threads) {
-      near_high[at] = ~key;
+}
+
+// Ranks what is near: half of the invocations have the smallest, the others the largest.
+fn rank_near(ranks: vec4u, lane: u32) {
+  let last = 4u * token_quads - 1u;
+  let end = lane / (workgroup_threads / 2u);
+  let wanted = select(ranks.xy, vec2u(last - ranks.z, last - ranks.w), end == 1u);
+  let length = atomicLoad(&near_counts[end]);
+  for (var i = lane % (workgroup_threads / 2u); i < length; i += workgroup_threads / 2u) {
+    let mine = near_keys[end][i];
+    var less = 0u;
+    var up_to = 0u;
+    for (var other = 0u; other < length; other++) {
+      let key = near_keys[end][other];
+      less += select(0u, 1u, key < mine);
+      up_to += select(0u, 1u, key <= mine);
+    }
+    for (var w = 0u; w < 2u; w++) {
+      if (less <= wanted[w] && wanted[w] < up_to) {
+        quantile_keys[2u * end + w] = mine ^ (0u - end);
+      }
     }
   }
 }
 
-fn note_near_quad(x: vec4f, bounds: vec2u) {
-  note_near(ordered_key(x.x), bounds);
-  note_near(ordered_key(x.y), bounds);
-  note_near(ordered_key(x.z), bounds);
-  note_near(ordered_key(x.w), bounds);
-}
-
-// Finds the ranks among what is near; where that is too much, among all.
-fn rank_near(ranks: vec4u, lane: u32) -> vec4f {
-  let count = 4u * token_quads;
-  workgroupBarrier();
-  if (lane == 0u) {
-    select_length = max(atomicLoad(&near_counts[0]), atomicLoad(&near_counts[1]));
-  }
-  if (workgroupUniformLoad(&select_length) > workgroup_threads) {
-    radix_select(count, ranks.x, 0u, lane);
-    radix_select(count, ranks.y, 1u, lane);
-    radix_select(count, ranks.z, 2u, lane);
-    radix_select(count, ranks.w, 3u, lane);
-  } else {
-    let lengths = vec2u(atomicLoad(&near_counts[0]), atomicLoad(&near_counts[1]));
-    let mine = vec2u(near_low[lane], near_high[lane]);
-    var less = vec2u(0u);
+// The same among all keys, bit by bit, where too many are near: many of them are equal then.
+fn search_all(ranks: vec4u, lane: u32) {
+  let last = 4u * token_quads - 1u;
+  // The outer rank of each end, and the inner one.
+  let outer = vec2u(ranks.x, last - ranks.w);
+  let inner = vec2u(ranks.y, last - ranks.z);
+  var found = vec2u(0u);
+  for (var digit = 0u; digit <= 32u; digit++) {
+    let bit = (1u << 31u) >> digit;
+    let tried = select(found | vec2u(bit - 1u), found, digit == 32u);
     var up_to = vec2u(0u);
-    for (var i = 0u; i < lengths.x; i++) {
-      less.x += select(0u, 1u, near_low[i] < mine.x);
-      up_to.x += select(0u, 1u, near_low[i] <= mine.x);
+    var above = vec2u(no_key);
+    for (var i = lane; i <= last; i += workgroup_threads) {
+      let key = ordered_key(element(i));
+      let both = vec2u(key, ~key);
+      up_to += select(vec2u(0u), vec2u(1u), both <= tried);
+      above = min(above, select(both, vec2u(no_key), both <= tried));
     }
-    for (var i = 0u; i < lengths.y; i++) {
-      less.y += select(0u, 1u, near_high[i] < mine.y);
-      up_to.y += select(0u, 1u, near_high[i] <= mine.y);
-    }
-    if (lane < lengths.x) {
-      ranked(mine.x, less.x, up_to.x, ranks.x, 0u, 0u);
-      ranked(mine.x, less.x, up_to.x, ranks.y, 1u, 0u);
-    }
-    if (lane < lengths.y) {
-      ranked(mine.y, less.y, up_to.y, count - 1u - ranks.z, 2u, no_key);
-      ranked(mine.y, less.y, up_to.y, count - 1u - ranks.w, 3u, no_key);
+    atomicAdd(&tried_counts[2u * digit], up_to.x);
+    atomicAdd(&tried_counts[2u * digit + 1u], up_to.y);
+    if (digit == 32u) {
+      atomicMax(&nearest_above[0], ~above.x);
+      atomicMax(&nearest_above[1], ~above.y);
     }
     workgroupBarrier();
-  }
-  return vec4f(
-    from_ordered_key(select_found[0]),
-    from_ordered_key(select_found[1]),
-    from_ordered_key(select_found[2]),
-    from_ordered_key(select_found[3]),
-  );
-}
-
-// Outliers of four entries as bits; what the others span is added to a range of keys.
-fn outliers_of(x: vec4f, quad: u32, low: f32, high: f32, span: ptr<function, vec2u>) -> u32 {
-  var found = 0u;
-  for (var i = 0u; i < 4u; i++) {
-    let key = ordered_key(x[i]);
-    if (is_outlier(4u * quad + i, x[i], low, high)) {
-      found |= 1u << i;
-    } else {
-      *span = vec2u(min((*span).x, key), max((*span).y, key));
+    let counts = vec2u(
+      atomicLoad(&tried_counts[2u * digit]),
+      atomicLoad(&tried_counts[2u * digit + 1u]),
+    );
+    if (digit < 32u) {
+      found |= select(vec2u(0u), vec2u(bit), counts <= outer);
+    } else if (lane == 0u) {
+      let above = vec2u(~atomicLoad(&nearest_above[0]), ~atomicLoad(&nearest_above[1]));
+      let next = select(found, above, counts <= inner);
+      quantile_keys[0] = found.x;
+      quantile_keys[1] = next.x;
+      quantile_keys[2] = ~next.y;
+      quantile_keys[3] = ~found.y;
     }
   }
-  return found;
+}
+
+// Outliers of four entries as bits.
+fn outliers_of(x: vec4f, quad: u32, low: f32, high: f32) -> u32 {
+  if (!sparse) {
+    return 0u;
+  }
+  var out = (x <= vec4f(low)) | (x >= vec4f(high));
+  if (calibrated) {
+    let c0 = channels[4u * quad];
+    let c1 = channels[4u * quad + 1u];
+    let c2 = channels[4u * quad + 2u];
+    let c3 = channels[4u * quad + 3u];
+    out = (x < vec4f(c0.x, c1.x, c2.x, c3.x)) | (x > vec4f(c0.y, c1.y, c2.y, c3.y));
+  }
+  let bits = select(vec4u(0u), vec4u(1u, 2u, 4u, 8u), out);
+  return bits.x | bits.y | bits.z | bits.w;
 }
 
 fn note_outliers(quad: u32, found: u32) {
@@ -186,23 +283,41 @@ fn note_outliers(quad: u32, found: u32) {
   }
 }
 
-fn put_codes(x: vec4f, quad: u32, found: u32, scale: f32, zero: f32) {
-  let index = 4u * quad;
-  let row = rows[row_of(index)];
-  var part = 0u;
-  for (var i = 0u; i < 4u; i++) {
-    let code = code_of(row, index + i, x[i], (found & (1u << i)) != 0u, scale, zero);
-    part |= code << (i * row.bits);
-  }
-  let bit = (index - row.first_code) * row.bits;
-  let word = row.word_offset + (bit >> 5u);
-  let shift = bit & 31u;
-  atomicOr(&packed[word], part << shift);
-  if (shift + 4u * row.bits > 32u) {
-    atomicOr(&packed[word + 1u], part >> (32u - shift));
-  }
+// What four entries without their outliers span, added to a range of keys.
+fn spanned(span: vec2u, x: vec4f, found: u32) -> vec2u {
+  let keys = vec4u(ordered_key(x.x), ordered_key(x.y), ordered_key(x.z), ordered_key(x.w));
+  let out = (vec4u(found) & vec4u(1u, 2u, 4u, 8u)) != vec4u(0u);
+  let low = select(keys, vec4u(no_key), out);
+  let high = select(keys, vec4u(0u), out);
+  return vec2u(
+    min(span.x, min(min(low.x, low.y), min(low.z, low.w))),
+    max(span.y, max(max(high.x, high.y), max(high.z, high.w))),
+  );
 }
 
+// As \`code_of\`, up to where a code is looked up or rounded.
+fn quad_steps(x: vec4f, index: u32, range: vec2f, top_code: f32) -> vec4f {
+  if (calibrated) {
+    let c0 = channels[index];
+    let c1 = channels[index + 1u];
+    let c2 = channels[index + 2u];
+    let c3 = channels[index + 3u];
+    let factor = vec4f(c0.z, c1.z, c2.z, c3.z);
+    let offset = vec4f(c0.w, c1.w, c2.w, c3.w);
+    if (whole) {
+      return x * factor - offset;
+    }
+    return (x - offset) * factor;
+  }
+  if (range.x > 0.0) {
+    if (whole) {
+      return (x - range.y) / range.x * top_code / 2.0;
+    }
+    return (x - range.y) / range.x;
+  }
+  return vec4f(0.0);
+}
+${putQuad(width)}
 @compute @workgroup_size(workgroup_threads)
 fn quantize_tokens(
   @builtin(workgroup_id) id: vec3u,
@@ -213,16 +328,16 @@ fn quantize_tokens(
   if (step >= job.tokens) {
     return;
   }
+  let count = 4u * token_quads;
   let token = job.from_token + job.first + step;
   token_address = token * fixed_head_dim;
 ${
     lines(quads, (q) =>
       `  let quad${q} = lane + ${q}u * workgroup_threads;
-  let ${here(q)} = ${whole ? "true" : `quad${q} < token_quads`};
   // Where there is none, one that is does no harm among keys.
-  let x${q} = source[address_of(4u * select(${q === 0 ? "0u" : "quad0"}, quad${q}, ${
-        here(q)
-      })) / 4u];`)
+  let x${q} = source[address_of(4u * ${
+        whole ? `quad${q}` : `select(${q === 0 ? "0u" : "quad0"}, quad${q}, quad${q} < token_quads)`
+      }) / 4u];`)
   }
 ${entries.map((i) => `  let k${i} = ordered_key(${entry(i)});`).join("\n")}
   let least = ${folded("min", entries.map((i) => `k${i}`))};
@@ -238,33 +353,75 @@ ${
   }
   var low = 0.0;
   var high = 0.0;
+  // Whether all up to the quantiles' outer ranks are outliers, and nothing else: the usual case.
+  var clear = false;
+  var inner = vec2f(0.0);
   if (sparse && !calibrated) {
-    let ranks = quantile_ranks(4u * token_quads);
-    let own = has0;
-    quantile_keys(select(no_key, least, own), select(0u, most, own), ranks, lane);
-    let bounds = vec2u(end_bounds[0], end_bounds[1]);
-    if (least <= bounds.x || ~most <= bounds.y) {
-${lines(quads, (q) => `      if (${here(q)}) { note_near_quad(x${q}, bounds); }`)}
+    let ranks = quantile_ranks(count);
+    let own = quad0 < token_quads;
+    let far = vec2u(ranks.y, count - 1u - ranks.z);
+    find_bounds(select(no_key, least, own), select(0u, most, own), far, lane);
+    let limits = vec2u(atomicLoad(&end_bounds[0]), atomicLoad(&end_bounds[1]));
+    if (least <= limits.x) {
+      var near = 0u;
+${near((key) => `${key} <= limits.x`)}
+      note_near(near, 0u, lane);
     }
-    let found = rank_near(ranks, lane);
-    low = between(found.x, found.y, job.low_weight);
-    high = between(found.z, found.w, job.high_weight);
+    if (~most <= limits.y) {
+      var near = 0u;
+${near((key) => `~${key} <= limits.y`)}
+      note_near(near, 1u, lane);
+    }
+    workgroupBarrier();
+    if (lane == 0u) {
+      crowd = max(atomicLoad(&near_counts[0]), atomicLoad(&near_counts[1]));
+    }
+    if (workgroupUniformLoad(&crowd) > near_room) {
+      search_all(ranks, lane);
+    } else {
+      rank_near(ranks, lane);
+    }
+    workgroupBarrier();
+    let outer = vec2f(from_ordered_key(quantile_keys[0]), from_ordered_key(quantile_keys[3]));
+    inner = vec2f(from_ordered_key(quantile_keys[1]), from_ordered_key(quantile_keys[2]));
+    low = between(outer.x, inner.x, job.low_weight);
+    high = between(inner.y, outer.y, job.high_weight);
+    clear = outer.x <= low && low < inner.x && inner.y < high && high <= outer.y;
   }
-  var span = vec2u(no_key, 0u);
 ${
     lines(quads, (q) =>
       `  var found${q} = 0u;
-  if (${here(q)}) { found${q} = outliers_of(x${q}, quad${q}, low, high, &span); }
+  ${has(q)}{ found${q} = outliers_of(x${q}, quad${q}, low, high); }
   note_outliers(quad${q}, found${q});`)
   }
-  let mine = ${
-    entries.filter((i) => i % 4 === 0).map((i) => `countOneBits(found${i >> 2})`).join(" + ")
-  };
-  let range = whole_range(mine, span.x, span.y, low, 4u * token_quads);
+  let mine = ${upTo(quads).map((q) => `countOneBits(found${q})`).join(" + ")};
+  if (clear || calibrated) {
+    if (mine != 0u) {
+      atomicAdd(&outliers, mine);
+    }
+  } else {
+    var span = vec2u(no_key, 0u);
+${lines(quads, (q) => `    ${has(q)}{ span = spanned(span, x${q}, found${q}); }`)}
+    add_span(mine, span.x, span.y);
+  }
+  workgroupBarrier();
+  var range = vec2f(0.0);
+  if (clear) {
+    range = range_between(inner.x, inner.y);
+  } else {
+    range = added_range(low, count);
+  }
   note_token(step, range, lane);
 ${
-    lines(quads, (q) =>
-      `  if (${here(q)}) { put_codes(x${q}, quad${q}, found${q}, range.x, range.y); }`)
+    width === undefined
+      ? lines(quads, (q) =>
+        `  ${has(q)}{
+    let row = rows[row_of(4u * quad${q})];
+    ${put(q)}
+  }`)
+      : `  let row = rows[0];
+${lines(2 ** width - 1, (i) => `  let bound${i} = bounds[row.first_bound + ${i}u];`)}
+${lines(quads, (q) => `  ${has(q)}{ ${put(q)} }`)}`
   }
   workgroupBarrier();
   for (var w = lane; w < job.token_words; w += workgroup_threads) {
