@@ -5,8 +5,8 @@
  */
 import pack from "../../packing/pack.wgsl" with { type: "text" };
 import common from "./turboquant.wgsl" with { type: "text" };
-import tileKernels from "./turboquant_tile.wgsl" with { type: "text" };
 import vectorKernels from "./turboquant_vector.wgsl" with { type: "text" };
+import { turboquantTiles } from "./turboquant_tiles.ts";
 import type { BufferContents, Source, StoredBuffer } from "../../family.ts";
 import { GrowingStore } from "../../gpu/growing_store.ts";
 import { Kernels } from "../../gpu/kernels.ts";
@@ -73,7 +73,7 @@ export class TurboquantStoreGpu extends GrowingStore<TurboquantSettings, "codes"
       ? Kernels.of(
         device,
         "turboquant",
-        [pack, `const fixed_channels = ${settings.headDim}u;`, common, tileKernels],
+        [pack, common, turboquantTiles(settings.headDim)],
         constants,
       )
       : Kernels.of(device, "turboquant", [pack, common, vectorKernels], {

@@ -1,31 +1,35 @@
 // TurboQuant without signs, for 32, 64, 128 or 256 channels: one workgroup takes as many tokens of a head
-// as fill 32 KiB, an invocation eight vectors of them by four channels, so that what it reads of matrix and
-// vectors is used many times. The vectors go through the workgroup's memory by quarters of their
-// channels. Sums are added up in the order of turboquant_vector.wgsl.
+// as fill 32 KiB, an invocation eight vectors of them by four or eight channels, so that what it reads of
+// matrix and vectors is used many times. The vectors go through the workgroup's memory by quarters of
+// their channels. Sums are added up in the order of turboquant_vector.wgsl. Before it stand, from
+// turboquant_tiles.ts,
+//   const fixed_channels   of a vector
+//   const tile_threads     invocations of a workgroup
+//   const readers          invocations that read a vector together
+//   const quad_slots       invocations that share the columns of a matrix
+// and behind it what is written out for them.
 
 @group(0) @binding(3) var<storage, read> tables: array<vec4f>;
 @group(0) @binding(6) var<storage, read_write> tensor: array<vec4f>;
 
-const tile_threads = 256u;
 // Fours of channels of a vector; vectors of a tile, and those that lie between two of one invocation.
 const quads = fixed_channels / 4u;
 const tile_vectors = 8192u / fixed_channels;
 const vector_groups = tile_vectors / 8u;
-// Vectors that are measured together.
-const batch = 16u;
 // Quads of a quarter; with a gap where rows would begin in the same bank.
 const slab_quads = quads / 4u;
 const slab_row = slab_quads + slab_quads / 8u;
-const slab_size = tile_vectors * slab_row;
 // Invocations that stand for neighbouring channels, while others of their 32 have other vectors: then
 // these wait for fewer words of the matrix.
-const beside = min(quads, 16u);
+const beside = min(quad_slots, 16u);
 
-var<workgroup> slab: array<vec4f, slab_size>;
-// What is put together from several invocations: parts of lengths, then parts of words.
+// Rows are checked once, and places in them, which are constants, not at all.
+var<workgroup> slab: array<array<vec4f, slab_row>, tile_vectors>;
+// Parts of words, which are put together from several invocations.
 var<workgroup> shared_words: array<u32, 1024>;
-var<workgroup> ends: array<f32, 64>;
-var<workgroup> units: array<f32, tile_vectors>;
+// The largest number that each reader of a vector has, and the sums of its squares.
+var<workgroup> read_largest: array<array<f32, readers>, tile_vectors>;
+var<workgroup> read_squares: array<array<vec4f, readers>, tile_vectors>;
 var<workgroup> scales: array<f32, tile_vectors>;
 // Levels, or what lies in the middle between each and the one before it.
 var<workgroup> steps: array<f32, 256>;
@@ -52,46 +56,13 @@ fn quad_address(tile: Tile, vector: u32, quad: u32) -> u32 {
 }
 
 fn quad_of(thread: u32) -> u32 {
-  return thread % beside + thread / 32u % (quads / beside) * beside;
+  return thread % beside + thread / 32u % (quad_slots / beside) * beside;
 }
 
 // The first of an invocation's vectors.
 fn group_of(thread: u32) -> u32 {
   let groups = 32u / beside;
-  return thread / beside % groups + thread / (32u * (quads / beside)) * groups;
-}
-
-// Eight vectors of the tile times four columns of a matrix.
-struct Products {
-  a0: vec4f,
-  a1: vec4f,
-  a2: vec4f,
-  a3: vec4f,
-  a4: vec4f,
-  a5: vec4f,
-  a6: vec4f,
-  a7: vec4f,
-}
-
-// Adds the products with a quarter of the channels; `column` is where the matrix's begin.
-fn add_products(quarter: u32, group: u32, column: u32, sums: ptr<function, Products>) {
-  let first = column + 4u * quarter * slab_quads * quads;
-  for (var i = 0u; i < slab_quads; i++) {
-    let m0 = tables[first + (4u * i + 0u) * quads];
-    let m1 = tables[first + (4u * i + 1u) * quads];
-    let m2 = tables[first + (4u * i + 2u) * quads];
-    let m3 = tables[first + (4u * i + 3u) * quads];
-    let at = group * slab_row + i;
-    let step = vector_groups * slab_row;
-    (*sums).a0 = plus((*sums).a0, slab[at], m0, m1, m2, m3);
-    (*sums).a1 = plus((*sums).a1, slab[at + step], m0, m1, m2, m3);
-    (*sums).a2 = plus((*sums).a2, slab[at + 2u * step], m0, m1, m2, m3);
-    (*sums).a3 = plus((*sums).a3, slab[at + 3u * step], m0, m1, m2, m3);
-    (*sums).a4 = plus((*sums).a4, slab[at + 4u * step], m0, m1, m2, m3);
-    (*sums).a5 = plus((*sums).a5, slab[at + 5u * step], m0, m1, m2, m3);
-    (*sums).a6 = plus((*sums).a6, slab[at + 6u * step], m0, m1, m2, m3);
-    (*sums).a7 = plus((*sums).a7, slab[at + 7u * step], m0, m1, m2, m3);
-  }
+  return thread / beside % groups + thread / (32u * (quad_slots / beside)) * groups;
 }
 
 // A sum and the products of a vector's four numbers, one after the other.
@@ -102,81 +73,6 @@ fn plus(sum: vec4f, x: vec4f, m0: vec4f, m1: vec4f, m2: vec4f, m3: vec4f) -> vec
   all += m2 * x.z;
   all += m3 * x.w;
   return all;
-}
-
-// Lengths of the vectors of a batch, which are scaled so that no square overflows or vanishes.
-fn measure(found: Tile, first: u32, thread: u32) {
-  let vector = first + thread / 16u;
-  let lane = thread % 16u;
-  let mine = thread / 4u;
-  let part = thread % 4u;
-  var largest = vec4f(0.0);
-  if (vector < found.vectors) {
-    for (var q = lane; q < quads; q += 16u) {
-      let x = tensor[quad_address(found, vector, q)];
-      if (
-        !(is_finite_value(x.x) && is_finite_value(x.y) && is_finite_value(x.z) &&
-          is_finite_value(x.w))
-      ) {
-        report_not_finite(found.token + vector, job.heads, found.head);
-      }
-      largest = max(largest, abs(x));
-    }
-  }
-  share(largest, thread);
-  workgroupBarrier();
-  if (mine < batch) {
-    var most = 0.0;
-    for (var q = 0u; q < 16u; q++) {
-      most = max(most, shared_part(mine * 16u + q, part));
-    }
-    ends[thread] = most;
-  }
-  workgroupBarrier();
-  if (mine < batch && part == 0u) {
-    let most = max(max(ends[thread], ends[thread + 1u]), max(ends[thread + 2u], ends[thread + 3u]));
-    units[first + mine] = select(1.0, most, most > 0.0);
-  }
-  workgroupBarrier();
-  var square = vec4f(0.0);
-  if (vector < found.vectors) {
-    let unit = units[vector];
-    for (var q = lane; q < quads; q += 16u) {
-      let x = tensor[quad_address(found, vector, q)] / unit;
-      square += x * x;
-    }
-  }
-  share(square, thread);
-  workgroupBarrier();
-  if (mine < batch) {
-    var sums: array<f32, 8>;
-    for (var q = 0u; q < 8u; q++) {
-      sums[q] = shared_part(mine * 16u + q, part) + shared_part(mine * 16u + q + 8u, part);
-    }
-    ends[thread] = ((sums[0] + sums[4]) + (sums[2] + sums[6])) +
-      ((sums[1] + sums[5]) + (sums[3] + sums[7]));
-  }
-  workgroupBarrier();
-  if (mine < batch && part == 0u) {
-    let square = (ends[thread] + ends[thread + 2u]) + (ends[thread + 1u] + ends[thread + 3u]);
-    let unit = units[first + mine];
-    scales[first + mine] = 1.0 / (sqrt(square) + 1e-10 / unit);
-    if (first + mine < found.vectors) {
-      store_norm(norm_index(found.token + first + mine, found.head, 0u), sqrt(square) * unit);
-    }
-  }
-  workgroupBarrier();
-}
-
-// Four numbers of an invocation, for the others.
-fn share(x: vec4f, thread: u32) {
-  for (var part = 0u; part < 4u; part++) {
-    shared_words[part * tile_threads + thread] = bitcast<u32>(x[part]);
-  }
-}
-
-fn shared_part(thread: u32, part: u32) -> f32 {
-  return bitcast<f32>(shared_words[part * tile_threads + thread]);
 }
 
 // Codes of four channels, the nearest of ascending levels, by bisection over their midpoints.
@@ -206,32 +102,27 @@ fn quantize_tiles(
   for (var i = thread + 1u; i < 1u << head.bits; i += tile_threads) {
     steps[i] = (table_value(levels + i - 1u) + table_value(levels + i)) * 0.5;
   }
-  for (var first = 0u; first < found.vectors; first += batch) {
-    measure(found, first, thread);
-  }
+  let vector = thread / readers;
+  let reader = thread % readers;
+  let mine = read_vector(found, vector, reader);
   let quad = quad_of(thread);
   let group = group_of(thread);
   var sums: Products;
   for (var quarter = 0u; quarter < 4u; quarter++) {
     workgroupBarrier();
-    for (var i = thread; i < found.vectors * slab_quads; i += tile_threads) {
-      let vector = i / slab_quads;
-      let at = quad_address(found, vector, quarter * slab_quads + i % slab_quads);
-      slab[vector * slab_row + i % slab_quads] = tensor[at] / units[vector];
-    }
+    put_quarter(mine, quarter, vector, reader);
     workgroupBarrier();
     if (group < found.vectors) {
       add_products(quarter, group, fixed_channels * quads + quad, &sums);
     }
   }
-  let half = 4u * vector_groups;
-  put_parts(0u, group, quad, head.bits, sums.a0, sums.a1, sums.a2, sums.a3);
+  put_first_parts(group, quad, head.bits, &sums);
   workgroupBarrier();
   write_codes(found, head, 0u, thread);
   workgroupBarrier();
-  put_parts(half, group, quad, head.bits, sums.a4, sums.a5, sums.a6, sums.a7);
+  put_last_parts(group, quad, head.bits, &sums);
   workgroupBarrier();
-  write_codes(found, head, half, thread);
+  write_codes(found, head, 4u * vector_groups, thread);
 }
 
 // Parts of words of four of an invocation's vectors, those from `first` on.
@@ -258,21 +149,21 @@ fn put_parts(
 fn write_codes(found: Tile, head: Head, first: u32, thread: u32) {
   let part_bits = 4u * head.bits;
   let row_words = quads * part_bits / 32u;
-  for (var w = thread; w < 4u * vector_groups * row_words; w += tile_threads) {
-    let vector = w / row_words;
-    if (first + vector >= found.vectors) {
-      return;
-    }
-    let bit = (w - vector * row_words) * 32u;
-    var other = vector * quads + bit / part_bits;
-    let skipped = bit % part_bits;
+  let writers = tile_threads / (4u * vector_groups);
+  let vector = thread / writers;
+  if (first + vector >= found.vectors) {
+    return;
+  }
+  let place = (found.token + first + vector) * job.token_words + head.word_offset;
+  for (var w = thread % writers; w < row_words; w += writers) {
+    var other = vector * quads + 32u * w / part_bits;
+    let skipped = 32u * w % part_bits;
     var word = shared_words[other] >> skipped;
     for (var filled = part_bits - skipped; filled < 32u; filled += part_bits) {
       other++;
       word |= shared_words[other] << filled;
     }
-    let place = (found.token + first + vector) * job.token_words + head.word_offset;
-    codes[place + w - vector * row_words] = word;
+    codes[place + w] = word;
   }
 }
 
@@ -309,7 +200,7 @@ fn restore_tiles(
       if (shift + 4u * head.bits > 32u) {
         part |= codes[at + 1u] << (32u - shift);
       }
-      slab[vector * slab_row + i % slab_quads] = vec4f(
+      slab[vector][i % slab_quads] = vec4f(
         steps[part & mask],
         steps[(part >> head.bits) & mask],
         steps[(part >> (2u * head.bits)) & mask],
@@ -321,14 +212,7 @@ fn restore_tiles(
       add_products(quarter, group, quad, &sums);
     }
   }
-  put_restored(found, group, quad, sums.a0);
-  put_restored(found, group + vector_groups, quad, sums.a1);
-  put_restored(found, group + 2u * vector_groups, quad, sums.a2);
-  put_restored(found, group + 3u * vector_groups, quad, sums.a3);
-  put_restored(found, group + 4u * vector_groups, quad, sums.a4);
-  put_restored(found, group + 5u * vector_groups, quad, sums.a5);
-  put_restored(found, group + 6u * vector_groups, quad, sums.a6);
-  put_restored(found, group + 7u * vector_groups, quad, sums.a7);
+  put_vectors(found, group, quad, &sums);
 }
 
 // Four channels of a vector, if the tile has it.
