@@ -18,17 +18,8 @@ fn stored_before(block: u32) -> u32 {
   return low;
 }
 
-struct Block {
-  index: u32,
-  // Its first stored component, and how many they are.
-  first: u32,
-  components: u32,
+// The first stored component of a block, and how many they are.
+fn block_at(block: u32) -> vec2u {
+  let first = stored_before(block);
+  return vec2u(first, stored_before(block + 1u) - first);
 }
-
-fn block_at(index: u32) -> Block {
-  let first = stored_before(index);
-  return Block(index, first, stored_before(index + 1u) - first);
-}
-
-// Channels of a block, and at most as many components, four by four.
-const block_quads = (block_channels + 3u) / 4u;

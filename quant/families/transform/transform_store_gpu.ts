@@ -47,23 +47,8 @@ const MOST_GROUPS = 4096;
 /** Invocations of a workgroup that WebGPU promises. */
 const MOST_THREADS = 256;
 
-/** Eights of tokens that a workgroup turns: as many as its memory and its invocations allow. */
-const EIGHTS: readonly number[] = [4, 2, 1];
-
-/** Bytes of four numbers of eight tokens, which an invocation has. */
-const OWN_BYTES = 4 * 8 * Float32Array.BYTES_PER_ELEMENT;
-
-/** How a workgroup divides a tile of a block with so many channels, see `transform_components.wgsl`. */
-function tileOf(device: GPUDevice, channels: number) {
-  const quads = Math.ceil(channels / 4);
-  const tiles = EIGHTS.map((eights) => {
-    const lanes = Math.min(quads, MOST_THREADS / eights);
-    return { eights, lanes, each: Math.ceil(quads / lanes), block_threads: lanes * eights };
-  });
-  const room = device.limits.maxComputeWorkgroupStorageSize;
-  const fits = tiles.find((tile) => OWN_BYTES * tile.block_threads * tile.each <= room);
-  return fits ?? tiles.at(-1)!;
-}
+/** Tokens that a workgroup turns (`tile_tokens`); groups are whole tiles. */
+const TILE_TOKENS = 8;
 
 /** Most words of anything that one launch makes for itself: what WebGPU promises to bind. */
 const MOST_WORDS = 1 << 25;
@@ -171,8 +156,6 @@ export class TransformStoreGpu extends GrowingStore<TransformSettings, "stream_e
   readonly #model: Model;
   readonly #unpacking: Kernels;
   readonly #components: Kernels;
-  /** Tokens that a workgroup turns. */
-  readonly #tileTokens: number;
   readonly #writer: Kernels;
   readonly #reader: Kernels;
   readonly #streams: SettledStream;
@@ -196,11 +179,11 @@ export class TransformStoreGpu extends GrowingStore<TransformSettings, "stream_e
     this.#model = model;
     this.tables = deviceTables(device, settings);
     const { channels } = model.layout.blocks[0]!;
-    const tile = tileOf(device, channels);
-    this.#tileTokens = 8 * tile.eights;
+    const threads = Math.min(MOST_THREADS, 32 * Math.ceil(channels / 32));
     const sizes = Object.entries({
-      ...tile,
       block_channels: channels,
+      block_threads: threads,
+      each: Math.ceil(channels / threads),
       series_terms: SERIES_TERMS,
     }).map(([name, value]) => `const ${name} = ${value}u;`).join("\n");
     const kernels = (text: string) =>
@@ -337,11 +320,10 @@ export class TransformStoreGpu extends GrowingStore<TransformSettings, "stream_e
   /** The axes as floats, for one launch: what is kept of them are the packed rows. */
   #unpackAxes(job: WgslValues) {
     const { stored, blocks } = this.#model.layout;
-    const { channels } = blocks[0]!;
-    const row = 4 * Math.ceil(channels / 4);
+    const words = stored * blocks[0]!.channels;
     const axes = {
-      by_axis: this.bench.buffer("axes", stored * row),
-      by_channel: this.bench.buffer("axes by channel", blocks.length * channels * row),
+      by_axis: this.bench.buffer("axes", words),
+      by_channel: this.bench.buffer("axes by channel", words),
     };
     this.run(this.#unpacking, "unpack_axes", { workgroups: stored }, { job, ...axes });
     return axes;
@@ -349,7 +331,7 @@ export class TransformStoreGpu extends GrowingStore<TransformSettings, "stream_e
 
   /** Tiles of so many tokens, each of one block. */
   #tiles(tokens: number): number {
-    return Math.ceil(tokens / this.#tileTokens) * this.#model.layout.blocks.length;
+    return tokens / TILE_TOKENS * this.#model.layout.blocks.length;
   }
 
   #job(tensor: GpuTensor, firstGroup: number, groups: number, firstBound: number) {

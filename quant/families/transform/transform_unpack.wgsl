@@ -3,7 +3,7 @@
 // Packed rows of the stored axes, and what makes the length of each one 1.
 @group(0) @binding(3) var<storage, read> matrix: array<u32>;
 @group(0) @binding(4) var<storage, read> lengths: array<f32>;
-// Rows of `block_quads` fours: of every axis its channels, and of every channel the axes of its block.
+// The axes of a block behind those of the blocks before it: axis after axis, and channel after channel.
 @group(0) @binding(5) var<storage, read_write> by_axis: array<f32>;
 @group(0) @binding(6) var<storage, read_write> by_channel: array<f32>;
 
@@ -31,7 +31,7 @@ fn unpack_axes(
       code |= matrix[word + 1u] << (32u - shift);
     }
     let entry = f32(i32(code & ((1u << bits) - 1u)) - offset) * lengths[k];
-    by_axis[k * 4u * block_quads + c] = entry;
-    by_channel[(block.index * block_channels + c) * 4u * block_quads + k - block.first] = entry;
+    by_axis[k * block_channels + c] = entry;
+    by_channel[block.x * block_channels + c * block.y + k - block.x] = entry;
   }
 }
