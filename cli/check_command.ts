@@ -38,6 +38,9 @@ export async function check({ file, python, budgetBits, seed }: CheckOptions): P
     `  restores with an error of ${numbers.cache_error.toFixed(4)} of the cache's norm`,
   ];
   const others = [
+    ...(numbers.cache_error < 1
+      ? []
+      : ["what it restores is no nearer to the cache than zeros are"]),
     ...notices,
     ...remarks,
     ...ignoredHooks.map((hook) => `ignored, since its families do not use it: ${hook}`),

@@ -99,6 +99,23 @@ Deno.test("what a file does wrong is told in one sentence, with exit code 1", as
   });
 });
 
+Deno.test("a quantizer that restores nothing is let pass, with a note", async () => {
+  await inFolder(async (folder) => {
+    for (const [factor, noted] of [[0, true], [1, false]] as const) {
+      await Deno.writeTextFile(
+        `${folder}/mine.js`,
+        `export default {
+          encode: (_l, _k, { data }) => new Uint8Array(Float32Array.from(data).buffer),
+          decode: (_l, _k, bytes) => new Float32Array(bytes.buffer).map((x) => ${factor} * x),
+        };`,
+      );
+      const { code, stdout, stderr } = await kvreplay("check", "check", `${folder}/mine.js`);
+      assertEquals(code, 0, stderr);
+      assertEquals(stdout.includes("no nearer to the cache than zeros are"), noted, stdout);
+    }
+  });
+});
+
 Deno.test("a wrong command line ends with code 2 and says what would be right", async () => {
   for (
     const [args, sentence] of [
