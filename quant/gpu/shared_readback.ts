@@ -38,8 +38,8 @@ export class Readbacks {
   /** Serves every client that waits, if `client` is one of them or is being served. */
   async settle(bench: Workbench, client: ReadbackClient): Promise<void> {
     await this.#serving;
-    if (!this.#waiting.has(client)) return;
-    this.#serving = this.#serve(bench);
+    if (this.#waiting.has(client)) this.#serving = this.#serve(bench);
+    // Another may have begun to serve this one since.
     await this.#serving;
   }
 

@@ -123,7 +123,11 @@ class SignStore extends GrowingStore<Settings, "signs" | "negative"> {
 const ENTRIES = Float32Array.of(1, -2, -3, 4, 5, 6, -1, -1, 2, 2, 3, -3);
 const SHAPE = { heads: 2, capacity: 3, headDim: 2 };
 
-function open(device: GPUDevice, entries: Float32Array<ArrayBuffer>) {
+function open(
+  device: GPUDevice,
+  entries: Float32Array<ArrayBuffer>,
+  shared = new Map<string, unknown>(),
+) {
   const bench = Workbench.of(device);
   const buffer = bench.buffer("tensor", entries);
   const source: Source<GpuTensor> = {
@@ -132,7 +136,7 @@ function open(device: GPUDevice, entries: Float32Array<ArrayBuffer>) {
     tensor: { ...SHAPE, buffer },
     promptTokens: 3,
     siblings: [],
-    shared: new Map(),
+    shared,
   };
   return { bench, store: new SignStore(device, source, SHAPE.capacity), buffer };
 }
@@ -197,6 +201,26 @@ gpuTest(
     bench.free(buffer);
   },
 );
+
+gpuTest("stores that are settled at once each wait for their own report", async (device) => {
+  const entries = ENTRIES.slice();
+  entries[0] = NaN;
+  const shared = new Map<string, unknown>();
+  const opened = [ENTRIES, entries, ENTRIES].map((e) => open(device, e, shared));
+  for (const { store } of opened) store.grow(1);
+  const known = opened.map(async ({ store }) => {
+    await store.settle().catch((error) => error instanceof QuantizerError || Promise.reject(error));
+    return [...store.negative];
+  });
+  assertEquals(await Promise.all(known), [[3], [3], [3]]);
+  for (const { store } of opened) store.grow(2);
+  const settled = await Promise.allSettled(opened.map(({ store }) => store.settle()));
+  assertEquals(settled.map(({ status }) => status), ["fulfilled", "rejected", "fulfilled"]);
+  for (const { bench, store, buffer } of opened) {
+    store.free();
+    bench.free(buffer);
+  }
+});
 
 gpuTest(
   "a store that is freed leaves nothing, and is not looked after any more",
