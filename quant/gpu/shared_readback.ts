@@ -16,6 +16,8 @@ export interface ReadbackClient {
 /** The clients of one cache. */
 export class Readbacks {
   readonly #waiting = new Set<ReadbackClient>();
+  /** Clients whose words are on their way. */
+  readonly #served = new Set<ReadbackClient>();
   #serving: Promise<void> = Promise.resolve();
 
   /** The one in a store's `Source.shared`; made when it is first asked for. */
@@ -33,6 +35,7 @@ export class Readbacks {
   /** Forgets a client that is going away. */
   drop(client: ReadbackClient): void {
     this.#waiting.delete(client);
+    this.#served.delete(client);
   }
 
   /** Serves every client that waits, if `client` is one of them or is being served. */
@@ -46,13 +49,15 @@ export class Readbacks {
   async #serve(bench: Workbench): Promise<void> {
     const clients = [...this.#waiting];
     this.#waiting.clear();
+    for (const c of clients) this.#served.add(c);
     const regions = clients.map((c) => c.regions());
     const words = await bench.read(regions.flat());
     let at = 0;
     bench.batch(() => {
       for (const [i, c] of clients.entries()) {
         const count = regions[i]!.reduce((sum, region) => sum + region.words, 0);
-        c.accept(words.slice(at, at + count));
+        // What belonged to one that has gone away since may be another's by now.
+        if (this.#served.delete(c)) c.accept(words.slice(at, at + count));
         at += count;
       }
     });

@@ -236,6 +236,18 @@ gpuTest(
   },
 );
 
+gpuTest("a store that is freed while its report is on its way is told nothing", async (device) => {
+  const { bench, store, buffer } = open(device, ENTRIES);
+  store.grow(3);
+  const settled = store.settle();
+  // Its words are asked for.
+  for (let turn = 0; turn < 8; turn++) await Promise.resolve();
+  store.free();
+  await settled;
+  assertEquals(store.negative, []);
+  bench.free(buffer);
+});
+
 gpuTest(
   "all steps of a pass are quantized by one launch, before anything reads them",
   async (device) => {
