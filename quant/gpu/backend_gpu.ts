@@ -34,7 +34,7 @@ export class GpuBackend implements Backend<GpuTensor> {
     const entries = entriesOf(shape);
     const fits = this.#pool.findIndex((buffer) => buffer.size >= FLOAT_BYTES * entries);
     if (fits >= 0) return this.#tensor(shape, this.#pool.splice(fits, 1)[0]!);
-    this.#bench.free(...this.#pool.splice(0, 1));
+    this.#drop(this.#pool.splice(0, 1));
     // Snapshots of the next example are seldom much longer; a little room avoids most new buffers.
     const largest = Math.floor(this.#bench.largestBinding / FLOAT_BYTES);
     const roomy = Math.min(Math.ceil(entries * 1.25), largest);
@@ -126,7 +126,7 @@ export class GpuBackend implements Backend<GpuTensor> {
     if (this.#scratch.has(buffer) && this.#pool.length < POOL_SIZE) {
       this.#pool.push(buffer);
     } else {
-      this.#bench.free(buffer);
+      this.#drop([buffer]);
     }
   }
 
@@ -136,7 +136,13 @@ export class GpuBackend implements Backend<GpuTensor> {
 
   /** Frees the scratch buffers that are kept for reuse. */
   close(): void {
-    this.#bench.free(...this.#pool.splice(0));
+    this.#drop(this.#pool.splice(0));
+  }
+
+  /** Frees buffers, which may come back as those of tensors that are no scratch. */
+  #drop(buffers: readonly GPUBuffer[]): void {
+    for (const buffer of buffers) this.#scratch.delete(buffer);
+    this.#bench.free(...buffers);
   }
 
   #tensor({ heads, capacity, headDim }: KvShape, buffer: GPUBuffer): GpuTensor {

@@ -1,8 +1,9 @@
-import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
+import { assert, assertAlmostEquals, assertEquals, assertStrictEquals } from "@std/assert";
 import { CpuBackend } from "../../../quant/backend_cpu.ts";
 import { GpuBackend } from "../../../quant/gpu/backend_gpu.ts";
+import { Workbench } from "../../../quant/gpu/workbench.ts";
 import type { Backend, KvShape } from "../../../quant/tensor.ts";
-import { device, onGpu } from "../backends.ts";
+import { device, gpuTest, onGpu } from "../backends.ts";
 
 /** Registers a test of `body` for each backend of the replay. */
 function testBackends(name: string, body: (backend: Backend<KvShape>) => Promise<void>): void {
@@ -182,4 +183,24 @@ testBackends("what is done together is done in order", async (backend) => {
   assertEquals([result, await backend.read(target)], [7, named(SHAPE)]);
   backend.free(source);
   backend.free(target);
+});
+
+gpuTest("a tensor in what was scratch before is not kept when it is freed", (device) => {
+  const bench = Workbench.of(device);
+  const backend = new GpuBackend(device);
+  bench.close();
+  const before = bench.live;
+  const scratch = backend.scratch(SHAPE);
+  backend.free(scratch);
+  backend.close();
+  assertEquals(bench.live, before);
+  // Submits, so that what was freed is there again.
+  const other = backend.alloc(SHAPE);
+  backend.copy(other, 0, 1, other, 1);
+  const { size } = scratch.buffer;
+  const tensor = backend.alloc({ heads: 1, capacity: size / 4, headDim: 1 });
+  assertStrictEquals(tensor.buffer, scratch.buffer);
+  backend.free(tensor);
+  backend.free(other);
+  assertEquals(bench.live, before);
 });
