@@ -17,8 +17,8 @@ const POOL_SIZE = 128;
 /** GPU buffers of one device. */
 export class GpuBackend implements Backend<GpuTensor> {
   readonly name = "gpu";
-  /** Buffers to keep when they are freed. */
-  readonly #scratch = new WeakSet<GPUBuffer>();
+  /** Tensors whose buffers are kept when they are freed. */
+  readonly #scratch = new WeakSet<GpuTensor>();
   readonly #pool: GPUBuffer[] = [];
   readonly #bench: Workbench;
 
@@ -33,14 +33,19 @@ export class GpuBackend implements Backend<GpuTensor> {
   scratch(shape: KvShape): GpuTensor {
     const entries = entriesOf(shape);
     const fits = this.#pool.findIndex((buffer) => buffer.size >= FLOAT_BYTES * entries);
-    if (fits >= 0) return this.#tensor(shape, this.#pool.splice(fits, 1)[0]!);
-    this.#drop(this.#pool.splice(0, 1));
+    if (fits >= 0) return this.#scratchIn(shape, this.#pool.splice(fits, 1)[0]!);
+    this.#bench.free(...this.#pool.splice(0, 1));
     // Snapshots of the next example are seldom much longer; a little room avoids most new buffers.
     const largest = Math.floor(this.#bench.largestBinding / FLOAT_BYTES);
     const roomy = Math.min(Math.ceil(entries * 1.25), largest);
     const buffer = this.#bench.buffer("scratch", Math.max(entries, roomy));
-    this.#scratch.add(buffer);
-    return this.#tensor(shape, buffer);
+    return this.#scratchIn(shape, buffer);
+  }
+
+  #scratchIn(shape: KvShape, buffer: GPUBuffer): GpuTensor {
+    const tensor = this.#tensor(shape, buffer);
+    this.#scratch.add(tensor);
+    return tensor;
   }
 
   upload(data: Float32Array<ArrayBuffer>, shape: KvShape): GpuTensor {
@@ -122,11 +127,12 @@ export class GpuBackend implements Backend<GpuTensor> {
     }
   }
 
-  free({ buffer }: GpuTensor): void {
-    if (this.#scratch.has(buffer) && this.#pool.length < POOL_SIZE) {
+  free(tensor: GpuTensor): void {
+    const { buffer } = tensor;
+    if (this.#scratch.delete(tensor) && this.#pool.length < POOL_SIZE) {
       this.#pool.push(buffer);
     } else {
-      this.#drop([buffer]);
+      this.#bench.free(buffer);
     }
   }
 
@@ -136,13 +142,7 @@ export class GpuBackend implements Backend<GpuTensor> {
 
   /** Frees the scratch buffers that are kept for reuse. */
   close(): void {
-    this.#drop(this.#pool.splice(0));
-  }
-
-  /** Frees buffers, which may come back as those of tensors that are no scratch. */
-  #drop(buffers: readonly GPUBuffer[]): void {
-    for (const buffer of buffers) this.#scratch.delete(buffer);
-    this.#bench.free(...buffers);
+    this.#bench.free(...this.#pool.splice(0));
   }
 
   #tensor({ heads, capacity, headDim }: KvShape, buffer: GPUBuffer): GpuTensor {
