@@ -70,6 +70,7 @@ export class DeviceStore<Role extends string> {
 
   /** Waits for what is only known after device work; throws on non-finite input. */
   async settle(): Promise<void> {
+    this.catchUp();
     await this.#readbacks.settle(this.bench, this.#report);
     if (this.#place !== NO_FAILURE) throw this.notFinite(this.#place);
   }
@@ -92,6 +93,9 @@ export class DeviceStore<Role extends string> {
     const ran = kernels.run(entryPoint, over, bindings, held);
     if (ran && kernels.reaches(entryPoint, "failure")) this.#readbacks.await(this.#report);
   }
+
+  /** Has the device do what was put off so far. */
+  protected catchUp(): void {}
 
   /** Words that the store learns with the next report. */
   protected awaited(): readonly WordRegion[] {

@@ -57,11 +57,6 @@ export abstract class GrowingStore<S extends Settings, Role extends string>
     super.free();
   }
 
-  override settle(): Promise<void> {
-    this.catchUp();
-    return super.settle();
-  }
-
   abstract restore(target: GpuTensor): void;
   abstract buffers(n: number): readonly StoredBuffer[];
   abstract contents(): Promise<readonly BufferContents[]>;
@@ -88,7 +83,7 @@ export abstract class GrowingStore<S extends Settings, Role extends string>
   }
 
   /** Quantizes what the range has moved over. */
-  protected catchUp(): void {
+  protected override catchUp(): void {
     const first = this.#reached;
     if (this.tokens <= first) return;
     // At once, since quantizing launches kernels of the store.

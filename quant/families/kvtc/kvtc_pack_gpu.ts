@@ -76,13 +76,8 @@ export class KvtcPackGpu extends DeviceStore<never> implements LayerPack<GpuTens
     this.#to = kvtcRange(this.#settings, n).to;
   }
 
-  override settle(): Promise<void> {
-    this.#catchUp();
-    return super.settle();
-  }
-
   /** Encodes what is not yet encoded. */
-  #catchUp(): void {
+  protected override catchUp(): void {
     const to = this.#to;
     const token = Math.max(this.#settings.sinkTokens, this.#encoded);
     if (to <= token) return;
@@ -111,7 +106,7 @@ export class KvtcPackGpu extends DeviceStore<never> implements LayerPack<GpuTens
 
   restore(layer: number, target: GpuTensor): void {
     this.bench.batch(() => {
-      this.#catchUp();
+      this.catchUp();
       if (this.#settled > 0) {
         const token = this.#settings.sinkTokens;
         this.#rebuild(layer, target, token, this.#settled, this.#settledComponents());

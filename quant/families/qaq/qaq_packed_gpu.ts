@@ -151,13 +151,8 @@ export class QaqPackedGpu extends DeviceStore<Role> {
     this.#to = qaqRange(this.#settings, n).to;
   }
 
-  override settle(): Promise<void> {
-    this.#catchUp();
-    return super.settle();
-  }
-
   /** Measures what is not yet packed. */
-  #catchUp(): void {
+  protected override catchUp(): void {
     const settings = this.#settings;
     const { promptTokens } = this.#sources[0]!;
     const to = this.#to;
@@ -178,7 +173,7 @@ export class QaqPackedGpu extends DeviceStore<Role> {
   restore(layer: number, target: GpuTensor): void {
     if (this.#to === 0) return;
     this.bench.batch(() => {
-      this.#catchUp();
+      this.catchUp();
       this.#writeUnsettled();
       const { heads, headDim, groups } = this.layout;
       const count = this.#tokens * groups;
