@@ -15,7 +15,10 @@ import type { Codec } from "./codec.ts";
 import type { CodecStarted } from "./codec_realm.ts";
 
 /** Methods that every codec has. */
-const REQUIRED = ["encode", "decode"] as const satisfies readonly (keyof Codec)[];
+export const REQUIRED_CODEC_METHODS = [
+  "encode",
+  "decode",
+] as const satisfies readonly (keyof Codec)[];
 
 /** Methods that a codec may leave out. */
 export const OPTIONAL_CODEC_METHODS = [
@@ -25,7 +28,7 @@ export const OPTIONAL_CODEC_METHODS = [
   "observe",
 ] as const satisfies readonly (keyof Codec)[];
 
-const KNOWN: readonly string[] = [...REQUIRED, ...OPTIONAL_CODEC_METHODS];
+const KNOWN: readonly string[] = [...REQUIRED_CODEC_METHODS, ...OPTIONAL_CODEC_METHODS];
 
 /** Names of methods that a process sent, whatever it has sent. */
 export function methodsIn({ methods }: { readonly methods?: unknown }): readonly string[] {

@@ -17,7 +17,7 @@ import { KV_KINDS } from "../quant/family.ts";
 import { DEFAULT_RULE, type FullRule } from "./block_rule.ts";
 import { bytesOf } from "./bytes_of.ts";
 import type { CodecModel } from "./codec.ts";
-import { methodsIn, OPTIONAL_CODEC_METHODS } from "./codec_methods.ts";
+import { methodsIn, OPTIONAL_CODEC_METHODS, REQUIRED_CODEC_METHODS } from "./codec_methods.ts";
 import { codecGuest } from "./codec_guest.ts";
 import type { CodecQuestion, CodecStarted } from "./codec_realm.ts";
 
@@ -378,7 +378,7 @@ function question(
 /** What the codec has. */
 function startedWith(value: unknown): CodecStarted {
   const started = Object(value) as Partial<Record<keyof CodecStarted, unknown>>;
-  const missing = ["encode", "decode"].find((name) => name === started.missing);
+  const missing = REQUIRED_CODEC_METHODS.find((name) => name === started.missing);
   const field = OPTIONAL_CODEC_METHODS.find((name) => name === started.field);
   return {
     ...(missing === undefined ? {} : { missing }),
