@@ -10,8 +10,10 @@ import { PolicyError } from "../policies/check.ts";
 import { POLICY_CLASS } from "../policies/python/asker_words.ts";
 import type { PolicyHost } from "../policies/host.ts";
 import { MissingMethodError } from "../policies/methods.ts";
+import { readUpTo } from "../policies/read_up_to.ts";
 import { openPolicyFile, type PolicyFileOptions } from "../policies/user_policy.ts";
 import { print, shownLine } from "../report/terminal.ts";
+import { DEFAULT_LIMITS } from "../sandbox/limits.ts";
 import type { CheckOptions } from "./check_options.ts";
 
 /**
@@ -59,8 +61,9 @@ async function kindOf(
 ): Promise<{ readonly what: string; readonly open: () => Promise<PolicyHost> }> {
   const policy = { what: "policy", open: () => openPolicyFile(file, options) };
   const quantizer = { what: "quantizer", open: () => openCodecFile(file, options) };
-  // One that cannot be read is told by whoever opens it.
-  const text = await Deno.readTextFile(file).catch(() => "");
+  // One that cannot be read, or is too long, is told by whoever opens it.
+  const bytes = await readUpTo(file, DEFAULT_LIMITS.messageBytes).catch(() => undefined);
+  const text = new TextDecoder().decode(bytes);
   if (file.endsWith(".py") && text !== "" && ![POLICY_CLASS, TENSOR_CLASS].some(mentioned(text))) {
     throw new PolicyError(
       `File ${file} is neither a policy, which is a class ${POLICY_CLASS}, nor a quantizer, which ` +
